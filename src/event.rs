@@ -1,0 +1,141 @@
+//! What a build tells those who watch it.
+//!
+//! Work reports facts; reporters render them. The library prints nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::text::Redactor;
+use crate::vocabulary::StepId;
+
+/// A fact about the work in progress. Its JSON form is one line of `--json`.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A build begins. `steps` counts the base and the finish too.
+    BuildStarted {
+        /// Name of the image.
+        name: String,
+        /// Number of steps of the plan.
+        steps: usize,
+    },
+    /// A part of the work that is no step begins: fetching, starting the guest, exporting.
+    ActivityStarted {
+        /// What is done, as a verb phrase: `start the guest`.
+        activity: String,
+    },
+    /// That part has ended well.
+    ActivityFinished {
+        /// The same phrase.
+        activity: String,
+        /// How long it took, in seconds.
+        #[serde(serialize_with = "seconds")]
+        elapsed: Duration,
+    },
+    /// How far a transfer of bytes is.
+    Progress {
+        /// What is transferred; begins and ends as an activity.
+        activity: String,
+        /// Bytes done.
+        done: u64,
+        /// Bytes in all, where known.
+        total: Option<u64>,
+    },
+    /// A step's layer exists; nothing is run.
+    StepCached {
+        /// The step.
+        step: StepId,
+    },
+    /// A step begins to run.
+    StepStarted {
+        /// The step.
+        step: StepId,
+        /// Why it is not taken from the cache.
+        reason: Option<String>,
+    },
+    /// A line that a program of the build printed.
+    Output {
+        /// The line, lossily decoded, without control characters.
+        line: String,
+    },
+    /// A step's layer is frozen.
+    StepFinished {
+        /// The step.
+        step: StepId,
+        /// How long it took, in seconds.
+        #[serde(serialize_with = "seconds")]
+        elapsed: Duration,
+    },
+    /// A step has failed; the build may ask what to do, try it again or end.
+    StepFailed {
+        /// The step.
+        step: StepId,
+        /// How long it ran, in seconds.
+        #[serde(serialize_with = "seconds")]
+        elapsed: Duration,
+    },
+    /// Another process makes the layer that is needed now.
+    Waiting {
+        /// The step.
+        step: StepId,
+    },
+    /// Something the user should know, though the build goes on.
+    Warning {
+        /// One sentence.
+        message: String,
+    },
+    /// A detail for the log file.
+    Detail {
+        /// One sentence.
+        message: String,
+    },
+}
+
+/// Receives events, from several threads.
+pub trait Reporter: Send + Sync {
+    /// Takes note of one event. Must not block for long: it is called from the work itself.
+    fn report(&self, event: &Event);
+}
+
+/// Passes events on with secrets hidden in what programs print.
+pub struct Redacting {
+    reporter: Arc<dyn Reporter>,
+    redactor: Redactor,
+}
+
+impl Redacting {
+    /// Hides the values of secrets from a reporter.
+    pub fn new<'a>(reporter: Arc<dyn Reporter>, secrets: impl Iterator<Item = &'a Vec<u8>>) -> Self {
+        Self { reporter, redactor: Redactor::new(secrets) }
+    }
+}
+
+impl std::fmt::Debug for Redacting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Redacting").field(&self.redactor).finish()
+    }
+}
+
+impl Reporter for Redacting {
+    fn report(&self, event: &Event) {
+        match event {
+            Event::Output { line } => self.reporter.report(&Event::Output { line: self.redactor.redact(line) }),
+            event => self.reporter.report(event),
+        }
+    }
+}
+
+/// Drops every event.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Reporter for Silent {
+    fn report(&self, _: &Event) {}
+}
+
+fn seconds<S: serde::Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((elapsed.as_secs_f64() * 1000.0).round() / 1000.0)
+}

@@ -1,0 +1,46 @@
+//! Goldsmith makes golden images: bootable disks for clouds, from declarative recipes.
+//!
+//! # The flow
+//!
+//! One type per stage, each stage a function from one to the next; the wrong order does not compile.
+//!
+//! ```text
+//! recipe.yaml ── recipe::load ──> Recipe + Composition   what is written, elements composed and rendered
+//!             ── pin::pin ──────> Pinned                 what floats, fixed: mirrors, images
+//!             ── plan::resolve ─> Plan                   pure data: every step with its layer key
+//!             ── build::build ──> BuiltDisk              each step a qcow2 layer, made or found
+//!             ── build::finalize > FinalDisk             trimmed, the guest stopped
+//!             ── export::export > Exported               artifacts, checksums, manifest
+//! ```
+//!
+//! # The modules
+//!
+//! A module may use those of its own line and of the lines below.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `cli` | everything that knows a terminal, the environment or an exit code |
+//! | `pin`, `build`, `export` | from a recipe's pins to a plan's disk to files |
+//! | `fetch`, `base`, `guest`, `disk` | one outside thing each: networks, mmdebstrap, libguestfs, disk formats |
+//! | `plan` | the plan and its layer keys |
+//! | `recipe`, `element`, `action` | what people write |
+//! | `layer` | the layer store |
+//! | `event`, `vocabulary`, `process`, `interrupt`, `fsx`, `digest`, `units`, `text` | leaves |
+//!
+//! # Invariants
+//!
+//! - The library prints nothing and reads no environment variable; only `cli` does.
+//! - Nothing of the host is mounted, and no loop device is used: what touches an image runs in the guest, or
+//!   natively in a namespace of its own.
+//! - A layer's key holds all that may change its content and nothing else .
+//! - What is seen under its final name is complete: layers by `layer.json`, artifacts by a rename.
+//! - The guest is not trusted: nothing it prints or stores is run by the host or decides a path of the host.
+
+pub mod digest;
+pub mod event;
+pub mod fsx;
+pub mod interrupt;
+pub mod process;
+pub mod text;
+pub mod units;
+pub mod vocabulary;

@@ -1,0 +1,92 @@
+//! Words that recipes, plans and events share: phases, steps, files, distributions.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::digest::Sha256;
+
+/// When a step runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// The disk the image starts from.
+    Base,
+    /// Packages and what else is brought in.
+    Install,
+    /// Settings.
+    Configure,
+    /// What decides how the image boots.
+    Boot,
+    /// The end of `boot`: boot loader and initramfs, once.
+    Finish,
+    /// What must not be in an image.
+    Clean,
+    /// Unused blocks given back; the disk is final.
+    Finalize,
+}
+
+impl Phase {
+    /// Name of the phase, as elements and recipes write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Install => "install",
+            Self::Configure => "configure",
+            Self::Boot => "boot",
+            Self::Finish => "finish",
+            Self::Clean => "clean",
+            Self::Finalize => "finalize",
+        }
+    }
+}
+
+/// Name of a step: no two steps of a plan have the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct StepId {
+    /// When it runs.
+    pub phase: Phase,
+    /// Which element asks for it; the recipe's own steps bear the recipe's name.
+    pub element: String,
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.phase.name(), self.element)
+    }
+}
+
+/// A Linux distribution, as far as elements need to know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct Distro {
+    /// `debian`, `ubuntu`, `fedora`, `rhel`, `opensuse`, ...
+    pub name: String,
+    /// Code name, or the version where there is none: `bookworm`.
+    pub release: String,
+    /// Version number: `12`.
+    pub version: String,
+    /// `debian`, `redhat` or `suse`.
+    pub family: String,
+}
+
+/// A file of a recipe or element. A directory is many of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Asset {
+    /// Digest of its content; of a symbolic link, of its target.
+    pub sha256: Sha256,
+    /// `0755` or `0644`: only the executable bit counts.
+    pub mode: u32,
+    /// Where its content is. Not part of any key.
+    #[serde(skip)]
+    pub origin: Origin,
+}
+
+/// Where the content of an [`Asset`] is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// In the program.
+    Embedded(&'static [u8]),
+    /// In a file of the host.
+    File(PathBuf),
+}
