@@ -36,11 +36,14 @@
 //! - What is seen under its final name is complete: layers by `layer.json`, artifacts by a rename.
 //! - The guest is not trusted: nothing it prints or stores is run by the host or decides a path of the host.
 
+pub mod action;
 pub mod digest;
+pub mod element;
 pub mod event;
 pub mod fsx;
 pub mod interrupt;
 pub mod process;
+pub mod recipe;
 pub mod text;
 pub mod units;
 pub mod vocabulary;

@@ -1,0 +1,6 @@
+//! Has the program built again when an element is added or removed: files that are embedded are watched by
+//! the compiler, folders are not.
+
+fn main() {
+    println!("cargo:rerun-if-changed=elements");
+}

@@ -1,0 +1,282 @@
+//! The element library: folders that the user names, the one beside the recipe, and the one in the program.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use include_dir::{Dir, include_dir};
+
+use super::asset::Folder;
+use super::schema::{ElementFile, Param};
+use crate::recipe::decode::decode;
+use crate::recipe::diagnostic::{Diagnostic, Diagnostics, Source, near};
+use crate::recipe::node::{Node, parse};
+use crate::recipe::{check, params, template};
+
+static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/elements");
+
+/// Where elements are looked for, and in which order.
+#[derive(Debug, Clone)]
+pub struct Library {
+    dirs: Vec<PathBuf>,
+}
+
+/// Where an element comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ElementOrigin {
+    /// From the program.
+    BuiltIn,
+    /// From a folder that holds one folder per element.
+    Dir(PathBuf),
+}
+
+impl fmt::Display for ElementOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("the built-in library"),
+            Self::Dir(dir) => write!(f, "{}", dir.display()),
+        }
+    }
+}
+
+/// An element as a library has it: its templates are not rendered yet.
+#[derive(Debug, Clone)]
+pub struct Element {
+    /// Its name.
+    pub name: String,
+    /// One sentence that says what an image has with it.
+    pub description: String,
+    /// Its parameters.
+    pub params: BTreeMap<String, Param>,
+    /// Elements that must be there, before it.
+    pub requires: Vec<String>,
+    /// Elements that come before it if they are there.
+    pub after: Vec<String>,
+    /// Elements that must not be there.
+    pub conflicts: Vec<String>,
+    /// Where it comes from.
+    pub origin: ElementOrigin,
+    /// What is worth saying about that: it hides an element of the same name.
+    pub note: Option<String>,
+    pub(crate) source: Arc<Source>,
+    pub(crate) node: Node,
+    pub(crate) folder: Folder,
+}
+
+impl Element {
+    /// The text of its `element.yaml`.
+    pub fn text(&self) -> &str {
+        self.source.text()
+    }
+}
+
+/// Why an element cannot be had.
+#[derive(Debug)]
+pub(crate) enum LoadError {
+    /// No folder has it. Some name is near, perhaps.
+    Unknown(Option<String>),
+    /// Its files are at fault.
+    Faulty(Vec<Diagnostic>),
+}
+
+impl Library {
+    /// Folders in the order in which they are searched; the program's own library comes last. Folders that
+    /// do not exist have no elements; one that is named twice counts once.
+    pub fn new(dirs: Vec<PathBuf>) -> Self {
+        let mut seen = BTreeSet::new();
+        let new = |dir: &PathBuf| seen.insert(dir.canonicalize().unwrap_or_else(|_| dir.clone()));
+        Self { dirs: dirs.into_iter().filter(new).collect() }
+    }
+
+    /// Every element and where it comes from.
+    pub fn names(&self) -> BTreeMap<String, ElementOrigin> {
+        let mut names = BTreeMap::new();
+        for dir in &self.dirs {
+            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+                if let Ok(name) = entry.file_name().into_string()
+                    && entry.path().join("element.yaml").is_file()
+                {
+                    names.entry(name).or_insert_with(|| ElementOrigin::Dir(dir.clone()));
+                }
+            }
+        }
+        for dir in BUILT_IN.dirs() {
+            if let Some(name) = dir.path().to_str()
+                && built_in_text(name).is_some()
+            {
+                names.entry(name.to_owned()).or_insert(ElementOrigin::BuiltIn);
+            }
+        }
+        names
+    }
+
+    /// Reads and checks what can be checked of an element before a recipe uses it.
+    pub fn load(&self, name: &str) -> Result<Element, Diagnostics> {
+        let found = match self.find(name) {
+            Ok(element) => return Ok(element),
+            Err(LoadError::Faulty(found)) => found,
+            Err(LoadError::Unknown(near)) => {
+                let dirs: Vec<_> = self.dirs.iter().map(|dir| dir.display().to_string()).collect();
+                let source = Source::new([dirs.as_slice(), &["built-in".to_owned()]].concat().join(", "), "");
+                vec![
+                    Diagnostic::of_file(&source, format!("unknown element `{name}`"))
+                        .did_you_mean(near)
+                        .help("`goldsmith elements` lists all; `--elements DIR` adds a folder of elements"),
+                ]
+            }
+        };
+        Err(Diagnostics::collect(found)
+            .unwrap_or_else(|| Diagnostic::of_file(&Source::new(name, ""), "the element cannot be read").into()))
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Result<Element, LoadError> {
+        let unknown = || LoadError::Unknown(near(name, self.names().into_keys()));
+        if check::name(name).is_err() {
+            return Err(unknown());
+        }
+        let mut homes = self.dirs.iter().filter(|dir| dir.join(name).join("element.yaml").is_file());
+        let built_in = built_in_text(name);
+        let Some(home) = homes.next() else {
+            let (dir, text) = built_in.ok_or_else(unknown)?;
+            let source = Source::new(format!("built-in:{name}/element.yaml"), text);
+            return element(name, source, Folder::Embedded(dir), ElementOrigin::BuiltIn, None);
+        };
+        let hidden = homes.next().map(|dir| format!("the one of {}", dir.display()));
+        let hidden = hidden.or_else(|| built_in.map(|_| "the built-in one".to_owned()));
+        let note = hidden.map(|hidden| format!("element `{name}` of {} is used instead of {hidden}", home.display()));
+        let folder = home.join(name);
+        let source = read(&folder.join("element.yaml")).map_err(|fault| LoadError::Faulty(vec![*fault]))?;
+        element(name, source, Folder::Host(folder), ElementOrigin::Dir(home.clone()), note)
+    }
+}
+
+/// The text of a file of the host, named by its path in messages.
+pub(crate) fn read(path: &Path) -> Result<Arc<Source>, Box<Diagnostic>> {
+    let name = path.display().to_string();
+    let fault = |message: String| Box::new(Diagnostic::of_file(&Source::new(name.clone(), ""), message));
+    let too_large = |size: u64| size > crate::recipe::node::MAX_BYTES as u64;
+    match path.metadata() {
+        Ok(meta) if !meta.is_file() => return Err(fault("this is no regular file".to_owned())),
+        Ok(meta) if too_large(meta.len()) => {
+            return Err(fault(format!("the file has {} bytes; at most {} are read", meta.len(), 1 << 20)));
+        }
+        Ok(_) => {}
+        Err(error) => return Err(fault(format!("the file cannot be read: {error}"))),
+    }
+    let bytes = std::fs::read(path).map_err(|error| fault(format!("the file cannot be read: {error}")))?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Source::new(name, text)),
+        Err(error) => {
+            let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+            Err(fault(format!("line {line} is not UTF-8 text")))
+        }
+    }
+}
+
+fn built_in_text(name: &str) -> Option<(&'static Dir<'static>, &'static str)> {
+    let dir = BUILT_IN.get_dir(name)?;
+    Some((dir, dir.get_file(format!("{name}/element.yaml"))?.contents_utf8()?))
+}
+
+fn element(
+    name: &str,
+    source: Arc<Source>,
+    folder: Folder,
+    origin: ElementOrigin,
+    note: Option<String>,
+) -> Result<Element, LoadError> {
+    let (node, mut found) = parse(&source);
+    let Some(mut node) = node else { return Err(LoadError::Faulty(found)) };
+    check::require(&mut node, &["name", "description"], &source, &mut found);
+    // Packages, actions and checks may hold templates, which see what only a recipe decides.
+    let mut head = node.filtered(|key| !ElementFile::PHASES.contains(&key) && key != "packages" && key != "checks");
+    let (file, errors) = decode::<ElementFile>(&mut head, &source);
+    found.extend(errors);
+    check::element_head(&head, name, &source, &mut found);
+    check::package_keys(&node, &source, &mut found);
+    if let Some(file) = file.as_ref() {
+        // Which values defaults have is known when a recipe uses the element; here only their templates
+        // can be told from values.
+        let names: BTreeSet<String> = check::BUILT_INS.iter().map(|name| (*name).to_owned()).collect();
+        let variables = template::Variables { faulty: names, ..template::Variables::default() };
+        params::defaults(&file.params, head.get("params"), &variables, &source, &mut found);
+    }
+    match file {
+        Some(file) if found.is_empty() => Ok(Element {
+            name: file.name,
+            description: file.description,
+            params: file.params,
+            requires: file.requires,
+            after: file.after,
+            conflicts: file.conflicts,
+            origin,
+            note,
+            source,
+            node,
+            folder,
+        }),
+        _ => Err(LoadError::Faulty(found)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn library(elements: &[(&str, &str)]) -> (tempfile::TempDir, Library) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for (path, text) in elements {
+            let dir = folder.path().join(path);
+            std::fs::create_dir_all(&dir).expect("a folder");
+            std::fs::write(dir.join("element.yaml"), text).expect("a file");
+        }
+        let dirs = vec![folder.path().join("one"), folder.path().join("two"), folder.path().join("none")];
+        (folder, Library::new(dirs))
+    }
+
+    #[test]
+    fn the_first_folder_wins_and_says_so() {
+        let (folder, library) = library(&[
+            ("one/mine", "name: mine\ndescription: first\n"),
+            ("two/mine", "name: mine\ndescription: second\n"),
+            ("two/other", "name: other\ndescription: only\n"),
+        ]);
+        let mine = library.load("mine").expect("it is there");
+        assert_eq!(mine.description, "first");
+        let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+        let note = format!("element `mine` of {} is used instead of the one of {}", one.display(), two.display());
+        assert_eq!(mine.note, Some(note));
+        let other = library.load("other").expect("it is there");
+        assert_eq!((other.note, &other.origin), (None, &ElementOrigin::Dir(two)));
+        assert!(library.names().contains_key("other"));
+    }
+
+    #[test]
+    fn what_cannot_be_loaded_says_why() {
+        let (_folder, library) = library(&[
+            ("one/wrong", "name: worng\ndescription: x\n"),
+            ("one/bare", "params: {}\n"),
+            ("one/typo", "name: typo\ndescription: x\nconfigur: []\npackages: { debain: [x] }\n"),
+        ]);
+        for (name, messages) in [
+            ("wrong", &["the element is named `worng`, and its folder `wrong`"][..]),
+            ("bare", &["`name` is missing", "`description` is missing"]),
+            ("typo", &["unknown key `configur`", "unknown distribution or family `debain`"]),
+            ("wrnog", &["unknown element `wrnog`"]),
+            ("../one/wrong", &["unknown element `../one/wrong`"]),
+        ] {
+            let found = library.load(name).expect_err(name);
+            assert_eq!(found.iter().map(Diagnostic::message).collect::<Vec<_>>(), messages, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_built_in_element_can_be_loaded() {
+        let library = Library::new(Vec::new());
+        for name in library.names().into_keys() {
+            let element = library.load(&name).unwrap_or_else(|found| panic!("{found}"));
+            assert_eq!((&element.name, &element.origin), (&name, &ElementOrigin::BuiltIn));
+        }
+    }
+}

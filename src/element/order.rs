@@ -1,0 +1,182 @@
+//! The order of elements: what an element requires comes before it, otherwise the recipe's order holds.
+
+/// What decides the place of an element.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Item {
+    /// Its name.
+    pub name: String,
+    /// Elements that must be there, before it.
+    pub requires: Vec<String>,
+    /// Elements that come before it if they are there.
+    pub after: Vec<String>,
+    /// Elements that must not be there.
+    pub conflicts: Vec<String>,
+}
+
+/// Why elements have no order. Numbers are indices of the items.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderError {
+    /// An element is listed twice.
+    Duplicate {
+        /// Where it is listed again.
+        item: usize,
+        /// Where it is listed first.
+        first: usize,
+    },
+    /// An element needs one that is not listed.
+    Missing {
+        /// The element that needs it.
+        item: usize,
+        /// What it needs.
+        requirement: String,
+    },
+    /// Two elements cannot be together.
+    Conflict {
+        /// The element that says so.
+        item: usize,
+        /// The other.
+        other: usize,
+    },
+    /// Elements come before themselves: each after the next, and the last after the first.
+    Cycle(Vec<usize>),
+}
+
+/// Indices of the items in order: what each needs right before it, where it is not there yet. Every
+/// error is found, except that one cycle hides others that share an element with it.
+pub fn order(items: &[Item]) -> Result<Vec<usize>, Vec<OrderError>> {
+    let mut search =
+        Search { items, marks: vec![Mark::New; items.len()], path: Vec::new(), done: Vec::new(), errors: Vec::new() };
+    for (item, entry) in items.iter().enumerate() {
+        match search.find(&entry.name) {
+            Some(first) if first < item => search.errors.push(OrderError::Duplicate { item, first }),
+            _ => {}
+        }
+        for requirement in &entry.requires {
+            if search.find(requirement).is_none() {
+                search.errors.push(OrderError::Missing { item, requirement: requirement.clone() });
+            }
+        }
+        for conflict in &entry.conflicts {
+            if let Some(other) = search.find(conflict)
+                && other != item
+                && !search.reported(item, other)
+            {
+                search.errors.push(OrderError::Conflict { item, other });
+            }
+        }
+    }
+    for item in 0..items.len() {
+        search.visit(item);
+    }
+    if search.errors.is_empty() { Ok(search.done) } else { Err(search.errors) }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mark {
+    New,
+    Open,
+    Done,
+}
+
+struct Search<'a> {
+    items: &'a [Item],
+    marks: Vec<Mark>,
+    path: Vec<usize>,
+    done: Vec<usize>,
+    errors: Vec<OrderError>,
+}
+
+impl Search<'_> {
+    fn find(&self, name: &str) -> Option<usize> {
+        self.items.iter().position(|item| item.name == name)
+    }
+
+    /// Whether the conflict is known from the other side.
+    fn reported(&self, item: usize, other: usize) -> bool {
+        self.errors.contains(&OrderError::Conflict { item: other, other: item })
+    }
+
+    /// Depth is at most the number of items: each is open once.
+    fn visit(&mut self, item: usize) {
+        match self.marks[item] {
+            Mark::Done => {}
+            Mark::Open => {
+                let start = self.path.iter().position(|&open| open == item).unwrap_or(0);
+                self.errors.push(OrderError::Cycle(self.path[start..].to_vec()));
+            }
+            Mark::New => {
+                self.marks[item] = Mark::Open;
+                self.path.push(item);
+                let items = self.items;
+                for name in items[item].requires.iter().chain(&items[item].after) {
+                    if let Some(before) = self.find(name) {
+                        self.visit(before);
+                    }
+                }
+                self.path.pop();
+                self.marks[item] = Mark::Done;
+                self.done.push(item);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `name<requirement>afterwards!conflict`, space separated: `b<a` requires a, `b>a` comes after a.
+    fn items(text: &str) -> Vec<Item> {
+        text.split_whitespace()
+            .map(|word| {
+                let mut item = Item::default();
+                let mut marks: Vec<usize> = word.match_indices(['<', '>', '!']).map(|(at, _)| at).collect();
+                marks.push(word.len());
+                item.name = word[..marks[0]].to_owned();
+                for pair in marks.windows(2) {
+                    let name = word[pair[0] + 1..pair[1]].to_owned();
+                    match word.as_bytes()[pair[0]] {
+                        b'<' => item.requires.push(name),
+                        b'>' => item.after.push(name),
+                        _ => item.conflicts.push(name),
+                    }
+                }
+                item
+            })
+            .collect()
+    }
+
+    #[test]
+    fn requirements_come_first_and_the_rest_stays() {
+        for (text, ordered) in [
+            ("c a b", "c a b"),
+            ("a<z b z", "z a b"),
+            ("a>z b", "a b"),
+            ("a>z b z", "z a b"),
+            ("d<b<c c<a b<a a", "a b c d"),
+            ("a!q b", "a b"),
+            ("", ""),
+        ] {
+            let items = items(text);
+            let names = order(&items)
+                .map(|found| found.into_iter().map(|index| items[index].name.clone()).collect::<Vec<_>>().join(" "));
+            assert_eq!(names.as_deref(), Ok(ordered), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_found() {
+        let missing = |item, name: &str| OrderError::Missing { item, requirement: name.to_owned() };
+        for (text, errors) in [
+            ("a b a", vec![OrderError::Duplicate { item: 2, first: 0 }]),
+            ("a<z b<y", vec![missing(0, "z"), missing(1, "y")]),
+            ("a!b b!a", vec![OrderError::Conflict { item: 0, other: 1 }]),
+            ("a<a", vec![OrderError::Cycle(vec![0])]),
+            ("x a<b b>c c<a", vec![OrderError::Cycle(vec![1, 2, 3])]),
+            ("a<b b<a c<d d<c", vec![OrderError::Cycle(vec![0, 1]), OrderError::Cycle(vec![2, 3])]),
+            ("a<q b!a", vec![missing(0, "q"), OrderError::Conflict { item: 1, other: 0 }]),
+        ] {
+            assert_eq!(order(&items(text)), Err(errors), "{text}");
+        }
+    }
+}

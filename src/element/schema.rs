@@ -1,0 +1,162 @@
+//! `element.yaml` as written.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::action::Action;
+
+/// An element: what an image can be made to have, as data.
+///
+/// Its templates see its parameters and the built-ins `name`, `arch`, `distro`, `release`,
+/// `version`, `family` and `firmware` (a list of `bios`, `uefi`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ElementFile {
+    /// Name, the same as the element's directory.
+    pub name: String,
+    /// One sentence that says what the image has with this element.
+    pub description: String,
+    /// Parameters a recipe may set.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, Param>,
+    /// Elements the recipe must list too; they come before this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
+    /// Elements that come before this one if the recipe lists them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// Elements that cannot be in a recipe together with this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<String>,
+    /// Packages by `<distro>-<release>`, `<distro>` or family; the most specific entry counts, and
+    /// `all` is added to it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub packages: BTreeMap<String, Vec<String>>,
+    /// What it does per phase.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::element::schema::actions")]
+    pub install: Vec<Action>,
+    /// Actions of the `configure` phase.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::element::schema::actions")]
+    pub configure: Vec<Action>,
+    /// Actions of the `boot` phase.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::element::schema::actions")]
+    pub boot: Vec<Action>,
+    /// Actions at the end of the `boot` phase, after every element's own: where the boot loader and
+    /// the initramfs are generated, once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::element::schema::actions")]
+    pub finish: Vec<Action>,
+    /// Actions of the `clean` phase.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::element::schema::actions")]
+    pub clean: Vec<Action>,
+    /// What must be true of an image that has this element.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::element::schema::checks")]
+    pub checks: Vec<Check>,
+}
+
+impl ElementFile {
+    /// Keys of the phases, in the order in which they run.
+    pub const PHASES: [&str; 5] = ["install", "configure", "boot", "finish", "clean"];
+}
+
+/// A parameter of a recipe or element.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Param {
+    /// Type its value must have.
+    #[serde(rename = "type")]
+    pub kind: ParamType,
+    /// Value it has unless it is set. A parameter without one must be set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<serde_json::Value>,
+    /// The only values it may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choices: Option<Vec<serde_json::Value>>,
+    /// One sentence for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// Type of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ParamType {
+    /// Text.
+    String,
+    /// A whole number.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// A list of texts.
+    List,
+}
+
+/// An assertion about the image, read from its disk or from the image when it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// The kernel command line has this argument.
+    KernelArg(String),
+    /// This path exists.
+    PathExists(String),
+    /// This path does not exist.
+    PathAbsent(String),
+    /// This file exists and is empty.
+    FileEmpty(String),
+    /// A file has a line that matches a regular expression.
+    FileMatches(FileMatches),
+    /// No file that a glob finds has a line that matches a regular expression.
+    FileLacks(FileMatches),
+    /// A unit starts at boot.
+    ServiceEnabled(String),
+    /// A unit does not start at boot, or is not there.
+    ServiceOff(String),
+    /// A package is installed.
+    PackageInstalled(String),
+    /// Something seen when the image runs.
+    Booted(Booted),
+}
+
+/// A pattern in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileMatches {
+    /// Absolute path or glob.
+    pub path: String,
+    /// Regular expression for one line.
+    pub pattern: String,
+}
+
+/// An assertion about the running image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Booted {
+    /// The serial console shows text that matches this regular expression.
+    Serial(String),
+    /// A command, run as root in the guest, succeeds.
+    Command(String),
+    /// Something listens on this TCP port.
+    Port(u16),
+}
+
+/// Schema of a list of actions: each may carry a `when` condition, which is taken out before the
+/// action is read.
+pub(crate) fn actions(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    conditional_list(generator.subschema_for::<Action>())
+}
+
+/// Schema of a list of checks, conditional like [`actions`].
+pub(crate) fn checks(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    conditional_list(generator.subschema_for::<Check>())
+}
+
+fn conditional_list(entry: schemars::Schema) -> schemars::Schema {
+    schemars::json_schema!({ "type": "array", "items": entry })
+}

@@ -1,0 +1,145 @@
+//! What names, paths and patterns must be like. Each function says what is wrong.
+
+use crate::digest::Sha256;
+
+/// Longest path in the image, as Linux has it.
+const PATH_MAX: usize = 4096;
+
+fn fits(text: &str, first: impl Fn(char) -> bool, rest: impl Fn(char) -> bool, most: usize) -> bool {
+    text.starts_with(first) && text.chars().all(rest) && text.len() <= most
+}
+
+fn alphanumeric(c: char) -> bool {
+    c.is_ascii_alphanumeric()
+}
+
+fn verdict(good: bool, message: impl FnOnce() -> String) -> Result<(), String> {
+    if good { Ok(()) } else { Err(message()) }
+}
+
+/// An absolute path that stays where it points; globs are allowed where the action allows them.
+pub(super) fn directory_path(text: &str) -> Result<(), String> {
+    verdict(text.starts_with('/'), || format!("`{text}` is not an absolute path in the image"))?;
+    verdict(!text.split('/').any(|part| part == ".."), || format!("`{text}` has a `..`"))?;
+    verdict(!text.contains(['\0', '\n']), || "a path cannot have a newline or a NUL character".to_owned())?;
+    verdict(text.len() < PATH_MAX, || format!("a path has less than {PATH_MAX} bytes"))
+}
+
+/// Such a path that is not the whole image.
+pub(super) fn file_path(text: &str) -> Result<(), String> {
+    directory_path(text)?;
+    verdict(!text.trim_matches('/').is_empty(), || format!("`{text}` is the whole image"))
+}
+
+pub(super) fn pattern(text: &str) -> Result<(), String> {
+    regex::Regex::new(text).map(|_| ()).map_err(|error| {
+        // The last line of the message says what is wrong; those before draw the pattern.
+        let shown = error.to_string();
+        let why = shown.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        format!("`{text}` is not a regular expression: {why}")
+    })
+}
+
+pub(super) fn one_line(text: &str) -> Result<(), String> {
+    verdict(!text.contains(['\n', '\r', '\0']), || "this must be one line".to_owned())
+}
+
+pub(super) fn package(text: &str) -> Result<(), String> {
+    // apt takes `name-` for a wish to remove it.
+    let good = fits(text, |c| alphanumeric(c) || c == '@', |c| alphanumeric(c) || "@.+-_:=~/^*".contains(c), 200);
+    verdict(good && !text.ends_with('-'), || format!("`{text}` is not the name of a package"))
+}
+
+pub(super) fn unit(text: &str) -> Result<(), String> {
+    let good = fits(text, alphanumeric, |c| alphanumeric(c) || ":_.\\@-*".contains(c), 255);
+    verdict(good, || format!("`{text}` is not the name of a unit"))
+}
+
+pub(super) fn kernel_argument(text: &str) -> Result<(), String> {
+    // It is written into a setting that a shell reads.
+    let bad = |c: char| c.is_whitespace() || c.is_control() || "'\"`$\\".contains(c);
+    let good = !text.is_empty() && !text.contains(bad);
+    verdict(good, || {
+        format!("`{text}` is not one kernel argument: it has a space, a quote, `$`, `\\` or nothing in it")
+    })
+}
+
+pub(super) fn user(text: &str) -> Result<(), String> {
+    let good = fits(text, |c| c.is_ascii_alphabetic() || c == '_', |c| alphanumeric(c) || "_.-".contains(c), 32);
+    verdict(good, || format!("`{text}` is not a user or group name"))
+}
+
+pub(super) fn owner(text: &str) -> Result<(), String> {
+    let part = |part: &str| user(part).is_ok() || part.parse::<u32>().is_ok();
+    let good = match text.split_once(':') {
+        Some((user, group)) => part(user) && part(group),
+        None => part(text),
+    };
+    verdict(good, || format!("`{text}` is not `user` or `user:group`"))
+}
+
+pub(super) fn host_name(text: &str) -> Result<(), String> {
+    let label = |label: &str| fits(label, alphanumeric, |c| alphanumeric(c) || c == '-', 63) && !label.ends_with('-');
+    verdict(text.len() <= 253 && text.split('.').all(label), || format!("`{text}` is not a host name"))
+}
+
+pub(super) fn time_zone(text: &str) -> Result<(), String> {
+    let part = |part: &str| fits(part, |c| c.is_ascii_alphabetic(), |c| alphanumeric(c) || "_+-".contains(c), 64);
+    verdict(text.split('/').all(part), || format!("`{text}` is not a time zone: write it like Europe/Paris"))
+}
+
+pub(super) fn locale(text: &str) -> Result<(), String> {
+    let good = fits(text, |c| c.is_ascii_alphabetic(), |c| alphanumeric(c) || "_.@-".contains(c), 64);
+    verdict(good, || format!("`{text}` is not a locale: write it like en_US.UTF-8"))
+}
+
+pub(super) fn variable(text: &str) -> Result<(), String> {
+    let good = fits(text, |c| c.is_ascii_alphabetic() || c == '_', |c| alphanumeric(c) || c == '_', 255);
+    verdict(good, || format!("`{text}` cannot name an environment variable"))
+}
+
+pub(super) fn secret_name(text: &str) -> Result<(), String> {
+    let good = fits(text, alphanumeric, |c| alphanumeric(c) || "_.-".contains(c), 64);
+    verdict(good, || format!("`{text}` cannot name a secret: use letters, digits, `.`, `_` and `-`"))
+}
+
+/// A name of an element, which is also the name of its folder.
+pub(crate) fn element_name(text: &str) -> Result<(), String> {
+    let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let good = fits(text, lower, |c| lower(c) || "_.-".contains(c), 64);
+    verdict(good, || format!("`{text}` cannot name an element: use lowercase letters, digits, `.`, `_` and `-`"))
+}
+
+pub(super) fn image_name(text: &str) -> Result<(), String> {
+    let good = fits(text, alphanumeric, |c| alphanumeric(c) || "_.-".contains(c), 128);
+    verdict(good, || format!("`{text}` cannot name an image: use letters, digits, `.`, `_` and `-`"))
+}
+
+pub(super) fn url(text: &str) -> Result<(), String> {
+    let known =
+        ["http://", "https://", "file:///"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
+    verdict(known && !text.contains(char::is_whitespace), || {
+        format!("`{text}` is not a URL: it begins with http://, https:// or file:///")
+    })
+}
+
+pub(super) fn component(text: &str) -> Result<(), String> {
+    let good = fits(text, alphanumeric, |c| alphanumeric(c) || "_.-".contains(c), 64);
+    verdict(good, || format!("`{text}` is not a component of an archive"))
+}
+
+pub(super) fn image_source(text: &str) -> Result<(), String> {
+    let web = ["http://", "https://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
+    let good = web && !text.contains(char::is_whitespace) || !text.is_empty() && !text.contains("://");
+    verdict(good, || format!("`{text}` is neither an http:// or https:// URL nor a path"))
+}
+
+pub(super) fn image_digest(text: &str) -> Result<(), String> {
+    let lower = text.to_ascii_lowercase();
+    let sums = lower.ends_with("sha256sums") || lower.ends_with(".sha256");
+    verdict(sums || (text.len() == 64 && Sha256::parse(text).is_some()), || {
+        format!(
+            "`{text}` is not a SHA-256 digest (64 hexadecimal digits), nor a URL or path of a SHA256SUMS or .sha256 file"
+        )
+    })
+}

@@ -1,0 +1,395 @@
+//! A recipe's elements and its own steps, put together for one distribution.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::check;
+use super::decode::decode;
+use super::diagnostic::{Diagnostic, Source, Span, near};
+use super::load::{ComposedStep, Composition, System};
+use super::node::{Map, Node, Value};
+use super::params::{self, Given, Values};
+use super::schema::{Arch, ElementUse, Layout, Steps};
+use super::template::{Variables, render};
+use crate::action::Action;
+use crate::element::asset::Folder;
+use crate::element::library::{Element, Library, LoadError};
+use crate::element::order::{Item, OrderError, order};
+use crate::element::schema::{Check, ElementFile};
+use crate::vocabulary::{Asset, Distro, Phase, StepId};
+
+/// What a step's actions without a timeout of their own may take, if others have one: the usual deadline
+/// of a step.
+const REST: Duration = Duration::from_secs(30 * 60);
+
+/// The part of a recipe that is rendered for a distribution.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Body {
+    elements: Vec<ElementUse>,
+    packages: Vec<String>,
+    steps: Steps,
+    checks: Vec<Check>,
+}
+
+/// A recipe whose distribution is not decided yet.
+pub(super) struct Composer<'a> {
+    pub(super) source: &'a Arc<Source>,
+    /// The part of the recipe that sees the distribution.
+    pub(super) body: Node,
+    pub(super) params: &'a Values,
+    pub(super) secrets: Map,
+    pub(super) library: Library,
+    /// Elements that were looked for.
+    pub(super) elements: BTreeMap<String, Arc<Result<Element, LoadError>>>,
+    /// The recipe's own files.
+    pub(super) folder: Folder,
+    pub(super) name: String,
+    pub(super) arch: Arch,
+}
+
+/// An element as a recipe uses it.
+struct Use {
+    span: Span,
+    name: String,
+    params: Option<Node>,
+    element: Arc<Result<Element, LoadError>>,
+}
+
+/// What one element, or the recipe itself, brings.
+#[derive(Default)]
+struct Part {
+    name: String,
+    packages: Vec<String>,
+    steps: Vec<ComposedStep>,
+    checks: Vec<Check>,
+}
+
+const PHASES: [Phase; 5] = [Phase::Install, Phase::Configure, Phase::Boot, Phase::Finish, Phase::Clean];
+
+impl Composer<'_> {
+    /// Composes for a system: what came of it, errors, notes.
+    pub(super) fn compose(&mut self, system: &System) -> (Composition, Vec<Diagnostic>, Vec<String>) {
+        let mut found = Vec::new();
+        let mut notes = Vec::new();
+        let built_ins = self.built_ins(system);
+        let (uses, own) = self.recipe(&built_ins, &mut found);
+        let mut parts = Vec::new();
+        for index in self.order(&uses, &mut found) {
+            if let Ok(element) = &*uses[index].element {
+                notes.extend(element.note.clone());
+                parts.push(self.part(element, &uses[index], &system.distro, &built_ins, &mut found));
+            }
+        }
+        parts.push(own);
+        (composition(system, parts), found, notes)
+    }
+
+    /// Looks for errors while the distribution is unknown: those that every family would show.
+    pub(super) fn rehearse(&mut self) -> (Vec<Diagnostic>, Vec<String>) {
+        let families = [
+            ("debian", "bookworm", "12", "debian"),
+            ("fedora", "42", "42", "redhat"),
+            ("opensuse", "15.6", "15.6", "suse"),
+        ];
+        let mut common: Option<(Vec<Diagnostic>, Vec<String>)> = None;
+        for (name, release, version, family) in families {
+            let [name, release, version, family] = [name, release, version, family].map(str::to_owned);
+            let distro = Distro { name, release, version, family };
+            let (_, errors, notes) = self.compose(&System { distro, firmware: Layout::BiosUefi.firmware() });
+            common = Some(match common {
+                None => (errors, notes),
+                Some((mut all, mut said)) => {
+                    all.retain(|error| errors.contains(error));
+                    said.retain(|note| notes.contains(note));
+                    (all, said)
+                }
+            });
+        }
+        common.unwrap_or_default()
+    }
+
+    fn built_ins(&self, System { distro, firmware }: &System) -> BTreeMap<String, Json> {
+        let values = [
+            ("name", json!(self.name)),
+            ("arch", json!(self.arch)),
+            ("distro", json!(distro.name)),
+            ("release", json!(distro.release)),
+            ("version", json!(distro.version)),
+            ("family", json!(distro.family)),
+            ("firmware", json!(firmware)),
+        ];
+        values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    fn secret_names(&self) -> BTreeSet<&str> {
+        let kept = self.secrets.entries.iter().map(|(key, _)| key.text.as_str());
+        kept.chain(self.secrets.faulty.iter().map(String::as_str)).collect()
+    }
+
+    /// The recipe's elements, and what it brings itself.
+    fn recipe(&mut self, built_ins: &BTreeMap<String, Json>, found: &mut Vec<Diagnostic>) -> (Vec<Use>, Part) {
+        let variables = variables(built_ins, self.params);
+        let mut own = Part { name: self.name.clone(), ..Part::default() };
+        let Some(mut node) = render(&self.body, &variables, self.source, found) else { return (Vec::new(), own) };
+        let (body, errors) = decode::<Body>(&mut node, self.source);
+        found.extend(errors);
+        let body = body.unwrap_or_default();
+        if let Some(packages) = node.get("packages") {
+            check::packages(packages, self.source, found);
+        }
+        if let Some(steps) = node.get("steps") {
+            check::actions(steps, &self.secret_names(), self.source, found);
+            for (phase, actions) in [
+                (Phase::Install, body.steps.install),
+                (Phase::Configure, body.steps.configure),
+                (Phase::Boot, body.steps.boot),
+                (Phase::Clean, body.steps.clean),
+            ] {
+                own.steps.push(step(phase, &self.name, actions, steps, &self.folder, self.source, found));
+            }
+        }
+        check::checks(&node, self.source, found);
+        own.packages = body.packages;
+        own.checks = body.checks;
+        let nodes = node.get("elements").map_or(&[][..], Node::list);
+        let uses = body.elements.into_iter().zip(nodes).map(|(used, node)| self.used(used, node, found)).collect();
+        (uses, own)
+    }
+
+    fn used(&mut self, used: ElementUse, node: &Node, found: &mut Vec<Diagnostic>) -> Use {
+        let (span, params) = match &node.value {
+            Value::Map(map) => match map.entries.first() {
+                Some((key, value)) => (key.span, Some(value.clone())),
+                None => (node.span, None),
+            },
+            _ => (node.span, None),
+        };
+        let element = match self.elements.get(&used.name) {
+            Some(element) => element.clone(),
+            None => {
+                let element = Arc::new(self.library.find(&used.name));
+                self.elements.insert(used.name.clone(), element.clone());
+                element
+            }
+        };
+        match &*element {
+            Ok(_) => {}
+            Err(LoadError::Faulty(errors)) => found.extend(errors.iter().cloned()),
+            Err(LoadError::Unknown(meant)) => found.push(
+                Diagnostic::new(self.source, span, format!("unknown element `{}`", used.name))
+                    .did_you_mean(meant.as_deref())
+                    .help("`goldsmith elements` lists all; `--elements DIR` adds a folder of elements"),
+            ),
+        }
+        if used.name == self.name {
+            let message = format!("the recipe and its element are both named `{}`", used.name);
+            found.push(Diagnostic::new(self.source, span, message).help("give the recipe another name"));
+        }
+        Use { span, name: used.name, params, element }
+    }
+
+    /// Order of the elements; if there is none, the recipe's, so that further errors are found.
+    fn order(&self, uses: &[Use], found: &mut Vec<Diagnostic>) -> Vec<usize> {
+        let items: Vec<Item> = uses
+            .iter()
+            .map(|used| match &*used.element {
+                Ok(element) => Item {
+                    name: used.name.clone(),
+                    requires: element.requires.clone(),
+                    after: element.after.clone(),
+                    conflicts: element.conflicts.clone(),
+                },
+                Err(_) => Item { name: used.name.clone(), ..Item::default() },
+            })
+            .collect();
+        match order(&items) {
+            Ok(order) => order,
+            Err(errors) => {
+                // An element whose name is misspelt is there, and reported already.
+                let meant = |name: &str| {
+                    uses.iter()
+                        .any(|used| matches!(&*used.element, Err(LoadError::Unknown(Some(near))) if near == name))
+                };
+                let follows = |error: &&OrderError| matches!(error, OrderError::Missing { requirement, .. } if meant(requirement));
+                found.extend(errors.iter().filter(|error| !follows(error)).map(|error| self.order_error(error, uses)));
+                (0..uses.len()).collect()
+            }
+        }
+    }
+
+    fn order_error(&self, error: &OrderError, uses: &[Use]) -> Diagnostic {
+        let at = |item: usize, message: String| Diagnostic::new(self.source, uses[item].span, message);
+        let name = |item: usize| uses[item].name.as_str();
+        match error {
+            OrderError::Duplicate { item, first } => {
+                at(*item, format!("element `{}` is there twice", name(*item))).also(uses[*first].span, "first here")
+            }
+            OrderError::Missing { item, requirement } => {
+                let known = self.library.names();
+                let diagnostic = at(*item, format!("element `{}` needs element `{requirement}`", name(*item)));
+                if known.contains_key(requirement) {
+                    diagnostic.help(format!("add `- {requirement}` to `elements`"))
+                } else {
+                    diagnostic.did_you_mean(near(requirement, known.keys())).help("no folder of elements has it")
+                }
+            }
+            OrderError::Conflict { item, other } => {
+                at(*item, format!("elements `{}` and `{}` cannot be together", name(*item), name(*other)))
+                    .also(uses[*other].span, "the other")
+            }
+            OrderError::Cycle(items) => {
+                let mut names: Vec<&str> = items.iter().map(|item| name(*item)).collect();
+                names.extend(names.first().copied());
+                at(items[0], format!("elements come after each other in a circle: {}", names.join(" -> ")))
+                    .help("`requires` and `after` of these elements say so: take one out")
+            }
+        }
+    }
+
+    /// What an element brings.
+    fn part(
+        &self,
+        element: &Element,
+        used: &Use,
+        distro: &Distro,
+        built_ins: &BTreeMap<String, Json>,
+        found: &mut Vec<Diagnostic>,
+    ) -> Part {
+        let source = &element.source;
+        let owner = format!("element `{}`", element.name);
+        let mut part = Part { name: element.name.clone(), ..Part::default() };
+        let plain = Variables { values: built_ins.clone(), ..Variables::default() };
+        let mut values = params::defaults(&element.params, element.node.get("params"), &plain, source, found);
+        let given: Given<'_> = used.params.as_ref().and_then(Node::map).map_or(Given::new(), |map| {
+            map.entries.iter().map(|(key, node)| (key.text.as_str(), (key.span, node))).collect()
+        });
+        params::give(&mut values, &element.params, &given, &owner, self.source, found);
+        for name in params::unset(&values, &element.params) {
+            let withheld =
+                used.params.as_ref().and_then(Node::map).is_some_and(|map| map.faulty.iter().any(|f| f == name));
+            if !withheld {
+                let diagnostic = Diagnostic::new(self.source, used.span, format!("{owner} needs parameter `{name}`"));
+                found.push(diagnostic.help(format!("write `- {}: {{ {name}: ... }}`", element.name)));
+            }
+            values.faulty.push(name.to_owned());
+        }
+        let body = element.node.filtered(|key| key != "params");
+        let Some(mut node) = render(&body, &variables(built_ins, &values), source, found) else { return part };
+        let (file, errors) = decode::<ElementFile>(&mut node, source);
+        found.extend(errors);
+        let Some(file) = file else { return part };
+        check::actions(&node, &self.secret_names(), source, found);
+        check::checks(&node, source, found);
+        for (_, packages) in node.get("packages").and_then(Node::map).map_or(&[][..], |map| &map.entries) {
+            check::packages(packages, source, found);
+        }
+        part.packages = packages_for(distro, &file.packages);
+        for (phase, actions) in
+            PHASES.into_iter().zip([file.install, file.configure, file.boot, file.finish, file.clean])
+        {
+            part.steps.push(step(phase, &element.name, actions, &node, &element.folder, source, found));
+        }
+        part.checks = file.checks;
+        part
+    }
+}
+
+fn variables(built_ins: &BTreeMap<String, Json>, params: &Values) -> Variables {
+    let mut values = built_ins.clone();
+    values.extend(params.values.iter().map(|(name, value)| (name.clone(), value.clone())));
+    Variables { values, faulty: params.faulty.iter().cloned().collect(), withheld: &[] }
+}
+
+/// The most specific list for a distribution, and that for all.
+fn packages_for(distro: &Distro, packages: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    let names = [
+        format!("{}-{}", distro.name, distro.release),
+        format!("{}-{}", distro.name, distro.version),
+        distro.name.clone(),
+        distro.family.clone(),
+    ];
+    let specific = names.iter().find_map(|name| packages.get(name));
+    specific.into_iter().chain(packages.get("all")).flatten().cloned().collect()
+}
+
+/// A step with the files its actions bring. `root` is the tree that has the phase.
+fn step(
+    phase: Phase,
+    owner: &str,
+    mut actions: Vec<Action>,
+    root: &Node,
+    folder: &Folder,
+    source: &Arc<Source>,
+    found: &mut Vec<Diagnostic>,
+) -> ComposedStep {
+    let mut files: BTreeMap<String, Asset> = BTreeMap::new();
+    let nodes = root.get(phase.name()).map_or(&[][..], Node::list);
+    for (action, node) in actions.iter_mut().zip(nodes) {
+        let kind = action.name();
+        let (path, key, single) = match action {
+            Action::Run(run) => match &mut run.script {
+                Some(script) => (script, "script", true),
+                None => continue,
+            },
+            Action::Copy(copy) => (&mut copy.source, "source", false),
+            Action::Extract(extract) => (&mut extract.source, "source", true),
+            _ => continue,
+        };
+        let span = node.get(kind).and_then(|content| content.get(key)).map_or(node.span, |node| node.span);
+        match folder.bring(path) {
+            Ok(brought) if brought.directory && single => {
+                found.push(Diagnostic::new(source, span, format!("`{path}` is a directory; a file is needed")));
+            }
+            Ok(brought) => {
+                *path = brought.path;
+                files.extend(brought.files);
+            }
+            Err(fault) => {
+                let diagnostic = Diagnostic::new(source, span, fault.message);
+                found.push(match fault.help {
+                    Some(help) => diagnostic.help(help),
+                    None => diagnostic,
+                });
+            }
+        }
+    }
+    let timeout = timeout(&actions);
+    ComposedStep { id: StepId { phase, element: owner.to_owned() }, actions, files, timeout }
+}
+
+/// What the actions that say how long they may take add up to, and the usual time for the rest.
+fn timeout(actions: &[Action]) -> Option<Duration> {
+    let named: Vec<Duration> = actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Run(run) => run.timeout,
+            _ => None,
+        })
+        .collect();
+    (!named.is_empty()).then(|| named.iter().fold(REST, |sum, timeout| sum.saturating_add(*timeout)))
+}
+
+/// Parts in order, laid out by phase.
+fn composition(system: &System, parts: Vec<Part>) -> Composition {
+    let System { distro, firmware } = system.clone();
+    let mut composition =
+        Composition { distro, firmware, packages: BTreeMap::new(), steps: Vec::new(), checks: Vec::new() };
+    for part in parts {
+        for package in part.packages {
+            let owners: &mut Vec<String> = composition.packages.entry(package).or_default();
+            if !owners.contains(&part.name) {
+                owners.push(part.name.clone());
+            }
+        }
+        composition.steps.extend(part.steps.into_iter().filter(|step| !step.actions.is_empty()));
+        composition.checks.extend(part.checks.into_iter().map(|check| (part.name.clone(), check)));
+    }
+    // The sort is stable: within a phase the order of the elements stays.
+    composition.steps.sort_by_key(|step| step.id.phase);
+    composition
+}

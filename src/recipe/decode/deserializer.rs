@@ -1,0 +1,331 @@
+//! serde's view of a [`Node`].
+
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    VariantAccess, Visitor,
+};
+
+use super::super::node::{Key, Map, Node, Value};
+use super::{Error, Fault, quoting_help};
+
+static EMPTY: Map = Map { entries: Vec::new(), faulty: Vec::new() };
+
+/// A value that serde reads.
+#[derive(Clone, Copy)]
+pub(super) struct View<'de>(pub(super) &'de Node);
+
+impl<'de> View<'de> {
+    fn unexpected(self) -> Unexpected<'de> {
+        match &self.0.value {
+            Value::Null => Unexpected::Unit,
+            Value::Bool(value) => Unexpected::Bool(*value),
+            Value::Int(value) => Unexpected::Signed(*value),
+            Value::Float(value) => Unexpected::Float(*value),
+            Value::Str(value) => Unexpected::Str(value),
+            Value::List(_) => Unexpected::Seq,
+            Value::Map(_) => Unexpected::Map,
+        }
+    }
+
+    fn mismatch<V: Visitor<'de>>(self, visitor: &V) -> Error {
+        Error::invalid_type(self.unexpected(), visitor).at(self.0.span)
+    }
+
+    fn visit_map<V: Visitor<'de>>(self, map: &'de Map, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_map(Entries { map, next: 0 }).map_err(|mut error| {
+            if let (Some(field), true) = (error.missing, error.span.is_none()) {
+                error.follows = map.faulty.iter().any(|name| name == field);
+            }
+            error.at(self.0.span)
+        })
+    }
+
+    fn visit_list<V: Visitor<'de>>(self, list: &'de [Node], visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_seq(Items { list, next: 0 }).map_err(|error| error.at(self.0.span))
+    }
+}
+
+/// Methods for types that a value of any kind can be asked for: what it is decides.
+macro_rules! by_value {
+    ($($method:ident)*) => { $(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            self.deserialize_any(visitor)
+        }
+    )* };
+}
+
+impl<'de> Deserializer<'de> for View<'de> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match &self.0.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::Int(value) => visitor.visit_i64(*value),
+            Value::Float(value) => visitor.visit_f64(*value),
+            Value::Str(value) => visitor.visit_str(value),
+            Value::List(list) => return self.visit_list(list, visitor),
+            Value::Map(map) => return self.visit_map(map, visitor),
+        }
+        .map_err(|error: Error| error.at(self.0.span))
+    }
+
+    by_value! {
+        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
+        deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64 deserialize_bytes deserialize_byte_buf
+        deserialize_unit deserialize_ignored_any
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.0.printed() {
+            Some(text) => visitor.visit_string(text).map_err(|error: Error| error.at(self.0.span)),
+            None => {
+                let error = self.mismatch(&visitor);
+                Err(match quoting_help(self.0) {
+                    Some(help) => error.help(help),
+                    None => error,
+                })
+            }
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.0.value {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self).map_err(|error: Error| error.at(self.0.span))
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match &self.0.value {
+            Value::Null => self.visit_list(&[], visitor),
+            Value::List(list) => self.visit_list(list, visitor),
+            _ => Err(self.mismatch(&visitor)),
+        }
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match &self.0.value {
+            Value::Null => visitor.visit_map(Entries { map: &EMPTY, next: 0 }),
+            Value::Map(map) => self.visit_map(map, visitor),
+            _ => Err(self.mismatch(&visitor)),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match &self.0.value {
+            Value::Map(map) => self.visit_map(map, visitor),
+            _ => Err(self.mismatch(&visitor)),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        kind: &'static str,
+        names: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        let kind = self::kind(kind);
+        let error = match &self.0.value {
+            Value::Str(name) => {
+                let access = Choice { kind, name, span: self.0.span, content: None };
+                return visitor.visit_enum(access).map_err(|error| error.at(self.0.span));
+            }
+            Value::Map(map) => match map.entries.as_slice() {
+                [(key, content)] => {
+                    let access = Choice { kind, name: &key.text, span: key.span, content: Some(content) };
+                    return visitor.visit_enum(access).map_err(|error| error.at(self.0.span));
+                }
+                [] if !map.faulty.is_empty() => Error(Box::new(Fault { follows: true, ..Fault::default() })),
+                entries => {
+                    let found: Vec<&str> = entries.iter().map(|(key, _)| key.text.as_str()).collect();
+                    let found = match found.as_slice() {
+                        [] => "found 0".to_owned(),
+                        names => format!("found {}: {}", names.len(), super::list(names)),
+                    };
+                    Error::new(format!("expected one key, {found}"))
+                        .help("each entry has one key; what belongs to it is indented below it")
+                }
+            },
+            _ => Error::new(format!("expected a name or a map with one key, found {}", self.0.describe())),
+        };
+        Err(error.help(format!("known here: {}", super::list(names))).at(self.0.span))
+    }
+}
+
+struct Items<'de> {
+    list: &'de [Node],
+    next: usize,
+}
+
+impl<'de> SeqAccess<'de> for Items<'de> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
+        let Some(item) = self.list.get(self.next) else { return Ok(None) };
+        let index = self.next;
+        self.next += 1;
+        seed.deserialize(View(item)).map(Some).map_err(|error| error.at(item.span).under(index))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.list.len() - self.next)
+    }
+}
+
+struct Entries<'m> {
+    map: &'m Map,
+    next: usize,
+}
+
+impl<'de> MapAccess<'de> for Entries<'de> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+        let Some((key, _)) = self.map.entries.get(self.next) else { return Ok(None) };
+        let index = self.next;
+        seed.deserialize(key.text.as_str().into_deserializer())
+            .map(Some)
+            .map_err(|error: Error| error.at(key.span).under(index))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        let Some((key, value)) = self.map.entries.get(self.next) else {
+            return Err(Error::new("a value was asked for where there is none"));
+        };
+        let index = self.next;
+        self.next += 1;
+        seed.deserialize(View(value)).map_err(|error| owned(error, key).at(value.span).under(index))
+    }
+}
+
+/// A missing field is shown at the key whose value lacks it.
+fn owned(mut error: Error, key: &Key) -> Error {
+    if error.missing.take().is_some() && error.path.is_empty() {
+        error.message = format!("{} in `{}`", error.message, key.text);
+        error.span = Some(key.span);
+    }
+    error
+}
+
+/// What the names of an enum name.
+fn kind(type_name: &str) -> &'static str {
+    match type_name {
+        "Action" => "action",
+        "Check" | "Booted" => "check",
+        "Arch" => "architecture",
+        "Base" => "kind of base",
+        "BootstrapDistro" => "distribution",
+        "Compression" => "compression",
+        "Format" => "format",
+        "Layout" => "layout",
+        "ParamType" => "type",
+        "SecretSource" => "source of a secret",
+        _ => "name",
+    }
+}
+
+/// A name, and what belongs to it.
+struct Choice<'de> {
+    kind: &'static str,
+    name: &'de str,
+    span: super::Span,
+    content: Option<&'de Node>,
+}
+
+impl<'de> EnumAccess<'de> for Choice<'de> {
+    type Error = Error;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Error> {
+        let name: de::value::StrDeserializer<'_, Error> = self.name.into_deserializer();
+        let variant = seed.deserialize(name).map_err(|mut error| {
+            error.message = format!("unknown {} `{}`", self.kind, self.name);
+            error.at(self.span)
+        })?;
+        Ok((variant, self))
+    }
+}
+
+impl<'de> Choice<'de> {
+    fn content(&self) -> Result<&'de Node, Error> {
+        self.content
+            .ok_or_else(|| Error::new(format!("`{0}` needs a value: write `{0}: ...`", self.name)).at(self.span))
+    }
+
+    /// Errors of the content lie under the only entry of the map; where the content as a whole is at
+    /// fault, so is the map.
+    fn place(&self, mut error: Error) -> Error {
+        if error.path.is_empty() {
+            let key = Key { text: self.name.to_owned(), span: self.span };
+            error = owned(error, &key);
+        } else {
+            error.path.push(0);
+        }
+        error
+    }
+}
+
+impl<'de> VariantAccess<'de> for Choice<'de> {
+    type Error = Error;
+
+    fn unit_variant(self) -> Result<(), Error> {
+        match self.content {
+            None => Ok(()),
+            Some(content) => Err(Error::new(format!("`{}` has no value", self.name)).at(content.span)),
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
+        let content = self.content()?;
+        seed.deserialize(View(content)).map_err(|error| self.place(error.at(content.span)))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
+        let content = self.content()?;
+        View(content).deserialize_seq(visitor).map_err(|error| self.place(error))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
+        let content = self.content()?;
+        View(content).deserialize_map(visitor).map_err(|error| self.place(error))
+    }
+}

@@ -1,0 +1,178 @@
+//! JSON Schemas of recipes and elements, for editors: made from the types that read them.
+//!
+//! Two things are added, because they happen before the types are read: an entry of a list of actions or
+//! checks may carry `when`, and what is no text may be a template instead.
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema};
+use serde_json::{Map, Value as Json, json};
+
+use super::schema::RecipeFile;
+use crate::element::schema::ElementFile;
+
+/// A template that is wholly one expression.
+const TEMPLATE: &str = r"^\{\{.*\}\}$";
+
+/// Schema of a recipe, draft 2020-12.
+pub fn recipe_schema() -> Json {
+    schema::<RecipeFile>("Goldsmith recipe")
+}
+
+/// Schema of an `element.yaml`, draft 2020-12.
+pub fn element_schema() -> Json {
+    schema::<ElementFile>("Goldsmith element")
+}
+
+fn schema<T: JsonSchema>(title: &str) -> Json {
+    let settings = SchemaSettings::draft2020_12();
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    Templated.transform(&mut schema);
+    for name in ["Action", "Check"] {
+        if let Some(variants) = schema.pointer_mut(&format!("/$defs/{name}/oneOf")).and_then(Json::as_array_mut) {
+            variants.iter_mut().for_each(conditional);
+        }
+    }
+    schema.insert("title".to_owned(), json!(title));
+    schema.to_value()
+}
+
+/// Lets a variant, an object with one key, have `when` too.
+fn conditional(variant: &mut Json) {
+    if let Some(properties) = variant.get_mut("properties").and_then(Json::as_object_mut) {
+        let description = "Expression; the entry is left out if it is false.";
+        properties.insert("when".to_owned(), json!({ "type": ["string", "boolean"], "description": description }));
+    }
+}
+
+/// Lets a value that is not just any text be a template.
+struct Templated;
+
+impl Transform for Templated {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        if let Some(object) = schema.as_object_mut()
+            && !is_any_text(object)
+        {
+            alternative(object);
+        }
+    }
+}
+
+/// Whether a schema accepts every template already, or is no place for one.
+fn is_any_text(object: &Map<String, Json>) -> bool {
+    let typed = |name: &str| match object.get("type") {
+        Some(Json::String(single)) => single == name,
+        Some(Json::Array(several)) => several.iter().any(|one| one == name),
+        _ => false,
+    };
+    let value = ["integer", "number", "boolean", "array"].into_iter().any(typed) && !typed("string");
+    let names = object
+        .get("oneOf")
+        .and_then(Json::as_array)
+        .is_some_and(|variants| variants.iter().all(|variant| variant.get("const").is_some()));
+    !(value || names || object.contains_key("enum") || object.contains_key("pattern"))
+}
+
+fn alternative(object: &mut Map<String, Json>) {
+    let mut outer = Map::new();
+    for note in ["description", "default", "title", "$schema", "$defs"] {
+        if let Some(value) = object.remove(note) {
+            outer.insert(note.to_owned(), value);
+        }
+    }
+    let inner = std::mem::take(object);
+    outer.insert("anyOf".to_owned(), json!([inner, { "type": "string", "pattern": TEMPLATE }]));
+    *object = outer;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::diagnostic::Source;
+    use crate::recipe::node::{Node, Value, parse};
+
+    /// The tree as JSON, templates and all.
+    fn to_json(node: &Node) -> Json {
+        match &node.value {
+            Value::Null => Json::Null,
+            Value::Bool(value) => json!(value),
+            Value::Int(value) => json!(value),
+            Value::Float(value) => json!(value),
+            Value::Str(value) => json!(value),
+            Value::List(list) => list.iter().map(to_json).collect(),
+            Value::Map(map) => {
+                Json::Object(map.entries.iter().map(|(key, value)| (key.text.clone(), to_json(value))).collect())
+            }
+        }
+    }
+
+    fn faults(schema: &Json, text: &str) -> Vec<String> {
+        let node = parse(&Source::new("x.yaml", text)).0.expect("it is YAML");
+        let validator = jsonschema::validator_for(schema).expect("the schema is one");
+        validator.iter_errors(&to_json(&node)).map(|error| error.to_string()).collect()
+    }
+
+    fn fixtures(folder: &str) -> Vec<std::path::PathBuf> {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let entries = std::fs::read_dir(folder).expect("there are fixtures");
+        entries.map(|entry| entry.expect("an entry").path()).collect()
+    }
+
+    #[test]
+    fn what_the_parser_accepts_the_schema_accepts() {
+        let schema = recipe_schema();
+        let recipes: Vec<_> = fixtures("tests/recipes/valid")
+            .into_iter()
+            .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+            .collect();
+        assert!(!recipes.is_empty());
+        for path in recipes {
+            let text = std::fs::read_to_string(&path).expect("a fixture");
+            assert_eq!(faults(&schema, &text), [""; 0], "{}", path.display());
+        }
+        let schema = element_schema();
+        for path in fixtures("elements").into_iter().chain(fixtures("tests/recipes/valid/elements")) {
+            if let Ok(text) = std::fs::read_to_string(path.join("element.yaml")) {
+                assert_eq!(faults(&schema, &text), [""; 0], "{}", path.display());
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_parser_refuses_the_schema_refuses() {
+        let base = "name: x\nbase: { bootstrap: { distro: debian, release: bookworm } }\n";
+        assert_eq!(faults(&recipe_schema(), base), [""; 0]);
+        for line in [
+            "nmae: y",
+            "disk: { szie: 3GiB }",
+            "disk: { layout: mbr }",
+            "elements: [{ a: 1 }]",
+            "elements: [{ a: {}, b: {} }]",
+            "steps: { configure: [{ wirte: {} }] }",
+            "steps: { configure: [{ remove: /a }] }",
+            "steps: { configure: [{ run: { network: sometimes } }] }",
+            "steps: { configure: [{ when: x }] }",
+            "outputs: [{ format: vhd }]",
+        ] {
+            assert!(!faults(&recipe_schema(), &format!("{base}{line}\n")).is_empty(), "{line}");
+        }
+        for line in [
+            "disk: { layout: '{{ layout }}' }",
+            "elements: [{ a: { b: 1 }, when: family == 'debian' }]",
+            "steps: { configure: [{ run: { network: '{{ online }}' }, when: true }] }",
+            "packages: '{{ packages }}'",
+        ] {
+            assert_eq!(faults(&recipe_schema(), &format!("{base}{line}\n")), [""; 0], "{line}");
+        }
+    }
+
+    #[test]
+    fn schemas_say_what_they_are() {
+        for (schema, title) in [(recipe_schema(), "Goldsmith recipe"), (element_schema(), "Goldsmith element")] {
+            assert_eq!(schema["title"], title);
+            assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+            assert_eq!(schema.get("$id"), None);
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! A recipe file, read, checked and composed with its elements.
+//!
+//! First what a recipe says about its image is read: it sees the parameters only. From it, or from the
+//! image it is based on, the distribution follows; then elements, packages, steps and checks are rendered
+//! and composed. An error in one part does not keep those of the others from being found.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use super::compose::Composer;
+use super::decode::decode;
+use super::diagnostic::{Diagnostic, Diagnostics, Source, Span, list, near};
+use super::node::{Node, parse};
+use super::params::{self, Values};
+use super::schema::{Arch, Base, Bootstrap, BootstrapDistro, Disk, Output, RecipeFile, SecretSource};
+use super::template::{Variables, render};
+use super::{Firmware, Layout, check};
+use crate::action::Action;
+use crate::digest::Sha256;
+use crate::element::asset::Folder;
+use crate::element::library::{Library, read};
+use crate::element::schema::{Check, Param};
+use crate::vocabulary::{Asset, Distro, StepId};
+
+/// Keys of a recipe that see all built-ins.
+pub(super) const BODY: [&str; 4] = ["elements", "packages", "steps", "checks"];
+
+/// Releases that can be bootstrapped: code name and version.
+const DEBIAN: [(&str, &str); 2] = [("bookworm", "12"), ("trixie", "13")];
+
+/// The system on a base image, as far as elements need to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct System {
+    /// Its distribution.
+    pub distro: Distro,
+    /// Firmware that finds a boot loader on its disk.
+    pub firmware: Vec<Firmware>,
+}
+
+/// What the caller decides about a recipe.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// Values of parameters as text; their declarations give them a type. A list has commas.
+    pub params: BTreeMap<String, String>,
+    /// Folders of elements, searched before the one beside the recipe.
+    pub element_dirs: Vec<PathBuf>,
+    /// Architecture of an image whose recipe names none.
+    pub host_arch: Arch,
+}
+
+/// A recipe without errors.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What it says about the image.
+    pub recipe: Recipe,
+    /// What is done to it; `None` until its base image has been looked at.
+    pub composition: Option<Composition>,
+    /// Things worth saying that are no errors.
+    pub notes: Vec<String>,
+}
+
+/// What a recipe says about its image, rendered.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// Name of the image.
+    pub name: String,
+    /// One sentence about it.
+    pub description: Option<String>,
+    /// Its architecture.
+    pub arch: Arch,
+    /// Parameters with their values.
+    pub params: BTreeMap<String, Json>,
+    /// What it starts from.
+    pub base: Base,
+    /// Its disk.
+    pub disk: Disk,
+    /// Files to make of it.
+    pub outputs: Vec<Output>,
+    /// Secrets that its actions may ask for.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// Folder of the recipe: relative paths begin here.
+    pub dir: PathBuf,
+    /// Digest of the recipe's text.
+    pub digest: Sha256,
+}
+
+/// What is done to an image, rendered.
+#[derive(Debug, Clone)]
+pub struct Composition {
+    /// Its distribution.
+    pub distro: Distro,
+    /// Firmware it boots under.
+    pub firmware: Vec<Firmware>,
+    /// Packages, and which elements ask for each.
+    pub packages: BTreeMap<String, Vec<String>>,
+    /// Steps in order. None is without actions.
+    pub steps: Vec<ComposedStep>,
+    /// What must be true of the image: the element that says so, and the check.
+    pub checks: Vec<(String, Check)>,
+}
+
+/// What one element does in one phase.
+#[derive(Debug, Clone)]
+pub struct ComposedStep {
+    /// Its name.
+    pub id: StepId,
+    /// What it does. Sources are paths without `./` and `/` at their ends.
+    pub actions: Vec<Action>,
+    /// Files it brings, by the path that actions use; those of a directory begin with the directory's path.
+    pub files: BTreeMap<String, Asset>,
+    /// How long it may take, if an action says; `None` for the build's deadline.
+    pub timeout: Option<Duration>,
+}
+
+/// Reads a recipe. `system` is what is on its base image, if that has been looked at; a base that is
+/// bootstrapped says it itself. All errors of the recipe and of its elements are
+/// returned at once, also if the file cannot be read.
+pub fn load(path: &Path, options: &LoadOptions, system: Option<&System>) -> Result<Loaded, Diagnostics> {
+    match read(path) {
+        Ok(source) => load_source(path, &source, options, system),
+        Err(error) => Err((*error).into()),
+    }
+}
+
+/// Like [`load`], with the recipe's text at hand; files it brings and elements are still read.
+pub fn load_str(
+    path: &Path,
+    text: &str,
+    options: &LoadOptions,
+    system: Option<&System>,
+) -> Result<Loaded, Diagnostics> {
+    load_source(path, &Source::new(path.display().to_string(), text), options, system)
+}
+
+fn load_source(
+    path: &Path,
+    source: &Arc<Source>,
+    options: &LoadOptions,
+    system: Option<&System>,
+) -> Result<Loaded, Diagnostics> {
+    let mut found = Vec::new();
+    let mut notes = Vec::new();
+    let loaded = recipe(path, source, options, system, &mut found, &mut notes);
+    match (Diagnostics::collect(found), loaded) {
+        (None, Some((recipe, composition))) => Ok(Loaded { recipe, composition, notes }),
+        (Some(errors), _) => Err(errors),
+        (None, None) => Err(Diagnostic::of_file(source, "the recipe cannot be read").into()),
+    }
+}
+
+fn recipe(
+    path: &Path,
+    source: &Arc<Source>,
+    options: &LoadOptions,
+    system: Option<&System>,
+    found: &mut Vec<Diagnostic>,
+    notes: &mut Vec<String>,
+) -> Option<(Recipe, Option<Composition>)> {
+    let (root, errors) = parse(source);
+    found.extend(errors);
+    let mut root = root?;
+    check::require(&mut root, &["name", "base"], source, found);
+    check::some_output(&root, source, found);
+    let values = parameters(&root, options, source, found);
+    let variables = Variables {
+        values: values.values.clone(),
+        faulty: values.faulty.iter().cloned().collect(),
+        withheld: &check::BUILT_INS,
+    };
+    let mut head = render(&root.filtered(|key| key != "params" && !BODY.contains(&key)), &variables, source, found)?;
+    let (file, errors) = decode::<RecipeFile>(&mut head, source);
+    found.extend(errors);
+    root.map()?;
+    check::recipe_head(&head, source, found);
+
+    let dir = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    for dir in options.element_dirs.iter().filter(|dir| !dir.is_dir()) {
+        let message = "no such directory of elements";
+        found.push(Diagnostic::of_file(&Source::new(dir.display().to_string(), ""), message));
+    }
+    let mut dirs = options.element_dirs.clone();
+    dirs.push(dir.join("elements"));
+    let layout = file.as_ref().map_or(Layout::BiosUefi, |file| file.disk.layout);
+    let arch = file.as_ref().and_then(|file| file.arch).unwrap_or(options.host_arch);
+    let mut composer = Composer {
+        source,
+        body: root.filtered(|key| BODY.contains(&key)),
+        params: &values,
+        secrets: head.get("secrets").and_then(Node::map).cloned().unwrap_or_default(),
+        library: Library::new(dirs),
+        elements: BTreeMap::new(),
+        folder: Folder::Host(dir.clone()),
+        name: file.as_ref().map_or("image", |file| file.name.as_str()).to_owned(),
+        arch,
+    };
+    let bootstrapped = match file.as_ref().map(|file| &file.base) {
+        Some(Base::Bootstrap(bootstrap)) => bootstrap_distro(bootstrap, &head, source, found),
+        _ => None,
+    };
+    let system = match file.as_ref().map(|file| &file.base) {
+        Some(Base::Bootstrap(_)) => bootstrapped.map(|distro| System { distro, firmware: layout.firmware() }),
+        _ => system.cloned(),
+    };
+    let composition = match system {
+        Some(system) => {
+            let (composition, errors, said) = composer.compose(&system);
+            found.extend(errors);
+            notes.extend(said);
+            Some(composition)
+        }
+        None => {
+            let (errors, said) = composer.rehearse();
+            found.extend(errors);
+            notes.extend(said);
+            None
+        }
+    };
+    let file = file?;
+    let recipe = Recipe {
+        name: file.name,
+        description: file.description,
+        arch,
+        params: values.values,
+        base: file.base,
+        disk: file.disk,
+        outputs: file.outputs,
+        secrets: file.secrets,
+        dir,
+        digest: Sha256::of(source.text().as_bytes()),
+    };
+    Some((recipe, composition))
+}
+
+/// Declarations and values of the recipe's parameters.
+fn parameters(root: &Node, options: &LoadOptions, source: &Arc<Source>, found: &mut Vec<Diagnostic>) -> Values {
+    let mut declared = root.get("params").cloned();
+    let span = root.key("params").map(|key| key.span);
+    let mut params = BTreeMap::new();
+    if let Some(node) = &mut declared {
+        let (decoded, errors) = decode::<BTreeMap<String, Param>>(node, source);
+        found.extend(errors);
+        params = decoded.unwrap_or_default();
+    }
+    let nothing = Variables { withheld: &check::BUILT_INS, ..Variables::default() };
+    let mut values = params::defaults(&params, declared.as_ref(), &nothing, source, found);
+    params::give_texts(&mut values, &params, &options.params, span, source, found);
+    for name in params::unset(&values, &params).into_iter().map(str::to_owned).collect::<Vec<_>>() {
+        let span = declared.as_ref().and_then(|node| node.key(&name)).map_or(Span::default(), |key| key.span);
+        let help = format!("give it with `--param {name}=VALUE`, or give it a default");
+        found.push(Diagnostic::new(source, span, format!("parameter `{name}` has no value")).help(help));
+        values.faulty.push(name);
+    }
+    // What is not declared rightly is no reason to call it unknown where it is used.
+    let undeclared = declared.as_ref().and_then(Node::map).map_or(&[][..], |map| &map.faulty);
+    values.faulty.extend(undeclared.iter().cloned());
+    values
+}
+
+fn bootstrap_distro(
+    bootstrap: &Bootstrap,
+    head: &Node,
+    source: &Arc<Source>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Distro> {
+    let BootstrapDistro::Debian = bootstrap.distro;
+    let release = bootstrap.release.as_str();
+    if let Some((name, version)) = DEBIAN.into_iter().find(|(name, _)| *name == release) {
+        let [distro, family] = ["debian", "debian"].map(str::to_owned);
+        return Some(Distro { name: distro, release: name.to_owned(), version: version.to_owned(), family });
+    }
+    let names = DEBIAN.map(|(name, _)| name);
+    let meant = DEBIAN.into_iter().find(|(_, version)| *version == release).map(|(name, _)| name.to_owned());
+    let node = head.get("base").and_then(|base| base.get("bootstrap")).and_then(|node| node.get("release"));
+    found.push(
+        Diagnostic::new(
+            source,
+            node.map_or(Span::default(), |node| node.span),
+            format!("unknown release `{release}` of debian"),
+        )
+        .did_you_mean(meant.or_else(|| near(release, names)))
+        .help(format!("known here: {}", list(names))),
+    );
+    None
+}
+
+impl Layout {
+    /// Firmware that a disk with this layout boots under.
+    pub fn firmware(self) -> Vec<Firmware> {
+        match self {
+            Self::BiosUefi => vec![Firmware::Bios, Firmware::Uefi],
+            Self::Bios => vec![Firmware::Bios],
+            Self::Uefi => vec![Firmware::Uefi],
+        }
+    }
+
+    /// The layout of a disk that boots under some firmware. One that none is known to boot may do so under any.
+    pub fn of(firmware: &[Firmware]) -> Self {
+        match firmware {
+            [Firmware::Bios] => Self::Bios,
+            [Firmware::Uefi] => Self::Uefi,
+            _ => Self::BiosUefi,
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! From text to a recipe.
+
+pub(crate) mod check;
+mod compose;
+pub mod decode;
+pub mod diagnostic;
+pub mod json_schema;
+pub mod load;
+pub mod node;
+pub(crate) mod params;
+pub mod schema;
+pub(crate) mod template;
+
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use load::{ComposedStep, Composition, LoadOptions, Loaded, Recipe, System, load, load_str};
+pub use schema::{
+    Arch, Base, Bootstrap, BootstrapDistro, Compression, Disk, ElementUse, Format, ImageSource, Layout, Output,
+    RecipeFile, SecretSource, Steps,
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Kind of firmware a machine starts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Firmware {
+    /// PC BIOS.
+    Bios,
+    /// UEFI.
+    Uefi,
+}
+
+impl Firmware {
+    /// The name that recipes use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bios => "bios",
+            Self::Uefi => "uefi",
+        }
+    }
+}

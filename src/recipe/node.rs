@@ -1,0 +1,489 @@
+//! YAML text as a tree in which every key and value knows where it is written.
+//!
+//! Plain scalars resolve by the core schema of YAML 1.2: `no` and `on` are texts. What a recipe has
+//! no use for is refused: tags, several documents, keys that are not scalars, values nested deeper than
+//! [`MAX_DEPTH`], aliases that expand to more than [`MAX_NODES`] values.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use granit_parser::{Event, Parser, ScalarStyle, StrInput};
+
+use super::diagnostic::{Diagnostic, Source, Span};
+
+/// Largest file, in bytes.
+pub const MAX_BYTES: usize = 1 << 20;
+/// Deepest nesting of lists and maps.
+pub const MAX_DEPTH: usize = 48;
+/// Most values of a file, aliases expanded.
+pub const MAX_NODES: usize = 100_000;
+
+/// A value and where it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// The value.
+    pub value: Value,
+    /// Where it is written; what an alias stands for is where its anchor is.
+    pub span: Span,
+    /// How it is written.
+    pub style: Style,
+}
+
+/// A YAML value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Nothing, `~` or `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+    /// Text.
+    Str(String),
+    /// A list.
+    List(Vec<Node>),
+    /// A map.
+    Map(Map),
+}
+
+/// A map in the order in which it is written. No key is there twice.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Map {
+    /// Keys and values.
+    pub entries: Vec<(Key, Node)>,
+    /// Keys that were taken out because of an error that is reported: their absence is no second one.
+    pub faulty: Vec<String>,
+}
+
+/// Key of a map.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// Its text.
+    pub text: String,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// How a value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Plainly: its type is resolved from its text.
+    Plain,
+    /// In quotes or as a block: always text.
+    Quoted,
+    /// As a template that is wholly one expression: its type is the expression's, and it may stand
+    /// for the text it prints as.
+    Template,
+}
+
+impl Node {
+    /// The map, if it is one.
+    pub fn map(&self) -> Option<&Map> {
+        match &self.value {
+            Value::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The entries of the list, none if it is something else.
+    pub fn list(&self) -> &[Node] {
+        match &self.value {
+            Value::List(list) => list,
+            _ => &[],
+        }
+    }
+
+    /// The text, if it is one.
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Value of a key, if this is a map that has it.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.map()?.entries.iter().find(|(name, _)| name.text == key).map(|(_, value)| value)
+    }
+
+    /// The key itself, if this is a map that has it.
+    pub fn key(&self, key: &str) -> Option<&Key> {
+        self.map()?.entries.iter().find(|(name, _)| name.text == key).map(|(name, _)| name)
+    }
+
+    /// A copy with those entries only that are to be kept; what is no map stays as it is.
+    pub(crate) fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let mut node = self.clone();
+        if let Value::Map(map) = &mut node.value {
+            map.entries.retain(|(key, _)| keep(&key.text));
+        }
+        node
+    }
+
+    /// What it is, with an article, for an error message: ``integer `12` ``, `a map`.
+    pub fn describe(&self) -> String {
+        match &self.value {
+            Value::Null => "nothing".to_owned(),
+            Value::Bool(value) => format!("boolean `{value}`"),
+            Value::Int(value) => format!("integer `{value}`"),
+            Value::Float(value) => format!("number `{value}`"),
+            Value::Str(value) => format!("string `{}`", shortened(value)),
+            Value::List(_) => "a list".to_owned(),
+            Value::Map(_) => "a map".to_owned(),
+        }
+    }
+
+    /// The text of a scalar that came out of a template, whatever its type.
+    pub(crate) fn printed(&self) -> Option<String> {
+        match (&self.value, self.style) {
+            (Value::Str(text), _) => Some(text.clone()),
+            (Value::Bool(value), Style::Template) => Some(value.to_string()),
+            (Value::Int(value), Style::Template) => Some(value.to_string()),
+            (Value::Float(value), Style::Template) => Some(value.to_string()),
+            _ => None,
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((cut, _)) => format!("{}...", &text[..cut]),
+        None => text.to_owned(),
+    }
+}
+
+/// Reads a file. What can be read is returned also when there are errors, so that all come at once.
+pub fn parse(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
+    if source.text().len() > MAX_BYTES {
+        let message = format!("the file has {} bytes; at most {MAX_BYTES} are read", source.text().len());
+        return (None, vec![Diagnostic::of_file(source, message)]);
+    }
+    let options = granit_parser::options! { disallow_directives: true, emit_comments: false };
+    let mut reader = Reader {
+        source,
+        parser: Parser::new_from_str_with_options(source.text(), options),
+        anchors: HashMap::new(),
+        nodes: 0,
+        errors: Vec::new(),
+    };
+    match reader.document() {
+        Ok(node) => (Some(node), reader.errors),
+        Err(error) => {
+            reader.errors.push(*error);
+            (None, reader.errors)
+        }
+    }
+}
+
+type Read<T> = Result<T, Box<Diagnostic>>;
+
+struct Reader<'a> {
+    source: &'a Arc<Source>,
+    parser: Parser<'a, StrInput<'a>>,
+    anchors: HashMap<usize, Node>,
+    nodes: usize,
+    errors: Vec<Diagnostic>,
+}
+
+impl<'a> Reader<'a> {
+    fn document(&mut self) -> Read<Node> {
+        let mut document = None;
+        loop {
+            let (event, span) = self.event()?;
+            match event {
+                Event::StreamStart | Event::DocumentEnd => {}
+                Event::DocumentStart(..) if document.is_some() => {
+                    return Err(self.fault(span, "a second document: a file holds one"));
+                }
+                Event::DocumentStart(..) => {
+                    let (event, span) = self.event()?;
+                    document = Some(self.node(event, span, 0)?);
+                }
+                Event::StreamEnd => break,
+                _ => return Err(self.fault(span, "this is not part of any document")),
+            }
+        }
+        document.ok_or_else(|| Box::new(Diagnostic::of_file(self.source, "the file is empty")))
+    }
+
+    fn event(&mut self) -> Read<(Event<'a>, Span)> {
+        match self.parser.next_event() {
+            Some(Ok((event, span))) => {
+                let range = span.byte_range().unwrap_or_default();
+                Ok((event, Span { start: range.start, end: range.end }))
+            }
+            Some(Err(error)) => {
+                let start = error.marker().byte_offset().unwrap_or(self.source.text().len());
+                let mut fault = self.fault(Span { start, end: start + 1 }, &format!("not YAML: {}", error.info()));
+                if self.source.text()[..start.min(self.source.text().len())].lines().last().is_some_and(leads_with_tab)
+                    || self.source.text().get(start..).is_some_and(|rest| rest.starts_with('\t'))
+                {
+                    *fault = fault.help("indent with spaces: YAML does not allow tabs there");
+                }
+                Err(fault)
+            }
+            None => Err(Box::new(Diagnostic::of_file(self.source, "the file ends in the middle of a value"))),
+        }
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Read<Node> {
+        self.count(1, span)?;
+        if event.tag().is_some() {
+            return Err(self.fault(span, "tags are not supported here: take the `!...` out"));
+        }
+        if depth >= MAX_DEPTH {
+            return Err(self.fault(span, &format!("nested deeper than {MAX_DEPTH} lists and maps")));
+        }
+        let anchor = event.anchor_id();
+        let node = match event {
+            Event::Scalar(text, style, ..) => self.scalar(&text, style, span)?,
+            Event::SequenceStart(..) => self.list(span, depth)?,
+            Event::MappingStart(..) => self.map(span, depth)?,
+            Event::Alias(id) => self.alias(id, span, depth)?,
+            _ => return Err(self.fault(span, "a value is expected here")),
+        };
+        if let Some(id) = anchor.filter(|id| *id != 0) {
+            self.anchors.insert(id, node.clone());
+        }
+        Ok(node)
+    }
+
+    fn list(&mut self, span: Span, depth: usize) -> Read<Node> {
+        let mut list = Vec::new();
+        loop {
+            match self.event()? {
+                (Event::SequenceEnd, end) => {
+                    let span = Span { start: span.start, end: end.end.max(span.end) };
+                    return Ok(Node { value: Value::List(list), span, style: Style::Plain });
+                }
+                (event, span) => list.push(self.node(event, span, depth + 1)?),
+            }
+        }
+    }
+
+    fn map(&mut self, span: Span, depth: usize) -> Read<Node> {
+        let mut map = Map::default();
+        let mut seen: HashMap<String, Span> = HashMap::new();
+        loop {
+            let key = match self.event()? {
+                (Event::MappingEnd, end) => {
+                    let span = Span { start: span.start, end: end.end.max(span.end) };
+                    return Ok(Node { value: Value::Map(map), span, style: Style::Plain });
+                }
+                (Event::Scalar(text, ..), span) if !text.is_empty() => Key { text: text.into_owned(), span },
+                (_, span) => return Err(self.fault(span, "a key must be a word")),
+            };
+            self.count(1, key.span)?;
+            let (event, span) = self.event()?;
+            let value = self.node(event, span, depth + 1)?;
+            match seen.get(&key.text) {
+                Some(first) => self.errors.push(
+                    Diagnostic::new(self.source, key.span, format!("key `{}` is there twice", key.text))
+                        .also(*first, "first here"),
+                ),
+                None => {
+                    seen.insert(key.text.clone(), key.span);
+                    map.entries.push((key, value));
+                }
+            }
+        }
+    }
+
+    fn alias(&mut self, id: usize, span: Span, depth: usize) -> Read<Node> {
+        let Some(node) = self.anchors.get(&id).cloned() else {
+            return Err(self.fault(span, "this alias stands for a value that contains it"));
+        };
+        let (nodes, height) = extent(&node);
+        self.count(nodes, span)?;
+        if depth + height > MAX_DEPTH {
+            return Err(self.fault(span, &format!("nested deeper than {MAX_DEPTH} lists and maps")));
+        }
+        Ok(node)
+    }
+
+    fn count(&mut self, nodes: usize, span: Span) -> Read<()> {
+        self.nodes += nodes;
+        if self.nodes > MAX_NODES {
+            let message = format!("the file stands for more than {MAX_NODES} values");
+            return Err(self.fault(span, &message));
+        }
+        Ok(())
+    }
+
+    fn scalar(&self, text: &str, style: ScalarStyle, span: Span) -> Read<Node> {
+        let quoted = style != ScalarStyle::Plain;
+        let value = if quoted {
+            Value::Str(text.to_owned())
+        } else {
+            resolve(text).map_err(|message| self.fault(span, &message))?
+        };
+        Ok(Node { value, span, style: if quoted { Style::Quoted } else { Style::Plain } })
+    }
+
+    fn fault(&self, span: Span, message: &str) -> Box<Diagnostic> {
+        Box::new(Diagnostic::new(self.source, span, message))
+    }
+}
+
+fn leads_with_tab(line: &str) -> bool {
+    line.trim_start_matches(' ').starts_with('\t')
+}
+
+/// Number of nodes and depth of a tree.
+fn extent(node: &Node) -> (usize, usize) {
+    let children: Vec<(usize, usize)> = match &node.value {
+        Value::List(list) => list.iter().map(extent).collect(),
+        Value::Map(map) => map.entries.iter().map(|(_, value)| extent(value)).collect(),
+        _ => Vec::new(),
+    };
+    let nodes = children.iter().map(|(nodes, _)| nodes).sum::<usize>();
+    let depth = children.iter().map(|(_, depth)| *depth).max().unwrap_or(0);
+    (nodes + 1, depth + 1)
+}
+
+/// Type and value of a plain scalar by the core schema.
+fn resolve(text: &str) -> Result<Value, String> {
+    let (negative, digits) = match text.as_bytes().first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let integer = |digits: &str, radix| {
+        i64::from_str_radix(digits, radix).map(Value::Int).map_err(|_| format!("`{text}` is too large a number"))
+    };
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Ok(Value::Null),
+        "true" | "True" | "TRUE" => return Ok(Value::Bool(true)),
+        "false" | "False" | "FALSE" => return Ok(Value::Bool(false)),
+        ".nan" | ".NaN" | ".NAN" => return Ok(Value::Float(f64::NAN)),
+        _ => {}
+    }
+    if matches!(digits, ".inf" | ".Inf" | ".INF") {
+        return Ok(Value::Float(if negative { f64::NEG_INFINITY } else { f64::INFINITY }));
+    }
+    for (prefix, radix) in [("0x", 16), ("0o", 8)] {
+        if let Some(rest) = text.strip_prefix(prefix)
+            && !rest.is_empty()
+            && rest.chars().all(|c| c.is_digit(radix))
+        {
+            return integer(rest, radix);
+        }
+    }
+    if !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit()) {
+        return integer(text, 10);
+    }
+    if is_float(digits)
+        && let Ok(value) = text.parse()
+    {
+        return Ok(Value::Float(value));
+    }
+    Ok(Value::Str(text.to_owned()))
+}
+
+/// `[0-9]+(\.[0-9]*)?` or `\.[0-9]+`, and an exponent.
+fn is_float(text: &str) -> bool {
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['-', '+']).unwrap_or(exponent))),
+        None => (text, None),
+    };
+    let number = |text: &str| text.bytes().all(|c| c.is_ascii_digit());
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    number(whole)
+        && number(fraction)
+        && !(whole.is_empty() && fraction.is_empty())
+        && exponent.is_none_or(|exponent| !exponent.is_empty() && number(exponent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
+        parse(&Source::new("x.yaml", text))
+    }
+
+    fn slice(text: &str, span: Span) -> &str {
+        &text[span.start..span.end]
+    }
+
+    #[test]
+    fn plain_scalars_follow_the_core_schema() {
+        let text = |text: &str| Value::Str(text.to_owned());
+        for (yaml, value) in [
+            ("~", Value::Null),
+            ("True", Value::Bool(true)),
+            ("no", text("no")),
+            ("on", text("on")),
+            ("12", Value::Int(12)),
+            ("-7", Value::Int(-7)),
+            ("0o17", Value::Int(15)),
+            ("0x1F", Value::Int(31)),
+            ("0644", Value::Int(644)),
+            ("1.5", Value::Float(1.5)),
+            ("1e3", Value::Float(1000.0)),
+            ("-.inf", Value::Float(f64::NEG_INFINITY)),
+            ("12.04.1", text("12.04.1")),
+            ("1_000", text("1_000")),
+            ("e3", text("e3")),
+            ("'12'", text("12")),
+            ("\"true\"", text("true")),
+            ("3GiB", text("3GiB")),
+        ] {
+            assert_eq!(read(yaml).0.map(|node| node.value), Some(value), "{yaml}");
+        }
+    }
+
+    #[test]
+    fn keys_and_values_know_their_place() {
+        let text = "ä: x\nsteps:\n  - write: { path: /a, mode: '0644' }\n  - run:\n      inline: |\n        true\n";
+        let root = read(text).0.expect("it is YAML");
+        let steps = root.get("steps").expect("there are steps");
+        assert_eq!(slice(text, root.key("steps").expect("it has a key").span), "steps");
+        let write = steps.list()[0].get("write").expect("it writes");
+        assert_eq!(slice(text, write.span), "{ path: /a, mode: '0644' }");
+        assert_eq!(slice(text, write.get("mode").expect("it has a mode").span), "'0644'");
+        assert_eq!(slice(text, write.key("mode").expect("it has a mode").span), "mode");
+        let inline = steps.list()[1].get("run").and_then(|run| run.get("inline")).expect("it has a script");
+        assert!(slice(text, inline.span).contains("true"), "{:?}", slice(text, inline.span));
+        assert_eq!(inline.text(), Some("true\n"));
+    }
+
+    #[test]
+    fn aliases_are_copies() {
+        let root = read("a: &x [1, 2]\nb: *x\n").0.expect("it is YAML");
+        assert_eq!(root.get("a"), root.get("b"));
+    }
+
+    #[test]
+    fn what_is_refused_says_why() {
+        let bomb = (0..9).fold("a0: &a0 [x]\n".to_owned(), |text, level| {
+            format!("{text}a{}: &a{} [{}]\n", level + 1, level + 1, vec![format!("*a{level}"); 9].join(", "))
+        });
+        let chain = (0..60).fold("a0: &a0 [x]\n".to_owned(), |text, level| {
+            format!("{text}a{}: &a{} [*a{level}]\n", level + 1, level + 1)
+        });
+        for (yaml, words) in [
+            ("", "empty"),
+            ("# nothing\n", "empty"),
+            ("a: 1\na: 2\n", "twice"),
+            ("a: 1\n---\nb: 2\n", "second document"),
+            ("a: !!python/object x\n", "tags"),
+            ("a:\n\tb: 1\n", "tab"),
+            ("a: [1\n", "not YAML"),
+            ("? [a]\n: b\n", "key must be a word"),
+            ("a: &x [*x]\n", "contains it"),
+            ("a: *nope\n", "not YAML"),
+            ("a: 99999999999999999999\n", "too large"),
+            (&format!("{}{}", "[".repeat(60), "]".repeat(60)), "deeper"),
+            (&bomb, "more than 100000 values"),
+            (&chain, "deeper"),
+            (&"#".repeat(MAX_BYTES + 1), "at most 1048576"),
+        ] {
+            let errors = read(yaml).1;
+            let shown = errors.iter().map(|error| error.render(false)).collect::<Vec<_>>().join("\n");
+            assert!(shown.contains(words), "{}: {shown}", &yaml[..yaml.len().min(80)]);
+        }
+    }
+}

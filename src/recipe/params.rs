@@ -1,0 +1,339 @@
+//! Parameters: their declarations, and the values that recipes, elements and `--param` give them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::diagnostic::{Diagnostic, Source, Span, list, near};
+use super::node::{Node, Style, Value};
+use super::template::{Variables, from_json};
+use crate::element::schema::{Param, ParamType};
+
+/// Values of parameters, and the names of those whose value is at fault.
+#[derive(Debug, Default)]
+pub(crate) struct Values {
+    pub(crate) values: BTreeMap<String, Json>,
+    pub(crate) faulty: Vec<String>,
+}
+
+/// What is wrong with a value.
+#[derive(Debug, PartialEq)]
+struct Fault {
+    message: String,
+    help: Option<String>,
+}
+
+/// Values by name that a recipe gives an element: where each stands, and the value.
+pub(crate) type Given<'a> = BTreeMap<&'a str, (Span, &'a Node)>;
+
+/// Default values of declared parameters, which are checked against their declaration. `declared` is the
+/// tree the declarations were read from; its templates see `variables`. A parameter without a
+/// default has no value.
+pub(crate) fn defaults(
+    params: &BTreeMap<String, Param>,
+    declared: Option<&Node>,
+    variables: &Variables,
+    source: &Arc<Source>,
+    found: &mut Vec<Diagnostic>,
+) -> Values {
+    let mut values = Values::default();
+    for (name, param) in params {
+        let node = declared.and_then(|declared| declared.get(name));
+        if !is_identifier(name)
+            && let Some(key) = declared.and_then(|declared| declared.key(name))
+        {
+            let diagnostic = Diagnostic::new(source, key.span, format!("`{name}` cannot name a parameter"));
+            found.push(diagnostic.help("a name has letters, digits and `_`, so that templates can use it"));
+        }
+        for choice in node.and_then(|node| node.get("choices")).map_or(&[][..], Node::list) {
+            let unbound = Param { choices: None, kind: item_kind(param.kind), ..param.clone() };
+            if let Err(fault) = accept(&unbound, choice) {
+                found.push(fault.at(source, choice.span, &format!("choice of `{name}`")));
+            }
+        }
+        let Some(default) = node.and_then(|node| node.get("default")) else { continue };
+        let value = super::template::render(default, variables, source, found);
+        match value.map(|value| accept(param, &value)) {
+            Some(Ok(value)) => {
+                values.values.insert(name.clone(), value);
+            }
+            Some(Err(fault)) => {
+                found.push(fault.at(source, default.span, &format!("default of `{name}`")));
+                values.faulty.push(name.clone());
+            }
+            None => values.faulty.push(name.clone()),
+        }
+    }
+    values
+}
+
+/// Sets values that a recipe gives an element.
+pub(crate) fn give(
+    values: &mut Values,
+    params: &BTreeMap<String, Param>,
+    given: &Given<'_>,
+    owner: &str,
+    source: &Arc<Source>,
+    found: &mut Vec<Diagnostic>,
+) {
+    for (name, (key, node)) in given {
+        let Some(param) = params.get(*name) else {
+            found.push(unknown(name, params, owner, source, *key));
+            continue;
+        };
+        match accept(param, node) {
+            Ok(value) => set(values, name, value),
+            Err(fault) => {
+                found.push(fault.at(source, node.span, &format!("parameter `{name}` of {owner}")));
+                values.values.remove(*name);
+                values.faulty.push((*name).to_owned());
+            }
+        }
+    }
+}
+
+/// Sets values that `--param` gives a recipe, as text.
+pub(crate) fn give_texts(
+    values: &mut Values,
+    params: &BTreeMap<String, Param>,
+    texts: &BTreeMap<String, String>,
+    declared: Option<Span>,
+    source: &Arc<Source>,
+    found: &mut Vec<Diagnostic>,
+) {
+    for (name, text) in texts {
+        let fault = match params.get(name) {
+            None => {
+                let message = format!("`--param {name}={text}`: the recipe has no parameter `{name}`");
+                let diagnostic = match declared {
+                    Some(span) => Diagnostic::new(source, span, message),
+                    None => Diagnostic::of_file(source, message),
+                };
+                found.push(diagnostic.did_you_mean(near(name, params.keys())));
+                continue;
+            }
+            Some(param) => accept_text(param, text),
+        };
+        match fault {
+            Ok(value) => set(values, name, value),
+            Err(fault) => {
+                found.push(fault.at(source, declared.unwrap_or_default(), &format!("`--param {name}`")));
+                values.values.remove(name);
+                values.faulty.push(name.clone());
+            }
+        }
+    }
+}
+
+/// Names of parameters that have no value, though no error says why.
+pub(crate) fn unset<'a>(values: &Values, params: &'a BTreeMap<String, Param>) -> Vec<&'a str> {
+    params
+        .keys()
+        .filter(|name| !values.values.contains_key(*name) && !values.faulty.contains(name))
+        .map(String::as_str)
+        .collect()
+}
+
+fn set(values: &mut Values, name: &str, value: Json) {
+    values.values.insert(name.to_owned(), value);
+    values.faulty.retain(|faulty| faulty != name);
+}
+
+fn unknown(name: &str, params: &BTreeMap<String, Param>, owner: &str, source: &Arc<Source>, span: Span) -> Diagnostic {
+    let diagnostic = Diagnostic::new(source, span, format!("{owner} has no parameter `{name}`"))
+        .did_you_mean(near(name, params.keys()));
+    match params.is_empty() {
+        true => diagnostic.help("it has no parameters"),
+        false => diagnostic.help(format!("its parameters: {}", list(params.keys()))),
+    }
+}
+
+impl Fault {
+    fn at(self, source: &Arc<Source>, span: Span, whose: &str) -> Diagnostic {
+        let diagnostic = Diagnostic::new(source, span, format!("{whose}: {}", self.message));
+        match self.help {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        }
+    }
+}
+
+fn is_identifier(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Type of what `choices` lists: for a list its items.
+fn item_kind(kind: ParamType) -> ParamType {
+    match kind {
+        ParamType::List => ParamType::String,
+        other => other,
+    }
+}
+
+fn expected(kind: ParamType) -> &'static str {
+    match kind {
+        ParamType::String => "a string",
+        ParamType::Integer => "a whole number",
+        ParamType::Boolean => "`true` or `false`",
+        ParamType::List => "a list of strings",
+    }
+}
+
+fn accept(param: &Param, node: &Node) -> Result<Json, Fault> {
+    let value = typed(param.kind, node)?;
+    if let Some(choices) = &param.choices {
+        let chosen = match &value {
+            Json::Array(items) => items.as_slice(),
+            single => std::slice::from_ref(single),
+        };
+        if let Some(stray) = chosen.iter().find(|item| !choices.contains(item)) {
+            let allowed: Vec<String> = choices.iter().map(plain).collect();
+            return Err(Fault {
+                message: format!("`{}` is not one of {}", plain(stray), list(&allowed)),
+                help: near(&plain(stray), &allowed).map(|near| format!("did you mean `{near}`?")),
+            });
+        }
+    }
+    Ok(value)
+}
+
+fn typed(kind: ParamType, node: &Node) -> Result<Json, Fault> {
+    let mismatch = || {
+        let plain = node.style == Style::Plain
+            && kind == ParamType::String
+            && matches!(node.value, Value::Bool(_) | Value::Int(_) | Value::Float(_));
+        Fault {
+            message: format!("expected {}, found {}", expected(kind), node.describe()),
+            help: plain.then(|| "write it in quotes to make it a string".to_owned()),
+        }
+    };
+    match (kind, &node.value) {
+        (ParamType::Integer, Value::Int(value)) => Ok(Json::from(*value)),
+        (ParamType::Boolean, Value::Bool(value)) => Ok(Json::from(*value)),
+        (ParamType::String, _) => node.printed().map(Json::from).ok_or_else(mismatch),
+        (ParamType::List, Value::List(items)) => {
+            items.iter().map(|item| typed(ParamType::String, item)).collect::<Result<Vec<_>, _>>().map(Json::from)
+        }
+        _ => Err(mismatch()),
+    }
+}
+
+fn accept_text(param: &Param, text: &str) -> Result<Json, Fault> {
+    let value = match param.kind {
+        ParamType::String => Some(Json::from(text)),
+        ParamType::Integer => text.parse::<i64>().ok().map(Json::from),
+        ParamType::Boolean => text.parse::<bool>().ok().map(Json::from),
+        ParamType::List => {
+            Some(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Json::from).collect())
+        }
+    };
+    match value {
+        Some(value) => accept(param, &from_json(value, Span::default())),
+        None => Err(Fault { message: format!("expected {}, found `{text}`", expected(param.kind)), help: None }),
+    }
+}
+
+fn plain(value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::decode::decode;
+    use super::super::node::parse;
+    use super::*;
+
+    const DECLARED: &str = "\
+release: { type: string, default: bookworm, choices: [bookworm, trixie] }
+size: { type: integer, default: 3 }
+fast: { type: boolean, default: false }
+sources: { type: list, default: [a], choices: [a, b] }
+must: { type: string }
+";
+
+    fn declared(text: &str) -> (BTreeMap<String, Param>, Values, Vec<String>) {
+        let source = Source::new("x.yaml", text);
+        let mut node = parse(&source).0.expect("it is YAML");
+        let (params, mut found) = decode::<BTreeMap<String, Param>>(&mut node, &source);
+        let params = params.expect("they are parameters");
+        let values = defaults(&params, Some(&node), &Variables::default(), &source, &mut found);
+        (params, values, found.iter().map(|found| found.message().to_owned()).collect())
+    }
+
+    #[test]
+    fn defaults_are_typed() {
+        let (params, values, found) = declared(DECLARED);
+        assert_eq!(found, [""; 0]);
+        let expected = json!({ "release": "bookworm", "size": 3, "fast": false, "sources": ["a"] });
+        assert_eq!(serde_json::to_value(&values.values).expect("it is a map"), expected);
+        assert_eq!(unset(&values, &params), ["must"]);
+    }
+
+    #[test]
+    fn declarations_are_checked() {
+        for (text, message) in [
+            ("a: { type: integer, default: x }", "default of `a`: expected a whole number, found string `x`"),
+            ("a: { type: string, default: 1 }", "default of `a`: expected a string, found integer `1`"),
+            ("a: { type: string, default: x, choices: [y] }", "default of `a`: `x` is not one of `y`"),
+            ("a: { type: integer, choices: [y] }", "choice of `a`: expected a whole number, found string `y`"),
+            ("a: { type: list, default: [x, 1] }", "default of `a`: expected a string, found integer `1`"),
+            ("a-b: { type: list }", "`a-b` cannot name a parameter"),
+            ("a: { type: number }", "unknown type `number`"),
+            ("a: { default: 1 }", "`type` is missing in `a`"),
+        ] {
+            assert_eq!(declared(text).2, [message], "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_take_the_declared_type() {
+        let source = Source::new("x.yaml", DECLARED);
+        for (name, text, result) in [
+            ("release", "trixie", Ok(json!("trixie"))),
+            ("release", "trixe", Err("`--param release`: `trixe` is not one of `bookworm`, `trixie`")),
+            ("size", "12", Ok(json!(12))),
+            ("size", "big", Err("`--param size`: expected a whole number, found `big`")),
+            ("fast", "true", Ok(json!(true))),
+            ("fast", "yes", Err("`--param fast`: expected `true` or `false`, found `yes`")),
+            ("sources", "a, b", Ok(json!(["a", "b"]))),
+            ("sources", "", Ok(json!([]))),
+            ("sources", "c", Err("`--param sources`: `c` is not one of `a`, `b`")),
+            ("relase", "x", Err("`--param relase=x`: the recipe has no parameter `relase`")),
+        ] {
+            let (params, mut values, _) = declared(DECLARED);
+            let mut found = Vec::new();
+            let texts = BTreeMap::from([(name.to_owned(), text.to_owned())]);
+            give_texts(&mut values, &params, &texts, None, &source, &mut found);
+            match result {
+                Ok(value) => assert_eq!((values.values.get(name), found.len()), (Some(&value), 0), "{name}={text}"),
+                Err(message) => assert_eq!(found[0].message(), message, "{name}={text}"),
+            }
+        }
+    }
+
+    #[test]
+    fn given_values_are_checked() {
+        for (text, message) in [
+            ("size: 4", None),
+            ("size: '4'", Some("parameter `size` of element `e`: expected a whole number, found string `4`")),
+            ("sizes: 4", Some("element `e` has no parameter `sizes`")),
+            ("must: [a]", Some("parameter `must` of element `e`: expected a string, found a list")),
+        ] {
+            let source = Source::new("x.yaml", text);
+            let node = parse(&source).0.expect("it is YAML");
+            let given: Given<'_> =
+                node.map().expect("it is a map").entries.iter().map(|(k, v)| (k.text.as_str(), (k.span, v))).collect();
+            let (params, mut values, _) = declared(DECLARED);
+            let mut found = Vec::new();
+            give(&mut values, &params, &given, "element `e`", &source, &mut found);
+            assert_eq!(found.first().map(Diagnostic::message), message, "{text}");
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! A recipe as written.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::de::{self, Deserializer};
+use serde::{Deserialize, Serialize};
+
+use crate::action::Action;
+use crate::element::schema::{Check, Param};
+use crate::units::ByteSize;
+
+/// A recipe: one YAML file that describes one image.
+///
+/// Templates (`{{ ... }}`) in values see the recipe's parameters and the built-ins `name`, `arch`,
+/// `distro`, `release`, `version`, `family` and `firmware`. Only `elements`, `packages`, `steps` and `checks` see the
+/// built-ins; the rest of the recipe sees its parameters, because the built-ins follow from it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecipeFile {
+    /// Name of the image and of its files: letters, digits, `.`, `_`, `-`.
+    pub name: String,
+    /// One sentence about the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Architecture of the image. Default: the host's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arch: Option<Arch>,
+    /// Values that `--param` may set.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, Param>,
+    /// What the image starts from.
+    pub base: Base,
+    /// The disk.
+    #[serde(default)]
+    pub disk: Disk,
+    /// Elements to compose, in any order: requirements decide, then the order here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "element_uses")]
+    pub elements: Vec<ElementUse>,
+    /// Packages beside those of the elements.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
+    /// The recipe's own last element, for small things.
+    #[serde(default, skip_serializing_if = "Steps::is_empty")]
+    pub steps: Steps,
+    /// What must be true of the image beside its elements' checks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::element::schema::checks")]
+    pub checks: Vec<Check>,
+    /// Secrets that `run` actions may ask for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// Files to make of the disk. Default: a qcow2 file compressed with zstd.
+    #[serde(default = "default_outputs")]
+    pub outputs: Vec<Output>,
+}
+
+/// Processor architecture of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Arch {
+    /// 64-bit x86.
+    #[serde(rename = "x86_64", alias = "amd64")]
+    X86_64,
+    /// 64-bit Arm.
+    #[serde(alias = "arm64")]
+    Aarch64,
+}
+
+impl Arch {
+    /// The name that the Linux kernel uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+        }
+    }
+
+    /// The architecture that the Linux kernel calls by a name; `None` if images for it cannot be built.
+    pub fn of_kernel(name: &str) -> Option<Self> {
+        [Self::X86_64, Self::Aarch64].into_iter().find(|arch| arch.name() == name)
+    }
+}
+
+/// What an image starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Base {
+    /// Packages of a distribution's mirror.
+    Bootstrap(Bootstrap),
+    /// A disk image that exists.
+    Image(ImageSource),
+}
+
+/// A base made of packages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Bootstrap {
+    /// Distribution.
+    pub distro: BootstrapDistro,
+    /// Its release, by code name: `bookworm`, `trixie`.
+    pub release: String,
+    /// URL of the mirror. Default: the one the host's own apt is configured for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<String>,
+    /// URL of the mirror for security updates. Default: the one the host's own apt is configured for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security_mirror: Option<String>,
+    /// Archive components to use.
+    #[serde(default = "default_components")]
+    pub components: Vec<String>,
+}
+
+/// A distribution that can be bootstrapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BootstrapDistro {
+    /// Debian.
+    Debian,
+}
+
+/// A base that is a disk image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSource {
+    /// An `http://` or `https://` URL, or a path relative to the recipe.
+    pub source: String,
+    /// SHA-256 of the file in hexadecimal, or the URL or path of a `SHA256SUMS` file that lists it.
+    pub sha256: String,
+}
+
+/// The disk of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Disk {
+    /// Virtual size. An image base smaller than this is grown, together with its root file system.
+    pub size: ByteSize,
+    /// Firmware a bootstrapped disk can boot under, which decides its partitions. An image keeps its own.
+    pub layout: Layout,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self { size: ByteSize::mebibytes(3 * 1024), layout: Layout::BiosUefi }
+    }
+}
+
+/// Firmware a disk is laid out for. The root partition is always the last on the disk, so that it can grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Layout {
+    /// GPT with a BIOS boot partition and an EFI system partition.
+    #[serde(rename = "bios+uefi")]
+    BiosUefi,
+    /// GPT with a BIOS boot partition.
+    #[serde(rename = "bios")]
+    Bios,
+    /// GPT with an EFI system partition.
+    #[serde(rename = "uefi")]
+    Uefi,
+}
+
+/// An element in a recipe: its name, or its name and parameters.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ElementUse {
+    /// Name of the element.
+    pub name: String,
+    /// Values of its parameters.
+    pub params: BTreeMap<String, serde_json::Value>,
+}
+
+impl<'de> Deserialize<'de> for ElementUse {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = ElementUse;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of an element, or `name: { parameter: value }`")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<ElementUse, E> {
+                Ok(ElementUse { name: name.to_owned(), params: BTreeMap::new() })
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<ElementUse, A::Error> {
+                let Some((name, params)) = map.next_entry::<String, Option<BTreeMap<_, _>>>()? else {
+                    return Err(de::Error::custom("an element is missing here"));
+                };
+                // A second key is an error, and it is that key's.
+                map.next_key::<Stray>()?;
+                Ok(ElementUse { name, params: params.unwrap_or_default() })
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// A key that is one too many: reading it fails.
+struct Stray;
+
+impl<'de> Deserialize<'de> for Stray {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let key = String::deserialize(deserializer)?;
+        Err(de::Error::custom(format!(
+            "`{key}` does not belong here: parameters are indented below their element, and each element has its own `-`"
+        )))
+    }
+}
+
+/// Actions of the recipe's own element, by phase.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Steps {
+    /// Actions after all packages are there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::element::schema::actions")]
+    pub install: Vec<Action>,
+    /// Actions that configure the system.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::element::schema::actions")]
+    pub configure: Vec<Action>,
+    /// Actions that decide how it boots.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::element::schema::actions")]
+    pub boot: Vec<Action>,
+    /// Actions that remove what must not be in an image.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::element::schema::actions")]
+    pub clean: Vec<Action>,
+}
+
+impl Steps {
+    /// Whether there is no action in any phase.
+    pub fn is_empty(&self) -> bool {
+        self.install.is_empty() && self.configure.is_empty() && self.boot.is_empty() && self.clean.is_empty()
+    }
+}
+
+/// Where a secret's value is read from when an action needs it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretSource {
+    /// An environment variable of `goldsmith`.
+    Env(String),
+    /// A file on the host, absolute or relative to the recipe.
+    File(PathBuf),
+}
+
+/// One file to make of the finished disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// Disk format.
+    pub format: Format,
+    /// Compression of the clusters of a qcow2 file. Default: `zstd`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+}
+
+/// Format of a disk image file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// QEMU's copy-on-write format, version 3.
+    Qcow2,
+    /// The plain bytes of the disk, as a sparse file.
+    Raw,
+}
+
+impl Format {
+    /// Extension of its file names.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Qcow2 => "qcow2",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+/// Compression of qcow2 clusters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Zstandard: fast, read by QEMU 5.1 and later.
+    Zstd,
+    /// Deflate: read by every QEMU.
+    Zlib,
+    /// No compression.
+    None,
+}
+
+fn default_components() -> Vec<String> {
+    vec!["main".to_owned()]
+}
+
+fn default_outputs() -> Vec<Output> {
+    vec![Output { format: Format::Qcow2, compression: None }]
+}
+
+/// Schema of the element list: `- name` or `- name: { parameter: value }`, the latter with a condition at will.
+fn element_uses(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array",
+        "items": { "anyOf": [
+            { "type": "string" },
+            {
+                "type": "object",
+                "properties": { "when": { "type": ["string", "boolean"] } },
+                "additionalProperties": { "type": ["object", "null"] },
+                "minProperties": 1,
+                "if": { "required": ["when"] },
+                "then": { "minProperties": 2, "maxProperties": 2 },
+                "else": { "maxProperties": 1 }
+            }
+        ] }
+    })
+}
