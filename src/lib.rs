@@ -42,6 +42,7 @@ pub mod element;
 pub mod event;
 pub mod fsx;
 pub mod interrupt;
+pub mod layer;
 pub mod process;
 pub mod recipe;
 pub mod text;

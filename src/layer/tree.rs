@@ -1,0 +1,232 @@
+//! The directories of a store, and what can be said of them by reading.
+
+use std::collections::BTreeSet;
+use std::fs::{DirEntry, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Serialize, Serializer};
+
+use super::{Layer, LayerKey, LayerMeta, StoreError};
+use crate::digest::Sha256;
+use crate::fsx::{FileLock, IoContext as _, PathError, allocated_bytes};
+
+pub(super) const DISK: &str = "disk.qcow2";
+pub(super) const KEY: &str = "key.json";
+pub(super) const META: &str = "layer.json";
+pub(super) const LOCK: &str = "lock";
+pub(super) const USED: &str = "used";
+
+/// Extensions that a base image's file may have.
+const IMAGE_EXTENSIONS: [&str; 3] = ["", ".qcow2", ".raw"];
+
+/// What a directory of the store holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerState {
+    /// A layer whose chain is complete.
+    Complete,
+    /// What a killed build left, or a layer whose parent is missing or was replaced. It is of no use.
+    Partial,
+    /// A layer that is being made.
+    Making,
+}
+
+/// One directory of the store, as `cache ls` shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct LayerInfo {
+    /// Key of the layer.
+    pub key: LayerKey,
+    /// Whether it can be used.
+    pub state: LayerState,
+    /// Bytes it occupies on the host's disk.
+    pub bytes: u64,
+    /// When a build made or used it last.
+    #[serde(serialize_with = "timestamp")]
+    pub last_used: SystemTime,
+    /// What `layer.json` says: step, image, time of making. A directory that is not complete may have none.
+    pub meta: Option<LayerMeta>,
+}
+
+/// A file among the base images.
+#[derive(Debug, Clone)]
+pub(super) struct ImageFile {
+    pub(super) path: PathBuf,
+    pub(super) name: String,
+    /// The digest its name begins with.
+    pub(super) sha256: Option<Sha256>,
+    pub(super) bytes: u64,
+    pub(super) last_used: SystemTime,
+}
+
+/// The paths of a store.
+#[derive(Debug, Clone)]
+pub(super) struct Tree {
+    pub(super) root: PathBuf,
+}
+
+impl Tree {
+    pub(super) fn layers(&self) -> PathBuf {
+        self.root.join("layers")
+    }
+
+    pub(super) fn images(&self) -> PathBuf {
+        self.root.join("images")
+    }
+
+    pub(super) fn layer(&self, key: &LayerKey) -> PathBuf {
+        self.layers().join(key.to_string())
+    }
+
+    /// What a layer's own files say, if they are whole.
+    pub(super) fn meta(&self, key: &LayerKey) -> Result<Option<LayerMeta>, StoreError> {
+        let directory = self.layer(key);
+        let Some(text) = present(std::fs::read(directory.join(META)), &directory.join(META))? else {
+            return Ok(None);
+        };
+        let Ok(meta) = serde_json::from_slice::<LayerMeta>(&text) else {
+            return Ok(None);
+        };
+        let disk = directory.join(DISK);
+        let size = present(std::fs::metadata(&disk), &disk)?.map(|metadata| metadata.len());
+        Ok((size == Some(meta.size)).then_some(meta))
+    }
+
+    /// The layer, if it and everything under it is there.
+    pub(super) fn find(&self, key: &LayerKey) -> Result<Option<Layer>, StoreError> {
+        let Some(meta) = self.meta(key)? else { return Ok(None) };
+        // A chain cannot be circular unless someone edited it; then it is not complete either.
+        let mut seen = BTreeSet::from([*key]);
+        let mut lowest = meta.clone();
+        while let Some(parent) = lowest.parent {
+            match self.meta(&parent)? {
+                Some(next) if lowest.parent_sha256 == Some(next.sha256) && seen.insert(parent) => lowest = next,
+                _ => return Ok(None),
+            }
+        }
+        if let Some(image) = &lowest.image
+            && !self.has_image(image)?
+        {
+            return Ok(None);
+        }
+        Ok(Some(Layer { key: *key, disk: self.layer(key).join(DISK), meta }))
+    }
+
+    pub(super) fn has_image(&self, image: &Sha256) -> Result<bool, StoreError> {
+        for extension in IMAGE_EXTENSIONS {
+            let path = self.images().join(format!("{image}{extension}"));
+            if path.try_exists().at(&path)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Keys of all directories, complete or not, sorted.
+    pub(super) fn keys(&self) -> Result<Vec<LayerKey>, StoreError> {
+        let mut keys: Vec<_> =
+            entries(&self.layers())?.iter().filter_map(|entry| LayerKey::parse(entry.file_name().to_str()?)).collect();
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    /// All directories with what can be said of them, most recently used first.
+    pub(super) fn list(&self) -> Result<Vec<LayerInfo>, StoreError> {
+        let mut list = Vec::new();
+        for key in self.keys()? {
+            if let Some(info) = self.info(&key)? {
+                list.push(info);
+            }
+        }
+        list.sort_by_key(|info| std::cmp::Reverse(info.last_used));
+        Ok(list)
+    }
+
+    /// One directory; `None` if it is gone.
+    fn info(&self, key: &LayerKey) -> Result<Option<LayerInfo>, StoreError> {
+        let directory = self.layer(key);
+        let mut bytes = 0;
+        for entry in entries(&directory)? {
+            // A build may be at work here: what vanishes while it is looked at is no error.
+            let metadata = present(entry.metadata(), &entry.path())?;
+            bytes += metadata.as_ref().map_or(0, allocated_bytes);
+        }
+        let mut stamps = Vec::new();
+        for path in [directory.join(USED), directory.join(META), directory.clone()] {
+            if let Some(metadata) = present(std::fs::metadata(&path), &path)? {
+                stamps.push(metadata.modified().at(&path)?);
+            }
+        }
+        let Some(last_used) = stamps.first().copied() else { return Ok(None) };
+        let state = if self.find(key)?.is_some() {
+            LayerState::Complete
+        } else if self.is_locked(key)? {
+            LayerState::Making
+        } else {
+            LayerState::Partial
+        };
+        Ok(Some(LayerInfo { key: *key, state, bytes, last_used, meta: self.meta(key)? }))
+    }
+
+    /// Whether someone is making a layer.
+    pub(super) fn is_locked(&self, key: &LayerKey) -> Result<bool, StoreError> {
+        let path = self.layer(key).join(LOCK);
+        if !path.try_exists().at(&path)? {
+            return Ok(false);
+        }
+        match FileLock::try_shared(&path) {
+            Ok(lock) => Ok(lock.is_none()),
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Everything among the base images, also downloads that did not end.
+    pub(super) fn image_files(&self) -> Result<Vec<ImageFile>, StoreError> {
+        let mut files = Vec::new();
+        for entry in entries(&self.images())? {
+            let path = entry.path();
+            let Some(metadata) = present(entry.metadata(), &path)?.filter(Metadata::is_file) else { continue };
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let digest = name.split('.').next().and_then(Sha256::parse);
+            let last_used = metadata.modified().at(&path)?;
+            files.push(ImageFile { path, name, sha256: digest, bytes: allocated_bytes(&metadata), last_used });
+        }
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(files)
+    }
+
+    /// Removes a layer: at no moment does a part of it look like a whole one.
+    pub(super) fn remove(&self, key: &LayerKey) -> Result<(), StoreError> {
+        let directory = self.layer(key);
+        present(std::fs::remove_file(directory.join(META)), &directory.join(META))?;
+        present(std::fs::remove_dir_all(&directory), &directory)?;
+        Ok(())
+    }
+}
+
+/// Whether a name is one of those a base image may have.
+pub(super) fn is_image_name(name: &str, image: &Sha256) -> bool {
+    IMAGE_EXTENSIONS.iter().any(|extension| name == format!("{image}{extension}"))
+}
+
+/// Entries of a directory; none if it is not there.
+pub(super) fn entries(directory: &Path) -> Result<Vec<DirEntry>, StoreError> {
+    let Some(entries) = present(std::fs::read_dir(directory), directory)? else { return Ok(Vec::new()) };
+    Ok(entries.collect::<io::Result<_>>().at(directory)?)
+}
+
+/// The result of an access to something that need not be there.
+pub(super) fn present<T>(result: io::Result<T>, path: &Path) -> Result<Option<T>, PathError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).at(path),
+    }
+}
+
+fn timestamp<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let time = jiff::Timestamp::try_from(*time).map_err(serde::ser::Error::custom)?;
+    serializer.collect_str(&time)
+}

@@ -1,0 +1,245 @@
+//! Looking for damage, and removing what is damaged.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+
+use super::tree::{self, DISK, KEY, META, Tree};
+use super::{LayerKey, LayerMeta, Store, StoreError};
+use crate::digest::Sha256;
+use crate::fsx::IoContext as _;
+use crate::interrupt::Interrupt;
+use crate::process::{self, ProcessError};
+
+/// Exit status of `qemu-img check` for clusters that are allocated and not used: no damage.
+const ONLY_LEAKS: i32 = 3;
+
+/// What is damaged.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subject {
+    /// A layer.
+    Layer(LayerKey),
+    /// A base image, by the name of its file.
+    Image(String),
+}
+
+/// One damaged thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What is damaged.
+    pub subject: Subject,
+    /// In which way.
+    pub problem: Problem,
+}
+
+/// A way in which something is damaged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Problem {
+    /// `layer.json` cannot be read, or the disk is missing or has another size.
+    #[error("layer.json is damaged, or disk.qcow2 is missing or has another size than it records")]
+    Incomplete,
+    /// The layer or image under it is not there, or is another than it was made on.
+    #[error("what it was made on is missing, damaged or was replaced")]
+    Parent,
+    /// The bytes changed.
+    #[error("the content has changed: its SHA-256 is {found}")]
+    Content {
+        /// Digest of what is there.
+        found: Sha256,
+    },
+    /// The file is not a sound qcow2 image.
+    #[error("qemu-img check: {0}")]
+    Structure(String),
+    /// The backing file is not the one it should be.
+    #[error("its backing file is {}", found.as_deref().unwrap_or("missing"))]
+    Backing {
+        /// The backing file named in the qcow2 header.
+        found: Option<String>,
+    },
+    /// `key.json` is missing or is not what the key was made of.
+    #[error("key.json does not belong to its key")]
+    Ingredients,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.subject {
+            Subject::Layer(key) => write!(f, "layer {}: {}", key.short(), self.problem),
+            Subject::Image(name) => write!(f, "image {name}: {}", self.problem),
+        }
+    }
+}
+
+impl Store {
+    /// Reads everything in the store and compares it with what it should be. At most one problem is
+    /// reported of each layer and image. Nothing is changed; builds may run.
+    ///
+    /// `on_progress` receives the bytes read and the bytes to read in all.
+    pub fn verify(
+        &self,
+        interrupt: &Interrupt,
+        on_progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Vec<Finding>, StoreError> {
+        let mut layers = Vec::new();
+        for key in self.tree.keys()? {
+            let meta = self.tree.layer(&key).join(META);
+            // Without layer.json there is no layer: it is being made, or a leftover for garbage collection.
+            if meta.try_exists().at(&meta)? && !self.tree.is_locked(&key)? {
+                layers.push((key, self.tree.meta(&key)?));
+            }
+        }
+        let mut images = self.tree.image_files()?;
+        images.retain(|image| image.sha256.is_some_and(|sha256| tree::is_image_name(&image.name, &sha256)));
+
+        let lengths = layers.iter().flat_map(|(_, meta)| meta).map(|meta| meta.size);
+        let mut total = lengths.sum::<u64>();
+        for image in &images {
+            total += std::fs::metadata(&image.path).at(&image.path)?.len();
+        }
+        let mut done = 0;
+        let mut digest = |path: &Path| {
+            let file = std::fs::File::open(path).at(path)?;
+            let watched = Watched { file, interrupt, done: &mut done, total, on_progress: &mut *on_progress };
+            match Sha256::of_reader(watched) {
+                Err(_) if interrupt.is_raised() => Err(StoreError::Interrupted),
+                result => Ok(result.at(path)?),
+            }
+        };
+        let mut findings = Vec::new();
+        for image in images {
+            let found = digest(&image.path)?;
+            if image.sha256 != Some(found) {
+                let subject = Subject::Image(image.name);
+                findings.push(Finding { subject, problem: Problem::Content { found } });
+            }
+        }
+        for (key, meta) in layers {
+            if let Some(problem) = check(&self.tree, &key, meta, &mut digest)? {
+                findings.push(Finding { subject: Subject::Layer(key), problem });
+            }
+        }
+        Ok(findings)
+    }
+
+    /// Removes what [`Store::verify`] found, and every layer that stands on it. Returns the layers removed.
+    /// The next build makes them again, or fetches the image again.
+    ///
+    /// Fails with [`StoreError::Busy`] while anyone else has the store open.
+    pub fn repair(&mut self, findings: &[Finding]) -> Result<Vec<LayerKey>, StoreError> {
+        self.alone(|tree| {
+            let mut damaged = BTreeSet::new();
+            for finding in findings {
+                match &finding.subject {
+                    Subject::Layer(key) => {
+                        damaged.insert(*key);
+                    }
+                    Subject::Image(name) => {
+                        let path = tree.images().join(name);
+                        tree::present(std::fs::remove_file(&path), &path)?;
+                    }
+                }
+            }
+            for key in &damaged {
+                tree.remove(key)?;
+            }
+            // What stood on them is not complete any more, and so is what was of no use before.
+            for key in tree.keys()? {
+                if tree.find(&key)?.is_none() {
+                    tree.remove(&key)?;
+                    damaged.insert(key);
+                }
+            }
+            Ok(damaged.into_iter().collect())
+        })
+    }
+}
+
+/// The first thing that is wrong with a layer.
+fn check(
+    tree: &Tree,
+    key: &LayerKey,
+    meta: Option<LayerMeta>,
+    digest: &mut dyn FnMut(&Path) -> Result<Sha256, StoreError>,
+) -> Result<Option<Problem>, StoreError> {
+    let Some(meta) = meta else { return Ok(Some(Problem::Incomplete)) };
+    let directory = tree.layer(key);
+    let disk = directory.join(DISK);
+    let found = digest(&disk)?;
+    if found != meta.sha256 {
+        return Ok(Some(Problem::Content { found }));
+    }
+    let ingredients = tree::present(std::fs::read(directory.join(KEY)), &directory.join(KEY))?;
+    if ingredients.map(|text| Sha256::of(&text)) != Some(*key.digest()) {
+        return Ok(Some(Problem::Ingredients));
+    }
+    if tree.find(key)?.is_none() {
+        return Ok(Some(Problem::Parent));
+    }
+    let backing = match backing_file(&disk) {
+        Ok(backing) => backing,
+        Err(error) => return structure(&disk, error),
+    };
+    let name = backing.as_deref().unwrap_or_default();
+    let expected = match (&meta.parent, &meta.image) {
+        (Some(parent), _) => name == format!("../{parent}/{DISK}"),
+        (None, Some(image)) => name.strip_prefix("../../images/").is_some_and(|name| tree::is_image_name(name, image)),
+        (None, None) => backing.is_none(),
+    };
+    if !expected {
+        return Ok(Some(Problem::Backing { found: backing }));
+    }
+    match process::capture(Command::new("qemu-img").args(["check", "-q", "-U", "-f", "qcow2"]).arg(&disk)) {
+        Ok(_) => Ok(None),
+        Err(ProcessError::Failed { status, .. }) if status.code() == Some(ONLY_LEAKS) => Ok(None),
+        Err(error) => structure(&disk, error),
+    }
+}
+
+/// What `qemu-img` says of a disk is a problem of the disk, unless it could not say anything.
+fn structure(disk: &Path, error: ProcessError) -> Result<Option<Problem>, StoreError> {
+    match error {
+        ProcessError::Failed { tail, .. } => Ok(Some(Problem::Structure(tail.join("; ")))),
+        error => Err(StoreError::qemu_img(disk, error)),
+    }
+}
+
+/// The backing file as the qcow2 header names it.
+fn backing_file(disk: &Path) -> Result<Option<String>, ProcessError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Info {
+        backing_filename: Option<String>,
+    }
+    let mut command = Command::new("qemu-img");
+    let text = process::capture(command.args(["info", "-U", "-f", "qcow2", "--output=json"]).arg(disk))?;
+    serde_json::from_str::<Info>(&text)
+        .map(|info| info.backing_filename)
+        .map_err(|error| ProcessError::Start { program: "qemu-img".to_owned(), source: error.into() })
+}
+
+/// A file whose reading is watched and ends when the user asks for it.
+struct Watched<'a> {
+    file: std::fs::File,
+    interrupt: &'a Interrupt,
+    done: &'a mut u64,
+    total: u64,
+    on_progress: &'a mut dyn FnMut(u64, u64),
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.interrupt.is_raised() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let count = self.file.read(buffer)?;
+        *self.done += count as u64;
+        (self.on_progress)(*self.done, self.total);
+        Ok(count)
+    }
+}
