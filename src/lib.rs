@@ -43,6 +43,7 @@ pub mod event;
 pub mod fsx;
 pub mod interrupt;
 pub mod layer;
+pub mod plan;
 pub mod process;
 pub mod recipe;
 pub mod text;

@@ -1,0 +1,67 @@
+//! From a recipe and its pins to a plan.
+
+use std::collections::BTreeMap;
+
+use super::{BasePlan, DiskPlan, Phase, Plan, Step, StepId, key};
+use crate::action::{Action, Packages};
+use crate::recipe::{Composition, Layout, Recipe};
+
+/// Name under which the package transaction of an image base is shown.
+const PACKAGES: &str = "packages";
+
+/// Makes the plan. Pure: what floats has been pinned in `base`.
+pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes: Vec<String>) -> Plan {
+    let Composition { distro, firmware, packages, steps, checks } = composition;
+    let layout = match base {
+        BasePlan::Bootstrap { .. } => recipe.disk.layout,
+        BasePlan::Image { .. } => Layout::of(&firmware),
+    };
+    let disk = DiskPlan { size: recipe.disk.size, layout, firmware };
+    let base_id = match &base {
+        BasePlan::Bootstrap { source, .. } => format!("{} {}", distro.name, source.release),
+        BasePlan::Image { source, .. } => source.rsplit('/').next().unwrap_or(source).to_owned(),
+    };
+    let ingredients = key::base(recipe.arch, &disk, &base, &packages);
+    let mut planned = vec![Step {
+        id: StepId { phase: Phase::Base, element: base_id },
+        actions: Vec::new(),
+        files: BTreeMap::new(),
+        key: key::of(&ingredients),
+        ingredients,
+        timeout: None,
+    }];
+    let refreshed = match &base {
+        BasePlan::Image { refreshed, .. } => refreshed.as_deref(),
+        BasePlan::Bootstrap { .. } => None,
+    };
+    let mut push = |id: StepId, actions: Vec<Action>, files, timeout| {
+        let parent = planned.last().expect("the base is there").key;
+        let ingredients = key::step(parent, &actions, &files, refreshed);
+        planned.push(Step { id, actions, files, key: key::of(&ingredients), ingredients, timeout });
+    };
+    if matches!(base, BasePlan::Image { .. }) && !packages.is_empty() {
+        let install = packages.keys().cloned().collect();
+        let transaction = Action::Packages(Packages { install, ..Packages::default() });
+        let id = StepId { phase: Phase::Install, element: PACKAGES.to_owned() };
+        push(id, vec![transaction], BTreeMap::new(), None);
+    }
+    for step in steps {
+        push(step.id, step.actions, step.files, step.timeout);
+    }
+    push(StepId { phase: Phase::Finalize, element: recipe.name.clone() }, Vec::new(), BTreeMap::new(), None);
+    Plan {
+        name: recipe.name.clone(),
+        description: recipe.description.clone(),
+        arch: recipe.arch,
+        distro,
+        params: recipe.params.clone(),
+        disk,
+        base,
+        packages,
+        steps: planned,
+        outputs: recipe.outputs.clone(),
+        checks,
+        secrets: recipe.secrets.clone(),
+        notes,
+    }
+}
