@@ -37,10 +37,14 @@
 //! - The guest is not trusted: nothing it prints or stores is run by the host or decides a path of the host.
 
 pub mod action;
+pub mod base;
 pub mod digest;
+pub mod disk;
 pub mod element;
 pub mod event;
+pub mod fetch;
 pub mod fsx;
+pub mod guest;
 pub mod interrupt;
 pub mod layer;
 pub mod plan;

@@ -1,0 +1,417 @@
+//! A disk made of a distribution's packages.
+//!
+//! Everything runs natively: `mmdebstrap` unpacks the packages into a directory, `mke2fs` writes the
+//! directory into a file system, `qemu-img` writes that to the layer. The host never mounts anything that
+//! outlives the work: all of it happens in namespaces of its own, on a private tmpfs where memory allows, and
+//! ends with this process. An unprivileged user gets a user namespace beside.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::failure::{self, BootstrapError};
+use super::workdir::WorkDir;
+use crate::digest::Sha256;
+use crate::disk::DiskLayout;
+use crate::disk::layout::Purpose;
+use crate::event::{Event, Reporter};
+use crate::fsx::{self, IoContext as _};
+use crate::guest::Mount;
+use crate::interrupt::Interrupt;
+use crate::plan::{DiskPlan, RepositoryPin};
+use crate::process::{self, ProcessError};
+use crate::recipe::Arch;
+use crate::units::ByteSize;
+
+/// The work itself; see its first lines.
+const SCRIPT: &str = include_str!("bootstrap.sh");
+
+/// Options of `unshare` for a user who is not root: all identities the user owns, oneself as root.
+pub(super) const USER_NAMESPACE: [&str; 3] = ["--user", "--map-auto", "--map-root-user"];
+
+/// Programs that are needed, and the Debian packages they are part of.
+const TOOLS: [(&str, &str); 6] = [
+    ("mmdebstrap", "mmdebstrap"),
+    ("unshare", "util-linux"),
+    ("sfdisk", "fdisk"),
+    ("mke2fs", "e2fsprogs"),
+    ("mkfs.vfat", "dosfstools"),
+    ("qemu-img", "qemu-utils"),
+];
+
+/// Keys of Debian's archive, on the host as in the image (package debian-archive-keyring).
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Free memory below which work is done on the disk: a common tree of 550 MB is there twice, beside its packages, and
+/// the guest and the page cache want their share.
+const MIN_MEMORY: u64 = 3 << 30;
+
+/// A disk to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct BootstrapRequest<'a> {
+    /// Release by code name.
+    pub release: &'a str,
+    /// Architecture of the packages.
+    pub arch: Arch,
+    /// Repositories; they become the image's own, too.
+    pub repositories: &'a [RepositoryPin],
+    /// Packages beside the essential ones and apt.
+    pub packages: &'a [String],
+    /// The disk.
+    pub disk: &'a DiskPlan,
+    /// What all identifiers of the disk derive from.
+    pub seed: Sha256,
+    /// The qcow2 file to make. After a failure there may be a part of it.
+    pub target: &'a Path,
+    /// Directory for packages and temporary files, shared by all builds.
+    pub cache_dir: &'a Path,
+}
+
+/// A disk that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bootstrapped {
+    /// Its file systems.
+    pub mounts: Vec<Mount>,
+    /// What is installed, sorted by name.
+    pub packages: Vec<Package>,
+}
+
+/// An installed package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Package {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Architecture, in the distribution's terms.
+    pub arch: String,
+}
+
+/// Where the work is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// On a tmpfs of at most so many bytes.
+    Memory(u64),
+    /// Below the cache directory.
+    Disk,
+}
+
+/// Programs missing on this host, each with the Debian package that has it.
+pub fn missing_tools() -> Vec<(&'static str, &'static str)> {
+    let user = (!rustix::process::geteuid().is_root()).then_some(("newuidmap", "uidmap"));
+    TOOLS.into_iter().chain(user).filter(|(tool, _)| !is_installed(tool)).collect()
+}
+
+/// Makes a disk of packages.
+pub fn build(
+    request: &BootstrapRequest<'_>,
+    reporter: &dyn Reporter,
+    interrupt: &Interrupt,
+) -> Result<Bootstrapped, BootstrapError> {
+    check(request)?;
+    if let Some((tool, package)) = missing_tools().into_iter().next() {
+        return Err(BootstrapError::MissingTool { tool, package });
+    }
+    if !Path::new(KEYRING).exists() {
+        return Err(BootstrapError::MissingTool { tool: KEYRING, package: "debian-archive-keyring" });
+    }
+    let layout = DiskLayout::new(request.disk, request.arch, &request.seed)?;
+    let memory = available_memory().filter(|bytes| *bytes >= MIN_MEMORY).map(|bytes| Place::Memory(bytes / 5 * 4));
+    let packages = match memory.map(|place| run(request, &layout, place, reporter, interrupt)) {
+        Some(Err(BootstrapError::NoSpace { needed, available, path })) if path == Path::new("memory") => {
+            let message = format!("the packages need {needed} of memory, {available} are free: working on the disk");
+            reporter.report(&Event::Detail { message });
+            run(request, &layout, Place::Disk, reporter, interrupt)?
+        }
+        Some(result) => result?,
+        None => run(request, &layout, Place::Disk, reporter, interrupt)?,
+    };
+    Ok(Bootstrapped { mounts: layout.mounts(), packages })
+}
+
+fn run(
+    request: &BootstrapRequest<'_>,
+    layout: &DiskLayout,
+    place: Place,
+    reporter: &dyn Reporter,
+    interrupt: &Interrupt,
+) -> Result<Vec<Package>, BootstrapError> {
+    let work = WorkDir::create(&request.cache_dir.join("tmp"), "bootstrap-")?;
+    write_inputs(work.path(), request, layout)?;
+    let mut command = command(work.path(), request, layout, place);
+    let stop = Interrupt::new();
+    let raise = stop.clone();
+    interrupt.on_raise(move || raise.raise());
+    let mut activities = Activities::start(reporter, "install packages");
+    let mut installed = 0;
+    let mut shortage = None;
+    let result = process::run_lines(&mut command, &stop, None, |line| {
+        if let Some(activity) = line.strip_prefix("goldsmith: ") {
+            activities.next(activity);
+            return;
+        }
+        reporter.report(&Event::Output { line: line.to_owned() });
+        if let Some(bytes) = failure::announced_size(line) {
+            installed += bytes;
+            if shortage.is_none() {
+                shortage = find_shortage(request, place, installed);
+            }
+            if shortage.is_some() {
+                stop.raise();
+            }
+        }
+    });
+    match result {
+        Ok(()) => {}
+        Err(ProcessError::Interrupted) => return Err(shortage.take().unwrap_or(BootstrapError::Interrupted)),
+        Err(error) => return Err(explain(error, work.path(), request, layout, place)),
+    }
+    activities.finish();
+    let path = work.path().join("packages");
+    Ok(parse_packages(&std::fs::read_to_string(&path).at(&path)?))
+}
+
+/// What the script cannot tell by its output alone.
+fn explain(
+    error: ProcessError,
+    work: &Path,
+    request: &BootstrapRequest<'_>,
+    layout: &DiskLayout,
+    place: Place,
+) -> BootstrapError {
+    if work.join("moved").exists() {
+        return BootstrapError::RepositoryMoved;
+    }
+    if let Ok(kibibytes) = std::fs::read_to_string(work.join("too-small"))
+        && let Ok(kibibytes) = kibibytes.trim().parse::<u64>()
+    {
+        let size = layout.partition(Purpose::Root).map_or(0, |root| root.size);
+        return BootstrapError::DiskTooSmall { needed: ByteSize::bytes(kibibytes * 1024), size: ByteSize::bytes(size) };
+    }
+    let ProcessError::Failed { status, tail, .. } = error else { return BootstrapError::Failed(error) };
+    if BootstrapError::is_full(&tail) {
+        let (path, available) = match place {
+            Place::Memory(bytes) => (PathBuf::from("memory"), bytes),
+            Place::Disk => (request.cache_dir.to_owned(), fsx::available_bytes(request.cache_dir).unwrap_or(0)),
+        };
+        let needed = ByteSize::bytes(available.saturating_add(1 << 30));
+        return BootstrapError::NoSpace { path, needed, available: ByteSize::bytes(available) };
+    }
+    BootstrapError::from_output(&tail).unwrap_or_else(|| {
+        // What makes the namespaces only passes on how the work in them ended.
+        let program = "mmdebstrap, or what follows it,".to_owned();
+        BootstrapError::Failed(ProcessError::Failed { program, status, tail })
+    })
+}
+
+/// Compares what apt announces to install with what there is room for.
+fn find_shortage(request: &BootstrapRequest<'_>, place: Place, installed: u64) -> Option<BootstrapError> {
+    let target = request.target.parent().unwrap_or(Path::new("."));
+    // The tree and the file system made of it, and the packages it is unpacked from.
+    let work = installed.saturating_mul(5) / 2;
+    let (path, needed, available) = match place {
+        Place::Memory(bytes) if work > bytes => (Path::new("memory"), work, bytes),
+        Place::Memory(_) => (target, installed, fsx::available_bytes(target).ok()?),
+        Place::Disk => (request.cache_dir, work + installed, fsx::available_bytes(request.cache_dir).ok()?),
+    };
+    (needed > available).then(|| BootstrapError::NoSpace {
+        path: path.to_owned(),
+        needed: ByteSize::bytes(needed),
+        available: ByteSize::bytes(available),
+    })
+}
+
+fn write_inputs(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout) -> Result<(), BootstrapError> {
+    let mnt = work.join("mnt");
+    std::fs::create_dir(&mnt).at(&mnt)?;
+    // Other identities of the user work below.
+    for directory in [work, &mnt] {
+        std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755)).at(directory)?;
+    }
+    let mut digests: Vec<_> = request.repositories.iter().map(|pin| pin.sha256.to_string()).collect();
+    digests.sort();
+    let sources: String = request
+        .repositories
+        .iter()
+        .map(|pin| format!("deb [signed-by={KEYRING}] {} {} {}\n", pin.url, pin.suite, pin.components.join(" ")))
+        .collect();
+    for (name, content) in [
+        ("pins", digests.join("\n") + "\n"),
+        ("sources.list", sources),
+        ("fstab", layout.fstab()),
+        ("disk.sfdisk", layout.sfdisk_script()),
+    ] {
+        let path = work.join(name);
+        std::fs::write(&path, content).at(&path)?;
+    }
+    Ok(())
+}
+
+fn command(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout, place: Place) -> Command {
+    let arch = debian_arch(request.arch);
+    let memory = match place {
+        Place::Memory(bytes) => bytes,
+        Place::Disk => 0,
+    };
+    let (root, efi) = (layout.partition(Purpose::Root), layout.partition(Purpose::Efi));
+    let mut command = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.args(USER_NAMESPACE);
+    }
+    command.args(["--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"]);
+    command.args(["sh", "-eu", "-c", SCRIPT]);
+    command
+        .env("WORK", work)
+        .env("MEMORY", memory.to_string())
+        .env("CACHE", request.cache_dir.join("packages").join(format!("debian-{}-{arch}", request.release)))
+        .env("RELEASE", request.release)
+        .env("ARCH", arch)
+        .env("PACKAGES", request.packages.join(","))
+        .env("DISK_SIZE", layout.size.to_string())
+        .env("ROOT_OFFSET", root.map_or(0, |root| root.start).to_string())
+        .env("ROOT_KIB", root.map_or(0, |root| root.size / 1024).to_string())
+        .env("ROOT_UUID", layout.root_uuid.to_string())
+        .env("HASH_SEED", layout.root_hash_seed.to_string())
+        .env("EFI_SECTOR", efi.map_or(String::new(), |efi| (efi.start / 512).to_string()))
+        .env("EFI_KIB", efi.map_or(0, |efi| efi.size / 1024).to_string())
+        .env("EFI_ID", format!("{:08x}", layout.efi_volume_id))
+        .env("TARGET", request.target);
+    command
+}
+
+/// Refuses what the tools would take for something else.
+fn check(request: &BootstrapRequest<'_>) -> Result<(), BootstrapError> {
+    let plain = |text: &str| {
+        !text.is_empty()
+            && !text.starts_with(['-', '.', '+'])
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.:=~/_".contains(c))
+    };
+    if !plain(request.release) || request.release.contains('/') {
+        return Err(BootstrapError::Request(format!("`{}` is not the code name of a release", request.release)));
+    }
+    if let Some(name) = request.packages.iter().find(|name| !plain(name) || name.starts_with(['/', '~', ':'])) {
+        return Err(BootstrapError::Request(format!("`{name}` is not the name of a package")));
+    }
+    let words = |pin: &RepositoryPin| {
+        pin.components.iter().chain([&pin.suite, &pin.url]).any(|word| word.contains(char::is_whitespace))
+    };
+    if let Some(pin) = request.repositories.iter().find(|pin| words(pin)) {
+        return Err(BootstrapError::Request(format!("`{}` is not the URL of a package repository", pin.url)));
+    }
+    for path in [request.target, request.cache_dir] {
+        if !path.is_absolute() {
+            return Err(BootstrapError::Request(format!("{} must be an absolute path", path.display())));
+        }
+    }
+    Ok(())
+}
+
+/// Reports one activity after the other.
+struct Activities<'a> {
+    reporter: &'a dyn Reporter,
+    current: String,
+    started: Instant,
+}
+
+impl<'a> Activities<'a> {
+    fn start(reporter: &'a dyn Reporter, activity: &str) -> Self {
+        reporter.report(&Event::ActivityStarted { activity: activity.to_owned() });
+        Self { reporter, current: activity.to_owned(), started: Instant::now() }
+    }
+
+    fn next(&mut self, activity: &str) {
+        let elapsed: Duration = self.started.elapsed();
+        self.reporter.report(&Event::ActivityFinished { activity: self.current.clone(), elapsed });
+        *self = Self::start(self.reporter, activity);
+    }
+
+    fn finish(self) {
+        let elapsed = self.started.elapsed();
+        self.reporter.report(&Event::ActivityFinished { activity: self.current, elapsed });
+    }
+}
+
+fn parse_packages(text: &str) -> Vec<Package> {
+    let mut packages: Vec<_> = text
+        .lines()
+        .filter_map(|line| {
+            let [status, name, version, arch] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
+            (status == "installed").then(|| Package {
+                name: name.to_owned(),
+                version: version.to_owned(),
+                arch: arch.to_owned(),
+            })
+        })
+        .collect();
+    packages.sort();
+    packages
+}
+
+/// Bytes of memory that programs may still use, as the kernel estimates it.
+fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}
+
+fn is_installed(tool: &str) -> bool {
+    // Administration tools are not in every user's PATH; the script looks in all of these.
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        .iter()
+        .any(|directory| Path::new(directory).join(tool).exists())
+}
+
+fn debian_arch(arch: Arch) -> &'static str {
+    match arch {
+        Arch::X86_64 => "amd64",
+        Arch::Aarch64 => "arm64",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::Layout;
+
+    #[test]
+    fn installed_packages_are_listed() {
+        let text = "installed zlib1g 1:1.2 amd64\nconfig-files old 1 amd64\ninstalled apt 2.6 amd64\n";
+        let names: Vec<_> = parse_packages(text).into_iter().map(|package| package.name).collect();
+        assert_eq!(names, ["apt", "zlib1g"]);
+    }
+
+    #[test]
+    fn odd_requests_are_refused() {
+        let disk = DiskPlan { size: ByteSize::mebibytes(2048), layout: Layout::Bios, firmware: Vec::new() };
+        let pin = |url: &str| RepositoryPin {
+            url: url.to_owned(),
+            suite: "bookworm".to_owned(),
+            components: vec!["main".to_owned()],
+            sha256: Sha256::of(b""),
+        };
+        for (release, package, url, target, complaint) in [
+            ("bookworm", "bash", "http://mirror/debian", "/t", None),
+            ("../x", "bash", "http://mirror/debian", "/t", Some("code name")),
+            ("bookworm", "--option", "http://mirror/debian", "/t", Some("name of a package")),
+            ("bookworm", "/etc/passwd", "http://mirror/debian", "/t", Some("name of a package")),
+            ("bookworm", "a b", "http://mirror/debian", "/t", Some("name of a package")),
+            ("bookworm", "bash", "http://mirror/debian\ndeb x", "/t", Some("URL of a package repository")),
+            ("bookworm", "bash", "http://mirror/debian", "t", Some("absolute")),
+        ] {
+            let result = check(&BootstrapRequest {
+                release,
+                arch: Arch::X86_64,
+                repositories: &[pin(url)],
+                packages: &[package.to_owned()],
+                disk: &disk,
+                seed: Sha256::of(b""),
+                target: Path::new(target),
+                cache_dir: Path::new("/c"),
+            });
+            let message = result.err().map(|error| error.to_string());
+            assert_eq!(message.is_some(), complaint.is_some(), "{message:?}");
+            assert!(message.unwrap_or_default().contains(complaint.unwrap_or_default()));
+        }
+    }
+}

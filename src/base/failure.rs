@@ -1,0 +1,220 @@
+//! Why a bootstrap failed, as far as the tools' output tells.
+
+use std::path::PathBuf;
+
+use crate::disk::layout::LayoutError;
+use crate::fsx::PathError;
+use crate::process::ProcessError;
+use crate::units::ByteSize;
+
+/// Why there is no disk.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// A program, or Debian's keys, is missing.
+    #[error("{tool} is missing on this machine: install the package {package}")]
+    MissingTool {
+        /// Name of the program, or path of the file.
+        tool: &'static str,
+        /// Debian package it is part of.
+        package: &'static str,
+    },
+    /// The user may not make a user namespace.
+    #[error(
+        "cannot work without privileges: {reason}\n  allow user namespaces and give this user ranges in /etc/subuid and \
+         /etc/subgid (package uidmap), or run as root"
+    )]
+    Unprivileged {
+        /// What the system said.
+        reason: String,
+    },
+    /// Packages are not in the repositories.
+    #[error("the repositories have no package {}: check the names for this release", packages.join(", "))]
+    PackageNotFound {
+        /// Names of the packages, as asked for.
+        packages: Vec<String>,
+    },
+    /// Packages contradict each other.
+    #[error("the packages cannot be installed together:\n  {}", tail.join("\n  "))]
+    Unsatisfiable {
+        /// What apt said.
+        tail: Vec<String>,
+    },
+    /// A repository is no more what it was when it was pinned.
+    #[error("a package repository has changed since the build was planned: plan again")]
+    RepositoryMoved,
+    /// A repository is signed by someone this machine does not know.
+    #[error(
+        "cannot trust the package repository: {reason}\n  update the package debian-archive-keyring of this machine"
+    )]
+    UnknownKey {
+        /// apt's complaint.
+        reason: String,
+    },
+    /// A repository could not be read.
+    #[error("cannot read from the package mirror: {reason}\n  check the network and the mirror's URL, then try again")]
+    Mirror {
+        /// apt's first complaint.
+        reason: String,
+    },
+    /// The host's file system or memory cannot hold the work.
+    #[error(
+        "no space left on this machine: {} needs about {needed}, {available} are free; {} more are needed",
+        path.display(), ByteSize::bytes(needed.get().saturating_sub(available.get()))
+    )]
+    NoSpace {
+        /// Where the space is needed.
+        path: PathBuf,
+        /// Bytes needed, estimated.
+        needed: ByteSize,
+        /// Bytes free.
+        available: ByteSize,
+    },
+    /// The image's disk cannot hold the packages.
+    #[error(
+        "the packages do not fit on the image's disk: {needed} are needed for the root file system, it has {size}; raise disk.size"
+    )]
+    DiskTooSmall {
+        /// Bytes the root file system needs.
+        needed: ByteSize,
+        /// Bytes it has.
+        size: ByteSize,
+    },
+    /// The disk cannot be laid out as asked.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The request cannot be carried out as it is.
+    #[error("{0}")]
+    Request(String),
+    /// Anything else that ended the tools.
+    #[error("the bootstrap failed")]
+    Failed(#[source] ProcessError),
+    /// A file could not be accessed.
+    #[error(transparent)]
+    Access(#[from] PathError),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl BootstrapError {
+    /// Reads out of a failed run's last lines what went wrong. `None` if they tell nothing in particular.
+    pub(super) fn from_output(tail: &[String]) -> Option<Self> {
+        let missing: Vec<_> = tail.iter().filter_map(|line| missing_package(line)).collect();
+        if !missing.is_empty() {
+            let mut packages: Vec<String> = missing.into_iter().map(str::to_owned).collect();
+            packages.sort();
+            packages.dedup();
+            return Some(Self::PackageNotFound { packages });
+        }
+        if tail
+            .iter()
+            .any(|line| line.contains("have unmet dependencies") || line.contains("you have held broken packages"))
+        {
+            return Some(Self::Unsatisfiable { tail: tail.to_vec() });
+        }
+        if let Some(line) = tail.iter().find(|line| line.contains("NO_PUBKEY")) {
+            return Some(Self::UnknownKey { reason: line.trim().to_owned() });
+        }
+        const UNREACHABLE: [&str; 5] = [
+            "E: Failed to fetch",
+            "W: Failed to fetch",
+            "Err:",
+            "E: The repository",
+            "apt-get update did not find any indices",
+        ];
+        if let Some(line) = tail.iter().find(|line| UNREACHABLE.iter().any(|start| line.contains(start))) {
+            // A package that the index names and the mirror does not have any more.
+            if line.contains("404") && line.contains(".deb") {
+                return Some(Self::RepositoryMoved);
+            }
+            let reason = line.trim_start_matches("E: ").trim_start_matches("W: ").to_owned();
+            return Some(Self::Mirror { reason });
+        }
+        if let Some(line) = tail.iter().find(|line| line.starts_with("unshare: ") || line.starts_with("newuidmap: ")) {
+            return Some(Self::Unprivileged { reason: line.clone() });
+        }
+        None
+    }
+
+    /// Whether the tools ran out of space where they worked.
+    pub(super) fn is_full(tail: &[String]) -> bool {
+        tail.iter()
+            .any(|line| line.contains("No space left on device") || line.contains("You don't have enough free space"))
+    }
+}
+
+/// Name in apt's complaint about a package that does not exist or cannot be installed.
+fn missing_package(line: &str) -> Option<&str> {
+    let line = line.trim();
+    if let Some(name) = line.strip_prefix("E: Unable to locate package ") {
+        return Some(name);
+    }
+    if let Some((name, "has no installation candidate")) =
+        line.strip_prefix("E: Package '").and_then(|rest| rest.split_once("' "))
+    {
+        return Some(name);
+    }
+    // "Version 'x' for 'name' was not found"
+    line.strip_prefix("E: Version '")?.strip_suffix("' was not found")?.split_once("' for '").map(|(_, name)| name)
+}
+
+/// Bytes that apt announces to unpack: `After this operation, 612 MB of additional disk space will be used.`
+pub(super) fn announced_size(line: &str) -> Option<u64> {
+    let text = line.trim().strip_prefix("After this operation, ")?;
+    let (number, unit) = text.strip_suffix(" of additional disk space will be used.")?.split_once(' ')?;
+    let number: f64 = number.replace(',', "").parse().ok()?;
+    let factor = match unit {
+        "B" => 1.0,
+        "kB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        _ => return None,
+    };
+    Some((number * factor) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classify(lines: &[&str]) -> Option<BootstrapError> {
+        BootstrapError::from_output(&lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn missing_packages_are_named() {
+        let error = classify(&[
+            "E: Unable to locate package no-such",
+            "E: Package 'gone' has no installation candidate",
+            "E: Version '1' for 'bash' was not found",
+            "E: Unable to locate package no-such",
+        ]);
+        assert!(
+            matches!(error, Some(BootstrapError::PackageNotFound { packages }) if packages == ["bash", "gone", "no-such"])
+        );
+    }
+
+    #[test]
+    fn mirrors_and_namespaces_are_told_apart() {
+        for (line, text) in [
+            ("E: Failed to fetch http://m/x_1.deb  404  Not Found", "has changed"),
+            ("Err:1 http://m bookworm InRelease Could not resolve 'm'", "Could not resolve"),
+            ("E: apt-get update did not find any indices for architecture 'amd64'", "did not find any indices"),
+            ("W: GPG error: http://m x InRelease: NO_PUBKEY 12", "debian-archive-keyring"),
+            ("unshare: unshare failed: Operation not permitted", "Operation not permitted"),
+            (" libc6 : The following packages have unmet dependencies:", "cannot be installed together"),
+        ] {
+            let error = classify(&[line]).unwrap_or_else(|| panic!("{line} is not understood")).to_string();
+            assert!(error.contains(text), "{error}");
+        }
+        assert!(classify(&["dpkg: error processing package x"]).is_none());
+    }
+
+    #[test]
+    fn sizes_are_read_as_apt_writes_them() {
+        let line = |size: &str| format!("After this operation, {size} of additional disk space will be used.");
+        assert_eq!(announced_size(&line("612 MB")), Some(612_000_000));
+        assert_eq!(announced_size(&line("1,024 kB")), Some(1_024_000));
+        assert_eq!(announced_size("After this operation, 3 MB disk space will be freed."), None);
+    }
+}

@@ -1,0 +1,216 @@
+//! HTTP as builds need it: patient with servers, never deaf to an interrupt.
+//!
+//! A blocking read cannot be interrupted. So requests are made on threads of their own; whoever waits for
+//! one looks at the interrupt meanwhile and leaves the thread behind, whose time is limited.
+
+use std::io::Read as _;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use ureq::tls::{RootCerts, TlsConfig};
+
+use crate::interrupt::Interrupt;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+/// Attempts that may fail one after the other.
+pub(super) const ATTEMPTS: u32 = 4;
+const CHUNK: usize = 256 * 1024;
+
+/// Why something could not be fetched.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum HttpError {
+    /// The server could not be reached, or its answer was cut off.
+    #[error("cannot fetch {url}: {reason}")]
+    Failed {
+        /// What was asked for, without credentials.
+        url: String,
+        /// What happened.
+        reason: String,
+        /// Whether another attempt may succeed.
+        transient: bool,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// An answer: its head is here, its body arrives.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) length: Option<u64>,
+    pub(super) content_range: Option<String>,
+    chunks: Receiver<Result<Vec<u8>, HttpError>>,
+}
+
+/// Whether a source is fetched by HTTP.
+pub(super) fn is_url(source: &str) -> bool {
+    source.starts_with("http://") || source.starts_with("https://")
+}
+
+/// A URL without the user name and password it may contain.
+pub fn redacted(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let host = rest.split('/').next().unwrap_or(rest);
+    match host.rsplit_once('@') {
+        Some((user, _)) => format!("{scheme}://{}", &rest[user.len() + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+/// Sends one GET request; `from` asks for the bytes from there on.
+pub(super) fn get(url: &str, from: u64, interrupt: &Interrupt) -> Result<Answer, HttpError> {
+    let (head_sender, head) = mpsc::sync_channel(1);
+    let (sender, chunks) = mpsc::sync_channel(8);
+    let asked = url.to_owned();
+    std::thread::spawn(move || {
+        let mut request = agent().get(&asked).header("Accept-Encoding", "identity");
+        if from > 0 {
+            request = request.header("Range", format!("bytes={from}-"));
+        }
+        let mut response = match request.call() {
+            Ok(response) => response,
+            // A receiver that is gone wants no answer any more; the same holds below.
+            Err(error) => return drop(head_sender.send(Err(failed(&asked, &error)))),
+        };
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let length = header("content-length").and_then(|length| length.parse().ok());
+        let head = (response.status().as_u16(), length, header("content-range"));
+        if head_sender.send(Ok(head)).is_err() {
+            return;
+        }
+        let mut body = response.body_mut().as_reader();
+        loop {
+            let mut chunk = vec![0; CHUNK];
+            let message = match body.read(&mut chunk) {
+                Ok(0) => return,
+                Ok(n) => {
+                    chunk.truncate(n);
+                    Ok(chunk)
+                }
+                Err(error) => {
+                    Err(HttpError::Failed { url: redacted(&asked), reason: error.to_string(), transient: true })
+                }
+            };
+            let last = message.is_err();
+            if sender.send(message).is_err() || last {
+                return;
+            }
+        }
+    });
+    let gone =
+        || HttpError::Failed { url: redacted(url), reason: "the request was dropped".to_owned(), transient: true };
+    let (status, length, content_range) = wait(&head, interrupt)?.ok_or_else(gone)??;
+    Ok(Answer { status, length, content_range, chunks })
+}
+
+/// The whole of a small file, after several attempts if need be.
+pub(super) fn get_small(url: &str, limit: usize, interrupt: &Interrupt) -> Result<Vec<u8>, HttpError> {
+    let mut attempt = 1;
+    loop {
+        match get_once(url, limit, interrupt) {
+            Err(HttpError::Failed { transient: true, .. }) if attempt < ATTEMPTS => pause(attempt, interrupt)?,
+            result => return result,
+        }
+        attempt += 1;
+    }
+}
+
+fn get_once(url: &str, limit: usize, interrupt: &Interrupt) -> Result<Vec<u8>, HttpError> {
+    let answer = get(url, 0, interrupt)?;
+    if answer.status != 200 {
+        return Err(answer.refused(url));
+    }
+    let failed = |reason: String, transient| HttpError::Failed { url: redacted(url), reason, transient };
+    let mut content = Vec::new();
+    while let Some(chunk) = answer.next(interrupt)? {
+        content.extend(chunk);
+        if content.len() > limit {
+            return Err(failed(format!("it is larger than {limit} bytes"), false));
+        }
+    }
+    match answer.length {
+        Some(length) if length != content.len() as u64 => {
+            Err(failed(format!("the connection ended after {} of {length} bytes", content.len()), true))
+        }
+        _ => Ok(content),
+    }
+}
+
+/// Waits before the next attempt: 0.5 s, 1 s, 2 s, ...
+pub(super) fn pause(attempt: u32, interrupt: &Interrupt) -> Result<(), HttpError> {
+    let end = std::time::Instant::now() + Duration::from_millis(250 << attempt.min(6));
+    while std::time::Instant::now() < end {
+        if interrupt.is_raised() {
+            return Err(HttpError::Interrupted);
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(())
+}
+
+impl Answer {
+    /// The next piece of the body, `None` at its end.
+    pub(super) fn next(&self, interrupt: &Interrupt) -> Result<Option<Vec<u8>>, HttpError> {
+        wait(&self.chunks, interrupt)?.transpose()
+    }
+
+    /// The error that a status means.
+    pub(super) fn refused(&self, url: &str) -> HttpError {
+        let transient = self.status >= 500 || self.status == 429 || self.status == 408;
+        HttpError::Failed { url: redacted(url), reason: format!("the server answers {}", self.status), transient }
+    }
+}
+
+fn wait<T>(receiver: &Receiver<T>, interrupt: &Interrupt) -> Result<Option<T>, HttpError> {
+    loop {
+        if interrupt.is_raised() {
+            return Err(HttpError::Interrupted);
+        }
+        match receiver.recv_timeout(POLL) {
+            Ok(value) => return Ok(Some(value)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+        }
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_recv_response(Some(READ_TIMEOUT))
+        .timeout_per_read(Some(READ_TIMEOUT))
+        .http_status_as_error(false)
+        .user_agent(concat!("goldsmith/", env!("CARGO_PKG_VERSION")))
+        // The host's own certificates: a company's mirror has a company's authority.
+        .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
+        .build()
+        .new_agent()
+}
+
+fn failed(url: &str, error: &ureq::Error) -> HttpError {
+    let transient = !matches!(error, ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::TooManyRedirects);
+    let reason = match error {
+        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::HostNotFound => "the host's name cannot be resolved".to_owned(),
+        error => error.to_string(),
+    };
+    HttpError::Failed { url: redacted(url), reason, transient }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_not_shown() {
+        for (url, shown) in [
+            ("https://me:secret@host/a@b", "https://host/a@b"),
+            ("https://host/a@b", "https://host/a@b"),
+            ("./file", "./file"),
+        ] {
+            assert_eq!(redacted(url), shown);
+        }
+    }
+}

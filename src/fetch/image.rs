@@ -1,0 +1,300 @@
+//! Base images: `<cache>/images/<sha256>`, immutable, checked before they appear there.
+//!
+//! A download that stopped is `<sha256>.part` and goes on where it stopped; `<sha256>.lock` keeps two builds from
+//! fetching the same file at once.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::FlockOperation;
+
+use super::http::{self, HttpError};
+use super::pins::{self, PinPolicy};
+use super::transfer::Transfer;
+use crate::digest::Sha256;
+use crate::disk::format::{self, FormatError};
+use crate::disk::qemu_img::{QemuImg, QemuImgError};
+use crate::event::{Event, Reporter};
+use crate::fsx::{IoContext as _, PathError};
+use crate::interrupt::Interrupt;
+use crate::recipe::{Format, ImageSource};
+use crate::units::ByteSize;
+
+/// Larger than any list of digests.
+const SUMS_LIMIT: usize = 4 << 20;
+
+/// Why a base image cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// It could not be downloaded.
+    #[error(transparent)]
+    Http(HttpError),
+    /// A file could not be accessed.
+    #[error(transparent)]
+    Access(#[from] PathError),
+    /// A file that the recipe names is not there, or is none.
+    #[error("cannot read {}, which the recipe's base names", path.display())]
+    NoSuchFile {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is another than the recipe means.
+    #[error(
+        "{origin} has another SHA-256 than the recipe says; nothing of it is kept\n  expected {expected}\n  found    {found}"
+    )]
+    WrongDigest {
+        /// Where the file came from.
+        origin: String,
+        /// What the recipe says.
+        expected: Sha256,
+        /// What the file has.
+        found: Sha256,
+    },
+    /// A list of digests has none for this file.
+    #[error("{sums} lists no SHA-256 of {name}")]
+    NotListed {
+        /// The list.
+        sums: String,
+        /// Base name of the file.
+        name: String,
+    },
+    /// There is nothing to go by offline.
+    #[error("{0} is not in the cache: fetch it once without --offline")]
+    NotCached(String),
+    /// There is no room for it.
+    #[error("no space left on this machine: {} needs {needed}, {available} are free", path.display())]
+    NoSpace {
+        /// Where it should go.
+        path: PathBuf,
+        /// Bytes needed.
+        needed: ByteSize,
+        /// Bytes free.
+        available: ByteSize,
+    },
+    /// It is no disk image that may be used.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// Its tables are damaged.
+    #[error("{origin} is a damaged qcow2 image")]
+    Damaged {
+        /// Where the file came from.
+        origin: String,
+        /// What `qemu-img check` said.
+        #[source]
+        source: Box<QemuImgError>,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<HttpError> for ImageError {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::Interrupted => Self::Interrupted,
+            error => Self::Http(error),
+        }
+    }
+}
+
+/// A base image in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachedImage {
+    /// The file. Nobody writes to it.
+    pub path: PathBuf,
+    /// Its digest.
+    pub sha256: Sha256,
+    /// Its format.
+    pub format: Format,
+    /// Size of the disk in it, in bytes.
+    pub virtual_size: u64,
+}
+
+/// Finds the digest that an image must have: the one the recipe names, or the one that the list named by the
+/// recipe has for the file's base name. Paths are relative to `directory`.
+pub fn pin(
+    source: &ImageSource,
+    directory: &Path,
+    cache: &Path,
+    policy: &PinPolicy,
+    interrupt: &Interrupt,
+) -> Result<Sha256, ImageError> {
+    if let Some(digest) = Sha256::parse(&source.sha256) {
+        return Ok(digest);
+    }
+    let sums = &source.sha256;
+    let subject = format!("{sums} for {}", source.source);
+    if let Some(digest) = pins::find(cache, &subject, policy).filter(|_| http::is_url(sums)) {
+        return Ok(digest);
+    }
+    let content = if !http::is_url(sums) {
+        let path: PathBuf = directory.join(sums).components().collect();
+        fs::read(&path).map_err(|source| ImageError::NoSuchFile { path, source })?
+    } else if policy.offline {
+        return Err(ImageError::NotCached(http::redacted(sums)));
+    } else {
+        http::get_small(sums, SUMS_LIMIT, interrupt)?
+    };
+    let name = base_name(&source.source);
+    let digest = listed(&String::from_utf8_lossy(&content), name)
+        .ok_or_else(|| ImageError::NotListed { sums: http::redacted(sums), name: name.to_owned() })?;
+    if http::is_url(sums) {
+        pins::store(cache, &subject, &digest)?;
+    }
+    Ok(digest)
+}
+
+/// Brings an image into the cache, if it is not there. Paths are relative to `directory`.
+pub fn fetch(
+    source: &ImageSource,
+    sha256: &Sha256,
+    directory: &Path,
+    cache: &Path,
+    offline: bool,
+    reporter: &dyn Reporter,
+    interrupt: &Interrupt,
+) -> Result<CachedImage, ImageError> {
+    let images = cache.join("images");
+    let path = images.join(sha256.to_string());
+    if let Some(image) = cached(&path, sha256)? {
+        return Ok(image);
+    }
+    let origin = http::redacted(&source.source);
+    if offline && http::is_url(&source.source) {
+        return Err(ImageError::NotCached(origin));
+    }
+    let local: PathBuf = directory.join(&source.source).components().collect();
+    if !http::is_url(&source.source) {
+        readable_file(&local).map_err(|source| ImageError::NoSuchFile { path: local.clone(), source })?;
+    }
+    fs::create_dir_all(&images).at(&images)?;
+    let _lock = lock(&images.join(format!("{sha256}.lock")), interrupt)?;
+    // Another build may have fetched it while this one waited.
+    if let Some(image) = cached(&path, sha256)? {
+        return Ok(image);
+    }
+    let activity = format!("fetch {}", base_name(&source.source));
+    let started = Instant::now();
+    reporter.report(&Event::ActivityStarted { activity: activity.clone() });
+    let part = images.join(format!("{sha256}.part"));
+    let mut transfer = Transfer::open(&part, &activity, reporter, interrupt)?;
+    let found = if http::is_url(&source.source) {
+        let resumed = transfer.is_resumed();
+        transfer.download(&source.source)?;
+        let found = transfer.finish()?;
+        if found != *sha256 && resumed {
+            // The beginning may be of another time than the rest.
+            transfer.restart()?;
+            transfer.download(&source.source)?;
+            transfer.finish()?
+        } else {
+            found
+        }
+    } else {
+        transfer.copy(&local)?;
+        transfer.finish()?
+    };
+    let verdict = if found == *sha256 {
+        examine(&part, &origin)
+    } else {
+        Err(ImageError::WrongDigest { origin, expected: *sha256, found })
+    };
+    if let Err(error) = verdict {
+        fs::remove_file(&part).at(&part)?;
+        return Err(error);
+    }
+    fs::set_permissions(&part, fs::Permissions::from_mode(0o444)).at(&part)?;
+    fs::rename(&part, &path).at(&path)?;
+    reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
+    cached(&path, sha256)?.ok_or_else(|| ImageError::NotCached(source.source.clone()))
+}
+
+/// Refuses what is no whole and self-contained image.
+fn examine(part: &Path, origin: &str) -> Result<(), ImageError> {
+    format::check(part).map_err(|error| match error {
+        // The name in the cache says nothing to the user.
+        FormatError::Refused { reason, .. } => FormatError::Refused { path: origin.into(), reason },
+        error => error,
+    })?;
+    QemuImg::default()
+        .check(part)
+        .map_err(|source| ImageError::Damaged { origin: origin.to_owned(), source: Box::new(source) })
+}
+
+fn cached(path: &Path, sha256: &Sha256) -> Result<Option<CachedImage>, ImageError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let checked = format::check(path)?;
+    let (format, virtual_size) = (checked.format, checked.virtual_size);
+    Ok(Some(CachedImage { path: path.to_owned(), sha256: *sha256, format, virtual_size }))
+}
+
+fn lock(path: &Path, interrupt: &Interrupt) -> Result<File, ImageError> {
+    let file = File::options().create(true).truncate(false).write(true).open(path).at(path)?;
+    loop {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) => {}
+            Err(error) => return Err(PathError { path: path.to_owned(), source: io::Error::from(error) }.into()),
+        }
+        if interrupt.is_raised() {
+            return Err(ImageError::Interrupted);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn readable_file(path: &Path) -> io::Result<()> {
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    File::open(path).map(drop)
+}
+
+fn base_name(source: &str) -> &str {
+    let path = source.split(['?', '#']).next().unwrap_or(source);
+    path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
+}
+
+/// The digest a list has for a file: `<digest>  <name>`, `<digest> *<name>` or `SHA256 (<name>) = <digest>`.
+fn listed(sums: &str, name: &str) -> Option<Sha256> {
+    sums.lines().find_map(|line| {
+        if let Some((listed, digest)) = line.strip_prefix("SHA256 (").and_then(|rest| rest.split_once(") = ")) {
+            return (base_name(listed) == name).then(|| Sha256::parse(digest)).flatten();
+        }
+        let (digest, listed) = line.split_once(char::is_whitespace)?;
+        let listed = listed.trim_start().trim_start_matches('*').trim_end();
+        (base_name(listed) == name).then(|| Sha256::parse(digest)).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_digests_have_three_styles() {
+        let digest = Sha256::of(b"x");
+        for line in
+            [format!("{digest}  a.qcow2"), format!("{digest} *./a.qcow2"), format!("SHA256 (a.qcow2) = {digest}")]
+        {
+            let sums = format!("# comment\n{}  other\n{line}\n", Sha256::of(b"y"));
+            assert_eq!(listed(&sums, "a.qcow2"), Some(digest), "{line}");
+            assert_eq!(listed(&sums, "b.qcow2"), None);
+        }
+    }
+
+    #[test]
+    fn names_are_taken_from_the_path() {
+        for (source, name) in [("https://h/d/a.qcow2?x=1#y", "a.qcow2"), ("./d/a.img", "a.img"), ("a", "a")] {
+            assert_eq!(base_name(source), name);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Where packages come from when a recipe does not say: from where the host's own come from.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::process;
+
+/// Package mirrors of Debian.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mirrors {
+    /// Base URL of the main archive, without a slash at its end.
+    pub main: Option<String>,
+    /// Base URL of the archive of security updates.
+    pub security: Option<String>,
+}
+
+/// Finds Debian's mirrors in the configuration of the host's apt. A host without apt has none.
+pub fn host_mirrors() -> Mirrors {
+    let sources = source_files();
+    let named = from_sources(sources.iter().map(String::as_str));
+    if named.main.is_some() && named.security.is_some() {
+        return named;
+    }
+    // A mirror may be called anything. apt knows what a repository is, but takes a third of a second to say it, and
+    // knows it only of lists that it has downloaded.
+    let mut apt = Command::new("apt-get");
+    // REPO_URI, RELEASE and ORIGIN are apt's own placeholders.
+    apt.args(["indextargets", "--format", "$(REPO_URI)|$(RELEASE)|$(ORIGIN)", "Created-By: Packages"]);
+    // No apt, no answer: what is left is to say so where a mirror is needed.
+    let known = from_targets(&process::capture(&mut apt).unwrap_or_default());
+    Mirrors { main: named.main.or(known.main), security: named.security.or(known.security) }
+}
+
+fn from_targets(output: &str) -> Mirrors {
+    let mut mirrors = Mirrors::default();
+    for line in output.lines() {
+        if let [url, suite, "Debian"] = line.split('|').collect::<Vec<_>>()[..] {
+            mirrors.note(url, suite);
+        }
+    }
+    mirrors
+}
+
+/// Reads source lists of both styles. The origin of a repository is not in them, so its name must do.
+fn from_sources<'a>(files: impl Iterator<Item = &'a str>) -> Mirrors {
+    let mut mirrors = Mirrors::default();
+    for (url, suite) in files.flat_map(|text| [one_line_sources(text), deb822_sources(text)].concat()) {
+        let directory = url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        if matches!(directory, "debian" | "debian-security") {
+            mirrors.note(&url, &suite);
+        }
+    }
+    mirrors
+}
+
+impl Mirrors {
+    fn note(&mut self, url: &str, suite: &str) {
+        if !super::http::is_url(url) {
+            return;
+        }
+        let security = suite.ends_with("-security") || suite.ends_with("/updates");
+        let place = if security { &mut self.security } else { &mut self.main };
+        place.get_or_insert_with(|| url.trim_end_matches('/').to_owned());
+    }
+}
+
+fn one_line_sources(text: &str) -> Vec<(String, String)> {
+    let entry = |line: &str| {
+        let rest = line.trim().strip_prefix("deb")?.strip_prefix([' ', '\t'])?.trim_start();
+        let rest = match rest.strip_prefix('[') {
+            Some(options) => options.split_once(']')?.1,
+            None => rest,
+        };
+        let mut words = rest.split_whitespace();
+        Some((words.next()?.to_owned(), words.next()?.to_owned()))
+    };
+    text.lines().filter_map(entry).collect()
+}
+
+fn deb822_sources(text: &str) -> Vec<(String, String)> {
+    let mut entries = Vec::new();
+    let uncommented: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    for stanza in uncommented.split(|line| line.trim().is_empty()) {
+        let field = |name: &str| {
+            let start = stanza
+                .iter()
+                .position(|line| line.split_once(':').is_some_and(|(key, _)| key.eq_ignore_ascii_case(name)))?;
+            let mut value = stanza[start].split_once(':')?.1.to_owned();
+            for line in stanza[start + 1..].iter().take_while(|line| line.starts_with([' ', '\t'])) {
+                value = value + " " + line;
+            }
+            Some(value)
+        };
+        let words = |name| field(name).unwrap_or_default().split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let disabled = field("Enabled").is_some_and(|value| matches!(value.trim(), "no" | "false" | "0"));
+        if disabled || !words("Types").iter().any(|kind| kind == "deb") {
+            continue;
+        }
+        let suites = words("Suites");
+        entries.extend(words("URIs").iter().flat_map(|url| suites.iter().map(|suite| (url.clone(), suite.clone()))));
+    }
+    entries
+}
+
+/// Content of apt's source lists.
+fn source_files() -> Vec<String> {
+    let mut apt = Command::new("apt-config");
+    apt.args(["shell", "LIST", "Dir::Etc::sourcelist/f", "PARTS", "Dir::Etc::sourceparts/d"]);
+    let answer = process::capture(&mut apt).unwrap_or_default();
+    let value = |name: &str| {
+        let line = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("='"))?;
+        line.strip_suffix('\'').map(str::to_owned)
+    };
+    let parts = value("PARTS").and_then(|directory| std::fs::read_dir(directory).ok()).into_iter().flatten();
+    let mut paths: Vec<_> = parts.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_source(path)).collect();
+    paths.sort();
+    paths.extend(value("LIST").map(Into::into));
+    // A file that cannot be read names no mirror.
+    paths.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect()
+}
+
+fn is_source(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "list" || extension == "sources")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found() -> Mirrors {
+        Mirrors {
+            main: Some("http://mirror.example/debian".to_owned()),
+            security: Some("http://security.example/debian-security".to_owned()),
+        }
+    }
+
+    #[test]
+    fn only_debian_itself_counts() {
+        let output = "https://packages.example/x/|nodistro|. nodistro\n\
+            http://mirror.example/debian/|bookworm|Debian\n\
+            http://other.example/debian/|bookworm-updates|Debian\n\
+            http://security.example/debian-security/|bookworm-security|Debian\n";
+        assert_eq!(from_targets(output), found());
+        assert_eq!(from_targets("garbage\n"), Mirrors::default());
+    }
+
+    #[test]
+    fn source_lists_of_both_styles_are_read() {
+        let old = "# deb http://no.example/debian x main\n\
+            deb-src http://no.example/debian bookworm main\n\
+            deb http://vendor.example/apt stable main\n\
+            deb [arch=amd64 signed-by=/k] http://mirror.example/debian/ bookworm main\n\
+            deb\thttp://security.example/debian-security bookworm-security main\n";
+        let new = "Types: deb\nURIs: http://no.example/debian\nSuites: a\nEnabled: no\n\n\
+            Types: deb deb-src\n# a comment\nURIs:\n http://mirror.example/debian\nSuites: bookworm\n bookworm-updates\n\n\
+            types: deb\nURIs: http://security.example/debian-security/\nSuites: bookworm-security\n";
+        for text in [old, new] {
+            assert_eq!(from_sources([text].into_iter()), found(), "{text}");
+        }
+        let local = "deb cdrom:[Debian]/ bookworm main\ndeb file:/srv/debian bookworm main\n";
+        assert_eq!(from_sources([local].into_iter()), Mirrors::default());
+    }
+}

@@ -1,0 +1,12 @@
+//! What a build needs from elsewhere: pinned to digests first, then fetched.
+
+mod http;
+pub mod image;
+pub mod mirrors;
+pub mod pins;
+pub mod repository;
+mod transfer;
+
+pub use http::{HttpError, redacted};
+pub use mirrors::{Mirrors, host_mirrors};
+pub use pins::PinPolicy;

@@ -1,0 +1,173 @@
+//! Package repositories, pinned to the digest of their `InRelease` file, which in turn lists the digests of all
+//! their packages.
+
+use std::path::Path;
+
+use super::http::{self, HttpError};
+use super::mirrors::Mirrors;
+use super::pins::{self, PinPolicy};
+use crate::digest::Sha256;
+use crate::fsx::PathError;
+use crate::interrupt::Interrupt;
+use crate::plan::RepositoryPin;
+use crate::recipe::Bootstrap;
+
+/// Larger than any `InRelease` file.
+const LIMIT: usize = 16 << 20;
+
+/// Why repositories could not be pinned.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    /// Neither the recipe nor the host's apt names a mirror.
+    #[error("this machine's apt has no Debian mirror: set base.bootstrap.{0} in the recipe")]
+    NoMirror(&'static str),
+    /// A mirror's URL holds a password, which would become part of the image and of its manifest.
+    #[error("{0} holds credentials, and the image would carry them: give the mirror another way to know this machine")]
+    Credentials(String),
+    /// The mirror does not answer.
+    #[error("{source}\n  check the network and base.bootstrap.mirror{}", if *known { ", or use the repositories as they were last seen with --offline" } else { "" })]
+    Unreachable {
+        /// What happened.
+        source: HttpError,
+        /// Whether there are earlier pins.
+        known: bool,
+    },
+    /// What the mirror sent is no index of a repository.
+    #[error(
+        "{url} is not the index of a package repository: it does not begin with a PGP signature; check base.bootstrap.mirror"
+    )]
+    NoIndex {
+        /// What was asked for.
+        url: String,
+    },
+    /// There is nothing to go by offline.
+    #[error("the repositories of {0} were never seen by this machine: build once without --offline")]
+    NeverSeen(String),
+    /// The pins could not be noted.
+    #[error(transparent)]
+    Access(#[from] PathError),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Finds out what a release's repositories hold now, or lately, as the policy allows. Mirrors that the recipe names
+/// come before the given ones.
+pub fn pin(
+    source: &Bootstrap,
+    mirrors: &Mirrors,
+    cache: &Path,
+    policy: &PinPolicy,
+    interrupt: &Interrupt,
+) -> Result<Vec<RepositoryPin>, RepositoryError> {
+    let wanted = repositories(source, mirrors)?;
+    let list: Vec<_> = wanted.iter().map(|(url, suite)| format!("{url} {suite}")).collect();
+    let subject = format!("{} {}", list.join(", "), source.components.join(" "));
+    if let Some(pins) = pins::find(cache, &subject, policy) {
+        return Ok(pins);
+    }
+    if policy.offline {
+        return Err(RepositoryError::NeverSeen(source.release.clone()));
+    }
+    let digests = std::thread::scope(|scope| {
+        let asked: Vec<_> = wanted
+            .iter()
+            .map(|(url, suite)| scope.spawn(move || digest(&format!("{url}/dists/{suite}/InRelease"), interrupt)))
+            .collect();
+        asked.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    let digests: Result<Vec<Sha256>, RepositoryError> = digests;
+    let digests = digests.map_err(|error| match error {
+        RepositoryError::Unreachable { source, .. } => {
+            let last = PinPolicy { offline: true, ..*policy };
+            let known = pins::find::<Vec<RepositoryPin>>(cache, &subject, &last).is_some();
+            RepositoryError::Unreachable { source, known }
+        }
+        error => error,
+    })?;
+    let components = &source.components;
+    let pins: Vec<_> = wanted
+        .into_iter()
+        .zip(digests)
+        .map(|((url, suite), sha256)| RepositoryPin { url, suite, components: components.clone(), sha256 })
+        .collect();
+    pins::store(cache, &subject, &pins)?;
+    Ok(pins)
+}
+
+/// Base URL and suite of each repository of a release.
+fn repositories(source: &Bootstrap, mirrors: &Mirrors) -> Result<Vec<(String, String)>, RepositoryError> {
+    let given = |recipe: &Option<String>, host: &Option<String>, key| {
+        let url = recipe.as_ref().or(host.as_ref()).ok_or(RepositoryError::NoMirror(key))?;
+        let shown = http::redacted(url);
+        if shown != *url {
+            return Err(RepositoryError::Credentials(shown));
+        }
+        Ok(url.trim_end_matches('/').to_owned())
+    };
+    let release = &source.release;
+    let main = given(&source.mirror, &mirrors.main, "mirror")?;
+    // Unstable gets its updates in place.
+    if matches!(release.as_str(), "sid" | "unstable") {
+        return Ok(vec![(main, release.clone())]);
+    }
+    let security = given(&source.security_mirror, &mirrors.security, "security-mirror")?;
+    Ok(vec![
+        (main.clone(), release.clone()),
+        (main, format!("{release}-updates")),
+        (security, format!("{release}-security")),
+    ])
+}
+
+fn digest(url: &str, interrupt: &Interrupt) -> Result<Sha256, RepositoryError> {
+    let content = http::get_small(url, LIMIT, interrupt).map_err(|source| match source {
+        HttpError::Interrupted => RepositoryError::Interrupted,
+        source => RepositoryError::Unreachable { source, known: false },
+    })?;
+    // What a captive portal says must not become a pin. Whether the signature is good, apt decides.
+    if !content.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----") {
+        return Err(RepositoryError::NoIndex { url: http::redacted(url) });
+    }
+    Ok(Sha256::of(&content))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::BootstrapDistro;
+
+    fn source(mirror: Option<&str>) -> Bootstrap {
+        Bootstrap {
+            distro: BootstrapDistro::Debian,
+            release: "bookworm".to_owned(),
+            mirror: mirror.map(str::to_owned),
+            security_mirror: None,
+            components: vec!["main".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_release_has_updates_and_security_updates() {
+        let host = |url: &str| Some(url.to_owned());
+        let mirrors = Mirrors { main: host("http://a.invalid/debian/"), security: host("http://a.invalid/security") };
+        let found = repositories(&source(Some("http://b.invalid/debian")), &mirrors).expect("both are known");
+        let found: Vec<_> = found.iter().map(|(url, suite)| (url.as_str(), suite.as_str())).collect();
+        assert_eq!(
+            found,
+            [
+                ("http://b.invalid/debian", "bookworm"),
+                ("http://b.invalid/debian", "bookworm-updates"),
+                ("http://a.invalid/security", "bookworm-security"),
+            ]
+        );
+        let none = repositories(&source(None), &Mirrors::default());
+        assert!(matches!(none, Err(RepositoryError::NoMirror("mirror"))));
+    }
+
+    #[test]
+    fn a_password_does_not_get_into_an_image() {
+        let error = repositories(&source(Some("https://me:secret@b.invalid/debian")), &Mirrors::default());
+        let said = error.expect_err("it is refused").to_string();
+        assert!(said.starts_with("https://b.invalid/debian holds credentials"), "{said}");
+    }
+}

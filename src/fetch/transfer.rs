@@ -1,0 +1,196 @@
+//! Bytes on their way into a file: hashed as they come, resumed where they stopped.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use sha2::Digest as _;
+
+use super::http::{self, Answer, HttpError};
+use super::image::ImageError;
+use crate::digest::Sha256;
+use crate::event::{Event, Reporter};
+use crate::fsx::{self, IoContext as _, PathError};
+use crate::interrupt::Interrupt;
+use crate::units::ByteSize;
+
+const CHUNK: usize = 256 * 1024;
+/// Bytes between two progress events.
+const REPORT_EVERY: u64 = 4 << 20;
+
+/// A file that grows, its digest, and who is told.
+pub(super) struct Transfer<'a> {
+    file: File,
+    path: PathBuf,
+    hasher: sha2::Sha256,
+    done: u64,
+    reported: u64,
+    total: Option<u64>,
+    activity: &'a str,
+    reporter: &'a dyn Reporter,
+    interrupt: &'a Interrupt,
+}
+
+impl<'a> Transfer<'a> {
+    /// Goes on with a file, or begins it. What is there already is hashed again.
+    pub(super) fn open(
+        path: &Path,
+        activity: &'a str,
+        reporter: &'a dyn Reporter,
+        interrupt: &'a Interrupt,
+    ) -> Result<Self, ImageError> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).at(path)?;
+        let hasher = sha2::Sha256::new();
+        let path = path.to_owned();
+        let mut transfer =
+            Self { file, path, hasher, done: 0, reported: 0, total: None, activity, reporter, interrupt };
+        transfer.take_in_existing()?;
+        Ok(transfer)
+    }
+
+    fn take_in_existing(&mut self) -> Result<(), ImageError> {
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            match self.file.read(&mut buffer).at(&self.path)? {
+                0 => return Ok(()),
+                n => {
+                    self.hasher.update(&buffer[..n]);
+                    self.done += n as u64;
+                }
+            }
+            if self.interrupt.is_raised() {
+                return Err(ImageError::Interrupted);
+            }
+        }
+    }
+
+    /// Whether there was something to go on with.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.done > 0
+    }
+
+    /// Forgets everything and begins anew.
+    pub(super) fn restart(&mut self) -> Result<(), PathError> {
+        self.file.set_len(0).at(&self.path)?;
+        self.file.seek(SeekFrom::Start(0)).at(&self.path)?;
+        self.hasher.reset();
+        (self.done, self.reported) = (0, 0);
+        Ok(())
+    }
+
+    /// Copies a whole local file. Blocks of zeros become holes.
+    pub(super) fn copy(&mut self, source: &Path) -> Result<(), ImageError> {
+        self.restart()?;
+        let mut input = File::open(source).at(source)?;
+        self.expect(input.metadata().at(source)?.len())?;
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            match input.read(&mut buffer).at(source)? {
+                0 => return Ok(()),
+                n => self.append(&buffer[..n])?,
+            }
+            if self.interrupt.is_raised() {
+                return Err(ImageError::Interrupted);
+            }
+        }
+    }
+
+    /// Downloads a file, with as many attempts as bring it further.
+    pub(super) fn download(&mut self, url: &str) -> Result<(), ImageError> {
+        let mut failures = 0;
+        loop {
+            let before = self.done;
+            match self.attempt(url) {
+                Err(ImageError::Http(HttpError::Failed { transient: true, .. })) if failures + 1 < http::ATTEMPTS => {
+                    failures = if self.done > before { 0 } else { failures + 1 };
+                    http::pause(failures, self.interrupt)?;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn attempt(&mut self, url: &str) -> Result<(), ImageError> {
+        let answer = http::get(url, self.done, self.interrupt)?;
+        match answer.status {
+            200 => {
+                // The server does not know ranges, or there is nothing to go on with.
+                if self.done > 0 {
+                    self.restart()?;
+                }
+            }
+            206 if starts_at(&answer, self.done) => {}
+            // What is there is all there is, or something else; the digest tells.
+            416 if self.done > 0 => return Ok(()),
+            206 => {
+                let reason = "the server sends another part of the file than was asked for".to_owned();
+                return Err(HttpError::Failed { url: http::redacted(url), reason, transient: false }.into());
+            }
+            _ => return Err(answer.refused(url).into()),
+        }
+        let end = answer.length.map(|length| self.done + length);
+        if let Some(end) = end {
+            self.expect(end)?;
+        }
+        while let Some(chunk) = answer.next(self.interrupt)? {
+            self.append(&chunk)?;
+        }
+        match end {
+            Some(end) if self.done != end => {
+                let reason = format!("the connection ended after {} of {end} bytes", self.done);
+                Err(HttpError::Failed { url: http::redacted(url), reason, transient: true }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes the size of the whole, and refuses what there is no room for.
+    fn expect(&mut self, total: u64) -> Result<(), ImageError> {
+        self.total = Some(total);
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        let needed = total.saturating_sub(self.done);
+        let available = fsx::available_bytes(directory)?;
+        if needed > available {
+            let (needed, available) = (ByteSize::bytes(needed), ByteSize::bytes(available));
+            return Err(ImageError::NoSpace { path: directory.to_owned(), needed, available });
+        }
+        self.report();
+        Ok(())
+    }
+
+    fn append(&mut self, chunk: &[u8]) -> Result<(), PathError> {
+        self.hasher.update(chunk);
+        if chunk.len() == CHUNK && chunk.iter().all(|byte| *byte == 0) {
+            self.file.seek(SeekFrom::Current(chunk.len() as i64)).at(&self.path)?;
+        } else {
+            self.file.write_all(chunk).at(&self.path)?;
+        }
+        self.done += chunk.len() as u64;
+        if self.done - self.reported >= REPORT_EVERY {
+            self.report();
+        }
+        Ok(())
+    }
+
+    fn report(&mut self) {
+        self.reported = self.done;
+        let event = Event::Progress { activity: self.activity.to_owned(), done: self.done, total: self.total };
+        self.reporter.report(&event);
+    }
+
+    /// Puts everything on the disk and returns its digest.
+    pub(super) fn finish(&mut self) -> Result<Sha256, PathError> {
+        // A hole at the end has no length yet.
+        self.file.set_len(self.done).at(&self.path)?;
+        self.file.sync_all().at(&self.path)?;
+        self.report();
+        let digest: [u8; 32] = self.hasher.clone().finalize().into();
+        Ok(Sha256::from(digest))
+    }
+}
+
+fn starts_at(answer: &Answer, offset: u64) -> bool {
+    let start =
+        answer.content_range.as_deref().and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
+    start == Some(offset)
+}

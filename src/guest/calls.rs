@@ -1,0 +1,322 @@
+//! The calls of [`Guest`] on libguestfs.
+//!
+//! Paths are resolved within the image. libguestfs does that for calls it serves by system calls, but hands
+//! `rm`, `mv` and `tar` a path outside the image's root, where an absolute link would lead into the
+//! appliance; for these the parent is resolved first.
+
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use super::libguestfs::{LibguestfsGuest, text};
+use super::script::{self, Streams, quote};
+use super::terminal::{Terminal, relay};
+use super::{Command, Ended, FileKind, Guest, GuestError, Inspection, Mount, Space, disk};
+
+/// Longest content that goes into one message; the library's limit is 4 MiB.
+const MESSAGE_LIMIT: usize = 2 << 20;
+
+/// Type bits of `st_mode`.
+const TYPE_MASK: i64 = 0o170_000;
+
+impl LibguestfsGuest {
+    /// Path with every link but one at its end resolved; `None` if its directory is not there.
+    fn resolved(&self, call: &str, path: &str) -> Result<Option<String>, GuestError> {
+        let path = path.trim_end_matches('/');
+        let Some((parent, name)) = path.rsplit_once('/') else {
+            return Err(refused(call, format!("`{path}` is not an absolute path below /")));
+        };
+        if name == "." || name == ".." {
+            return Err(refused(call, format!("`{path}` does not end in a name")));
+        }
+        let parent = if parent.is_empty() { "/" } else { parent };
+        match self.handle.call(|g| g.realpath(parent)) {
+            Ok(parent) => Ok(Some(format!("{}/{name}", parent.trim_end_matches('/')))),
+            Err(failure) if failure.is_not_found() => Ok(None),
+            Err(failure) => Err(self.explain(call, failure)),
+        }
+    }
+
+    fn required(&self, call: &str, path: &str) -> Result<String, GuestError> {
+        self.resolved(call, path)?.ok_or_else(|| refused(call, format!("the directory of `{path}` does not exist")))
+    }
+
+    /// Size of a regular file. Reading anything else could wait for ever.
+    fn regular_size(&self, call: &str, path: &str) -> Result<u64, GuestError> {
+        let stat = self.call(call, |g| g.statns(path))?;
+        match kind_of(stat.st_mode) {
+            FileKind::File => Ok(stat.st_size.cast_unsigned()),
+            _ => Err(refused(call, "it is not a regular file".to_owned())),
+        }
+    }
+
+    /// Reads a file of the image.
+    pub(super) fn read_file(&self, path: &str, limit: u64) -> Result<Vec<u8>, GuestError> {
+        let call = format!("read {path}");
+        let size = self.regular_size(&call, path)?;
+        if size > limit {
+            return Err(refused(&call, format!("it has {size} bytes, more than the {limit} that are allowed")));
+        }
+        self.call(&call, |g| g.read_file(path))
+    }
+
+    /// Tells of a write that failed how much room it lacks, if that is why: an upload does not say so.
+    fn with_missing(&self, error: GuestError, path: &str, size: u64) -> GuestError {
+        let call = match &error {
+            GuestError::NoSpace { call, .. } | GuestError::Call { call, .. } => call.clone(),
+            _ => return error,
+        };
+        let Ok(space) = self.space(path.rsplit_once('/').map_or("/", |(parent, _)| parent)) else { return error };
+        // What was written before it failed counts as room.
+        let written = self.handle.call(|g| g.statns(path)).map_or(0, |stat| stat.st_size.cast_unsigned());
+        let missing = size.saturating_sub(space.available.saturating_add(written));
+        match error {
+            GuestError::NoSpace { .. } => GuestError::NoSpace { call, missing: (missing > 0).then_some(missing) },
+            _ if missing > 0 => GuestError::NoSpace { call, missing: Some(missing) },
+            error => error,
+        }
+    }
+
+    fn space(&self, path: &str) -> Result<Space, GuestError> {
+        let path = if path.is_empty() { "/" } else { path };
+        let stat = self.call(&format!("ask for the free space of {path}"), |g| g.statvfs(path))?;
+        let bytes = |blocks: i64| blocks.cast_unsigned().saturating_mul(stat.frsize.cast_unsigned());
+        Ok(Space { available: bytes(stat.bavail), total: bytes(stat.blocks) })
+    }
+
+    fn run_on_terminal(&mut self, banner: &str, terminal: &Terminal) -> Result<i32, GuestError> {
+        const CALL: &str = "open a shell";
+        let failed = |error: std::io::Error| refused(CALL, error.to_string());
+        let mut socket = UnixStream::connect(self.socket_dir.join("tty")).map_err(failed)?;
+        let (stop, stopper) = UnixStream::pair().map_err(failed)?;
+        let shell = match self.kind("/bin/bash")? {
+            Some(_) => "/bin/bash",
+            None => "/bin/sh",
+        };
+        let args = ["-i".to_owned()];
+        let env = [("TERM".to_owned(), terminal.kind.clone()), ("SHELL".to_owned(), shell.to_owned())].into();
+        let command = Command { program: shell, args: &args, env, network: self.has_network(), timeout: None };
+        let streams = Streams::Terminal { banner, columns: terminal.columns, rows: terminal.rows };
+        let script = script::run(&command, streams);
+        let printed = std::thread::scope(|scope| {
+            let relaying = scope.spawn(move || relay(terminal, &mut socket, &stop));
+            let printed = self.with_network(command.network, |guest| guest.call_appliance(CALL, &script, None));
+            drop(stopper);
+            // The person's terminal may be gone by now: that is for the caller to notice, the shell has ended.
+            let _ = relaying.join();
+            printed
+        })?;
+        script::status(&printed).map_err(|message| refused(CALL, message))
+    }
+}
+
+fn refused(call: &str, message: String) -> GuestError {
+    GuestError::Call { call: call.to_owned(), message }
+}
+
+fn kind_of(mode: i64) -> FileKind {
+    match mode & TYPE_MASK {
+        0o100_000 => FileKind::File,
+        0o040_000 => FileKind::Directory,
+        0o120_000 => FileKind::Symlink,
+        _ => FileKind::Special,
+    }
+}
+
+fn id(number: u32) -> i32 {
+    number.cast_signed()
+}
+
+impl Guest for LibguestfsGuest {
+    fn attach(&mut self, disk: &Path) -> Result<(), GuestError> {
+        self.attach_disk(disk)
+    }
+
+    fn inspect(&mut self) -> Result<Inspection, GuestError> {
+        disk::inspect(self, &self.device()?)
+    }
+
+    fn grow(&mut self, partition: u32) -> Result<(), GuestError> {
+        disk::grow(self, &self.device()?, partition)
+    }
+
+    fn mount(&mut self, mounts: &[Mount]) -> Result<(), GuestError> {
+        let mounted = self.appliance("mount the image", &script::mount(&self.device()?, mounts));
+        if mounted.is_err() {
+            // All or nothing; the first error is the one that counts.
+            let _ = self.unmount();
+        }
+        self.mounted.extend(mounts.iter().filter(|_| mounted.is_ok()).map(|mount| mount.path.clone()));
+        mounted.map(drop)
+    }
+
+    fn unmount(&mut self) -> Result<(), GuestError> {
+        self.appliance("unmount the image", script::UNMOUNT)?;
+        self.mounted.clear();
+        Ok(())
+    }
+
+    fn freeze(&mut self, next: &Path) -> Result<(), GuestError> {
+        self.freeze_disk(next)
+    }
+
+    fn trim(&mut self) -> Result<(), GuestError> {
+        self.appliance("trim the image", &script::trim(&self.mounted)).map(drop)
+    }
+
+    fn run(&mut self, command: &Command<'_>) -> Result<Ended, GuestError> {
+        let call = format!("run {}", command.program);
+        let marker = self.channel.begin().map_err(|error| refused(&call, error.to_string()))?;
+        let script = script::run(command, Streams::Log { marker: &marker });
+        let printed =
+            self.with_network(command.network, |guest| guest.call_appliance(&call, &script, command.timeout))?;
+        let tail = self.channel.finish();
+        let status = script::status(&printed).map_err(|message| refused(&call, message))?;
+        Ok(Ended { status, tail })
+    }
+
+    fn shell(&mut self, banner: &str, terminal: Terminal) -> Result<i32, GuestError> {
+        self.run_on_terminal(banner, &terminal)
+    }
+
+    fn free_space(&mut self, path: &str) -> Result<Space, GuestError> {
+        self.space(path)
+    }
+
+    fn glob(&mut self, pattern: &str) -> Result<Vec<String>, GuestError> {
+        let options = || guestfs::GlobExpandOptArgs { directoryslash: Some(false) };
+        let mut paths = self.call(&format!("find {pattern}"), |g| g.glob_expand(pattern, options()))?;
+        paths.sort();
+        Ok(paths)
+    }
+
+    fn kind(&mut self, path: &str) -> Result<Option<FileKind>, GuestError> {
+        match self.handle.call(|g| g.lstatns(path)) {
+            Ok(stat) => Ok(Some(kind_of(stat.st_mode))),
+            Err(failure) if failure.is_not_found() => Ok(None),
+            Err(failure) => Err(self.explain(&format!("look at {path}"), failure)),
+        }
+    }
+
+    fn read(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, GuestError> {
+        self.read_file(path, limit)
+    }
+
+    fn write(&mut self, path: &str, content: &[u8]) -> Result<(), GuestError> {
+        let call = format!("write {path}");
+        if content.len() <= MESSAGE_LIMIT {
+            return self
+                .call(&call, |g| g.write(path, content))
+                .map_err(|error| self.with_missing(error, path, content.len() as u64));
+        }
+        let staged = tempfile::NamedTempFile::new_in(&self.socket_dir).and_then(|mut file| {
+            file.write_all(content)?;
+            Ok(file)
+        });
+        let staged = staged.map_err(|error| refused(&call, format!("cannot stage it on the host: {error}")))?;
+        self.upload(staged.path(), path)
+    }
+
+    fn upload(&mut self, source: &Path, path: &str) -> Result<(), GuestError> {
+        let file = text(source)?;
+        self.call(&format!("write {path}"), |g| g.upload(&file, path)).map_err(|error| {
+            let size = std::fs::metadata(source).map_or(0, |meta| meta.len());
+            self.with_missing(error, path, size)
+        })
+    }
+
+    fn download(&mut self, path: &str, target: &Path) -> Result<(), GuestError> {
+        let call = format!("read {path}");
+        self.regular_size(&call, path)?;
+        let file = text(target)?;
+        self.call(&call, |g| g.download(path, &file))
+    }
+
+    fn unpack(&mut self, archive: &Path, compression: Option<&str>, path: &str) -> Result<(), GuestError> {
+        let call = format!("unpack {} into {path}", archive.display());
+        let directory = self.call(&call, |g| g.realpath(path))?;
+        let size = std::fs::metadata(archive).map_err(|error| refused(&call, error.to_string()))?.len();
+        let decompress = match compression {
+            None => "cat",
+            Some("gzip") => "gzip -dc",
+            Some("xz") => "xz -dc",
+            Some("zstd") => "zstd -dcq",
+            Some(other) => return Err(refused(&call, format!("the compression `{other}` is not known"))),
+        };
+        if size == 0 {
+            return Err(refused(&call, "the archive is empty".to_owned()));
+        }
+        self.with_file(&call, archive, |guest, device| {
+            guest.appliance(&call, &script::unpack(device, size, decompress, &directory)).map(drop)
+        })
+    }
+
+    fn mkdir(&mut self, path: &str) -> Result<(), GuestError> {
+        self.call(&format!("make the directory {path}"), |g| g.mkdir_p(path))
+    }
+
+    fn remove(&mut self, path: &str) -> Result<(), GuestError> {
+        let call = format!("remove {path}");
+        match self.resolved(&call, path)? {
+            Some(path) => self.call(&call, |g| g.rm_rf(&path)),
+            None => Ok(()),
+        }
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), GuestError> {
+        let call = format!("move {from} to {to}");
+        let (from, to) = (self.required(&call, from)?, self.required(&call, to)?);
+        match self.handle.call(|g| g.rename(&from, &to)) {
+            // Another file system: copy and remove.
+            Err(failure) if failure.errno == rustix::io::Errno::XDEV.raw_os_error() => {
+                self.call(&call, |g| g.mv(&from, &to))
+            }
+            result => result.map_err(|failure| self.explain(&call, failure)),
+        }
+    }
+
+    fn symlink(&mut self, target: &str, path: &str) -> Result<(), GuestError> {
+        let call = format!("make the link {path}");
+        let path = self.required(&call, path)?;
+        self.call(&call, |g| g.rm_rf(&path))?;
+        self.call(&call, |g| g.ln_s(target, &path))
+    }
+
+    fn chmod(&mut self, mode: u32, path: &str) -> Result<(), GuestError> {
+        self.call(&format!("set the mode of {path}"), |g| g.chmod(id(mode), path))
+    }
+
+    fn chown(&mut self, uid: u32, gid: u32, path: &str) -> Result<(), GuestError> {
+        self.call(&format!("set the owner of {path}"), |g| g.chown(id(uid), id(gid), path))
+    }
+
+    fn secrets(&mut self, files: &[(String, Vec<u8>)], path: &str) -> Result<(), GuestError> {
+        const CALL: &str = "provide secrets";
+        // /run is a tmpfs of our own, on which no link of the image can lead anywhere else.
+        let own = path.strip_prefix("/run/").is_some_and(|name| !name.is_empty() && !name.contains(['/', '.']));
+        if !own || files.iter().any(|(name, _)| name.is_empty() || name.contains('/') || name.starts_with('.')) {
+            return Err(refused(CALL, format!("{path} and the secrets' names must be plain names below /run")));
+        }
+        let directory = quote(&format!("{}{path}", script::ROOT));
+        if files.is_empty() {
+            let script = format!("if mountpoint -q {directory}; then umount {directory} && rmdir {directory}; fi 2>&1");
+            return self.appliance("take secrets away", &script).map(drop);
+        }
+        let script = format!("mkdir -p {directory} && mount -t tmpfs -o mode=0700,nosuid,nodev tmpfs {directory} 2>&1");
+        self.appliance(CALL, &script)?;
+        for (name, content) in files {
+            let file = format!("{path}/{name}");
+            self.call(CALL, |g| g.write(&file, content))?;
+            self.call(CALL, |g| g.chmod(0o400, &file))?;
+        }
+        Ok(())
+    }
+
+    fn disk_device(&mut self) -> Result<String, GuestError> {
+        self.device()
+    }
+
+    fn shutdown(self: Box<Self>) -> Result<(), GuestError> {
+        self.stop()
+    }
+}

@@ -1,0 +1,121 @@
+//! The files of an image, and where a disk's file has them.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Last bytes of a disk's file that holds a tree, after the tree's length.
+const MAGIC: &[u8; 8] = b"GOLDFAKE";
+
+/// Depth of links and of overlays after which there must be a circle.
+pub(super) const DEPTH_LIMIT: usize = 64;
+
+/// The image's files by absolute path.
+pub type Tree = BTreeMap<String, Node>;
+
+/// One file of the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// What it is.
+    pub content: Content,
+    /// Permission bits.
+    pub mode: u32,
+    /// Numeric owner and group.
+    pub owner: (u32, u32),
+}
+
+/// What a file is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Content {
+    /// A regular file.
+    File(Vec<u8>),
+    /// A directory.
+    Directory,
+    /// A symbolic link with its target.
+    Symlink(String),
+}
+
+/// Files of the image in a disk's file, as far as a fake guest has written it.
+pub fn files(disk: &Path) -> Tree {
+    let mut disk = disk.to_owned();
+    for _ in 0..DEPTH_LIMIT {
+        if let Some(tree) = stored(&disk) {
+            return tree;
+        }
+        match backing(&disk) {
+            Some(parent) => disk = parent,
+            None => break,
+        }
+    }
+    Tree::new()
+}
+
+fn stored(disk: &Path) -> Option<Tree> {
+    let mut file = File::open(disk).ok()?;
+    file.seek(SeekFrom::End(-16)).ok()?;
+    let mut trailer = [0; 16];
+    file.read_exact(&mut trailer).ok()?;
+    let (length, magic) = trailer.split_at(8);
+    if magic != MAGIC {
+        return None;
+    }
+    let length = u64::from_le_bytes(length.try_into().ok()?);
+    file.seek(SeekFrom::End(-16 - i64::try_from(length).ok()?)).ok()?;
+    let mut json = Vec::new();
+    file.take(length).read_to_end(&mut json).ok()?;
+    serde_json::from_slice(&json).ok()
+}
+
+/// Makes these the files of the image in a disk's file, which must exist. What lies below `/run` is on a tmpfs and
+/// gets lost, as in every guest.
+pub fn set_files(disk: &Path, tree: &Tree) -> std::io::Result<()> {
+    let kept: Tree = tree
+        .iter()
+        .filter(|(path, _)| !path.starts_with("/run/"))
+        .map(|(path, node)| (path.clone(), node.clone()))
+        .collect();
+    let json = serde_json::to_vec(&kept)?;
+    let mut file = OpenOptions::new().append(true).open(disk)?;
+    file.write_all(&json)?;
+    file.write_all(&(json.len() as u64).to_le_bytes())?;
+    file.write_all(MAGIC)
+}
+
+/// The file a qcow2 overlay lies on. Its header has offset and length of the name at bytes 8 and 16.
+fn backing(disk: &Path) -> Option<PathBuf> {
+    let mut file = File::open(disk).ok()?;
+    let mut header = [0; 20];
+    file.read_exact(&mut header).ok()?;
+    let offset = u64::from_be_bytes(header[8..16].try_into().ok()?);
+    let length = u32::from_be_bytes(header[16..20].try_into().ok()?);
+    if !header.starts_with(b"QFI\xfb") || offset == 0 {
+        return None;
+    }
+    file.seek(SeekFrom::Start(offset)).ok()?;
+    let mut name = String::new();
+    file.take(length.into()).read_to_string(&mut name).ok()?;
+    Some(disk.parent()?.join(name))
+}
+
+/// Whether a path matches a pattern of `*` and `?`, which match within one component.
+pub(super) fn matches(pattern: &str, path: &str) -> bool {
+    fn part(pattern: &[u8], name: &[u8]) -> bool {
+        match (pattern.first(), name.first()) {
+            (None, None) => true,
+            (Some(b'*'), _) => part(&pattern[1..], name) || (!name.is_empty() && part(pattern, &name[1..])),
+            (Some(b'?'), Some(_)) => part(&pattern[1..], &name[1..]),
+            (Some(a), Some(b)) if a == b => part(&pattern[1..], &name[1..]),
+            _ => false,
+        }
+    }
+    let (patterns, names): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
+    patterns.len() == names.len()
+        && patterns.iter().zip(&names).all(|(pattern, name)| {
+            // A wildcard does not match a leading dot, as in a shell.
+            let hidden = name.starts_with('.') && !pattern.starts_with('.');
+            !hidden && part(pattern.as_bytes(), name.as_bytes())
+        })
+}

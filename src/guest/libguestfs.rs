@@ -1,0 +1,453 @@
+//! The real guest: libguestfs' appliance, with QEMU's machine protocol beside it.
+//!
+//! libguestfs launches the appliance and moves files. What it has no calls for goes over QMP: attaching the
+//! disk later than the launch, freezing a layer while the guest runs, and the network's link.
+//! A handle of libguestfs belongs to the thread that made it, and so does this guest.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::channel::Channel;
+use super::handle::{Failure, Handle};
+use super::qmp::{Qmp, QmpError};
+use super::script::{self, LOG_PORT};
+use super::watchdog::{Cause, Watchdog};
+use super::{Accel, Guest, GuestConfig, GuestError};
+use crate::event::Reporter;
+use crate::interrupt::Interrupt;
+
+/// The appliance boots in seconds; where it takes longer than this it hangs.
+const LAUNCH_DEADLINE: Duration = Duration::from_secs(600);
+
+/// Calls other than programs end by themselves. One that does not must not hang for ever.
+pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(3600);
+
+/// How long the end of a QEMU that answers no more is waited for.
+const END_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Name of the network back end in libguestfs' QEMU command line.
+const NETWORK: &str = "usernet";
+
+/// Place of the image's disk on the SCSI bus, by which the guest finds it, and the one of an archive.
+const DISK_TARGET: u32 = 5;
+const ARCHIVE_TARGET: u32 = 6;
+
+/// Version of the library, or why it cannot be used.
+pub fn version() -> Result<String, GuestError> {
+    let handle = Handle::create().map_err(|failure| GuestError::Launch(failure.text))?;
+    let version = handle.call(|g| g.version()).map_err(|failure| GuestError::Launch(failure.text))?;
+    Ok(format!("{}.{}.{}", version.major, version.minor, version.release))
+}
+
+/// A running appliance.
+#[derive(Debug)]
+pub struct LibguestfsGuest {
+    // Dropped in this order: closing the handle waits for QEMU, which the watchdog may have to end.
+    pub(super) handle: Handle,
+    pub(super) channel: Channel,
+    qmp: Qmp,
+    pub(super) watchdog: Watchdog,
+    pub(super) socket_dir: PathBuf,
+    network: bool,
+    disk: Option<Disk>,
+    /// Paths in the image at which file systems of the disk are mounted.
+    pub(super) mounted: Vec<String>,
+    nodes: u32,
+    complete: bool,
+}
+
+/// The attached disk.
+#[derive(Debug)]
+struct Disk {
+    /// As the guest sees it: `/dev/sdc`.
+    device: String,
+    /// QEMU's name for the file that was attached.
+    first: String,
+    /// QEMU's name for the file that is written now.
+    current: String,
+}
+
+impl LibguestfsGuest {
+    /// Launches the appliance, without a disk.
+    ///
+    /// Everything that it prints on its log port is reported. When `interrupt` is raised, QEMU is ended and
+    /// the call that waits for it, this one included, returns [`GuestError::Interrupted`].
+    pub fn launch(
+        config: &GuestConfig,
+        reporter: Arc<dyn Reporter>,
+        interrupt: &Interrupt,
+    ) -> Result<Self, GuestError> {
+        if interrupt.is_raised() {
+            return Err(GuestError::Interrupted);
+        }
+        check_socket_dir(&config.socket_dir)?;
+        let socket =
+            |name: &str| text(&config.socket_dir.join(name)).map(|path| format!("path={path},server=on,wait=off"));
+        let qmp_path = text(&config.socket_dir.join("qmp"))?;
+        let qmp_socket = format!("unix:{qmp_path},server=on,wait=off");
+        let watchdog =
+            Watchdog::start(&qmp_socket, interrupt).map_err(|error| GuestError::Launch(error.to_string()))?;
+        watchdog.arm(LAUNCH_DEADLINE);
+        let handle = Handle::create().map_err(|failure| GuestError::Launch(failure.text))?;
+        let memory = i32::try_from(config.memory.get() / crate::units::ByteSize::MIB).unwrap_or(i32::MAX);
+        let temporary = text(&config.socket_dir)?;
+        let (log, terminal) = (socket("log")?, socket("tty")?);
+        let launched = handle.call(|g| {
+            // Set here so that the host's environment decides nothing but where the appliance is.
+            g.set_verbose(false)?;
+            g.set_trace(false)?;
+            g.set_backend("direct")?;
+            g.set_backend_settings(&[match config.accel {
+                Accel::Kvm => "force_kvm",
+                Accel::Tcg => "force_tcg",
+            }])?;
+            // QEMU keeps translated code by its address. Where programs lie at the same address each time, it need
+            // not translate them again: starting one takes a quarter of the time.
+            g.set_append(match config.accel {
+                Accel::Kvm => None,
+                Accel::Tcg => Some("norandmaps"),
+            })?;
+            g.set_memsize(memory)?;
+            g.set_smp(i32::try_from(config.cpus).unwrap_or(1))?;
+            g.set_network(config.network)?;
+            g.set_pgroup(true)?; // Ctrl-C is for us to handle
+            g.set_recovery_proc(true)?; // ends QEMU if we are killed
+            g.set_autosync(true)?;
+            g.set_tmpdir(Some(&temporary))?;
+            // libguestfs insists on a drive.
+            g.add_drive_scratch(1 << 20, guestfs::AddDriveScratchOptArgs::default())?;
+            for (option, value) in [
+                ("-qmp", qmp_socket.clone()),
+                ("-chardev", format!("socket,id=goldlog,{log}")),
+                ("-device", format!("virtserialport,chardev=goldlog,name={LOG_PORT}")),
+                ("-chardev", format!("socket,id=goldtty,{terminal}")),
+                ("-device", "virtconsole,chardev=goldtty".to_owned()),
+            ] {
+                g.config(option, Some(&value))?;
+            }
+            g.launch()?;
+            g.get_pid()
+        });
+        watchdog.disarm();
+        let pid = launched.map_err(|failure| match watchdog.cause() {
+            Some(Cause::Interrupted) => GuestError::Interrupted,
+            Some(Cause::Deadline(limit)) => {
+                GuestError::Launch(format!("the appliance did not start within {} s", limit.as_secs()))
+            }
+            None => GuestError::Launch(launch_hint(&failure.text)),
+        })?;
+        watchdog.launched(pid).map_err(|error| GuestError::Launch(format!("QEMU ended at once: {error}")))?;
+        let failed = |error: &dyn std::fmt::Display| match watchdog.cause() {
+            Some(_) => GuestError::Interrupted,
+            None => GuestError::Launch(error.to_string()),
+        };
+        let qmp = Qmp::connect(Path::new(&qmp_path)).map_err(|error| failed(&error))?;
+        let channel = Channel::connect(&config.socket_dir.join("log"), reporter).map_err(|error| failed(&error))?;
+        let mut guest = Self {
+            handle,
+            channel,
+            qmp,
+            watchdog,
+            socket_dir: config.socket_dir.clone(),
+            network: config.network,
+            disk: None,
+            mounted: Vec::new(),
+            nodes: 0,
+            complete: false,
+        };
+        guest.appliance("prepare the guest", script::PREPARE)?;
+        if guest.network {
+            // The appliance has taken its address at boot; from now on a program has to ask for the network.
+            guest.set_link(false)?;
+        }
+        Ok(guest)
+    }
+
+    /// Makes a call of libguestfs.
+    pub(super) fn call<T>(
+        &self,
+        name: &str,
+        call: impl FnOnce(&guestfs::Handle) -> Result<T, guestfs::Error>,
+    ) -> Result<T, GuestError> {
+        self.within(CALL_DEADLINE, || self.handle.call(call)).map_err(|failure| self.explain(name, failure))
+    }
+
+    /// Runs a shell script in the appliance, outside the image, and returns what it prints.
+    pub(super) fn appliance(&self, name: &str, script: &str) -> Result<String, GuestError> {
+        self.call_appliance(name, script, Some(CALL_DEADLINE))
+    }
+
+    pub(super) fn call_appliance(
+        &self,
+        name: &str,
+        script: &str,
+        limit: Option<Duration>,
+    ) -> Result<String, GuestError> {
+        let result = match limit {
+            Some(limit) => self.within(limit, || self.handle.appliance(script)),
+            None => self.handle.appliance(script),
+        };
+        result.map_err(|failure| self.explain(name, failure))
+    }
+
+    pub(super) fn within<T>(&self, limit: Duration, call: impl FnOnce() -> T) -> T {
+        self.watchdog.arm(limit);
+        let result = call();
+        self.watchdog.disarm();
+        result
+    }
+
+    /// Tells why a call failed: by itself, or because QEMU has ended, and then why that has.
+    pub(super) fn explain(&self, name: &str, failure: Failure) -> GuestError {
+        self.why_ended(name, Duration::ZERO).unwrap_or_else(|| {
+            if failure.is_no_space() {
+                GuestError::NoSpace { call: name.to_owned(), missing: None }
+            } else {
+                GuestError::Call { call: name.to_owned(), message: failure.text }
+            }
+        })
+    }
+
+    fn why_ended(&self, name: &str, patience: Duration) -> Option<GuestError> {
+        match self.watchdog.cause() {
+            Some(Cause::Interrupted) => Some(GuestError::Interrupted),
+            Some(Cause::Deadline(limit)) => Some(GuestError::Deadline(limit)),
+            None => self.watchdog.qemu_has_ended(patience).then(|| GuestError::Died(name.to_owned())),
+        }
+    }
+
+    fn qmp(&mut self, name: &str, command: &str, arguments: &Value) -> Result<(), GuestError> {
+        let result = self.qmp.execute(command, arguments);
+        result.map(drop).map_err(|error| self.explain_qmp(name, &error))
+    }
+
+    fn explain_qmp(&self, name: &str, error: &QmpError) -> GuestError {
+        // A socket is closed somewhat before the process has ended.
+        let patience = if matches!(error, QmpError::Io(_)) { END_PATIENCE } else { Duration::ZERO };
+        self.why_ended(name, patience)
+            .unwrap_or_else(|| GuestError::Call { call: name.to_owned(), message: error.to_string() })
+    }
+
+    fn set_link(&mut self, up: bool) -> Result<(), GuestError> {
+        self.qmp("switch the network", "set_link", &json!({ "name": NETWORK, "up": up }))
+    }
+
+    /// Runs something with the network's link up, if `wanted`.
+    pub(super) fn with_network<T>(
+        &mut self,
+        wanted: bool,
+        work: impl FnOnce(&mut Self) -> Result<T, GuestError>,
+    ) -> Result<T, GuestError> {
+        if !wanted {
+            return work(self);
+        }
+        if !self.network {
+            let message = "the guest was started without a network".to_owned();
+            return Err(GuestError::Call { call: "use the network".to_owned(), message });
+        }
+        self.set_link(true)?;
+        let result = work(self);
+        // If the work failed because QEMU ended, its error says so and this one adds nothing.
+        let down = self.set_link(false);
+        result.and_then(|value| down.map(|()| value))
+    }
+
+    pub(super) fn has_network(&self) -> bool {
+        self.network
+    }
+
+    /// The attached disk's device.
+    pub(super) fn device(&self) -> Result<String, GuestError> {
+        self.disk.as_ref().map(|disk| disk.device.clone()).ok_or_else(|| GuestError::Call {
+            call: "use the disk".to_owned(),
+            message: "no disk is attached".to_owned(),
+        })
+    }
+
+    fn next_node(&mut self) -> String {
+        self.nodes += 1;
+        format!("gold{}", self.nodes)
+    }
+
+    /// Attaches a qcow2 file.
+    pub(super) fn attach_disk(&mut self, disk: &Path) -> Result<(), GuestError> {
+        const CALL: &str = "attach the disk";
+        if let Some(disk) = self.disk.take() {
+            self.unplug(CALL, DISK_TARGET, &disk.device, &disk.first)?;
+        }
+        let node = self.next_node();
+        let block = json!({
+            "driver": "qcow2",
+            "node-name": node,
+            "discard": "unmap",
+            // Whoever keeps a layer makes it durable once, when it is complete; until then it is worth nothing.
+            "cache": { "no-flush": true },
+            "file": { "driver": "file", "filename": text(disk)?, "discard": "unmap" },
+        });
+        let device = self.plug(CALL, DISK_TARGET, &node, &block)?;
+        self.disk = Some(Disk { device, first: node.clone(), current: node });
+        Ok(())
+    }
+
+    /// Lends the appliance a file of the host as a disk that cannot be written, while something works with
+    /// it. That is faster than sending the file, and its bytes are not looked at before they are used.
+    pub(super) fn with_file<T>(
+        &mut self,
+        call: &str,
+        file: &Path,
+        work: impl FnOnce(&mut Self, &str) -> Result<T, GuestError>,
+    ) -> Result<T, GuestError> {
+        let node = self.next_node();
+        let block = json!({
+            "driver": "raw",
+            "node-name": node,
+            "read-only": true,
+            "file": { "driver": "file", "filename": text(file)?, "read-only": true },
+        });
+        let device = self.plug(call, ARCHIVE_TARGET, &node, &block)?;
+        let result = work(self, &device);
+        let unplugged = self.unplug(call, ARCHIVE_TARGET, &device, &node);
+        result.and_then(|value| unplugged.map(|()| value))
+    }
+
+    /// Plugs in a disk and returns its device in the guest.
+    fn plug(&mut self, call: &str, target: u32, node: &str, block: &Value) -> Result<String, GuestError> {
+        self.qmp(call, "blockdev-add", block)?;
+        let id = format!("scsi{target}");
+        // By default QEMU stops the machine when the host's disk is full, and the build would wait for its deadline.
+        let device = json!({
+            "driver": "scsi-hd", "bus": "scsi.0", "scsi-id": target, "drive": node, "id": id, "werror": "report",
+        });
+        let plugged = self.qmp(call, "device_add", &device);
+        if plugged.is_err() {
+            self.qmp(call, "blockdev-del", &json!({ "node-name": node }))?;
+        }
+        plugged?;
+        Ok(self.appliance(call, &script::find_disk(target))?.trim().to_owned())
+    }
+
+    fn unplug(&mut self, call: &str, target: u32, device: &str, node: &str) -> Result<(), GuestError> {
+        // The guest forgets it first, or it would find errors where the disk was.
+        let name = device.trim_start_matches("/dev/");
+        self.appliance(call, &format!("sync; echo 1 >/sys/block/{name}/device/delete"))?;
+        let id = format!("scsi{target}");
+        self.qmp(call, "device_del", &json!({ "id": id }))?;
+        let deleted = self.qmp.wait_device_deleted(&id);
+        deleted.map_err(|error| self.explain_qmp(call, &error))?;
+        self.qmp(call, "blockdev-del", &json!({ "node-name": node }))
+    }
+
+    /// Makes the file that is written now a layer, and goes on in `next`, an overlay of it that exists.
+    ///
+    /// The file systems are switched to read-only for it, which writes everything, empties the journals of ext4
+    /// and xfs and clears vfat's dirty mark, and takes half the time of unmounting and mounting.
+    /// `fsfreeze` is no choice: vfat cannot be frozen, and xfs leaves its log dirty for it.
+    pub(super) fn freeze_disk(&mut self, next: &Path) -> Result<(), GuestError> {
+        const CALL: &str = "freeze the layer";
+        self.device()?;
+        let current = self.disk.as_ref().map(|disk| disk.current.clone()).unwrap_or_default();
+        let node = self.next_node();
+        let snapshot = json!({
+            "node-name": current,
+            "snapshot-file": text(next)?,
+            "snapshot-node-name": node,
+            "format": "qcow2",
+            "mode": "existing",
+        });
+        if self.mounted.is_empty() {
+            self.qmp(CALL, "blockdev-snapshot-sync", &snapshot)?;
+        } else {
+            let frozen = match self.appliance(CALL, &script::remount(&self.mounted, "ro")) {
+                Ok(_) => self.qmp(CALL, "blockdev-snapshot-sync", &snapshot),
+                Err(error) => Err(error),
+            };
+            // Also after a failure: whoever looks into it finds the image as it was.
+            let thawed = self.appliance(CALL, &script::remount(&self.mounted, "rw"));
+            frozen.and(thawed.map(drop))?;
+        }
+        if let Some(disk) = &mut self.disk {
+            disk.current = node;
+        }
+        Ok(())
+    }
+
+    /// Unmounts everything and ends the appliance in order.
+    pub(super) fn stop(mut self) -> Result<(), GuestError> {
+        self.unmount()?;
+        self.call("stop the guest", guestfs::Handle::shutdown)?;
+        self.complete = true;
+        Ok(())
+    }
+}
+
+impl Drop for LibguestfsGuest {
+    fn drop(&mut self) {
+        if !self.complete {
+            // Nothing of it is wanted any more; an orderly end could take its time.
+            self.watchdog.kill();
+        }
+    }
+}
+
+/// A path as the C library and QEMU take it.
+pub(super) fn text(path: &Path) -> Result<String, GuestError> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    match absolute.to_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(GuestError::Call {
+            call: format!("use {}", path.display()),
+            message: "the path is not UTF-8; choose another one".to_owned(),
+        }),
+    }
+}
+
+/// Refuses a directory whose sockets have no name that the kernel and QEMU's option parser take.
+fn check_socket_dir(path: &Path) -> Result<(), GuestError> {
+    // sun_path has 108 bytes with its terminator; the names below take 4.
+    const LIMIT: usize = 103;
+    let text = text(path)?;
+    let problem = if text.len() > LIMIT {
+        format!("is longer than {LIMIT} bytes")
+    } else if text.contains(',') {
+        "contains a comma".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(GuestError::Launch(format!("the directory for its sockets, {text}, {problem}; choose another one")))
+}
+
+/// What libguestfs says when the appliance does not start, with what to do about it.
+fn launch_hint(text: &str) -> String {
+    let first = text.lines().next().unwrap_or_default().trim_end_matches('.');
+    let hint = if text.contains("supermin") {
+        "the appliance could not be built; is there a kernel that can be read in /boot, and room in /var/tmp?"
+    } else {
+        "libguestfs-test-tool shows what happens"
+    };
+    format!("{first}; {hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_that_cannot_hold_sockets_are_refused() {
+        for (path, good) in [("/run/gold".to_owned(), true), ("/a,b".to_owned(), false), ("/x".repeat(52), false)] {
+            assert_eq!(check_socket_dir(Path::new(&path)).is_ok(), good, "{path}");
+        }
+    }
+
+    #[test]
+    fn launch_errors_say_what_to_do() {
+        for (text, said) in [
+            ("guestfs_launch failed.\nThis usually means", "guestfs_launch failed; libguestfs-test-tool"),
+            ("/usr/bin/supermin exited with error status 1.\nTo see", "exited with error status 1; the appliance"),
+        ] {
+            assert!(launch_hint(text).contains(said), "{}", launch_hint(text));
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The guest: the small virtual machine in which everything that touches an image runs.
+//!
+//! [`Guest`] is the seam between the build and libguestfs: [`libguestfs`] is the real one, `fake` the
+//! one of the tests. A guest is launched without the image's disk, so that its launch overlaps the work
+//! that makes the disk; the disk is attached later, and exchanged when another build was faster.
+
+pub mod accel;
+mod calls;
+mod channel;
+mod disk;
+#[cfg(feature = "testing")]
+pub mod fake;
+mod handle;
+pub mod libguestfs;
+mod qmp;
+mod script;
+pub mod terminal;
+mod watchdog;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use terminal::Terminal;
+
+/// One file system of an image and where it belongs.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Mount {
+    /// Partition number on the disk, from 1; `None` for a device the guest found by inspection.
+    pub source: MountSource,
+    /// Absolute path in the image.
+    pub path: String,
+}
+
+/// How a file system is named.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MountSource {
+    /// Partition of the attached disk, from 1.
+    Partition(u32),
+    /// Device name as the guest's inspection gave it.
+    Device(String),
+}
+
+/// What inspection says about the operating system on a disk.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Inspection {
+    /// Distribution in libguestfs' terms: `debian`, `ubuntu`, `fedora`, `rhel`, ...
+    pub distro: String,
+    /// Product name for people.
+    pub product: String,
+    /// Version as its makers write it: `12`, `24.04`, `9.4`.
+    pub version: String,
+    /// Code name from `os-release`, where there is one: `bookworm`.
+    pub codename: Option<String>,
+    /// Architecture: `x86_64`, `aarch64`.
+    pub arch: String,
+    /// Its file systems, `/` first.
+    pub mounts: Vec<Mount>,
+    /// Type of the root file system: `ext4`, `xfs`, `btrfs`.
+    pub root_filesystem: String,
+    /// Whether there is a BIOS boot partition or an MBR boot loader, and an EFI system partition.
+    pub firmware: Vec<crate::recipe::Firmware>,
+}
+
+/// A program to run in the guest, with the image as its root directory.
+#[derive(Debug, Clone, Default)]
+pub struct Command<'a> {
+    /// Path of the program in the image.
+    pub program: &'a str,
+    /// Its arguments.
+    pub args: &'a [String],
+    /// Environment beside `PATH`, `HOME`, `LANG` and `TERM`.
+    pub env: BTreeMap<String, String>,
+    /// Whether the network is reachable.
+    pub network: bool,
+    /// When it is ended. The guest does not survive that.
+    pub timeout: Option<Duration>,
+}
+
+/// What became of a program that ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Exit status; 128 and the signal's number if a signal ended it.
+    pub status: i32,
+    /// The last lines it printed.
+    pub tail: Vec<String>,
+}
+
+/// What a call of the guest can fail with.
+#[derive(Debug, thiserror::Error)]
+pub enum GuestError {
+    /// The guest could not be started.
+    #[error("{0}")]
+    Launch(String),
+    /// A call failed; the guest is alive.
+    #[error("{call}: {message}")]
+    Call {
+        /// What was asked for.
+        call: String,
+        /// What the guest answered.
+        message: String,
+    },
+    /// A file system of the image is full.
+    #[error("{call}: no space left in the image{}", missing.map(|bytes| format!(", {} more are needed", crate::units::ByteSize::bytes(bytes))).unwrap_or_default())]
+    NoSpace {
+        /// What was asked for.
+        call: String,
+        /// Bytes the call needed beside those that were free, where known.
+        missing: Option<u64>,
+    },
+    /// QEMU ended while it was needed, for this call.
+    #[error("the guest's QEMU ended unexpectedly")]
+    Died(String),
+    /// The deadline passed and QEMU was ended.
+    #[error("stopped after {} s: the deadline of this step", .0.as_secs())]
+    Deadline(Duration),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// A running guest.
+///
+/// Paths of files are absolute, in the image, and never leave it: the guest resolves them within the
+/// image's own root. All calls are synchronous.
+pub trait Guest {
+    /// Attaches a qcow2 overlay as the image's disk, in place of the one attached before. Nothing may be mounted.
+    fn attach(&mut self, disk: &Path) -> Result<(), GuestError>;
+
+    /// Finds out what is on the attached disk.
+    fn inspect(&mut self) -> Result<Inspection, GuestError>;
+
+    /// Grows the partition and its file system to the end of the disk. Nothing may be mounted.
+    fn grow(&mut self, partition: u32) -> Result<(), GuestError>;
+
+    /// Mounts file systems of the attached disk, in the order given, and a tmpfs on `/run`.
+    fn mount(&mut self, mounts: &[Mount]) -> Result<(), GuestError>;
+
+    /// Unmounts everything; what was written is on the disk then.
+    fn unmount(&mut self) -> Result<(), GuestError>;
+
+    /// Freezes the attached overlay as it is and goes on writing to `next`, an overlay on top of it. What is
+    /// mounted stays mounted; the frozen file is a clean disk.
+    fn freeze(&mut self, next: &Path) -> Result<(), GuestError>;
+
+    /// Tells the disk which blocks of the mounted file systems are unused.
+    fn trim(&mut self) -> Result<(), GuestError>;
+
+    /// Runs a program. What it prints is reported as it is printed. An exit status is not an error here.
+    fn run(&mut self, command: &Command<'_>) -> Result<Ended, GuestError>;
+
+    /// Opens a shell with the image as its root, joined to the terminal that is lent, until the person leaves
+    /// it. Returns its exit status. No deadline runs, and the network is reachable if the guest has one.
+    fn shell(&mut self, banner: &str, terminal: Terminal) -> Result<i32, GuestError>;
+
+    /// How full the file system of a path is.
+    fn free_space(&mut self, path: &str) -> Result<Space, GuestError>;
+
+    /// Paths that match a shell glob, sorted; links are not followed.
+    fn glob(&mut self, pattern: &str) -> Result<Vec<String>, GuestError>;
+
+    /// What kind of file a path is, without following a link at its end; `None` if there is nothing.
+    fn kind(&mut self, path: &str) -> Result<Option<FileKind>, GuestError>;
+
+    /// The whole content of a file of at most `limit` bytes; a longer file is an error.
+    fn read(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, GuestError>;
+
+    /// Replaces or makes a file. Mode and owner of a file that exists are kept.
+    fn write(&mut self, path: &str, content: &[u8]) -> Result<(), GuestError>;
+
+    /// Copies a file of the host into the image.
+    fn upload(&mut self, source: &Path, path: &str) -> Result<(), GuestError>;
+
+    /// Copies a file of the image to the host. For files that are not trusted: only bytes arrive.
+    fn download(&mut self, path: &str, target: &Path) -> Result<(), GuestError>;
+
+    /// Unpacks a tar file of the host (`gzip`, `xz`, `zstd` or plain) into a directory of the image.
+    fn unpack(&mut self, archive: &Path, compression: Option<&str>, path: &str) -> Result<(), GuestError>;
+
+    /// Makes a directory and its parents.
+    fn mkdir(&mut self, path: &str) -> Result<(), GuestError>;
+
+    /// Removes a file or a directory with all in it; nothing there is no error.
+    fn remove(&mut self, path: &str) -> Result<(), GuestError>;
+
+    /// Renames a file or directory.
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), GuestError>;
+
+    /// Makes a symbolic link, in place of what is there.
+    fn symlink(&mut self, target: &str, path: &str) -> Result<(), GuestError>;
+
+    /// Sets permission bits.
+    fn chmod(&mut self, mode: u32, path: &str) -> Result<(), GuestError>;
+
+    /// Sets numeric owner and group.
+    fn chown(&mut self, uid: u32, gid: u32, path: &str) -> Result<(), GuestError>;
+
+    /// Mounts a private tmpfs with files for secrets at a path under `/run`; with no files, takes it away.
+    fn secrets(&mut self, files: &[(String, Vec<u8>)], path: &str) -> Result<(), GuestError>;
+
+    /// Device of the attached disk as programs in the guest see it: `/dev/sdc`.
+    fn disk_device(&mut self) -> Result<String, GuestError>;
+
+    /// Stops the guest in an orderly way. The disk is complete afterwards.
+    fn shutdown(self: Box<Self>) -> Result<(), GuestError>;
+}
+
+/// How full a file system is, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// What programs may still write.
+    pub available: u64,
+    /// Its size.
+    pub total: u64,
+}
+
+impl Space {
+    /// Whether so little is left that a program which failed may well have failed for that.
+    pub fn is_exhausted(self) -> bool {
+        self.available < self.total / 100
+    }
+}
+
+/// Kind of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A device, socket or pipe.
+    Special,
+}
+
+/// How the guest's processor is provided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accel {
+    /// Hardware virtualisation by the Linux kernel.
+    Kvm,
+    /// QEMU's translator: works everywhere.
+    Tcg,
+}
+
+impl fmt::Display for Accel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kvm => "KVM",
+            Self::Tcg => "TCG",
+        })
+    }
+}
+
+/// How to launch a guest.
+#[derive(Debug, Clone)]
+pub struct GuestConfig {
+    /// Acceleration to use.
+    pub accel: Accel,
+    /// Memory of the guest.
+    pub memory: crate::units::ByteSize,
+    /// Number of processors.
+    pub cpus: u32,
+    /// Whether the guest has a network interface at all. Its link is down but while a program that may use it runs.
+    pub network: bool,
+    /// Directory for the guest's sockets; short, private, removed by whoever made it.
+    pub socket_dir: PathBuf,
+}

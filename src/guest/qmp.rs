@@ -1,0 +1,144 @@
+//! A client of QEMU's machine protocol: one JSON object per line over a Unix socket.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// QEMU answers in milliseconds; after this long it does not answer any more.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Longest line read. QEMU's longest answers are some hundred kilobytes.
+const LINE_LIMIT: u64 = 16 << 20;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum QmpError {
+    /// The connection failed or QEMU is gone.
+    #[error("no answer from QEMU: {0}")]
+    Io(#[from] io::Error),
+    /// QEMU wrote something that is not the protocol.
+    #[error("QEMU's answer is not understood: {0}")]
+    Protocol(String),
+    /// QEMU refuses the command.
+    #[error("QEMU refuses {command}: {reason}")]
+    Refused {
+        /// Name of the command.
+        command: String,
+        /// QEMU's own words.
+        reason: String,
+    },
+}
+
+/// A connection on which commands can be given.
+#[derive(Debug)]
+pub(super) struct Qmp {
+    reader: BufReader<UnixStream>,
+    events: VecDeque<Value>,
+}
+
+impl Qmp {
+    /// Connects to a QEMU that is running.
+    pub(super) fn connect(socket: &Path) -> Result<Self, QmpError> {
+        Self::over(UnixStream::connect(socket)?)
+    }
+
+    fn over(stream: UnixStream) -> Result<Self, QmpError> {
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        let mut qmp = Self { reader: BufReader::new(stream), events: VecDeque::new() };
+        let greeting = qmp.receive()?;
+        if greeting.get("QMP").is_none() {
+            return Err(QmpError::Protocol(greeting.to_string()));
+        }
+        qmp.execute("qmp_capabilities", &json!({}))?;
+        Ok(qmp)
+    }
+
+    /// Gives a command and returns its answer. Events that come in between are kept.
+    pub(super) fn execute(&mut self, command: &str, arguments: &Value) -> Result<Value, QmpError> {
+        let mut line = json!({ "execute": command, "arguments": arguments }).to_string();
+        line.push('\n');
+        self.reader.get_mut().write_all(line.as_bytes())?;
+        loop {
+            let mut message = self.receive()?;
+            if message.get("event").is_some() {
+                self.events.push_back(message);
+            } else if let Some(answer) = message.get_mut("return") {
+                return Ok(answer.take());
+            } else if let Some(reason) = message.pointer("/error/desc").and_then(Value::as_str) {
+                return Err(QmpError::Refused { command: command.to_owned(), reason: reason.to_owned() });
+            } else {
+                return Err(QmpError::Protocol(message.to_string()));
+            }
+        }
+    }
+
+    /// Waits until a device is gone.
+    pub(super) fn wait_device_deleted(&mut self, device: &str) -> Result<(), QmpError> {
+        loop {
+            let event = match self.events.pop_front() {
+                Some(event) => event,
+                None => self.receive()?,
+            };
+            let is = |pointer, text| event.pointer(pointer).and_then(Value::as_str) == Some(text);
+            if is("/event", "DEVICE_DELETED") && is("/data/device", device) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn receive(&mut self) -> Result<Value, QmpError> {
+        let mut line = String::new();
+        if (&mut self.reader).take(LINE_LIMIT).read_line(&mut line)? == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        serde_json::from_str(&line).map_err(|_| QmpError::Protocol(crate::text::printable(line.as_bytes())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A QEMU that says its lines, one for each it is given after the first.
+    fn scripted(lines: &'static [&'static str]) -> UnixStream {
+        let (ours, theirs) = UnixStream::pair().expect("a socket pair");
+        std::thread::spawn(move || {
+            let mut reader = BufReader::new(theirs.try_clone().expect("a second handle"));
+            let mut writer = theirs;
+            for line in lines {
+                if writeln!(writer, "{line}").is_err() || reader.read_line(&mut String::new()).is_err() {
+                    return;
+                }
+            }
+        });
+        ours
+    }
+
+    #[test]
+    fn answers_events_and_refusals_are_told_apart() {
+        let stream = scripted(&[
+            r#"{"QMP": {}}"#,
+            r#"{"return": {}}"#,
+            "{\"event\": \"DEVICE_DELETED\", \"data\": {\"device\": \"gold\"}}\n{\"return\": 7}",
+            r#"{"error": {"class": "GenericError", "desc": "no such node"}}"#,
+        ]);
+        let mut qmp = Qmp::over(stream).expect("a greeting");
+        assert_eq!(qmp.execute("one", &json!({})).expect("an answer"), 7);
+        qmp.wait_device_deleted("gold").expect("the event that came before the answer");
+        let error = qmp.execute("two", &json!({})).expect_err("refused");
+        assert_eq!(error.to_string(), "QEMU refuses two: no such node");
+        assert!(matches!(qmp.execute("three", &json!({})), Err(QmpError::Io(_))), "the other end is closed");
+    }
+
+    #[test]
+    fn what_is_not_the_protocol_is_an_error() {
+        for greeting in ["SSH-2.0", "{}", "[1]"] {
+            let lines: &'static [&'static str] = Box::leak(Box::new([greeting]));
+            assert!(matches!(Qmp::over(scripted(lines)), Err(QmpError::Protocol(_))), "{greeting}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The shell scripts that run in the appliance, around the programs of the image.
+//!
+//! A program gets a process and a mount namespace of its own: whatever it leaves running or mounted
+//! ends with it, so that it can neither keep the build waiting nor keep a file system busy.
+//! Its output goes through a pipe, because `/dev/stderr` cannot be opened twice on a virtio port.
+
+use std::fmt::Write as _;
+
+use super::{Command, Mount, MountSource};
+
+/// Where the appliance has the image's root.
+pub(super) const ROOT: &str = "/sysroot";
+
+/// The port of [`super::channel`], as the appliance sees it.
+pub(super) const LOG_PORT: &str = "org.goldsmith.log";
+
+/// `PATH` of programs in the image.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where a program's output goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Streams<'a> {
+    /// To the log port, followed by a line with this marker.
+    Log {
+        /// Ends the output.
+        marker: &'a str,
+    },
+    /// To and from the terminal.
+    Terminal {
+        /// Shown first.
+        banner: &'a str,
+        /// Width in characters.
+        columns: u16,
+        /// Height in lines.
+        rows: u16,
+    },
+}
+
+/// A word that a shell reads back as it is.
+pub(super) fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// The script that runs a program in the image. It prints `status N`, or why it could not run it.
+pub(super) fn run(command: &Command<'_>, streams: Streams<'_>) -> String {
+    let terminal = matches!(streams, Streams::Terminal { .. });
+    let mut environment = format!(
+        "PATH={PATH} HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive {}",
+        if terminal { "SHELL=/bin/sh" } else { "TERM=dumb" }
+    );
+    for (name, value) in &command.env {
+        let _ = write!(environment, " {}", quote(&format!("{name}={value}"))); // writing to a string cannot fail
+    }
+    let words: Vec<_> = std::iter::once(command.program).chain(command.args.iter().map(String::as_str)).collect();
+    let program = words.into_iter().map(quote).collect::<Vec<_>>().join(" ");
+    let session = if terminal { "setsid -c" } else { "setsid" };
+    // The shell stays as process 1, outside the image: there it reaps orphans, ignores `kill 0`, and lets
+    // systemctl see that it is run in a chroot. `env -i` takes NAME=VALUE words up to the program's name.
+    let inner = format!(
+        "mount -t proc proc {ROOT}/proc && mount --rbind /dev {ROOT}/dev && mount --rbind /sys {ROOT}/sys \
+         || {{ echo 'cannot mount /dev, /proc and /sys in the image' >&9; exit 125; }}\n\
+         {session} env -i {environment} chroot {ROOT} {program} 9>&-\n\
+         exit $?"
+    );
+    let isolated = format!("unshare --mount --pid --fork --kill-child sh -c {}", quote(&inner));
+    let mut script = "umask 022; cd /; exec 9>&1\n".to_owned();
+    if command.network {
+        script.push_str(NETWORK_BEGIN);
+    }
+    // No write here can fail: it goes to a string.
+    let _ = match streams {
+        Streams::Log { marker } => writeln!(
+            script,
+            "{{ {isolated} </dev/null; echo \"status $?\" >&9; }} 2>&1 | cat >/dev/virtio-ports/{LOG_PORT} 9>&-\n\
+             printf '\\n%s\\n' {marker} >/dev/virtio-ports/{LOG_PORT}"
+        ),
+        Streams::Terminal { banner, columns, rows } => writeln!(
+            script,
+            // Opened once for all: at the last close the terminal forgets its size and what was typed.
+            "{{ stty sane rows {rows} cols {columns}; printf '%s\\n' {}; {isolated}; echo \"status $?\" >&9; \
+             }} </dev/hvc0 >/dev/hvc0 2>&1",
+            quote(banner)
+        ),
+    };
+    if command.network {
+        script.push_str(NETWORK_END);
+    }
+    script.push_str("exit 0\n");
+    script
+}
+
+/// Waits for the link and lends the image the appliance's resolver, whatever it has itself.
+const NETWORK_BEGIN: &str = r"
+i=0; while [ $i -lt 100 ] && ! cat /sys/class/net/e*/carrier 2>/dev/null | grep -q 1; do i=$((i+1)); sleep 0.05; done
+r=/sysroot/etc/resolv.conf
+if [ -s /etc/resolv.conf ]; then
+  if [ -e $r ] || [ -L $r ]; then mv $r $r.goldsmith; fi
+  cp /etc/resolv.conf $r
+fi
+";
+
+/// Gives the image its own resolver back, unless the program has made a new one.
+const NETWORK_END: &str = r#"
+if [ -s /etc/resolv.conf ]; then
+  if [ ! -L $r ] && [ "$(cat $r 2>/dev/null)" = "$(cat /etc/resolv.conf)" ]; then rm -f $r; fi
+  if [ -e $r ] || [ -L $r ]; then rm -f $r.goldsmith
+  elif [ -e $r.goldsmith ] || [ -L $r.goldsmith ]; then mv $r.goldsmith $r; fi
+fi
+"#;
+
+/// What the script of [`run`] has printed: the status, or else why there is none.
+pub(super) fn status(printed: &str) -> Result<i32, String> {
+    let last = printed.lines().rev().find_map(|line| line.strip_prefix("status "));
+    match last.and_then(|number| number.trim().parse().ok()) {
+        // 125 is what the script says when it could not begin, and then it has said why before.
+        Some(125) if printed.lines().count() > 1 => Err(printed.lines().next().unwrap_or_default().to_owned()),
+        Some(status) => Ok(status),
+        None => Err(crate::text::printable(printed.as_bytes())),
+    }
+}
+
+/// Mounts file systems below [`ROOT`], and a tmpfs on `/run` so that nothing there gets into a layer.
+pub(super) fn mount(disk: &str, mounts: &[Mount]) -> String {
+    let mut script = "set -e\n".to_owned();
+    for mount in mounts {
+        let device = match &mount.source {
+            MountSource::Partition(number) => format!("{disk}{number}"),
+            MountSource::Device(device) => device.clone(),
+        };
+        let target = quote(&format!("{ROOT}{}", mount.path));
+        // Without noatime every file that is read becomes part of the layer.
+        let _ = writeln!(script, "mount -o noatime {} {target} 2>&1", quote(&device)); // to a string
+    }
+    script.push_str("[ -d /sysroot/run ] || mkdir /sysroot/run\n");
+    script.push_str("mount -t tmpfs -o mode=0755,nosuid,nodev tmpfs /sysroot/run\n");
+    script
+}
+
+/// Unmounts all below [`ROOT`]. A program's namespaces are gone some moments after the program.
+pub(super) const UNMOUNT: &str = r"
+i=0
+while mountpoint -q /sysroot; do
+  if [ $i -ge 50 ]; then umount -R /sysroot; exit $?; fi
+  umount -R /sysroot 2>/dev/null || sleep 0.1
+  i=$((i+1))
+done
+";
+
+/// Makes the links in `/dev` that every system has but the appliance: a script that writes to `/dev/stderr`
+/// would make a file of that name.
+pub(super) const PREPARE: &str = "
+for link in fd: stdin:/0 stdout:/1 stderr:/2; do ln -sfn /proc/self/fd${link#*:} /dev/${link%:*}; done
+";
+
+/// Finds the disk at a place on the SCSI bus: it appears some moments after it was attached.
+pub(super) fn find_disk(target: u32) -> String {
+    format!(
+        r#"i=0
+while [ $i -lt 200 ]; do
+  for b in /sys/bus/scsi/devices/*:0:{target}:0/block/*; do
+    if [ -b "/dev/${{b##*/}}" ]; then udevadm settle; echo "/dev/${{b##*/}}"; exit 0; fi
+  done
+  i=$((i+1)); sleep 0.05
+done
+echo 'the disk does not appear in the guest' >&2; exit 1
+"#
+    )
+}
+
+/// Switches mounted file systems to `ro` or `rw`. Starting a program is what costs time under emulation,
+/// so there is one per file system and `-i` keeps it from looking for helpers.
+pub(super) fn remount(mounted: &[String], mode: &str) -> String {
+    for_each(mounted, |path| format!("mount -i -o remount,{mode} {path}"))
+}
+
+/// Gives back the unused blocks of mounted file systems, those that can tell.
+pub(super) fn trim(mounted: &[String]) -> String {
+    for_each(mounted, |path| format!("{{ fstrim --quiet-unsupported {path} 2>&1; }}"))
+}
+
+fn for_each(mounted: &[String], command: impl Fn(&str) -> String) -> String {
+    let commands = mounted.iter().map(|path| command(&quote(&format!("{ROOT}{path}"))));
+    commands.collect::<Vec<_>>().join(" && ")
+}
+
+/// Unpacks a tar file that lies on a disk of its own, padded at its end. A directory of the archive goes where
+/// a link to a directory is, as `bin` is one in most images; owners are numbers, for the appliance's names
+/// mean nothing in the image.
+pub(super) fn unpack(device: &str, size: u64, decompress: &str, directory: &str) -> String {
+    let target = quote(&format!("{ROOT}{directory}"));
+    let pipeline = format!(
+        "head -c {size} {device} | {decompress} | \
+         tar -x -f - -C {target} --numeric-owner --keep-directory-symlink --xattrs '--xattrs-include=*'"
+    );
+    format!("bash -o pipefail -c {}", quote(&format!("{{ {pipeline}; }} 2>&1 | tail -n 20")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_words_come_back_as_they_were() {
+        for text in ["plain", "", "two words", "it's", "$(reboot) `x` \\ \" \n !", "ü"] {
+            let script = format!("printf %s {}", quote(text));
+            let echoed = crate::process::capture(std::process::Command::new("sh").args(["-c", &script]));
+            assert_eq!(echoed.expect("sh runs"), text);
+        }
+    }
+
+    #[test]
+    fn scripts_are_shell() {
+        let args = ["it's".to_owned(), "$HOME".to_owned()];
+        for network in [false, true] {
+            for streams in
+                [Streams::Log { marker: "00ff" }, Streams::Terminal { banner: "don't", columns: 80, rows: 24 }]
+            {
+                let env = [("A".to_owned(), "b c'd".to_owned())].into();
+                let command = Command { program: "/bin/true", args: &args, env, network, timeout: None };
+                let script = run(&command, streams);
+                crate::process::capture(std::process::Command::new("sh").args(["-n", "-c", &script]))
+                    .unwrap_or_else(|error| panic!("{error}\n{script}"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_status_is_a_number_or_there_is_a_reason() {
+        for (printed, expected) in [
+            ("status 0\n", Ok(0)),
+            ("noise\nstatus 143\n", Ok(143)),
+            ("status 125\n", Ok(125)),
+            ("cannot mount\nstatus 125\n", Err("cannot mount")),
+            ("", Err("")),
+            ("status many", Err("status many")),
+        ] {
+            assert_eq!(status(printed), expected.map_err(str::to_owned), "{printed}");
+        }
+    }
+}
