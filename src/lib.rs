@@ -38,15 +38,18 @@
 
 pub mod action;
 pub mod base;
+pub mod build;
 pub mod digest;
 pub mod disk;
 pub mod element;
 pub mod event;
+pub mod export;
 pub mod fetch;
 pub mod fsx;
 pub mod guest;
 pub mod interrupt;
 pub mod layer;
+pub mod pin;
 pub mod plan;
 pub mod process;
 pub mod recipe;

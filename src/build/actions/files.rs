@@ -1,0 +1,306 @@
+//! Actions on files.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use regex::Regex;
+
+use super::{ActionError, Executor, ForAction as _, TEXT_LIMIT, asset, staged};
+use crate::action::{Copy, Edit, Extract, Mkdir, Mode, Move, Symlink, Write};
+use crate::fsx::IoContext as _;
+use crate::guest::FileKind;
+use crate::plan::Asset;
+
+/// Permissions of a file that says nothing about them.
+const FILE_MODE: u32 = 0o644;
+
+impl Executor<'_> {
+    pub(super) fn write(&mut self, write: &Write) -> Result<(), ActionError> {
+        let label = format!("write {}", write.path);
+        self.parents(&label, &write.path)?;
+        self.replace(&label, &write.path, write.content.as_bytes())?;
+        self.attributes(&label, &write.path, write.mode.map_or(FILE_MODE, Mode::bits), write.owner.as_deref())
+    }
+
+    pub(super) fn copy(&mut self, copy: &Copy, files: &BTreeMap<String, Asset>) -> Result<(), ActionError> {
+        let label = format!("copy {}", copy.source);
+        if let Some(asset) = files.get(&copy.source) {
+            let content = staged(&copy.source, asset, self.scratch)?;
+            self.parents(&label, &copy.path)?;
+            self.make_way(&label, &copy.path)?;
+            self.guest.upload(content.path(), &copy.path).for_action(&label)?;
+            let mode = copy.mode.map_or(asset.mode, Mode::bits);
+            return self.attributes(&label, &copy.path, mode, copy.owner.as_deref());
+        }
+        // One archive instead of a call per file.
+        let (uid, gid) = self.owner(&label, copy.owner.as_deref())?;
+        let prefix = format!("{}/", copy.source.trim_end_matches('/'));
+        let scratch = tempfile::NamedTempFile::new_in(self.scratch).at(self.scratch)?;
+        let mut archive = tar::Builder::new(scratch.as_file());
+        for (path, asset) in files {
+            let Some(relative) = path.strip_prefix(&prefix) else { continue };
+            let content = staged(path, asset, self.scratch)?;
+            let mut header = tar::Header::new_gnu();
+            header.set_size(content.as_file().metadata().at(content.path())?.len());
+            header.set_mode(copy.mode.map_or(asset.mode, Mode::bits));
+            header.set_uid(uid.into());
+            header.set_gid(gid.into());
+            // A time of its own for every build would make every build differ.
+            header.set_mtime(0);
+            let content = content.reopen().at(content.path())?;
+            archive.append_data(&mut header, relative, content).at(scratch.path())?;
+        }
+        archive.finish().at(scratch.path())?;
+        drop(archive);
+        self.guest.mkdir(&copy.path).for_action(&label)?;
+        self.guest.unpack(scratch.path(), None, &copy.path).for_action(&label)
+    }
+
+    pub(super) fn extract(&mut self, extract: &Extract, files: &BTreeMap<String, Asset>) -> Result<(), ActionError> {
+        let label = format!("extract {}", extract.source);
+        let archive = staged(&extract.source, asset(&extract.source, files)?, self.scratch)?;
+        let mut magic = Vec::new();
+        let file = archive.reopen().at(archive.path())?;
+        file.take(6).read_to_end(&mut magic).at(archive.path())?;
+        // RFC 1952, the xz file format 1.2 and RFC 8878.
+        let compression = match magic.as_slice() {
+            [0x1f, 0x8b, ..] => Some("gzip"),
+            [0xfd, b'7', b'z', b'X', b'Z', 0] => Some("xz"),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
+            _ => None,
+        };
+        self.guest.mkdir(&extract.path).for_action(&label)?;
+        self.guest.unpack(archive.path(), compression, &extract.path).for_action(&label)
+    }
+
+    pub(super) fn edit(&mut self, edit: &Edit) -> Result<(), ActionError> {
+        let label = format!("edit {}", edit.path);
+        let unfit = |message: String| ActionError::Unfit { action: label.clone(), message };
+        let delete = patterns(edit.delete.iter()).map_err(unfit)?;
+        let replace = patterns(edit.replace.iter().map(|replace| &replace.pattern)).map_err(unfit)?;
+        let paths = self.matching(&label, &edit.path)?;
+        if paths.is_empty() && !edit.if_present {
+            let message = "is not in the image; with `if-present: true` that is passed over".to_owned();
+            return Err(ActionError::Unfit { action: label, message });
+        }
+        for path in paths {
+            // A glob may find directories too; a path that names one is a mistake, of which reading tells.
+            if is_glob(&edit.path) && self.guest.kind(&path).for_action(&label)? == Some(FileKind::Directory) {
+                continue;
+            }
+            let bytes = self.guest.read(&path, TEXT_LIMIT).for_action(&label)?;
+            let text = String::from_utf8(bytes).map_err(|_| ActionError::Unfit {
+                action: label.clone(),
+                message: format!("{path} is not UTF-8 text"),
+            })?;
+            let edited = edited(&text, &delete, &replace, edit);
+            if edited != text {
+                self.guest.write(&path, edited.as_bytes()).for_action(&label)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, paths: &[String]) -> Result<(), ActionError> {
+        for pattern in paths {
+            let label = format!("remove {pattern}");
+            for path in self.matching(&label, pattern)? {
+                self.guest.remove(&path).for_action(&label)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn empty(&mut self, paths: &[String]) -> Result<(), ActionError> {
+        for pattern in paths {
+            let label = format!("empty {pattern}");
+            let found = if is_glob(pattern) { self.matching(&label, pattern)? } else { vec![pattern.clone()] };
+            for path in found {
+                match self.guest.kind(&path).for_action(&label)? {
+                    Some(FileKind::File) => self.guest.write(&path, b"").for_action(&label)?,
+                    _ => {
+                        self.parents(&label, &path)?;
+                        self.replace(&label, &path, b"")?;
+                        self.guest.chmod(FILE_MODE, &path).for_action(&label)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn mkdir(&mut self, mkdir: &Mkdir) -> Result<(), ActionError> {
+        let label = format!("mkdir {}", mkdir.path);
+        self.guest.mkdir(&mkdir.path).for_action(&label)?;
+        // What is not asked for stays, where the directory was there before: /tmp is no mkdir's to close.
+        if let Some(owner) = &mkdir.owner {
+            let (uid, gid) = self.owner(&label, Some(owner))?;
+            self.guest.chown(uid, gid, &mkdir.path).for_action(&label)?;
+        }
+        match mkdir.mode {
+            Some(mode) => self.guest.chmod(mode.bits(), &mkdir.path).for_action(&label),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn symlink(&mut self, link: &Symlink) -> Result<(), ActionError> {
+        let label = format!("symlink {}", link.path);
+        self.parents(&label, &link.path)?;
+        self.guest.symlink(&link.target, &link.path).for_action(&label)
+    }
+
+    pub(super) fn rename(&mut self, rename: &Move) -> Result<(), ActionError> {
+        let label = format!("move {}", rename.from);
+        self.parents(&label, &rename.to)?;
+        self.guest.rename(&rename.from, &rename.to).for_action(&label)
+    }
+
+    /// Makes a regular file in place of what is there, without following a link.
+    pub(super) fn replace(&mut self, label: &str, path: &str, content: &[u8]) -> Result<(), ActionError> {
+        self.make_way(label, path)?;
+        self.guest.write(path, content).for_action(label)
+    }
+
+    /// Removes what is at a path, if it is such that writing there would not make or change a file there.
+    fn make_way(&mut self, label: &str, path: &str) -> Result<(), ActionError> {
+        match self.guest.kind(path).for_action(label)? {
+            Some(FileKind::Symlink | FileKind::Special) => self.guest.remove(path).for_action(label),
+            Some(FileKind::Directory) => {
+                let message = format!("{path} is a directory");
+                Err(ActionError::Unfit { action: label.to_owned(), message })
+            }
+            Some(FileKind::File) | None => Ok(()),
+        }
+    }
+
+    fn parents(&mut self, label: &str, path: &str) -> Result<(), ActionError> {
+        match path.rsplit_once('/') {
+            None | Some(("", _)) => Ok(()),
+            Some((parent, _)) => self.guest.mkdir(parent).for_action(label),
+        }
+    }
+
+    pub(super) fn attributes(
+        &mut self,
+        label: &str,
+        path: &str,
+        mode: u32,
+        owner: Option<&str>,
+    ) -> Result<(), ActionError> {
+        let (uid, gid) = self.owner(label, owner)?;
+        self.guest.chown(uid, gid, path).for_action(label)?;
+        self.guest.chmod(mode, path).for_action(label)
+    }
+
+    /// Numeric ids of `user`, `user:group`, by the image's own account files.
+    fn owner(&mut self, label: &str, owner: Option<&str>) -> Result<(u32, u32), ActionError> {
+        let Some(owner) = owner else { return Ok((0, 0)) };
+        let (user, group) = owner.split_once(':').unwrap_or((owner, ""));
+        let unknown = |what: &str, name: &str| ActionError::Unfit {
+            action: label.to_owned(),
+            message: format!("{what} `{name}` is not in the image"),
+        };
+        let accounts = self.text(label, "/etc/passwd")?;
+        let account = |field: usize| {
+            let entry = accounts.lines().map(|line| line.split(':')).find(|entry| entry.clone().next() == Some(user));
+            entry.and_then(|mut entry| entry.nth(field)).and_then(|id| id.parse().ok())
+        };
+        let uid = user.parse().ok().or_else(|| account(2)).ok_or_else(|| unknown("user", user))?;
+        let gid = match group {
+            "" => account(3).or_else(|| user.parse().ok()),
+            group => group.parse().ok().or(entry_id(&self.text(label, "/etc/group")?, group)),
+        };
+        Ok((uid, gid.ok_or_else(|| unknown("group", group))?))
+    }
+
+    /// Paths of the image that a path or glob names.
+    fn matching(&mut self, label: &str, pattern: &str) -> Result<Vec<String>, ActionError> {
+        if is_glob(pattern) {
+            self.guest.glob(pattern).for_action(label)
+        } else if self.exists(label, pattern)? {
+            Ok(vec![pattern.to_owned()])
+        } else {
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// Numeric id of a named line of an account file.
+fn entry_id(entries: &str, name: &str) -> Option<u32> {
+    let mut entry = entries.lines().map(|line| line.split(':')).find(|entry| entry.clone().next() == Some(name))?;
+    entry.nth(2)?.parse().ok()
+}
+
+fn is_glob(pattern: &str) -> bool {
+    pattern.contains(['*', '?', '['])
+}
+
+fn patterns<'a>(patterns: impl Iterator<Item = &'a String>) -> Result<Vec<Regex>, String> {
+    patterns.map(|pattern| Regex::new(pattern).map_err(|error| error.to_string())).collect()
+}
+
+/// A text after deletions, replacements and the line that it must have, in this order.
+fn edited(text: &str, delete: &[Regex], replace: &[Regex], edit: &Edit) -> String {
+    let mut edited = String::new();
+    for whole in text.split_inclusive('\n') {
+        let line = whole.trim_end_matches(['\r', '\n']);
+        if delete.iter().any(|pattern| pattern.is_match(line)) {
+            continue;
+        }
+        let mut changed = line.to_owned();
+        for (pattern, replacement) in replace.iter().zip(&edit.replace) {
+            changed = pattern.replace_all(&changed, replacement.with.as_str()).into_owned();
+        }
+        edited.push_str(&changed);
+        // Each line keeps the end it has, so that a file in which nothing is to change does not change.
+        edited.push_str(&whole[line.len()..]);
+    }
+    match &edit.ensure_line {
+        Some(wanted) => with_line(edited, wanted),
+        None => edited,
+    }
+}
+
+/// A text that has a line, at its end unless it is there already.
+pub(super) fn with_line(mut text: String, line: &str) -> String {
+    if !text.lines().any(|present| present == line) {
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Replace;
+
+    #[test]
+    fn edits_apply_in_their_order() {
+        let edit = Edit {
+            delete: vec!["^HWADDR=".to_owned()],
+            replace: vec![Replace { pattern: "^(ONBOOT)=no$".to_owned(), with: "$1=yes".to_owned() }],
+            ensure_line: Some("BOOTPROTO=dhcp".to_owned()),
+            ..Edit::default()
+        };
+        let delete = patterns(edit.delete.iter()).expect("valid patterns");
+        let replace = patterns(edit.replace.iter().map(|replace| &replace.pattern)).expect("valid patterns");
+        let once = edited("DEVICE=eth0\nHWADDR=52:54:00:00:00:01\nONBOOT=no", &delete, &replace, &edit);
+        assert_eq!(once, "DEVICE=eth0\nONBOOT=yes\nBOOTPROTO=dhcp\n");
+        assert_eq!(edited(&once, &delete, &replace, &edit), once, "a second edit changes nothing");
+        for text in ["", "a\r\nb", "\n\n", "no end"] {
+            assert_eq!(edited(text, &delete, &replace, &Edit::default()), text);
+        }
+        assert_eq!(edited("HWADDR=1\r\nONBOOT=no\r\n", &delete, &replace, &Edit::default()), "ONBOOT=no\r\n");
+    }
+
+    #[test]
+    fn ids_come_from_account_files() {
+        assert_eq!(entry_id("root:x:0:\nadm:x:4:syslog\n", "adm"), Some(4));
+        assert_eq!(entry_id("root:x:0:\nbroken\n", "broken"), None);
+        assert_eq!(entry_id("", "adm"), None);
+    }
+}

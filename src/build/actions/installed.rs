@@ -1,0 +1,80 @@
+//! What is installed in an image.
+
+use std::time::Duration;
+
+use crate::base::Package;
+use crate::guest::{Command, Guest, GuestError};
+use crate::plan::Distro;
+
+/// Where dpkg keeps what is installed: deb-substvars(5), dpkg(1).
+const DPKG_STATUS: &str = "/var/lib/dpkg/status";
+
+/// How long rpm may take to list what is installed.
+const RPM_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Longest package database that is read, in bytes.
+const DATABASE_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// Packages of the mounted image, sorted.
+pub fn installed_packages(guest: &mut dyn Guest, distro: &Distro) -> Result<Vec<Package>, GuestError> {
+    let mut packages = if distro.family == "debian" {
+        let status = guest.read(DPKG_STATUS, DATABASE_LIMIT)?;
+        dpkg_status(&String::from_utf8_lossy(&status))
+    } else {
+        let listing = "/run/goldsmith-packages";
+        let query = format!("rpm -qa --qf '%{{NAME}} %{{EVR}} %{{ARCH}}\\n' >{listing}");
+        let args = ["-c".to_owned(), query];
+        let command = Command { program: "/bin/sh", args: &args, timeout: Some(RPM_TIMEOUT), ..Command::default() };
+        let ended = guest.run(&command)?;
+        if ended.status != 0 {
+            let message = format!("it ended with exit status {}: {}", ended.status, ended.tail.join("; "));
+            return Err(GuestError::Call { call: "rpm -qa".to_owned(), message });
+        }
+        rpm_listing(&String::from_utf8_lossy(&guest.read(listing, DATABASE_LIMIT)?))
+    };
+    packages.sort();
+    Ok(packages)
+}
+
+fn dpkg_status(status: &str) -> Vec<Package> {
+    let paragraphs = status.split("\n\n").filter(|paragraph| paragraph.contains("Status: install ok installed"));
+    paragraphs
+        .filter_map(|paragraph| {
+            let field = |name: &str| {
+                let value = paragraph.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+                value.map(|value| value.trim().to_owned())
+            };
+            Some(Package { name: field("Package")?, version: field("Version")?, arch: field("Architecture")? })
+        })
+        .collect()
+}
+
+fn rpm_listing(listing: &str) -> Vec<Package> {
+    listing
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace().map(str::to_owned);
+            Some(Package { name: words.next()?, version: words.next()?, arch: words.next()? })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_installed_packages_are_listed() {
+        let status = "Package: b\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:2-3\nDescription: x\n y\n\n\
+                      Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 1\n\n\
+                      Package: a\nStatus: install ok installed\nArchitecture: all\nVersion: 4\n";
+        let names: Vec<_> = dpkg_status(status).into_iter().map(|package| (package.name, package.version)).collect();
+        assert_eq!(names, [("b".to_owned(), "1:2-3".to_owned()), ("a".to_owned(), "4".to_owned())]);
+        assert!(dpkg_status("").is_empty());
+    }
+
+    #[test]
+    fn rpm_listings_have_three_words() {
+        assert_eq!(rpm_listing("bash 5.2-1 x86_64\nbroken\n").len(), 1);
+    }
+}

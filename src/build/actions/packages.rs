@@ -1,0 +1,274 @@
+//! Packages installed in the guest: for bases that are images, and for actions that say so.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{ActionError, Executor, ForAction as _};
+use crate::action::Packages;
+use crate::fsx::{IoContext as _, PathError};
+
+/// Where the guest's apt keeps what it downloaded.
+const APT_ARCHIVES: &str = "/var/cache/apt/archives";
+
+/// Most bytes of one package file that are carried into or out of the guest.
+const PACKAGE_LIMIT: u64 = 512 * 1024 * 1024;
+
+/// Beginning of the names of package files that are not whole yet.
+const PART: &str = ".goldsmith-";
+
+/// Age from which such a file is known to be of a build that was killed.
+const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Downloaded package files of one base image, kept on the host between builds.
+///
+/// One base image has one cache: a package file that an image has tampered with can only reach builds that
+/// start from the same image.
+#[derive(Debug, Clone)]
+pub struct PackageCache {
+    /// Directory of the host.
+    pub dir: PathBuf,
+}
+
+impl PackageCache {
+    /// Removes the other versions of a package file: the repositories have gone on.
+    fn forget_versions(&self, name: &str) -> Result<(), PathError> {
+        for entry in std::fs::read_dir(&self.dir).at(&self.dir)? {
+            let path = entry.at(&self.dir)?.path();
+            let other = path.file_name().and_then(|name| name.to_str()).filter(|other| is_package_file(other));
+            if other.is_some_and(|other| package_and_arch(other) == package_and_arch(name)) {
+                remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Keeps services from being started while packages are configured: the interface of Debian's
+/// invoke-rc.d, exit status 101 means "not allowed".
+const DEBIAN: &str = r#"
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
+# An image may be set to delete what it downloads; the host keeps these files for the next build.
+# Translated descriptions of packages are half of what a list of them has.
+apt="apt-get -q -y -o Acquire::Languages=none -o APT::Keep-Downloaded-Packages=true -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=60
+    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o Acquire::Retries=3"
+if [ "$UPDATE$INSTALL" != 0 ]; then
+    $apt -o APT::Update::Error-Mode=any update
+fi
+if [ "$UPDATE" = 1 ]; then
+    $apt dist-upgrade
+fi
+if [ -n "$INSTALL" ]; then
+    $apt --no-install-recommends install $INSTALL
+fi
+if [ -n "$REMOVE" ]; then
+    $apt purge $REMOVE
+    $apt autoremove --purge
+fi
+"#;
+
+const REDHAT: &str = r#"
+dnf=$(command -v dnf || command -v yum)
+[ "$UPDATE" = 0 ] || $dnf -y upgrade
+[ -z "$INSTALL" ] || $dnf -y --setopt=install_weak_deps=False install $INSTALL
+[ -z "$REMOVE" ] || $dnf -y remove $REMOVE
+"#;
+
+const SUSE: &str = r#"
+[ "$UPDATE" = 0 ] || zypper --non-interactive update
+[ -z "$INSTALL" ] || zypper --non-interactive install --no-recommends $INSTALL
+[ -z "$REMOVE" ] || zypper --non-interactive remove --clean-deps $REMOVE
+"#;
+
+impl Executor<'_> {
+    pub(super) fn packages(&mut self, packages: &Packages) -> Result<(), ActionError> {
+        let label = summary(packages);
+        let lines = match self.distro.family.as_str() {
+            "debian" => DEBIAN,
+            "redhat" => REDHAT,
+            "suse" => SUSE,
+            family => {
+                let message = format!("no package manager is known for the family `{family}`");
+                return Err(ActionError::Unfit { action: label, message });
+            }
+        };
+        let script = format!(
+            "UPDATE={}\nINSTALL='{}'\nREMOVE='{}'\n{lines}",
+            u8::from(packages.update),
+            // Names were checked when the recipe was read: no quote is in them.
+            packages.install.join(" "),
+            packages.remove.join(" "),
+        );
+        let cache = self.package_cache.clone().filter(|_| self.distro.family == "debian");
+        if let Some(cache) = &cache {
+            self.bring_packages(&label, cache)?;
+        }
+        let network = packages.update || !packages.install.is_empty();
+        let result = self.shell(&label, &script, &[], network).map_err(|error| self.explained(error));
+        if let Some(cache) = &cache
+            && !result.as_ref().is_err_and(|error| error.guest().is_some())
+        {
+            // Where both failed, the transaction is the news.
+            return result.and(self.keep_packages(&label, cache));
+        }
+        result
+    }
+
+    /// Puts the package files of earlier builds where the guest's apt looks for them.
+    fn bring_packages(&mut self, label: &str, cache: &PackageCache) -> Result<(), ActionError> {
+        std::fs::create_dir_all(&cache.dir).at(&cache.dir)?;
+        self.guest.mkdir(APT_ARCHIVES).for_action(label)?;
+        for entry in std::fs::read_dir(&cache.dir).at(&cache.dir)? {
+            let entry = entry.at(&cache.dir)?;
+            let name = entry.file_name();
+            if name.as_encoded_bytes().starts_with(PART.as_bytes()) {
+                forget_stale(&entry.path())?;
+            }
+            if let Some(name) = name.to_str().filter(|name| is_package_file(name)) {
+                let uploaded = self.guest.upload(&entry.path(), &format!("{APT_ARCHIVES}/{name}"));
+                // One that another build removes meanwhile is downloaded again.
+                if entry.path().exists() {
+                    uploaded.for_action(label)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what was downloaded, and takes it out of the image.
+    fn keep_packages(&mut self, label: &str, cache: &PackageCache) -> Result<(), ActionError> {
+        for path in self.guest.glob(&format!("{APT_ARCHIVES}/*.deb")).for_action(label)? {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            let kept = cache.dir.join(name);
+            if is_package_file(name) && !kept.exists() {
+                // Seen under its name only when it is whole.
+                let part = tempfile::Builder::new().prefix(PART).tempfile_in(&cache.dir).at(&cache.dir)?;
+                self.guest.download(&path, part.path()).for_action(label)?;
+                if part.as_file().metadata().at(part.path())?.len() <= PACKAGE_LIMIT {
+                    cache.forget_versions(name)?;
+                    part.persist(&kept).map_err(|error| error.error).at(&kept)?;
+                }
+            }
+            self.guest.remove(&path).for_action(label)?;
+        }
+        Ok(())
+    }
+
+    /// Names the element that asked for a package that is nowhere to be found.
+    fn explained(&self, error: ActionError) -> ActionError {
+        match missing_package(error.tail()) {
+            Some(package) => {
+                let wanted_by = self.packages.get(&package).cloned().unwrap_or_else(|| vec!["this step".to_owned()]);
+                ActionError::PackageNotFound { package, wanted_by }
+            }
+            None => error,
+        }
+    }
+}
+
+/// Removes a file. It may be gone already: builds share the cache.
+fn remove_file(path: &Path) -> Result<(), PathError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).at(path),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a file that was left unfinished long ago.
+fn forget_stale(path: &Path) -> Result<(), PathError> {
+    let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let stale = changed.and_then(|changed| changed.elapsed().ok()).is_some_and(|age| age > STALE);
+    if stale { remove_file(path) } else { Ok(()) }
+}
+
+/// A file name that may be used on the host although the guest chose it.
+fn is_package_file(name: &str) -> bool {
+    name.ends_with(".deb")
+        && !name.starts_with('.')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "._+-~%".contains(c))
+}
+
+/// What the versions of a package file have in common: `name_version_arch.deb`.
+fn package_and_arch(name: &str) -> Option<(&str, &str)> {
+    let (package, rest) = name.split_once('_')?;
+    Some((package, rest.rsplit_once('_')?.1))
+}
+
+/// Package that a package manager says it does not know.
+fn missing_package(lines: &[String]) -> Option<String> {
+    lines.iter().find_map(|line| {
+        let line = line.trim();
+        let name = line
+            .strip_prefix("E: Unable to locate package ")
+            .or_else(|| line.strip_prefix("E: Package '")?.strip_suffix("' has no installation candidate"))
+            .or_else(|| line.strip_prefix("No match for argument: "))
+            .or_else(|| line.strip_prefix("No provider of '")?.strip_suffix("' found."))?;
+        Some(name.trim_matches('\'').to_owned())
+    })
+}
+
+fn summary(packages: &Packages) -> String {
+    let mut parts = Vec::new();
+    if packages.update {
+        parts.push("update packages".to_owned());
+    }
+    for (verb, names) in [("install", &packages.install), ("remove", &packages.remove)] {
+        match names.as_slice() {
+            [] => {}
+            [one] => parts.push(format!("{verb} {one}")),
+            many => parts.push(format!("{verb} {} packages", many.len())),
+        }
+    }
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_package_is_recognised_in_every_family() {
+        for (line, name) in [
+            ("E: Unable to locate package ngnix", Some("ngnix")),
+            ("E: Package 'ngnix' has no installation candidate", Some("ngnix")),
+            ("No match for argument: ngnix", Some("ngnix")),
+            ("No provider of 'ngnix' found.", Some("ngnix")),
+            ("E: Could not get lock", None),
+        ] {
+            assert_eq!(missing_package(&[line.to_owned()]).as_deref(), name, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_new_version_takes_the_place_of_the_old_one() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let names = ["a_1_amd64.deb", "a_1_all.deb", "a-b_1_amd64.deb", "notes_1_amd64.txt"];
+        for name in names {
+            std::fs::write(dir.path().join(name), name).expect("a file");
+        }
+        let cache = PackageCache { dir: dir.path().to_owned() };
+        cache.forget_versions("a_2_amd64.deb").expect("the directory can be read");
+        for name in names {
+            assert_eq!(dir.path().join(name).exists(), name != "a_1_amd64.deb", "{name}");
+        }
+    }
+
+    #[test]
+    fn the_guest_cannot_choose_a_path_of_the_host() {
+        for (name, ok) in [
+            ("nginx_1.22.1-9+deb12u1_amd64.deb", true),
+            ("libssl3_3%3a1_amd64.deb", true),
+            ("../../evil.deb", false),
+            (".hidden.deb", false),
+            ("a b.deb", false),
+            ("lock", false),
+        ] {
+            assert_eq!(is_package_file(name), ok, "{name}");
+        }
+    }
+}

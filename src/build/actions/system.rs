@@ -1,0 +1,241 @@
+//! Actions on accounts, services and the settings of the system.
+
+use super::files::with_line;
+use super::{ActionError, Executor, ForAction as _};
+use crate::action::{Service, User};
+use crate::guest::FileKind;
+
+/// Where units may be defined, most specific first.
+const UNIT_DIRS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+
+impl Executor<'_> {
+    pub(super) fn service(&mut self, service: &Service) -> Result<(), ActionError> {
+        for (verb, units) in [("enable", &service.enable), ("disable", &service.disable)] {
+            let label = format!("service {verb} {}", units.join(" "));
+            let mut wanted = Vec::new();
+            for unit in units {
+                let unit = full_name(unit);
+                if service.if_present && !self.has_unit(&label, &unit)? {
+                    continue;
+                }
+                // Packages enable most of their units themselves, and systemctl takes a while to find that out.
+                if verb != "enable" || !self.is_started(&label, &unit)? {
+                    wanted.push(unit);
+                }
+            }
+            if !wanted.is_empty() {
+                self.shell(&label, &format!("systemctl --no-reload {verb} \"$@\""), &wanted, false)?;
+            }
+        }
+        for unit in &service.mask {
+            let unit = full_name(unit);
+            let label = format!("service mask {unit}");
+            if service.if_present && !self.has_unit(&label, &unit)? {
+                continue;
+            }
+            let path = format!("/etc/systemd/system/{unit}");
+            if self.guest.kind(&path).for_action(&label)? == Some(FileKind::File) {
+                let message = format!("{path} is a unit of its own and would be lost: remove it instead");
+                return Err(ActionError::Unfit { action: label, message });
+            }
+            // What `systemctl mask` does: systemctl(1).
+            self.guest.symlink("/dev/null", &path).for_action(&label)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a target or another unit starts this one: systemd.unit(5) on `.wants` and `.requires`.
+    fn is_started(&mut self, label: &str, unit: &str) -> Result<bool, ActionError> {
+        for kind in ["wants", "requires"] {
+            let links = format!("/etc/systemd/system/*.{kind}/{unit}");
+            if !self.guest.glob(&links).for_action(label)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn has_unit(&mut self, label: &str, unit: &str) -> Result<bool, ActionError> {
+        let file = match unit.split_once('@') {
+            Some((template, instance)) => {
+                format!("{template}@.{}", instance.rsplit('.').next().unwrap_or("service"))
+            }
+            None => unit.to_owned(),
+        };
+        for dir in UNIT_DIRS {
+            if self.exists(label, &format!("{dir}/{file}"))? {
+                return Ok(true);
+            }
+        }
+        // Units that systemd makes of init scripts.
+        match file.strip_suffix(".service") {
+            Some(script) => self.exists(label, &format!("/etc/init.d/{script}")),
+            None => Ok(false),
+        }
+    }
+
+    pub(super) fn user(&mut self, user: &User) -> Result<(), ActionError> {
+        let label = format!("user {}", user.name);
+        let accounts = self.text(&label, "/etc/passwd")?;
+        let exists = accounts.lines().any(|line| line.split(':').next() == Some(user.name.as_str()));
+        // An account that exists keeps what the recipe does not speak of.
+        let default_shell = if user.system { "/usr/sbin/nologin" } else { "/bin/bash" };
+        let shell = user.shell.as_deref().or((!exists).then_some(default_shell));
+        let mut args =
+            vec![user.name.clone(), user.groups.join(" "), if exists { "usermod" } else { "useradd" }.to_owned()];
+        args.extend(shell.into_iter().flat_map(|shell| ["--shell".to_owned(), shell.to_owned()]));
+        args.extend(user.uid.into_iter().flat_map(|uid| ["--uid".to_owned(), uid.to_string()]));
+        if !exists {
+            args.push(if user.system { "--system" } else { "--create-home" }.to_owned());
+        }
+        let lines = r#"name=$1 groups=$2 program=$3
+shift 3
+for group in $groups; do
+    getent group "$group" >/dev/null || groupadd --system "$group"
+done
+if [ "$program" = useradd ] && getent group "$name" >/dev/null; then
+    set -- "$@" --gid "$name"
+fi
+[ "$program $#" = "usermod 0" ] || "$program" "$@" "$name"
+[ -z "$groups" ] || usermod --append --groups "$(echo "$groups" | tr ' ' ,)" "$name"
+passwd --lock "$name" >/dev/null"#;
+        self.shell(&label, lines, &args, false)?;
+        if user.sudo {
+            // sudo passes over files with a dot in their name.
+            let path = format!("/etc/sudoers.d/90-{}", user.name.replace('.', "_"));
+            let rule = format!("{} ALL=(ALL) NOPASSWD:ALL\n", user.name);
+            self.guest.mkdir("/etc/sudoers.d").for_action(&label)?;
+            self.replace(&label, &path, rule.as_bytes())?;
+            self.attributes(&label, &path, 0o440, None)?;
+        }
+        if !user.ssh_keys.is_empty() {
+            let accounts = self.text(&label, "/etc/passwd")?;
+            let home = home_of(&accounts, &user.name).ok_or_else(|| ActionError::Unfit {
+                action: label.clone(),
+                message: "has no home directory for its keys".to_owned(),
+            })?;
+            let owner = Some(user.name.as_str());
+            let dir = format!("{home}/.ssh");
+            self.guest.mkdir(&dir).for_action(&label)?;
+            self.attributes(&label, &dir, 0o700, owner)?;
+            let path = format!("{dir}/authorized_keys");
+            let keys: String = user.ssh_keys.iter().flat_map(|key| [key.as_str(), "\n"]).collect();
+            self.replace(&label, &path, keys.as_bytes())?;
+            self.attributes(&label, &path, 0o600, owner)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn hostname(&mut self, name: &str) -> Result<(), ActionError> {
+        self.replace(&format!("hostname {name}"), "/etc/hostname", format!("{name}\n").as_bytes())
+    }
+
+    pub(super) fn timezone(&mut self, zone: &str) -> Result<(), ActionError> {
+        let label = format!("timezone {zone}");
+        let data = format!("/usr/share/zoneinfo/{zone}");
+        // A directory is a region: `Europe`.
+        if !matches!(self.guest.kind(&data).for_action(&label)?, Some(FileKind::File | FileKind::Symlink)) {
+            let message = format!("{data} is not in the image: is tzdata installed, and the name right?");
+            return Err(ActionError::Unfit { action: label, message });
+        }
+        self.guest.symlink(&format!("..{data}"), "/etc/localtime").for_action(&label)?;
+        if self.distro.family == "debian" {
+            self.replace(&label, "/etc/timezone", format!("{zone}\n").as_bytes())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn locale(&mut self, locale: &str) -> Result<(), ActionError> {
+        let label = format!("locale {locale}");
+        let setting = format!("LANG={locale}\n");
+        let debian = self.distro.family == "debian";
+        // The one may be a link to the other: it is followed.
+        let file = if debian { "/etc/default/locale" } else { "/etc/locale.conf" };
+        self.guest.write(file, setting.as_bytes()).for_action(&label)?;
+        // The C locale is part of the C library; on Debian every other one is made by the package `locales`.
+        let (name, charset) = charset_of(locale);
+        if !debian || ["C", "POSIX"].contains(&name) {
+            return Ok(());
+        }
+        if !self.exists(&label, "/usr/sbin/locale-gen")? {
+            let message = "needs the package `locales` in the image".to_owned();
+            return Err(ActionError::Unfit { action: label, message });
+        }
+        let wanted = with_line(self.text(&label, "/etc/locale.gen")?, &format!("{locale} {charset}"));
+        self.guest.write("/etc/locale.gen", wanted.as_bytes()).for_action(&label)?;
+        self.shell(&label, "locale-gen", &[], false)
+    }
+}
+
+/// Name and character set of a locale: `de_DE` and `UTF-8` of `de_DE.utf8@euro`.
+fn charset_of(locale: &str) -> (&str, &str) {
+    let plain = locale.split('@').next().unwrap_or(locale);
+    match plain.split_once('.') {
+        Some((name, charset)) if charset.eq_ignore_ascii_case("utf8") => (name, "UTF-8"),
+        Some((name, charset)) => (name, charset),
+        None => (plain, "UTF-8"),
+    }
+}
+
+/// A unit's name with its suffix.
+fn full_name(unit: &str) -> String {
+    const SUFFIXES: [&str; 11] = [
+        ".service",
+        ".socket",
+        ".timer",
+        ".target",
+        ".path",
+        ".mount",
+        ".automount",
+        ".swap",
+        ".slice",
+        ".scope",
+        ".device",
+    ];
+    if SUFFIXES.iter().any(|suffix| unit.ends_with(suffix)) { unit.to_owned() } else { format!("{unit}.service") }
+}
+
+fn home_of(accounts: &str, name: &str) -> Option<String> {
+    let entry = accounts.lines().map(|line| line.split(':')).find(|entry| entry.clone().next() == Some(name));
+    entry.and_then(|mut entry| entry.nth(5)).filter(|home| home.starts_with('/')).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_have_a_suffix() {
+        for (given, full) in [
+            ("ssh", "ssh.service"),
+            ("ssh.socket", "ssh.socket"),
+            ("serial-getty@ttyS0.service", "serial-getty@ttyS0.service"),
+            ("getty@tty1", "getty@tty1.service"),
+            ("mnt.automount", "mnt.automount"),
+        ] {
+            assert_eq!(full_name(given), full);
+        }
+    }
+
+    #[test]
+    fn locales_have_a_character_set() {
+        for (locale, parts) in [
+            ("en_US.UTF-8", ("en_US", "UTF-8")),
+            ("en_US.utf8", ("en_US", "UTF-8")),
+            ("ca_ES.UTF-8@valencia", ("ca_ES", "UTF-8")),
+            ("de_DE.ISO-8859-15", ("de_DE", "ISO-8859-15")),
+            ("C.utf8", ("C", "UTF-8")),
+            ("eo", ("eo", "UTF-8")),
+        ] {
+            assert_eq!(charset_of(locale), parts);
+        }
+    }
+
+    #[test]
+    fn home_directories_come_from_the_account_file() {
+        let accounts = "root:x:0:0:root:/root:/bin/bash\nodd:x:1\nrel:x:2:2::relative:/bin/sh\n";
+        assert_eq!(home_of(accounts, "root").as_deref(), Some("/root"));
+        assert_eq!(home_of(accounts, "odd"), None);
+        assert_eq!(home_of(accounts, "rel"), None);
+    }
+}

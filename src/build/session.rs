@@ -1,0 +1,271 @@
+//! One guest, and the layer it writes to.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::{BuildError, Doing as _, Workshop, new_layer};
+use crate::event::Event;
+use crate::guest::{Guest, GuestError, Inspection, Mount};
+use crate::interrupt::Interrupt;
+use crate::layer::{NewLayer, Parent, Slot, StoreError};
+use crate::plan::{BasePlan, Plan, Step};
+use crate::process;
+
+/// How long the end of an interrupted build waits for the layers that are just being committed.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Launches a guest.
+pub type Launch<'a> = Box<dyn Fn(&Interrupt) -> Result<Box<dyn Guest>, GuestError> + 'a>;
+
+/// A guest, launched when it is first needed, and the layers it makes.
+///
+/// At most one layer is open. When the next step begins, the open layer is frozen and handed to a thread that
+/// commits it; the guest goes on in the next one.
+pub struct Session<'a> {
+    pub(super) workshop: &'a Workshop,
+    launcher: Launch<'a>,
+    guest: Option<Box<dyn Guest>>,
+    open: Option<Open>,
+    commits: Option<Commits>,
+}
+
+/// A thread that commits finished layers, in order: parents before their children.
+struct Commits {
+    queue: mpsc::Sender<(Slot, NewLayer)>,
+    thread: JoinHandle<Result<(), StoreError>>,
+}
+
+/// The layer the guest writes to.
+struct Open {
+    slot: Slot,
+    /// What to commit once the next step begins; `None` while the step runs.
+    finished: Option<NewLayer>,
+}
+
+impl std::fmt::Debug for Session<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("launched", &self.guest.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Session<'a> {
+    /// A session whose guest is not launched yet.
+    pub fn new(workshop: &'a Workshop, launcher: Launch<'a>) -> Self {
+        Self { workshop, launcher, guest: None, open: None, commits: None }
+    }
+
+    /// What the session works with.
+    pub fn workshop(&self) -> &'a Workshop {
+        self.workshop
+    }
+
+    /// Launches the guest unless it runs.
+    pub fn launch(&mut self, interrupt: &Interrupt) -> Result<(), BuildError> {
+        if self.guest.is_none() {
+            let activity = "start the guest".to_owned();
+            let started = Instant::now();
+            self.workshop.reporter.report(&Event::ActivityStarted { activity: activity.clone() });
+            self.guest = Some((self.launcher)(interrupt).doing(&activity)?);
+            let elapsed = started.elapsed();
+            self.workshop.reporter.report(&Event::ActivityFinished { activity, elapsed });
+        }
+        Ok(())
+    }
+
+    /// The guest, launched if need be.
+    pub fn guest(&mut self) -> Result<&mut dyn Guest, BuildError> {
+        self.launch(&self.workshop.interrupt.clone())?;
+        match &mut self.guest {
+            Some(guest) => Ok(guest.as_mut()),
+            None => unreachable!("launch sets the guest or fails"),
+        }
+    }
+
+    /// Finds out what is on a disk image, on an overlay that is thrown away.
+    pub fn inspect(&mut self, overlay: &Path) -> Result<Inspection, BuildError> {
+        let reporter = &self.workshop.reporter;
+        let guest = self.guest()?;
+        let activity = "inspect the base image".to_owned();
+        let started = Instant::now();
+        reporter.report(&Event::ActivityStarted { activity: activity.clone() });
+        guest.attach(overlay).doing("attach the base image")?;
+        let found = guest.inspect().doing(&activity)?;
+        reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
+        Ok(found)
+    }
+
+    /// Makes a slot the layer that the guest writes to, on top of the step before.
+    pub(super) fn enter(&mut self, mut slot: Slot, plan: &Plan, mounts: &[Mount]) -> Result<(), BuildError> {
+        slot.create_overlay(&parent_of(&slot, plan), plan.disk.size)?;
+        let next = slot.disk_path().to_owned();
+        match self.open.take() {
+            Some(Open { slot: before, finished: Some(layer), .. }) => {
+                let started = Instant::now();
+                self.guest()?.freeze(&next).doing("freeze the layer")?;
+                let message = format!("`{}` frozen in {} ms", layer.step, started.elapsed().as_millis());
+                self.workshop.reporter.report(&Event::Detail { message });
+                self.commit(before, layer)?;
+            }
+            _ => {
+                let guest = self.guest()?;
+                guest.attach(&next).doing("attach the disk")?;
+                guest.mount(mounts).doing("mount the image")?;
+            }
+        }
+        self.open = Some(Open { slot, finished: None });
+        Ok(())
+    }
+
+    /// Makes a slot the layer that the guest writes to, directly on a base image.
+    pub(super) fn open(
+        &mut self,
+        mut slot: Slot,
+        image: &str,
+        plan: &Plan,
+        grow: Option<u32>,
+        mounts: &[Mount],
+    ) -> Result<(), BuildError> {
+        let BasePlan::Image { sha256, .. } = &plan.base else { return Ok(()) };
+        slot.create_overlay(&Parent::Image(*sha256, image.to_owned()), plan.disk.size)?;
+        let guest = self.guest()?;
+        guest.attach(slot.disk_path()).doing("attach the base image")?;
+        if let Some(partition) = grow {
+            guest.grow(partition).doing("grow the root file system")?;
+        }
+        guest.mount(mounts).doing("mount the base image")?;
+        self.open = Some(Open { slot, finished: None });
+        Ok(())
+    }
+
+    /// Notes that the open layer's step is done; it is frozen when the next one begins.
+    pub(super) fn finish_step(&mut self, plan: &Plan, step: &Step, started: Instant, facts: serde_json::Value) {
+        let elapsed = started.elapsed();
+        if let Some(open) = &mut self.open {
+            open.finished = Some(new_layer(plan, step, elapsed, facts));
+        }
+        self.workshop.reporter.report(&Event::StepFinished { step: step.id.clone(), elapsed });
+    }
+
+    /// Commits a complete layer on a thread of its own: its digest is computed beside the next step. Fails if a
+    /// commit before has failed.
+    pub(super) fn commit(&mut self, slot: Slot, layer: NewLayer) -> Result<(), BuildError> {
+        let commits = self.commits.get_or_insert_with(Commits::start);
+        match commits.queue.send((slot, layer)) {
+            Ok(()) => Ok(()),
+            Err(_) => self.settle(),
+        }
+    }
+
+    /// Waits until every finished layer is committed.
+    fn settle(&mut self) -> Result<(), BuildError> {
+        self.commits.take().map_or(Ok(()), Commits::wait).map_err(BuildError::from)
+    }
+
+    /// Ends the open layer, because another build has made the next one.
+    pub(super) fn rest(&mut self) -> Result<(), BuildError> {
+        if let Some(Open { slot, finished: Some(layer), .. }) = self.open.take() {
+            self.guest()?.unmount().doing("unmount the image")?;
+            self.commit(slot, layer)?;
+        }
+        Ok(())
+    }
+
+    /// Throws away what the running step has done and mounts the image as it was before.
+    pub(super) fn start_again(&mut self, plan: &Plan, mounts: &[Mount]) -> Result<(), BuildError> {
+        let Some(Open { mut slot, .. }) = self.open.take() else { return Ok(()) };
+        self.guest()?.unmount().doing("unmount the image")?;
+        // The guest holds the old file open until the new one of the same name is attached.
+        slot.create_overlay(&parent_of(&slot, plan), plan.disk.size)?;
+        let guest = self.guest()?;
+        guest.attach(slot.disk_path()).doing("attach the disk")?;
+        guest.mount(mounts).doing("mount the image")?;
+        self.open = Some(Open { slot, finished: None });
+        Ok(())
+    }
+
+    /// Keeps the open layer's disk as it is, as a file that stands on the layer before it.
+    pub(super) fn keep(&mut self, plan: &Plan, target: &Path) -> Result<(), BuildError> {
+        let Some(Open { slot, .. }) = self.open.take() else { return Ok(()) };
+        if let Some(mut guest) = self.guest.take() {
+            guest.unmount().doing("unmount the image")?;
+            guest.shutdown().doing("stop the guest")?;
+        }
+        // The layer below may still be on its way into the store.
+        self.settle()?;
+        if let Parent::Layer(key) = parent_of(&slot, plan) {
+            let parent = self.workshop.store.find(&key)?.ok_or(BuildError::Vanished(key))?;
+            // Where the file goes, the store is not at the same place relative to it.
+            let mut rebase = Command::new("qemu-img");
+            rebase.args(["rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b"]).arg(parent.disk).arg(slot.disk_path());
+            process::capture(&mut rebase)?;
+        }
+        // Unlike a rename, it also moves to another file system, and keeps holes there.
+        let mut mv = Command::new("mv");
+        mv.args(["-f", "--"]).arg(slot.disk_path()).arg(target);
+        process::capture(&mut mv)?;
+        Ok(())
+    }
+
+    /// Stops the guest and waits until every finished layer is committed.
+    pub(super) fn close(&mut self) -> Result<(), BuildError> {
+        let open = self.open.take();
+        if let Some(mut guest) = self.guest.take() {
+            if open.is_some() {
+                guest.unmount().doing("unmount the image")?;
+            }
+            guest.shutdown().doing("stop the guest")?;
+        }
+        if let Some(Open { slot, finished: Some(layer), .. }) = open {
+            self.commit(slot, layer)?;
+        }
+        self.settle()
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        // A build that failed: the guest goes first, so that nothing writes to the open layer any more. What
+        // was finished before is kept, and an error of that is less than the one being reported.
+        self.guest = None;
+        self.open = None;
+        match self.commits.take() {
+            Some(commits) if self.workshop.interrupt.is_raised() => commits.wait_briefly(),
+            Some(commits) => drop(commits.wait()),
+            None => {}
+        }
+    }
+}
+
+impl Commits {
+    fn start() -> Self {
+        let (queue, finished) = mpsc::channel::<(Slot, NewLayer)>();
+        let thread =
+            std::thread::spawn(move || finished.into_iter().try_for_each(|(slot, layer)| slot.commit(layer).map(drop)));
+        Self { queue, thread }
+    }
+
+    /// Waits until everything handed in is committed.
+    fn wait(self) -> Result<(), StoreError> {
+        drop(self.queue);
+        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Waits no longer than a person who has pressed Ctrl-C. A layer that is not committed by then is none, and
+    /// what is there of it is removed by the next build.
+    fn wait_briefly(self) {
+        drop(self.queue);
+        let asked = Instant::now();
+        while !self.thread.is_finished() && asked.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// What the layer of a slot stands on: the step before.
+fn parent_of(slot: &Slot, plan: &Plan) -> Parent {
+    let mut steps = plan.steps.windows(2);
+    steps.find(|pair| pair[1].key == *slot.key()).map_or(Parent::None, |pair| Parent::Layer(pair[0].key))
+}

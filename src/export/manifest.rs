@@ -1,0 +1,125 @@
+//! `manifest.json`: what an image is and what it was made of.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Artifact;
+use crate::build::FinalDisk;
+use crate::digest::Sha256;
+use crate::disk::qemu_img::QemuImg;
+use crate::layer::LayerKey;
+use crate::plan::{BasePlan, DiskPlan, Distro, Plan};
+use crate::process;
+use crate::recipe::Arch;
+
+/// Name of the file.
+pub const FILE: &str = "manifest.json";
+
+/// Version of the manifest's form.
+const FORMAT: u32 = 1;
+
+/// The recipe an image was made of.
+#[derive(Debug, Clone, Serialize)]
+pub struct RecipeInfo {
+    /// File name of the recipe, without its directory.
+    pub file: String,
+    /// Digest of its text.
+    pub sha256: Sha256,
+}
+
+/// All that is known about an image.
+#[derive(Debug, Clone, Serialize)]
+pub struct Manifest<'a> {
+    format: u32,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    arch: Arch,
+    distro: &'a Distro,
+    recipe: &'a RecipeInfo,
+    params: &'a BTreeMap<String, Value>,
+    /// What floated when the image was planned, as it was then.
+    base: &'a BasePlan,
+    disk: &'a DiskPlan,
+    /// The final layer: the same key means the same disk.
+    layer: LayerKey,
+    steps: Vec<StepInfo>,
+    artifacts: &'a [Artifact],
+    /// Packages of the image: name, version, architecture.
+    packages: Value,
+    /// When the final disk was made, RFC 3339.
+    created: &'a str,
+    tools: BTreeMap<&'static str, String>,
+}
+
+/// One step of the build.
+#[derive(Debug, Clone, Serialize)]
+struct StepInfo {
+    step: String,
+    layer: LayerKey,
+    /// Seconds it took when its layer was made.
+    seconds: f64,
+}
+
+/// The part of a manifest that is read again.
+#[derive(Debug, Deserialize)]
+pub(super) struct Summary {
+    pub(super) layer: LayerKey,
+    pub(super) artifacts: Vec<Artifact>,
+}
+
+impl<'a> Manifest<'a> {
+    /// Gathers everything. Asks the tools for their versions.
+    pub fn new(
+        plan: &'a Plan,
+        disk: &'a FinalDisk,
+        recipe: &'a RecipeInfo,
+        artifacts: &'a [Artifact],
+        qemu_img: &QemuImg,
+    ) -> Self {
+        let steps = plan
+            .steps
+            .iter()
+            .zip(&disk.timings)
+            .map(|(step, (_, seconds))| StepInfo { step: step.id.to_string(), layer: step.key, seconds: *seconds })
+            .collect();
+        let mut tools = BTreeMap::from([("goldsmith", env!("CARGO_PKG_VERSION").to_owned())]);
+        tools.extend(crate::guest::libguestfs::version().ok().map(|version| ("libguestfs", version)));
+        tools.extend(qemu_img.version().ok().map(|version| ("qemu-img", version)));
+        if let BasePlan::Bootstrap { .. } = plan.base {
+            tools.extend(tool_version("mmdebstrap").map(|version| ("mmdebstrap", version)));
+        }
+        Self {
+            format: FORMAT,
+            name: &plan.name,
+            description: plan.description.as_deref(),
+            arch: plan.arch,
+            distro: &plan.distro,
+            recipe,
+            params: &plan.params,
+            base: &plan.base,
+            disk: &plan.disk,
+            layer: disk.layer.key,
+            steps,
+            artifacts,
+            packages: disk.layer.meta.facts.get("packages").cloned().unwrap_or(Value::Null),
+            created: &disk.layer.meta.created,
+            tools,
+        }
+    }
+
+    /// The file's content.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).expect("every key of a manifest is a string");
+        json.push(b'\n');
+        json
+    }
+}
+
+/// What a tool says of its version, in one line.
+fn tool_version(tool: &str) -> Option<String> {
+    let said = process::capture(std::process::Command::new(tool).arg("--version")).ok()?;
+    Some(said.lines().next()?.trim_start_matches(tool).trim().to_owned())
+}

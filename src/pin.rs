@@ -1,0 +1,164 @@
+//! What floats, fixed: a mirror to the digests of its repositories, an image to the digest of its file and to
+//! what is on it. Only pinned things enter a plan.
+
+use std::path::{Path, PathBuf};
+
+use crate::build::{BuildError, OpenedImage, Session};
+use crate::disk::qemu_img::{QemuImg, QemuImgError};
+use crate::event::Reporter;
+use crate::fetch::image::{self, CachedImage, ImageError};
+use crate::fetch::repository::{self, RepositoryError};
+use crate::fetch::{PinPolicy, host_mirrors, redacted};
+use crate::fsx::{IoContext as _, PathError, write_atomic};
+use crate::guest::Inspection;
+use crate::interrupt::Interrupt;
+use crate::plan::{BasePlan, Distro};
+use crate::recipe::{Base, ImageSource, Recipe, System};
+use crate::units::ByteSize;
+
+/// A base that does not float any more.
+#[derive(Debug, Clone)]
+pub struct Pinned {
+    /// The base as the plan needs it.
+    pub base: BasePlan,
+    /// For an image: its file, and what is on it.
+    pub image: Option<OpenedImage>,
+}
+
+/// A base that could not be pinned.
+#[derive(Debug, thiserror::Error)]
+pub enum PinError {
+    /// The mirror's repositories could not be read.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// The image could not be fetched, or cannot be a base.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The image could not be inspected.
+    #[error(transparent)]
+    Inspect(#[from] BuildError),
+    /// The image could not be opened.
+    #[error(transparent)]
+    Open(#[from] QemuImgError),
+    /// A note of an earlier pin could not be read or written.
+    #[error(transparent)]
+    File(#[from] PathError),
+    /// The operating system on the image is none that elements know.
+    #[error("{image} holds {product}, which belongs to none of the known families (debian, redhat, suse)")]
+    UnknownFamily {
+        /// The image.
+        image: String,
+        /// What is on it.
+        product: String,
+    },
+    /// The image is of another architecture than the recipe says.
+    #[error("{image} is an image for {found}, and the recipe is for {wanted}")]
+    WrongArch {
+        /// The image.
+        image: String,
+        /// Its architecture.
+        found: String,
+        /// The recipe's.
+        wanted: String,
+    },
+    /// The image does not fit on the disk.
+    #[error("{image} is a disk of {found}, and the recipe's has {wanted}: set `disk.size` to {}MiB or more",
+        found.get().div_ceil(ByteSize::MIB))]
+    DiskTooSmall {
+        /// The image.
+        image: String,
+        /// Size of the disk in it.
+        found: ByteSize,
+        /// The recipe's.
+        wanted: ByteSize,
+    },
+}
+
+/// Pins the base of a recipe.
+///
+/// An image that was not used before is fetched and inspected, for which `session`'s guest is launched; a
+/// build that follows goes on in the same guest.
+pub fn pin(
+    recipe: &Recipe,
+    policy: &PinPolicy,
+    cache: &Path,
+    session: &mut Session<'_>,
+    reporter: &dyn Reporter,
+    interrupt: &Interrupt,
+) -> Result<Pinned, PinError> {
+    match &recipe.base {
+        Base::Bootstrap(source) => {
+            let repositories = repository::pin(source, &host_mirrors(), cache, policy, interrupt)?;
+            Ok(Pinned { base: BasePlan::Bootstrap { source: source.clone(), repositories }, image: None })
+        }
+        Base::Image(source) => {
+            let sha256 = image::pin(source, &recipe.dir, cache, policy, interrupt)?;
+            let image = image::fetch(source, &sha256, &recipe.dir, cache, policy.offline, reporter, interrupt)?;
+            let (found, wanted) = (ByteSize::bytes(image.virtual_size), recipe.disk.size);
+            if found > wanted {
+                return Err(PinError::DiskTooSmall { image: source.source.clone(), found, wanted });
+            }
+            let inspection = inspected(&image, session)?;
+            let wanted = recipe.arch.name();
+            if inspection.arch != wanted {
+                let (found, wanted) = (inspection.arch, wanted.to_owned());
+                return Err(PinError::WrongArch { image: source.source.clone(), found, wanted });
+            }
+            let refreshed = refreshed(cache, &image, policy)?;
+            let base = BasePlan::Image { source: redacted(&source.source), sha256: image.sha256, refreshed };
+            let file = image.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            Ok(Pinned { base, image: Some(OpenedImage { file, virtual_size: image.virtual_size, inspection }) })
+        }
+    }
+}
+
+/// The system on an inspected image, in the terms of elements.
+pub fn system(source: &ImageSource, found: &Inspection) -> Result<System, PinError> {
+    let family = match found.distro.as_str() {
+        "debian" | "ubuntu" | "linuxmint" | "kalilinux" => "debian",
+        "fedora" | "rhel" | "centos" | "rocky" | "almalinux" | "oraclelinux" | "scientificlinux" => "redhat",
+        "opensuse" | "sles" | "suse-based" => "suse",
+        _ => {
+            let (image, product) = (source.source.clone(), found.product.clone());
+            return Err(PinError::UnknownFamily { image, product });
+        }
+    };
+    let distro = Distro {
+        name: found.distro.clone(),
+        release: found.codename.clone().unwrap_or_else(|| found.version.clone()),
+        version: found.version.clone(),
+        family: family.to_owned(),
+    };
+    Ok(System { distro, firmware: found.firmware.clone() })
+}
+
+/// What is on an image: noted beside it, or found out now.
+fn inspected(image: &CachedImage, session: &mut Session<'_>) -> Result<Inspection, PinError> {
+    let note = image.path.with_extension("json");
+    if let Some(inspection) = std::fs::read(&note).ok().and_then(|json| serde_json::from_slice(&json).ok()) {
+        return Ok(inspection);
+    }
+    let overlay = session.workshop().scratch.join("inspect.qcow2");
+    QemuImg::default().create_overlay(&overlay, &image.path, image.format, image.virtual_size)?;
+    let inspection = session.inspect(&overlay)?;
+    let json = serde_json::to_vec_pretty(&inspection).expect("every key of an inspection is a string");
+    write_atomic(&note, &json)?;
+    Ok(inspection)
+}
+
+/// When the user last asked to look at the image's repositories anew.
+fn refreshed(cache: &Path, image: &CachedImage, policy: &PinPolicy) -> Result<Option<String>, PathError> {
+    let note: PathBuf = cache.join("pins").join(format!("image-{}", image.sha256));
+    if policy.refresh {
+        let now = jiff::Timestamp::now().to_string();
+        let dir = cache.join("pins");
+        std::fs::create_dir_all(&dir).at(&dir)?;
+        write_atomic(&note, now.as_bytes())?;
+        return Ok(Some(now));
+    }
+    match std::fs::read_to_string(&note) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).at(&note),
+    }
+}
