@@ -19,26 +19,27 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `cli` | everything that knows a terminal, the environment or an exit code |
-//! | `pin`, `build`, `export` | from a recipe's pins to a plan's disk to files |
-//! | `fetch`, `base`, `guest`, `disk` | one outside thing each: networks, mmdebstrap, libguestfs, disk formats |
-//! | `plan` | the plan and its layer keys |
-//! | `recipe`, `element`, `action` | what people write |
-//! | `layer` | the layer store |
-//! | `event`, `vocabulary`, `process`, `interrupt`, `fsx`, `digest`, `units`, `text` | leaves |
+//! | [`cli`] | everything that knows a terminal, the environment or an exit code |
+//! | [`pin`], [`build`], [`export`] | from a recipe's pins to a plan's disk to files |
+//! | [`fetch`], [`base`], [`guest`], [`disk`] | one outside thing each: networks, mmdebstrap, libguestfs, disk formats |
+//! | [`plan`] | the plan and its layer keys |
+//! | [`recipe`], [`element`], [`action`] | what people write |
+//! | [`layer`] | the layer store |
+//! | [`event`], [`vocabulary`], [`process`], [`interrupt`], [`fsx`], [`digest`], [`units`], [`text`] | leaves |
 //!
 //! # Invariants
 //!
-//! - The library prints nothing and reads no environment variable; only `cli` does.
+//! - The library prints nothing and reads no environment variable; only [`cli`] does.
 //! - Nothing of the host is mounted, and no loop device is used: what touches an image runs in the guest, or
 //!   natively in a namespace of its own.
-//! - A layer's key holds all that may change its content and nothing else .
+//! - A layer's key holds all that may change its content and nothing else ([`plan::key`]).
 //! - What is seen under its final name is complete: layers by `layer.json`, artifacts by a rename.
 //! - The guest is not trusted: nothing it prints or stores is run by the host or decides a path of the host.
 
 pub mod action;
 pub mod base;
 pub mod build;
+pub mod cli;
 pub mod digest;
 pub mod disk;
 pub mod element;

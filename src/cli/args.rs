@@ -1,0 +1,226 @@
+//! The command line, as written.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::units::{ByteSize, parse_duration};
+
+/// Builds golden disk images from declarative recipes.
+#[derive(Debug, Parser)]
+#[command(name = "goldsmith", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(super) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Verb,
+    /// Directory of layers, packages and base images [default: $XDG_CACHE_HOME/goldsmith]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) cache: Option<PathBuf>,
+    /// Print results and events as JSON, one object per line where there are several
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Build the image a recipe describes
+    Build(Build),
+    /// Show what a build would do, what is cached and why the rest is not
+    Plan(PlanArgs),
+    /// Check a recipe and the elements it uses, without network and guest
+    Validate(Source),
+    /// List the elements, or show one
+    Elements(Elements),
+    /// Look after the cache
+    Cache(Cache),
+    /// Print the JSON Schema of a file format, for editors
+    Schema {
+        /// Which format
+        #[arg(value_enum)]
+        format: SchemaFormat,
+    },
+    /// Check whether this host can build images, and say what is missing
+    Doctor,
+}
+
+/// A recipe and what it is read with.
+#[derive(Debug, Args)]
+pub(super) struct Source {
+    /// The recipe file
+    pub(super) recipe: PathBuf,
+    /// Set a parameter of the recipe; may be given several times
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_param)]
+    pub(super) params: Vec<(String, String)>,
+    /// Look for elements here first; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub(super) elements: Vec<PathBuf>,
+}
+
+/// How what floats is pinned.
+#[derive(Debug, Args)]
+pub(super) struct Pinning {
+    /// Ask mirrors and repositories anew instead of using what was found within the last hours
+    #[arg(long, conflicts_with = "offline")]
+    pub(super) refresh: bool,
+    /// Use what was found last, however long ago, and no network for pins and downloads
+    #[arg(long)]
+    pub(super) offline: bool,
+}
+
+/// `goldsmith plan`.
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// The recipe.
+    #[command(flatten)]
+    pub(super) source: Source,
+    /// How what floats is pinned.
+    #[command(flatten)]
+    pub(super) pinning: Pinning,
+    /// The guest.
+    #[command(flatten)]
+    pub(super) machine: Machine,
+}
+
+/// The guest.
+#[derive(Debug, Args)]
+pub(super) struct Machine {
+    /// How the guest's processor is provided
+    #[arg(long, value_enum, default_value_t = AccelArg::Auto)]
+    pub(super) accel: AccelArg,
+    /// Memory of the guest
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_memory)]
+    pub(super) memory: ByteSize,
+}
+
+/// `goldsmith build`.
+#[derive(Debug, Args)]
+pub(super) struct Build {
+    /// The recipe.
+    #[command(flatten)]
+    pub(super) source: Source,
+    /// Directory for the artifacts [default: out/<image name>]
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// How what floats is pinned.
+    #[command(flatten)]
+    pub(super) pinning: Pinning,
+    /// The guest.
+    #[command(flatten)]
+    pub(super) machine: Machine,
+    /// How long a program of a step may run, unless its action says so itself
+    #[arg(long, value_name = "TIME", default_value = "30min", value_parser = parse_duration)]
+    pub(super) timeout: Duration,
+    /// What becomes of the guest when a step fails
+    #[arg(long, value_enum, default_value_t = OnFailureArg::Clean)]
+    pub(super) on_failure: OnFailureArg,
+    /// Show the plan instead of building it
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+/// `goldsmith elements`.
+#[derive(Debug, Args)]
+pub(super) struct Elements {
+    /// What to do; without it, list
+    #[command(subcommand)]
+    pub(super) command: Option<ElementsVerb>,
+    /// Look for elements here first; may be given several times
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(super) elements: Vec<PathBuf>,
+}
+
+/// What to do with elements.
+#[derive(Debug, Subcommand)]
+pub(super) enum ElementsVerb {
+    /// Show an element: its parameters, packages, steps and checks
+    Show {
+        /// Name of the element
+        name: String,
+    },
+}
+
+/// `goldsmith cache`.
+#[derive(Debug, Args)]
+pub(super) struct Cache {
+    /// What to do
+    #[command(subcommand)]
+    pub(super) command: CacheVerb,
+}
+
+/// What to do with the cache.
+#[derive(Debug, Subcommand)]
+pub(super) enum CacheVerb {
+    /// List the layers
+    Ls,
+    /// Remove what has not been used for long, or until the cache is small enough
+    Gc {
+        /// Remove what was not used for this long: `7d`, `12h`
+        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+        max_age: Option<Duration>,
+        /// Remove the least recently used layers until this much is left
+        #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
+        max_size: Option<ByteSize>,
+        /// Remove everything
+        #[arg(long)]
+        all: bool,
+        /// Only say what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Read every layer and compare it with its digest
+    Verify {
+        /// Remove layers that are damaged, and those that stand on them
+        #[arg(long)]
+        repair: bool,
+    },
+}
+
+/// A file format that has a schema.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum SchemaFormat {
+    /// Recipes
+    Recipe,
+    /// element.yaml
+    Element,
+}
+
+/// `--accel`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum AccelArg {
+    /// KVM if a kernel has been seen to run under it on this host, else TCG
+    Auto,
+    /// KVM or nothing
+    Kvm,
+    /// QEMU's translator
+    Tcg,
+}
+
+/// `--on-failure`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum OnFailureArg {
+    /// Leave nothing of the failed step
+    Clean,
+    /// Keep the disk as it was at the failure
+    Keep,
+    /// Open a shell in the guest at the failed step
+    Shell,
+}
+
+/// Memory below which the appliance does not start.
+const LEAST_MEMORY: ByteSize = ByteSize::mebibytes(256);
+
+fn parse_memory(text: &str) -> Result<ByteSize, String> {
+    match ByteSize::parse(text)? {
+        size if size < LEAST_MEMORY => Err(format!("the guest does not start with less than {LEAST_MEMORY}")),
+        size => Ok(size),
+    }
+}
+
+fn parse_param(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it like name=value".to_owned()),
+    }
+}

@@ -1,0 +1,126 @@
+//! `goldsmith cache`.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::args::CacheVerb;
+use super::failure::{Failure, FailureKind};
+use super::progress::TerminalReporter;
+use super::settings::Global;
+use super::{columns, hints, print, signals};
+use crate::event::{Event, Reporter as _};
+use crate::interrupt::Interrupt;
+use crate::layer::{Finding, GcPolicy, LayerInfo, LayerState, Store};
+use crate::units::ByteSize;
+
+/// Lists, shrinks or checks the store.
+pub(super) fn cache(verb: &CacheVerb, global: &Global) -> Result<(), Failure> {
+    let mut store = Store::open(&global.cache).map_err(|error| hints::store(&error))?;
+    match verb {
+        CacheVerb::Ls => {
+            let layers = store.list().map_err(|error| hints::store(&error))?;
+            if global.json {
+                print(&format!("{}\n", json!(layers)));
+            } else {
+                let total = layers.iter().map(|layer| layer.bytes).sum();
+                print(&table(&layers));
+                print(&format!("{} layers, {}\n", layers.len(), ByteSize::bytes(total)));
+            }
+        }
+        CacheVerb::Gc { max_age, max_size, all, dry_run } => {
+            if max_age.is_none() && max_size.is_none() && !all {
+                return Err(Failure::of(FailureKind::Usage, "nothing says what may be removed")
+                    .hint("give --max-age 14d, --max-size 20GiB or --all"));
+            }
+            let policy =
+                GcPolicy { max_age: *max_age, max_bytes: max_size.map(ByteSize::get), all: *all, dry_run: *dry_run };
+            let report = store.gc(policy).map_err(|error| hints::store(&error))?;
+            if global.json {
+                print(&format!("{}\n", json!(report)));
+            } else {
+                print(&table(&report.removed));
+                let verb = if *dry_run { "would remove" } else { "removed" };
+                let freed = ByteSize::bytes(report.freed_bytes);
+                print(&format!(
+                    "{verb} {} layers, {} partial ones and {} base images ({freed}); {} layers kept\n",
+                    report.removed.len(),
+                    report.partial_removed,
+                    report.images_removed.len(),
+                    report.kept,
+                ));
+            }
+        }
+        CacheVerb::Verify { repair } => {
+            let findings = verified(&store, global)?;
+            let removed =
+                if *repair { store.repair(&findings).map_err(|error| hints::store(&error))? } else { Vec::new() };
+            if global.json {
+                print(&format!("{}\n", json!({ "findings": findings, "removed": removed })));
+            } else {
+                for finding in &findings {
+                    print(&format!("{finding}\n"));
+                }
+                match (findings.is_empty(), repair) {
+                    (true, _) => print("every layer and image is as it was made\n"),
+                    (false, true) => print(&format!(
+                        "removed all that and {} layers; the next build makes them again\n",
+                        removed.len()
+                    )),
+                    (false, false) => {}
+                }
+            }
+            if !findings.is_empty() && !repair {
+                let count = match findings.len() {
+                    1 => "an entry of the cache is damaged".to_owned(),
+                    count => format!("{count} entries of the cache are damaged"),
+                };
+                return Err(Failure::of(FailureKind::Host, count)
+                    .hint("`goldsmith cache verify --repair` removes them; the next build makes them again"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Compares the store with what it should be; shows how far that is on a terminal.
+fn verified(store: &Store, global: &Global) -> Result<Vec<Finding>, Failure> {
+    let interrupt = Interrupt::new();
+    signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
+    let screen = TerminalReporter::on_stderr(global.terminal);
+    let activity = "read the cache".to_owned();
+    let started = Instant::now();
+    screen.report(&Event::ActivityStarted { activity: activity.clone() });
+    let findings = store.verify(&interrupt, &mut |done, total| {
+        screen.report(&Event::Progress { activity: activity.clone(), done, total: Some(total) });
+    });
+    screen.report(&Event::ActivityFinished { activity: activity.clone(), elapsed: started.elapsed() });
+    findings.map_err(|error| hints::store(&error))
+}
+
+fn table(layers: &[LayerInfo]) -> String {
+    if layers.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![["LAYER", "IMAGE", "STEP", "SIZE", "LAST USED", ""].map(str::to_owned).to_vec()];
+    rows.extend(layers.iter().map(|layer| {
+        let (image, step) =
+            layer.meta.as_ref().map_or(("-", "-"), |meta| (meta.image_name.as_str(), meta.step.as_str()));
+        let state = if layer.state == LayerState::Complete {
+            String::new()
+        } else {
+            format!("{:?}", layer.state).to_lowercase()
+        };
+        let used = jiff::Timestamp::try_from(layer.last_used)
+            .map_or_else(|_| "-".to_owned(), |time| time.strftime("%F %T").to_string());
+        vec![
+            layer.key.short(),
+            image.to_owned(),
+            step.to_owned(),
+            ByteSize::bytes(layer.bytes).to_string(),
+            used,
+            state,
+        ]
+    }));
+    columns(&rows)
+}

@@ -1,0 +1,346 @@
+//! `goldsmith doctor`: whether this host can build images, and what to install where it cannot.
+//!
+//! [`HostFacts::gather`] looks at the host; [`examine`] judges what was seen, without any I/O.
+
+use serde::Serialize;
+
+use super::failure::{Failure, FailureKind};
+use super::settings::{self, Global};
+use super::{print, signals};
+use crate::fsx::IoContext as _;
+use crate::guest::{accel, libguestfs};
+use crate::interrupt::Interrupt;
+
+use crate::cli::terminal::{Mark, Style, Terminal};
+use crate::units::ByteSize;
+
+mod facts;
+mod packages;
+
+pub use facts::{HostFacts, Inputs, KvmVerdict, Program, Subordinate};
+pub use packages::Family;
+
+/// Free space below which a build of an ordinary image is at risk.
+const SPACE_WANTED: ByteSize = ByteSize::mebibytes(10 * 1024);
+
+/// Free memory below which the guest and a bootstrap are at risk.
+const MEMORY_WANTED: ByteSize = ByteSize::mebibytes(2 * 1024);
+
+/// What one check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckResult {
+    /// What was looked at.
+    pub name: &'static str,
+    /// The verdict.
+    pub status: Status,
+    /// What was seen.
+    pub detail: String,
+    /// What to do about it; for a missing program, how to install it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+/// A verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// All is well.
+    Ok,
+    /// Builds work, but slowly, or not all of them.
+    Warning,
+    /// No build works without it.
+    Missing,
+}
+
+/// Looks at this host and prints what it finds.
+pub(super) fn run(global: &Global) -> Result<(), Failure> {
+    let host = |error: &dyn std::error::Error| Failure::new(FailureKind::Host, error);
+    std::fs::create_dir_all(&global.cache).at(&global.cache).map_err(|error| host(&error))?;
+    let interrupt = Interrupt::new();
+    signals::watch(interrupt.clone()).map_err(|error| host(&error))?;
+    let verdict = accel::kvm_verdict(&settings::qemu(), &global.cache, &interrupt).map_err(|error| host(&error))?;
+    let facts = HostFacts::gather(Inputs {
+        kvm: match verdict {
+            accel::KvmVerdict::Works => KvmVerdict::Works,
+            accel::KvmVerdict::Absent => KvmVerdict::Absent,
+            accel::KvmVerdict::Unusable { reason } => KvmVerdict::Broken(reason),
+        },
+        libguestfs: libguestfs::version().map_err(|error| error.to_string()),
+        cache_dir: global.cache.clone(),
+    });
+    let results = examine(&facts);
+    if global.json {
+        print(&format!("{}\n", serde_json::json!(results)));
+    } else {
+        print(&table(&results, global.terminal));
+    }
+    if is_able(&results) {
+        return Ok(());
+    }
+    Err(Failure::of(FailureKind::Host, "this host cannot build images yet").hint("install what is named above"))
+}
+
+/// Judges a host.
+pub fn examine(facts: &HostFacts) -> Vec<CheckResult> {
+    let install = |what: &str| packages::install(facts.family, &[what]);
+    let mut results = vec![kvm(facts), libguestfs(facts), kernel(facts)];
+    for (name, why) in [("qemu-system", "runs the guest"), ("qemu-img", "makes layers and images")] {
+        results.push(match facts.program(name) {
+            Some(program) => ok(name, program.version.clone()),
+            None => missing(name, format!("not found; it {why}"), install(name)),
+        });
+    }
+    if facts.program("qemu-img").is_some() && !facts.zstd {
+        let fix = Some("write `compression: zlib` in the recipe's outputs, or install QEMU 5.1 or later".to_owned());
+        results.push(warning("zstd", "qemu-img cannot compress by zstd".to_owned(), fix));
+    }
+    results.push(match &facts.firmware {
+        Some(path) => ok("firmware", path.display().to_string()),
+        None => warning("firmware", "no OVMF: images cannot be tried under UEFI".to_owned(), install("ovmf")),
+    });
+    results.extend(bootstrap(facts));
+    results.push(match facts.cache_space {
+        Some(free) if free >= SPACE_WANTED => ok("disk space", space(free, facts)),
+        Some(free) => {
+            let fix = Some("run `goldsmith cache gc`, or name a larger place by --cache".to_owned());
+            warning("disk space", format!("{}; {SPACE_WANTED} are advised", space(free, facts)), fix)
+        }
+        None => {
+            let detail = format!("{} cannot be looked at", facts.cache_dir.display());
+            warning("disk space", detail, Some("name another place by --cache".to_owned()))
+        }
+    });
+    results.push(match facts.memory {
+        Some(free) if free < MEMORY_WANTED => warning(
+            "memory",
+            format!("{free} available; {MEMORY_WANTED} are advised"),
+            Some("end other programs".into()),
+        ),
+        Some(free) => ok("memory", format!("{free} available")),
+        None => warning("memory", "unknown: /proc/meminfo cannot be read".to_owned(), None),
+    });
+    results
+}
+
+/// Whether any check found something without which no build works.
+pub fn is_able(results: &[CheckResult]) -> bool {
+    results.iter().all(|result| result.status != Status::Missing)
+}
+
+/// The results as a table for people.
+pub fn table(results: &[CheckResult], terminal: Terminal) -> String {
+    let width = results.iter().map(|result| result.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for result in results {
+        let mark = terminal.mark(match result.status {
+            Status::Ok => Mark::Done,
+            Status::Warning => Mark::Warning,
+            Status::Missing => Mark::Failed,
+        });
+        text.push_str(&format!("{mark} {:width$}  {}\n", result.name, result.detail));
+        if let Some(fix) = &result.fix {
+            text.push_str(&format!("  {:width$}  {} {fix}\n", "", terminal.paint(Style::Cyan, "fix:")));
+        }
+    }
+    text
+}
+
+fn kvm(facts: &HostFacts) -> CheckResult {
+    let slow = "builds use TCG, which is slower";
+    match &facts.kvm {
+        KvmVerdict::Works => ok("kvm", "works".to_owned()),
+        KvmVerdict::Denied => {
+            let fix = "sudo usermod -aG kvm $USER, then log in again";
+            warning("kvm", format!("/dev/kvm may not be opened; {slow}"), Some(fix.to_owned()))
+        }
+        KvmVerdict::Broken(why) => warning("kvm", format!("/dev/kvm does not work ({why}); {slow}"), None),
+        KvmVerdict::Absent => warning("kvm", format!("no /dev/kvm; {slow}"), None),
+    }
+}
+
+fn libguestfs(facts: &HostFacts) -> CheckResult {
+    match &facts.libguestfs {
+        Ok(version) => ok("libguestfs", version.clone()),
+        Err(why) => missing("libguestfs", why.clone(), packages::install(facts.family, &["libguestfs"])),
+    }
+}
+
+fn kernel(facts: &HostFacts) -> CheckResult {
+    let readable = facts.kernels.iter().find(|(_, readable)| *readable);
+    match (readable, facts.kernels.first()) {
+        (Some((path, _)), _) => ok("kernel", path.display().to_string()),
+        (None, Some((path, _))) => {
+            let detail = format!("{} is not readable; libguestfs boots it", path.display());
+            missing("kernel", detail, Some("sudo chmod 0644 /boot/vmlinuz-*".to_owned()))
+        }
+        (None, None) => {
+            let detail = "none in /boot or /lib/modules; libguestfs boots the host's".to_owned();
+            missing("kernel", detail, packages::install(facts.family, &["kernel"]))
+        }
+    }
+}
+
+/// What bases of kind `bootstrap` need. Bases of kind `image` build without it.
+fn bootstrap(facts: &HostFacts) -> Vec<CheckResult> {
+    let mut tools = vec!["mmdebstrap", "mke2fs", "sfdisk", "mkfs.vfat", "unshare"];
+    if !facts.root {
+        tools.push("newuidmap");
+    }
+    let absent: Vec<_> = tools.iter().copied().filter(|tool| facts.program(tool).is_none()).collect();
+    let mut results = vec![if absent.is_empty() {
+        ok("bootstrap", tools.join(", "))
+    } else {
+        let detail = format!("not found: {}; bases made of packages need them", absent.join(", "));
+        warning("bootstrap", detail, packages::install(facts.family, &absent))
+    }];
+    if let Some(version) = facts.program("mke2fs").map(|program| &program.version)
+        && !at_least(version, (1, 43))
+    {
+        let detail = format!("{version} is too old to fill a file system from a directory (1.43)");
+        results.push(warning("mke2fs", detail, packages::install(facts.family, &["mke2fs"])));
+    }
+    if !facts.root {
+        results.push(unprivileged(facts));
+    }
+    results
+}
+
+fn unprivileged(facts: &HostFacts) -> CheckResult {
+    let name = "user namespaces";
+    if let Some(why) = &facts.userns_forbidden {
+        let fix = "ask the administrator to allow them, or run goldsmith as root";
+        return warning(name, format!("forbidden ({why}); bases made of packages need them"), Some(fix.to_owned()));
+    }
+    match facts.subordinate {
+        Subordinate::Granted => ok(name, format!("allowed, with ids for {} in /etc/subuid", facts.user)),
+        Subordinate::Absent => {
+            let user = &facts.user;
+            let fix = format!("sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}");
+            let detail = format!("{user} has no ids in /etc/subuid and /etc/subgid; bases made of packages need them");
+            warning(name, detail, Some(fix))
+        }
+    }
+}
+
+fn at_least(version: &str, wanted: (u32, u32)) -> bool {
+    let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
+}
+
+fn space(free: ByteSize, facts: &HostFacts) -> String {
+    format!("{free} free for {}", facts.cache_dir.display())
+}
+
+fn ok(name: &'static str, detail: String) -> CheckResult {
+    CheckResult { name, status: Status::Ok, detail, fix: None }
+}
+
+fn warning(name: &'static str, detail: String, fix: Option<String>) -> CheckResult {
+    CheckResult { name, status: Status::Warning, detail, fix }
+}
+
+fn missing(name: &'static str, detail: String, fix: Option<String>) -> CheckResult {
+    CheckResult { name, status: Status::Missing, detail, fix }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn healthy() -> HostFacts {
+        let programs =
+            ["qemu-system", "qemu-img", "mmdebstrap", "mke2fs", "sfdisk", "mkfs.vfat", "unshare", "newuidmap"];
+        HostFacts {
+            family: Family::Debian,
+            root: false,
+            user: "ada".to_owned(),
+            kvm: KvmVerdict::Works,
+            libguestfs: Ok("1.48.6".to_owned()),
+            kernels: vec![("/boot/vmlinuz-6.1".into(), true)],
+            programs: programs.map(|name| Program { name, version: "7.2".to_owned() }).into(),
+            zstd: true,
+            firmware: Some("/usr/share/OVMF/OVMF_CODE_4M.fd".into()),
+            userns_forbidden: None,
+            subordinate: Subordinate::Granted,
+            cache_dir: "/home/ada/.cache/goldsmith".into(),
+            cache_space: Some(ByteSize::mebibytes(50 * 1024)),
+            memory: Some(ByteSize::mebibytes(8 * 1024)),
+        }
+    }
+
+    #[test]
+    fn a_healthy_host_has_nothing_to_mend() {
+        let results = examine(&healthy());
+        assert!(results.iter().all(|result| result.status == Status::Ok && result.fix.is_none()), "{results:#?}");
+    }
+
+    #[test]
+    fn a_bare_host_is_told_everything_at_once() {
+        let facts = HostFacts {
+            kvm: KvmVerdict::Broken("no kernel ran within 10 s".to_owned()),
+            libguestfs: Err("cannot be loaded".to_owned()),
+            kernels: vec![("/boot/vmlinuz-6.8".into(), false)],
+            programs: Vec::new(),
+            firmware: None,
+            subordinate: Subordinate::Absent,
+            cache_space: Some(ByteSize::mebibytes(2048)),
+            memory: Some(ByteSize::mebibytes(512)),
+            ..healthy()
+        };
+        insta::assert_snapshot!(table(&examine(&facts), Terminal::PLAIN), @r#"
+        ! kvm              /dev/kvm does not work (no kernel ran within 10 s); builds use TCG, which is slower
+        x libguestfs       cannot be loaded
+                           fix: sudo apt-get install libguestfs0
+        x kernel           /boot/vmlinuz-6.8 is not readable; libguestfs boots it
+                           fix: sudo chmod 0644 /boot/vmlinuz-*
+        x qemu-system      not found; it runs the guest
+                           fix: sudo apt-get install qemu-system-x86
+        x qemu-img         not found; it makes layers and images
+                           fix: sudo apt-get install qemu-utils
+        ! firmware         no OVMF: images cannot be tried under UEFI
+                           fix: sudo apt-get install ovmf
+        ! bootstrap        not found: mmdebstrap, mke2fs, sfdisk, mkfs.vfat, unshare, newuidmap; bases made of packages need them
+                           fix: sudo apt-get install mmdebstrap e2fsprogs fdisk dosfstools util-linux uidmap
+        ! user namespaces  ada has no ids in /etc/subuid and /etc/subgid; bases made of packages need them
+                           fix: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ada
+        ! disk space       2 GiB free for /home/ada/.cache/goldsmith; 10 GiB are advised
+                           fix: run `goldsmith cache gc`, or name a larger place by --cache
+        ! memory           512 MiB available; 2 GiB are advised
+                           fix: end other programs
+        "#);
+    }
+
+    #[test]
+    fn every_fault_changes_one_verdict() {
+        type Fault = fn(&mut HostFacts);
+        let cases: [(&str, Status, Fault); 10] = [
+            ("kvm", Status::Warning, |facts| facts.kvm = KvmVerdict::Denied),
+            ("kvm", Status::Warning, |facts| facts.kvm = KvmVerdict::Absent),
+            ("kernel", Status::Missing, |facts| facts.kernels.clear()),
+            ("qemu-img", Status::Missing, |facts| facts.programs.retain(|program| program.name != "qemu-img")),
+            ("zstd", Status::Warning, |facts| facts.zstd = false),
+            ("firmware", Status::Warning, |facts| facts.firmware = None),
+            ("bootstrap", Status::Warning, |facts| facts.programs.retain(|program| program.name != "newuidmap")),
+            ("user namespaces", Status::Warning, |facts| facts.userns_forbidden = Some("AppArmor".to_owned())),
+            ("mke2fs", Status::Warning, |facts| {
+                facts.programs.retain(|program| program.name != "mke2fs");
+                facts.programs.push(Program { name: "mke2fs", version: "1.42.9".to_owned() });
+            }),
+            ("disk space", Status::Warning, |facts| facts.cache_space = None),
+        ];
+        for (name, status, fault) in cases {
+            let mut facts = healthy();
+            fault(&mut facts);
+            let results = examine(&facts);
+            let bad: Vec<_> = results.iter().filter(|result| result.status != Status::Ok).collect();
+            assert_eq!(bad.iter().map(|r| (r.name, r.status)).collect::<Vec<_>>(), [(name, status)], "{bad:#?}");
+            assert_eq!(is_able(&results), status != Status::Missing);
+        }
+    }
+
+    #[test]
+    fn root_needs_no_user_namespaces() {
+        let facts = HostFacts { root: true, subordinate: Subordinate::Absent, ..healthy() };
+        assert!(examine(&facts).iter().all(|result| result.status == Status::Ok));
+    }
+}

@@ -1,0 +1,307 @@
+//! What `doctor` sees of the host.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::Family;
+use crate::process::capture;
+use crate::units::ByteSize;
+
+/// Firmware for virtual machines, where distributions put it.
+const OVMF: [&str; 6] = [
+    "/usr/share/OVMF/OVMF_CODE_4M.fd",
+    "/usr/share/OVMF/OVMF_CODE.fd",
+    "/usr/share/edk2/ovmf/OVMF_CODE.fd",
+    "/usr/share/qemu/ovmf-x86_64-code.bin",
+    "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
+    "/usr/share/AAVMF/AAVMF_CODE.fd",
+];
+
+/// What others have found out for `doctor`.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// Whether hardware virtualisation works.
+    pub kvm: KvmVerdict,
+    /// Version of libguestfs, or why it cannot be used.
+    pub libguestfs: Result<String, String>,
+    /// Where the cache is or would be.
+    pub cache_dir: PathBuf,
+}
+
+/// Whether hardware virtualisation works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KvmVerdict {
+    /// A kernel ran.
+    Works,
+    /// The device is there but this user may not open it.
+    Denied,
+    /// The device opens, but no kernel ran; with the reason.
+    Broken(String),
+    /// There is no device.
+    Absent,
+}
+
+/// A program that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// What `doctor` calls it.
+    pub name: &'static str,
+    /// The first version number it prints; empty if it prints none.
+    pub version: String,
+}
+
+/// Whether a user has ids of others for user namespaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subordinate {
+    /// In `/etc/subuid` and `/etc/subgid`.
+    Granted,
+    /// Not in both.
+    Absent,
+}
+
+/// What was seen of the host.
+#[derive(Debug, Clone)]
+pub struct HostFacts {
+    /// Family of its distribution.
+    pub family: Family,
+    /// Whether this process is root.
+    pub root: bool,
+    /// Name of the user.
+    pub user: String,
+    /// Whether hardware virtualisation works.
+    pub kvm: KvmVerdict,
+    /// Version of libguestfs, or why it cannot be used.
+    pub libguestfs: Result<String, String>,
+    /// Kernels that libguestfs could boot, and whether they are readable.
+    pub kernels: Vec<(PathBuf, bool)>,
+    /// Programs that are there.
+    pub programs: Vec<Program>,
+    /// Whether qemu-img compresses by zstd.
+    pub zstd: bool,
+    /// UEFI firmware for virtual machines.
+    pub firmware: Option<PathBuf>,
+    /// What forbids user namespaces to this user, if something does.
+    pub userns_forbidden: Option<String>,
+    /// Whether the user has ids for user namespaces.
+    pub subordinate: Subordinate,
+    /// Where the cache is or would be.
+    pub cache_dir: PathBuf,
+    /// Free space there.
+    pub cache_space: Option<ByteSize>,
+    /// Memory that programs may still take.
+    pub memory: Option<ByteSize>,
+}
+
+impl HostFacts {
+    /// Looks at the host. Runs some programs for their versions; takes well under a second.
+    pub fn gather(inputs: Inputs) -> Self {
+        let uid = rustix::process::getuid();
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let user = user_name(&read("/etc/passwd"), uid.as_raw());
+        let granted = ["/etc/subuid", "/etc/subgid"].iter().all(|path| has_range(&read(path), &user, uid.as_raw()));
+        let qemu = format!("qemu-system-{}", std::env::consts::ARCH);
+        let programs = [
+            ("qemu-system", qemu.as_str(), "--version"),
+            ("qemu-img", "qemu-img", "--version"),
+            ("mmdebstrap", "mmdebstrap", "--version"),
+            ("mke2fs", "mke2fs", "-V"),
+            ("sfdisk", "sfdisk", "--version"),
+            ("mkfs.vfat", "mkfs.vfat", "--help"),
+            ("unshare", "unshare", "--version"),
+            ("newuidmap", "newuidmap", ""),
+        ];
+        Self {
+            family: Family::from_os_release(&read("/etc/os-release")),
+            root: uid.is_root(),
+            kvm: inputs.kvm,
+            libguestfs: inputs.libguestfs,
+            kernels: kernels(),
+            programs: programs.into_iter().filter_map(|(name, file, flag)| program(name, file, flag)).collect(),
+            zstd: writes_zstd(),
+            firmware: OVMF.into_iter().map(PathBuf::from).find(|path| path.exists()),
+            userns_forbidden: userns_forbidden(|path| std::fs::read_to_string(path).ok()),
+            subordinate: if granted { Subordinate::Granted } else { Subordinate::Absent },
+            cache_space: inputs
+                .cache_dir
+                .ancestors()
+                .find(|path| path.exists())
+                .and_then(|path| crate::fsx::available_bytes(path).ok().map(ByteSize::bytes)),
+            cache_dir: inputs.cache_dir,
+            memory: available_memory(&read("/proc/meminfo")),
+            user,
+        }
+    }
+
+    /// A program that was found.
+    pub fn program(&self, name: &str) -> Option<&Program> {
+        self.programs.iter().find(|program| program.name == name)
+    }
+}
+
+fn program(name: &'static str, file: &str, flag: &str) -> Option<Program> {
+    let path = find_program(file)?;
+    let version = if flag.is_empty() {
+        String::new()
+    } else {
+        // Some print their version on standard error, or end with an error after it.
+        let output = Command::new(path).arg(flag).stdin(std::process::Stdio::null()).output().ok()?;
+        let text = [output.stdout, output.stderr].concat();
+        first_version(&String::from_utf8_lossy(&text)).unwrap_or_default()
+    };
+    Some(Program { name, version })
+}
+
+/// Where a program is. File system tools lie where an ordinary user's `PATH` does not look.
+fn find_program(file: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let more = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(more).map(|directory| directory.join(file)).find(|path| path.is_file())
+}
+
+fn kernels() -> Vec<(PathBuf, bool)> {
+    let entries = |directory: &str| {
+        let paths = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+        paths.collect::<Vec<_>>()
+    };
+    let in_boot = entries("/boot")
+        .into_iter()
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz")));
+    // Fedora and its kin keep a copy beside the modules.
+    let beside_modules =
+        entries("/lib/modules").into_iter().map(|path| path.join("vmlinuz")).filter(|path| path.exists());
+    let mut found: Vec<_> = in_boot
+        .chain(beside_modules)
+        .map(|path| {
+            let readable = File::open(&path).is_ok();
+            (path, readable)
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// Whether qemu-img makes a qcow2 file with zstd compression; its help does not say.
+fn writes_zstd() -> bool {
+    let Ok(directory) = tempfile::tempdir() else { return false };
+    let file = directory.path().join("zstd.qcow2");
+    let arguments = ["create", "-q", "-f", "qcow2", "-o", "compression_type=zstd"];
+    capture(Command::new("qemu-img").args(arguments).arg(file).arg("1M")).is_ok()
+}
+
+/// The first thing in a text that looks like a version: `7.2.22`.
+fn first_version(text: &str) -> Option<String> {
+    text.split(|c: char| !c.is_ascii_digit() && c != '.')
+        .map(|word| word.trim_matches('.'))
+        .find(|word| word.contains('.'))
+        .map(str::to_owned)
+}
+
+fn user_name(passwd: &str, uid: u32) -> String {
+    let name = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| uid.to_string())
+}
+
+/// Whether `/etc/subuid` has a range for a user that is large enough for a distribution's ids.
+fn has_range(subids: &str, user: &str, uid: u32) -> bool {
+    subids.lines().any(|line| {
+        let mut fields = line.trim().split(':');
+        let owner = fields.next().unwrap_or_default();
+        let count = fields.nth(1).and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
+        (owner == user || owner == uid.to_string()) && count >= 65_536
+    })
+}
+
+/// What forbids user namespaces to ordinary users, by the kernel's settings.
+fn userns_forbidden(read: impl Fn(&Path) -> Option<String>) -> Option<String> {
+    let rules = [
+        ("/proc/sys/kernel/unprivileged_userns_clone", "0"),
+        ("/proc/sys/user/max_user_namespaces", "0"),
+        ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
+    ];
+    let (path, value) = rules
+        .into_iter()
+        .find(|(path, value)| read(Path::new(path)).is_some_and(|content| content.trim() == *value))?;
+    let setting = path.trim_start_matches("/proc/sys/").replace('/', ".");
+    Some(format!("{setting} is {value}"))
+}
+
+fn available_memory(meminfo: &str) -> Option<ByteSize> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(ByteSize::bytes(kibibytes * 1024))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_found_in_what_programs_print() {
+        for (text, version) in [
+            ("qemu-img version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)", Some("7.2.22")),
+            ("mke2fs 1.47.0 (5-Feb-2023)", Some("1.47.0")),
+            ("mmdebstrap 1.3.5", Some("1.3.5")),
+            ("sfdisk from util-linux 2.38.1", Some("2.38.1")),
+            ("no version here. 7", None),
+        ] {
+            assert_eq!(first_version(text).as_deref(), version, "{text}");
+        }
+    }
+
+    #[test]
+    fn ranges_belong_to_a_name_or_a_number_and_are_large() {
+        for (text, granted) in [
+            ("ada:100000:65536\n", true),
+            ("1000:100000:65536\n", true),
+            ("bob:100000:65536\n", false),
+            ("ada:100000:1000\n", false),
+            ("ada\nada:x:y\n", false),
+            ("", false),
+        ] {
+            assert_eq!(has_range(text, "ada", 1000), granted, "{text}");
+        }
+    }
+
+    #[test]
+    fn users_without_an_entry_are_called_by_their_number() {
+        let passwd = "root:x:0:0::/root:/bin/sh\nada:x:1000:1000::/home/ada:/bin/sh\n";
+        for (uid, name) in [(0, "root"), (1000, "ada"), (77, "77")] {
+            assert_eq!(user_name(passwd, uid), name);
+        }
+    }
+
+    #[test]
+    fn settings_that_forbid_user_namespaces_are_named() {
+        let with = |name: &'static str, value: &'static str| {
+            userns_forbidden(move |path| path.ends_with(name).then(|| format!("{value}\n")))
+        };
+        assert_eq!(with("unprivileged_userns_clone", "1"), None);
+        assert_eq!(with("max_user_namespaces", "0").as_deref(), Some("user.max_user_namespaces is 0"));
+        let apparmor = with("apparmor_restrict_unprivileged_userns", "1");
+        assert_eq!(apparmor.as_deref(), Some("kernel.apparmor_restrict_unprivileged_userns is 1"));
+    }
+
+    #[test]
+    fn memory_is_what_programs_may_still_take() {
+        let text = "MemTotal:       24689764 kB\nMemFree:  1 kB\nMemAvailable:   2097152 kB\n";
+        assert_eq!(available_memory(text), Some(ByteSize::mebibytes(2048)));
+        assert_eq!(available_memory("MemTotal: 1 kB\n"), None);
+    }
+
+    #[test]
+    fn this_host_can_be_looked_at() {
+        let inputs = Inputs {
+            kvm: KvmVerdict::Absent,
+            libguestfs: Ok("1".to_owned()),
+            cache_dir: "/nonexistent/goldsmith".into(),
+        };
+        let facts = HostFacts::gather(inputs);
+        assert!(facts.cache_space.is_some() && facts.memory.is_some(), "{facts:?}");
+        assert!(facts.program("unshare").is_some_and(|program| program.version.contains('.')), "{facts:?}");
+    }
+}

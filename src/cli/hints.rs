@@ -1,0 +1,173 @@
+//! From the library's errors to what people are told: which kind it is, and what to do next.
+
+use std::error::Error;
+
+use super::failure::{Failure, FailureKind};
+use super::settings::Global;
+use crate::base::BootstrapError;
+use crate::build::BuildError;
+use crate::build::actions::ActionError;
+use crate::export::ExportError;
+use crate::fetch::image::ImageError;
+use crate::fetch::repository::RepositoryError;
+use crate::fsx::PathError;
+use crate::guest::GuestError;
+use crate::layer::StoreError;
+use crate::pin::PinError;
+use crate::recipe::diagnostic::Diagnostics;
+
+/// What helps against a full image.
+const LARGER_DISK: &str = "make the disk larger: `disk: { size: ... }`";
+
+/// What helps against a full file system of the host.
+const MAKE_ROOM: &str = "`goldsmith cache gc --max-size 10GiB` makes room; --cache DIR puts the cache elsewhere";
+
+/// Errors of a recipe, with the lines they are about.
+pub(super) fn recipe(found: &Diagnostics, global: &Global) -> Failure {
+    recipe_found(found, global.terminal.color)
+}
+
+/// The same for who knows only whether colors are wanted.
+pub(super) fn recipe_found(found: &Diagnostics, color: bool) -> Failure {
+    let details = serde_json::json!(found.records());
+    let message = match found.iter().collect::<Vec<_>>().as_slice() {
+        [only] => only.message().to_owned(),
+        all => format!("{} errors", all.len()),
+    };
+    Failure::rendered(FailureKind::Recipe, &message, found.render(color), details)
+}
+
+/// Errors of the layer store.
+pub(super) fn store(error: &StoreError) -> Failure {
+    match error {
+        StoreError::Interrupted => Failure::new(FailureKind::Interrupted, error),
+        StoreError::Access(_) => no_space(Failure::new(FailureKind::Host, error), error)
+            .hint("`--cache DIR` or $XDG_CACHE_HOME name a directory that this user can write to"),
+        _ => no_space(Failure::new(FailureKind::Host, error), error),
+    }
+}
+
+/// Errors of pinning.
+pub(super) fn pin(error: &PinError) -> Failure {
+    match error {
+        // The guest is well; it is the image that is not one.
+        PinError::Inspect(error @ BuildError::Guest { source: GuestError::Call { .. }, .. }) => {
+            Failure::new(FailureKind::Recipe, error).hint(
+                "is `base.image.source` the image that is meant? `virt-inspector FILE` tells what is found in one",
+            )
+        }
+        PinError::Inspect(error) => build(error),
+        PinError::Image(ImageError::Interrupted) | PinError::Repository(RepositoryError::Interrupted) => {
+            Failure::new(FailureKind::Interrupted, error)
+        }
+        PinError::Image(ImageError::WrongDigest { .. }) => Failure::new(FailureKind::Recipe, error)
+            .hint("if the new file is the one that is meant, put its digest into `base.image.sha256`"),
+        PinError::Image(ImageError::NoSuchFile { .. }) => Failure::new(FailureKind::Recipe, error)
+            .hint("`base.image.source` and `sha256` are relative to the folder of the recipe"),
+        PinError::Image(ImageError::NoSpace { .. }) => Failure::new(FailureKind::Host, error).hint(MAKE_ROOM),
+        PinError::Image(ImageError::NotListed { .. }) => Failure::new(FailureKind::Recipe, error)
+            .hint("`base.image.sha256` may also be the digest itself, as `sha256sum` prints it"),
+        PinError::Image(ImageError::Format(_) | ImageError::Damaged { .. })
+        | PinError::UnknownFamily { .. }
+        | PinError::WrongArch { .. }
+        | PinError::DiskTooSmall { .. } => Failure::new(FailureKind::Recipe, error),
+        PinError::Image(ImageError::Http(_)) => no_space(Failure::new(FailureKind::Host, error), error).hint(
+            "check the network and `base.image`; what arrived of a download is kept, the next build goes on from there",
+        ),
+        PinError::Image(_) | PinError::Repository(_) | PinError::Open(_) | PinError::File(_) => {
+            no_space(Failure::new(FailureKind::Host, error), error)
+        }
+    }
+}
+
+/// Errors of a build.
+pub(super) fn build(error: &BuildError) -> Failure {
+    match error {
+        BuildError::Interrupted => Failure::new(FailureKind::Interrupted, error)
+            .hint("the layers of all finished steps are kept: the next build goes on from there"),
+        BuildError::Store(source) => store(source),
+        BuildError::Bootstrap(source) => bootstrap(error, source),
+        BuildError::PackageNotFound(_) => Failure::new(FailureKind::Build, error)
+            .hint("check its name; if it is new on the mirror, `--refresh` looks again"),
+        BuildError::Guest { source, .. } => guest(Failure::new(kind_of(source), error), source),
+        BuildError::HostFull { .. } => Failure::new(FailureKind::Host, error).hint(MAKE_ROOM),
+        BuildError::Layout(_) => Failure::new(FailureKind::Recipe, error),
+        BuildError::Keep(_) | BuildError::Vanished(_) => no_space(Failure::new(FailureKind::Host, error), error),
+        BuildError::Step { source, kept, .. } => {
+            let mut failure = Failure::new(FailureKind::Build, error);
+            if !source.tail().is_empty() {
+                failure.causes.push(format!("it printed last:\n  | {}", source.tail().join("\n  | ")));
+            }
+            if let Some(kept) = kept {
+                failure = failure.hint(format!("the disk as it was then: `guestfish --ro -i -a {}`", kept.display()));
+            }
+            match &**source {
+                ActionError::Guest { source, .. } => guest(failure, source),
+                ActionError::Status { full: Some(_), .. } => failure.hint(LARGER_DISK),
+                ActionError::Status { .. } if kept.is_none() => {
+                    failure.hint("`--on-failure shell` opens a shell in the guest at this step, `keep` keeps its disk")
+                }
+                ActionError::PackageNotFound { .. } => {
+                    failure.hint("check its name; the repositories are those that the image has set up")
+                }
+                _ => failure,
+            }
+        }
+    }
+}
+
+/// Errors of an export.
+pub(super) fn export(error: &ExportError) -> Failure {
+    match error {
+        ExportError::Interrupted => Failure::new(FailureKind::Interrupted, error),
+        ExportError::NoSpace { .. } => Failure::new(FailureKind::Host, error)
+            .hint("give another directory by --out, or make room; the layers are kept"),
+        ExportError::Measure(_) | ExportError::Convert { .. } | ExportError::File(_) => {
+            no_space(Failure::new(FailureKind::Host, error), error)
+        }
+    }
+}
+
+fn bootstrap(error: &BuildError, source: &BootstrapError) -> Failure {
+    let kind = match source {
+        BootstrapError::Interrupted => FailureKind::Interrupted,
+        BootstrapError::DiskTooSmall { .. } | BootstrapError::Layout(_) => FailureKind::Recipe,
+        BootstrapError::Unsatisfiable { .. } | BootstrapError::Failed(_) => FailureKind::Build,
+        BootstrapError::NoSpace { .. } => return Failure::new(FailureKind::Host, error).hint(MAKE_ROOM),
+        _ => FailureKind::Host,
+    };
+    no_space(Failure::new(kind, error), error)
+}
+
+fn kind_of(error: &GuestError) -> FailureKind {
+    match error {
+        GuestError::Launch(_) => FailureKind::Host,
+        GuestError::Interrupted => FailureKind::Interrupted,
+        _ => FailureKind::Build,
+    }
+}
+
+fn guest(failure: Failure, error: &GuestError) -> Failure {
+    match error {
+        GuestError::Launch(_) => failure.hint("`goldsmith doctor` checks what the guest needs of this host"),
+        GuestError::Died(_) => failure
+            .hint("the layers of all finished steps are kept; if it happens again, the host may be out of memory"),
+        GuestError::Deadline(_) => {
+            failure.hint("`timeout:` of the action or `--timeout` give it longer; is it waiting for input?")
+        }
+        GuestError::NoSpace { .. } => failure.hint(LARGER_DISK),
+        GuestError::Call { .. } | GuestError::Interrupted => failure,
+    }
+}
+
+/// Adds what helps against a full disk, if that is at the bottom of an error.
+fn no_space(failure: Failure, error: &(dyn Error + 'static)) -> Failure {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<PathError>().is_some_and(PathError::is_no_space) {
+            return failure.hint(MAKE_ROOM);
+        }
+        cause = error.source();
+    }
+    failure
+}

@@ -1,0 +1,158 @@
+//! `--json`: every event as one line of JSON.
+//!
+//! The first line is `{"event":"goldsmith","version":"...","format":1}`; `format` changes when a reader of
+//! the old one would be misled. Every line has `event`; unknown events and keys are to be passed over.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::event::{Event, Reporter};
+
+/// Version of the format of the lines.
+pub const FORMAT: u32 = 1;
+
+/// Least time between two lines on the progress of one transfer.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Writes events as JSON lines.
+pub struct JsonReporter<W: Write + Send>(Mutex<State<W>>);
+
+struct State<W> {
+    out: W,
+    failure: Option<io::Error>,
+    progress: BTreeMap<String, Instant>,
+}
+
+impl<W: Write + Send> JsonReporter<W> {
+    /// A reporter that has written the first line to `out`.
+    pub fn new(out: W) -> Self {
+        let mut state = State { out, failure: None, progress: BTreeMap::new() };
+        state.line(&serde_json::json!({
+            "event": "goldsmith", "version": env!("CARGO_PKG_VERSION"), "format": FORMAT
+        }));
+        Self(Mutex::new(state))
+    }
+
+    /// Writes a line that is no [`Event`]: the result of the command, or its failure. It has an `event` key too.
+    pub fn line(&self, value: &impl Serialize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).line(value);
+    }
+
+    /// The first error of writing. Nothing was written after it.
+    pub fn take_error(&self) -> Option<io::Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).failure.take()
+    }
+}
+
+impl<W: Write> State<W> {
+    fn line(&mut self, value: &impl Serialize) {
+        if self.failure.is_some() {
+            return;
+        }
+        let written = serde_json::to_string(value)
+            .map_err(io::Error::from)
+            .and_then(|text| writeln!(self.out, "{text}"))
+            .and_then(|()| self.out.flush());
+        self.failure = written.err();
+    }
+
+    /// Whether a line on this transfer is due: the first, the last, and few between.
+    fn is_due(&mut self, activity: &str, complete: bool, now: Instant) -> bool {
+        let due = complete || self.progress.get(activity).is_none_or(|last| now - *last >= PROGRESS_INTERVAL);
+        if due {
+            self.progress.insert(activity.to_owned(), now);
+        }
+        due
+    }
+}
+
+impl<W: Write + Send> Reporter for JsonReporter<W> {
+    fn report(&self, event: &Event) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Event::Progress { activity, done, total } = event
+            && !state.is_due(activity, Some(*done) == *total, Instant::now())
+        {
+            return;
+        }
+        state.line(event);
+    }
+}
+
+impl<W: Write + Send> fmt::Debug for JsonReporter<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JsonReporter")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Phase, StepId};
+
+    fn text(reporter: JsonReporter<Vec<u8>>) -> String {
+        String::from_utf8(reporter.0.into_inner().expect("no thread panicked").out).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn every_event_is_a_line_after_the_first() {
+        let reporter = JsonReporter::new(Vec::new());
+        let step = StepId { phase: Phase::Configure, element: "sshd".to_owned() };
+        for event in [
+            Event::BuildStarted { name: "debian-12".to_owned(), steps: 9 },
+            Event::StepStarted { step: step.clone(), reason: Some("scripts/harden.sh changed".to_owned()) },
+            Event::Output { line: "a \"quoted\" line".to_owned() },
+            Event::StepFinished { step: step.clone(), elapsed: Duration::from_micros(1_234_567) },
+            Event::StepFailed { step, elapsed: Duration::from_secs(2) },
+        ] {
+            reporter.report(&event);
+        }
+        insta::with_settings!({filters => vec![(env!("CARGO_PKG_VERSION"), "[version]")]}, {
+            insta::assert_snapshot!(text(reporter), @r#"
+            {"event":"goldsmith","version":"[version]","format":1}
+            {"event":"build-started","name":"debian-12","steps":9}
+            {"event":"step-started","step":{"phase":"configure","element":"sshd"},"reason":"scripts/harden.sh changed"}
+            {"event":"output","line":"a \"quoted\" line"}
+            {"event":"step-finished","step":{"phase":"configure","element":"sshd"},"elapsed":1.235}
+            {"event":"step-failed","step":{"phase":"configure","element":"sshd"},"elapsed":2.0}
+            "#);
+        });
+    }
+
+    #[test]
+    fn progress_is_bounded_but_its_start_and_end_are_told() {
+        let mut state = State { out: Vec::<u8>::new(), failure: None, progress: BTreeMap::new() };
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        for (activity, complete, millis, due) in [
+            ("fetch", false, 0, true),
+            ("fetch", false, 10, false),
+            ("export", false, 10, true),
+            ("fetch", false, 499, false),
+            ("fetch", false, 500, true),
+            ("fetch", true, 501, true),
+        ] {
+            assert_eq!(state.is_due(activity, complete, at(millis)), due, "{activity} at {millis} ms");
+        }
+    }
+
+    #[test]
+    fn after_an_error_of_writing_it_is_quiet() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let reporter = JsonReporter::new(Closed);
+        reporter.report(&Event::Warning { message: "x".to_owned() });
+        assert_eq!(reporter.take_error().map(|error| error.kind()), Some(io::ErrorKind::BrokenPipe));
+    }
+}

@@ -1,0 +1,100 @@
+//! What people see: the only folder that knows terminals, colours, the environment and exit codes.
+
+mod args;
+mod build;
+mod cache;
+pub mod doctor;
+mod elements;
+pub mod failure;
+mod hints;
+pub mod jsonl;
+pub mod logfile;
+mod on_failure;
+mod plan;
+pub mod progress;
+mod settings;
+mod signals;
+pub mod terminal;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Arguments, SchemaFormat, Verb};
+use failure::{Failure, FailureKind};
+use settings::Global;
+use terminal::Terminal;
+
+/// Reads the command line, does what it says and tells how it ended.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") => {
+            let text = error.render().to_string();
+            let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+            let failure = Failure::of(FailureKind::Usage, message).hint("`--help` lists the options");
+            print(&format!("{}\n", failure.to_json()));
+            return ExitCode::from(failure.kind.exit_code());
+        }
+        Err(error) => error.exit(),
+    };
+    let terminal = Terminal::of_stderr();
+    let json = arguments.json;
+    match run(arguments, terminal) {
+        Ok(()) => ExitCode::from(failure::exit::OK),
+        Err(failure) => {
+            if json {
+                print(&format!("{}\n", failure.to_json()));
+            } else {
+                // Who closed standard error does not want to know.
+                let _ = std::io::stderr().write_all(failure.to_text(terminal).as_bytes());
+            }
+            ExitCode::from(failure.kind.exit_code())
+        }
+    }
+}
+
+fn run(arguments: Arguments, terminal: Terminal) -> Result<(), Failure> {
+    let global = Global::new(arguments.cache, arguments.json, terminal)?;
+    match arguments.command {
+        Verb::Build(args) => build::build(&args, &global),
+        Verb::Plan(args) => plan::plan(&args, &global),
+        Verb::Validate(args) => elements::validate(&args, &global),
+        Verb::Elements(args) => elements::elements(&args, &global),
+        Verb::Cache(args) => cache::cache(&args.command, &global),
+        Verb::Schema { format } => {
+            let schema = match format {
+                SchemaFormat::Recipe => crate::recipe::json_schema::recipe_schema(),
+                SchemaFormat::Element => crate::recipe::json_schema::element_schema(),
+            };
+            print(&format!("{schema:#}\n"));
+            Ok(())
+        }
+        Verb::Doctor => doctor::run(&global),
+    }
+}
+
+/// Writes a result to standard output. A reader that went away, as `head` does, is no failure.
+fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Text in columns, each as wide as its widest cell; the last one is as long as it is.
+fn columns(rows: &[Vec<String>]) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..count)
+        .map(|i| rows.iter().filter_map(|row| row.get(i)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:width$}  "));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}

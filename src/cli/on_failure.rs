@@ -1,0 +1,64 @@
+//! What `--on-failure` does.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use super::args::OnFailureArg;
+use crate::build::actions::ActionError;
+use crate::build::{AfterFailure, OnFailure};
+use crate::guest::Guest;
+use crate::plan::StepId;
+
+/// Carries out the user's wish.
+pub(super) struct Handler<'a> {
+    pub(super) wish: OnFailureArg,
+    /// Where the disk of a failed step is kept.
+    pub(super) kept: PathBuf,
+    /// Clears the terminal of what is drawn there, for as long as a person types.
+    pub(super) suspend: &'a dyn Fn(&mut dyn FnMut()),
+}
+
+impl OnFailure for Handler<'_> {
+    fn failed(&mut self, step: &StepId, error: &ActionError, guest: &mut dyn Guest) -> AfterFailure {
+        match self.wish {
+            OnFailureArg::Clean => AfterFailure::Clean,
+            OnFailureArg::Keep => AfterFailure::Keep(self.kept.clone()),
+            OnFailureArg::Shell if !std::io::stdin().is_terminal() => AfterFailure::Clean,
+            OnFailureArg::Shell => {
+                let mut after = AfterFailure::Clean;
+                (self.suspend)(&mut || after = shell(step, error, guest));
+                after
+            }
+        }
+    }
+}
+
+/// Lets a person look around in the guest, then asks how to go on.
+fn shell(step: &StepId, error: &ActionError, guest: &mut dyn Guest) -> AfterFailure {
+    let mut stderr = std::io::stderr();
+    let mut say = |text: String| {
+        // Who cannot be told cannot be asked either: the questions below then end the build.
+        let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    };
+    say(format!("step `{step}` failed: {error}\n"));
+    for line in error.tail() {
+        say(format!("  | {line}\n"));
+    }
+    say("\nThis is a shell in the image, as the failed step left it. Leave it with `exit`.\n\n".to_owned());
+    if let Err(error) = super::terminal::guest_shell(guest) {
+        say(format!("the shell ended: {error}\n"));
+        return AfterFailure::Clean;
+    }
+    loop {
+        say("\nrun the step [a]gain from its beginning, or [e]nd the build? ".to_owned());
+        let mut answer = String::new();
+        match std::io::stdin().lock().read_line(&mut answer) {
+            Ok(0) | Err(_) => return AfterFailure::Clean,
+            Ok(_) => match answer.trim() {
+                "a" | "again" | "r" | "retry" => return AfterFailure::Retry,
+                "e" | "end" | "q" => return AfterFailure::Clean,
+                _ => {}
+            },
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! `goldsmith plan`.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::args::PlanArgs;
+use super::build::{Preparation, Prepared};
+use super::failure::Failure;
+use super::progress::TerminalReporter;
+use super::settings::Global;
+use super::{columns, hints, print};
+use crate::event::Reporter;
+use crate::layer::Store;
+use crate::plan::{BasePlan, Plan};
+
+/// Shows what a build would do.
+pub(super) fn plan(args: &PlanArgs, global: &Global) -> Result<(), Failure> {
+    // A base image may have to be fetched and looked into first, which takes its time.
+    let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
+    let reporter = Some(Arc::clone(&screen) as Arc<dyn Reporter>);
+    let preparation = Preparation::new(&args.source, &args.pinning, &args.machine, global, reporter)?;
+    let prepared = preparation.prepare(&mut preparation.session());
+    screen.finish();
+    let Prepared { plan, .. } = prepared?;
+    show(&plan, &preparation.workshop.store, global)
+}
+
+/// Prints a plan with what is cached of it.
+pub(super) fn show(plan: &Plan, store: &Store, global: &Global) -> Result<(), Failure> {
+    let mut steps = Vec::new();
+    for step in &plan.steps {
+        let cached = store.find(&step.key).map_err(|error| hints::store(&error))?.is_some();
+        let reason = if cached { None } else { store.explain(&step.ingredients, &step.id.to_string(), &plan.name) };
+        steps.push((step, cached, reason));
+    }
+    if global.json {
+        let status: Vec<_> = steps
+            .iter()
+            .map(|(step, cached, reason)| json!({ "step": step.id, "key": step.key, "cached": cached, "reason": reason }))
+            .collect();
+        print(&format!("{}\n", json!({ "plan": plan, "status": status })));
+        return Ok(());
+    }
+    print(&heading(plan));
+    let rows: Vec<_> = steps
+        .iter()
+        .map(|(step, cached, reason)| {
+            let actions = match step.actions.len() {
+                0 => String::new(),
+                _ => step.actions.iter().map(crate::action::Action::name).collect::<Vec<_>>().join(", "),
+            };
+            let state = if *cached { "cached" } else { "will run" };
+            let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            let actions =
+                if actions.chars().count() > 48 { format!("{} actions", step.actions.len()) } else { actions };
+            vec![step.id.phase.name().to_owned(), step.id.element.clone(), format!("{state}{why}"), actions]
+        })
+        .collect();
+    print(&columns(&rows));
+    let cached = steps.iter().filter(|(_, cached, _)| *cached).count();
+    print(&format!("\n{} of {} steps are cached\n", cached, steps.len()));
+    Ok(())
+}
+
+fn heading(plan: &Plan) -> String {
+    let mut text = format!("{}: {} {} for {}", plan.name, plan.distro.name, plan.distro.release, plan.arch.name());
+    let firmware: Vec<_> = plan.disk.firmware.iter().map(|firmware| firmware.name()).collect();
+    text.push_str(&format!(", {} disk, {}\n", plan.disk.size, firmware.join(" and ")));
+    match &plan.base {
+        BasePlan::Bootstrap { repositories, .. } => {
+            for pin in repositories {
+                text.push_str(&format!("  from {} {}, InRelease {}\n", pin.url, pin.suite, pin.sha256.short()));
+            }
+            text.push_str(&format!("  {} packages asked for\n", plan.packages.len()));
+        }
+        BasePlan::Image { source, sha256, .. } => {
+            text.push_str(&format!("  from {source}, sha256 {}\n", sha256.short()));
+        }
+    }
+    for (name, value) in &plan.params {
+        text.push_str(&format!("  {name} = {value}\n"));
+    }
+    for note in &plan.notes {
+        text.push_str(&format!("  note: {note}\n"));
+    }
+    text.push('\n');
+    text
+}

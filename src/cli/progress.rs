@@ -1,0 +1,343 @@
+//! Progress for people, on standard error.
+//!
+//! On a terminal every step that has ended is a line that stays; below these lines the running steps are
+//! redrawn, with the current line of output under them. Elsewhere every start and end is a line.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use crate::cli::terminal::{Mark, Style, Terminal, describe, duration};
+use crate::event::{Event, Reporter};
+use crate::plan::StepId;
+
+/// Time between two pictures of a spinner.
+const TICK: Duration = Duration::from_millis(125);
+
+/// Width of the column of names, in characters.
+const NAME_WIDTH: usize = 36;
+
+/// Reports to several reporters, in order.
+pub struct Tee(pub Vec<Arc<dyn Reporter>>);
+
+impl Reporter for Tee {
+    fn report(&self, event: &Event) {
+        for reporter in &self.0 {
+            reporter.report(event);
+        }
+    }
+}
+
+impl fmt::Debug for Tee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tee({} reporters)", self.0.len())
+    }
+}
+
+/// Shows progress on a terminal, or as plain lines where there is none.
+pub struct TerminalReporter {
+    terminal: Terminal,
+    state: Mutex<State>,
+}
+
+struct State {
+    sink: Sink,
+    /// Cached steps in a row that no line tells of yet.
+    cached: Vec<StepId>,
+    running: Vec<Running>,
+    finished: bool,
+}
+
+enum Sink {
+    Live { multi: MultiProgress, output: Option<ProgressBar>, ticks: bool },
+    Plain(Box<dyn Write + Send>),
+}
+
+/// A step or activity that has not ended.
+struct Running {
+    name: String,
+    reason: Option<String>,
+    bar: ProgressBar,
+    /// Quarters of a transfer that are told of.
+    quarters: u64,
+}
+
+impl TerminalReporter {
+    /// A reporter on standard error.
+    pub fn on_stderr(terminal: Terminal) -> Self {
+        if terminal.live {
+            // indicatif reads the width anew at every draw, and draws at most 20 times a second.
+            Self::live(terminal, ProgressDrawTarget::stderr(), true)
+        } else {
+            Self::plain(terminal, Box::new(io::stderr()))
+        }
+    }
+
+    /// A reporter that writes one line for every start and end, without control characters.
+    pub fn plain(terminal: Terminal, out: Box<dyn Write + Send>) -> Self {
+        Self::new(terminal, Sink::Plain(out))
+    }
+
+    fn live(terminal: Terminal, target: ProgressDrawTarget, ticks: bool) -> Self {
+        let multi = MultiProgress::with_draw_target(target);
+        Self::new(terminal, Sink::Live { multi, output: None, ticks })
+    }
+
+    fn new(terminal: Terminal, sink: Sink) -> Self {
+        let state = State { sink, cached: Vec::new(), running: Vec::new(), finished: false };
+        Self { terminal, state: Mutex::new(state) }
+    }
+
+    /// Clears the display for as long as something else uses the terminal.
+    pub fn suspend(&self, other: &mut dyn FnMut()) {
+        let multi = match &self.state.lock().unwrap_or_else(PoisonError::into_inner).sink {
+            Sink::Live { multi, .. } => Some(multi.clone()),
+            Sink::Plain(_) => None,
+        };
+        match multi {
+            Some(multi) => multi.suspend(other),
+            None => other(),
+        }
+    }
+
+    /// Ends the display, before a result or an error is printed: what still runs is marked as not ended, and
+    /// nothing is drawn afterwards.
+    pub fn finish(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.finished {
+            return;
+        }
+        state.tell_cached(self.terminal);
+        for running in std::mem::take(&mut state.running) {
+            state.end(self.terminal, &running, Mark::Stopped, running.bar.elapsed());
+        }
+        state.hide_output();
+        state.finished = true;
+    }
+}
+
+impl Drop for TerminalReporter {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Reporter for TerminalReporter {
+    fn report(&self, event: &Event) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.finished {
+            state.event(self.terminal, event);
+        }
+    }
+}
+
+impl fmt::Debug for TerminalReporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TerminalReporter").field(&self.terminal).finish()
+    }
+}
+
+impl State {
+    fn event(&mut self, terminal: Terminal, event: &Event) {
+        match event {
+            Event::BuildStarted { name, steps } => {
+                let name = terminal.paint(Style::Bold, name);
+                self.print(terminal, &format!("{name}: {steps} steps"));
+            }
+            Event::ActivityStarted { activity } => self.start(terminal, event, activity.clone(), None),
+            Event::StepStarted { step, reason } => self.start(terminal, event, step.to_string(), reason.clone()),
+            Event::ActivityFinished { activity, elapsed } => self.stop(terminal, activity, Mark::Done, *elapsed),
+            Event::StepFinished { step, elapsed } => self.stop(terminal, &step.to_string(), Mark::Done, *elapsed),
+            Event::StepFailed { step, elapsed } => self.stop(terminal, &step.to_string(), Mark::Failed, *elapsed),
+            Event::StepCached { step } => self.cached.push(step.clone()),
+            Event::Progress { activity, done, total } => self.progress(terminal, event, activity, *done, *total),
+            Event::Output { line } => self.output(terminal, line),
+            Event::Waiting { step } => {
+                let name = step.to_string();
+                match self.running.iter().find(|running| running.name == name) {
+                    Some(running) if matches!(self.sink, Sink::Live { .. }) => {
+                        running.bar.set_message(terminal.paint(Style::Dim, "waiting for another build"));
+                    }
+                    _ => self.print(terminal, &describe(event)),
+                }
+            }
+            Event::Warning { message } => {
+                let label = terminal.paint(Style::Yellow, "warning:");
+                self.print(terminal, &format!("{label} {message}"));
+            }
+            // For the log file.
+            Event::Detail { .. } => {}
+        }
+    }
+
+    /// Writes a line that stays.
+    fn print(&mut self, terminal: Terminal, line: &str) {
+        self.tell_cached(terminal);
+        self.write(line);
+    }
+
+    /// Writes a line. An error of writing to the terminal has nowhere to be told, and the build goes on.
+    fn write(&mut self, line: &str) {
+        let _ = match &mut self.sink {
+            Sink::Live { multi, .. } => multi.println(line),
+            Sink::Plain(out) => writeln!(out, "{line}"),
+        };
+    }
+
+    /// Tells of cached steps, however many, in one line.
+    fn tell_cached(&mut self, terminal: Terminal) {
+        let mark = terminal.mark(Mark::Cached);
+        match std::mem::take(&mut self.cached).as_slice() {
+            [] => {}
+            [step] => self.write(&format!("{mark} {:NAME_WIDTH$} {:>12}", step.to_string(), "cached")),
+            steps @ [.., last] => {
+                let name = format!("{} steps, up to {last}", steps.len());
+                self.write(&format!("{mark} {name:NAME_WIDTH$} {:>12}", "cached"));
+            }
+        }
+    }
+
+    fn start(&mut self, terminal: Terminal, event: &Event, name: String, reason: Option<String>) {
+        self.tell_cached(terminal);
+        // A step that is tried again takes the place of its first try.
+        self.take(&name);
+        let bar = match &self.sink {
+            Sink::Plain(_) => {
+                self.write(&describe(event));
+                ProgressBar::hidden()
+            }
+            Sink::Live { multi, output, ticks } => {
+                let bar = ProgressBar::new_spinner().with_style(spinner_style(terminal)).with_prefix(name.clone());
+                let bar = match output {
+                    Some(output) => multi.insert_before(output, bar),
+                    None => multi.add(bar),
+                };
+                bar.set_message(terminal.paint(Style::Dim, reason.as_deref().unwrap_or_default()));
+                if *ticks {
+                    bar.enable_steady_tick(TICK);
+                }
+                bar
+            }
+        };
+        self.running.push(Running { name, reason, bar, quarters: 0 });
+    }
+
+    fn take(&mut self, name: &str) -> Option<Running> {
+        let place = self.running.iter().position(|running| running.name == name)?;
+        let running = self.running.remove(place);
+        running.bar.finish_and_clear();
+        if let Sink::Live { multi, .. } = &self.sink {
+            multi.remove(&running.bar);
+        }
+        Some(running)
+    }
+
+    fn stop(&mut self, terminal: Terminal, name: &str, mark: Mark, elapsed: Duration) {
+        let running = self.take(name).unwrap_or_else(|| Running {
+            name: name.to_owned(),
+            reason: None,
+            bar: ProgressBar::hidden(),
+            quarters: 0,
+        });
+        // Its last line of output says nothing about what still runs.
+        self.hide_output();
+        self.tell_cached(terminal);
+        self.end(terminal, &running, mark, elapsed);
+    }
+
+    fn end(&mut self, terminal: Terminal, running: &Running, mark: Mark, elapsed: Duration) {
+        running.bar.finish_and_clear();
+        let line = match self.sink {
+            Sink::Plain(_) => {
+                let how = match mark {
+                    Mark::Failed => "failed after",
+                    Mark::Stopped => "stopped after",
+                    Mark::Done | Mark::Cached | Mark::Warning => "done in",
+                };
+                format!("{}: {how} {}", running.name, duration(elapsed))
+            }
+            Sink::Live { .. } => {
+                let line = format!("{} {:NAME_WIDTH$} {:>12}", terminal.mark(mark), running.name, duration(elapsed));
+                match &running.reason {
+                    Some(reason) => format!("{line}  {}", terminal.paint(Style::Dim, reason)),
+                    None => line,
+                }
+            }
+        };
+        self.write(&line);
+    }
+
+    fn progress(&mut self, terminal: Terminal, event: &Event, activity: &str, done: u64, total: Option<u64>) {
+        let Some(running) = self.running.iter_mut().find(|running| running.name == activity) else { return };
+        if matches!(self.sink, Sink::Live { .. }) {
+            if running.quarters == 0 {
+                running.quarters = 1;
+                running.bar.set_style(bytes_style(terminal, total.is_some()));
+            }
+            if let Some(total) = total {
+                running.bar.set_length(total);
+            }
+            running.bar.set_position(done);
+            return;
+        }
+        let quarters = total.filter(|total| *total > 0).map_or(0, |total| done.min(total) / total.div_ceil(4).max(1));
+        // The end is told as the end of the activity.
+        if quarters > running.quarters && quarters < 4 {
+            running.quarters = quarters;
+            self.write(&describe(event));
+        }
+    }
+
+    fn output(&mut self, terminal: Terminal, line: &str) {
+        if let Sink::Live { multi, output, .. } = &mut self.sink {
+            let bar =
+                output.get_or_insert_with(|| multi.add(ProgressBar::new_spinner().with_style(output_style(terminal))));
+            bar.set_message(line.to_owned());
+        }
+    }
+
+    fn hide_output(&mut self) {
+        if let Sink::Live { multi, output, .. } = &mut self.sink
+            && let Some(bar) = output.take()
+        {
+            bar.finish_and_clear();
+            multi.remove(&bar);
+        }
+    }
+}
+
+fn spinner_style(terminal: Terminal) -> ProgressStyle {
+    style(terminal, &format!("{{spinner}} {{prefix:{NAME_WIDTH}}} {{time:>12}}  {{wide_msg}}"))
+}
+
+fn bytes_style(terminal: Terminal, has_total: bool) -> ProgressStyle {
+    let amount = if has_total {
+        "{wide_bar} {binary_bytes:>10} of {binary_total_bytes:10} {binary_bytes_per_sec:>12}"
+    } else {
+        "{binary_bytes:>10} {binary_bytes_per_sec:>12}"
+    };
+    style(terminal, &format!("{{spinner}} {{prefix:{NAME_WIDTH}}} {{time:>12}}  {amount}"))
+        .progress_chars(if terminal.unicode { "━╸ " } else { "=> " })
+}
+
+fn output_style(terminal: Terminal) -> ProgressStyle {
+    style(terminal, &format!("  {}", terminal.paint(Style::Dim, "{wide_msg}")))
+}
+
+fn style(terminal: Terminal, template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .tick_chars(if terminal.unicode { "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ " } else { "-\\|/ " })
+        .with_key("time", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let elapsed = state.elapsed();
+            let text = if elapsed.as_secs() < 60 { format!("{} s", elapsed.as_secs()) } else { duration(elapsed) };
+            // A string takes everything.
+            let _ = out.write_str(&text);
+        })
+}
+
+#[cfg(test)]
+mod tests;

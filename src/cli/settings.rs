@@ -1,0 +1,101 @@
+//! What the command line, the environment and the host come to.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::args::{Machine, Pinning, Source};
+use super::failure::{Failure, FailureKind};
+use super::terminal::Terminal;
+use crate::fetch::PinPolicy;
+use crate::recipe::{Arch, LoadOptions, SecretSource};
+
+/// How long a pin is used before the mirror is asked again.
+const PIN_AGE: std::time::Duration = std::time::Duration::from_secs(12 * 3600);
+
+/// What holds for every verb.
+#[derive(Debug)]
+pub(super) struct Global {
+    /// Directory of layers, packages, pins and base images.
+    pub(super) cache: PathBuf,
+    /// Whether results and events are JSON.
+    pub(super) json: bool,
+    /// What standard error is.
+    pub(super) terminal: Terminal,
+}
+
+impl Global {
+    /// Finds the cache directory by the rules of the XDG Base Directory Specification.
+    pub(super) fn new(cache: Option<PathBuf>, json: bool, terminal: Terminal) -> Result<Self, Failure> {
+        let from_home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+        let from_xdg = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+        let cache = match cache {
+            Some(dir) => std::path::absolute(&dir).map_err(|error| Failure::new(FailureKind::Usage, &error))?,
+            None => from_xdg().or_else(from_home).map(|dir| dir.join("goldsmith")).ok_or_else(|| {
+                Failure::of(FailureKind::Host, "no place is known for the cache").hint("set HOME, or give --cache DIR")
+            })?,
+        };
+        Ok(Self { cache, json, terminal })
+    }
+}
+
+impl Source {
+    /// How the recipe is read.
+    pub(super) fn load_options(&self) -> Result<LoadOptions, Failure> {
+        let host_arch = Arch::of_kernel(std::env::consts::ARCH).ok_or_else(|| {
+            Failure::of(FailureKind::Host, format!("images for {} cannot be built yet", std::env::consts::ARCH))
+        })?;
+        Ok(LoadOptions {
+            params: self.params.iter().cloned().collect::<BTreeMap<_, _>>(),
+            element_dirs: self.elements.clone(),
+            host_arch,
+        })
+    }
+}
+
+impl Pinning {
+    /// When mirrors are asked.
+    pub(super) fn policy(&self) -> PinPolicy {
+        PinPolicy { max_age: PIN_AGE, refresh: self.refresh, offline: self.offline }
+    }
+}
+
+impl Machine {
+    /// Processors of the guest: those of the host, but not so many that starting them takes longer than they help.
+    pub(super) fn cpus() -> u32 {
+        let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        u32::try_from(count.min(4)).unwrap_or(1)
+    }
+}
+
+/// QEMU's program for this host's architecture, as the shell would find it.
+pub(super) fn qemu() -> PathBuf {
+    let name = format!("qemu-system-{}", std::env::consts::ARCH);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|dir| dir.join(&name)).find(|file| file.is_file()).unwrap_or(name.into())
+}
+
+/// Reads the values of secrets. They live in memory only.
+pub(super) fn read_secrets(
+    sources: &BTreeMap<String, SecretSource>,
+    recipe_dir: &Path,
+) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    let missing = |name: &str, what: String| {
+        Failure::of(FailureKind::Host, format!("the secret `{name}` has no value: {what}"))
+            .hint("the recipe's `secrets` say where its value comes from")
+    };
+    sources
+        .iter()
+        .map(|(name, source)| {
+            let value = match source {
+                SecretSource::Env(variable) => std::env::var_os(variable)
+                    .map(std::os::unix::ffi::OsStringExt::into_vec)
+                    .ok_or_else(|| missing(name, format!("${variable} is not set")))?,
+                SecretSource::File(path) => {
+                    let path = recipe_dir.join(path);
+                    std::fs::read(&path).map_err(|error| missing(name, format!("{}: {error}", path.display())))?
+                }
+            };
+            Ok((name.clone(), value))
+        })
+        .collect()
+}

@@ -1,0 +1,22 @@
+//! Ctrl-C and its relatives.
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::interrupt::Interrupt;
+
+/// Raises the flag at the first SIGINT, SIGTERM or SIGHUP. At the second the process ends at once: the
+/// kernel and libguestfs' recovery process end its children then.
+pub(super) fn watch(interrupt: Interrupt) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            if interrupt.is_raised() {
+                // Does not return: the default action of these signals is the end of the process.
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
+            interrupt.raise();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! What the terminal can show, and how durations, sizes and events are put into words.
+
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use crate::event::Event;
+use crate::guest::terminal::RawMode;
+use crate::guest::{self, Guest};
+
+/// What may be written to a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terminal {
+    /// Whether a person watches: lines may be redrawn.
+    pub live: bool,
+    /// Whether escape sequences for colours may be used.
+    pub color: bool,
+    /// Whether characters beyond ASCII are shown.
+    pub unicode: bool,
+}
+
+impl Terminal {
+    /// Plain ASCII lines.
+    pub const PLAIN: Self = Self { live: false, color: false, unicode: false };
+
+    /// What standard error is connected to, by the process's environment.
+    pub fn of_stderr() -> Self {
+        Self::detect(std::io::stderr().is_terminal(), |name| std::env::var_os(name))
+    }
+
+    /// What a stream can show. Looks at `NO_COLOR`, `TERM` and the locale.
+    pub fn detect(is_terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let live = is_terminal && set("TERM").is_some_and(|term| term != "dumb");
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default();
+        let locale = locale.to_string_lossy().to_ascii_lowercase();
+        Self {
+            live,
+            color: live && set("NO_COLOR").is_none(),
+            unicode: locale.contains("utf-8") || locale.contains("utf8"),
+        }
+    }
+
+    /// Text in a style, if the terminal has colours.
+    pub fn paint(self, style: Style, text: &str) -> String {
+        if !self.color || text.is_empty() {
+            return text.to_owned();
+        }
+        let code = match style {
+            Style::Bold => "1",
+            Style::Dim => "2",
+            Style::Red => "31;1",
+            Style::Green => "32",
+            Style::Yellow => "33;1",
+            Style::Cyan => "36",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+
+    /// A mark at the start of a line, coloured.
+    pub fn mark(self, mark: Mark) -> String {
+        let (style, fancy, plain) = match mark {
+            Mark::Done => (Style::Green, "✓", "+"),
+            Mark::Cached => (Style::Dim, "•", "="),
+            Mark::Failed | Mark::Stopped => (Style::Red, "✗", "x"),
+            Mark::Warning => (Style::Yellow, "!", "!"),
+        };
+        self.paint(style, if self.unicode { fancy } else { plain })
+    }
+}
+
+/// How text looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Bold.
+    Bold,
+    /// Faint.
+    Dim,
+    /// Red and bold: errors.
+    Red,
+    /// Green: what went well.
+    Green,
+    /// Yellow and bold: warnings.
+    Yellow,
+    /// Cyan: hints.
+    Cyan,
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// It ended well.
+    Done,
+    /// Its layer was there.
+    Cached,
+    /// It failed.
+    Failed,
+    /// It was not ended.
+    Stopped,
+    /// A warning.
+    Warning,
+}
+
+/// A duration as people read it: `1.2 s`, `3 min 05 s`, `2 h 10 min`.
+pub fn duration(elapsed: Duration) -> String {
+    let tenths = (elapsed.as_millis() + 50) / 100;
+    let seconds = (elapsed.as_millis() + 500) / 1000;
+    if tenths < 600 {
+        format!("{}.{} s", tenths / 10, tenths % 10)
+    } else if seconds < 3600 {
+        format!("{} min {:02} s", seconds / 60, seconds % 60)
+    } else {
+        format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60)
+    }
+}
+
+/// An event as one sentence, for logs and for streams that are no terminal.
+pub fn describe(event: &Event) -> String {
+    match event {
+        Event::BuildStarted { name, steps } => format!("build of {name}: {steps} steps"),
+        Event::ActivityStarted { activity } => format!("{activity}: started"),
+        Event::ActivityFinished { activity, elapsed } => format!("{activity}: done in {}", duration(*elapsed)),
+        Event::Progress { activity, done, total } => {
+            let done = crate::units::ByteSize::bytes(*done);
+            match total {
+                Some(total) => format!("{activity}: {done} of {}", crate::units::ByteSize::bytes(*total)),
+                None => format!("{activity}: {done}"),
+            }
+        }
+        Event::StepCached { step } => format!("{step}: cached"),
+        Event::StepStarted { step, reason: Some(reason) } => format!("{step}: started ({reason})"),
+        Event::StepStarted { step, reason: None } => format!("{step}: started"),
+        Event::Output { line } => format!("| {line}"),
+        Event::StepFinished { step, elapsed } => format!("{step}: done in {}", duration(*elapsed)),
+        Event::StepFailed { step, elapsed } => format!("{step}: failed after {}", duration(*elapsed)),
+        Event::Waiting { step } => format!("{step}: waiting for another build that makes this layer"),
+        Event::Warning { message } => format!("warning: {message}"),
+        Event::Detail { message } => message.clone(),
+    }
+}
+
+/// Joins a shell of the guest to this process's terminal, until the person leaves it.
+pub fn guest_shell(guest: &mut dyn Guest) -> Result<i32, String> {
+    let (stdin, stderr) = (std::io::stdin(), std::io::stderr());
+    let kind = std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned());
+    let lent = guest::Terminal::of(stdin.as_fd(), stderr.as_fd(), &kind).map_err(|error| error.to_string())?;
+    let _raw = RawMode::enter(stdin.as_fd()).map_err(|error| error.to_string())?;
+    guest.shell("", lent).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_decides_what_is_shown() {
+        type Case<'a> = (bool, &'a [(&'a str, &'a str)], (bool, bool, bool));
+        let cases: &[Case<'_>] = &[
+            (true, &[("TERM", "xterm"), ("LANG", "en_US.UTF-8")], (true, true, true)),
+            (true, &[("TERM", "xterm"), ("LANG", "C")], (true, true, false)),
+            (true, &[("TERM", "xterm"), ("LANG", "C"), ("LC_ALL", "C.utf8")], (true, true, true)),
+            (true, &[("TERM", "xterm"), ("NO_COLOR", "1")], (true, false, false)),
+            (true, &[("TERM", "xterm"), ("NO_COLOR", "")], (true, true, false)),
+            (true, &[("TERM", "dumb")], (false, false, false)),
+            (true, &[], (false, false, false)),
+            (false, &[("TERM", "xterm"), ("LANG", "C.UTF-8")], (false, false, true)),
+        ];
+        for (is_terminal, variables, (live, color, unicode)) in cases {
+            let look = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+            let expected = Terminal { live: *live, color: *color, unicode: *unicode };
+            assert_eq!(Terminal::detect(*is_terminal, look), expected, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn durations_are_short() {
+        for (millis, words) in [
+            (0, "0.0 s"),
+            (1_240, "1.2 s"),
+            (59_949, "59.9 s"),
+            (59_960, "1 min 00 s"),
+            (185_000, "3 min 05 s"),
+            (7_800_000, "2 h 10 min"),
+        ] {
+            assert_eq!(duration(Duration::from_millis(millis)), words);
+        }
+    }
+
+    #[test]
+    fn without_colours_no_escape_is_written() {
+        assert_eq!(Terminal::PLAIN.paint(Style::Red, "x"), "x");
+        assert_eq!(Terminal { color: true, ..Terminal::PLAIN }.paint(Style::Red, "x"), "\u{1b}[31;1mx\u{1b}[0m");
+    }
+}
