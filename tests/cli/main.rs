@@ -1,0 +1,8 @@
+//! The program as a user meets it: what it says, where it says it, and how it ends. No guest is started.
+
+mod bench;
+mod cache;
+mod images;
+mod mirrors;
+mod recipes;
+mod verbs;

@@ -1,0 +1,12 @@
+//! The build loop and the actions, in a guest that is memory: what ran, in which order, how often.
+
+mod actions;
+mod bench;
+mod building;
+mod exporting;
+mod failing;
+mod image_base;
+mod packages;
+mod secrets;
+mod sharing;
+mod system;

@@ -1,0 +1,11 @@
+//! What goes wrong while an image is built, with the real guest: failing steps, interrupts, kills at any moment.
+//!
+//! A small base is bootstrapped once and copied for each test. Guests are emulated where there is no KVM, so
+//! that tests share launches where they can.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bench;
+mod failures;
+mod interrupts;
+mod kills;
+mod shell;
