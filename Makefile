@@ -1,0 +1,22 @@
+# Each target installs what it needs first (.ci/setup); sudo is asked only when not root.
+.PHONY: help image test lint bench setup
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+image: setup ## build recipes/debian-12.yaml and say how to boot it
+	@.ci/image recipes/debian-12.yaml
+
+test: setup ## all tests, fast ones first
+	@.ci/test
+
+lint: setup ## format, clippy, documentation
+	@.ci/lint
+
+bench: ## measure against the same work done by hand (as root; takes some minutes)
+	@.ci/setup guestfish jq
+	@benches/cold_build.sh
+
+setup: ## install what is missing
+	@.ci/setup
