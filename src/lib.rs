@@ -25,6 +25,7 @@
 //! | [`plan`] | the plan and its layer keys |
 //! | [`recipe`], [`element`], [`action`] | what people write |
 //! | [`layer`] | the layer store |
+//! | [`image`] | image files: formats, and one pass from a disk to many of them |
 //! | [`event`], [`vocabulary`], [`process`], [`interrupt`], [`fsx`], [`digest`], [`units`], [`text`] | leaves |
 //!
 //! # Invariants
@@ -48,6 +49,7 @@ pub mod export;
 pub mod fetch;
 pub mod fsx;
 pub mod guest;
+pub mod image;
 pub mod interrupt;
 pub mod layer;
 pub mod pin;

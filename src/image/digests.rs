@@ -1,0 +1,88 @@
+//! Digests of files, computed while the files are written.
+
+use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
+
+use crate::digest::Sha256;
+
+/// Which digests to compute beside SHA-256, which every file has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kinds {
+    /// SHA-512, which the image service computes as `os_hash_value`.
+    pub sha512: bool,
+    /// MD5, which the image service still calls `checksum`. It protects from accidents only.
+    pub md5: bool,
+}
+
+/// Digests of one file, in lowercase hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digests {
+    /// SHA-256.
+    pub sha256: Sha256,
+    /// SHA-512.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha512: Option<String>,
+    /// MD5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub md5: Option<String>,
+}
+
+/// Computes digests of bytes that pass by.
+#[derive(Debug, Clone)]
+pub struct Hasher {
+    sha256: sha2::Sha256,
+    sha512: Option<sha2::Sha512>,
+    md5: Option<md5::Md5>,
+}
+
+impl Hasher {
+    /// Begins with no bytes.
+    pub fn new(kinds: Kinds) -> Self {
+        Self {
+            sha256: sha2::Sha256::new(),
+            sha512: kinds.sha512.then(sha2::Sha512::new),
+            md5: kinds.md5.then(md5::Md5::new),
+        }
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        // Small enough for a processor's first cache, where the second digest then finds it.
+        for piece in bytes.chunks(16 << 10) {
+            self.sha256.update(piece);
+            if let Some(sha512) = &mut self.sha512 {
+                sha512.update(piece);
+            }
+            if let Some(md5) = &mut self.md5 {
+                md5.update(piece);
+            }
+        }
+    }
+
+    /// The digests of all bytes.
+    pub fn finish(self) -> Digests {
+        let sha256: [u8; 32] = self.sha256.finalize().into();
+        Digests {
+            sha256: sha256.into(),
+            sha512: self.sha512.map(|hasher| hex::encode(hasher.finalize())),
+            md5: self.md5.map(|hasher| hex::encode(hasher.finalize())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_the_known_ones() {
+        let mut hasher = Hasher::new(Kinds { sha512: true, md5: true });
+        hasher.update(b"a");
+        hasher.update(b"bc");
+        let digests = hasher.finish();
+        // FIPS 180-2, appendices B and C; RFC 1321, appendix A.5.
+        assert!(digests.sha256.to_string().starts_with("ba7816bf8f01cfea"));
+        assert!(digests.sha512.expect("asked for").starts_with("ddaf35a193617aba"));
+        assert_eq!(digests.md5.as_deref(), Some("900150983cd24fb0d6963f7d28e17f72"));
+    }
+}

@@ -1,0 +1,77 @@
+//! Where the data of a disk is.
+
+use std::ops::Range;
+
+/// Ranges of a disk that hold data, in bytes: ascending, apart from each other, none empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extents(Vec<Range<u64>>);
+
+impl Extents {
+    /// No data at all.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a range. It begins at or after the beginning of the one added before; what touches is joined.
+    pub fn push(&mut self, range: Range<u64>) {
+        if range.is_empty() {
+            return;
+        }
+        match self.0.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => self.0.push(range),
+        }
+    }
+
+    /// The ranges.
+    pub fn iter(&self) -> std::slice::Iter<'_, Range<u64>> {
+        self.0.iter()
+    }
+
+    /// Bytes of data.
+    pub fn total(&self) -> u64 {
+        self.0.iter().map(|range| range.end - range.start).sum()
+    }
+
+    /// Numbers of the blocks of so many bytes that hold data, ascending, each once.
+    pub fn blocks(&self, size: u64) -> impl Iterator<Item = u64> + '_ {
+        let mut next = 0;
+        self.0.iter().flat_map(move |range| {
+            let blocks = (range.start / size).max(next)..range.end.div_ceil(size);
+            next = next.max(blocks.end);
+            blocks
+        })
+    }
+
+    /// The parts of this disk's data that lie within a range.
+    pub fn within(&self, range: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
+        let first = self.0.partition_point(|extent| extent.end <= range.start);
+        self.0[first..]
+            .iter()
+            .take_while(move |extent| extent.start < range.end)
+            .map(move |extent| extent.start.max(range.start)..extent.end.min(range.end))
+    }
+}
+
+impl FromIterator<Range<u64>> for Extents {
+    fn from_iter<I: IntoIterator<Item = Range<u64>>>(ranges: I) -> Self {
+        let mut extents = Self::new();
+        ranges.into_iter().for_each(|range| extents.push(range));
+        extents
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_touch_are_joined_and_blocks_come_once() {
+        let extents: Extents = [0..10, 10..20, 25..25, 30..31, 95..120].into_iter().collect();
+        assert_eq!(extents.iter().cloned().collect::<Vec<_>>(), [0..20, 30..31, 95..120]);
+        assert_eq!(extents.total(), 46);
+        assert_eq!(extents.blocks(16).collect::<Vec<_>>(), [0, 1, 5, 6, 7]);
+        assert_eq!(extents.within(15..100).collect::<Vec<_>>(), [15..20, 30..31, 95..100]);
+        assert_eq!(extents.within(20..30).count(), 0);
+    }
+}

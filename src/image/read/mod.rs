@@ -1,0 +1,3 @@
+//! Readers of image files, one for each format.
+
+pub mod raw;

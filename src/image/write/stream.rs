@@ -1,0 +1,100 @@
+//! A file that is written from its beginning to its end, with its digests.
+
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+
+use super::super::Written;
+use super::super::digests::{Hasher, Kinds};
+
+/// Bytes gathered before the file is written to.
+const BUFFER: usize = 256 << 10;
+
+/// A file being written in order, hashed on the way.
+#[derive(Debug)]
+pub struct Stream {
+    file: File,
+    buffer: Vec<u8>,
+    hasher: Hasher,
+    position: u64,
+}
+
+impl Stream {
+    /// Begins at the start of an empty file.
+    pub fn new(file: File, kinds: Kinds) -> Self {
+        Self { file, buffer: Vec::with_capacity(BUFFER), hasher: Hasher::new(kinds), position: 0 }
+    }
+
+    /// Where the next byte goes.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Writes bytes.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hasher.update(bytes);
+        self.position += bytes.len() as u64;
+        if self.buffer.len() + bytes.len() > BUFFER {
+            self.flush()?;
+        }
+        if bytes.len() >= BUFFER {
+            self.file.write_all(bytes)
+        } else {
+            self.buffer.extend_from_slice(bytes);
+            Ok(())
+        }
+    }
+
+    /// Leaves a hole that reads as zeros, up to a position at or after the current one.
+    pub fn skip_to(&mut self, position: u64) -> io::Result<()> {
+        let mut left = position - self.position;
+        while left > 0 {
+            let zeros = left.min(ZEROS.len() as u64);
+            self.hasher.update(&ZEROS[..usize::try_from(zeros).expect("at most the length of an array")]);
+            left -= zeros;
+        }
+        self.flush()?;
+        self.file.seek(SeekFrom::Start(position))?;
+        self.position = position;
+        Ok(())
+    }
+
+    /// Ends the file where it is, also within a hole.
+    pub fn finish(mut self) -> io::Result<Written> {
+        self.flush()?;
+        self.file.set_len(self.position)?;
+        Ok(Written { size: self.position, digests: self.hasher.finish() })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+    use crate::digest::Sha256;
+
+    #[test]
+    fn holes_take_no_room_and_are_part_of_the_digest() {
+        let file = tempfile::NamedTempFile::new().expect("temporary file");
+        let mut stream = Stream::new(file.reopen().expect("file"), Kinds::default());
+        stream.write(b"head").expect("write");
+        stream.skip_to(4 << 20).expect("skip");
+        stream.write(&vec![7; BUFFER + 1]).expect("write");
+        stream.write(b"tail").expect("write");
+        stream.skip_to(8 << 20).expect("skip");
+        let written = stream.finish().expect("finish");
+        assert_eq!(written.size, 8 << 20);
+        let bytes = std::fs::read(file.path()).expect("read");
+        assert_eq!((&bytes[..4], bytes[4 << 20], bytes.len()), (&b"head"[..], 7, 8 << 20));
+        assert_eq!(Sha256::of(&bytes), written.digests.sha256);
+        assert!(file.path().metadata().expect("metadata").blocks() * 512 < 1 << 20);
+    }
+}
