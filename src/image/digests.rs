@@ -1,5 +1,9 @@
 //! Digests of files, computed while the files are written.
 
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
@@ -57,6 +61,39 @@ impl Hasher {
                 md5.update(piece);
             }
         }
+    }
+
+    /// Digests of a file that is complete, each on a core of its own.
+    pub fn of_file(file: &File, kinds: Kinds) -> io::Result<Digests> {
+        let read = |take: &mut dyn FnMut(&[u8])| {
+            let mut buffer = vec![0; 256 << 10];
+            let mut position = 0;
+            loop {
+                match file.read_at(&mut buffer, position)? {
+                    0 => return io::Result::Ok(()),
+                    n => {
+                        take(&buffer[..n]);
+                        position += n as u64;
+                    }
+                }
+            }
+        };
+        let mut all = Self::new(kinds);
+        let Self { sha256, sha512, md5 } = &mut all;
+        let (first, others) = rayon::join(
+            || read(&mut |bytes| sha256.update(bytes)),
+            || {
+                if sha512.is_none() && md5.is_none() {
+                    return Ok(());
+                }
+                read(&mut |bytes| {
+                    sha512.iter_mut().for_each(|hasher| hasher.update(bytes));
+                    md5.iter_mut().for_each(|hasher| hasher.update(bytes));
+                })
+            },
+        );
+        first.and(others)?;
+        Ok(all.finish())
     }
 
     /// The digests of all bytes.

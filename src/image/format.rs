@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn sizes_that_do_not_fit_are_told() {
         assert_eq!(Format::Vhd.misfit(3 << 30), None);
-        assert!(Format::Vhd.misfit(2 << 40).expect("too large").contains("at most 2040 GiB"));
+        assert!(Format::Vhd.misfit(3 << 40).expect("too large").contains("the disk has 3 TiB"));
         assert!(Format::Raw.misfit(1000).expect("no sectors").contains("multiple of 512"));
     }
 }

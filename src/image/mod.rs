@@ -20,7 +20,9 @@ use std::io;
 
 pub use extents::Extents;
 pub use format::{Content, Facts, Format};
-pub use output::{Codec, Compat, Compression, Encoding, Output, OutputError, Subformat};
+pub use output::{
+    Adapter, ClusterCodec, Codec, Compat, Compression, Encoding, Output, OutputError, Subformat, VmdkOptions,
+};
 
 /// Unit of reading and writing, in bytes: every range that a [`Sink`] is given begins at a multiple of it.
 ///

@@ -1,6 +1,7 @@
 //! Writers of image files, one for each kind of format.
 
 mod flat;
+mod qcow2;
 mod stream;
 
 use std::fs::File;
@@ -28,8 +29,14 @@ pub struct Disk<'a> {
 ///
 /// `Unsupported` for an encoding that holds no disk, and whatever writing a header fails with.
 pub fn sink(encoding: &Encoding, disk: &Disk<'_>, file: File, kinds: Kinds) -> io::Result<Box<dyn Sink>> {
+    if let Encoding::Qcow2 { codec: Some(codec), cluster_size, compat } = *encoding {
+        return Ok(Box::new(qcow2::Compressed::new(file, kinds, disk.size, codec, cluster_size, compat)?));
+    }
     let stream = Stream::new(file, kinds);
     Ok(match *encoding {
+        Encoding::Qcow2 { codec: None, cluster_size, compat } => {
+            Box::new(qcow2::Plain::new(stream, disk.size, disk.extents, cluster_size, compat)?)
+        }
         Encoding::Raw(None) => Box::new(flat::Flat::new(stream, disk.size)),
         other => return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{other:?} holds no disk"))),
     })
