@@ -1,0 +1,58 @@
+//! Numbers in headers.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+/// Bytes of a header. What lies beyond their end reads as zero, as it does in headers that grew over time.
+#[derive(Debug, Clone)]
+pub(in crate::image) struct Fields(Vec<u8>);
+
+impl Fields {
+    /// Reads so many bytes of a file, or what there is of them.
+    pub(in crate::image) fn read(file: &File, offset: u64, length: usize) -> io::Result<Self> {
+        let mut bytes = vec![0; length];
+        let mut filled = 0;
+        while filled < length {
+            let Some(at) = offset.checked_add(filled as u64).filter(|at| i64::try_from(*at).is_ok()) else { break };
+            match file.read_at(&mut bytes[filled..], at) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        bytes.truncate(filled);
+        Ok(Self(bytes))
+    }
+
+    /// All bytes that there are.
+    pub(in crate::image) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Some bytes, or what there is of them.
+    pub(in crate::image) fn slice(&self, at: usize, length: usize) -> &[u8] {
+        let from = at.min(self.0.len());
+        &self.0[from..from.saturating_add(length).min(self.0.len())]
+    }
+
+    fn array<const N: usize>(&self, at: usize) -> [u8; N] {
+        let mut array = [0; N];
+        let there = self.slice(at, N);
+        array[..there.len()].copy_from_slice(there);
+        array
+    }
+
+    pub(in crate::image) fn u8(&self, at: usize) -> u8 {
+        self.array::<1>(at)[0]
+    }
+
+    pub(in crate::image) fn be32(&self, at: usize) -> u32 {
+        u32::from_be_bytes(self.array(at))
+    }
+
+    pub(in crate::image) fn be64(&self, at: usize) -> u64 {
+        u64::from_be_bytes(self.array(at))
+    }
+}

@@ -1,0 +1,295 @@
+//! Disks whose file has tables that say where each block is: everything but raw ones.
+
+use std::fmt;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::super::{Extents, Source};
+use super::fault::rotten;
+use super::pages::Pages;
+use super::unpack::{Packed, unpack};
+
+/// Where a piece of the disk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::image) enum Piece {
+    /// Nowhere: it is zero.
+    Zero,
+    /// In the file, from this offset on.
+    Plain(u64),
+    /// In a compressed block that begins at this offset of the disk.
+    Packed { block: u64, packed: Packed },
+    /// In the disk this one stands on; zero where there is none.
+    Parent,
+}
+
+/// The tables of a format.
+pub(in crate::image) trait Map: Send + Sync + fmt::Debug {
+    /// Bytes of a block: a power of two.
+    fn block_size(&self) -> u64;
+
+    /// Where an offset within the disk is, and for how many bytes from there this holds: at least one, perhaps
+    /// beyond the end of the disk.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` if the tables make no sense.
+    fn piece(&self, pages: &Pages, offset: u64) -> io::Result<(Piece, u64)>;
+}
+
+/// Blocks that are kept unpacked: neighbouring pieces of a large one are asked for one after another.
+const UNPACKED: usize = 4;
+
+/// Places in a file that are watched for being used twice, at most: 32 MiB of memory.
+const WATCHED: u64 = 1 << 28;
+
+/// A disk that is found through tables.
+pub(in crate::image) struct Mapped {
+    pages: Pages,
+    map: Box<dyn Map>,
+    size: u64,
+    parent: Option<Box<dyn Source>>,
+    packed: AtomicBool,
+    unpacked: Mutex<Vec<(u64, Arc<Vec<u8>>)>>,
+}
+
+impl fmt::Debug for Mapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mapped").field("map", &self.map).field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+impl Mapped {
+    pub(in crate::image) fn new(pages: Pages, map: Box<dyn Map>, size: u64, parent: Option<Box<dyn Source>>) -> Self {
+        Self { pages, map, size, parent, packed: AtomicBool::new(false), unpacked: Mutex::default() }
+    }
+
+    /// The longest piece from an offset on, within a limit: neighbours that are read alike are joined.
+    fn run(&self, offset: u64, limit: u64) -> io::Result<(Piece, u64)> {
+        let (piece, length) = self.map.piece(&self.pages, offset)?;
+        let mut length = length.min(limit);
+        while length < limit {
+            let (next, more) = self.map.piece(&self.pages, offset + length)?;
+            let joins = match (piece, next) {
+                (Piece::Zero, Piece::Zero) | (Piece::Parent, Piece::Parent) => true,
+                (Piece::Plain(at), Piece::Plain(next)) => at.checked_add(length) == Some(next),
+                _ => false,
+            };
+            if !joins {
+                break;
+            }
+            length = length.saturating_add(more).min(limit);
+        }
+        Ok((piece, length))
+    }
+
+    /// Reads plain data. A file may end within its last block; what is missing of that is zero.
+    fn read_plain(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let there = self.pages.length().saturating_sub(at).min(buffer.len() as u64);
+        let missing = buffer.len() as u64 - there;
+        if there == 0 || missing >= self.map.block_size() {
+            return Err(beyond());
+        }
+        let (data, rest) = buffer.split_at_mut(usize::try_from(there).expect("at most the length of a buffer"));
+        rest.fill(0);
+        self.pages.file().read_exact_at(data, at)
+    }
+
+    fn read_packed(&self, block: u64, packed: Packed, within: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let size = usize::try_from(self.map.block_size()).map_err(io::Error::other)?;
+        let unpack = |data: &mut [u8]| unpack(self.pages.file(), self.pages.length(), packed, data);
+        if within == 0 && buffer.len() == size {
+            return unpack(buffer);
+        }
+        let within = usize::try_from(within).map_err(io::Error::other)?;
+        // Threads that want pieces of one block wait here for the first of them, and then find it.
+        let mut kept = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+        let data = match kept.iter().position(|(of, _)| *of == block) {
+            Some(found) => Arc::clone(&kept[found].1),
+            None => {
+                let mut data = vec![0; size];
+                unpack(&mut data)?;
+                let data = Arc::new(data);
+                if kept.len() == UNPACKED {
+                    kept.remove(0);
+                }
+                kept.push((block, Arc::clone(&data)));
+                data
+            }
+        };
+        drop(kept);
+        buffer.copy_from_slice(&data[within..within + buffer.len()]);
+        Ok(())
+    }
+
+    fn read_parent(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let Some(parent) = &self.parent else {
+            buffer.fill(0);
+            return Ok(());
+        };
+        // A disk may be larger than the one it stands on; the rest is zero.
+        let there = parent.size().saturating_sub(offset).min(buffer.len() as u64);
+        let (data, rest) = buffer.split_at_mut(usize::try_from(there).expect("at most the length of a buffer"));
+        rest.fill(0);
+        if data.is_empty() { Ok(()) } else { parent.read_at(offset, data) }
+    }
+}
+
+impl Source for Mapped {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn extents(&self) -> io::Result<Extents> {
+        let below = self.parent.as_ref().map(|parent| parent.extents()).transpose()?;
+        let mut used = Used::new(self.pages.length(), self.map.block_size());
+        let mut extents = Extents::new();
+        let mut offset = 0;
+        while offset < self.size {
+            let (piece, length) = self.map.piece(&self.pages, offset)?;
+            let end = offset.saturating_add(length).min(self.size);
+            match piece {
+                Piece::Zero => {}
+                Piece::Plain(at) => {
+                    used.add(at, end - offset)?;
+                    extents.push(offset..end);
+                }
+                Piece::Packed { packed, .. } => {
+                    if packed.at >= self.pages.length() {
+                        return Err(beyond());
+                    }
+                    self.packed.store(true, Ordering::Relaxed);
+                    extents.push(offset..end);
+                }
+                Piece::Parent => {
+                    for range in below.iter().flat_map(|below| below.within(offset..end)) {
+                        extents.push(range);
+                    }
+                }
+            }
+            offset = end;
+        }
+        Ok(extents)
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let (mut offset, mut left) = (offset, buffer);
+        while !left.is_empty() {
+            let (piece, length) = self.run(offset, left.len() as u64)?;
+            let length = usize::try_from(length).expect("at most the length of a buffer");
+            let (part, rest) = left.split_at_mut(length);
+            match piece {
+                Piece::Zero => part.fill(0),
+                Piece::Plain(at) => self.read_plain(at, part)?,
+                Piece::Packed { block, packed } => self.read_packed(block, packed, offset - block, part)?,
+                Piece::Parent => self.read_parent(offset, part)?,
+            }
+            offset += length as u64;
+            left = rest;
+        }
+        Ok(())
+    }
+
+    /// Known once [`Source::extents`] was asked for.
+    fn is_compressed(&self) -> bool {
+        self.packed.load(Ordering::Relaxed) || self.parent.as_ref().is_some_and(|parent| parent.is_compressed())
+    }
+}
+
+fn beyond() -> io::Error {
+    rotten("its tables lead to data beyond its end: it is truncated or damaged")
+}
+
+/// Which parts of a file are some block's data. No block is that of two places of a disk; a file whose tables say so is
+/// damaged, or made to look like a far larger disk than it holds.
+struct Used {
+    length: u64,
+    block: u64,
+    total: u64,
+    slots: Vec<u64>,
+}
+
+impl Used {
+    fn new(length: u64, block: u64) -> Self {
+        let slots = length / block.max(1) + 1;
+        // A file with more is watched for its total only.
+        let words = if slots > WATCHED { 0 } else { slots.div_ceil(64) };
+        Self { length, block, total: 0, slots: vec![0; usize::try_from(words).unwrap_or(0)] }
+    }
+
+    fn add(&mut self, at: u64, length: u64) -> io::Result<()> {
+        if at >= self.length || length.saturating_sub(self.length - at) >= self.block {
+            return Err(beyond());
+        }
+        self.total = self.total.saturating_add(length);
+        let slot = at / self.block;
+        let (word, bit) = (usize::try_from(slot / 64).unwrap_or(usize::MAX), 1 << (slot % 64));
+        let twice = match self.slots.get_mut(word) {
+            Some(word) => std::mem::replace(word, *word | bit) & bit != 0,
+            None => false,
+        };
+        // The last block may be cut by the end of the file.
+        if twice || self.total > self.length.saturating_add(self.block) {
+            return Err(rotten(format!("its tables use the same place, {at}, for several blocks of the disk")));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blocks of 4 KiB by a list.
+    #[derive(Debug)]
+    struct List(Vec<Piece>);
+
+    impl Map for List {
+        fn block_size(&self) -> u64 {
+            4096
+        }
+
+        fn piece(&self, _: &Pages, offset: u64) -> io::Result<(Piece, u64)> {
+            let within = offset % 4096;
+            let piece = match self.0[(offset / 4096) as usize] {
+                Piece::Plain(at) => Piece::Plain(at + within),
+                piece => piece,
+            };
+            Ok((piece, 4096 - within))
+        }
+    }
+
+    fn disk(blocks: &[Piece], parent: Option<Mapped>) -> Mapped {
+        let file = tempfile::tempfile().expect("temporary file");
+        file.write_all_at(&(0..0x5000_u32).map(|i| (i >> 8) as u8 + 1).collect::<Vec<_>>(), 0).expect("write");
+        let size = blocks.len() as u64 * 4096 - 512;
+        let parent = parent.map(|parent| Box::new(parent) as Box<dyn Source>);
+        Mapped::new(Pages::new(file).expect("pages"), Box::new(List(blocks.to_vec())), size, parent)
+    }
+
+    #[test]
+    fn pieces_come_from_where_the_tables_say() {
+        let base = disk(&[Piece::Plain(0), Piece::Plain(0x4000)], None);
+        let top =
+            disk(&[Piece::Parent, Piece::Parent, Piece::Plain(0x1000), Piece::Plain(0x2000), Piece::Zero], Some(base));
+        let ranges: Vec<_> = top.extents().expect("extents").iter().cloned().collect();
+        assert_eq!(ranges, [0..0x1e00, 0x2000..0x4000]);
+        let mut bytes = vec![9; usize::try_from(top.size()).expect("small")];
+        top.read_at(0, &mut bytes).expect("read");
+        assert_eq!((bytes[0], bytes[0x1000], bytes[0x1dff], bytes[0x1e00]), (1, 0x41, 0x4e, 0));
+        assert_eq!((bytes[0x2000], bytes[0x3fff], bytes[0x4000]), (0x11, 0x30, 0));
+    }
+
+    #[test]
+    fn tables_that_lie_are_refused() {
+        for (blocks, text) in [
+            (vec![Piece::Plain(0x1000), Piece::Plain(0x1000)], "the same place"),
+            (vec![Piece::Plain(0x5000), Piece::Zero], "beyond its end"),
+            (vec![Piece::Plain(u64::MAX - 1), Piece::Zero], "beyond its end"),
+        ] {
+            let error = disk(&blocks, None).extents().expect_err(text);
+            assert!(error.kind() == io::ErrorKind::InvalidData && error.to_string().contains(text), "{error}");
+        }
+    }
+}
