@@ -13,9 +13,10 @@ use goldsmith::digest::Sha256;
 use goldsmith::event::{Event, Reporter, Silent};
 use goldsmith::fetch::image::{self, ImageError};
 use goldsmith::fetch::{self, PinPolicy, repository};
+use goldsmith::image::Format;
 use goldsmith::interrupt::Interrupt;
 use goldsmith::plan::DiskPlan;
-use goldsmith::recipe::{Arch, Bootstrap, BootstrapDistro, Format, ImageSource, Layout};
+use goldsmith::recipe::{Arch, Bootstrap, BootstrapDistro, ImageSource, Layout};
 use goldsmith::units::ByteSize;
 
 const FRESH: PinPolicy = PinPolicy { max_age: Duration::from_secs(3600), refresh: false, offline: false };

@@ -248,7 +248,7 @@ fn summary(exported: &Exported) -> String {
         .map(|artifact| {
             let path = exported.dir.join(&artifact.file);
             let size = ByteSize::bytes(artifact.size).to_string();
-            vec![path.display().to_string(), size, format!("sha256 {}", artifact.sha256)]
+            vec![path.display().to_string(), size, format!("sha256 {}", artifact.digests.sha256)]
         })
         .collect();
     let unchanged = if exported.unchanged { "nothing changed; the artifacts are up to date\n" } else { "" };

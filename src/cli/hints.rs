@@ -122,9 +122,10 @@ pub(super) fn export(error: &ExportError) -> Failure {
         ExportError::Interrupted => Failure::new(FailureKind::Interrupted, error),
         ExportError::NoSpace { .. } => Failure::new(FailureKind::Host, error)
             .hint("give another directory by --out, or make room; the layers are kept"),
-        ExportError::Measure(_) | ExportError::Convert { .. } | ExportError::File(_) => {
-            no_space(Failure::new(FailureKind::Host, error), error)
-        }
+        ExportError::Misfit { .. } => Failure::new(FailureKind::Recipe, error),
+        ExportError::Open(_) | ExportError::Read(_) => Failure::new(FailureKind::Host, error)
+            .hint("`goldsmith cache verify` finds layers that were damaged and removes them"),
+        ExportError::Write { .. } | ExportError::File(_) => no_space(Failure::new(FailureKind::Host, error), error),
     }
 }
 

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::fsx::{IoContext as _, PathError};
-use crate::recipe::Format;
+use crate::image::Format;
 use crate::units::ByteSize;
 
 /// Largest virtual size that is believed: 64 TiB, the limit of ext4 and XFS in common use is beyond any image.
@@ -59,7 +59,7 @@ pub fn check(path: &Path) -> Result<Checked, FormatError> {
     let length = file.metadata().at(path)?.len();
     let checked = match detect(path)? {
         Format::Qcow2 => check_qcow2(&file, length),
-        Format::Raw => check_raw(&file, length),
+        _ => check_raw(&file, length),
     };
     checked.at(path)?.map_err(|reason| FormatError::Refused { path: path.to_owned(), reason })
 }

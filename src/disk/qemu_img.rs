@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 use super::format;
 use crate::fsx::PathError;
+use crate::image::{Compression, Format};
 use crate::interrupt::Interrupt;
 use crate::process::{self, ProcessError};
-use crate::recipe::{Compression, Format};
 
 /// What a call of `qemu-img` can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -219,7 +219,7 @@ impl QemuImg {
             match conversion.compression {
                 Compression::Zstd => command.args(["-c", "-o", "compression_type=zstd"]),
                 Compression::Zlib => command.args(["-c", "-o", "compression_type=zlib"]),
-                Compression::None => &mut command,
+                _ => &mut command,
             };
         }
         command.arg(conversion.source).arg(conversion.target);
@@ -251,10 +251,7 @@ impl QemuImg {
 
 /// A format's name for QEMU.
 pub fn name(format: Format) -> &'static str {
-    match format {
-        Format::Qcow2 => "qcow2",
-        Format::Raw => "raw",
-    }
+    format.facts().qemu.unwrap_or("raw")
 }
 
 /// Reads `    (12.34/100%)`.

@@ -1,48 +1,66 @@
 //! From a final disk to files that people use.
 //!
-//! `<out>/<name>.<ext>` for every output, `SHA256SUMS`, `manifest.json`. Each is written under a name of its
-//! own beside its place, and appears there whole or not at all. The manifest comes last: it vouches for the rest.
+//! A file for every output, `SHA256SUMS`, `manifest.json`. Each is written under a name of its own beside its
+//! place, and appears there whole or not at all. The manifest comes last: it vouches for the rest.
 
+mod disks;
+mod folder;
 pub mod manifest;
 
-use std::fs::TryLockError;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use crate::build::FinalDisk;
-use crate::digest::Sha256;
-use crate::disk::qemu_img::{Conversion, QemuImg, QemuImgError};
+use crate::disk::qemu_img::QemuImg;
 use crate::event::{Event, Reporter};
 use crate::fsx::{IoContext as _, PathError, available_bytes, write_atomic};
+use crate::image::digests::{Checksum, Digests, Kinds};
+use crate::image::read::OpenError;
+use crate::image::{Encoding, Output, OutputError, Written};
 use crate::interrupt::Interrupt;
 use crate::plan::Plan;
-use crate::recipe::{Compression, Format, Output};
 use crate::units::ByteSize;
-
-/// How long the wait for another export sleeps between looks.
-const POLL: Duration = Duration::from_millis(100);
-
-/// File with the checksums of all artifacts, in the form of sha256sum(1).
-pub const SUMS: &str = "SHA256SUMS";
+use disks::Opened;
+use folder::{Part, lock, remove_stale};
 
 /// An exported file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
     /// File name, within the output directory.
     pub file: String,
-    /// Disk format.
-    pub format: Format,
-    /// Compression of a qcow2 file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub compression: Option<Compression>,
+    /// What was asked for.
+    #[serde(flatten)]
+    pub output: Output,
+    /// `disk_format` of the image service, if it has one for the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_format: Option<String>,
+    /// `container_format` of the image service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_format: Option<String>,
     /// Size in bytes. A raw file may occupy less on the disk.
     pub size: u64,
-    /// Digest of the file.
-    pub sha256: Sha256,
+    /// Digests of the file.
+    #[serde(flatten)]
+    pub digests: Digests,
+}
+
+impl Artifact {
+    fn new(file: &str, output: &Output, written: Written) -> Self {
+        // A file that is compressed as a whole is nothing that an image service can open.
+        let packed = matches!(output.encoding(), Ok(Encoding::Raw(Some(_)) | Encoding::Tar(Some(_))));
+        let glance = output.format.facts().glance.filter(|_| !packed);
+        Self {
+            file: file.to_owned(),
+            output: Output { file: None, ..output.clone() },
+            disk_format: glance.map(|(disk, _)| disk.to_owned()),
+            container_format: glance.map(|(_, container)| container.to_owned()),
+            size: written.size,
+            digests: written.digests,
+        }
+    }
 }
 
 /// Artifacts of one image, all of them complete.
@@ -69,17 +87,28 @@ pub enum ExportError {
         /// Bytes that may be needed.
         needed: u64,
     },
-    /// It could not be found out how much data is on the disk.
-    #[error("cannot read the final disk")]
-    Measure(#[source] QemuImgError),
-    /// The disk could not be converted.
-    #[error("cannot make {file}")]
-    Convert {
+    /// An output cannot be made of this disk.
+    #[error("cannot make {file}: {reason}")]
+    Misfit {
         /// File name of the artifact.
         file: String,
-        /// What qemu-img said.
+        /// Why not.
+        reason: String,
+    },
+    /// The final disk cannot be opened.
+    #[error("cannot read the final disk")]
+    Open(#[source] OpenError),
+    /// Reading the final disk failed.
+    #[error("cannot read the final disk")]
+    Read(#[source] io::Error),
+    /// A file could not be written.
+    #[error("cannot make {file}")]
+    Write {
+        /// File name of the artifact.
+        file: String,
+        /// Why.
         #[source]
-        source: QemuImgError,
+        source: io::Error,
     },
     /// A file could not be read or written.
     #[error(transparent)]
@@ -87,6 +116,12 @@ pub enum ExportError {
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// An artifact that is complete but for its name.
+struct Finished {
+    artifact: Artifact,
+    part: Part,
 }
 
 /// Makes the artifacts of a plan from its final disk, unless they are there.
@@ -100,146 +135,77 @@ pub fn export(
 ) -> Result<Exported, ExportError> {
     std::fs::create_dir_all(dir).at(dir)?;
     let _lock = lock(dir, interrupt)?;
+    let wanted = wanted(plan)?;
     if let Some(artifacts) = current(plan, disk, dir) {
         return Ok(Exported { dir: dir.to_owned(), artifacts, unchanged: true });
     }
     remove_stale(dir)?;
-    let tool = QemuImg::default();
-    let data = tool.measure(&disk.layer.disk).map_err(ExportError::Measure)?;
+    let opened = Opened::new(disk)?;
+    for (file, output, encoding) in &wanted {
+        if let Some(reason) = output.format.misfit(opened.size()) {
+            return Err(ExportError::Misfit { file: file.clone(), reason });
+        }
+        if *encoding == Encoding::VhdFixed && !opened.size().is_multiple_of(ByteSize::MIB) {
+            let message = format!("{file} is rounded up to whole MiB, which Azure asks for");
+            reporter.report(&Event::Warning { message });
+        }
+    }
     // Compression only makes it less. What the new artifacts replace stays until they are whole.
-    let needed = data.saturating_mul(plan.outputs.len() as u64);
+    let needed = opened.data().saturating_mul(wanted.len() as u64);
     let free = available_bytes(dir)?;
     if free < needed {
         return Err(ExportError::NoSpace { dir: dir.to_owned(), free, needed });
     }
-    let mut finished = Vec::new();
-    for output in &plan.outputs {
-        let (artifact, part) = convert(&Source { plan, disk, data }, dir, output, &tool, reporter, interrupt)?;
-        finished.push((artifact, part));
+    let mut outputs = Vec::new();
+    for (file, output, encoding) in wanted {
+        outputs.push((output, encoding, Part::new(dir, file)?));
     }
-    let mut artifacts = Vec::new();
-    for (artifact, part) in finished {
-        let path = dir.join(&artifact.file);
-        part.persist(&path).map_err(|error| error.error).at(&path)?;
-        artifacts.push(artifact);
+    let finished = opened.write(outputs, kinds(plan), reporter, interrupt)?;
+    let artifacts: Vec<_> = finished.iter().map(|finished| finished.artifact.clone()).collect();
+    for finished in &finished {
+        finished.part.settle()?;
     }
-    let sums: String =
-        artifacts.iter().flat_map(|artifact| [artifact.sha256.to_string(), format!("  {}\n", artifact.file)]).collect();
-    write_atomic(&dir.join(SUMS), sums.as_bytes())?;
-    let manifest = manifest::Manifest::new(plan, disk, recipe, &artifacts, &tool);
+    for finished in finished {
+        finished.part.persist(dir)?;
+    }
+    for checksum in Checksum::ALL {
+        let path = dir.join(checksum.file());
+        match sums(&artifacts, checksum) {
+            Some(sums) => write_atomic(&path, sums.as_bytes())?,
+            None if path.exists() => std::fs::remove_file(&path).at(&path)?,
+            None => {}
+        }
+    }
+    let manifest = manifest::Manifest::new(plan, disk, recipe, &artifacts, &QemuImg::default());
     write_atomic(&dir.join(manifest::FILE), &manifest.to_json())?;
     Ok(Exported { dir: dir.to_owned(), artifacts, unchanged: false })
 }
 
-/// File name of an output.
-pub fn file_name(name: &str, format: Format) -> String {
-    format!("{name}.{}", format.extension())
+/// Every output with its file name and encoding, in the order of the plan.
+fn wanted(plan: &Plan) -> Result<Vec<(String, &Output, Encoding)>, ExportError> {
+    plan.outputs
+        .iter()
+        .map(|output| {
+            let file = output.file_name(&plan.name);
+            match output.encoding() {
+                Ok(encoding) => Ok((file, output, encoding)),
+                Err(OutputError { message, .. }) => Err(ExportError::Misfit { file, reason: message }),
+            }
+        })
+        .collect()
 }
 
-/// What is exported.
-struct Source<'a> {
-    plan: &'a Plan,
-    disk: &'a FinalDisk,
-    /// Bytes of data on the disk.
-    data: u64,
+/// Digests that a plan asks for.
+fn kinds(plan: &Plan) -> Kinds {
+    Kinds { sha512: plan.checksums.contains(&Checksum::Sha512), md5: plan.checksums.contains(&Checksum::Md5) }
 }
 
-fn convert(
-    &Source { plan, disk, data }: &Source<'_>,
-    dir: &Path,
-    output: &Output,
-    tool: &QemuImg,
-    reporter: &Arc<dyn Reporter>,
-    interrupt: &Interrupt,
-) -> Result<(Artifact, tempfile::TempPath), ExportError> {
-    let file = file_name(&plan.name, output.format);
-    let compression = compression(output);
-    let part = tempfile::Builder::new().prefix(PART_PREFIX).suffix(&format!("-{file}")).tempfile_in(dir).at(dir)?;
-    let part = part.into_temp_path();
-    let activity = format!("export {file}");
-    let started = Instant::now();
-    reporter.report(&Event::ActivityStarted { activity: activity.clone() });
-    let conversion = Conversion {
-        source: &disk.layer.disk,
-        source_format: Format::Qcow2,
-        target: &part,
-        target_format: output.format,
-        compression: compression.unwrap_or(Compression::None),
-    };
-    tool.convert(&conversion, interrupt, |share| {
-        // qemu-img tells shares of the work; people want bytes.
-        let done = (data as f64 * share) as u64;
-        reporter.report(&Event::Progress { activity: activity.clone(), done, total: Some(data) });
-    })
-    .map_err(|source| match source {
-        source if source.is_interrupted() => ExportError::Interrupted,
-        source => ExportError::Convert { file: file.clone(), source },
-    })?;
-    let opened = std::fs::File::open(&part).at(&part)?;
-    let size = opened.metadata().at(&part)?.len();
-    let sha256 = Sha256::of_reader(Interruptible { file: &opened, interrupt }).map_err(|source| {
-        if interrupt.is_raised() {
-            ExportError::Interrupted
-        } else {
-            PathError { path: part.to_path_buf(), source }.into()
-        }
-    })?;
-    opened.sync_all().at(&part)?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    opened.set_permissions(mode).at(&part)?;
-    reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
-    Ok((Artifact { file, format: output.format, compression, size, sha256 }, part))
-}
-
-/// How an output is compressed; `None` if its format knows no compression.
-fn compression(output: &Output) -> Option<Compression> {
-    match output.format {
-        Format::Qcow2 => Some(output.compression.unwrap_or(Compression::Zstd)),
-        Format::Raw => None,
-    }
-}
-
-/// A file whose reading ends with an error once the user asks to stop.
-struct Interruptible<'a> {
-    file: &'a std::fs::File,
-    interrupt: &'a Interrupt,
-}
-
-impl Read for Interruptible<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.interrupt.is_raised() {
-            return Err(io::Error::other("interrupted"));
-        }
-        self.file.read(buffer)
-    }
-}
-
-/// Keeps other exports out of a directory, for as long as the result lives; waits for the one that is there.
-fn lock(dir: &Path, interrupt: &Interrupt) -> Result<std::fs::File, ExportError> {
-    let opened = std::fs::File::open(dir).at(dir)?;
-    loop {
-        match opened.try_lock() {
-            Ok(()) => return Ok(opened),
-            Err(TryLockError::WouldBlock) if interrupt.is_raised() => return Err(ExportError::Interrupted),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(POLL),
-            Err(TryLockError::Error(source)) => return Err(PathError { path: dir.to_owned(), source }.into()),
-        }
-    }
-}
-
-/// Beginning of the names of files that are not whole yet.
-const PART_PREFIX: &str = ".goldsmith-";
-
-/// Removes what a build that was killed had begun in the output directory.
-fn remove_stale(dir: &Path) -> Result<(), PathError> {
-    for entry in std::fs::read_dir(dir).at(dir)? {
-        let path = entry.at(dir)?.path();
-        let stale = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PART_PREFIX));
-        if stale {
-            std::fs::remove_file(&path).at(&path)?;
-        }
-    }
-    Ok(())
+/// Content of a file of checksums in the form of sha256sum(1), if all artifacts have that checksum.
+fn sums(artifacts: &[Artifact], checksum: Checksum) -> Option<String> {
+    let lines = artifacts
+        .iter()
+        .map(|artifact| artifact.digests.get(checksum).map(|digest| format!("{digest}  {}\n", artifact.file)));
+    lines.collect()
 }
 
 /// The artifacts that are there, if all are what this export would make.
@@ -250,14 +216,19 @@ fn current(plan: &Plan, disk: &FinalDisk, dir: &Path) -> Option<Vec<Artifact>> {
     let path = dir.join(manifest::FILE);
     let manifest: manifest::Summary = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
     let written = std::fs::metadata(&path).ok()?.modified().ok()?;
-    let wanted: Vec<_> = plan.outputs.iter().map(|output| (file_name(&plan.name, output.format), output)).collect();
+    let checksums: Vec<_> = Checksum::ALL.into_iter().filter(|checksum| kinds(plan).has(*checksum)).collect();
     let same = manifest.layer == disk.layer.key
-        && manifest.artifacts.len() == wanted.len()
-        && dir.join(SUMS).is_file()
-        && manifest.artifacts.iter().zip(&wanted).all(|(artifact, (file, output))| {
-            let unchanged = std::fs::metadata(dir.join(file))
+        && manifest.artifacts.len() == plan.outputs.len()
+        && checksums.iter().all(|checksum| dir.join(checksum.file()).is_file())
+        && manifest.artifacts.iter().zip(&plan.outputs).all(|(artifact, output)| {
+            let unchanged = std::fs::metadata(dir.join(&artifact.file))
                 .and_then(|meta| Ok(meta.len() == artifact.size && meta.modified()? <= written));
-            artifact.file == *file && artifact.compression == compression(output) && unchanged.unwrap_or(false)
+            artifact.file == output.file_name(&plan.name)
+                && artifact.output == Output { file: None, ..output.clone() }
+                && Checksum::ALL
+                    .into_iter()
+                    .all(|kind| artifact.digests.get(kind).is_some() == checksums.contains(&kind))
+                && unchanged.unwrap_or(false)
         });
     same.then_some(manifest.artifacts)
 }

@@ -19,8 +19,9 @@ use crate::disk::format::{self, FormatError};
 use crate::disk::qemu_img::{QemuImg, QemuImgError};
 use crate::event::{Event, Reporter};
 use crate::fsx::{IoContext as _, PathError};
+use crate::image::Format;
 use crate::interrupt::Interrupt;
-use crate::recipe::{Format, ImageSource};
+use crate::recipe::ImageSource;
 use crate::units::ByteSize;
 
 /// Larger than any list of digests.

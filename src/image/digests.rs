@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
@@ -16,6 +17,54 @@ pub struct Kinds {
     pub sha512: bool,
     /// MD5, which the image service still calls `checksum`. It protects from accidents only.
     pub md5: bool,
+}
+
+impl Kinds {
+    /// Whether a digest is computed.
+    pub fn has(self, checksum: Checksum) -> bool {
+        match checksum {
+            Checksum::Sha256 => true,
+            Checksum::Sha512 => self.sha512,
+            Checksum::Md5 => self.md5,
+        }
+    }
+}
+
+/// Kind of digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Checksum {
+    /// SHA-256, which every artifact has.
+    Sha256,
+    /// SHA-512, which the image service computes as `os_hash_value`.
+    Sha512,
+    /// MD5, which the image service calls `checksum`. It protects from accidents only.
+    Md5,
+}
+
+impl Checksum {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha512, Self::Md5];
+
+    /// Name of the file with such digests of a directory's files.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Sha256 => "SHA256SUMS",
+            Self::Sha512 => "SHA512SUMS",
+            Self::Md5 => "MD5SUMS",
+        }
+    }
+}
+
+impl Digests {
+    /// A digest in lowercase hexadecimal, if it was computed.
+    pub fn get(&self, checksum: Checksum) -> Option<String> {
+        match checksum {
+            Checksum::Sha256 => Some(self.sha256.to_string()),
+            Checksum::Sha512 => self.sha512.clone(),
+            Checksum::Md5 => self.md5.clone(),
+        }
+    }
 }
 
 /// Digests of one file, in lowercase hexadecimal.

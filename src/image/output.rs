@@ -259,7 +259,7 @@ impl Output {
             if !formats.contains(&self.format) {
                 let names: Vec<_> = formats.iter().map(|format| format!("`{format}`")).collect();
                 let message = format!("an output of format `{}` has no `{key}`", self.format);
-                return Err(wrong(key, message, Some(format!("only {} have it", names.join(", ")))));
+                return Err(wrong(key, message, Some(format!("it is for {} only", names.join(", ")))));
             }
         }
         let vmdk = VmdkOptions {

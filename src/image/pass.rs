@@ -131,6 +131,9 @@ fn read(
         used.push(chunk);
         progress(done);
     }
+    if interrupt.is_raised() {
+        return Err(PassError::Interrupted);
+    }
     Ok(true)
 }
 

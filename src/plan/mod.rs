@@ -17,8 +17,10 @@ use serde::Serialize;
 use crate::action::Action;
 use crate::digest::Sha256;
 use crate::element::schema::Check;
+use crate::image::Output;
+use crate::image::digests::Checksum;
 use crate::layer::LayerKey;
-use crate::recipe::{Arch, Bootstrap, Firmware, Layout, Output, SecretSource};
+use crate::recipe::{Arch, Bootstrap, Firmware, Layout, SecretSource};
 use crate::units::ByteSize;
 
 /// What a build will do.
@@ -44,6 +46,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Files to make of it.
     pub outputs: Vec<Output>,
+    /// Checksums of the files.
+    pub checksums: Vec<Checksum>,
     /// What must be true of it: the element (or the recipe) that says so, and the check.
     pub checks: Vec<(String, Check)>,
     /// Where secrets come from. Their values are in no plan.

@@ -60,6 +60,7 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
         packages,
         steps: planned,
         outputs: recipe.outputs.clone(),
+        checksums: recipe.checksums.clone(),
         checks,
         secrets: recipe.secrets.clone(),
         notes,

@@ -6,9 +6,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::diagnostic::{Diagnostic, Source, list, near};
+use super::decode::decode;
+use super::diagnostic::{Diagnostic, Source, Span, list, near};
 use super::node::{Node, Value};
 use crate::element::schema::ElementFile;
+use crate::image::Output;
 use crate::units::ByteSize;
 use words::*;
 
@@ -150,7 +152,7 @@ pub(crate) fn recipe_head(root: &Node, source: &Arc<Source>, found: &mut Vec<Dia
             found.push(Diagnostic::new(source, key.span, message));
         }
     }
-    outputs(root.get("outputs"), source, found);
+    outputs(root, source, found);
 }
 
 /// Checks that a recipe as written has an output, if it speaks of any.
@@ -165,23 +167,43 @@ pub(crate) fn some_output(root: &Node, source: &Arc<Source>, found: &mut Vec<Dia
     }
 }
 
-fn outputs(node: Option<&Node>, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
-    let Some(node) = node else { return };
-    let mut formats: Vec<(&str, &Node)> = Vec::new();
-    for output in node.list() {
-        let Some(format) = output.get("format") else { continue };
-        let Some(name) = format.text() else { continue };
-        match formats.iter().find(|(known, _)| *known == name) {
-            Some((_, first)) => found.push(
-                Diagnostic::new(source, format.span, format!("two outputs have the format `{name}`"))
-                    .also(first.span, "the first"),
-            ),
-            None => formats.push((name, format)),
+/// What does not decode has been told before.
+fn outputs(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    let image = root.get("name").and_then(Node::text).unwrap_or("image");
+    let mut files: Vec<(String, Span)> = Vec::new();
+    for node in root.get("outputs").map(Node::list).unwrap_or_default() {
+        let Some(output) = decode::<Output>(&mut node.clone(), source).0 else { continue };
+        if let Err(error) = output.encoding() {
+            let span = node.key(error.key).map_or(node.span, |key| key.span);
+            let diagnostic = Diagnostic::new(source, span, &error.message);
+            found.push(error.help.iter().fold(diagnostic, Diagnostic::help));
         }
-        if let (Some(key), true) = (output.key("compression"), name != "qcow2") {
-            found.push(Diagnostic::new(source, key.span, format!("an output of format `{name}` is not compressed")));
+        let file = output.file_name(image);
+        let span = node.get("file").or(node.get("format")).map_or(node.span, |node| node.span);
+        if output.file.is_some() && !is_file_name(&file) {
+            let message =
+                format!("`{file}` is no file name: letters, digits, `.`, `_` and `-` make one, and no dot begins it");
+            found.push(Diagnostic::new(source, span, message));
+        }
+        if RESERVED.contains(&file.as_str()) {
+            found.push(Diagnostic::new(source, span, format!("`{file}` is written beside the outputs by every build")));
+        }
+        match files.iter().find(|(known, _)| *known == file) {
+            Some((_, first)) => {
+                let diagnostic = Diagnostic::new(source, span, format!("two outputs are the file `{file}`"));
+                found.push(diagnostic.also(*first, "the first").help("give one of them another name with `file:`"));
+            }
+            None => files.push((file, span)),
         }
     }
+}
+
+/// Files of an output directory that are no outputs.
+const RESERVED: [&str; 4] = ["SHA256SUMS", "SHA512SUMS", "MD5SUMS", "manifest.json"];
+
+fn is_file_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    !name.is_empty() && name.len() <= 200 && !name.starts_with('.') && name.chars().all(plain)
 }
 
 /// Checks what an element says about itself.
@@ -365,8 +387,17 @@ mod tests {
             ("base: { bootstrap: {} }\ndisk: { layout: uefi }", ""),
             ("outputs: []", "there is no output"),
             ("outputs:", "there is no output"),
-            ("outputs: [{ format: raw }, { format: raw }]", "two outputs have the format `raw`"),
-            ("outputs: [{ format: raw, compression: zlib }]", "an output of format `raw` is not compressed"),
+            ("outputs: [{ format: raw }, { format: raw }]", "two outputs are the file `image.raw`"),
+            ("outputs: [{ format: raw, compression: zlib }]", "a raw file is not compressed with zlib"),
+            ("outputs: [{ format: vdi, compression: zstd }]", "an output of format `vdi` has no `compression`"),
+            (
+                "outputs: [{ format: raw, file: ../x }]",
+                "`../x` is no file name: letters, digits, `.`, `_` and `-` make one, and no dot begins it",
+            ),
+            (
+                "outputs: [{ format: raw, file: manifest.json }]",
+                "`manifest.json` is written beside the outputs by every build",
+            ),
             ("base: { image: { source: a, sha256: abc } }", "`abc` is not a SHA-256 digest"),
             (&format!("base: {{ image: {{ source: a, sha256: {digest} }} }}"), ""),
             ("base: { image: { source: a, sha256: 'https://h/SHA256SUMS' } }", ""),

@@ -153,7 +153,7 @@ mod tests {
             "steps: { configure: [{ remove: /a }] }",
             "steps: { configure: [{ run: { network: sometimes } }] }",
             "steps: { configure: [{ when: x }] }",
-            "outputs: [{ format: vhd }]",
+            "outputs: [{ format: iso }]",
         ] {
             assert!(!faults(&recipe_schema(), &format!("{base}{line}\n")).is_empty(), "{line}");
         }

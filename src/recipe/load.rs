@@ -16,7 +16,7 @@ use super::decode::decode;
 use super::diagnostic::{Diagnostic, Diagnostics, Source, Span, list, near};
 use super::node::{Node, parse};
 use super::params::{self, Values};
-use super::schema::{Arch, Base, Bootstrap, BootstrapDistro, Disk, Output, RecipeFile, SecretSource};
+use super::schema::{Arch, Base, Bootstrap, BootstrapDistro, Disk, RecipeFile, SecretSource};
 use super::template::{Variables, render};
 use super::{Firmware, Layout, check};
 use crate::action::Action;
@@ -24,6 +24,8 @@ use crate::digest::Sha256;
 use crate::element::asset::Folder;
 use crate::element::library::{Library, read};
 use crate::element::schema::{Check, Param};
+use crate::image::Output;
+use crate::image::digests::Checksum;
 use crate::vocabulary::{Asset, Distro, StepId};
 
 /// Keys of a recipe that see all built-ins.
@@ -80,6 +82,8 @@ pub struct Recipe {
     pub disk: Disk,
     /// Files to make of it.
     pub outputs: Vec<Output>,
+    /// Their checksums.
+    pub checksums: Vec<Checksum>,
     /// Secrets that its actions may ask for.
     pub secrets: BTreeMap<String, SecretSource>,
     /// Folder of the recipe: relative paths begin here.
@@ -231,6 +235,7 @@ fn recipe(
         base: file.base,
         disk: file.disk,
         outputs: file.outputs,
+        checksums: file.checksums,
         secrets: file.secrets,
         dir,
         digest: Sha256::of(source.text().as_bytes()),

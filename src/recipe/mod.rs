@@ -14,8 +14,7 @@ pub(crate) mod template;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use load::{ComposedStep, Composition, LoadOptions, Loaded, Recipe, System, load, load_str};
 pub use schema::{
-    Arch, Base, Bootstrap, BootstrapDistro, Compression, Disk, ElementUse, Format, ImageSource, Layout, Output,
-    RecipeFile, SecretSource, Steps,
+    Arch, Base, Bootstrap, BootstrapDistro, Disk, ElementUse, ImageSource, Layout, RecipeFile, SecretSource, Steps,
 };
 
 use schemars::JsonSchema;

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 use crate::element::schema::{Check, Param};
+use crate::image::digests::Checksum;
+use crate::image::{Format, Output};
 use crate::units::ByteSize;
 
 /// A recipe: one YAML file that describes one image.
@@ -56,6 +58,9 @@ pub struct RecipeFile {
     /// Files to make of the disk. Default: a qcow2 file compressed with zstd.
     #[serde(default = "default_outputs")]
     pub outputs: Vec<Output>,
+    /// Checksums of the outputs. SHA-256 is always among them.
+    #[serde(default = "default_checksums", skip_serializing_if = "is_default_checksums")]
+    pub checksums: Vec<Checksum>,
 }
 
 /// Processor architecture of an image.
@@ -249,55 +254,20 @@ pub enum SecretSource {
     File(PathBuf),
 }
 
-/// One file to make of the finished disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Output {
-    /// Disk format.
-    pub format: Format,
-    /// Compression of the clusters of a qcow2 file. Default: `zstd`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compression: Option<Compression>,
-}
-
-/// Format of a disk image file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// QEMU's copy-on-write format, version 3.
-    Qcow2,
-    /// The plain bytes of the disk, as a sparse file.
-    Raw,
-}
-
-impl Format {
-    /// Extension of its file names.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Qcow2 => "qcow2",
-            Self::Raw => "raw",
-        }
-    }
-}
-
-/// Compression of qcow2 clusters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    /// Zstandard: fast, read by QEMU 5.1 and later.
-    Zstd,
-    /// Deflate: read by every QEMU.
-    Zlib,
-    /// No compression.
-    None,
-}
-
 fn default_components() -> Vec<String> {
     vec!["main".to_owned()]
 }
 
+fn default_checksums() -> Vec<Checksum> {
+    vec![Checksum::Sha256]
+}
+
+fn is_default_checksums(checksums: &[Checksum]) -> bool {
+    checksums == [Checksum::Sha256]
+}
+
 fn default_outputs() -> Vec<Output> {
-    vec![Output { format: Format::Qcow2, compression: None }]
+    vec![Output::new(Format::Qcow2)]
 }
 
 /// Schema of the element list: `- name` or `- name: { parameter: value }`, the latter with a condition at will.

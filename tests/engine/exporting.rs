@@ -55,7 +55,7 @@ fn artifacts_are_whole_summed_and_vouched_for() {
     let last = plan.steps.last().expect("there are steps");
     assert_eq!(manifest["layer"], serde_json::json!(last.key));
     assert_eq!(manifest["packages"][0]["version"], "12.4");
-    assert_eq!(manifest["artifacts"][0]["sha256"], serde_json::json!(exported.artifacts[0].sha256));
+    assert_eq!(manifest["artifacts"][0]["sha256"], serde_json::json!(exported.artifacts[0].digests.sha256));
     assert_eq!(manifest["steps"].as_array().map(Vec::len), Some(plan.steps.len()));
     assert_eq!(manifest["recipe"]["sha256"], serde_json::json!(Sha256::of(b"text")));
 }

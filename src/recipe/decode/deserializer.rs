@@ -7,6 +7,7 @@ use serde::de::{
 
 use super::super::node::{Key, Map, Node, Value};
 use super::{Error, Fault, quoting_help};
+use crate::image::Format;
 
 static EMPTY: Map = Map { entries: Vec::new(), faulty: Vec::new() };
 
@@ -279,6 +280,9 @@ impl<'de> EnumAccess<'de> for Choice<'de> {
         let name: de::value::StrDeserializer<'_, Error> = self.name.into_deserializer();
         let variant = seed.deserialize(name).map_err(|mut error| {
             error.message = format!("unknown {} `{}`", self.kind, self.name);
+            if let Some(reason) = Format::why_refused(self.name).filter(|_| self.kind == "format") {
+                error.help.insert(0, reason.to_owned());
+            }
             error.at(self.span)
         })?;
         Ok((variant, self))

@@ -1,0 +1,85 @@
+//! The outputs that hold the whole disk: all of them from one reading of the layer chain.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Artifact, ExportError, Finished, Part};
+use crate::build::FinalDisk;
+use crate::event::{Event, Reporter};
+use crate::image::digests::Kinds;
+use crate::image::pass::{self, PassError};
+use crate::image::read::{self, Backing};
+use crate::image::write::{Disk, sink};
+use crate::image::{Encoding, Extents, Format, Output, Source};
+use crate::interrupt::Interrupt;
+
+/// The final disk, opened.
+pub(super) struct Opened {
+    source: Box<dyn Source>,
+    extents: Extents,
+    seed: [u8; 32],
+}
+
+impl Opened {
+    /// Opens the last layer with its chain, which stays within the directory of the store and of images.
+    pub(super) fn new(disk: &FinalDisk) -> Result<Self, ExportError> {
+        // <cache>/layers/<key>/disk.qcow2
+        let cache = disk.layer.disk.ancestors().nth(3).unwrap_or(Path::new("/"));
+        let options = read::Options { format: Some(Format::Qcow2), backing: Backing::Within(cache) };
+        let source = read::open(&disk.layer.disk, &options).map_err(ExportError::Open)?.source;
+        let extents = source.extents().map_err(ExportError::Read)?;
+        // The layer's key, so that the same disk has the same identifiers wherever it is exported.
+        Ok(Self { source, extents, seed: *disk.layer.key.digest().bytes() })
+    }
+
+    /// Bytes of data on the disk.
+    pub(super) fn data(&self) -> u64 {
+        self.extents.total()
+    }
+
+    /// Bytes of the disk.
+    pub(super) fn size(&self) -> u64 {
+        self.source.size()
+    }
+
+    /// Writes the outputs side by side.
+    pub(super) fn write(
+        &self,
+        outputs: Vec<(&Output, Encoding, Part)>,
+        kinds: Kinds,
+        reporter: &Arc<dyn Reporter>,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<Finished>, ExportError> {
+        if outputs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let described = Disk { size: self.size(), extents: &self.extents, seed: &self.seed };
+        let names: Vec<_> = outputs.iter().map(|(.., part)| part.file.as_str()).collect();
+        let activity = format!("export {}", names.join(", "));
+        let failed = |index: usize, source: io::Error| ExportError::Write { file: names[index].to_owned(), source };
+        let started = Instant::now();
+        reporter.report(&Event::ActivityStarted { activity: activity.clone() });
+        let mut sinks = Vec::new();
+        for (index, (_, encoding, part)) in outputs.iter().enumerate() {
+            let file = part.opened.try_clone().map_err(|source| failed(index, source))?;
+            sinks.push(sink(encoding, &described, file, kinds).map_err(|source| failed(index, source))?);
+        }
+        let total = Some(self.data());
+        let written = pass::write(&*self.source, &self.extents, sinks, interrupt, &mut |done| {
+            reporter.report(&Event::Progress { activity: activity.clone(), done, total });
+        })
+        .map_err(|error| match error {
+            PassError::Interrupted => ExportError::Interrupted,
+            PassError::Read(source) => ExportError::Read(source),
+            PassError::Write { index, source } => failed(index, source),
+        })?;
+        reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
+        let finished = outputs.into_iter().zip(written).map(|((output, _, part), written)| {
+            let artifact = Artifact::new(&part.file, output, written);
+            Finished { artifact, part }
+        });
+        Ok(finished.collect())
+    }
+}
