@@ -8,7 +8,7 @@ use std::process::Command;
 use goldsmith::digest::Sha256;
 use goldsmith::image::digests::Kinds;
 use goldsmith::image::read::raw::Raw;
-use goldsmith::image::write::{Disk, sink};
+use goldsmith::image::write::{Disk, Machine, sink};
 use goldsmith::image::{ClusterCodec, Compat, Encoding, Source as _, Written, pass};
 use goldsmith::interrupt::Interrupt;
 
@@ -45,7 +45,7 @@ fn write(from: &Path, to: &Path, encoding: &Encoding) -> Written {
     let extents = raw.extents().expect("extents");
     let file =
         File::create_new(to).map(|_| File::options().read(true).write(true).open(to)).expect("new").expect("file");
-    let described = Disk { size: raw.size(), extents: &extents, seed: &[7; 32] };
+    let described = Disk { size: raw.size(), extents: &extents, seed: &[7; 32], machine: Machine::default() };
     let kinds = Kinds { sha512: true, md5: true };
     let sinks = vec![sink(encoding, &described, file, kinds).expect("sink")];
     pass::write(&raw, &extents, sinks, &Interrupt::new(), &mut |_| {}).expect("pass").remove(0)

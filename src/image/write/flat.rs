@@ -1,49 +1,33 @@
-//! Raw disks: the bytes themselves, holes where there are zeros.
+//! Disks byte for byte: raw files, and fixed VHD files, which have a footer behind the disk.
 
 use std::io;
 
-use super::super::{Sink, Written, is_zero};
+use super::super::{Sink, Written};
 use super::Stream;
 
-/// Smallest range of zeros that becomes a hole: the block of common file systems.
-const HOLE: usize = 4096;
-
-/// Writes a raw disk.
+/// Writes the bytes of a disk, holes where there are zeros.
 #[derive(Debug)]
 pub(super) struct Flat {
     stream: Stream,
     size: u64,
+    tail: Vec<u8>,
 }
 
 impl Flat {
-    pub(super) fn new(stream: Stream, size: u64) -> Self {
-        Self { stream, size }
+    /// A disk is zeros up to `size`, whatever its own size is. `tail` follows it.
+    pub(super) fn new(stream: Stream, size: u64, tail: Vec<u8>) -> Self {
+        Self { stream, size, tail }
     }
 }
 
 impl Sink for Flat {
     fn write(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut from = 0;
-        while from < data.len() {
-            let zeros = run(&data[from..], true);
-            from += zeros;
-            let length = run(&data[from..], false);
-            if length > 0 {
-                self.stream.skip_to(offset + from as u64)?;
-                self.stream.write(&data[from..from + length])?;
-                from += length;
-            }
-        }
-        Ok(())
+        self.stream.write_sparse(offset, data)
     }
 
     fn finish(mut self: Box<Self>) -> io::Result<Written> {
         self.stream.skip_to(self.size)?;
+        self.stream.write(&self.tail)?;
         self.stream.finish()
     }
-}
-
-/// Length of the blocks at the beginning that are all zero, or all not.
-fn run(data: &[u8], zero: bool) -> usize {
-    data.chunks(HOLE).take_while(|block| is_zero(block) == zero).map(<[u8]>::len).sum()
 }

@@ -1,8 +1,12 @@
 //! Writers of image files, one for each kind of format.
 
+mod blocks;
 mod flat;
+mod ident;
 mod qcow2;
 mod stream;
+mod vhd;
+mod vmdk;
 
 use std::fs::File;
 use std::io;
@@ -10,7 +14,9 @@ use std::io;
 pub use stream::Stream;
 
 use super::digests::Kinds;
-use super::{Encoding, Extents, Sink};
+use super::{Encoding, Extents, Format, Sink};
+use blocks::Blocks;
+use flat::Flat;
 
 /// A disk as its writers must know it before the first byte.
 #[derive(Debug, Clone, Copy)]
@@ -21,23 +27,82 @@ pub struct Disk<'a> {
     pub extents: &'a Extents,
     /// What identifiers in the files are made of: the same disk and the same seed give the same files.
     pub seed: &'a [u8; 32],
+    /// The virtual machine that the disk is for.
+    pub machine: Machine<'a>,
+}
+
+/// A virtual machine, as far as formats that describe one must know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machine<'a> {
+    /// Name of the image; VMDK files call themselves by it, and OVA files their machine.
+    pub name: &'a str,
+    /// Its architecture, as `uname -m` has it.
+    pub arch: &'a str,
+    /// The only firmware that it boots under; `None` if it boots under either.
+    pub firmware: Option<Firmware>,
+}
+
+impl Default for Machine<'_> {
+    /// A PC that boots under either firmware, of no particular name.
+    fn default() -> Self {
+        Self { name: "disk", arch: "x86_64", firmware: None }
+    }
+}
+
+/// What a machine starts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Firmware {
+    /// That of old PCs.
+    Bios,
+    /// UEFI.
+    Efi,
+}
+
+/// Size that a disk has in a file: greater than its own if the format has no such size. What is added reads as zeros.
+pub fn stored_size(encoding: &Encoding, size: u64) -> u64 {
+    match encoding {
+        Encoding::VhdFixed => vhd::fixed_size(size),
+        _ => size,
+    }
 }
 
 /// A sink that writes a disk into an empty file.
 ///
 /// # Errors
 ///
-/// `Unsupported` for an encoding that holds no disk, and whatever writing a header fails with.
+/// `InvalidInput` for a disk that does not fit the format, `Unsupported` for an encoding that holds no disk, and
+/// whatever writing a header fails with.
 pub fn sink(encoding: &Encoding, disk: &Disk<'_>, file: File, kinds: Kinds) -> io::Result<Box<dyn Sink>> {
     if let Encoding::Qcow2 { codec: Some(codec), cluster_size, compat } = *encoding {
         return Ok(Box::new(qcow2::Compressed::new(file, kinds, disk.size, codec, cluster_size, compat)?));
+    }
+    match encoding {
+        Encoding::VmdkSparse(_) => fits(Format::Vmdk, disk)?,
+        Encoding::VhdDynamic | Encoding::VhdFixed => fits(Format::Vhd, disk)?,
+        _ => {}
     }
     let stream = Stream::new(file, kinds);
     Ok(match *encoding {
         Encoding::Qcow2 { codec: None, cluster_size, compat } => {
             Box::new(qcow2::Plain::new(stream, disk.size, disk.extents, cluster_size, compat)?)
         }
-        Encoding::Raw(None) => Box::new(flat::Flat::new(stream, disk.size)),
+        Encoding::Raw(None) => Box::new(Flat::new(stream, disk.size, Vec::new())),
+        Encoding::VmdkSparse(options) => Box::new(Blocks::new(vmdk::sparse(disk, &options), disk.extents, stream)?),
+        Encoding::VhdDynamic => Box::new(Blocks::new(vhd::dynamic(disk), disk.extents, stream)?),
+        Encoding::VhdFixed => {
+            let size = vhd::fixed_size(disk.size);
+            Box::new(Flat::new(stream, size, vhd::fixed_footer(disk, size)))
+        }
         other => return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{other:?} holds no disk"))),
     })
+}
+
+/// Refuses what a format cannot hold.
+fn fits(format: Format, disk: &Disk<'_>) -> io::Result<()> {
+    let misfit = if disk.size == 0 {
+        Some(format!("a {format} file cannot hold a disk without a single byte"))
+    } else {
+        format.misfit(disk.size)
+    };
+    misfit.map_or(Ok(()), |misfit| Err(io::Error::new(io::ErrorKind::InvalidInput, misfit)))
 }

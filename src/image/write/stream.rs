@@ -3,11 +3,14 @@
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 
-use super::super::Written;
 use super::super::digests::{Hasher, Kinds};
+use super::super::{Written, is_zero};
 
 /// Bytes gathered before the file is written to.
 const BUFFER: usize = 256 << 10;
+
+/// Smallest range of zeros that becomes a hole: the block of common file systems.
+const HOLE: usize = 4096;
 
 /// A file being written in order, hashed on the way.
 #[derive(Debug)]
@@ -47,6 +50,9 @@ impl Stream {
     /// Leaves a hole that reads as zeros, up to a position at or after the current one.
     pub fn skip_to(&mut self, position: u64) -> io::Result<()> {
         let mut left = position - self.position;
+        if left == 0 {
+            return Ok(());
+        }
         while left > 0 {
             let zeros = left.min(ZEROS.len() as u64);
             self.hasher.update(&ZEROS[..usize::try_from(zeros).expect("at most the length of an array")]);
@@ -55,6 +61,22 @@ impl Stream {
         self.flush()?;
         self.file.seek(SeekFrom::Start(position))?;
         self.position = position;
+        Ok(())
+    }
+
+    /// Writes bytes at a position at or after the current one, with holes where they are zeros; also before and after
+    /// them: the position is then where the last other byte was.
+    pub fn write_sparse(&mut self, position: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut from = 0;
+        while from < bytes.len() {
+            from += run(&bytes[from..], true);
+            let length = run(&bytes[from..], false);
+            if length > 0 {
+                self.skip_to(position + from as u64)?;
+                self.write(&bytes[from..from + length])?;
+                from += length;
+            }
+        }
         Ok(())
     }
 
@@ -70,6 +92,11 @@ impl Stream {
         self.buffer.clear();
         Ok(())
     }
+}
+
+/// Length of the blocks at the beginning that are all zero, or all not.
+fn run(bytes: &[u8], zero: bool) -> usize {
+    bytes.chunks(HOLE).take_while(|block| is_zero(block) == zero).map(<[u8]>::len).sum()
 }
 
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];

@@ -1,0 +1,117 @@
+//! Every format that is written is the same disk when QEMU reads it.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use goldsmith::image::digests::Kinds;
+use goldsmith::image::read::raw::Raw;
+use goldsmith::image::write::{Disk, Machine, sink, stored_size};
+use goldsmith::image::{Adapter, Encoding, Extents, Format, Source as _, VmdkOptions, Written, pass};
+use goldsmith::interrupt::Interrupt;
+use sha2::Digest as _;
+
+const MIB: u64 = 1 << 20;
+
+const VMDK: VmdkOptions = VmdkOptions { adapter: Adapter::Lsilogic, tools_version: i32::MAX as u32 };
+
+/// A disk as a raw file, sparse, of so many bytes with data at some ranges. The data is neither zero nor repetitive.
+fn disk(directory: &Path, size: u64, data: &[(u64, u64)]) -> Raw {
+    let path = directory.join("disk.raw");
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(&path).expect("a file");
+    file.set_len(size).expect("room");
+    let mut state = size | 1;
+    for (start, end) in data {
+        let bytes: Vec<u8> = (*start..*end)
+            .map(|_| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                // Three bits of each byte, so that it can be compressed.
+                (state >> 61) as u8 | 1
+            })
+            .collect();
+        file.write_all_at(&bytes, *start).expect("room");
+    }
+    Raw::new(file).expect("a disk")
+}
+
+fn write(disk: &Raw, extents: &Extents, encoding: &Encoding, path: &Path) -> Written {
+    let file = File::options().read(true).write(true).create_new(true).open(path).expect("a file");
+    let machine = Machine { name: "image", ..Machine::default() };
+    let shape = Disk { size: disk.size(), extents, seed: &[7; 32], machine };
+    let sink = sink(encoding, &shape, file, Kinds { sha512: true, md5: true }).expect("a sink");
+    pass::write(disk, extents, vec![sink], &Interrupt::new(), &mut |_| {}).expect("written").remove(0)
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().expect("the program is installed");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{command:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+/// Writes a disk twice and has QEMU look at it.
+fn holds(format: Format, encoding: &Encoding, size: u64, data: &[(u64, u64)]) -> u64 {
+    let directory = tempfile::tempdir().expect("a directory");
+    let disk = disk(directory.path(), size, data);
+    let extents = disk.extents().expect("extents");
+    let path = directory.path().join("out");
+    let written = write(&disk, &extents, encoding, &path);
+
+    let file = std::fs::read(&path).expect("the file");
+    assert_eq!(file.len() as u64, written.size);
+    assert_eq!(hex::encode(sha2::Sha256::digest(&file)), written.digests.sha256.to_string());
+    assert_eq!(Some(hex::encode(sha2::Sha512::digest(&file))), written.digests.sha512);
+    let again = write(&disk, &extents, encoding, &directory.path().join("again"));
+    assert_eq!(again, written, "the same disk must give the same file");
+
+    let driver = format.facts().qemu.expect("a driver");
+    let [raw, out] = [directory.path().join("disk.raw"), path];
+    let mut compare = Command::new("qemu-img");
+    run(compare.args(["compare", "-f", driver, "-F", "raw"]).args([&out, &raw]));
+    let info = run(Command::new("qemu-img").args(["info", "--output=json", "-f", driver]).arg(&out));
+    let info: serde_json::Value = serde_json::from_str(&info).expect("JSON");
+    assert_eq!(info["virtual-size"], stored_size(encoding, size));
+    // QEMU has no check for the others.
+    if matches!(format, Format::Vmdk | Format::Vhdx | Format::Vdi | Format::Qcow2) {
+        run(Command::new("qemu-img").args(["check", "-f", driver]).arg(&out));
+    }
+    written.size
+}
+
+/// Disks of several kinds: empty, a byte at the end, of odd size, large with little data, and full.
+fn holds_all(format: Format, encoding: &Encoding) {
+    holds(format, encoding, 3 * MIB, &[]);
+    holds(format, encoding, 64 * MIB, &[(64 * MIB - 1, 64 * MIB)]);
+    holds(
+        format,
+        encoding,
+        5 * MIB + 512 * 77,
+        &[(3, 70_000), (2 * MIB - 1, 2 * MIB + 1), (5 * MIB + 5, 5 * MIB + 512 * 77)],
+    );
+    holds(format, encoding, 6 * MIB, &[(0, 6 * MIB)]);
+    holds(format, encoding, 512, &[(0, 512)]);
+    let scattered: Vec<_> = (0..40).map(|n| (n * 131 * MIB + n * 4567, n * 131 * MIB + n * 5000 + 1)).collect();
+    let size = holds(format, encoding, 5 << 30, &scattered);
+    assert!(matches!(encoding, Encoding::VhdFixed | Encoding::Raw(None)) || size < 90 * MIB, "{size}");
+}
+
+#[test]
+fn vhd_files_hold_the_disk() {
+    holds_all(Format::Vhd, &Encoding::VhdDynamic);
+}
+
+#[test]
+fn fixed_vhd_files_hold_the_disk() {
+    assert_eq!(stored_size(&Encoding::VhdFixed, 5 * MIB + 512), 6 * MIB);
+    for (size, data) in
+        [(3 * MIB, (0, 0)), (5 * MIB + 512 * 77, (5 * MIB, 5 * MIB + 512 * 77)), (6 * MIB, (0, 6 * MIB))]
+    {
+        assert_eq!(holds(Format::Vhd, &Encoding::VhdFixed, size, &[data]), size.next_multiple_of(MIB) + 512);
+    }
+}
+
+#[test]
+fn vmdk_files_of_plain_grains_hold_the_disk() {
+    holds_all(Format::Vmdk, &Encoding::VmdkSparse(VMDK));
+}
