@@ -91,8 +91,11 @@ fn holds_all(format: Format, encoding: &Encoding) {
     );
     holds(format, encoding, 6 * MIB, &[(0, 6 * MIB)]);
     holds(format, encoding, 512, &[(0, 512)]);
-    let scattered: Vec<_> = (0..40).map(|n| (n * 131 * MIB + n * 4567, n * 131 * MIB + n * 5000 + 1)).collect();
-    let size = holds(format, encoding, 5 << 30, &scattered);
+    // QEMU's reader of VHDX does not tell where data is, so that comparing 5 GiB takes 20 seconds.
+    let large = if format == Format::Vhdx { 500 * MIB } else { 5 << 30 };
+    let step = large / 40 / 512 * 512;
+    let scattered: Vec<_> = (0..40).map(|n| (n * step + n * 4567, n * step + n * 5000 + 1)).collect();
+    let size = holds(format, encoding, large, &scattered);
     assert!(matches!(encoding, Encoding::VhdFixed | Encoding::Raw(None)) || size < 90 * MIB, "{size}");
 }
 
@@ -114,4 +117,14 @@ fn fixed_vhd_files_hold_the_disk() {
 #[test]
 fn vmdk_files_of_plain_grains_hold_the_disk() {
     holds_all(Format::Vmdk, &Encoding::VmdkSparse(VMDK));
+}
+
+#[test]
+fn vhdx_files_hold_the_disk() {
+    holds_all(Format::Vhdx, &Encoding::Vhdx);
+}
+
+#[test]
+fn vdi_files_hold_the_disk() {
+    holds_all(Format::Vdi, &Encoding::Vdi);
 }

@@ -57,6 +57,8 @@ pub(super) enum Word {
     Be32,
     /// 32 bits, the least significant byte first.
     Le32,
+    /// 64 bits, the least significant byte first.
+    Le64,
 }
 
 /// Which blocks of a disk are in the file.
@@ -111,6 +113,7 @@ impl Word {
         match self {
             Self::Be32 => out.extend_from_slice(&value.to_be_bytes()[4..]),
             Self::Le32 => out.extend_from_slice(&value.to_le_bytes()[..4]),
+            Self::Le64 => out.extend_from_slice(&value.to_le_bytes()),
         }
     }
 }
@@ -140,11 +143,12 @@ impl Map {
 
     /// Entries of blocks that are not in the file.
     fn absent(&self, blocks: std::ops::Range<u64>, bytes: &mut Vec<u8>, stream: &mut Stream) -> io::Result<()> {
+        let width = if matches!(self.word, Word::Le64) { 8 } else { 4 };
         let count = blocks.end - blocks.start;
         if self.absent == 0 && self.group.is_none() && count > Self::BATCH {
             stream.write(bytes)?;
             bytes.clear();
-            return stream.skip_to(stream.position() + count * 4);
+            return stream.skip_to(stream.position() + count * width);
         }
         for block in blocks {
             self.word.put(self.absent, bytes);

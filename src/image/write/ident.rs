@@ -15,6 +15,14 @@ pub(super) fn uuid(seed: &[u8; 32], purpose: &str) -> [u8; 16] {
     bytes
 }
 
+/// The same identifier in the order that Microsoft and VirtualBox store: the first three fields are little-endian.
+pub(super) fn mixed_endian(mut uuid: [u8; 16]) -> [u8; 16] {
+    uuid[..4].reverse();
+    uuid[4..6].reverse();
+    uuid[6..8].reverse();
+    uuid
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -25,5 +33,7 @@ mod tests {
         assert_eq!(first, uuid(&[0; 32], "a"));
         assert!(first != uuid(&[0; 32], "b") && first != uuid(&[1; 32], "a"));
         assert_eq!((first[6] >> 4, first[8] >> 6), (8, 2));
+        let order = std::array::from_fn(|index| u8::try_from(index).expect("small"));
+        assert_eq!(mixed_endian(order), [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15]);
     }
 }

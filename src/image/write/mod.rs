@@ -5,7 +5,9 @@ mod flat;
 mod ident;
 mod qcow2;
 mod stream;
+mod vdi;
 mod vhd;
+mod vhdx;
 mod vmdk;
 
 use std::fs::File;
@@ -79,6 +81,8 @@ pub fn sink(encoding: &Encoding, disk: &Disk<'_>, file: File, kinds: Kinds) -> i
     match encoding {
         Encoding::VmdkSparse(_) => fits(Format::Vmdk, disk)?,
         Encoding::VhdDynamic | Encoding::VhdFixed => fits(Format::Vhd, disk)?,
+        Encoding::Vhdx => fits(Format::Vhdx, disk)?,
+        Encoding::Vdi => fits(Format::Vdi, disk)?,
         _ => {}
     }
     let stream = Stream::new(file, kinds);
@@ -93,6 +97,8 @@ pub fn sink(encoding: &Encoding, disk: &Disk<'_>, file: File, kinds: Kinds) -> i
             let size = vhd::fixed_size(disk.size);
             Box::new(Flat::new(stream, size, vhd::fixed_footer(disk, size)))
         }
+        Encoding::Vhdx => Box::new(Blocks::new(vhdx::dynamic(disk), disk.extents, stream)?),
+        Encoding::Vdi => Box::new(Blocks::new(vdi::dynamic(disk), disk.extents, stream)?),
         other => return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{other:?} holds no disk"))),
     })
 }
