@@ -122,6 +122,9 @@ fn run(command: &mut process::Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// A file of [`small_tree`] that has an extended attribute.
+const MARKED: &str = "etc/os-release";
+
 /// Enough of a Linux for a shell: programs of the host and the libraries they name.
 fn small_tree(tree: &Path) {
     for dir in ["bin", "etc", "dev", "proc", "sys", "run", "tmp", "root", "var/log", "boot/efi"] {
@@ -151,6 +154,7 @@ fn small_tree(tree: &Path) {
     ] {
         std::fs::write(tree.join(path), content).unwrap();
     }
+    rustix::fs::setxattr(tree.join(MARKED), "user.goldsmith", b"kept", rustix::fs::XattrFlags::empty()).unwrap();
 }
 
 fn mounts() -> [Mount; 2] {
@@ -213,6 +217,7 @@ fn every_call_does_what_it_says() {
     guest.mount(&mounts()).unwrap();
     programs_run(guest, &bench);
     files_are_kept(guest, &bench);
+    trees_are_archived(guest, &bench);
     links_do_not_lead_out(guest);
     full_file_systems_are_named(guest);
     secrets_go_away(guest);
@@ -327,6 +332,59 @@ fn files_are_kept(guest: &mut dyn Guest, bench: &Bench) {
     guest.remove("/a").unwrap();
     guest.remove("/a/b").unwrap();
     assert_eq!(guest.kind("/a").unwrap(), None);
+}
+
+fn trees_are_archived(guest: &mut dyn Guest, bench: &Bench) {
+    let archive = bench.path("tree.tar");
+    let long = "a-name-of-seventy-characters-".repeat(7);
+    guest.mkdir("/tar/empty").unwrap();
+    guest.write(&format!("/tar/{long}"), b"long").unwrap();
+    guest.write("/tar/file", &vec![7; 100_000]).unwrap();
+    guest.chown(70_000, 8, "/tar/file").unwrap();
+    guest.chmod(0o4711, "/tar/file").unwrap();
+    guest.symlink("/nowhere", "/tar/link").unwrap();
+    guest.write("/boot/efi/on-another-file-system", b"x").unwrap();
+    guest.write("/run/gone", b"x").unwrap();
+    guest.write("/proc/gone", b"x").unwrap();
+    let length = guest.archive(&archive).unwrap();
+    let bytes = std::fs::read(&archive).unwrap();
+    assert_eq!(length, bytes.len() as u64);
+    let mut entries = BTreeMap::new();
+    for entry in tar::Archive::new(&bytes[..]).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let name = entry.path().unwrap().strip_prefix(".").unwrap().display().to_string();
+        let name = name.trim_end_matches('/').to_owned();
+        let mut attributes = BTreeMap::new();
+        for extension in entry.pax_extensions().unwrap().into_iter().flatten() {
+            let extension = extension.unwrap();
+            attributes.insert(extension.key().unwrap().to_owned(), extension.value_bytes().to_vec());
+        }
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        let link = entry.link_name().unwrap().map(|link| link.display().to_string());
+        entries.insert(name, (entry.header().clone(), content, link, attributes));
+    }
+    let names: Vec<_> = entries.keys().map(String::as_str).collect();
+    for present in ["tar/empty", "boot/efi/on-another-file-system", "proc", "run", &format!("tar/{long}")] {
+        assert!(names.contains(&present), "{present}: {names:?}");
+    }
+    assert!(names.iter().all(|name| !name.contains("gone") && !name.contains("lost+found")), "{names:?}");
+    let (header, content, ..) = &entries["tar/file"];
+    assert_eq!((header.mode().unwrap(), header.uid().unwrap(), header.gid().unwrap()), (0o4711, 70_000, 8));
+    assert_eq!(content, &vec![7; 100_000]);
+    assert_eq!(entries["tar/link"].2.as_deref(), Some("/nowhere"));
+    assert_eq!(entries[MARKED].3.get("SCHILY.xattr.user.goldsmith").map(Vec::as_slice), Some(&b"kept"[..]));
+    // The same tree gives the same bytes, also in place of a longer file.
+    std::fs::write(&archive, vec![1; bytes.len() + 1]).unwrap();
+    guest.archive(&archive).unwrap();
+    assert!(std::fs::read(&archive).unwrap() == bytes, "the second archive differs");
+    // Holes are not stored by the host, but a file of nothing else is more than an archive may have.
+    assert!(sh(guest, "dd if=/dev/zero of=/tar/holes bs=1 count=1 seek=3T 2>/dev/null", false).unwrap().status == 0);
+    let error = guest.archive(&archive).unwrap_err();
+    assert!(error.to_string().contains("mostly holes"), "{error}");
+    guest.remove("/tar").unwrap();
+    guest.remove("/proc/gone").unwrap();
+    guest.remove("/boot/efi/on-another-file-system").unwrap();
 }
 
 /// `/out` is an absolute link. Seen from outside the image it would lead into the appliance.

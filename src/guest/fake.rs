@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use tree::{Content, Node, Tree, files, set_files};
-use tree::{DEPTH_LIMIT, matches};
+use tree::{DEPTH_LIMIT, archive, matches};
 
 use super::{Command, Ended, FileKind, Guest, GuestError, Inspection, Mount, Space, Terminal};
 
@@ -385,6 +385,16 @@ impl Guest for FakeGuest {
                 (u32::try_from(owner.0).unwrap_or(u32::MAX), u32::try_from(owner.1).unwrap_or(u32::MAX));
         }
         Ok(())
+    }
+
+    fn archive(&mut self, target: &Path) -> Result<u64, GuestError> {
+        self.alive("archive")?;
+        if !self.mounted {
+            return Err(error("archive", "nothing is mounted"));
+        }
+        let failed = |failure: std::io::Error| error("archive", &failure.to_string());
+        let archived = archive(&self.tree, std::fs::File::create(target).map_err(failed)?);
+        archived.and_then(|file| Ok(file.metadata()?.len())).map_err(failed)
     }
 
     fn mkdir(&mut self, path: &str) -> Result<(), GuestError> {

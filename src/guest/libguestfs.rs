@@ -300,13 +300,39 @@ impl LibguestfsGuest {
         file: &Path,
         work: impl FnOnce(&mut Self, &str) -> Result<T, GuestError>,
     ) -> Result<T, GuestError> {
-        let node = self.next_node();
         let block = json!({
             "driver": "raw",
-            "node-name": node,
             "read-only": true,
             "file": { "driver": "file", "filename": text(file)?, "read-only": true },
         });
+        self.with_disk(call, block, work)
+    }
+
+    /// Lends the appliance a raw file of the host as a disk to write to. Zeros that are written become holes.
+    pub(super) fn with_scratch<T>(
+        &mut self,
+        call: &str,
+        file: &Path,
+        work: impl FnOnce(&mut Self, &str) -> Result<T, GuestError>,
+    ) -> Result<T, GuestError> {
+        let block = json!({
+            "driver": "raw",
+            "discard": "unmap",
+            "detect-zeroes": "unmap",
+            "cache": { "no-flush": true },
+            "file": { "driver": "file", "filename": text(file)?, "discard": "unmap" },
+        });
+        self.with_disk(call, block, work)
+    }
+
+    fn with_disk<T>(
+        &mut self,
+        call: &str,
+        mut block: Value,
+        work: impl FnOnce(&mut Self, &str) -> Result<T, GuestError>,
+    ) -> Result<T, GuestError> {
+        let node = self.next_node();
+        block["node-name"] = json!(node);
         let device = self.plug(call, ARCHIVE_TARGET, &node, &block)?;
         let result = work(self, &device);
         let unplugged = self.unplug(call, ARCHIVE_TARGET, &device, &node);

@@ -179,6 +179,14 @@ pub trait Guest {
     /// Unpacks a tar file of the host (`gzip`, `xz`, `zstd` or plain) into a directory of the image.
     fn unpack(&mut self, archive: &Path, compression: Option<&str>, path: &str) -> Result<(), GuestError>;
 
+    /// Writes everything that is mounted to a file of the host, as a tar file (POSIX.1-2001), and returns its
+    /// length in bytes. Names are relative to the root and may begin with `./`. The file is replaced if it exists;
+    /// zeros in it may be holes.
+    ///
+    /// The same tree gives the same bytes: names are sorted, owners are numbers, times are whole seconds. Extended
+    /// attributes are kept. What lies in `/dev`, `/proc`, `/run` and `/sys` is left out.
+    fn archive(&mut self, target: &Path) -> Result<u64, GuestError>;
+
     /// Makes a directory and its parents.
     fn mkdir(&mut self, path: &str) -> Result<(), GuestError>;
 

@@ -195,6 +195,39 @@ pub(super) fn unpack(device: &str, size: u64, decompress: &str, directory: &str)
     format!("bash -o pipefail -c {}", quote(&format!("{{ {pipeline}; }} 2>&1 | tail -n 20")))
 }
 
+/// Bytes that `tar` writes at a time; the archive's length is a multiple of it.
+pub(super) const TAR_RECORD: u64 = 4 << 20;
+
+/// Writes all that is mounted as a tar file to a disk, and prints [`archive_length`]'s line.
+///
+/// Names are sorted, owners are numbers, times are whole seconds, and access and change times are left out: the same
+/// tree gives the same archive. What lies in `/dev`, `/proc`, `/run` and `/sys` belongs to a running system, and
+/// `lost+found` to the file system. The default pattern of extended attributes would keep those of `user.` only.
+///
+/// tar writes to the disk itself. A pipe between two programs costs more than the archive, and sending it as
+/// libguestfs' `tar_out` does, takes twice as long: 560 MB in 38 s, here in 20 s, both under TCG.
+pub(super) fn archive(device: &str, mounted: &[String]) -> String {
+    let lost = mounted
+        .iter()
+        .map(|path| format!("--exclude={}", quote(&format!(".{}/lost+found", path.trim_end_matches('/')))));
+    let lost = lost.collect::<Vec<_>>().join(" ");
+    let command = format!(
+        "LC_ALL=C tar -c -f {device} -b {} --totals -C {ROOT} --format=posix --sort=name --numeric-owner \
+         --pax-option=delete=atime,delete=ctime,delete=mtime --xattrs '--xattrs-include=*' \
+         --anchored --no-wildcards {lost} \
+         --wildcards '--exclude=./dev/*' '--exclude=./proc/*' '--exclude=./run/*' '--exclude=./sys/*' . && sync {device}",
+        TAR_RECORD / 512
+    );
+    format!("bash -o pipefail -c {}", quote(&format!("{{ {command}; }} 2>&1 | tail -n 20")))
+}
+
+/// Length of the archive that [`archive`] has written, as it printed it.
+pub(super) fn archive_length(printed: &str) -> Result<u64, String> {
+    let length =
+        printed.lines().find_map(|line| line.strip_prefix("Total bytes written: ")?.split(' ').next()?.parse().ok());
+    length.ok_or_else(|| crate::text::printable(printed.as_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,6 +255,15 @@ mod tests {
                     .unwrap_or_else(|error| panic!("{error}\n{script}"));
             }
         }
+    }
+
+    #[test]
+    fn archives_are_made_by_shell_and_their_length_is_read() {
+        let script = archive("/dev/sdz", &["/".to_owned(), "/it's".to_owned()]);
+        crate::process::capture(std::process::Command::new("bash").args(["-n", "-c", &script]))
+            .unwrap_or_else(|error| panic!("{error}\n{script}"));
+        assert_eq!(archive_length("tar: noise\nTotal bytes written: 4194304 (4.0MiB, 1GiB/s)\n"), Ok(4_194_304));
+        assert_eq!(archive_length("tar: it failed"), Err("tar: it failed".to_owned()));
     }
 
     #[test]

@@ -78,3 +78,24 @@ fn links_lead_where_they_would_in_an_image() {
     guest.remove("/bin").expect("remove");
     assert_eq!(guest.kind("/opt/bin/sh").expect("kind"), Some(FileKind::File));
 }
+
+#[test]
+fn a_tree_is_archived_as_a_real_guest_does() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = dir.path().join("disk");
+    std::fs::write(&disk, "").expect("writable");
+    let mut guest = FakeWorld::new().launch();
+    guest.attach(&disk).expect("attach");
+    let target = dir.path().join("tree.tar");
+    assert!(guest.archive(&target).is_err(), "nothing is mounted");
+    guest.mount(&root()).expect("mount");
+    guest.mkdir("/run").expect("mkdir");
+    guest.mkdir("/etc").expect("mkdir");
+    guest.write("/etc/motd", b"hello").expect("write");
+    guest.write("/run/gone", b"x").expect("write");
+    guest.symlink("motd", "/etc/link").expect("symlink");
+    let length = guest.archive(&target).expect("archive");
+    assert_eq!(length, std::fs::metadata(&target).expect("there").len());
+    let listed = crate::process::capture(std::process::Command::new("tar").arg("tf").arg(&target)).expect("tar");
+    assert_eq!(listed.lines().collect::<Vec<_>>(), ["./", "etc/", "etc/link", "etc/motd", "run/"]);
+}

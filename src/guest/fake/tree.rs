@@ -100,6 +100,40 @@ fn backing(disk: &Path) -> Option<PathBuf> {
     Some(disk.parent()?.join(name))
 }
 
+/// Writes a tree as a tar file, as a real guest does: sorted, without what a running system has for itself.
+pub(super) fn archive(tree: &Tree, file: File) -> std::io::Result<File> {
+    let mut builder = tar::Builder::new(file);
+    let root = Node { content: Content::Directory, mode: 0o755, owner: (0, 0) };
+    let kept = |path: &str| !["/dev/", "/proc/", "/run/", "/sys/"].iter().any(|gone| path.starts_with(gone));
+    let nodes = tree.iter().filter(|(path, _)| kept(path)).map(|(path, node)| (path.as_str(), node));
+    for (path, node) in std::iter::once(("/", &root)).chain(nodes) {
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(node.mode);
+        header.set_uid(node.owner.0.into());
+        header.set_gid(node.owner.1.into());
+        header.set_mtime(0);
+        let name = format!(".{path}");
+        match &node.content {
+            Content::File(content) => {
+                header.set_entry_type(tar::EntryType::Regular);
+                header.set_size(content.len() as u64);
+                builder.append_data(&mut header, name, content.as_slice())?;
+            }
+            Content::Directory => {
+                header.set_entry_type(tar::EntryType::Directory);
+                header.set_size(0);
+                builder.append_data(&mut header, format!("{}/", name.trim_end_matches('/')), std::io::empty())?;
+            }
+            Content::Symlink(target) => {
+                header.set_entry_type(tar::EntryType::Symlink);
+                header.set_size(0);
+                builder.append_link(&mut header, name, target)?;
+            }
+        }
+    }
+    builder.into_inner()
+}
+
 /// Whether a path matches a pattern of `*` and `?`, which match within one component.
 pub(super) fn matches(pattern: &str, path: &str) -> bool {
     fn part(pattern: &[u8], name: &[u8]) -> bool {
