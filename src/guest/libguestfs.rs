@@ -28,6 +28,17 @@ pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(3600);
 /// How long the end of a QEMU that answers no more is waited for.
 const END_PATIENCE: Duration = Duration::from_secs(2);
 
+/// What the guest's kernel is told where QEMU translates it.
+///
+/// QEMU keeps translated code by its address. Where programs lie at the same address each time, it need not translate
+/// them again: starting one takes a quarter of the time.
+///
+/// Feature 297 is x86's "enhanced rep movsb" (`X86_FEATURE_ERMS`, word 9, bit 9 in Linux' `cpufeatures.h`). QEMU's
+/// processor claims to have it, and then the kernel copies and clears memory by single bytes, of which QEMU translates
+/// one after the other: 0.4 GB/s, without it 3.6. A tree is archived in two thirds of the time. Other architectures
+/// pass over a parameter that they do not know.
+const FOR_TCG: &str = "norandmaps clearcpuid=297";
+
 /// Name of the network back end in libguestfs' QEMU command line.
 const NETWORK: &str = "usernet";
 
@@ -104,11 +115,9 @@ impl LibguestfsGuest {
                 Accel::Kvm => "force_kvm",
                 Accel::Tcg => "force_tcg",
             }])?;
-            // QEMU keeps translated code by its address. Where programs lie at the same address each time, it need
-            // not translate them again: starting one takes a quarter of the time.
             g.set_append(match config.accel {
                 Accel::Kvm => None,
-                Accel::Tcg => Some("norandmaps"),
+                Accel::Tcg => Some(FOR_TCG),
             })?;
             g.set_memsize(memory)?;
             g.set_smp(i32::try_from(config.cpus).unwrap_or(1))?;
