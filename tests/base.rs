@@ -268,11 +268,13 @@ fn bootstrap(mirror: Option<String>) -> Bootstrap {
 #[test]
 fn repositories_are_pinned_once_and_remembered() {
     let cache = tempfile::tempdir().expect("temporary directory");
-    let index = |name: &str| format!("-----BEGIN PGP SIGNED MESSAGE-----\n{name}").into_bytes();
+    let index = |day: &str| {
+        format!("-----BEGIN PGP SIGNED MESSAGE-----\n\nDate: Sat, {day} Sep 2023 09:08:31 UTC\n").into_bytes()
+    };
     let files = BTreeMap::from([
-        ("/dists/bookworm/InRelease", index("a")),
-        ("/dists/bookworm-updates/InRelease", index("b")),
-        ("/dists/bookworm-security/InRelease", index("c")),
+        ("/dists/bookworm/InRelease", index("02")),
+        ("/dists/bookworm-updates/InRelease", index("09")),
+        ("/dists/bookworm-security/InRelease", index("16")),
     ]);
     let server = Server::start(files, Behaviour::Good);
     let source = bootstrap(Some(format!("{}/", server.url)));
@@ -281,7 +283,8 @@ fn repositories_are_pinned_once_and_remembered() {
     let pins = pin(FRESH).expect("pins");
     let suites: Vec<_> = pins.iter().map(|pin| pin.suite.as_str()).collect();
     assert_eq!(suites, ["bookworm", "bookworm-updates", "bookworm-security"]);
-    assert_eq!(pins[1].sha256, Sha256::of(&index("b")));
+    assert_eq!(pins[1].sha256, Sha256::of(&index("09")));
+    assert_eq!(pins[1].date, 1_694_250_511);
     assert_eq!((pin(FRESH).expect("pins"), server.requests().len()), (pins.clone(), 3));
     assert_eq!(pin(OFFLINE).expect("pins"), pins);
     assert_eq!(pin(PinPolicy { refresh: true, ..FRESH }).expect("pins"), pins);

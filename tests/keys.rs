@@ -31,7 +31,8 @@ steps:
 
 fn pin(url: &str, suite: &str, digit: &str) -> RepositoryPin {
     let sha256 = Sha256::parse(&digit.repeat(64)).expect("64 digits");
-    RepositoryPin { url: url.to_owned(), suite: suite.to_owned(), components: vec!["main".to_owned()], sha256 }
+    let components = vec!["main".to_owned()];
+    RepositoryPin { url: url.to_owned(), suite: suite.to_owned(), components, sha256, date: 1_694_250_511 }
 }
 
 fn plan(text: &str) -> Plan {
@@ -56,11 +57,11 @@ fn the_keys_of_a_fixed_plan_are_these() {
     assert_eq!(
         keys,
         [
-            "d4b8bfddf828be78b0a1fcb14703bea832ef8aa3edf7e0b3697ae3e79d7bcc91 base debian bookworm",
-            "6bee0340df40ba0de15d41f909c3ab9393a0808fd31ecc212b736e9dbbf383ad install fixed",
-            "ab19d922314dbfa74c07b28c74e29b6c6ffc45cfd3eeacf36db3502fdffb601d configure fixed",
-            "9f217572aacfaceabf19b733c59ca536150d6ce04775507596f675d534248d54 clean fixed",
-            "58f4ebbf11fcd445c8da1e19796155c204accaff0e0cf09047d2b5dddaa91347 finalize fixed"
+            "2a5a974381393eaff442bfb0f861d0e6152e6609571737d5f6a31bd167039dc8 base debian bookworm",
+            "be9b9d4a027dcbbedd1195c3dd308e9c128386bd0825c99e4c46c1f0062728c0 install fixed",
+            "9ab402564a082ea31f51148e5e4800002a93ef3269d20c6a6278573865fb6554 configure fixed",
+            "37df09c187fef9072a4149c95246c7f779ebffb92f4359fec6219d85b9eb9372 clean fixed",
+            "b05e338ab92f932f7cea69ccbcf67240fad90797b2e13d3ae3e88a9c311dfebe finalize fixed"
         ]
     );
 }

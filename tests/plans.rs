@@ -23,7 +23,8 @@ fn plan_of(loaded: &Loaded) -> Plan {
     let base = match &loaded.recipe.base {
         Base::Bootstrap(source) => {
             let url = "http://mirror.example/debian".to_owned();
-            let pin = RepositoryPin { url, suite: source.release.clone(), components: vec!["main".to_owned()], sha256 };
+            let (suite, components) = (source.release.clone(), vec!["main".to_owned()]);
+            let pin = RepositoryPin { url, suite, components, sha256, date: 1_694_250_511 };
             BasePlan::Bootstrap { source: source.clone(), repositories: vec![pin] }
         }
         Base::Image(source) => BasePlan::Image { source: source.source.clone(), sha256, refreshed: None },

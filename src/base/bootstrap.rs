@@ -68,6 +68,13 @@ pub struct BootstrapRequest<'a> {
     pub cache_dir: &'a Path,
 }
 
+impl BootstrapRequest<'_> {
+    /// When the repositories were last changed, in seconds since 1970.
+    fn epoch(&self) -> u64 {
+        self.repositories.iter().map(|pin| pin.date).max().unwrap_or_default()
+    }
+}
+
 /// A disk that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bootstrapped {
@@ -268,6 +275,7 @@ fn command(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout, pla
         .env("RELEASE", request.release)
         .env("ARCH", arch)
         .env("PACKAGES", request.packages.join(","))
+        .env("EPOCH", request.epoch().to_string())
         .env("DISK_SIZE", layout.size.to_string())
         .env("ROOT_OFFSET", root.map_or(0, |root| root.start).to_string())
         .env("ROOT_KIB", root.map_or(0, |root| root.size / 1024).to_string())
@@ -389,6 +397,7 @@ mod tests {
             suite: "bookworm".to_owned(),
             components: vec!["main".to_owned()],
             sha256: Sha256::of(b""),
+            date: 0,
         };
         for (release, package, url, target, complaint) in [
             ("bookworm", "bash", "http://mirror/debian", "/t", None),

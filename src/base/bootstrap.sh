@@ -5,6 +5,7 @@
 #              MEMORY    size of the tmpfs to work in, in bytes; 0 to work on the disk
 #              CACHE     packages and lists of earlier runs, shared with runs at the same time
 #              RELEASE ARCH PACKAGES          what to install; packages separated by commas
+#              EPOCH     when the repositories were last changed, in seconds since 1970; nothing made is newer
 #              DISK_SIZE ROOT_OFFSET ROOT_KIB ROOT_UUID HASH_SEED EFI_SECTOR EFI_KIB EFI_ID    the disk
 #              TARGET    the qcow2 file to make
 # Lines that begin with `goldsmith:` are for the caller.
@@ -66,6 +67,8 @@ take_packages_out() {
 # Kernel packages make an initramfs when they are configured and triggers make it again at the end; INITRD=No
 # leaves out the former, and the hook makes up for it if no trigger did.
 export INITRD=No
+# An initramfs has no time of its making if SOURCE_DATE_EPOCH is set. Its own scripts read that from a file here: in the
+# environment it would also let Python compile modules in a way that reads the source at every import.
 status=0
 mmdebstrap --verbose --mode=root --variant=apt --format=directory --architectures="$ARCH" ${PACKAGES:+--include="$PACKAGES"} \
     --skip="check/empty,essential/unlink,cleanup/apt$skip" $unsafe_io \
@@ -73,6 +76,8 @@ mmdebstrap --verbose --mode=root --variant=apt --format=directory --architecture
     --extract-hook='cd "$1/var/lib/apt/lists"
         cat *InRelease >/dev/null
         sha256sum *InRelease | cut -d " " -f 1 | sort | cmp -s - "$WORK/pins" || { touch "$WORK/moved"; exit 1; }' \
+    --extract-hook='mkdir -p "$1/usr/share/initramfs-tools/conf-hooks.d"
+        echo "SOURCE_DATE_EPOCH=$EPOCH" >"$1/usr/share/initramfs-tools/conf-hooks.d/goldsmith"' \
     --customize-hook='for modules in "$1"/lib/modules/*; do
             version=${modules##*/}
             if [ -x "$1/usr/sbin/update-initramfs" ] && [ -e "$1/boot/vmlinuz-$version" ] && [ ! -e "$1/boot/initrd.img-$version" ]; then
@@ -104,6 +109,16 @@ rm -f "$tree/etc/apt/apt.conf.d/99mmdebstrap" "$tree/etc/dpkg/dpkg.cfg.d/99mmdeb
 cp "$WORK/fstab" "$tree/etc/fstab"
 rm -f "$tree"/etc/apt/sources.list.d/0000*
 cp "$WORK/sources.list" "$tree/etc/apt/sources.list"
+rm -f "$tree/usr/share/initramfs-tools/conf-hooks.d/goldsmith"
+(cd "$tree/usr/share" && rmdir -p --ignore-fail-on-non-empty initramfs-tools/conf-hooks.d)
+# The day of the last change of every password: no account was made later than the packages.
+for file in "$tree/etc/shadow" "$tree/etc/shadow-"; do
+    if [ -e "$file" ]; then
+        awk -F : -v OFS=: -v "day=$((EPOCH / 86400))" '$3 > day { $3 = day } { print }' "$file" >"$WORK/shadow"
+        cat "$WORK/shadow" >"$file"
+        rm "$WORK/shadow"
+    fi
+done
 
 # Only the host's root can make device nodes in a tree. For others they are written into the file system.
 nodes=
@@ -123,6 +138,8 @@ if [ -n "$EFI_SECTOR" ]; then
     # It warns about the size of the file, which is not that of the partition.
     mkfs.vfat -F 32 -s 1 -n EFI -i "$EFI_ID" --offset "$EFI_SECTOR" "$raw" "$EFI_KIB" >/dev/null 2>"$WORK/vfat" || { cat "$WORK/vfat"; exit 1; }
 fi
+# Compiled Python modules bear the times of their sources.
+find "$tree" -xdev -newermt "@$EPOCH" ! -name '*.py' -exec touch --no-dereference --date="@$EPOCH" {} +
 used=$(du -sk --one-file-system "$tree" | cut -f 1)
 # The journal, inodes and the part that is kept for root take their share.
 if [ $((used + used / 8 + 131072)) -gt "$ROOT_KIB" ]; then

@@ -350,6 +350,7 @@ fn run_step(
             secrets: &workshop.secrets,
             package_cache: package_cache(plan, workshop),
             scratch: &workshop.scratch,
+            epoch: plan.epoch(),
             timeout: step.timeout.map_or(workshop.timeout, |timeout| timeout.max(workshop.timeout)),
         }
         .run(step);

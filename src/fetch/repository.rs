@@ -40,6 +40,12 @@ pub enum RepositoryError {
         /// What was asked for.
         url: String,
     },
+    /// The index does not say when it was made.
+    #[error("{url} is not the index of a package repository: it has no `Date`; check base.bootstrap.mirror")]
+    NoDate {
+        /// What was asked for.
+        url: String,
+    },
     /// There is nothing to go by offline.
     #[error("the repositories of {0} were never seen by this machine: build once without --offline")]
     NeverSeen(String),
@@ -69,15 +75,15 @@ pub fn pin(
     if policy.offline {
         return Err(RepositoryError::NeverSeen(source.release.clone()));
     }
-    let digests = std::thread::scope(|scope| {
+    let found = std::thread::scope(|scope| {
         let asked: Vec<_> = wanted
             .iter()
-            .map(|(url, suite)| scope.spawn(move || digest(&format!("{url}/dists/{suite}/InRelease"), interrupt)))
+            .map(|(url, suite)| scope.spawn(move || look(&format!("{url}/dists/{suite}/InRelease"), interrupt)))
             .collect();
         asked.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
-    let digests: Result<Vec<Sha256>, RepositoryError> = digests;
-    let digests = digests.map_err(|error| match error {
+    let found: Result<Vec<(Sha256, u64)>, RepositoryError> = found;
+    let found = found.map_err(|error| match error {
         RepositoryError::Unreachable { source, .. } => {
             let last = PinPolicy { offline: true, ..*policy };
             let known = pins::find::<Vec<RepositoryPin>>(cache, &subject, &last).is_some();
@@ -88,8 +94,14 @@ pub fn pin(
     let components = &source.components;
     let pins: Vec<_> = wanted
         .into_iter()
-        .zip(digests)
-        .map(|((url, suite), sha256)| RepositoryPin { url, suite, components: components.clone(), sha256 })
+        .zip(found)
+        .map(|((url, suite), (sha256, date))| RepositoryPin {
+            url,
+            suite,
+            components: components.clone(),
+            sha256,
+            date,
+        })
         .collect();
     pins::store(cache, &subject, &pins)?;
     Ok(pins)
@@ -119,7 +131,8 @@ fn repositories(source: &Bootstrap, mirrors: &Mirrors) -> Result<Vec<(String, St
     ])
 }
 
-fn digest(url: &str, interrupt: &Interrupt) -> Result<Sha256, RepositoryError> {
+/// Digest and date of an index.
+fn look(url: &str, interrupt: &Interrupt) -> Result<(Sha256, u64), RepositoryError> {
     let content = http::get_small(url, LIMIT, interrupt).map_err(|source| match source {
         HttpError::Interrupted => RepositoryError::Interrupted,
         source => RepositoryError::Unreachable { source, known: false },
@@ -128,7 +141,15 @@ fn digest(url: &str, interrupt: &Interrupt) -> Result<Sha256, RepositoryError> {
     if !content.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----") {
         return Err(RepositoryError::NoIndex { url: http::redacted(url) });
     }
-    Ok(Sha256::of(&content))
+    let date = date_of(&content).ok_or_else(|| RepositoryError::NoDate { url: http::redacted(url) })?;
+    Ok((Sha256::of(&content), date))
+}
+
+/// The field `Date` of a release file, as Debian's wiki describes it in "RepositoryFormat": a date of RFC 2822.
+fn date_of(index: &[u8]) -> Option<u64> {
+    let mut lines = index.split(|byte| *byte == b'\n');
+    let date = lines.find_map(|line| line.strip_prefix(b"Date:"))?.trim_ascii();
+    u64::try_from(jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok()?.as_second()).ok()
 }
 
 #[cfg(test)]
@@ -162,6 +183,21 @@ mod tests {
         );
         let none = repositories(&source(None), &Mirrors::default());
         assert!(matches!(none, Err(RepositoryError::NoMirror("mirror"))));
+    }
+
+    #[test]
+    fn an_index_says_when_it_was_made() {
+        for (line, date) in [
+            ("Date: Sat, 09 Sep 2023 09:08:31 UTC", Some(1_694_250_511)),
+            ("Date: Sat, 9 Sep 2023 09:08:31 GMT\r", Some(1_694_250_511)),
+            ("Date: Sat, 09 Sep 2023 11:08:31 +0200", Some(1_694_250_511)),
+            ("Date: yesterday", None),
+            ("Date: Mon, 01 Jan 1900 00:00:00 UTC", None),
+            ("Valid-Until: Sat, 09 Sep 2023 09:08:31 UTC", None),
+        ] {
+            let index = format!("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nOrigin: x\n{line}\nSuite: y\n");
+            assert_eq!(date_of(index.as_bytes()), date, "{line}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::layer::{LayerKey, canonical};
 use crate::recipe::{Arch, BootstrapDistro};
 
 /// Version of the ingredients' form and of what actions do. A change of either makes every layer anew.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Ingredients of the layer that holds the base.
 pub fn base(arch: Arch, disk: &DiskPlan, base: &BasePlan, packages: &BTreeMap<String, Vec<String>>) -> Value {

@@ -56,6 +56,19 @@ pub struct Plan {
     pub notes: Vec<String>,
 }
 
+impl Plan {
+    /// The moment that the image is of, in seconds since 1970: when its repositories were last changed. It takes the
+    /// place of the time of the build in what is written. An image as a base has none.
+    ///
+    /// It is no ingredient of a layer key, as it follows from the digests of the repositories, which are.
+    pub fn epoch(&self) -> Option<u64> {
+        match &self.base {
+            BasePlan::Bootstrap { repositories, .. } => repositories.iter().map(|pin| pin.date).max(),
+            BasePlan::Image { .. } => None,
+        }
+    }
+}
+
 /// The disk of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DiskPlan {
@@ -101,6 +114,8 @@ pub struct RepositoryPin {
     pub components: Vec<String>,
     /// Digest of its `InRelease` file.
     pub sha256: Sha256,
+    /// When its makers wrote that file, as its field `Date` says; in seconds since 1970.
+    pub date: u64,
 }
 
 /// The unit of caching: what one element does in one phase.

@@ -5,7 +5,8 @@ use std::net::TcpListener;
 
 use crate::bench::{Bench, assert_session};
 
-const INDEX: &str = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nOrigin: Test\n";
+const INDEX: &str =
+    "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nOrigin: Test\nDate: Sat, 09 Sep 2023 09:08:31 UTC\n";
 
 /// Answers so many requests with an index or a page, then listens no more.
 fn mirror(requests: usize, body: &'static str) -> (u16, std::thread::JoinHandle<()>) {

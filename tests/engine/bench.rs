@@ -206,6 +206,7 @@ pub(crate) fn plan_of(loaded: &recipe::Loaded) -> Plan {
         suite: suite.to_owned(),
         components: source.components.clone(),
         sha256: Sha256::of(suite.as_bytes()),
+        date: 1_694_250_511,
     };
     let repositories = vec![pin(&source.release), pin(&format!("{}-security", source.release))];
     let base = BasePlan::Bootstrap { source: source.clone(), repositories };

@@ -28,6 +28,7 @@ fn carry_out(bench: &Bench, plan: &Plan, family: &str, world: &FakeWorld) -> Res
         secrets: &bench.secrets,
         package_cache: Some(PackageCache { dir: bench.dir.path().join("packages") }),
         scratch: bench.dir.path(),
+        epoch: plan.epoch(),
         timeout: std::time::Duration::from_secs(60),
     }
     .run(step);

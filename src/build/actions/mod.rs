@@ -128,6 +128,9 @@ pub struct Executor<'a> {
     pub package_cache: Option<PackageCache>,
     /// A directory of the host for what is on its way into the image.
     pub scratch: &'a Path,
+    /// The moment that the image is of, in seconds since 1970, where it has one: programs write it instead of the
+    /// time, if they know the convention of `SOURCE_DATE_EPOCH`.
+    pub epoch: Option<u64>,
     /// How long the step may take.
     pub timeout: Duration,
 }
@@ -214,6 +217,9 @@ impl Executor<'_> {
         let disk = self.guest.disk_device().for_action(label)?;
         env.insert("GOLDSMITH_DISK".to_owned(), disk);
         env.insert("GOLDSMITH_ARCH".to_owned(), self.arch.to_owned());
+        if let Some(epoch) = self.epoch {
+            env.entry("SOURCE_DATE_EPOCH".to_owned()).or_insert_with(|| epoch.to_string());
+        }
         let timeout = Some(timeout.map_or(self.timeout, |timeout| timeout.min(self.timeout)));
         let command = Command { program: &path, args, env, network, timeout };
         let ended = self.guest.run(&command).for_action(label)?;
