@@ -11,9 +11,11 @@ use crate::event::{Event, Reporter};
 use crate::image::digests::Kinds;
 use crate::image::pass::{self, PassError};
 use crate::image::read::{self, Backing};
-use crate::image::write::{Disk, sink};
+use crate::image::write::{self, Disk, Machine, sink};
 use crate::image::{Encoding, Extents, Format, Output, Source};
 use crate::interrupt::Interrupt;
+use crate::plan::Plan;
+use crate::recipe::Firmware;
 
 /// The final disk, opened.
 pub(super) struct Opened {
@@ -47,6 +49,7 @@ impl Opened {
     /// Writes the outputs side by side.
     pub(super) fn write(
         &self,
+        plan: &Plan,
         outputs: Vec<(&Output, Encoding, Part)>,
         kinds: Kinds,
         reporter: &Arc<dyn Reporter>,
@@ -55,7 +58,8 @@ impl Opened {
         if outputs.is_empty() {
             return Ok(Vec::new());
         }
-        let described = Disk { size: self.size(), extents: &self.extents, seed: &self.seed };
+        let machine = machine(plan);
+        let described = Disk { size: self.size(), extents: &self.extents, seed: &self.seed, machine };
         let names: Vec<_> = outputs.iter().map(|(.., part)| part.file.as_str()).collect();
         let activity = format!("export {}", names.join(", "));
         let failed = |index: usize, source: io::Error| ExportError::Write { file: names[index].to_owned(), source };
@@ -82,4 +86,14 @@ impl Opened {
         });
         Ok(finished.collect())
     }
+}
+
+/// The machine that an image is for, where a format describes it.
+fn machine(plan: &Plan) -> Machine<'_> {
+    let firmware = match plan.disk.firmware.as_slice() {
+        [Firmware::Bios] => Some(write::Firmware::Bios),
+        [Firmware::Uefi] => Some(write::Firmware::Efi),
+        _ => None,
+    };
+    Machine { name: &plan.name, arch: plan.arch.name(), firmware }
 }

@@ -160,7 +160,7 @@ pub fn export(
     for (file, output, encoding) in wanted {
         outputs.push((output, encoding, Part::new(dir, file)?));
     }
-    let finished = opened.write(outputs, kinds(plan), reporter, interrupt)?;
+    let finished = opened.write(plan, outputs, kinds(plan), reporter, interrupt)?;
     let artifacts: Vec<_> = finished.iter().map(|finished| finished.artifact.clone()).collect();
     for finished in &finished {
         finished.part.settle()?;
