@@ -13,6 +13,7 @@ mod extents;
 mod format;
 mod output;
 pub mod pass;
+pub mod probe;
 pub mod read;
 pub mod write;
 

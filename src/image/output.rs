@@ -118,6 +118,15 @@ pub enum Codec {
 }
 
 impl Codec {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd",
+            Self::Gzip => "gzip",
+            Self::Xz => "xz",
+        }
+    }
+
     /// Extension of names of compressed files.
     pub fn extension(self) -> &'static str {
         match self {

@@ -1,4 +1,5 @@
 //! Readers of image files, on what QEMU writes.
 
 mod bench;
+mod others;
 mod qcow2;

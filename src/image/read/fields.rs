@@ -55,4 +55,32 @@ impl Fields {
     pub(in crate::image) fn be64(&self, at: usize) -> u64 {
         u64::from_be_bytes(self.array(at))
     }
+
+    pub(in crate::image) fn le16(&self, at: usize) -> u16 {
+        u16::from_le_bytes(self.array(at))
+    }
+
+    pub(in crate::image) fn le32(&self, at: usize) -> u32 {
+        u32::from_le_bytes(self.array(at))
+    }
+
+    pub(in crate::image) fn le64(&self, at: usize) -> u64 {
+        u64::from_le_bytes(self.array(at))
+    }
+
+    /// The same with some bytes set to zero, as checksums over a header that holds them want it.
+    pub(in crate::image) fn without(&self, at: usize, length: usize) -> Vec<u8> {
+        let mut bytes = self.0.clone();
+        let end = at.saturating_add(length).min(bytes.len());
+        if at < end {
+            bytes[at..end].fill(0);
+        }
+        bytes
+    }
+}
+
+impl From<Vec<u8>> for Fields {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
 }

@@ -12,16 +12,21 @@ mod pages;
 pub(in crate::image) mod qcow2;
 pub mod raw;
 mod unpack;
+pub(in crate::image) mod vdi;
+pub(in crate::image) mod vhd;
+pub(in crate::image) mod vhdx;
+pub(in crate::image) mod vmdk;
 
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use fault::{Complaint, Fault, bad};
+use fault::{Complaint, Fault, bad, damaged};
 use mapped::Mapped;
 use pages::Pages;
 use raw::Raw;
 
+use super::probe::{self, Kind};
 use super::{Format, Source};
 use crate::fsx::{IoContext as _, PathError};
 use crate::text::printable;
@@ -117,17 +122,73 @@ fn open_layer(path: &Path, options: &Options<'_>, depth: usize) -> Result<Opened
     if !file.metadata().at(path)?.is_file() {
         return Err(OpenError::of(path, bad("it is no regular file")));
     }
-    let magic = fields::Fields::read(&file, 0, 4).at(path)?;
-    let format = if magic.bytes() == qcow2::MAGIC { Format::Qcow2 } else { Format::Raw };
     let refused = |fault| OpenError::of(path, fault);
-    if let Some(expected) = options.format.filter(|expected| *expected != format) {
-        return Err(refused(bad(format!("it is {format}, not {expected}"))));
+    let kind = probe::identify(&file).at(path)?;
+    let format = expected(kind, options.format).map_err(refused)?;
+    if format == Format::Qcow2 {
+        return Ok(Opened { format, source: open_qcow2(path, file, options, depth)? });
     }
-    let source = match format {
-        Format::Qcow2 => open_qcow2(path, file, options, depth)?,
-        _ => Box::new(Raw::new(file).at(path)?),
-    };
+    let source = open_plain(format, file).map_err(refused)?;
     Ok(Opened { format, source })
+}
+
+/// The format in which a file is read, by what it is and what it should be.
+fn expected(kind: Kind, wanted: Option<Format>) -> Result<Format, Fault> {
+    match (kind, wanted) {
+        (Kind::Disk(found), None) => Ok(found),
+        (Kind::Disk(found), Some(wanted)) if found == wanted => Ok(found),
+        (Kind::Unknown, Some(Format::Raw)) => Ok(Format::Raw),
+        (Kind::Disk(found), Some(wanted)) => Err(bad(format!("it is a {found} image, not {wanted}"))),
+        (Kind::Other(other), _) => {
+            Err(Fault::Bad(Complaint { reason: format!("it is {}", other.what), help: other.help }))
+        }
+        (Kind::Packed(codec), _) => Err(bad(format!("it is a {} file", codec.name())).help("unpack it first")),
+        (Kind::Unknown, None) => Err(bad("it is no image of a known format, and no raw disk with a partition table")),
+        (Kind::Unknown, Some(wanted)) => Err(bad(format!("it is no {wanted} image"))),
+    }
+}
+
+/// Opens a file of a format whose files stand on no other.
+fn open_plain(format: Format, file: File) -> Result<Box<dyn Source>, Fault> {
+    let mapped = |pages, map, size| -> Box<dyn Source> { Box::new(Mapped::new(pages, map, size, None)) };
+    Ok(match format {
+        Format::Vmdk => {
+            let pages = Pages::new(file)?;
+            let map = vmdk::Vmdk::new(&pages)?;
+            let size = map.size();
+            mapped(pages, Box::new(map), size)
+        }
+        Format::Vhd => {
+            let pages = Pages::new(file)?;
+            match vhd::Vhd::new(&pages)? {
+                vhd::Vhd::Fixed { size } => Box::new(Raw::part(pages.into_file(), size)),
+                vhd::Vhd::Dynamic { size, map } => mapped(pages, Box::new(map), size),
+            }
+        }
+        Format::Vhdx => {
+            let pages = Pages::new(file)?;
+            let map = vhdx::Vhdx::new(&pages)?;
+            let size = map.size();
+            mapped(pages, Box::new(map), size)
+        }
+        Format::Vdi => {
+            let pages = Pages::new(file)?;
+            let map = vdi::Vdi::new(&pages)?;
+            let size = map.size();
+            mapped(pages, Box::new(map), size)
+        }
+        _ => {
+            let raw = Raw::new(file)?;
+            if let Some(reason) = bad_size(raw.size()) {
+                return Err(bad(reason));
+            }
+            if !raw.size().is_multiple_of(512) {
+                let reason = format!("its {} bytes are no whole number of sectors: it seems truncated", raw.size());
+                return Err(damaged(reason));
+            }
+            Box::new(raw)
+        }
+    })
 }
 
 fn open_qcow2(path: &Path, file: File, options: &Options<'_>, depth: usize) -> Result<Box<dyn Source>, OpenError> {

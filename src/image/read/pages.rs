@@ -40,6 +40,11 @@ impl Pages {
         &self.file
     }
 
+    /// The file alone.
+    pub(in crate::image) fn into_file(self) -> File {
+        self.file
+    }
+
     /// Length of the file, in bytes.
     pub(in crate::image) fn length(&self) -> u64 {
         self.length
@@ -72,8 +77,20 @@ impl Pages {
         Ok(())
     }
 
+    pub(in crate::image) fn be32(&self, offset: u64) -> io::Result<u32> {
+        self.array(offset).map(u32::from_be_bytes)
+    }
+
     pub(in crate::image) fn be64(&self, offset: u64) -> io::Result<u64> {
         self.array(offset).map(u64::from_be_bytes)
+    }
+
+    pub(in crate::image) fn le32(&self, offset: u64) -> io::Result<u32> {
+        self.array(offset).map(u32::from_le_bytes)
+    }
+
+    pub(in crate::image) fn le64(&self, offset: u64) -> io::Result<u64> {
+        self.array(offset).map(u64::from_le_bytes)
     }
 
     fn array<const N: usize>(&self, offset: u64) -> io::Result<[u8; N]> {
@@ -113,14 +130,14 @@ mod tests {
     fn tables_are_read_across_pages_and_only_so_many_are_kept() {
         let file = tempfile::tempfile().expect("temporary file");
         file.set_len(PAGE * 100 + 3).expect("length");
-        file.write_all_at(&0x1122_3344_u64.to_be_bytes(), PAGE - 2).expect("write");
+        file.write_all_at(&0x1122_3344_u32.to_be_bytes(), PAGE - 2).expect("write");
         let pages = Pages::new(file).expect("pages");
-        assert_eq!(pages.be64(PAGE - 2).expect("a number"), 0x1122_3344);
+        assert_eq!(pages.be32(PAGE - 2).expect("a number"), 0x1122_3344);
         for number in 0..100 {
-            assert_eq!(pages.be64(number * PAGE + 8).expect("a number"), 0);
+            assert_eq!(pages.le64(number * PAGE + 8).expect("a number"), 0);
         }
         assert_eq!(pages.cache.lock().expect("no panic").pages.len(), KEPT);
-        assert_eq!(pages.be64(PAGE * 100).expect_err("beyond").kind(), io::ErrorKind::InvalidData);
+        assert_eq!(pages.be32(PAGE * 100).expect_err("beyond").kind(), io::ErrorKind::InvalidData);
         assert!(pages.be64(u64::MAX - 3).is_err());
     }
 }

@@ -24,6 +24,13 @@ impl Raw {
     }
 }
 
+impl Raw {
+    /// The beginning of a file, which has at least so many bytes.
+    pub(super) fn part(file: File, size: u64) -> Self {
+        Self { file, size }
+    }
+}
+
 impl Source for Raw {
     fn size(&self) -> u64 {
         self.size

@@ -27,6 +27,13 @@ pub(in crate::image) enum Method {
     Deflate,
     /// One Zstandard frame.
     Zstd,
+    /// A VMDK grain: its first sector, the length of what follows, and deflate in zlib's frame.
+    Grain {
+        /// First sector of the disk that it must be for; `None` for grains without markers.
+        sector: Option<u64>,
+        /// Bytes of it that the disk has: the last grain may be cut there.
+        needed: usize,
+    },
 }
 
 /// Reads a block and unpacks it into a buffer of its size.
@@ -45,6 +52,26 @@ pub(in crate::image) fn unpack(file: &File, file_length: u64, packed: Packed, bl
         _ if available == 0 => Err(rotten("a compressed block of it lies beyond its end")),
         Method::Deflate => inflate(Decompress::new(false), &read(packed.at, available)?, block, block.len()),
         Method::Zstd => zstd(&read(packed.at, available)?, block),
+        Method::Grain { sector: None, needed } => {
+            inflate(Decompress::new(true), &read(packed.at, available)?, block, needed)
+        }
+        Method::Grain { sector: Some(sector), needed } => {
+            const MARKER: u64 = 12;
+            if available < MARKER {
+                return Err(rotten("a compressed grain of it lies beyond its end"));
+            }
+            let marker = read(packed.at, MARKER)?;
+            let found = u64::from_le_bytes(marker[..8].try_into().expect("eight bytes"));
+            let length = u64::from(u32::from_le_bytes(marker[8..].try_into().expect("four bytes")));
+            if found != sector {
+                let reason = format!("a grain that should be for sector {sector} is marked for sector {found}");
+                return Err(rotten(reason));
+            }
+            if length > available - MARKER {
+                return Err(rotten(format!("a compressed grain says to have {length} bytes, more than it can have")));
+            }
+            inflate(Decompress::new(true), &read(packed.at + MARKER, length)?, block, needed)
+        }
     }
 }
 

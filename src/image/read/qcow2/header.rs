@@ -21,6 +21,7 @@ const MOST_L1: u32 = 4 << 20;
 
 /// Incompatible features, by bit.
 pub(in crate::image) mod incompatible {
+    pub(in crate::image) const DIRTY: u64 = 1;
     pub(in crate::image) const CORRUPT: u64 = 1 << 1;
     pub(in crate::image) const DATA_FILE: u64 = 1 << 2;
     pub(in crate::image) const EXTENDED_L2: u64 = 1 << 4;
@@ -39,6 +40,7 @@ pub(in crate::image) struct Header {
     pub(in crate::image) refcount_offset: u64,
     pub(in crate::image) refcount_clusters: u32,
     pub(in crate::image) refcount_order: u32,
+    pub(in crate::image) snapshots: u32,
     pub(in crate::image) incompatible: u64,
     /// 0 is deflate, 1 Zstandard.
     pub(in crate::image) compression: u8,
@@ -74,6 +76,7 @@ impl Header {
             refcount_offset: fields.be64(48),
             refcount_clusters: fields.be32(56),
             refcount_order: if new { fields.be32(96) } else { 4 },
+            snapshots: fields.be32(60),
             incompatible,
             compression: if new && length > 104 { fields.u8(104) } else { 0 },
             has_backing: backing_at != 0,

@@ -5,7 +5,7 @@ mod header;
 use std::io;
 use std::ops::Range;
 
-pub(in crate::image) use header::{Header, MAGIC};
+pub(in crate::image) use header::{Header, MAGIC, incompatible};
 
 use super::fault::{Fault, damaged, rotten};
 use super::mapped::{Map, Piece};

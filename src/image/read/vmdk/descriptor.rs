@@ -1,0 +1,97 @@
+//! The text in which a VMDK file describes itself (VMware, "Virtual Disk Format 1.1").
+
+use std::fs::File;
+use std::io;
+
+use super::super::fields::Fields;
+
+/// Longest descriptor that is read, in bytes. Those of one file have about a thousand.
+const LONGEST: u64 = 64 << 10;
+
+/// What a descriptor says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::image) struct Descriptor {
+    pub(in crate::image) create_type: Option<String>,
+    pub(in crate::image) parent_cid: Option<String>,
+    pub(in crate::image) adapter: Option<String>,
+    pub(in crate::image) tools_version: Option<String>,
+    pub(in crate::image) extents: Vec<Extent>,
+}
+
+/// A file that a part of the disk is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::image) struct Extent {
+    /// `SPARSE`, `FLAT`, `ZERO`, ...
+    pub(in crate::image) kind: String,
+    /// Its name, as it is written.
+    pub(in crate::image) name: Option<String>,
+}
+
+impl Descriptor {
+    /// Reads the descriptor at some place of a file.
+    pub(in crate::image) fn read(file: &File, offset: u64, length: u64) -> io::Result<Self> {
+        let length = usize::try_from(length.min(LONGEST)).expect("at most the longest");
+        let fields = Fields::read(file, offset, length)?;
+        Ok(Self::parse(fields.bytes()))
+    }
+
+    /// Reads text that ends with a zero byte. Lines that are not understood are passed over.
+    pub(in crate::image) fn parse(bytes: &[u8]) -> Self {
+        let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+        let text = String::from_utf8_lossy(text);
+        let mut descriptor = Self::default();
+        for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+            if let Some(extent) = Extent::parse(line) {
+                descriptor.extents.push(extent);
+            } else if let Some((key, value)) = line.split_once('=') {
+                let value = Some(value.trim().trim_matches('"').to_owned());
+                match key.trim().to_ascii_lowercase().as_str() {
+                    "createtype" => descriptor.create_type = value,
+                    "parentcid" => descriptor.parent_cid = value,
+                    "ddb.adaptertype" => descriptor.adapter = value,
+                    "ddb.toolsversion" => descriptor.tools_version = value,
+                    _ => {}
+                }
+            }
+        }
+        descriptor
+    }
+
+    /// Whether the disk is only what changed of another one.
+    pub(in crate::image) fn has_parent(&self) -> bool {
+        self.parent_cid.as_ref().is_some_and(|cid| !cid.eq_ignore_ascii_case("ffffffff"))
+    }
+}
+
+impl Extent {
+    /// Reads `RW 4192256 SPARSE "disk.vmdk"`.
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.splitn(4, char::is_whitespace);
+        let access = words.next()?;
+        if !matches!(access, "RW" | "RDONLY" | "NOACCESS") {
+            return None;
+        }
+        words.next()?.parse::<u64>().ok()?;
+        let kind = words.next()?.to_owned();
+        let name = words.next().and_then(|rest| rest.split('"').nth(1)).map(str::to_owned);
+        Some(Self { kind, name })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_read() {
+        let text = "# Disk DescriptorFile\nversion=1\nparentCID=ffffffff\ncreateType=\"streamOptimized\"\n\n\
+                    RW 26629 SPARSE \"a disk.vmdk\"\nNOACCESS 5 ZERO\nRW many FLAT \"x\"\nddb.adapterType = \"lsilogic\"\n\0rest=1";
+        let descriptor = Descriptor::parse(text.as_bytes());
+        assert_eq!(descriptor.create_type.as_deref(), Some("streamOptimized"));
+        assert_eq!(descriptor.adapter.as_deref(), Some("lsilogic"));
+        assert!(!descriptor.has_parent());
+        let extents: Vec<_> = descriptor.extents.iter().map(|it| (it.kind.as_str(), it.name.as_deref())).collect();
+        assert_eq!(extents, [("SPARSE", Some("a disk.vmdk")), ("ZERO", None)]);
+        assert!(Descriptor::parse(b"parentCID=12345678").has_parent());
+    }
+}
