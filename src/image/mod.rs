@@ -8,10 +8,12 @@
 //!
 //! [`Source`] and [`Sink`] are the seam: each format has its own reader and writer, and none knows another.
 
+pub mod accept;
 pub mod digests;
 mod extents;
 mod format;
 mod output;
+pub mod partitions;
 pub mod pass;
 pub mod probe;
 pub mod read;
