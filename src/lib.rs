@@ -20,7 +20,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`cli`] | everything that knows a terminal, the environment or an exit code |
-//! | [`pin`], [`build`], [`export`] | from a recipe's pins to a plan's disk to files |
+//! | [`pin`], [`build`], [`export`], [`inspect`] | from a recipe's pins to a plan's disk to files; what is in an image |
 //! | [`fetch`], [`base`], [`guest`], [`disk`] | one outside thing each: networks, mmdebstrap, libguestfs, disk formats |
 //! | [`plan`] | the plan and its layer keys |
 //! | [`recipe`], [`element`], [`action`] | what people write |
@@ -50,6 +50,7 @@ pub mod fetch;
 pub mod fsx;
 pub mod guest;
 pub mod image;
+pub mod inspect;
 pub mod interrupt;
 pub mod layer;
 pub mod pin;

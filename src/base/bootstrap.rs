@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use super::Package;
 use super::failure::{self, BootstrapError};
 use super::workdir::WorkDir;
 use crate::digest::Sha256;
@@ -82,17 +83,6 @@ pub struct Bootstrapped {
     pub mounts: Vec<Mount>,
     /// What is installed, sorted by name.
     pub packages: Vec<Package>,
-}
-
-/// An installed package.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-pub struct Package {
-    /// Name.
-    pub name: String,
-    /// Version.
-    pub version: String,
-    /// Architecture, in the distribution's terms.
-    pub arch: String,
 }
 
 /// Where the work is done.

@@ -2,7 +2,9 @@
 
 pub mod bootstrap;
 mod failure;
+mod package;
 pub(crate) mod workdir;
 
-pub use bootstrap::{BootstrapRequest, Bootstrapped, Package};
+pub use bootstrap::{BootstrapRequest, Bootstrapped};
 pub use failure::BootstrapError;
+pub use package::Package;

@@ -11,7 +11,8 @@ use std::path::Path;
 use super::libguestfs::{LibguestfsGuest, text};
 use super::script::{self, Streams, quote};
 use super::terminal::{Terminal, relay};
-use super::{Command, Ended, FileKind, Guest, GuestError, Inspection, Mount, Space, disk};
+use super::{Command, Devices, Ended, FileKind, Guest, GuestError, Inspection, Mount, Space, devices, disk};
+use crate::base::Package;
 
 /// Longest content that goes into one message; the library's limit is 4 MiB.
 const MESSAGE_LIMIT: usize = 2 << 20;
@@ -201,6 +202,17 @@ impl Guest for LibguestfsGuest {
         disk::inspect(self, &self.device()?)
     }
 
+    fn devices(&mut self) -> Result<Devices, GuestError> {
+        const CALL: &str = "list the partitions";
+        let device = self.device()?;
+        let printed = self.appliance(CALL, &devices::script(&device))?;
+        devices::parse(&printed, &device).ok_or_else(|| refused(CALL, "the answer is not understood".to_owned()))
+    }
+
+    fn packages(&mut self) -> Result<Vec<Package>, GuestError> {
+        disk::packages(self)
+    }
+
     fn grow(&mut self, partition: u32) -> Result<(), GuestError> {
         disk::grow(self, &self.device()?, partition)
     }
@@ -260,6 +272,13 @@ impl Guest for LibguestfsGuest {
             Ok(stat) => Ok(Some(kind_of(stat.st_mode))),
             Err(failure) if failure.is_not_found() => Ok(None),
             Err(failure) => Err(self.explain(&format!("look at {path}"), failure)),
+        }
+    }
+
+    fn read_link(&mut self, path: &str) -> Result<Option<String>, GuestError> {
+        match self.kind(path)? {
+            Some(FileKind::Symlink) => self.call(&format!("read the link {path}"), |g| g.readlink(path)).map(Some),
+            _ => Ok(None),
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::libguestfs::LibguestfsGuest;
 use super::script::quote;
 use super::{GuestError, Inspection, Mount, MountSource};
+use crate::base::Package;
 use crate::recipe::Firmware;
 
 /// GPT types of the partitions that firmware needs.
@@ -58,6 +59,21 @@ pub(super) fn inspect(guest: &LibguestfsGuest, disk: &str) -> Result<Inspection,
         root_filesystem: guest.call(CALL, |g| g.vfs_type(root))?,
         firmware: firmware(guest, disk)?,
     })
+}
+
+/// Packages of the operating system that was found last, by libguestfs' own readers of package databases.
+pub(super) fn packages(guest: &LibguestfsGuest) -> Result<Vec<Package>, GuestError> {
+    const CALL: &str = "list the packages";
+    let roots = guest.call(CALL, |g| g.inspect_get_roots())?;
+    let [root] = roots.as_slice() else { return Err(refuse(CALL, "no operating system has been found")) };
+    let found = guest.call(CALL, |g| g.inspect_list_applications2(root))?;
+    let packages = found.into_iter().map(|app| {
+        let epoch = if app.app2_epoch > 0 { format!("{}:", app.app2_epoch) } else { String::new() };
+        let release = if app.app2_release.is_empty() { String::new() } else { format!("-{}", app.app2_release) };
+        let version = format!("{epoch}{}{release}", app.app2_version);
+        Package { name: app.app2_name, version, arch: app.app2_arch }
+    });
+    Ok(packages.collect())
 }
 
 fn refuse(call: &str, message: &str) -> GuestError {

@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use tree::{Content, Node, Tree, files, set_files};
 use tree::{DEPTH_LIMIT, archive, matches};
 
-use super::{Command, Ended, FileKind, Guest, GuestError, Inspection, Mount, Space, Terminal};
+use super::{Command, Devices, Ended, FileKind, Guest, GuestError, Inspection, Mount, Space, Terminal};
+use crate::base::Package;
 
 /// How a program that is run ends, other than well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,8 @@ struct World {
     failing: BTreeMap<usize, Failing>,
     program: Option<Arc<Mutex<Program>>>,
     inspection: Option<Inspection>,
+    devices: Devices,
+    packages: Vec<Package>,
 }
 
 impl FakeWorld {
@@ -99,7 +102,8 @@ impl FakeWorld {
     /// Forgets what was counted and recorded, and what was to fail.
     pub fn reset(&self) {
         let mut world = self.lock();
-        *world = World { program: world.program.take(), inspection: world.inspection.take(), ..World::default() };
+        let World { program, inspection, devices, packages, .. } = std::mem::take(&mut *world);
+        *world = World { program, inspection, devices, packages, ..World::default() };
     }
 
     /// Makes the `n`th program from now end in this way; 0 is the next.
@@ -112,6 +116,16 @@ impl FakeWorld {
     /// Does this for every program that is run. Without it, programs do nothing and succeed.
     pub fn on_run(&self, program: impl FnMut(&Command<'_>, &mut Tree) -> Ended + Send + 'static) {
         self.lock().program = Some(Arc::new(Mutex::new(Box::new(program))));
+    }
+
+    /// What the disk is divided into. Without it, into nothing.
+    pub fn set_devices(&self, devices: Devices) {
+        self.lock().devices = devices;
+    }
+
+    /// What the guest's own tools find in the package database. Without it, nothing.
+    pub fn set_packages(&self, packages: Vec<Package>) {
+        self.lock().packages = packages;
     }
 
     /// What inspection finds. Without it, inspection fails.
@@ -239,6 +253,16 @@ impl Guest for FakeGuest {
         self.world.lock().inspection.clone().ok_or_else(|| error("inspect", "no operating system found on the disk"))
     }
 
+    fn devices(&mut self) -> Result<Devices, GuestError> {
+        self.alive("devices")?;
+        Ok(self.world.lock().devices.clone())
+    }
+
+    fn packages(&mut self) -> Result<Vec<Package>, GuestError> {
+        self.alive("packages")?;
+        Ok(self.world.lock().packages.clone())
+    }
+
     fn grow(&mut self, partition: u32) -> Result<(), GuestError> {
         self.change(format!("grow {partition}"), false)
     }
@@ -330,6 +354,14 @@ impl Guest for FakeGuest {
             Content::Directory => FileKind::Directory,
             Content::Symlink(_) => FileKind::Symlink,
         }))
+    }
+
+    fn read_link(&mut self, path: &str) -> Result<Option<String>, GuestError> {
+        self.alive("read link")?;
+        Ok(match self.tree.get(&self.resolve(path, false)).map(|node| &node.content) {
+            Some(Content::Symlink(target)) => Some(target.clone()),
+            _ => None,
+        })
     }
 
     fn read(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, GuestError> {

@@ -7,6 +7,7 @@
 pub mod accel;
 mod calls;
 mod channel;
+mod devices;
 mod disk;
 #[cfg(feature = "testing")]
 pub mod fake;
@@ -22,6 +23,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use devices::{Devices, FileSystem, Partition, PartitionTable};
 pub use terminal::Terminal;
 
 /// One file system of an image and where it belongs.
@@ -132,6 +134,13 @@ pub trait Guest {
     /// Finds out what is on the attached disk.
     fn inspect(&mut self) -> Result<Inspection, GuestError>;
 
+    /// Finds out what the attached disk is divided into. How full file systems are is known of those that are mounted.
+    fn devices(&mut self) -> Result<Devices, GuestError>;
+
+    /// Installed packages, as the guest's own tools read them from the mounted image's database; none of the image's
+    /// programs are run. The image must have been [inspected](Guest::inspect).
+    fn packages(&mut self) -> Result<Vec<crate::base::Package>, GuestError>;
+
     /// Grows the partition and its file system to the end of the disk. Nothing may be mounted.
     fn grow(&mut self, partition: u32) -> Result<(), GuestError>;
 
@@ -163,6 +172,9 @@ pub trait Guest {
 
     /// What kind of file a path is, without following a link at its end; `None` if there is nothing.
     fn kind(&mut self, path: &str) -> Result<Option<FileKind>, GuestError>;
+
+    /// Where a symbolic link leads, as it is written; `None` if there is nothing, or something else.
+    fn read_link(&mut self, path: &str) -> Result<Option<String>, GuestError>;
 
     /// The whole content of a file of at most `limit` bytes; a longer file is an error.
     fn read(&mut self, path: &str, limit: u64) -> Result<Vec<u8>, GuestError>;

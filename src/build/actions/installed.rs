@@ -19,7 +19,7 @@ const DATABASE_LIMIT: u64 = 64 * 1024 * 1024;
 pub fn installed_packages(guest: &mut dyn Guest, distro: &Distro) -> Result<Vec<Package>, GuestError> {
     let mut packages = if distro.family == "debian" {
         let status = guest.read(DPKG_STATUS, DATABASE_LIMIT)?;
-        dpkg_status(&String::from_utf8_lossy(&status))
+        Package::of_dpkg_status(&String::from_utf8_lossy(&status))
     } else {
         let listing = "/run/goldsmith-packages";
         let query = format!("rpm -qa --qf '%{{NAME}} %{{EVR}} %{{ARCH}}\\n' >{listing}");
@@ -36,19 +36,6 @@ pub fn installed_packages(guest: &mut dyn Guest, distro: &Distro) -> Result<Vec<
     Ok(packages)
 }
 
-fn dpkg_status(status: &str) -> Vec<Package> {
-    let paragraphs = status.split("\n\n").filter(|paragraph| paragraph.contains("Status: install ok installed"));
-    paragraphs
-        .filter_map(|paragraph| {
-            let field = |name: &str| {
-                let value = paragraph.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-                value.map(|value| value.trim().to_owned())
-            };
-            Some(Package { name: field("Package")?, version: field("Version")?, arch: field("Architecture")? })
-        })
-        .collect()
-}
-
 fn rpm_listing(listing: &str) -> Vec<Package> {
     listing
         .lines()
@@ -62,16 +49,6 @@ fn rpm_listing(listing: &str) -> Vec<Package> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_installed_packages_are_listed() {
-        let status = "Package: b\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:2-3\nDescription: x\n y\n\n\
-                      Package: gone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 1\n\n\
-                      Package: a\nStatus: install ok installed\nArchitecture: all\nVersion: 4\n";
-        let names: Vec<_> = dpkg_status(status).into_iter().map(|package| (package.name, package.version)).collect();
-        assert_eq!(names, [("b".to_owned(), "1:2-3".to_owned()), ("a".to_owned(), "4".to_owned())]);
-        assert!(dpkg_status("").is_empty());
-    }
 
     #[test]
     fn rpm_listings_have_three_words() {

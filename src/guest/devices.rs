@@ -1,0 +1,242 @@
+//! What the attached disk is divided into, as the appliance's `sfdisk` and `lsblk` see it.
+//!
+//! Labels and names may hold any bytes. They come as JSON in hexadecimal digits, because the guest's channel for
+//! answers takes nothing but UTF-8.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::script::ROOT;
+
+/// What a disk is divided into.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Devices {
+    /// The partition table; `None` if there is none.
+    pub partition_table: Option<PartitionTable>,
+    /// What partitions and logical volumes hold, with the fill of what is mounted.
+    pub file_systems: Vec<FileSystem>,
+    /// The first 512 bytes of the disk, or what there is of them.
+    pub first_sector: Vec<u8>,
+}
+
+/// A partition table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionTable {
+    /// `gpt`, `dos` (a master boot record), or another name of sfdisk(8).
+    pub kind: String,
+    /// GUID of the disk, or number of the master boot record: `0x0123abcd`.
+    pub uuid: Option<String>,
+    /// The partitions, in the order of the table.
+    pub partitions: Vec<Partition>,
+}
+
+/// A partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partition {
+    /// Its number, from 1.
+    pub number: u32,
+    /// First byte.
+    pub start: u64,
+    /// Length in bytes.
+    pub size: u64,
+    /// Type: a GUID in a GPT, a hexadecimal number in a master boot record.
+    pub kind: String,
+    /// What the type stands for, where it is a common one.
+    pub purpose: Option<String>,
+    /// GUID of the partition.
+    pub uuid: Option<String>,
+    /// Name in a GPT.
+    pub name: Option<String>,
+    /// Whether it is marked as the one to boot, in a master boot record.
+    pub active: bool,
+}
+
+/// What a partition, a logical volume or the whole disk holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSystem {
+    /// Number of the partition it is on, from 1; `null` if it is not directly on one.
+    pub partition: Option<u32>,
+    /// Name of the logical volume or the like, where it is on one: `/dev/mapper/vg-root`.
+    pub device: Option<String>,
+    /// Type: `ext4`, `xfs`, `vfat`, `swap`, `LVM2_member`, ...
+    pub kind: String,
+    /// Label.
+    pub label: Option<String>,
+    /// UUID, or what the file system has in its place.
+    pub uuid: Option<String>,
+    /// Length of what it is on, in bytes.
+    pub size: u64,
+    /// Bytes that files and the file system itself take; `null` if it is not mounted by the image.
+    pub used: Option<u64>,
+    /// Bytes that it can hold; `null` if it is not mounted by the image.
+    pub capacity: Option<u64>,
+    /// Where the image mounts it.
+    pub mounted_at: Option<String>,
+}
+
+/// Prints partition table, block devices and first sector of a disk, one line of digits each.
+pub(super) fn script(disk: &str) -> String {
+    let hex = "od -An -v -tx1 | tr -d ' \\n'; echo";
+    format!(
+        "udevadm settle\n\
+         sfdisk --json {disk} 2>/dev/null | {hex}\n\
+         lsblk --json --bytes --output PATH,TYPE,FSTYPE,LABEL,UUID,SIZE,MOUNTPOINT,FSSIZE,FSUSED {disk} | {hex}\n\
+         head -c 512 {disk} | {hex}\n"
+    )
+}
+
+/// Reads what [`script`] has printed; `None` if it is something else.
+pub(super) fn parse(printed: &str, disk: &str) -> Option<Devices> {
+    let mut lines = printed.lines().map(|line| hex::decode(line.trim()).ok());
+    let (table, devices, first_sector) = (lines.next()??, lines.next()??, lines.next()??);
+    let json = |bytes: &[u8]| serde_json::from_str::<Value>(&String::from_utf8_lossy(bytes)).unwrap_or_default();
+    let mut file_systems = Vec::new();
+    for device in json(&devices)["blockdevices"].as_array()? {
+        collect(device, disk, &mut file_systems);
+    }
+    Some(Devices { partition_table: partition_table(&json(&table), disk), file_systems, first_sector })
+}
+
+fn partition_table(json: &Value, disk: &str) -> Option<PartitionTable> {
+    let table = json.get("partitiontable")?;
+    let sector = table["sectorsize"].as_u64().unwrap_or(512);
+    let kind = text(table, "label")?;
+    let partitions = table["partitions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let partitions = partitions.iter().filter_map(|partition| {
+        let type_id = text(partition, "type")?;
+        Some(Partition {
+            number: number_of(partition["node"].as_str()?, disk)?,
+            start: partition["start"].as_u64()?.saturating_mul(sector),
+            size: partition["size"].as_u64()?.saturating_mul(sector),
+            purpose: purpose(&type_id).map(str::to_owned),
+            kind: type_id,
+            uuid: text(partition, "uuid").map(|uuid| uuid.to_ascii_lowercase()),
+            name: text(partition, "name"),
+            active: partition["bootable"].as_bool().unwrap_or(false) && kind == "dos",
+        })
+    });
+    let partitions = partitions.collect();
+    Some(PartitionTable { uuid: text(table, "id").map(|id| id.to_ascii_lowercase()), partitions, kind })
+}
+
+/// Adds what a device holds, and what the devices on it hold.
+fn collect(device: &Value, disk: &str, found: &mut Vec<FileSystem>) {
+    let path = device["path"].as_str().unwrap_or_default();
+    if let Some(kind) = text(device, "fstype") {
+        let partition = number_of(path, disk);
+        let mounted_at = text(device, "mountpoint").and_then(|path| {
+            let path = path.strip_prefix(ROOT)?;
+            Some(if path.is_empty() { "/".to_owned() } else { path.to_owned() })
+        });
+        let file_system = FileSystem {
+            partition,
+            device: (partition.is_none() && path != disk).then(|| path.to_owned()),
+            kind,
+            label: text(device, "label"),
+            uuid: text(device, "uuid"),
+            size: number(device, "size").unwrap_or(0),
+            used: number(device, "fsused").filter(|_| mounted_at.is_some()),
+            capacity: number(device, "fssize").filter(|_| mounted_at.is_some()),
+            mounted_at,
+        };
+        // A volume on several partitions hangs below each of them.
+        if !found.contains(&file_system) {
+            found.push(file_system);
+        }
+    }
+    for child in device["children"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        collect(child, disk, found);
+    }
+}
+
+fn text(value: &Value, key: &str) -> Option<String> {
+    value[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// A number; lsblk before util-linux 2.33 writes them as strings.
+fn number(value: &Value, key: &str) -> Option<u64> {
+    value[key].as_u64().or_else(|| value[key].as_str()?.parse().ok())
+}
+
+fn number_of(path: &str, disk: &str) -> Option<u32> {
+    path.strip_prefix(disk)?.trim_start_matches('p').parse().ok()
+}
+
+/// What common types of partitions stand for: UEFI specification, "Discoverable Partitions Specification", and the
+/// list of sfdisk(8).
+fn purpose(kind: &str) -> Option<&'static str> {
+    Some(match kind.to_ascii_uppercase().as_str() {
+        "21686148-6449-6E6F-744E-656564454649" => "BIOS boot",
+        "C12A7328-F81F-11D2-BA4B-00A0C93EC93B" | "EF" => "EFI system",
+        "9E1A2D38-C612-4316-AA26-8B49521E5A8B" => "PowerPC PReP boot",
+        "BC13C2FF-59E6-4262-A352-B275FD6F7172" => "extended boot loader",
+        "0FC63DAF-8483-4772-8E79-3D69D8477DE4" | "83" => "Linux file system",
+        "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709" => "Linux root (x86-64)",
+        "B921B045-1DF0-41C3-AF44-4C6F280D3FAE" => "Linux root (arm64)",
+        "8484680C-9521-48C6-9C11-B0720656F69E" => "Linux /usr (x86-64)",
+        "3B8F8425-20E0-4F3B-907F-1A25A76F98E8" => "Linux /srv",
+        "4D21B016-B534-45C2-A9FB-5C16E091FD2D" => "Linux /var",
+        "933AC7E1-2EB4-4F13-B844-0E14E2AEF915" => "Linux /home",
+        "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F" | "82" => "Linux swap",
+        "E6D6D379-F507-44C2-A23C-238F2A3DF928" | "8E" => "Linux LVM",
+        "A19D880F-05FC-4D3B-A006-743F0F84911E" | "FD" => "Linux RAID",
+        "E3C9E316-0B5C-4DB8-817D-F92DF00215AE" => "Microsoft reserved",
+        "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7" => "Microsoft basic data",
+        "7" => "NTFS or exFAT",
+        "5" | "F" => "extended",
+        "B" | "C" => "FAT32",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(table: &str, devices: &str) -> String {
+        format!("{}\n{}\n{}\n", hex::encode(table), hex::encode(devices), "eb63")
+    }
+
+    #[test]
+    fn tables_file_systems_and_volumes_are_read() {
+        let table = r#"{"partitiontable": {"label":"gpt","id":"AB-CD","device":"/dev/sdc","unit":"sectors",
+            "sectorsize":512,"partitions":[
+            {"node":"/dev/sdc1","start":2048,"size":2048,"type":"21686148-6449-6E6F-744E-656564454649","uuid":"AA"},
+            {"node":"/dev/sdc12","start":4096,"size":8192,"type":"x","name":"odd","bootable":true}]}}"#;
+        let devices = r#"{"blockdevices":[{"path":"/dev/sdc","type":"disk","fstype":null,"size":1000,"children":[
+            {"path":"/dev/sdc1","fstype":null,"size":1},
+            {"path":"/dev/sdc12","fstype":"LVM2_member","uuid":"u","size":"7","children":[
+              {"path":"/dev/mapper/vg-root","fstype":"xfs","label":"r\u001boot","size":6,
+               "mountpoint":"/sysroot","fssize":"5","fsused":4}]}]}]}"#;
+        let found = parse(&printed(table, devices), "/dev/sdc").expect("it is understood");
+        let table = found.partition_table.expect("a table");
+        assert_eq!((table.kind.as_str(), table.uuid.as_deref(), table.partitions.len()), ("gpt", Some("ab-cd"), 2));
+        assert_eq!(table.partitions[0].purpose.as_deref(), Some("BIOS boot"));
+        assert_eq!((table.partitions[1].number, table.partitions[1].start), (12, 4096 * 512));
+        assert!(!table.partitions[1].active, "the mark is one of the master boot record");
+        let [volume, root] = found.file_systems.as_slice() else { panic!("{:?}", found.file_systems) };
+        assert_eq!(
+            (volume.partition, volume.kind.as_str(), volume.size, volume.used),
+            (Some(12), "LVM2_member", 7, None)
+        );
+        assert_eq!((root.device.as_deref(), root.mounted_at.as_deref()), (Some("/dev/mapper/vg-root"), Some("/")));
+        assert_eq!((root.used, root.capacity), (Some(4), Some(5)));
+        assert_eq!(found.first_sector, [0xeb, 0x63]);
+    }
+
+    #[test]
+    fn a_disk_without_a_table_has_none_and_noise_is_refused() {
+        let devices = r#"{"blockdevices":[{"path":"/dev/sdc","fstype":"ext4","size":9}]}"#;
+        let found = parse(&printed("", devices), "/dev/sdc").expect("it is understood");
+        assert_eq!(found.partition_table, None);
+        assert_eq!((found.file_systems[0].partition, found.file_systems[0].device.as_deref()), (None, None));
+        for noise in ["", "zz\n00\n00\n", "\n\n\n"] {
+            assert_eq!(parse(noise, "/dev/sdc"), None, "{noise:?}");
+        }
+    }
+
+    #[test]
+    fn the_script_is_shell() {
+        crate::process::capture(std::process::Command::new("sh").args(["-n", "-c", &script("/dev/sdz")])).expect("sh");
+    }
+}

@@ -1,0 +1,199 @@
+//! Who can log in: passwd(5), shadow(5), group(5), sudoers(5), sshd(8).
+
+use std::collections::BTreeMap;
+
+use super::{Image, Login, Sudo, User};
+use crate::guest::GuestError;
+
+/// Shells that let nobody in: nologin(8), false(1), and the shells of accounts with one task.
+const NO_SHELLS: [&str; 6] = ["nologin", "false", "sync", "shutdown", "halt", "git-shell"];
+
+/// Most accounts whose keys are looked at.
+const KEYS_LIMIT: usize = 200;
+
+/// Accounts with a shell.
+pub(super) fn users(image: &mut Image<'_>) -> Result<Vec<User>, GuestError> {
+    let passwd = image.text("/etc/passwd")?.unwrap_or_default();
+    let shadow = image.text("/etc/shadow")?.unwrap_or_default();
+    let groups = image.text("/etc/group")?.unwrap_or_default();
+    let mut rules = image.text("/etc/sudoers")?.unwrap_or_default();
+    for path in image.glob("/etc/sudoers.d/*")? {
+        rules.push('\n');
+        rules.push_str(&image.text(&path)?.unwrap_or_default());
+    }
+    let mut users = accounts(&passwd, &shadow, &groups, &rules);
+    for user in users.iter_mut().take(KEYS_LIMIT) {
+        for name in ["authorized_keys", "authorized_keys2"] {
+            // The home is a path of the image, and the guest does not let it lead out.
+            let path = format!("{}/.ssh/{name}", user.home.trim_end_matches('/'));
+            if path.starts_with('/') {
+                user.ssh_keys += keys(&image.text(&path)?.unwrap_or_default());
+            }
+        }
+        if user.ssh_keys > 0 {
+            user.logins.push(Login::SshKey);
+        }
+    }
+    Ok(users)
+}
+
+/// Accounts with a shell, and their rights; keys are not known here.
+fn accounts(passwd: &str, shadow: &str, groups: &str, rules: &str) -> Vec<User> {
+    let hashes: BTreeMap<&str, &str> = shadow.lines().filter_map(|line| pair(line, 1)).collect();
+    let rules = sudo_rules(rules);
+    let mut users: Vec<User> = Vec::new();
+    for line in passwd.lines() {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, hash, uid, gid, _, home, shell] = fields[..] else { continue };
+        let (Ok(uid), false) = (uid.parse(), name.is_empty()) else { continue };
+        let shell = if shell.is_empty() { "/bin/sh" } else { shell };
+        if NO_SHELLS.contains(&super::file_name(shell)) {
+            continue;
+        }
+        let groups = groups_of(name, gid, groups);
+        // The second field is the hash itself on systems without shadow, and `x` on all others.
+        let hash = if hash == "x" { hashes.get(name).copied().unwrap_or("!") } else { hash };
+        let subjects = groups.iter().map(|group| format!("%{group}")).chain([name.to_owned(), "ALL".to_owned()]);
+        let sudo = subjects.filter_map(|subject| rules.get(&subject).copied()).max().unwrap_or(Sudo::No);
+        users.push(User {
+            name: name.to_owned(),
+            uid,
+            home: home.to_owned(),
+            shell: shell.to_owned(),
+            groups,
+            logins: login(hash).into_iter().collect(),
+            ssh_keys: 0,
+            sudo,
+        });
+    }
+    users.sort_by_key(|user| user.uid);
+    users
+}
+
+/// The first field of a line, and the one with a number.
+fn pair(line: &str, number: usize) -> Option<(&str, &str)> {
+    let mut fields = line.split(':');
+    let name = fields.next()?;
+    Some((name, fields.nth(number - 1)?))
+}
+
+/// What a password hash lets in: shadow(5). Anything that no password can give locks the account.
+fn login(hash: &str) -> Option<Login> {
+    match hash {
+        "" => Some(Login::EmptyPassword),
+        // A hash names its method between `$`, or is one of DES with 13 characters.
+        hash if hash.starts_with('$') && hash.len() > 3 => Some(Login::Password),
+        hash if hash.len() == 13 && !hash.starts_with(['!', '*']) => Some(Login::Password),
+        _ => None,
+    }
+}
+
+/// Groups of an account, its own first.
+fn groups_of(name: &str, gid: &str, groups: &str) -> Vec<String> {
+    let (mut own, mut others) = (Vec::new(), Vec::new());
+    for line in groups.lines() {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [group, _, number, members] = fields[..] else { continue };
+        if number == gid {
+            own.push(group.to_owned());
+        } else if members.split(',').any(|member| member.trim() == name) {
+            others.push(group.to_owned());
+        }
+    }
+    own.append(&mut others);
+    own
+}
+
+/// Who may run all commands as root, by subject: a name, or `%` and a group. Of the grammar of sudoers(5) it knows
+/// plain rules, which is what images have; a rule for single commands gives nobody the rights of root.
+fn sudo_rules(text: &str) -> BTreeMap<String, Sudo> {
+    let mut rules = BTreeMap::new();
+    let joined = text.replace("\\\n", " ");
+    for line in joined.lines() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        let Some((subject, rest)) = line.split_once(char::is_whitespace) else { continue };
+        let aside = subject.starts_with("Defaults") || subject.ends_with("_Alias") || subject.starts_with('@');
+        let Some((_, commands)) = rest.split_once('=').filter(|_| !aside) else { continue };
+        let all = commands
+            .split(',')
+            .any(|command| command.rsplit([':', ')', ' ']).next().is_some_and(|c| c.trim() == "ALL"));
+        if all {
+            let right = if commands.contains("NOPASSWD:") { Sudo::NoPassword } else { Sudo::Password };
+            for subject in subject.split(',') {
+                let best = rules.entry(subject.to_owned()).or_insert(right);
+                *best = (*best).max(right);
+            }
+        }
+    }
+    rules
+}
+
+/// Number of keys in a file of sshd(8).
+fn keys(text: &str) -> usize {
+    let lines = text.lines().map(str::trim);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .filter(|line| line.split_whitespace().count() >= 2)
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/usr/sbin:/usr/sbin/nologin\n\
+        ada:x:1000:1000:Ada:/home/ada:/bin/bash\nopen:x:1001:1001::/home/open:\nold:abcdefghijklm:1002:9::/:/bin/sh\n\
+        broken line\nsync:x:4:65534:sync:/bin:/bin/sync\n:x:5:5::/:/bin/sh\nbad:x:-1:5::/:/bin/sh\n";
+    const SHADOW: &str = "root:*:19000:0:99999:7:::\nada:!$y$j9T$x:1::::::\nopen::1::::::\ndaemon:*:1::::::\n";
+    const GROUP: &str = "root:x:0:\nada:x:1000:\nsudo:x:27:ada,open\nusers:x:9:\n";
+
+    #[test]
+    fn accounts_are_told_with_what_lets_them_in() {
+        let users = accounts(PASSWD, SHADOW, GROUP, "root ALL=(ALL:ALL) ALL\n%sudo\tALL=(ALL:ALL) NOPASSWD: ALL\n");
+        let told: Vec<_> = users
+            .iter()
+            .map(|u| format!("{} {} {} {:?} {:?} {}", u.uid, u.name, u.shell, u.logins, u.sudo, u.groups.join(",")))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "0 root /bin/bash [] Password root",
+                "1000 ada /bin/bash [] NoPassword ada,sudo",
+                "1001 open /bin/sh [EmptyPassword] NoPassword sudo",
+                "1002 old /bin/sh [Password] No users",
+            ]
+        );
+    }
+
+    #[test]
+    fn hashes_that_no_password_gives_lock() {
+        for (hash, expected) in [
+            ("", Some(Login::EmptyPassword)),
+            ("*", None),
+            ("!", None),
+            ("!!", None),
+            ("!*", None),
+            ("!$6$salt$hash", None),
+            ("$6$salt$hash", Some(Login::Password)),
+            ("$y$j9T$abc", Some(Login::Password)),
+        ] {
+            assert_eq!(login(hash), expected, "{hash:?}");
+        }
+    }
+
+    #[test]
+    fn rules_of_sudo_that_give_everything_count() {
+        let rules = sudo_rules(
+            "Defaults env_reset\nCmnd_Alias X = ALL\n@includedir /etc/sudoers.d\n# root ALL=ALL\n\
+             debian ALL=(ALL) NOPASSWD:ALL\n%wheel ALL=(ALL) ALL\nbackup ALL=(root) /usr/bin/rsync, /bin/ls\n\
+             long \\\n ALL = (ALL) ALL\nsvc ALL=NOPASSWD: /bin/ALL\n",
+        );
+        let told: Vec<_> = rules.iter().map(|(subject, right)| format!("{subject} {right:?}")).collect();
+        assert_eq!(told, ["%wheel Password", "debian NoPassword", "long Password"]);
+    }
+
+    #[test]
+    fn keys_are_counted_without_comments() {
+        assert_eq!(keys("# none\n\nssh-ed25519 AAAA ada\nno-pty ssh-rsa AAAA\nnoise\n"), 2);
+    }
+}

@@ -1,0 +1,205 @@
+//! What boots: boot loaders by firmware, kernels, and the arguments of the one that is booted by default.
+
+use std::collections::BTreeMap;
+
+use super::{Boot, Entry, Image, Kernel, Loader, file_name, grub};
+use crate::guest::{GuestError, Inspection};
+use crate::recipe::Firmware;
+
+/// Where images mount the EFI system partition.
+const EFI_MOUNTS: [&str; 3] = ["/boot/efi", "/efi", "/boot"];
+
+/// Where distributions put GRUB's configuration.
+const GRUB_CONFIGS: [&str; 2] = ["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"];
+
+/// GRUB's variables, beside its configuration or on the EFI system partition.
+const GRUB_ENVIRONMENTS: [&str; 3] = ["/boot/grub/grubenv", "/boot/grub2/grubenv", "/boot/efi/EFI/*/grubenv"];
+
+/// Entries of the Boot Loader Specification.
+const ENTRY_DIRECTORIES: [&str; 3] = ["/boot/loader/entries", "/efi/loader/entries", "/boot/efi/loader/entries"];
+
+/// Configurations of syslinux and extlinux.
+const EXTLINUX: [&str; 3] = ["/boot/extlinux.conf", "/boot/extlinux/extlinux.conf", "/boot/syslinux/syslinux.cfg"];
+
+/// Most entries that are read.
+const ENTRIES_LIMIT: usize = 100;
+
+/// Finds out what boots.
+pub(super) fn boot(image: &mut Image<'_>, found: &Inspection, first_sector: &[u8]) -> Result<Boot, GuestError> {
+    Ok(Boot {
+        firmware: found.firmware.clone(),
+        loaders: loaders(image, found, first_sector)?,
+        kernels: kernels(image)?,
+        default: default(image)?,
+    })
+}
+
+fn loaders(image: &mut Image<'_>, found: &Inspection, first_sector: &[u8]) -> Result<Vec<Loader>, GuestError> {
+    let mut loaders = Vec::new();
+    if found.firmware.contains(&Firmware::Bios) {
+        loaders.push(Loader { firmware: Firmware::Bios, name: code_name(first_sector).to_owned(), path: None });
+    }
+    for mount in EFI_MOUNTS {
+        // FAT does not tell cases apart, but the guest does.
+        for path in image.glob(&format!("{mount}/[Ee][Ff][Ii]/*/*.[Ee][Ff][Ii]"))? {
+            loaders.push(Loader { firmware: Firmware::Uefi, name: efi_name(&path).to_owned(), path: Some(path) });
+        }
+    }
+    Ok(loaders)
+}
+
+/// Which boot loader the code of the first sector belongs to, by the text in it.
+fn code_name(sector: &[u8]) -> &'static str {
+    let code = &sector[..sector.len().min(440)];
+    let has = |text: &[u8]| code.windows(text.len()).any(|window| window == text);
+    if has(b"GRUB") {
+        "grub"
+    } else if has(b"SYSLINUX") || has(b"EXTLINUX") || has(b"Missing operating system") {
+        // The last is what the code of syslinux' mbr.bin says where no partition is active.
+        "syslinux"
+    } else {
+        "unknown"
+    }
+}
+
+/// Which boot loader an EFI program is, by its name. At `EFI/BOOT` any of them may lie under the firmware's own name.
+fn efi_name(path: &str) -> &'static str {
+    let name = file_name(path).to_ascii_lowercase();
+    match name.as_str() {
+        _ if name.starts_with("grub") => "grub",
+        _ if name.starts_with("shim") => "shim",
+        _ if name.starts_with("systemd-boot") => "systemd-boot",
+        _ if name.starts_with("boot") => "default",
+        _ if name.starts_with("mm") || name.starts_with("fb") || name.starts_with("fwup") => "shim",
+        _ => "unknown",
+    }
+}
+
+fn kernels(image: &mut Image<'_>) -> Result<Vec<Kernel>, GuestError> {
+    let mut kernels = Vec::new();
+    for prefix in ["vmlinuz-", "vmlinux-", "Image-"] {
+        for path in image.glob(&format!("/boot/{prefix}*"))? {
+            let release = file_name(&path).trim_start_matches(prefix).to_owned();
+            kernels.push(Kernel { release, path, initrd: None });
+        }
+    }
+    let initrds = [image.glob("/boot/initr*")?].concat();
+    for kernel in &mut kernels {
+        let wanted = initrd_names(&kernel.release);
+        kernel.initrd = initrds.iter().find(|path| wanted.iter().any(|name| name == file_name(path))).cloned();
+    }
+    kernels.sort_by(|a, b| grub::by_version(&b.release, &a.release));
+    Ok(kernels)
+}
+
+/// Names that distributions give to the initial RAM disk of a kernel.
+fn initrd_names(release: &str) -> [String; 3] {
+    [format!("initrd.img-{release}"), format!("initramfs-{release}.img"), format!("initrd-{release}")]
+}
+
+/// The entry that is booted if nobody chooses.
+fn default(image: &mut Image<'_>) -> Result<Option<Entry>, GuestError> {
+    let mut environment = BTreeMap::new();
+    for pattern in GRUB_ENVIRONMENTS {
+        for path in image.glob(pattern)? {
+            environment.extend(grub::environment(&image.text(&path)?.unwrap_or_default()));
+        }
+    }
+    let mut configs: Vec<_> = GRUB_CONFIGS.map(str::to_owned).into();
+    configs.extend(image.glob("/boot/efi/EFI/*/grub.cfg")?);
+    let mut uses_entries = false;
+    for path in configs {
+        let Some(config) = image.text(&path)? else { continue };
+        // Where GRUB reads entries of the specification, those of its own configuration are the exceptions.
+        uses_entries |= config.lines().any(|line| line.trim() == "blscfg");
+        if !uses_entries && let Some(entry) = grub::default_entry(&config, &environment, &path) {
+            return Ok(Some(entry));
+        }
+    }
+    for directory in ENTRY_DIRECTORIES {
+        let mut files = Vec::new();
+        for path in image.glob(&format!("{directory}/*.conf"))?.into_iter().take(ENTRIES_LIMIT) {
+            let name = file_name(&path).trim_end_matches(".conf").to_owned();
+            files.push((name, image.text(&path)?.unwrap_or_default()));
+        }
+        if let Some(entry) = grub::default_of_entries(&files, &environment, directory) {
+            return Ok(Some(entry));
+        }
+    }
+    for path in EXTLINUX {
+        let Some(config) = image.text(path)? else { continue };
+        if let Some(entry) = extlinux(&config, path) {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
+}
+
+/// The default entry of a configuration of syslinux: <https://wiki.syslinux.org/wiki/index.php?title=Config>.
+fn extlinux(config: &str, source: &str) -> Option<Entry> {
+    let mut default = None;
+    let mut entries: Vec<Entry> = Vec::new();
+    for line in config.lines() {
+        let line = line.trim();
+        let (keyword, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let value = value.trim();
+        match (keyword.to_ascii_lowercase().as_str(), entries.last_mut()) {
+            ("default" | "ontimeout", None) => default = Some(value.to_owned()),
+            ("label", _) => entries.push(Entry {
+                title: value.to_owned(),
+                kernel: String::new(),
+                initrd: None,
+                args: Vec::new(),
+                source: source.to_owned(),
+            }),
+            ("linux" | "kernel", Some(entry)) => entry.kernel = value.to_owned(),
+            ("initrd", Some(entry)) => entry.initrd = Some(value.to_owned()),
+            ("append", Some(entry)) => entry.args = value.split_whitespace().map(str::to_owned).collect(),
+            _ => {}
+        }
+    }
+    entries.retain(|entry| !entry.kernel.is_empty());
+    let chosen = entries.iter().position(|entry| Some(&entry.title) == default.as_ref()).unwrap_or(0);
+    (chosen < entries.len()).then(|| entries.swap_remove(chosen))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extlinux_has_labels() {
+        let config = "DEFAULT virt\nPROMPT 0\nLABEL first\n  LINUX a\nLABEL virt\n  MENU LABEL Linux virt\n  LINUX vmlinuz-virt\n  INITRD initramfs-virt\n  APPEND root=UUID=1 quiet\n";
+        let entry = extlinux(config, "x").expect("an entry");
+        assert_eq!((entry.kernel.as_str(), entry.initrd.as_deref()), ("vmlinuz-virt", Some("initramfs-virt")));
+        assert_eq!(entry.args, ["root=UUID=1", "quiet"]);
+        assert_eq!(
+            extlinux(&config.replace("virt\nP", "none\nP"), "x").map(|entry| entry.kernel).as_deref(),
+            Some("a")
+        );
+        assert_eq!(extlinux("", "x"), None);
+        assert_eq!(extlinux("label x\n", "x"), None);
+    }
+
+    #[test]
+    fn boot_code_is_told_by_its_text() {
+        let mut sector = vec![0; 512];
+        assert_eq!(code_name(&sector), "unknown");
+        sector[0x180..0x184].copy_from_slice(b"GRUB");
+        assert_eq!(code_name(&sector), "grub");
+        assert_eq!(code_name(&[]), "unknown");
+    }
+
+    #[test]
+    fn programs_of_efi_are_told_by_their_names() {
+        for (path, name) in [
+            ("/boot/efi/EFI/debian/shimx64.efi", "shim"),
+            ("/boot/efi/EFI/debian/grubx64.efi", "grub"),
+            ("/boot/efi/EFI/BOOT/BOOTX64.EFI", "default"),
+            ("/efi/EFI/systemd/systemd-bootx64.efi", "systemd-boot"),
+            ("/efi/EFI/Linux/linux.efi", "unknown"),
+        ] {
+            assert_eq!(efi_name(path), name, "{path}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What is started at boot, by the links that systemctl(1) and rc-update(8) make.
+
+use std::collections::BTreeMap;
+
+use super::{Image, Service, ServiceState, file_name};
+use crate::guest::GuestError;
+
+/// Where the image's own configuration of systemd is: systemd.unit(5).
+const UNITS: &str = "/etc/systemd/system";
+
+/// Units that the image starts, and those that it forbids.
+pub(super) fn services(image: &mut Image<'_>) -> Result<Vec<Service>, GuestError> {
+    let mut enabled = Vec::new();
+    for kind in ["wants", "requires"] {
+        enabled.extend(image.glob(&format!("{UNITS}/*.{kind}/*"))?);
+    }
+    // OpenRC, as on Alpine.
+    enabled.extend(image.glob("/etc/runlevels/*/*")?);
+    let mut masked = Vec::new();
+    for path in image.glob(&format!("{UNITS}/*.*"))? {
+        let target = image.guest.read_link(&path);
+        if image.noted(target)?.flatten().as_deref() == Some("/dev/null") {
+            masked.push(path);
+        }
+    }
+    Ok(listed(&enabled, &masked))
+}
+
+/// Puts paths of links together: a unit may be wanted several times, and none of it counts if it is masked.
+fn listed(enabled: &[String], masked: &[String]) -> Vec<Service> {
+    let mut units: BTreeMap<&str, Service> = BTreeMap::new();
+    for path in masked {
+        let unit = file_name(path);
+        let service = Service { unit: unit.to_owned(), state: ServiceState::Masked, wanted_by: Vec::new() };
+        units.insert(unit, service);
+    }
+    for path in enabled {
+        let mut parts = path.rsplit('/');
+        let (Some(unit), Some(directory)) = (parts.next(), parts.next()) else { continue };
+        let wants = directory.strip_suffix(".wants").or(directory.strip_suffix(".requires")).unwrap_or(directory);
+        let service = units.entry(unit).or_insert_with(|| Service {
+            unit: unit.to_owned(),
+            state: ServiceState::Enabled,
+            wanted_by: Vec::new(),
+        });
+        if service.state == ServiceState::Enabled && !service.wanted_by.iter().any(|other| other == wants) {
+            service.wanted_by.push(wants.to_owned());
+        }
+    }
+    units.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_become_units() {
+        let enabled = [
+            "/etc/systemd/system/cloud-init.target.wants/cloud-init.service",
+            "/etc/systemd/system/multi-user.target.wants/ssh.service",
+            "/etc/systemd/system/sshd.service.requires/ssh.service",
+            "/etc/systemd/system/multi-user.target.wants/apt-daily.timer",
+            "/etc/runlevels/default/crond",
+        ];
+        let masked = ["/etc/systemd/system/apt-daily.timer".to_owned()];
+        let found = listed(&enabled.map(str::to_owned), &masked);
+        let told: Vec<_> =
+            found.iter().map(|s| format!("{} {:?} {}", s.unit, s.state, s.wanted_by.join("+"))).collect();
+        assert_eq!(
+            told,
+            [
+                "apt-daily.timer Masked ",
+                "cloud-init.service Enabled cloud-init.target",
+                "crond Enabled default",
+                "ssh.service Enabled multi-user.target+sshd.service",
+            ]
+        );
+    }
+}
