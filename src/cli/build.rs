@@ -5,24 +5,23 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::args::{AccelArg, Build, Machine, Pinning, Source};
+use super::args::{Build, Machine, Pinning, Source};
 use super::failure::{Failure, FailureKind};
+use super::guest::Launcher;
 use super::jsonl::JsonReporter;
 use super::logfile::Deferred;
 use super::on_failure::Handler;
 use super::progress::{Tee, TerminalReporter};
-use super::settings::{self, Global, read_secrets};
+use super::settings::{Global, read_secrets};
 use super::{columns, hints, print, signals};
 use crate::base::workdir::WorkDir;
 use crate::base::{BootstrapError, bootstrap};
 use crate::build::{self, BuildError, OpenedImage, Session, Workshop};
-use crate::event::{Event, Redacting, Reporter, Silent};
+use crate::event::{Redacting, Reporter, Silent};
 use crate::export::manifest::RecipeInfo;
 use crate::export::{self, Exported};
 use crate::fetch::PinPolicy;
-use crate::guest::accel::{AccelError, AccelWish, choose_accel};
-use crate::guest::libguestfs::LibguestfsGuest;
-use crate::guest::{Guest, GuestConfig, GuestError};
+use crate::guest::{Guest, GuestError};
 use crate::interrupt::Interrupt;
 use crate::layer::Store;
 use crate::pin;
@@ -37,8 +36,7 @@ pub(super) struct Preparation {
     loaded: Loaded,
     policy: PinPolicy,
     cache: PathBuf,
-    accel: AccelWish,
-    memory: ByteSize,
+    launcher: Launcher,
     color: bool,
     /// What sessions work with.
     pub(super) workshop: Workshop,
@@ -84,19 +82,13 @@ impl Preparation {
             reporter,
             interrupt,
         };
-        let accel = match machine.accel {
-            AccelArg::Auto => AccelWish::Auto,
-            AccelArg::Kvm => AccelWish::Kvm,
-            AccelArg::Tcg => AccelWish::Tcg,
-        };
         Ok(Self {
             path: source.recipe.clone(),
             options,
             loaded,
             policy: pinning.policy(),
             cache,
-            accel,
-            memory: machine.memory,
+            launcher: Launcher::new(machine),
             color: global.terminal.color,
             workshop,
             private,
@@ -113,25 +105,7 @@ impl Preparation {
     }
 
     fn launch(&self, network: bool, interrupt: &Interrupt) -> Result<Box<dyn Guest>, GuestError> {
-        let (accel, reason) =
-            choose_accel(self.accel, &settings::qemu(), &self.cache, interrupt).map_err(|error| match error {
-                AccelError::Interrupted => GuestError::Interrupted,
-                error => GuestError::Launch(error.to_string()),
-            })?;
-        let message = match reason {
-            Some(reason) => format!("the guest runs under {accel}: {reason}"),
-            None => format!("the guest runs under {accel}"),
-        };
-        self.workshop.reporter.report(&Event::Detail { message });
-        let config = GuestConfig {
-            accel,
-            memory: self.memory,
-            cpus: Machine::cpus(),
-            network,
-            socket_dir: self.private.path().to_owned(),
-        };
-        let guest = LibguestfsGuest::launch(&config, Arc::clone(&self.workshop.reporter), interrupt)?;
-        Ok(Box::new(guest))
+        self.launcher.launch(network, &self.cache, self.private.path(), &self.workshop.reporter, interrupt)
     }
 
     /// Pins what floats and makes the plan.

@@ -6,6 +6,7 @@ mod cache;
 pub mod doctor;
 mod elements;
 pub mod failure;
+mod guest;
 mod hints;
 pub mod jsonl;
 pub mod logfile;
