@@ -56,6 +56,13 @@ impl Sha256 {
     }
 }
 
+impl From<sha2::Sha256> for Sha256 {
+    /// The digest of what a hasher was fed.
+    fn from(hasher: sha2::Sha256) -> Self {
+        Self(hasher.finalize().into())
+    }
+}
+
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))

@@ -20,6 +20,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`cli`] | everything that knows a terminal, the environment or an exit code |
+//! | [`diff`] | what changed between two images |
 //! | [`pin`], [`build`], [`export`], [`inspect`] | from a recipe's pins to a plan's disk to files; what is in an image |
 //! | [`fetch`], [`base`], [`guest`], [`disk`] | one outside thing each: networks, mmdebstrap, libguestfs, disk formats |
 //! | [`plan`] | the plan and its layer keys |
@@ -41,6 +42,7 @@ pub mod action;
 pub mod base;
 pub mod build;
 pub mod cli;
+pub mod diff;
 pub mod digest;
 pub mod disk;
 pub mod element;

@@ -30,6 +30,36 @@ pub fn printable(bytes: &[u8]) -> String {
     shown
 }
 
+/// Bytes as text from which they can be told: what is no UTF-8, a control character or invisible is written as
+/// `\xNN`, a backslash as two. For names of files.
+pub fn escaped(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' => text.push_str("\\\\"),
+                ' '..='~' => text.push(c),
+                // What has no width or turns the direction of text would make one name look like another.
+                c if c.is_control() || is_invisible(c) => hex(&mut text, c.encode_utf8(&mut [0; 4]).as_bytes()),
+                c => text.push(c),
+            }
+        }
+        hex(&mut text, chunk.invalid());
+    }
+    text
+}
+
+fn hex(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        text.push_str(&format!("\\x{byte:02x}"));
+    }
+}
+
+/// Formatting characters of Unicode's general category Cf that are likely in no name.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// Hides secrets in text.
 #[derive(Clone, Default)]
 pub struct Redactor(Vec<String>);
@@ -69,6 +99,20 @@ impl std::fmt::Debug for Redactor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_can_be_told_from_each_other() {
+        for (bytes, shown) in [
+            (&b"/etc/passwd"[..], "/etc/passwd"),
+            ("/sch\u{f6}n \u{4e2d}".as_bytes(), "/sch\u{f6}n \u{4e2d}"),
+            (b"/a\rb\x1b[2J\n", "/a\\x0db\\x1b[2J\\x0a"),
+            (b"/\xff\xc3", "/\\xff\\xc3"),
+            (b"/\\xff", "/\\\\xff"),
+            ("/\u{202e}a\u{85}".as_bytes(), "/\\xe2\\x80\\xaea\\xc2\\x85"),
+        ] {
+            assert_eq!(escaped(bytes), shown);
+        }
+    }
 
     #[test]
     fn what_a_terminal_would_obey_is_taken_out() {
