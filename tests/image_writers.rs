@@ -120,6 +120,11 @@ fn vmdk_files_of_plain_grains_hold_the_disk() {
 }
 
 #[test]
+fn vmdk_files_of_compressed_grains_hold_the_disk() {
+    holds_all(Format::Vmdk, &Encoding::VmdkStream(VMDK));
+}
+
+#[test]
 fn vhdx_files_hold_the_disk() {
     holds_all(Format::Vhdx, &Encoding::Vhdx);
 }

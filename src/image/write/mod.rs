@@ -9,6 +9,7 @@ mod vdi;
 mod vhd;
 mod vhdx;
 mod vmdk;
+mod vmdk_stream;
 
 use std::fs::File;
 use std::io;
@@ -19,6 +20,7 @@ use super::digests::Kinds;
 use super::{Encoding, Extents, Format, Sink};
 use blocks::Blocks;
 use flat::Flat;
+use vmdk_stream::VmdkStream;
 
 /// A disk as its writers must know it before the first byte.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +81,7 @@ pub fn sink(encoding: &Encoding, disk: &Disk<'_>, file: File, kinds: Kinds) -> i
         return Ok(Box::new(qcow2::Compressed::new(file, kinds, disk.size, codec, cluster_size, compat)?));
     }
     match encoding {
-        Encoding::VmdkSparse(_) => fits(Format::Vmdk, disk)?,
+        Encoding::VmdkSparse(_) | Encoding::VmdkStream(_) => fits(Format::Vmdk, disk)?,
         Encoding::VhdDynamic | Encoding::VhdFixed => fits(Format::Vhd, disk)?,
         Encoding::Vhdx => fits(Format::Vhdx, disk)?,
         Encoding::Vdi => fits(Format::Vdi, disk)?,
@@ -91,7 +93,8 @@ pub fn sink(encoding: &Encoding, disk: &Disk<'_>, file: File, kinds: Kinds) -> i
             Box::new(qcow2::Plain::new(stream, disk.size, disk.extents, cluster_size, compat)?)
         }
         Encoding::Raw(None) => Box::new(Flat::new(stream, disk.size, Vec::new())),
-        Encoding::VmdkSparse(options) => Box::new(Blocks::new(vmdk::sparse(disk, &options), disk.extents, stream)?),
+        Encoding::VmdkSparse(options) => Box::new(Blocks::new(vmdk::sparse(disk, &options)?, disk.extents, stream)?),
+        Encoding::VmdkStream(options) => Box::new(VmdkStream::new(disk, &options, stream)?),
         Encoding::VhdDynamic => Box::new(Blocks::new(vhd::dynamic(disk), disk.extents, stream)?),
         Encoding::VhdFixed => {
             let size = vhd::fixed_size(disk.size);

@@ -1,41 +1,43 @@
 //! VMDK files in one piece (VMware, "Virtual Disk Format 5.0": "Hosted Sparse Extents"). All numbers are little-endian.
 
-use super::blocks::{Layout, Map, Piece, Word};
+use std::io;
+
+use super::blocks::{Layout, Map, Piece, Present, Word};
 use super::{Disk, ident};
 use crate::image::{Subformat, VmdkOptions};
 
-const SECTOR: u64 = 512;
+pub(super) const SECTOR: u64 = 512;
 
 /// Bytes of a grain, the unit of the disk that is in the file or not; the specification's default.
-const GRAIN: u64 = 64 << 10;
+pub(super) const GRAIN: u64 = 64 << 10;
 
 /// Entries of a grain table; the only number that VMware allows.
-const TABLE_ENTRIES: u64 = 512;
+pub(super) const TABLE_ENTRIES: u64 = 512;
 
 /// Sectors of a grain table.
-const TABLE_SECTORS: u64 = TABLE_ENTRIES * 4 / SECTOR;
+pub(super) const TABLE_SECTORS: u64 = TABLE_ENTRIES * 4 / SECTOR;
 
 /// Where the descriptor is, in sectors, and how many it may take: what QEMU and VMware write, and the only place
 /// where OpenStack looks.
-const DESCRIPTOR: u64 = 1;
+pub(super) const DESCRIPTOR: u64 = 1;
 const DESCRIPTOR_SECTORS: u64 = 20;
 
 /// Header of a file, as far as the kinds differ.
-struct Header {
-    kind: Subformat,
+pub(super) struct Header {
+    pub(super) kind: Subformat,
     /// Sectors of the disk.
-    capacity: u64,
+    pub(super) capacity: u64,
     /// First sector of the redundant grain directory; 0 if there is none.
-    redundant: u64,
+    pub(super) redundant: u64,
     /// First sector of the grain directory.
-    directory: u64,
+    pub(super) directory: u64,
     /// Sectors before the first grain.
-    overhead: u64,
+    pub(super) overhead: u64,
 }
 
 impl Header {
     /// `SparseExtentHeader`.
-    fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         let stream = self.kind == Subformat::StreamOptimized;
         // Line ends can be checked; a redundant directory, or compressed grains with markers between them.
         let (version, flags, algorithm): (u32, u32, u16) = if stream { (3, 0x3_0001, 1) } else { (1, 0x3, 0) };
@@ -61,7 +63,11 @@ impl Header {
 /// A disk of plain grains, ready for use: VMware's `monolithicSparse`.
 ///
 /// All grain tables are there from the beginning, twice, as VMware and QEMU make them.
-pub(super) fn sparse(disk: &Disk<'_>, options: &VmdkOptions) -> Layout {
+///
+/// # Errors
+///
+/// `FileTooLarge` if grains would be where no entry of a table can say, which takes almost 2 TiB of data.
+pub(super) fn sparse(disk: &Disk<'_>, options: &VmdkOptions) -> io::Result<Layout> {
     let grains = disk.size.div_ceil(GRAIN);
     let tables = grains.div_ceil(TABLE_ENTRIES);
     let directory_sectors = (tables * 4).div_ceil(SECTOR);
@@ -69,6 +75,11 @@ pub(super) fn sparse(disk: &Disk<'_>, options: &VmdkOptions) -> Layout {
     let directory = redundant + directory_sectors + tables * TABLE_SECTORS;
     let end = directory + directory_sectors + tables * TABLE_SECTORS;
     let overhead = end.next_multiple_of(GRAIN / SECTOR);
+
+    if overhead + Present::new(disk.extents, GRAIN).count() * (GRAIN / SECTOR) > u64::from(u32::MAX) {
+        let message = "the data of the disk and the tables exceed the 2 TiB that a VMDK file can have";
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
 
     let capacity = disk.size / SECTOR;
     let header = Header { kind: Subformat::MonolithicSparse, capacity, redundant, directory, overhead };
@@ -83,11 +94,11 @@ pub(super) fn sparse(disk: &Disk<'_>, options: &VmdkOptions) -> Layout {
             Map { word: Word::Le32, blocks: grains, start: overhead, step: GRAIN / SECTOR, absent: 0, group: None };
         head.extend([(directory * SECTOR, Piece::Bytes(entries)), (first * SECTOR, Piece::Map(map))]);
     }
-    Layout { head, block: GRAIN, prefix: Vec::new(), first: overhead * SECTOR, tail: Vec::new() }
+    Ok(Layout { head, block: GRAIN, prefix: Vec::new(), first: overhead * SECTOR, tail: Vec::new() })
 }
 
 /// The text that says what the file is. It is less than [`DESCRIPTOR_SECTORS`] whatever the disk.
-fn descriptor(disk: &Disk<'_>, options: &VmdkOptions, kind: Subformat) -> String {
+pub(super) fn descriptor(disk: &Disk<'_>, options: &VmdkOptions, kind: Subformat) -> String {
     // Files for transport are not to be written to; the name in them is not looked at, and nor is that in the others,
     // which all the same must be the file's own for VMware's older products.
     let (kind, access) = match kind {
