@@ -61,7 +61,10 @@ impl Opened {
         let machine = machine(plan);
         let described = Disk { size: self.size(), extents: &self.extents, seed: &self.seed, machine };
         let names: Vec<_> = outputs.iter().map(|(.., part)| part.file.as_str()).collect();
-        let activity = format!("export {}", names.join(", "));
+        let activity = match names.as_slice() {
+            few if few.len() <= 3 => format!("export {}", few.join(", ")),
+            many => format!("export {} files", many.len()),
+        };
         let failed = |index: usize, source: io::Error| ExportError::Write { file: names[index].to_owned(), source };
         let started = Instant::now();
         reporter.report(&Event::ActivityStarted { activity: activity.clone() });

@@ -26,24 +26,17 @@ impl Compressor {
 
     /// The compressed cluster, or `None` if it would not be smaller.
     pub(super) fn compress(&mut self, data: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        // One byte less than would be no gain.
-        let mut packed = vec![0; data.len() - 1];
-        let length = match self {
-            Self::Zstd(compressor) => match compressor.compress_to_buffer(data, &mut packed) {
-                Ok(length) => length,
-                // The one thing that can go wrong with bytes in memory is that they do not fit.
-                Err(_) => return Ok(None),
-            },
+        // A result as long as the data would be no gain.
+        let mut packed = Vec::with_capacity(data.len() - 1);
+        let fits = match self {
+            // The one thing that can go wrong with bytes in memory is that they do not fit.
+            Self::Zstd(compressor) => compressor.compress_to_buffer(data, &mut packed).is_ok(),
             Self::Zlib(compressor) => {
                 compressor.reset();
-                let status = compressor.compress(data, &mut packed, FlushCompress::Finish).map_err(io::Error::other)?;
-                if status != Status::StreamEnd {
-                    return Ok(None);
-                }
-                usize::try_from(compressor.total_out()).expect("smaller than the buffer")
+                let status = compressor.compress_vec(data, &mut packed, FlushCompress::Finish);
+                status.map_err(io::Error::other)? == Status::StreamEnd
             }
         };
-        packed.truncate(length);
-        Ok(Some(packed))
+        Ok(fits.then_some(packed))
     }
 }
