@@ -5,10 +5,11 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use goldsmith::digest::Sha256;
 use goldsmith::image::digests::Kinds;
 use goldsmith::image::read::raw::Raw;
 use goldsmith::image::write::{Disk, Machine, sink, stored_size};
-use goldsmith::image::{Adapter, Encoding, Extents, Format, Source as _, VmdkOptions, Written, pass};
+use goldsmith::image::{Adapter, Codec, Encoding, Extents, Format, Source as _, VmdkOptions, Written, pass};
 use goldsmith::interrupt::Interrupt;
 use sha2::Digest as _;
 
@@ -132,4 +133,37 @@ fn vhdx_files_hold_the_disk() {
 #[test]
 fn vdi_files_hold_the_disk() {
     holds_all(Format::Vdi, &Encoding::Vdi);
+}
+
+/// Compressed raw disks, as the programs that unpack them see them.
+#[test]
+fn compressed_raw_files_unpack_to_the_disk() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let size = 65 * MIB + 512 * 77;
+    let data = [(5, 70_000), (2 * MIB - 1, 4 * MIB + 1), (40 * MIB, 40 * MIB + 1), (size - 9, size)];
+    let disk = disk(directory.path(), size, &data);
+    let extents = disk.extents().expect("extents");
+    let raw = std::fs::read(directory.path().join("disk.raw")).expect("the disk");
+    for (codec, program, module) in
+        [(Codec::Zstd, "zstd", None), (Codec::Gzip, "gzip", Some("gzip")), (Codec::Xz, "xz", Some("lzma"))]
+    {
+        let path = directory.path().join(format!("out.{}", codec.extension()));
+        let written = write(&disk, &extents, &Encoding::Raw(Some(codec)), &path);
+        assert_eq!(Sha256::of_file(&path).expect("the file"), written.digests.sha256);
+        assert!(written.size < 5 * MIB, "{codec:?}: {}", written.size);
+        let again = directory.path().join("again");
+        assert_eq!(write(&disk, &extents, &Encoding::Raw(Some(codec)), &again), written);
+        std::fs::remove_file(again).expect("a file");
+
+        run(Command::new(program).arg("-t").arg(&path));
+        let unpacked = Command::new(program).arg("-dc").arg(&path).output().expect("the program is installed");
+        assert!(unpacked.stdout == raw, "{codec:?}: {} bytes of {size}", unpacked.stdout.len());
+        if let Some(module) = module {
+            let script = "import hashlib, importlib, sys\n\
+                          file = importlib.import_module(sys.argv[1]).open(sys.argv[2])\n\
+                          print(hashlib.sha256(file.read()).hexdigest())";
+            let digest = run(Command::new("python3").args(["-c", script, module]).arg(&path));
+            assert_eq!(digest.trim(), Sha256::of(&raw).to_string(), "{codec:?}");
+        }
+    }
 }

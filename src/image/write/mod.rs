@@ -2,6 +2,7 @@
 
 mod blocks;
 mod flat;
+mod framed;
 mod ident;
 mod qcow2;
 mod stream;
@@ -14,12 +15,14 @@ mod vmdk_stream;
 use std::fs::File;
 use std::io;
 
+pub use framed::Framed;
 pub use stream::Stream;
 
 use super::digests::Kinds;
 use super::{Encoding, Extents, Format, Sink};
 use blocks::Blocks;
 use flat::Flat;
+use framed::CompressedFlat;
 use vmdk_stream::VmdkStream;
 
 /// A disk as its writers must know it before the first byte.
@@ -93,6 +96,7 @@ pub fn sink(encoding: &Encoding, disk: &Disk<'_>, file: File, kinds: Kinds) -> i
             Box::new(qcow2::Plain::new(stream, disk.size, disk.extents, cluster_size, compat)?)
         }
         Encoding::Raw(None) => Box::new(Flat::new(stream, disk.size, Vec::new())),
+        Encoding::Raw(Some(codec)) => Box::new(CompressedFlat::new(stream, codec, disk.size)?),
         Encoding::VmdkSparse(options) => Box::new(Blocks::new(vmdk::sparse(disk, &options)?, disk.extents, stream)?),
         Encoding::VmdkStream(options) => Box::new(VmdkStream::new(disk, &options, stream)?),
         Encoding::VhdDynamic => Box::new(Blocks::new(vhd::dynamic(disk), disk.extents, stream)?),
