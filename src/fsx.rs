@@ -54,6 +54,14 @@ pub fn available_bytes(path: &Path) -> Result<u64, PathError> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// Bytes that may be written to a file system without taking its last room, which others may need: all but the thirty-second
+/// part of it, and all but 256 MiB of a large one.
+pub fn room(path: &Path) -> Result<u64, PathError> {
+    let stat = rustix::fs::statvfs(path).map_err(io::Error::from).at(path)?;
+    let all = stat.f_blocks.saturating_mul(stat.f_frsize);
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize).saturating_sub((all / 32).min(256 << 20)))
+}
+
 /// Bytes that a file occupies on its file system: less than its length if it has holes.
 pub fn allocated_bytes(metadata: &Metadata) -> u64 {
     metadata.blocks().saturating_mul(512)

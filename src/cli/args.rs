@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::convert::{parse_format, parse_word};
+use crate::image::{Adapter, Compat, Compression, Format, Subformat};
 use crate::units::{ByteSize, parse_duration};
 
 /// Builds golden disk images from declarative recipes.
@@ -31,6 +33,8 @@ pub(super) enum Verb {
     Plan(PlanArgs),
     /// Check a recipe and the elements it uses, without network and guest
     Validate(Source),
+    /// Convert a disk image into another format
+    Convert(Convert),
     /// List the elements, or show one
     Elements(Elements),
     /// Look after the cache
@@ -118,6 +122,50 @@ pub(super) struct Build {
     /// Show the plan instead of building it
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+/// `goldsmith convert`.
+#[derive(Debug, Args)]
+pub(super) struct Convert {
+    /// The image file to read; it may be compressed as a whole with gzip, xz or zstd
+    #[arg(value_name = "IN")]
+    pub(super) input: PathBuf,
+    /// The file to write
+    #[arg(value_name = "OUT")]
+    pub(super) output: PathBuf,
+    /// Format that IN must have; it is found from its content
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
+    pub(super) from: Option<Format>,
+    /// Format of OUT [default: by its name]
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
+    pub(super) to: Option<Format>,
+    /// qcow2: zstd (default), zlib, none; raw: none (default), zstd, gzip, xz
+    #[arg(long, value_name = "HOW", value_parser = parse_word::<Compression>)]
+    pub(super) compression: Option<Compression>,
+    /// Size of the clusters of a qcow2 file [default: 64KiB]
+    #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
+    pub(super) cluster_size: Option<ByteSize>,
+    /// Version of a qcow2 file: 1.1 (default), 0.10
+    #[arg(long, value_name = "VERSION", value_parser = parse_word::<Compat>)]
+    pub(super) compat: Option<Compat>,
+    /// vmdk: streamOptimized (default), monolithicSparse; vhd: dynamic (default), fixed
+    #[arg(long, value_name = "KIND", value_parser = parse_word::<Subformat>)]
+    pub(super) subformat: Option<Subformat>,
+    /// Disk adapter of a vmdk or ova file: lsilogic (default), ide, buslogic, pvscsi
+    #[arg(long, value_name = "ADAPTER", value_parser = parse_word::<Adapter>)]
+    pub(super) adapter: Option<Adapter>,
+    /// Version of VMware's tools that a vmdk or ova file claims
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) tools_version: Option<u32>,
+    /// Compute the SHA-512 of OUT too
+    #[arg(long)]
+    pub(super) sha512: bool,
+    /// Compute the MD5 of OUT too
+    #[arg(long)]
+    pub(super) md5: bool,
+    /// Replace OUT if it is there
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 /// `goldsmith elements`.

@@ -12,6 +12,9 @@ use crate::fetch::image::ImageError;
 use crate::fetch::repository::RepositoryError;
 use crate::fsx::PathError;
 use crate::guest::GuestError;
+use crate::image::convert::ConvertError;
+use crate::image::read::OpenError;
+use crate::image::unpack::UnpackError;
 use crate::layer::StoreError;
 use crate::pin::PinError;
 use crate::recipe::diagnostic::Diagnostics;
@@ -127,6 +130,40 @@ pub(super) fn export(error: &ExportError) -> Failure {
             .hint("`goldsmith cache verify` finds layers that were damaged and removes them"),
         ExportError::Write { .. } | ExportError::File(_) => no_space(Failure::new(FailureKind::Host, error), error),
     }
+}
+
+/// Errors of a conversion.
+pub(super) fn convert(error: &ConvertError) -> Failure {
+    match error {
+        ConvertError::Open(error) => open(error),
+        ConvertError::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => {
+            Failure::new(FailureKind::Recipe, error)
+                .hint("get the file again, and compare its checksum with the publisher's")
+        }
+        ConvertError::Same(_) => Failure::new(FailureKind::Usage, error).hint("give another name for the new file"),
+        ConvertError::Exists(_) => Failure::new(FailureKind::Usage, error).hint("`--force` replaces a file"),
+        ConvertError::NoFile(_) => Failure::new(FailureKind::Usage, error),
+        ConvertError::Misfit { .. } => Failure::new(FailureKind::Usage, error).hint("choose another format"),
+        ConvertError::Interrupted => Failure::new(FailureKind::Interrupted, error),
+        ConvertError::NoSpace { .. } => {
+            Failure::new(FailureKind::Host, error).hint("make room there, or write elsewhere")
+        }
+        ConvertError::Read { .. } | ConvertError::Write { .. } | ConvertError::Access(_) => {
+            Failure::new(FailureKind::Host, error)
+        }
+    }
+}
+
+/// Errors of opening an image file.
+pub(super) fn open(error: &OpenError) -> Failure {
+    let kind = match error {
+        OpenError::Access(access) if access.source.kind() == std::io::ErrorKind::NotFound => FailureKind::Usage,
+        OpenError::Refused { .. }
+        | OpenError::Unpack { source: UnpackError::Read(_) | UnpackError::Bomb { .. }, .. } => FailureKind::Recipe,
+        OpenError::Unpack { source: UnpackError::Interrupted, .. } => FailureKind::Interrupted,
+        OpenError::Access(_) | OpenError::Unpack { .. } => FailureKind::Host,
+    };
+    error.help().into_iter().fold(Failure::new(kind, error), Failure::hint)
 }
 
 fn bootstrap(error: &BuildError, source: &BootstrapError) -> Failure {

@@ -3,6 +3,7 @@
 mod args;
 mod build;
 mod cache;
+mod convert;
 pub mod doctor;
 mod elements;
 pub mod failure;
@@ -63,6 +64,7 @@ fn run(arguments: Arguments, terminal: Terminal) -> Result<(), Failure> {
         Verb::Plan(args) => plan::plan(&args, &global),
         Verb::Validate(args) => elements::validate(&args, &global),
         Verb::Elements(args) => elements::elements(&args, &global),
+        Verb::Convert(args) => convert::run(&args, &global),
         Verb::Cache(args) => cache::cache(&args.command, &global),
         Verb::Schema { format } => {
             let schema = match format {

@@ -9,6 +9,7 @@
 //! [`Source`] and [`Sink`] are the seam: each format has its own reader and writer, and none knows another.
 
 pub mod accept;
+pub mod convert;
 pub mod digests;
 mod extents;
 mod format;
@@ -17,6 +18,7 @@ pub mod partitions;
 pub mod pass;
 pub mod probe;
 pub mod read;
+pub mod unpack;
 pub mod write;
 
 use std::io;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cache;
+mod convert;
 mod images;
 mod mirrors;
 mod recipes;

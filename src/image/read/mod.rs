@@ -27,7 +27,8 @@ use pages::Pages;
 use raw::Raw;
 
 use super::probe::{self, Kind};
-use super::{Format, Source};
+use super::unpack::{Unpack, UnpackError};
+use super::{Codec, Format, Source};
 use crate::fsx::{IoContext as _, PathError};
 use crate::text::printable;
 use crate::units::ByteSize;
@@ -61,8 +62,10 @@ pub enum Backing<'a> {
 
 /// A disk that can be read.
 pub struct Opened {
-    /// Format of the file.
+    /// Format of the file, unpacked if it was compressed.
     pub format: Format,
+    /// How the whole file was compressed.
+    pub packed: Option<Codec>,
     /// The disk in it.
     pub source: Box<dyn Source>,
 }
@@ -89,6 +92,15 @@ pub enum OpenError {
         /// What to do.
         help: Option<&'static str>,
     },
+    /// It is compressed and cannot be unpacked.
+    #[error("cannot unpack {}", path.display())]
+    Unpack {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: UnpackError,
+    },
 }
 
 impl OpenError {
@@ -96,6 +108,12 @@ impl OpenError {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::Access(_) => None,
+            Self::Unpack { source, .. } => match source {
+                UnpackError::Read(_) => Some(fault::GET_AGAIN),
+                UnpackError::NoSpace { .. } => Some("make room there, or unpack it elsewhere"),
+                UnpackError::Bomb { .. } => Some("if you trust it, unpack it yourself"),
+                UnpackError::Write { .. } | UnpackError::Interrupted => None,
+            },
             Self::Refused { help, .. } => *help,
         }
     }
@@ -114,22 +132,49 @@ impl OpenError {
 ///
 /// What is wrong with the file and, from [`OpenError::help`], what to do.
 pub fn open(path: &Path, options: &Options<'_>) -> Result<Opened, OpenError> {
-    open_layer(path, options, 0)
+    open_file(regular_file(path)?, path, options, 0)
 }
 
-fn open_layer(path: &Path, options: &Options<'_>, depth: usize) -> Result<Opened, OpenError> {
-    let file = File::open(path).at(path)?;
-    if !file.metadata().at(path)?.is_file() {
+/// Opens an image file that may be compressed as a whole. `progress` gets the bytes of such a file that were unpacked so far, and
+/// its length.
+///
+/// # Errors
+///
+/// As for [`open`], and what unpacking fails with.
+pub fn open_packed(
+    path: &Path,
+    options: &Options<'_>,
+    unpack: &Unpack<'_>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Opened, OpenError> {
+    let file = regular_file(path)?;
+    let Kind::Packed(codec) = probe::identify(&file).at(path)? else {
+        return open_file(file, path, options, 0);
+    };
+    let length = file.metadata().at(path)?.len();
+    let unpacked = super::unpack::unpack(file, codec, unpack, &mut |read| progress(read, length))
+        .map_err(|source| OpenError::Unpack { path: path.to_owned(), source })?;
+    let opened = open_file(unpacked, path, options, 0)?;
+    Ok(Opened { packed: Some(codec), ..opened })
+}
+
+fn regular_file(path: &Path) -> Result<File, OpenError> {
+    // A pipe would keep whoever opens it waiting.
+    if !path.metadata().at(path)?.is_file() {
         return Err(OpenError::of(path, bad("it is no regular file")));
     }
+    Ok(File::open(path).at(path)?)
+}
+
+fn open_file(file: File, path: &Path, options: &Options<'_>, depth: usize) -> Result<Opened, OpenError> {
     let refused = |fault| OpenError::of(path, fault);
     let kind = probe::identify(&file).at(path)?;
     let format = expected(kind, options.format).map_err(refused)?;
-    if format == Format::Qcow2 {
-        return Ok(Opened { format, source: open_qcow2(path, file, options, depth)? });
-    }
-    let source = open_plain(format, file).map_err(refused)?;
-    Ok(Opened { format, source })
+    let source = match format {
+        Format::Qcow2 => open_qcow2(path, file, options, depth)?,
+        format => open_plain(format, file).map_err(refused)?,
+    };
+    Ok(Opened { format, packed: None, source })
 }
 
 /// The format in which a file is read, by what it is and what it should be.
@@ -232,7 +277,8 @@ fn open_parent(
         let directory = directory.display();
         return Err(refused(bad(format!("its backing file `{name}` is not below {directory}"))));
     }
-    let below = open_layer(&found, &Options { format: Some(format), ..*options }, depth + 1)?;
+    let options = Options { format: Some(format), ..*options };
+    let below = open_file(regular_file(&found)?, &found, &options, depth + 1)?;
     Ok(Some(below.source))
 }
 

@@ -1,0 +1,288 @@
+//! From one image file to another of any format.
+//!
+//! The new file is written under a name of its own beside its place, and appears there whole or not at all.
+
+use std::cell::Cell;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::digests::Kinds;
+use super::pass::{self, PassError};
+use super::read::{self, OpenError, Opened, Options};
+use super::unpack::{Unpack, UnpackError};
+use super::write::{self, Disk, Machine};
+use super::{Encoding, Extents, Format, Source, Written};
+use crate::digest::Sha256;
+use crate::event::{Event, Reporter};
+use crate::fsx::{self, IoContext as _, PathError};
+use crate::interrupt::Interrupt;
+use crate::units::ByteSize;
+
+/// Bytes of data after which free space is looked at again.
+const LOOK: u64 = 64 << 20;
+
+/// What is to be converted into what.
+#[derive(Debug, Clone, Copy)]
+pub struct Conversion<'a> {
+    /// The file to read.
+    pub input: &'a Path,
+    /// The format that it must have.
+    pub from: Option<Format>,
+    /// The file to write.
+    pub output: &'a Path,
+    /// Its format.
+    pub to: Format,
+    /// How it is written.
+    pub encoding: Encoding,
+    /// Digests to compute.
+    pub kinds: Kinds,
+    /// Whether a file that is there may be replaced.
+    pub replace: bool,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Converted {
+    /// Format of the file that was read.
+    pub from: Format,
+    /// Size of the disk, in bytes.
+    pub virtual_size: u64,
+    /// The file that was written.
+    pub written: Written,
+}
+
+/// Why there is no new file. What was in its place is still there.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// The file to read is no image that may be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The file to read is damaged further inside.
+    #[error("cannot read the disk in {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: io::Error,
+    },
+    /// The file to write is the one to read.
+    #[error("{} is the file to read itself", .0.display())]
+    Same(PathBuf),
+    /// There is a file already.
+    #[error("{} exists", .0.display())]
+    Exists(PathBuf),
+    /// What is there is no file that could be replaced.
+    #[error("{} is no regular file", .0.display())]
+    NoFile(PathBuf),
+    /// The disk does not fit the format.
+    #[error("cannot make {}: {reason}", path.display())]
+    Misfit {
+        /// The file to write.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// There is too little room.
+    #[error("no space left on this machine: {} has room for {room}, and {} needs {needed}", directory.display(), path.display())]
+    NoSpace {
+        /// The file to write.
+        path: PathBuf,
+        /// Where it goes.
+        directory: PathBuf,
+        /// Bytes free.
+        room: ByteSize,
+        /// Bytes needed, or already written when the room came to its end.
+        needed: ByteSize,
+    },
+    /// The file could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A path could not be accessed.
+    #[error(transparent)]
+    Access(#[from] PathError),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Converts a file. Nothing is left of one that fails.
+pub fn convert(
+    conversion: &Conversion<'_>,
+    reporter: &dyn Reporter,
+    interrupt: &Interrupt,
+) -> Result<Converted, ConvertError> {
+    let output = conversion.output;
+    let directory = match output.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    check_place(conversion)?;
+    let opened = open(conversion, directory, reporter, interrupt)?;
+    let source = opened.source.as_ref();
+    if let Some(reason) = conversion.to.misfit(source.size()) {
+        return Err(ConvertError::Misfit { path: output.to_owned(), reason });
+    }
+    let unreadable = |source| ConvertError::Read { path: conversion.input.to_owned(), source };
+    let extents = source.extents().map_err(unreadable)?;
+    let room = fsx::room(directory)?;
+    // Compression makes less of it, of systems at least a third; if it does not, it ends before the room does.
+    let needed = if is_compressed(&conversion.encoding) { extents.total() / 4 } else { extents.total() };
+    if room < needed {
+        return Err(no_space(output, directory, room, needed));
+    }
+    let suffix = output.file_name().map(|name| format!("-{}", name.to_string_lossy())).unwrap_or_default();
+    let part = tempfile::Builder::new().prefix(".goldsmith-").suffix(&suffix).tempfile_in(directory).at(directory)?;
+    let written = write(conversion, source, &extents, &part, directory, reporter, interrupt)?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    part.as_file().set_permissions(mode).at(output)?;
+    part.as_file().sync_all().at(output)?;
+    if conversion.replace {
+        part.persist(output).map_err(|error| error.error).at(output)?;
+    } else {
+        part.persist_noclobber(output).map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => ConvertError::Exists(output.to_owned()),
+            _ => PathError { path: output.to_owned(), source: error.error }.into(),
+        })?;
+    }
+    Ok(Converted { from: opened.format, virtual_size: source.size(), written })
+}
+
+/// Refuses places where a file must not be written.
+fn check_place(conversion: &Conversion<'_>) -> Result<(), ConvertError> {
+    let output = conversion.output;
+    // A link would be replaced, not what it leads to.
+    match output.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(PathError { path: output.to_owned(), source: error }.into()),
+        Ok(_) => {}
+    }
+    if let (Ok(found), Ok(input)) = (output.canonicalize(), conversion.input.canonicalize())
+        && found == input
+    {
+        return Err(ConvertError::Same(output.to_owned()));
+    }
+    let is_file = output.symlink_metadata().is_ok_and(|metadata| metadata.is_file() || metadata.is_symlink());
+    match (is_file, conversion.replace) {
+        (true, true) => Ok(()),
+        (true, false) => Err(ConvertError::Exists(output.to_owned())),
+        (false, _) => Err(ConvertError::NoFile(output.to_owned())),
+    }
+}
+
+fn open(
+    conversion: &Conversion<'_>,
+    directory: &Path,
+    reporter: &dyn Reporter,
+    interrupt: &Interrupt,
+) -> Result<Opened, ConvertError> {
+    let options = Options { format: conversion.from, ..Options::default() };
+    let unpack = Unpack { directory, interrupt };
+    let activity = format!("unpack {}", name(conversion.input));
+    let started = Instant::now();
+    let mut begun = false;
+    let opened = read::open_packed(conversion.input, &options, &unpack, &mut |done, total| {
+        if !std::mem::replace(&mut begun, true) {
+            reporter.report(&Event::ActivityStarted { activity: activity.clone() });
+        }
+        reporter.report(&Event::Progress { activity: activity.clone(), done, total: Some(total) });
+    });
+    if begun && opened.is_ok() {
+        reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
+    }
+    opened.map_err(|error| match error {
+        OpenError::Unpack { source: UnpackError::Interrupted, .. } => ConvertError::Interrupted,
+        error => error.into(),
+    })
+}
+
+fn write(
+    conversion: &Conversion<'_>,
+    source: &dyn Source,
+    extents: &Extents,
+    part: &tempfile::NamedTempFile,
+    directory: &Path,
+    reporter: &dyn Reporter,
+    interrupt: &Interrupt,
+) -> Result<Written, ConvertError> {
+    let output = conversion.output;
+    let failed = |source| ConvertError::Write { path: output.to_owned(), source };
+    let unreadable = |source| ConvertError::Read { path: conversion.input.to_owned(), source };
+    let seed = seed(source, extents).map_err(unreadable)?;
+    let name = output.file_stem().unwrap_or_default().to_string_lossy();
+    let disk =
+        Disk { size: source.size(), extents, seed: &seed, machine: Machine { name: &name, ..Machine::default() } };
+    let file = part.as_file().try_clone().map_err(failed)?;
+    let sink = write::sink(&conversion.encoding, &disk, file, conversion.kinds).map_err(failed)?;
+
+    let activity = format!("write {}", self::name(output));
+    let started = Instant::now();
+    reporter.report(&Event::ActivityStarted { activity: activity.clone() });
+    // Ended by the user, or because the room comes to its end.
+    let stop = Interrupt::new();
+    let raised = stop.clone();
+    interrupt.on_raise(move || raised.raise());
+    let (full, mut looked) = (Cell::new(None), 0);
+    let total = Some(extents.total());
+    let written = pass::write(source, extents, vec![sink], &stop, &mut |done| {
+        reporter.report(&Event::Progress { activity: activity.clone(), done, total });
+        if done >= looked {
+            looked = done + LOOK;
+            if fsx::room(directory).is_ok_and(|room| room < LOOK / 8) {
+                full.set(Some(done));
+                stop.raise();
+            }
+        }
+    });
+    let full = full.get();
+    let mut written = written.map_err(|error| match (error, full) {
+        (PassError::Interrupted, Some(done)) if !interrupt.is_raised() => no_space(output, directory, 0, done),
+        (PassError::Interrupted, _) => ConvertError::Interrupted,
+        (PassError::Read(source), _) => unreadable(source),
+        (PassError::Write { source, .. }, _) if source.kind() == io::ErrorKind::StorageFull => {
+            no_space(output, directory, 0, extents.total())
+        }
+        (PassError::Write { source, .. }, _) => failed(source),
+    })?;
+    reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
+    written.pop().ok_or_else(|| failed(io::Error::other("nothing was written")))
+}
+
+fn no_space(path: &Path, directory: &Path, room: u64, needed: u64) -> ConvertError {
+    ConvertError::NoSpace {
+        path: path.to_owned(),
+        directory: directory.to_owned(),
+        room: ByteSize::bytes(room),
+        needed: ByteSize::bytes(needed),
+    }
+}
+
+/// Whether a file is smaller than the data in it.
+fn is_compressed(encoding: &Encoding) -> bool {
+    matches!(
+        encoding,
+        Encoding::Qcow2 { codec: Some(_), .. } | Encoding::Raw(Some(_)) | Encoding::VmdkStream(_) | Encoding::Ova(_)
+    )
+}
+
+/// What identifiers in the new file are made of: what tells one disk from another without reading all of it, so that
+/// converting the same disk twice gives the same file. Its first bytes hold the identifier of its partition table.
+fn seed(source: &dyn Source, extents: &Extents) -> io::Result<[u8; 32]> {
+    let length = source.size().min(64 << 10);
+    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    source.read_at(0, &mut bytes)?;
+    bytes.extend_from_slice(&source.size().to_le_bytes());
+    bytes.extend(extents.iter().flat_map(|range| [range.start.to_le_bytes(), range.end.to_le_bytes()].concat()));
+    Ok(*Sha256::of(&bytes).bytes())
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
