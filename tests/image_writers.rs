@@ -8,7 +8,7 @@ use std::process::Command;
 use goldsmith::digest::Sha256;
 use goldsmith::image::digests::Kinds;
 use goldsmith::image::read::raw::Raw;
-use goldsmith::image::write::{Disk, Machine, sink, stored_size};
+use goldsmith::image::write::{Disk, Firmware, Machine, sink, stored_size};
 use goldsmith::image::{Adapter, Codec, Encoding, Extents, Format, Source as _, VmdkOptions, Written, pass};
 use goldsmith::interrupt::Interrupt;
 use sha2::Digest as _;
@@ -37,8 +37,11 @@ fn disk(directory: &Path, size: u64, data: &[(u64, u64)]) -> Raw {
 }
 
 fn write(disk: &Raw, extents: &Extents, encoding: &Encoding, path: &Path) -> Written {
+    write_for(Machine { name: "image", ..Machine::default() }, disk, extents, encoding, path)
+}
+
+fn write_for(machine: Machine<'_>, disk: &Raw, extents: &Extents, encoding: &Encoding, path: &Path) -> Written {
     let file = File::options().read(true).write(true).create_new(true).open(path).expect("a file");
-    let machine = Machine { name: "image", ..Machine::default() };
     let shape = Disk { size: disk.size(), extents, seed: &[7; 32], machine };
     let sink = sink(encoding, &shape, file, Kinds { sha512: true, md5: true }).expect("a sink");
     pass::write(disk, extents, vec![sink], &Interrupt::new(), &mut |_| {}).expect("written").remove(0)
@@ -166,4 +169,54 @@ fn compressed_raw_files_unpack_to_the_disk() {
             assert_eq!(digest.trim(), Sha256::of(&raw).to_string(), "{codec:?}");
         }
     }
+}
+
+/// What programs for tar, XML and VMDK see in an OVA.
+#[test]
+fn ova_files_are_packages_of_a_machine_and_its_disk() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let disk = disk(directory.path(), 70 * MIB, &[(0, 70_000), (69 * MIB, 70 * MIB)]);
+    let extents = disk.extents().expect("extents");
+    let path = directory.path().join("image.ova");
+    let encoding = Encoding::Ova(VmdkOptions { adapter: Adapter::Pvscsi, ..VMDK });
+    let machine = Machine { name: "my image", arch: "x86_64", firmware: Some(Firmware::Efi) };
+    let written = write_for(machine, &disk, &extents, &encoding, &path);
+    assert_eq!(Sha256::of_file(&path).expect("the file"), written.digests.sha256);
+    assert_eq!(path.metadata().expect("the file").len(), written.size);
+    let again = write_for(machine, &disk, &extents, &encoding, &directory.path().join("again"));
+    assert_eq!(again, written);
+
+    let names = run(Command::new("tar").arg("-tf").arg(&path));
+    assert_eq!(names, "my_image.ovf\nmy_image-disk1.vmdk\nmy_image.mf\n");
+    run(Command::new("tar").arg("-C").arg(directory.path()).arg("-xf").arg(&path));
+    let sums = std::fs::read_to_string(directory.path().join("my_image.mf")).expect("the manifest");
+    for name in ["my_image.ovf", "my_image-disk1.vmdk"] {
+        let sum = Sha256::of_file(&directory.path().join(name)).expect("a member");
+        assert!(sums.contains(&format!("SHA256({name})= {sum}\n")), "{sums}");
+    }
+    let vmdk = directory.path().join("my_image-disk1.vmdk");
+    let raw = directory.path().join("disk.raw");
+    run(Command::new("qemu-img").args(["compare", "-f", "vmdk", "-F", "raw"]).args([&vmdk, &raw]));
+
+    let script = r#"
+import sys, xml.etree.ElementTree as tree
+ovf = "{http://schemas.dmtf.org/ovf/envelope/1}"
+rasd = "{http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData}"
+vmw = "{http://www.vmware.com/schema/ovf}"
+root = tree.parse(sys.argv[1]).getroot()
+file, disk = next(root.iter(ovf + "File")), next(root.iter(ovf + "Disk"))
+print(file.get(ovf + "href"), file.get(ovf + "size"), disk.get(ovf + "capacity"))
+print([item.findtext(rasd + "ResourceType") for item in root.iter(ovf + "Item")])
+print([item.findtext(rasd + "ResourceSubType") for item in root.iter(ovf + "Item")])
+print([(config.get(vmw + "key"), config.get(vmw + "value")) for config in root.iter(vmw + "Config")])
+"#;
+    let seen = run(Command::new("python3").args(["-c", script]).arg(directory.path().join("my_image.ovf")));
+    let length = vmdk.metadata().expect("the disk").len();
+    let expected = [
+        format!("my_image-disk1.vmdk {length} {}", 70 * MIB),
+        "['3', '4', '6', '17', '10']".to_owned(),
+        "[None, None, 'VirtualSCSI', None, 'VmxNet3']".to_owned(),
+        "[('firmware', 'efi')]".to_owned(),
+    ];
+    assert_eq!(seen.lines().collect::<Vec<_>>(), expected);
 }

@@ -4,6 +4,7 @@ mod blocks;
 mod flat;
 mod framed;
 mod ident;
+mod ova;
 mod qcow2;
 mod stream;
 mod vdi;
@@ -23,6 +24,7 @@ use super::{Encoding, Extents, Format, Sink};
 use blocks::Blocks;
 use flat::Flat;
 use framed::CompressedFlat;
+use ova::Ova;
 use vmdk_stream::VmdkStream;
 
 /// A disk as its writers must know it before the first byte.
@@ -73,7 +75,7 @@ pub fn stored_size(encoding: &Encoding, size: u64) -> u64 {
     }
 }
 
-/// A sink that writes a disk into an empty file.
+/// A sink that writes a disk into an empty file, which is open for reading too: some formats are hashed at the end.
 ///
 /// # Errors
 ///
@@ -84,11 +86,15 @@ pub fn sink(encoding: &Encoding, disk: &Disk<'_>, file: File, kinds: Kinds) -> i
         return Ok(Box::new(qcow2::Compressed::new(file, kinds, disk.size, codec, cluster_size, compat)?));
     }
     match encoding {
+        Encoding::Ova(_) => fits(Format::Ova, disk)?,
         Encoding::VmdkSparse(_) | Encoding::VmdkStream(_) => fits(Format::Vmdk, disk)?,
         Encoding::VhdDynamic | Encoding::VhdFixed => fits(Format::Vhd, disk)?,
         Encoding::Vhdx => fits(Format::Vhdx, disk)?,
         Encoding::Vdi => fits(Format::Vdi, disk)?,
         _ => {}
+    }
+    if let Encoding::Ova(options) = encoding {
+        return Ok(Box::new(Ova::new(disk, options, file, kinds)?));
     }
     let stream = Stream::new(file, kinds);
     Ok(match *encoding {

@@ -19,12 +19,20 @@ pub struct Stream {
     buffer: Vec<u8>,
     hasher: Hasher,
     position: u64,
+    /// Where in the file it begins.
+    base: u64,
 }
 
 impl Stream {
     /// Begins at the start of an empty file.
     pub fn new(file: File, kinds: Kinds) -> Self {
-        Self { file, buffer: Vec::with_capacity(BUFFER), hasher: Hasher::new(kinds), position: 0 }
+        Self { file, buffer: Vec::with_capacity(BUFFER), hasher: Hasher::new(kinds), position: 0, base: 0 }
+    }
+
+    /// Begins at some place of a file, which then counts as position 0. What is before is left alone.
+    pub fn at(mut file: File, base: u64, kinds: Kinds) -> io::Result<Self> {
+        file.seek(SeekFrom::Start(base))?;
+        Ok(Self { base, ..Self::new(file, kinds) })
     }
 
     /// Where the next byte goes.
@@ -47,11 +55,11 @@ impl Stream {
         }
     }
 
-    /// Leaves a hole that reads as zeros, up to a position at or after the current one.
+    /// Goes on with zeros, a hole if there are enough of them, up to a position at or after the current one.
     pub fn skip_to(&mut self, position: u64) -> io::Result<()> {
         let mut left = position - self.position;
-        if left == 0 {
-            return Ok(());
+        if left < HOLE as u64 {
+            return self.write(&ZEROS[..usize::try_from(left).expect("less than a hole")]);
         }
         while left > 0 {
             let zeros = left.min(ZEROS.len() as u64);
@@ -59,7 +67,7 @@ impl Stream {
             left -= zeros;
         }
         self.flush()?;
-        self.file.seek(SeekFrom::Start(position))?;
+        self.file.seek(SeekFrom::Start(self.base + position))?;
         self.position = position;
         Ok(())
     }
@@ -83,7 +91,7 @@ impl Stream {
     /// Ends the file where it is, also within a hole.
     pub fn finish(mut self) -> io::Result<Written> {
         self.flush()?;
-        self.file.set_len(self.position)?;
+        self.file.set_len(self.base + self.position)?;
         Ok(Written { size: self.position, digests: self.hasher.finish() })
     }
 

@@ -137,7 +137,7 @@ pub(super) fn descriptor(disk: &Disk<'_>, options: &VmdkOptions, kind: Subformat
 }
 
 /// A name as it may stand in a descriptor and in an OVF file: of an image `name`, without extension.
-fn file_name(name: &str) -> String {
+pub(super) fn file_name(name: &str) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-+".contains(c) { c } else { '_' };
     name.chars().take(200).map(allowed).collect()
 }
