@@ -45,6 +45,7 @@ fn every_key_of_a_recipe_is_listed() {
 fn every_exit_code_is_listed() {
     let codes = [
         exit::OK,
+        exit::DIFFERENT,
         exit::USAGE,
         exit::RECIPE,
         exit::HOST,

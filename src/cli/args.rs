@@ -37,6 +37,8 @@ pub(super) enum Verb {
     Convert(Convert),
     /// List the elements, or show one
     Elements(Elements),
+    /// Show what changed between two disk images
+    Diff(Diff),
     /// Look after the cache
     Cache(Cache),
     /// Print the JSON Schema of a file format, for editors
@@ -166,6 +168,29 @@ pub(super) struct Convert {
     /// Replace OUT if it is there
     #[arg(long)]
     pub(super) force: bool,
+}
+
+/// `goldsmith diff`.
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// The first image, of any format
+    #[arg(value_name = "A")]
+    pub(super) before: PathBuf,
+    /// The second image
+    #[arg(value_name = "B")]
+    pub(super) after: PathBuf,
+    /// Leave out paths that match, and what is below them: `/var/log`, `**/*.pyc`; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(super) ignore: Vec<String>,
+    /// Show the changed lines of texts
+    #[arg(long)]
+    pub(super) content: bool,
+    /// Show every change, however many there are
+    #[arg(long)]
+    pub(super) all: bool,
+    /// The guest.
+    #[command(flatten)]
+    pub(super) machine: Machine,
 }
 
 /// `goldsmith elements`.

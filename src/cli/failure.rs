@@ -11,6 +11,8 @@ use crate::cli::terminal::{Style, Terminal};
 pub mod exit {
     /// All went well.
     pub const OK: u8 = 0;
+    /// The two images that were compared differ.
+    pub const DIFFERENT: u8 = 1;
     /// The command line is wrong.
     pub const USAGE: u8 = 2;
     /// The recipe or an element is wrong.

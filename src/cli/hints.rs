@@ -1,18 +1,21 @@
 //! From the library's errors to what people are told: which kind it is, and what to do next.
 
 use std::error::Error;
+use std::path::Path;
 
 use super::failure::{Failure, FailureKind};
 use super::settings::Global;
 use crate::base::BootstrapError;
 use crate::build::BuildError;
 use crate::build::actions::ActionError;
+use crate::diff::GatherError;
 use crate::export::ExportError;
 use crate::fetch::image::ImageError;
 use crate::fetch::repository::RepositoryError;
 use crate::fsx::PathError;
 use crate::guest::GuestError;
 use crate::image::convert::ConvertError;
+use crate::image::local::LocalError;
 use crate::image::read::OpenError;
 use crate::image::unpack::UnpackError;
 use crate::layer::StoreError;
@@ -175,6 +178,46 @@ fn bootstrap(error: &BuildError, source: &BootstrapError) -> Failure {
         _ => FailureKind::Host,
     };
     no_space(Failure::new(kind, error), error)
+}
+
+/// Errors of a guest that is used by itself.
+pub(super) fn guest_error(error: &GuestError) -> Failure {
+    guest(Failure::new(kind_of(error), error), error)
+}
+
+/// Errors of files of this host.
+pub(super) fn file(error: &PathError) -> Failure {
+    no_space(Failure::new(FailureKind::Host, error), error)
+}
+
+/// Errors of an image that the user named.
+pub(super) fn local(error: &LocalError) -> Failure {
+    let failure = |kind| Failure::new(kind, error);
+    match error {
+        LocalError::Open(source) => open(source),
+        LocalError::Read { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => {
+            failure(FailureKind::Recipe)
+        }
+        LocalError::Read { .. } => failure(FailureKind::Host),
+        LocalError::Write(_) => no_space(failure(FailureKind::Host), error),
+        LocalError::Interrupted => failure(FailureKind::Interrupted),
+    }
+}
+
+/// Errors of what is in an image that the user named.
+pub(super) fn gather(error: &GatherError, image: &Path) -> Failure {
+    let mut failure = match error {
+        GatherError::Guest(source) => guest(Failure::new(kind_of(source), error), source),
+        GatherError::NoSystem(notes) => {
+            let mut failure = Failure::new(FailureKind::Usage, error);
+            failure.causes.extend(notes.iter().map(|note| crate::text::printable(note.as_bytes())));
+            failure
+        }
+        GatherError::File(_) | GatherError::Archive(_) => no_space(Failure::new(FailureKind::Host, error), error),
+        GatherError::Interrupted => Failure::new(FailureKind::Interrupted, error),
+    };
+    failure.message = format!("{}: {}", image.display(), failure.message);
+    failure
 }
 
 fn kind_of(error: &GuestError) -> FailureKind {

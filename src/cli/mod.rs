@@ -4,6 +4,7 @@ mod args;
 mod build;
 mod cache;
 mod convert;
+mod diff;
 pub mod doctor;
 mod elements;
 pub mod failure;
@@ -44,7 +45,7 @@ pub fn main() -> ExitCode {
     let terminal = Terminal::of_stderr();
     let json = arguments.json;
     match run(arguments, terminal) {
-        Ok(()) => ExitCode::from(failure::exit::OK),
+        Ok(code) => ExitCode::from(code),
         Err(failure) => {
             if json {
                 print(&format!("{}\n", failure.to_json()));
@@ -57,9 +58,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments, terminal: Terminal) -> Result<(), Failure> {
+/// Does what the command line says, and returns the exit code.
+fn run(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
     let global = Global::new(arguments.cache, arguments.json, terminal)?;
-    match arguments.command {
+    let done = match arguments.command {
         Verb::Build(args) => build::build(&args, &global),
         Verb::Plan(args) => plan::plan(&args, &global),
         Verb::Validate(args) => elements::validate(&args, &global),
@@ -75,7 +77,12 @@ fn run(arguments: Arguments, terminal: Terminal) -> Result<(), Failure> {
             Ok(())
         }
         Verb::Doctor => doctor::run(&global),
-    }
+        Verb::Diff(args) => {
+            let same = diff::diff(&args, &global)?;
+            return Ok(if same { failure::exit::OK } else { failure::exit::DIFFERENT });
+        }
+    };
+    done.map(|()| failure::exit::OK)
 }
 
 /// Writes a result to standard output. A reader that went away, as `head` does, is no failure.

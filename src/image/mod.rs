@@ -13,6 +13,7 @@ pub mod convert;
 pub mod digests;
 mod extents;
 mod format;
+pub mod local;
 mod output;
 pub mod partitions;
 pub mod pass;

@@ -3,6 +3,7 @@
 mod bench;
 mod cache;
 mod convert;
+mod diffs;
 mod images;
 mod mirrors;
 mod recipes;

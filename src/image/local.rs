@@ -1,0 +1,75 @@
+//! Images for the guest, whose QEMU reads the formats of its own layers only.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::digests::Kinds;
+use super::pass::{self, PassError};
+use super::read::{self, Backing, OpenError};
+use super::write::{Disk, Machine, sink};
+use super::{Encoding, Format};
+use crate::fsx::{IoContext as _, PathError};
+use crate::interrupt::Interrupt;
+
+/// A file that QEMU may open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Local {
+    /// The file.
+    pub path: PathBuf,
+    /// Its format: qcow2 that stands on no other file, or raw.
+    pub format: Format,
+    /// Size of the disk in it, in bytes.
+    pub size: u64,
+}
+
+/// Why an image cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// It is no disk image, or a damaged one.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It cannot be read to its end.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The image.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It cannot be written in a format that QEMU may open.
+    #[error(transparent)]
+    Write(#[from] PathError),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Makes an image ready for the guest: the file itself if it is qcow2 or raw, else its disk as the raw, sparse file
+/// `copy`. QEMU's own readers of other formats obey what the file says of further files, and are less tried.
+///
+/// # Errors
+///
+/// What is wrong with the image, or with the place for the copy.
+pub fn prepare(image: &Path, copy: &Path, interrupt: &Interrupt) -> Result<Local, LocalError> {
+    let opened = read::open(image, &read::Options { format: None, backing: Backing::Refuse })?;
+    let size = opened.source.size();
+    if matches!(opened.format, Format::Qcow2 | Format::Raw) {
+        let path = std::path::absolute(image).at(image)?;
+        return Ok(Local { path, format: opened.format, size });
+    }
+    let unreadable = |source| LocalError::Read { path: image.to_owned(), source };
+    let unwritable = |source| PathError { path: copy.to_owned(), source };
+    let extents = opened.source.extents().map_err(unreadable)?;
+    let file = File::create(copy).map_err(unwritable)?;
+    let machine = Machine::default();
+    let disk = Disk { size, extents: &extents, seed: &[0; 32], machine };
+    let sink = sink(&Encoding::Raw(None), &disk, file, Kinds::default()).map_err(unwritable)?;
+    pass::write(&*opened.source, &extents, vec![sink], interrupt, &mut |_| {}).map_err(|error| match error {
+        PassError::Read(source) => unreadable(source),
+        PassError::Write { source, .. } => unwritable(source).into(),
+        PassError::Interrupted => LocalError::Interrupted,
+    })?;
+    Ok(Local { path: copy.to_owned(), format: Format::Raw, size })
+}
