@@ -174,6 +174,8 @@ fn codec(head: &[u8]) -> Option<Codec> {
 fn other(head: &Fields) -> Option<Other> {
     const UNPACK: Option<&str> = Some("unpack it first");
     const QEMU: Option<&str> = Some("convert it with `qemu-img convert -O qcow2`");
+    const JOIN: Option<&str> =
+        Some("join its files with `qemu-img convert`, after a look at the names in its descriptor");
     const FILES: Option<&str> =
         Some("it holds files, not a disk; a recipe can `extract` or `copy` such files into an image");
     const KNOWN: [(usize, &[u8], &str, Option<&str>); 17] = [
@@ -185,7 +187,7 @@ fn other(head: &Fields) -> Option<Other> {
         (0, b"WithouFreSpacExt", "a Parallels image", QEMU),
         (0, b"Bochs Virtual HD Image", "a Bochs image", QEMU),
         (0, b"COWD", "one of the several files of a disk of VMware ESX", QEMU),
-        (0, b"# Disk DescriptorFile", "a VMDK descriptor without the disk, which is in other files", QEMU),
+        (0, b"# Disk DescriptorFile", "a VMDK descriptor without the disk, which is in other files", JOIN),
         (0, b"LUKS\xba\xbe", "an encrypted volume (LUKS)", Some("decrypt it first")),
         (0, b"hsqs", "a squashfs", FILES),
         (1024, b"\xe2\xe1\xf5\xe0", "an erofs", FILES),

@@ -56,6 +56,22 @@ impl Bench {
         self.path(name)
     }
 
+    /// Moves the directory of a streamOptimized VMDK to a footer, where programs other than QEMU have it.
+    pub(crate) fn add_footer(&self, name: &str) {
+        let mut bytes = std::fs::read(self.path(name)).expect("a file");
+        let header = bytes[..512].to_vec();
+        bytes[56..64].fill(0xff);
+        let marker = |count: u8, kind: u8| {
+            let mut marker = [0; 512];
+            (marker[0], marker[12]) = (count, kind);
+            marker
+        };
+        // A footer marker of one sector, the footer, the end of the stream.
+        bytes.resize(bytes.len().next_multiple_of(512), 0);
+        bytes.extend([&marker(1, 3)[..], &header, &marker(0, 0)].concat());
+        std::fs::write(self.path(name), bytes).expect("a file");
+    }
+
     pub(crate) fn patch(&self, name: &str, at: u64, bytes: &[u8]) {
         let file = std::fs::File::options().write(true).open(self.path(name)).expect("a file");
         file.write_all_at(bytes, at).expect("write");

@@ -1,6 +1,7 @@
 //! Readers of image files, on what QEMU writes.
 
 mod bench;
+mod malformed;
 mod oslo;
 mod others;
 mod partitions;

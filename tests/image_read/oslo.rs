@@ -110,7 +110,10 @@ fn files(bench: &Bench) -> Vec<(String, &'static str)> {
         patches.iter().for_each(|(at, bytes)| bench.patch(name, *at, bytes));
         add((*name).to_owned(), "raw");
     }
-    let stream = std::fs::metadata(bench.path("5.image")).expect("a file").len();
+    bench.convert("-O vmdk -o subformat=streamOptimized", "footed.vmdk");
+    bench.add_footer("footed.vmdk");
+    add("footed.vmdk".to_owned(), "vmdk");
+    let stream = std::fs::metadata(bench.path("footed.vmdk")).expect("a file").len();
     let others: [(&str, &str, &str, Vec<Patch<'_>>); 11] = [
         ("version.qcow2", "0.image", "qcow2", vec![(7, &[4])]),
         ("feature.qcow2", "0.image", "qcow2", vec![(72, &[1])]),
@@ -120,9 +123,9 @@ fn files(bench: &Bench) -> Vec<(String, &'static str)> {
         ("path.vmdk", "4.image", "vmdk", vec![(512, b"createType=\"monolithicSparse\"\nRW 1 SPARSE \"/x\"\n\0")]),
         ("line.vmdk", "4.image", "vmdk", vec![(512, b"createType=\"monolithicSparse\"\nRW 1 SPARSE \"x\"\nodd\n\0")]),
         ("none.vmdk", "4.image", "vmdk", vec![(512, b"createType=\"monolithicSparse\"\n\0")]),
-        ("footer.vmdk", "5.image", "vmdk", vec![(stream - 1024 + 4, &[2])]),
-        ("marker.vmdk", "5.image", "vmdk", vec![(stream - 1536 + 12, &[1])]),
-        ("end.vmdk", "5.image", "vmdk", vec![(stream - 100, &[1])]),
+        ("footer.vmdk", "footed.vmdk", "vmdk", vec![(stream - 1024 + 4, &[2])]),
+        ("marker.vmdk", "footed.vmdk", "vmdk", vec![(stream - 1536 + 12, &[1])]),
+        ("end.vmdk", "footed.vmdk", "vmdk", vec![(stream - 100, &[1])]),
     ];
     for (name, from, claimed, patches) in &others {
         patched(name, from, patches);

@@ -35,6 +35,14 @@ fn every_kind_of_file_is_read_and_known() {
 }
 
 #[test]
+fn directories_at_the_end_are_found() {
+    let bench = Bench::new();
+    let path = bench.convert("-O vmdk -o subformat=streamOptimized", "footed.vmdk");
+    bench.add_footer("footed.vmdk");
+    assert_same(&bench, &path);
+}
+
+#[test]
 fn headers_are_told() {
     let bench = Bench::new();
     let overlay = "-F raw -b /etc/passwd -o compression_type=zstd,cluster_size=4096 over.qcow2 1G";
