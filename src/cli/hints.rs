@@ -73,6 +73,7 @@ pub(super) fn pin(error: &PinError) -> Failure {
         PinError::Image(ImageError::NoSpace { .. }) => Failure::new(FailureKind::Host, error).hint(MAKE_ROOM),
         PinError::Image(ImageError::NotListed { .. }) => Failure::new(FailureKind::Recipe, error)
             .hint("`base.image.sha256` may also be the digest itself, as `sha256sum` prints it"),
+        PinError::Image(ImageError::Convert(error)) => convert(error),
         PinError::Image(ImageError::Format(_) | ImageError::Damaged { .. })
         | PinError::UnknownFamily { .. }
         | PinError::WrongArch { .. }

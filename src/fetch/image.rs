@@ -1,7 +1,8 @@
 //! Base images: `<cache>/images/<sha256>`, immutable, checked before they appear there.
 //!
 //! A download that stopped is `<sha256>.part` and goes on where it stopped; `<sha256>.lock` keeps two builds from
-//! fetching the same file at once.
+//! fetching the same file at once. Layers stand on qcow2 and raw files only: an image of another format, or one that
+//! is compressed as a whole, is converted once, to `<sha256>.disk.qcow2`, whose own digest is in `<sha256>.disk.sha256`.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,8 +19,12 @@ use crate::digest::Sha256;
 use crate::disk::format::{self, FormatError};
 use crate::disk::qemu_img::{QemuImg, QemuImgError};
 use crate::event::{Event, Reporter};
-use crate::fsx::{IoContext as _, PathError};
-use crate::image::Format;
+use crate::fsx::{IoContext as _, PathError, write_atomic};
+use crate::image::convert::{Conversion, ConvertError, convert};
+use crate::image::digests::Kinds;
+use crate::image::probe::{self, Kind};
+use crate::image::read::OpenError;
+use crate::image::{Compat, Encoding, Format};
 use crate::interrupt::Interrupt;
 use crate::recipe::ImageSource;
 use crate::units::ByteSize;
@@ -81,6 +86,9 @@ pub enum ImageError {
     /// It is no disk image that may be used.
     #[error(transparent)]
     Format(#[from] FormatError),
+    /// It cannot be made into a file that layers can stand on.
+    #[error(transparent)]
+    Convert(Box<ConvertError>),
     /// Its tables are damaged.
     #[error("{origin} is a damaged qcow2 image")]
     Damaged {
@@ -163,7 +171,12 @@ pub fn fetch(
 ) -> Result<CachedImage, ImageError> {
     let images = cache.join("images");
     let path = images.join(sha256.to_string());
-    if let Some(image) = cached(&path, sha256)? {
+    let disk = images.join(format!("{sha256}.disk.qcow2"));
+    let cached = || match cached(&path, sha256)? {
+        None if digest_file(&disk).exists() => cached(&disk, sha256),
+        found => Ok::<_, ImageError>(found),
+    };
+    if let Some(image) = cached()? {
         return Ok(image);
     }
     let origin = http::redacted(&source.source);
@@ -177,7 +190,7 @@ pub fn fetch(
     fs::create_dir_all(&images).at(&images)?;
     let _lock = lock(&images.join(format!("{sha256}.lock")), interrupt)?;
     // Another build may have fetched it while this one waited.
-    if let Some(image) = cached(&path, sha256)? {
+    if let Some(image) = cached()? {
         return Ok(image);
     }
     let activity = format!("fetch {}", base_name(&source.source));
@@ -202,18 +215,85 @@ pub fn fetch(
         transfer.finish()?
     };
     let verdict = if found == *sha256 {
-        examine(&part, &origin)
+        settle(&part, &path, &disk, &origin, reporter, interrupt)
     } else {
         Err(ImageError::WrongDigest { origin, expected: *sha256, found })
     };
     if let Err(error) = verdict {
-        fs::remove_file(&part).at(&part)?;
+        // What was fetched is good: only the conversion has to be done again.
+        if !matches!(error, ImageError::Interrupted | ImageError::NoSpace { .. }) {
+            fs::remove_file(&part).at(&part)?;
+        }
         return Err(error);
     }
-    fs::set_permissions(&part, fs::Permissions::from_mode(0o444)).at(&part)?;
-    fs::rename(&part, &path).at(&path)?;
     reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
-    cached(&path, sha256)?.ok_or_else(|| ImageError::NotCached(source.source.clone()))
+    cached()?.ok_or_else(|| ImageError::NotCached(source.source.clone()))
+}
+
+/// Gives what was fetched its name: as it is if layers can stand on it, or converted.
+fn settle(
+    part: &Path,
+    path: &Path,
+    disk: &Path,
+    origin: &str,
+    reporter: &dyn Reporter,
+    interrupt: &Interrupt,
+) -> Result<(), ImageError> {
+    let read_only = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o444)).at(path);
+    let kind = File::open(part).and_then(|file| probe::identify(&file)).at(part)?;
+    let is_direct = match kind {
+        Kind::Packed(_) => false,
+        Kind::Disk(format) => matches!(format, Format::Qcow2 | Format::Raw),
+        Kind::Other(_) | Kind::Unknown => true,
+    };
+    if is_direct {
+        examine(part, origin)?;
+        read_only(part)?;
+        fs::rename(part, path).at(path)?;
+        return Ok(());
+    }
+    let conversion = Conversion {
+        input: part,
+        from: None,
+        output: disk,
+        to: Format::Qcow2,
+        // Read by every build that stands on it: packed clusters would cost more than they spare.
+        encoding: Encoding::Qcow2 { codec: None, cluster_size: 64 << 10, compat: Compat::V1_1 },
+        kinds: Kinds::default(),
+        replace: true,
+    };
+    let converted = convert(&conversion, reporter, interrupt).map_err(|error| unconverted(error, origin))?;
+    if let Err(error) = examine(disk, origin) {
+        fs::remove_file(disk).at(disk)?;
+        return Err(error);
+    }
+    read_only(disk)?;
+    write_atomic(&digest_file(disk), format!("{}\n", converted.written.digests.sha256).as_bytes())?;
+    fs::remove_file(part).at(part)?;
+    Ok(())
+}
+
+/// The file with the digest of a converted image: it is there when the image is whole.
+fn digest_file(disk: &Path) -> PathBuf {
+    disk.with_extension("sha256")
+}
+
+/// Errors of a conversion, with the name that the user knows in place of the one in the cache.
+fn unconverted(error: ConvertError, origin: &str) -> ImageError {
+    ImageError::Convert(Box::new(match error {
+        ConvertError::Interrupted => return ImageError::Interrupted,
+        ConvertError::NoSpace { directory, room, needed, .. } => {
+            return ImageError::NoSpace { path: directory, needed, available: room };
+        }
+        ConvertError::Open(OpenError::Refused { reason, help, .. }) => {
+            ConvertError::Open(OpenError::Refused { path: origin.into(), reason, help })
+        }
+        ConvertError::Open(OpenError::Unpack { source, .. }) => {
+            ConvertError::Open(OpenError::Unpack { path: origin.into(), source })
+        }
+        ConvertError::Read { source, .. } => ConvertError::Read { path: origin.into(), source },
+        error => error,
+    }))
 }
 
 /// Refuses what is no whole and self-contained image.

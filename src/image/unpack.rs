@@ -52,8 +52,8 @@ pub struct Unpack<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
     /// The compressed file cannot be read, or is damaged.
-    #[error("it cannot be unpacked")]
-    Read(#[source] io::Error),
+    #[error(transparent)]
+    Read(io::Error),
     /// The temporary file cannot be written.
     #[error("cannot write a temporary file to {}", directory.display())]
     Write {

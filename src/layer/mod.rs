@@ -11,6 +11,7 @@
 //! <root>/layers/<key>/lock         empty; held alone by whoever makes the layer
 //! <root>/layers/<key>/used         empty; its time stamp is the last use
 //! <root>/images/<sha256>           base images, also with the extension .qcow2 or .raw
+//! <root>/images/<sha256>.disk.qcow2   what a base image of another format became; .disk.sha256 has its digest
 //! ```
 //!
 //! A store whose version is higher than the one known here is refused, never guessed at. Changing

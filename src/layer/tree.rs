@@ -18,8 +18,12 @@ pub(super) const META: &str = "layer.json";
 pub(super) const LOCK: &str = "lock";
 pub(super) const USED: &str = "used";
 
+/// Extension of a base image that was converted, and that of the file with the digest of the result.
+const CONVERTED: &str = ".disk.qcow2";
+const CONVERTED_DIGEST: &str = ".disk.sha256";
+
 /// Extensions that a base image's file may have.
-const IMAGE_EXTENSIONS: [&str; 3] = ["", ".qcow2", ".raw"];
+const IMAGE_EXTENSIONS: [&str; 4] = ["", ".qcow2", ".raw", CONVERTED];
 
 /// What a directory of the store holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -121,6 +125,13 @@ impl Tree {
             }
         }
         Ok(false)
+    }
+
+    /// The digest that the content of a base image's file must have: the one it is named by, unless it was converted.
+    pub(super) fn image_digest(&self, image: &ImageFile) -> Option<Sha256> {
+        let Some(name) = image.name.strip_suffix(CONVERTED) else { return image.sha256 };
+        let text = std::fs::read_to_string(self.images().join(format!("{name}{CONVERTED_DIGEST}"))).ok()?;
+        Sha256::parse(text.trim())
     }
 
     /// Keys of all directories, complete or not, sorted.

@@ -114,7 +114,7 @@ impl Store {
         let mut findings = Vec::new();
         for image in images {
             let found = digest(&image.path)?;
-            if image.sha256 != Some(found) {
+            if self.tree.image_digest(&image) != Some(found) {
                 let subject = Subject::Image(image.name);
                 findings.push(Finding { subject, problem: Problem::Content { found } });
             }

@@ -1,5 +1,6 @@
 //! Readers of image files, on what QEMU writes.
 
+mod bases;
 mod bench;
 mod malformed;
 mod oslo;
