@@ -1,5 +1,6 @@
 //! The one wrapper for child processes.
 
+use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitStatus, Stdio};
@@ -63,12 +64,23 @@ pub fn run_lines(
     command: &mut Command,
     interrupt: &Interrupt,
     deadline: Option<Duration>,
+    on_line: impl FnMut(&str),
+) -> Result<(), ProcessError> {
+    run_lines_from(command, None, interrupt, deadline, on_line)
+}
+
+/// [`run_lines`] of a program that reads a file from its standard input, or nothing.
+pub fn run_lines_from(
+    command: &mut Command,
+    input: Option<File>,
+    interrupt: &Interrupt,
+    deadline: Option<Duration>,
     mut on_line: impl FnMut(&str),
 ) -> Result<(), ProcessError> {
     let program = command.get_program().to_string_lossy().into_owned();
     let started = Instant::now();
     let mut child = die_with_parent(command)
-        .stdin(Stdio::null())
+        .stdin(input.map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -29,7 +29,7 @@ use crate::units::ByteSize;
 const SCRIPT: &str = include_str!("bootstrap.sh");
 
 /// Options of `unshare` for a user who is not root: all identities the user owns, oneself as root.
-pub(super) const USER_NAMESPACE: [&str; 3] = ["--user", "--map-auto", "--map-root-user"];
+pub(crate) const USER_NAMESPACE: [&str; 3] = ["--user", "--map-auto", "--map-root-user"];
 
 /// Programs that are needed, and the Debian packages they are part of.
 const TOOLS: [(&str, &str); 6] = [

@@ -9,6 +9,7 @@
 //! first miss, while a bootstrap is still running, and never if there is none.
 
 pub mod actions;
+mod extract;
 mod session;
 
 use std::collections::BTreeMap;
@@ -22,10 +23,12 @@ use crate::event::{Event, Reporter};
 use crate::fsx::available_bytes;
 use crate::guest::{Guest, GuestError, Inspection, Mount, MountSource};
 use crate::interrupt::Interrupt;
-use crate::layer::{LayerKey, Lookup, NewLayer, Slot, Store, StoreError};
+use crate::layer::{Extra, LayerKey, Lookup, NewLayer, Slot, Store, StoreError};
 use crate::plan::{BasePlan, Phase, Plan, Step, StepId};
 use crate::units::ByteSize;
 use actions::{ActionError, Executor, PackageCache};
+use extract::Needs;
+pub use extract::{BOOT, BootFacts, Range, boot_facts};
 pub use session::{Launch, Session};
 
 /// Bytes below which a file system of the host counts as full: a qcow2 file grows by clusters of 64 KiB, and
@@ -123,6 +126,9 @@ pub enum BuildError {
         /// What failed in it.
         source: Box<ActionError>,
     },
+    /// What outputs need could not be taken out of the final disk.
+    #[error("cannot read the final disk: {0}")]
+    Extract(String),
     /// The disk is too small for its partitions.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -196,16 +202,21 @@ fn report_failure(workshop: &Workshop, step: &Step, started: Instant, error: &Bu
     }
 }
 
-/// Gives unused blocks back, takes stock of the packages and stops the guest: the disk is final.
-pub fn finalize(plan: &Plan, built: BuiltDisk<'_>) -> Result<FinalDisk, BuildError> {
-    let BuiltDisk { mut session, mounts } = built;
+/// Gives unused blocks back, takes stock of the packages and what the outputs need, and stops the guest: the disk is
+/// final.
+pub fn finalize(plan: &Plan, mut built: BuiltDisk<'_>) -> Result<FinalDisk, BuildError> {
     let step = plan.steps.last().expect("a plan ends with the final step");
-    if let Some(slot) = claim(plan, step, &mut session)? {
-        let started = Instant::now();
-        take_stock(plan, slot, &mounts, &mut session)
-            .map(|facts| session.finish_step(plan, step, started, facts))
-            .inspect_err(|error| report_failure(session.workshop, step, started, error))?;
+    let needs = Needs::of(&plan.outputs);
+    match claim(plan, step, &mut built.session)? {
+        Some(slot) => {
+            let started = Instant::now();
+            take_stock(plan, slot, needs, &mut built)
+                .map(|found| built.session.finish_step(plan, step, started, found))
+                .inspect_err(|error| report_failure(built.session.workshop, step, started, error))?;
+        }
+        None => extract::take_later(plan, &mut built, needs)?,
     }
+    let BuiltDisk { mut session, .. } = built;
     session.close()?;
     let workshop = session.workshop;
     let mut timings = Vec::new();
@@ -219,18 +230,20 @@ pub fn finalize(plan: &Plan, built: BuiltDisk<'_>) -> Result<FinalDisk, BuildErr
     Ok(FinalDisk { layer, timings })
 }
 
-/// Trims the disk in its last layer and lists what is installed on it.
-fn take_stock(
-    plan: &Plan,
-    slot: Slot,
-    mounts: &[Mount],
-    session: &mut Session<'_>,
-) -> Result<serde_json::Value, BuildError> {
+/// Trims the disk in its last layer, lists what is installed on it and takes out what outputs need.
+fn take_stock(plan: &Plan, slot: Slot, needs: Needs, built: &mut BuiltDisk<'_>) -> Result<Found, BuildError> {
+    let BuiltDisk { session, mounts } = built;
+    let dir = slot.directory().to_owned();
     session.enter(slot, plan, mounts)?;
     let guest = session.guest()?;
     guest.trim().doing("give unused blocks back")?;
     let packages = actions::installed_packages(guest, &plan.distro).doing("list the packages")?;
-    Ok(serde_json::json!({ "packages": packages }))
+    let taken = extract::take(needs, guest, mounts, &dir).doing("take files out of the final disk")?;
+    let mut facts = serde_json::json!({ "packages": packages });
+    if let Some(boot) = taken.boot {
+        facts[BOOT] = serde_json::json!(boot);
+    }
+    Ok(Found { facts, extras: taken.extras })
 }
 
 /// The right to make a step's layer, or `None` if there is one.
@@ -294,7 +307,7 @@ fn bootstrap(plan: &Plan, step: &Step, slot: Slot, session: &mut Session<'_>) ->
         Err(error) => return Err(BuildError::Bootstrap(Box::new(error))),
     }
     let elapsed = started.elapsed();
-    session.commit(slot, new_layer(plan, step, elapsed, serde_json::Value::Null))?;
+    session.commit(slot, new_layer(plan, step, elapsed, Found::default()))?;
     // The base is whole, whatever became of the guest.
     launched?;
     workshop.reporter.report(&Event::StepFinished { step: step.id.clone(), elapsed });
@@ -323,7 +336,7 @@ fn open_image(
         None => None,
     };
     session.open(slot, &image.file, plan, grow, mounts)?;
-    session.finish_step(plan, step, started, serde_json::Value::Null);
+    session.finish_step(plan, step, started, Found::default());
     Ok(())
 }
 
@@ -387,7 +400,7 @@ fn run_step(
         };
         return Err(BuildError::Step { step: step.id.clone(), source: Box::new(error), kept });
     }
-    session.finish_step(plan, step, started, serde_json::Value::Null);
+    session.finish_step(plan, step, started, Found::default());
     Ok(())
 }
 
@@ -408,13 +421,21 @@ fn mounts(plan: &Plan, image: Option<&OpenedImage>) -> Result<Vec<Mount>, Layout
     })
 }
 
-fn new_layer(plan: &Plan, step: &Step, elapsed: Duration, facts: serde_json::Value) -> NewLayer {
+/// What a step has found on the disk, or taken out of it.
+#[derive(Debug, Default)]
+struct Found {
+    facts: serde_json::Value,
+    extras: Vec<Extra>,
+}
+
+fn new_layer(plan: &Plan, step: &Step, elapsed: Duration, found: Found) -> NewLayer {
     NewLayer {
         seconds: (elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
         step: step.id.to_string(),
         image_name: plan.name.clone(),
         ingredients: step.ingredients.clone(),
-        facts,
+        facts: found.facts,
+        extras: found.extras,
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{BuildError, Doing as _, Workshop, new_layer};
+use super::{BuildError, Doing as _, Found, Workshop, new_layer};
 use crate::event::Event;
 use crate::guest::{Guest, GuestError, Inspection, Mount};
 use crate::interrupt::Interrupt;
@@ -141,10 +141,10 @@ impl<'a> Session<'a> {
     }
 
     /// Notes that the open layer's step is done; it is frozen when the next one begins.
-    pub(super) fn finish_step(&mut self, plan: &Plan, step: &Step, started: Instant, facts: serde_json::Value) {
+    pub(super) fn finish_step(&mut self, plan: &Plan, step: &Step, started: Instant, found: Found) {
         let elapsed = started.elapsed();
         if let Some(open) = &mut self.open {
-            open.finished = Some(new_layer(plan, step, elapsed, facts));
+            open.finished = Some(new_layer(plan, step, elapsed, found));
         }
         self.workshop.reporter.report(&Event::StepFinished { step: step.id.clone(), elapsed });
     }

@@ -99,6 +99,12 @@ pub fn examine(facts: &HostFacts) -> Vec<CheckResult> {
         None => warning("firmware", "no OVMF: images cannot be tried under UEFI".to_owned(), install("ovmf")),
     });
     results.extend(bootstrap(facts));
+    for (name, format) in [("mksquashfs", "squashfs"), ("mkfs.erofs", "erofs")] {
+        results.push(match facts.program(name) {
+            Some(program) => ok(name, program.version.clone()),
+            None => warning(name, format!("not found; outputs of format {format} need it"), install(name)),
+        });
+    }
     results.push(match facts.cache_space {
         Some(free) if free >= SPACE_WANTED => ok("disk space", space(free, facts)),
         Some(free) => {
@@ -248,8 +254,18 @@ mod tests {
     use super::*;
 
     fn healthy() -> HostFacts {
-        let programs =
-            ["qemu-system", "qemu-img", "mmdebstrap", "mke2fs", "sfdisk", "mkfs.vfat", "unshare", "newuidmap"];
+        let programs = [
+            "qemu-system",
+            "qemu-img",
+            "mmdebstrap",
+            "mke2fs",
+            "sfdisk",
+            "mkfs.vfat",
+            "unshare",
+            "newuidmap",
+            "mksquashfs",
+            "mkfs.erofs",
+        ];
         HostFacts {
             family: Family::Debian,
             root: false,
@@ -303,6 +319,10 @@ mod tests {
                            fix: sudo apt-get install mmdebstrap e2fsprogs fdisk dosfstools util-linux uidmap
         ! user namespaces  ada has no ids in /etc/subuid and /etc/subgid; bases made of packages need them
                            fix: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ada
+        ! mksquashfs       not found; outputs of format squashfs need it
+                           fix: sudo apt-get install squashfs-tools
+        ! mkfs.erofs       not found; outputs of format erofs need it
+                           fix: sudo apt-get install erofs-utils
         ! disk space       2 GiB free for /home/ada/.cache/goldsmith; 10 GiB are advised
                            fix: run `goldsmith cache gc`, or name a larger place by --cache
         ! memory           512 MiB available; 2 GiB are advised
@@ -313,7 +333,7 @@ mod tests {
     #[test]
     fn every_fault_changes_one_verdict() {
         type Fault = fn(&mut HostFacts);
-        let cases: [(&str, Status, Fault); 10] = [
+        let cases: [(&str, Status, Fault); 11] = [
             ("kvm", Status::Warning, |facts| facts.kvm = KvmVerdict::Denied),
             ("kvm", Status::Warning, |facts| facts.kvm = KvmVerdict::Absent),
             ("kernel", Status::Missing, |facts| facts.kernels.clear()),
@@ -321,6 +341,7 @@ mod tests {
             ("zstd", Status::Warning, |facts| facts.zstd = false),
             ("firmware", Status::Warning, |facts| facts.firmware = None),
             ("bootstrap", Status::Warning, |facts| facts.programs.retain(|program| program.name != "newuidmap")),
+            ("mkfs.erofs", Status::Warning, |facts| facts.programs.retain(|program| program.name != "mkfs.erofs")),
             ("user namespaces", Status::Warning, |facts| facts.userns_forbidden = Some("AppArmor".to_owned())),
             ("mke2fs", Status::Warning, |facts| {
                 facts.programs.retain(|program| program.name != "mke2fs");

@@ -99,7 +99,9 @@ pub(super) fn build(error: &BuildError) -> Failure {
         BuildError::Guest { source, .. } => guest(Failure::new(kind_of(source), error), source),
         BuildError::HostFull { .. } => Failure::new(FailureKind::Host, error).hint(MAKE_ROOM),
         BuildError::Layout(_) => Failure::new(FailureKind::Recipe, error),
-        BuildError::Keep(_) | BuildError::Vanished(_) => no_space(Failure::new(FailureKind::Host, error), error),
+        BuildError::Keep(_) | BuildError::Extract(_) | BuildError::Vanished(_) => {
+            no_space(Failure::new(FailureKind::Host, error), error)
+        }
         BuildError::Step { source, kept, .. } => {
             let mut failure = Failure::new(FailureKind::Build, error);
             if !source.tail().is_empty() {
@@ -130,6 +132,10 @@ pub(super) fn export(error: &ExportError) -> Failure {
         ExportError::NoSpace { .. } => Failure::new(FailureKind::Host, error)
             .hint("give another directory by --out, or make room; the layers are kept"),
         ExportError::Misfit { .. } => Failure::new(FailureKind::Recipe, error),
+        ExportError::MissingTool { .. } => {
+            Failure::new(FailureKind::Host, error).hint("`goldsmith doctor` says how to install what is missing")
+        }
+        ExportError::Tool { .. } => Failure::new(FailureKind::Host, error),
         ExportError::Open(_) | ExportError::Read(_) => Failure::new(FailureKind::Host, error)
             .hint("`goldsmith cache verify` finds layers that were damaged and removes them"),
         ExportError::Write { .. } | ExportError::File(_) => no_space(Failure::new(FailureKind::Host, error), error),

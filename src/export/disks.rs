@@ -31,9 +31,19 @@ impl Opened {
         let cache = disk.layer.disk.ancestors().nth(3).unwrap_or(Path::new("/"));
         let options = read::Options { format: Some(Format::Qcow2), backing: Backing::Within(cache) };
         let source = read::open(&disk.layer.disk, &options).map_err(ExportError::Open)?.source;
+        Self::of(source, disk)
+    }
+
+    /// Something that is not the whole disk, but comes from it.
+    pub(super) fn of(source: Box<dyn Source>, disk: &FinalDisk) -> Result<Self, ExportError> {
         let extents = source.extents().map_err(ExportError::Read)?;
         // The layer's key, so that the same disk has the same identifiers wherever it is exported.
         Ok(Self { source, extents, seed: *disk.layer.key.digest().bytes() })
+    }
+
+    /// The disk itself.
+    pub(super) fn into_source(self) -> Box<dyn Source> {
+        self.source
     }
 
     /// Bytes of data on the disk.

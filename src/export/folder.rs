@@ -33,6 +33,17 @@ impl Part {
         Ok(Self { file, opened, path })
     }
 
+    /// Where the file is until it gets its name.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the file again, after a program has put another one in its place.
+    pub(super) fn reopen(&mut self) -> Result<(), PathError> {
+        self.opened = File::options().read(true).write(true).open(&self.path).at(&self.path)?;
+        Ok(())
+    }
+
     /// Sees that the file is on stable storage, and readable for everybody who may see its directory.
     pub(super) fn settle(&self) -> Result<(), PathError> {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);

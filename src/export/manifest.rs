@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Artifact;
-use crate::build::FinalDisk;
+use crate::build::{BootFacts, FinalDisk, boot_facts};
 use crate::digest::Sha256;
 use crate::disk::qemu_img::QemuImg;
 use crate::layer::LayerKey;
@@ -47,6 +47,10 @@ pub struct Manifest<'a> {
     layer: LayerKey,
     steps: Vec<StepInfo>,
     artifacts: &'a [Artifact],
+    /// How the image is booted without its boot loader, where an output needed to know: kernel, initial RAM disk,
+    /// arguments, and the place of the root file system on the disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    boot: Option<BootFacts>,
     /// Packages of the image: name, version, architecture.
     packages: Value,
     /// When the final disk was made, RFC 3339.
@@ -104,6 +108,7 @@ impl<'a> Manifest<'a> {
             layer: disk.layer.key,
             steps,
             artifacts,
+            boot: boot_facts(&disk.layer),
             packages: disk.layer.meta.facts.get("packages").cloned().unwrap_or(Value::Null),
             created: &disk.layer.meta.created,
             tools,

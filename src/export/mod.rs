@@ -6,6 +6,7 @@
 mod disks;
 mod folder;
 pub mod manifest;
+mod trees;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,9 +23,11 @@ use crate::image::read::OpenError;
 use crate::image::{Encoding, Output, OutputError, Written};
 use crate::interrupt::Interrupt;
 use crate::plan::Plan;
+use crate::process::ProcessError;
 use crate::units::ByteSize;
 use disks::Opened;
 use folder::{Part, lock, remove_stale};
+use trees::Trees;
 
 /// An exported file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +98,25 @@ pub enum ExportError {
         /// Why not.
         reason: String,
     },
+    /// A program that makes an output is not installed.
+    #[error("cannot make {file}: {tool} is not installed (package {package})")]
+    MissingTool {
+        /// File name of the artifact.
+        file: String,
+        /// The program.
+        tool: &'static str,
+        /// The Debian package that has it.
+        package: &'static str,
+    },
+    /// A program that makes an output failed.
+    #[error("cannot make {file}")]
+    Tool {
+        /// File name of the artifact.
+        file: String,
+        /// What became of it.
+        #[source]
+        source: ProcessError,
+    },
     /// The final disk cannot be opened.
     #[error("cannot read the final disk")]
     Open(#[source] OpenError),
@@ -156,11 +178,20 @@ pub fn export(
     if free < needed {
         return Err(ExportError::NoSpace { dir: dir.to_owned(), free, needed });
     }
-    let mut outputs = Vec::new();
+    let (mut disks, mut finished) = (Vec::new(), Vec::new());
+    let trees = Trees { plan, disk, kinds: kinds(plan), reporter, interrupt };
     for (file, output, encoding) in wanted {
-        outputs.push((output, encoding, Part::new(dir, file)?));
+        let part = Part::new(dir, file)?;
+        if output.format.is_disk() {
+            disks.push((output, encoding, part));
+        } else {
+            finished.push(trees.write(output, encoding, part)?);
+        }
     }
-    let finished = opened.write(plan, outputs, kinds(plan), reporter, interrupt)?;
+    finished.extend(opened.write(plan, disks, kinds(plan), reporter, interrupt)?);
+    let place =
+        |finished: &Finished| plan.outputs.iter().position(|output| output.file_name(&plan.name) == finished.part.file);
+    finished.sort_by_key(place);
     let artifacts: Vec<_> = finished.iter().map(|finished| finished.artifact.clone()).collect();
     for finished in &finished {
         finished.part.settle()?;

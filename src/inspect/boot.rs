@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Boot, Entry, Image, Kernel, Loader, file_name, grub};
+use super::{Boot, Booted, Entry, Image, Kernel, Loader, file_name, grub};
 use crate::guest::{GuestError, Inspection};
 use crate::recipe::Firmware;
 
@@ -32,6 +32,18 @@ pub(super) fn boot(image: &mut Image<'_>, found: &Inspection, first_sector: &[u8
         kernels: kernels(image)?,
         default: default(image)?,
     })
+}
+
+/// The kernel that is booted by default, or else the newest, and its arguments.
+pub(super) fn booted(image: &mut Image<'_>) -> Result<Booted, GuestError> {
+    let mut kernels = kernels(image)?;
+    let Some(entry) = default(image)? else {
+        return Ok(Booted { kernel: kernels.into_iter().next(), args: Vec::new() });
+    };
+    // The boot loader's paths begin at a file system of its own choice, or at a link to the newest kernel.
+    let chosen = kernels.iter().position(|kernel| file_name(&kernel.path) == file_name(&entry.kernel)).unwrap_or(0);
+    let kernel = (chosen < kernels.len()).then(|| kernels.swap_remove(chosen));
+    Ok(Booted { kernel, args: entry.args })
 }
 
 fn loaders(image: &mut Image<'_>, found: &Inspection, first_sector: &[u8]) -> Result<Vec<Loader>, GuestError> {

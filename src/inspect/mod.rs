@@ -214,6 +214,24 @@ pub fn system(guest: &mut dyn Guest) -> Result<System, GuestError> {
     Ok(system)
 }
 
+/// What a mounted image boots if nobody chooses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Booted {
+    /// The kernel; `None` if there is none in `/boot`.
+    pub kernel: Option<Kernel>,
+    /// Its arguments; none if no configuration of a boot loader was understood.
+    pub args: Vec<String>,
+}
+
+/// Finds out which kernel a mounted image boots, and with which arguments.
+///
+/// # Errors
+///
+/// Only if the guest fails.
+pub fn booted(guest: &mut dyn Guest) -> Result<Booted, GuestError> {
+    boot::booted(&mut Image { guest, notes: Vec::new() })
+}
+
 /// A mounted image of which nothing is expected.
 struct Image<'a> {
     guest: &'a mut dyn Guest,

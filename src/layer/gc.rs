@@ -205,6 +205,7 @@ mod tests {
             step: name.to_owned(),
             image_name: "test".to_owned(),
             facts: serde_json::Value::Null,
+            extras: BTreeMap::new(),
         };
         LayerInfo {
             key: key(name),

@@ -9,6 +9,7 @@
 //! <root>/layers/<key>/key.json     what the key was made of
 //! <root>/layers/<key>/layer.json   what the layer is; written last
 //! <root>/layers/<key>/lock         empty; held alone by whoever makes the layer
+//! <root>/layers/<key>/tree.tar, vmlinuz, initrd   what was taken out of the disk, where it was wanted
 //! <root>/layers/<key>/used         empty; its time stamp is the last use
 //! <root>/images/<sha256>           base images, also with the extension .qcow2 or .raw
 //! <root>/images/<sha256>.disk.qcow2   what a base image of another format became; .disk.sha256 has its digest
@@ -31,6 +32,9 @@
 //! `disk.qcow2`; when a parent is made again with different bytes, its children are absent. For the
 //! same reason a layer can only be committed after its parent, and on the file it was begun on.
 //!
+//! **What was taken out of a disk** is kept beside it, so that making files of it needs no guest. `layer.json` names
+//! it with its digest. It can be added later, by whoever holds the layer's lock; without it the layer is whole.
+//!
 //! **Backing paths** in the qcow2 headers are relative, `../<parent>/disk.qcow2` or
 //! `../../images/<file>`, so a store can be moved.
 //!
@@ -43,6 +47,7 @@
 mod canonical;
 mod error;
 pub mod explain;
+mod extra;
 mod gc;
 mod slot;
 mod store;
@@ -51,12 +56,14 @@ mod verify;
 
 pub use canonical::canonical;
 pub use error::StoreError;
+pub use extra::{Extra, Extracted};
 pub use gc::{GcPolicy, GcReport};
 pub use slot::{NewLayer, Parent, Slot};
 pub use store::{Lookup, Store};
 pub use tree::{LayerInfo, LayerState};
 pub use verify::{Finding, Problem, Subject};
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -138,4 +145,16 @@ pub struct LayerMeta {
     /// What was found on the disk when the layer was made, such as its packages.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub facts: serde_json::Value,
+    /// What was taken out of the disk and lies beside it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extras: BTreeMap<Extra, ExtraMeta>,
+}
+
+/// What is known of a file beside a layer's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtraMeta {
+    /// Size in bytes.
+    pub size: u64,
+    /// Digest.
+    pub sha256: Sha256,
 }

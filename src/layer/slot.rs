@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use super::tree::{self, DISK, KEY, LOCK, META, Tree};
-use super::{Layer, LayerKey, LayerMeta, StoreError, canonical};
+use super::{Extra, Layer, LayerKey, LayerMeta, StoreError, canonical, extra};
 use crate::digest::Sha256;
 use crate::fsx::{FileLock, IoContext as _, same_file, write_atomic};
 use crate::process;
@@ -37,6 +37,8 @@ pub struct NewLayer {
     pub ingredients: serde_json::Value,
     /// What was found on the disk and is worth knowing later without a guest; `null` if nothing.
     pub facts: serde_json::Value,
+    /// Files that were taken out of the disk, in [`Slot::directory`] under their names.
+    pub extras: Vec<Extra>,
 }
 
 /// The right to make one layer, and the place to do so.
@@ -82,6 +84,11 @@ impl Slot {
     /// Where the disk must be, absolute: nothing is renamed later. There is nothing yet.
     pub fn disk_path(&self) -> &Path {
         &self.disk
+    }
+
+    /// Directory of the layer, for what is taken out of its disk.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Makes the disk: an empty qcow2 file of a virtual size on top of a parent, replacing one made before.
@@ -148,6 +155,7 @@ impl Slot {
             step: layer.step,
             image_name: layer.image_name,
             facts: layer.facts,
+            extras: extra::described(&self.directory, &layer.extras)?,
         };
         write_atomic(&self.directory.join(KEY), canonical(&layer.ingredients).as_bytes())?;
         let path = self.directory.join(META);

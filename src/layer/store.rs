@@ -18,7 +18,7 @@ use crate::interrupt::Interrupt;
 const VERSION: u64 = 1;
 
 /// How long a wait for a lock sleeps between looks at it.
-const POLL: Duration = Duration::from_millis(50);
+pub(super) const POLL: Duration = Duration::from_millis(50);
 
 /// How many looks at the store's lock opening takes: those who hold it alone are done soon.
 const OPEN_TRIES: u32 = 200;
@@ -37,7 +37,7 @@ pub struct Store {
 #[derive(Debug)]
 pub enum Lookup {
     /// The layer exists.
-    Hit(Layer),
+    Hit(Box<Layer>),
     /// It does not, and the caller is the only one who may make it now.
     Miss(Slot),
 }
@@ -76,6 +76,11 @@ impl Store {
         &self.tree.root
     }
 
+    /// Directory of a layer, whether it is there or not.
+    pub(super) fn layer_dir(&self, key: &LayerKey) -> PathBuf {
+        self.tree.layer(key)
+    }
+
     /// Where base images are kept, each under its SHA-256 digest, alone or with the extension `.qcow2` or `.raw`.
     pub fn images_dir(&self) -> PathBuf {
         self.tree.images()
@@ -105,7 +110,7 @@ impl Store {
             }
             if let Some(layer) = self.find(key)? {
                 self.touch(key)?;
-                return Ok(Lookup::Hit(layer));
+                return Ok(Lookup::Hit(Box::new(layer)));
             }
             DirBuilder::new().recursive(true).mode(0o700).create(&directory).at(&directory)?;
             match FileLock::try_exclusive(&directory.join(LOCK)) {

@@ -53,6 +53,12 @@ pub enum Problem {
         /// Digest of what is there.
         found: Sha256,
     },
+    /// A file that was taken out of the disk changed.
+    #[error("{file} beside its disk is missing or has changed")]
+    Extra {
+        /// Name of the file.
+        file: &'static str,
+    },
     /// The file is not a sound qcow2 image.
     #[error("qemu-img check: {0}")]
     Structure(String),
@@ -97,7 +103,10 @@ impl Store {
         let mut images = self.tree.image_files()?;
         images.retain(|image| image.sha256.is_some_and(|sha256| tree::is_image_name(&image.name, &sha256)));
 
-        let lengths = layers.iter().flat_map(|(_, meta)| meta).map(|meta| meta.size);
+        let lengths = layers.iter().flat_map(|(_, meta)| meta).map(|meta| {
+            let extras = meta.extras.values().map(|extra| extra.size);
+            extras.fold(meta.size, u64::saturating_add)
+        });
         let mut total = lengths.sum::<u64>();
         for image in &images {
             total += std::fs::metadata(&image.path).at(&image.path)?.len();
@@ -173,6 +182,12 @@ fn check(
     let found = digest(&disk)?;
     if found != meta.sha256 {
         return Ok(Some(Problem::Content { found }));
+    }
+    for (extra, kept) in &meta.extras {
+        let (file, path) = (extra.file(), directory.join(extra.file()));
+        if !path.try_exists().at(&path)? || digest(&path)? != kept.sha256 {
+            return Ok(Some(Problem::Extra { file }));
+        }
     }
     let ingredients = tree::present(std::fs::read(directory.join(KEY)), &directory.join(KEY))?;
     if ingredients.map(|text| Sha256::of(&text)) != Some(*key.digest()) {

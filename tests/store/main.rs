@@ -41,6 +41,7 @@ fn about(name: &str) -> NewLayer {
         image_name: "test".into(),
         ingredients: ingredients(name),
         facts: serde_json::Value::Null,
+        extras: Vec::new(),
     }
 }
 
@@ -57,7 +58,7 @@ fn miss(store: &Store, name: &str) -> Result<Slot, Box<dyn Error>> {
 
 fn hit(store: &Store, name: &str) -> Result<Layer, Box<dyn Error>> {
     match store.claim(&key(name), &Interrupt::new(), &mut || {})? {
-        Lookup::Hit(layer) => Ok(layer),
+        Lookup::Hit(layer) => Ok(*layer),
         Lookup::Miss(_) => Err(format!("{name} is not there").into()),
     }
 }

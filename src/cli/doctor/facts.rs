@@ -110,6 +110,8 @@ impl HostFacts {
             ("mkfs.vfat", "mkfs.vfat", "--help"),
             ("unshare", "unshare", "--version"),
             ("newuidmap", "newuidmap", ""),
+            ("mksquashfs", "mksquashfs", "-version"),
+            ("mkfs.erofs", "mkfs.erofs", "-V"),
         ];
         Self {
             family: Family::from_os_release(&read("/etc/os-release")),

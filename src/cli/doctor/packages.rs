@@ -18,7 +18,7 @@ pub enum Family {
 }
 
 /// What is needed, and its package in Debian, Fedora, openSUSE and Arch.
-const PACKAGES: [(&str, [&str; 4]); 12] = [
+const PACKAGES: [(&str, [&str; 4]); 14] = [
     ("qemu-system", ["qemu-system-x86", "qemu-system-x86-core", "qemu-x86", "qemu-system-x86"]),
     ("qemu-img", ["qemu-utils", "qemu-img", "qemu-img", "qemu-img"]),
     ("ovmf", ["ovmf", "edk2-ovmf", "qemu-ovmf-x86_64", "edk2-ovmf"]),
@@ -30,6 +30,8 @@ const PACKAGES: [(&str, [&str; 4]); 12] = [
     ("mkfs.vfat", ["dosfstools", "dosfstools", "dosfstools", "dosfstools"]),
     ("unshare", ["util-linux", "util-linux", "util-linux", "util-linux"]),
     ("newuidmap", ["uidmap", "shadow-utils", "shadow", "shadow"]),
+    ("mksquashfs", ["squashfs-tools", "squashfs-tools", "squashfs", "squashfs-tools"]),
+    ("mkfs.erofs", ["erofs-utils", "erofs-utils", "erofs-utils", "erofs-utils"]),
     ("mcopy", ["mtools", "mtools", "mtools", "mtools"]),
 ];
 

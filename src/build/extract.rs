@@ -1,0 +1,154 @@
+//! What outputs need of the final disk beside its blocks: the tree of files, the kernel and how it is booted.
+//!
+//! It is taken while the guest still runs, and kept beside the final layer. Where that layer was made for other outputs,
+//! a guest is launched once more.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BuildError, BuiltDisk, Doing as _, Session, with_causes};
+use crate::disk::qemu_img::QemuImg;
+use crate::event::Event;
+use crate::guest::{Guest, GuestError, Mount, MountSource};
+use crate::image::{Content, Format, Output};
+use crate::inspect;
+use crate::layer::{Extra, Extracted, Layer};
+use crate::plan::Plan;
+
+/// Key of [`BootFacts`] among the facts of the final layer.
+pub const BOOT: &str = "boot";
+
+/// How the image is booted without its boot loader.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootFacts {
+    /// Path of the kernel in the image; `null` if there is none.
+    pub kernel: Option<String>,
+    /// Path of its initial RAM disk; `null` if there is none.
+    pub initrd: Option<String>,
+    /// Arguments that the image's boot loader gives to the kernel, in order.
+    pub args: Vec<String>,
+    /// Where the root file system is on the disk; `null` if it is not directly on a partition.
+    pub root: Option<Range>,
+}
+
+/// A part of a disk, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// First byte.
+    pub start: u64,
+    /// Length.
+    pub size: u64,
+}
+
+/// What outputs need of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Needs {
+    tree: bool,
+    boot: bool,
+}
+
+impl Needs {
+    pub(super) fn of(outputs: &[Output]) -> Self {
+        let any = |wanted: &[Content]| outputs.iter().any(|output| wanted.contains(&output.format.facts().content));
+        Self { tree: any(&[Content::Tree]), boot: any(&[Content::RootPartition, Content::BootFile]) }
+    }
+
+    /// Whether all of it has been taken from a layer.
+    pub(super) fn are_met_by(self, layer: &Layer) -> bool {
+        let kept = |extra| layer.extra(extra).is_some();
+        let boot = || {
+            boot_facts(layer).is_some_and(|facts| {
+                (facts.kernel.is_none() || kept(Extra::Kernel)) && (facts.initrd.is_none() || kept(Extra::Initrd))
+            })
+        };
+        (!self.tree || kept(Extra::Tree)) && (!self.boot || boot())
+    }
+}
+
+/// How a final disk is booted, if that was asked when its layer was made or later.
+pub fn boot_facts(layer: &Layer) -> Option<BootFacts> {
+    serde_json::from_value(layer.meta.facts.get(BOOT)?.clone()).ok()
+}
+
+/// What was taken out of a disk.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) extras: Vec<Extra>,
+    pub(super) boot: Option<BootFacts>,
+}
+
+/// Takes what is needed out of the mounted disk, into a directory.
+pub(super) fn take(needs: Needs, guest: &mut dyn Guest, mounts: &[Mount], dir: &Path) -> Result<Taken, GuestError> {
+    let mut taken = Taken::default();
+    if needs.tree {
+        guest.archive(&dir.join(Extra::Tree.file()))?;
+        taken.extras.push(Extra::Tree);
+    }
+    if needs.boot {
+        let booted = inspect::booted(guest)?;
+        let facts = BootFacts {
+            root: root_range(guest, mounts)?,
+            args: booted.args,
+            kernel: booted.kernel.as_ref().map(|kernel| kernel.path.clone()),
+            initrd: booted.kernel.and_then(|kernel| kernel.initrd),
+        };
+        for (path, extra) in [(&facts.kernel, Extra::Kernel), (&facts.initrd, Extra::Initrd)] {
+            if let Some(path) = path {
+                guest.download(path, &dir.join(extra.file()))?;
+                taken.extras.push(extra);
+            }
+        }
+        taken.boot = Some(facts);
+    }
+    Ok(taken)
+}
+
+/// Where the partition with the root file system is.
+fn root_range(guest: &mut dyn Guest, mounts: &[Mount]) -> Result<Option<Range>, GuestError> {
+    let root = mounts.iter().find(|mount| mount.path == "/");
+    let Some(MountSource::Partition(number)) = root.map(|mount| &mount.source) else { return Ok(None) };
+    let table = guest.devices()?.partition_table;
+    let partition = table.and_then(|table| table.partitions.into_iter().find(|other| other.number == *number));
+    Ok(partition.map(|partition| Range { start: partition.start, size: partition.size }))
+}
+
+/// Takes what is missing out of a final layer that was there already.
+pub(super) fn take_later(plan: &Plan, built: &mut BuiltDisk<'_>, needs: Needs) -> Result<(), BuildError> {
+    let BuiltDisk { session, mounts } = built;
+    let workshop = session.workshop;
+    let key = plan.steps.last().expect("a plan ends with the final step").key;
+    if workshop.store.find(&key)?.is_some_and(|layer| needs.are_met_by(&layer)) {
+        return Ok(());
+    }
+    let added =
+        workshop.store.add_extras(&key, &workshop.interrupt, &|layer| needs.are_met_by(layer), |layer, dir| {
+            let message = "the final disk was made for other outputs: the guest takes out what is missing".to_owned();
+            workshop.reporter.report(&Event::Detail { message });
+            let taken = from_layer(session, plan, layer, mounts, needs, dir)?;
+            let facts = taken.boot.map(|boot| serde_json::json!({ BOOT: boot }));
+            Ok::<_, BuildError>(Extracted { extras: taken.extras, facts: facts.unwrap_or_default() })
+        })?;
+    added.map(drop).ok_or(BuildError::Vanished(key))
+}
+
+/// Mounts a layer on an overlay that is thrown away.
+fn from_layer(
+    session: &mut Session<'_>,
+    plan: &Plan,
+    layer: &Layer,
+    mounts: &[Mount],
+    needs: Needs,
+    dir: &Path,
+) -> Result<Taken, BuildError> {
+    let overlay = session.workshop.scratch.join("extract.qcow2");
+    QemuImg::default()
+        .create_overlay(&overlay, &layer.disk, Format::Qcow2, plan.disk.size.get())
+        .map_err(|error| BuildError::Extract(with_causes(&error)))?;
+    let guest = session.guest()?;
+    guest.attach(&overlay).doing("attach the final disk")?;
+    guest.mount(mounts).doing("mount the final disk")?;
+    let taken = take(needs, guest, mounts, dir).doing("take files out of the final disk")?;
+    guest.unmount().doing("unmount the final disk")?;
+    Ok(taken)
+}
