@@ -103,6 +103,9 @@ fi
 keep_packages &
 keeper=$!
 find "$lists" "$tree/var/cache/apt" -type f -delete
+# apt gives them to a user of its own when it downloads, and takes them as they are when all was here already.
+chown 0:0 "$archives/partial" "$lists/partial"
+chmod 0700 "$archives/partial" "$lists/partial"
 rm -f "$tree/etc/apt/apt.conf.d/99mmdebstrap" "$tree/etc/dpkg/dpkg.cfg.d/99mmdebstrap" "$tree/etc/hostname"
 [ -L "$tree/etc/resolv.conf" ] || : >"$tree/etc/resolv.conf"
 [ -e "$tree/etc/hosts" ] || printf '127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n' >"$tree/etc/hosts"
