@@ -1,9 +1,10 @@
-//! Words that recipes, plans and events share: phases, steps, files, distributions.
+//! Words that recipes, plans and events share: phases, steps, files, distributions, firmware.
 
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256;
 
@@ -89,4 +90,24 @@ pub enum Origin {
     Embedded(&'static [u8]),
     /// In a file of the host.
     File(PathBuf),
+}
+
+/// Kind of firmware a machine starts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Firmware {
+    /// PC BIOS.
+    Bios,
+    /// UEFI.
+    Uefi,
+}
+
+impl Firmware {
+    /// The name that recipes use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bios => "bios",
+            Self::Uefi => "uefi",
+        }
+    }
 }

@@ -8,9 +8,10 @@ use std::process::Command;
 use goldsmith::digest::Sha256;
 use goldsmith::image::digests::Kinds;
 use goldsmith::image::read::raw::Raw;
-use goldsmith::image::write::{Disk, Firmware, Machine, sink, stored_size};
+use goldsmith::image::write::{Disk, Machine, sink, stored_size};
 use goldsmith::image::{Adapter, Codec, Encoding, Extents, Format, Source as _, VmdkOptions, Written, pass};
 use goldsmith::interrupt::Interrupt;
+use goldsmith::recipe::Firmware;
 use sha2::Digest as _;
 
 const MIB: u64 = 1 << 20;
@@ -179,7 +180,7 @@ fn ova_files_are_packages_of_a_machine_and_its_disk() {
     let extents = disk.extents().expect("extents");
     let path = directory.path().join("image.ova");
     let encoding = Encoding::Ova(VmdkOptions { adapter: Adapter::Pvscsi, ..VMDK });
-    let machine = Machine { name: "my image", arch: "x86_64", firmware: Some(Firmware::Efi) };
+    let machine = Machine { name: "my image", arch: "x86_64", firmware: Some(Firmware::Uefi) };
     let written = write_for(machine, &disk, &extents, &encoding, &path);
     assert_eq!(Sha256::of_file(&path).expect("the file"), written.digests.sha256);
     assert_eq!(path.metadata().expect("the file").len(), written.size);

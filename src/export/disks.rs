@@ -11,11 +11,10 @@ use crate::event::{Event, Reporter};
 use crate::image::digests::Kinds;
 use crate::image::pass::{self, PassError};
 use crate::image::read::{self, Backing};
-use crate::image::write::{self, Disk, Machine, sink};
+use crate::image::write::{Disk, Machine, sink};
 use crate::image::{Encoding, Extents, Format, Output, Source};
 use crate::interrupt::Interrupt;
 use crate::plan::Plan;
-use crate::recipe::Firmware;
 
 /// The final disk, opened.
 pub(super) struct Opened {
@@ -104,8 +103,7 @@ impl Opened {
 /// The machine that an image is for, where a format describes it.
 fn machine(plan: &Plan) -> Machine<'_> {
     let firmware = match plan.disk.firmware.as_slice() {
-        [Firmware::Bios] => Some(write::Firmware::Bios),
-        [Firmware::Uefi] => Some(write::Firmware::Efi),
+        [only] => Some(*only),
         _ => None,
     };
     Machine { name: &plan.name, arch: plan.arch.name(), firmware }

@@ -17,25 +17,4 @@ pub use schema::{
     Arch, Base, Bootstrap, BootstrapDistro, Disk, ElementUse, ImageSource, Layout, RecipeFile, SecretSource, Steps,
 };
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-/// Kind of firmware a machine starts with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Firmware {
-    /// PC BIOS.
-    Bios,
-    /// UEFI.
-    Uefi,
-}
-
-impl Firmware {
-    /// The name that recipes use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bios => "bios",
-            Self::Uefi => "uefi",
-        }
-    }
-}
+pub use crate::vocabulary::Firmware;

@@ -21,6 +21,7 @@ pub use stream::Stream;
 
 use super::digests::Kinds;
 use super::{Encoding, Extents, Format, Sink};
+use crate::vocabulary::Firmware;
 use blocks::Blocks;
 use flat::Flat;
 use framed::CompressedFlat;
@@ -56,15 +57,6 @@ impl Default for Machine<'_> {
     fn default() -> Self {
         Self { name: "disk", arch: "x86_64", firmware: None }
     }
-}
-
-/// What a machine starts with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Firmware {
-    /// That of old PCs.
-    Bios,
-    /// UEFI.
-    Efi,
 }
 
 /// Size that a disk has in a file: greater than its own if the format has no such size. What is added reads as zeros.

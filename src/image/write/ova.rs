@@ -13,8 +13,9 @@ use super::super::digests::{Hasher, Kinds};
 use super::super::{Adapter, Sink, VmdkOptions, Written};
 use super::vmdk::file_name;
 use super::vmdk_stream::VmdkStream;
-use super::{Disk, Firmware, Stream};
+use super::{Disk, Stream};
 use crate::digest::Sha256;
+use crate::vocabulary::Firmware;
 
 /// Unit of tar files.
 const BLOCK: u64 = 512;
@@ -138,7 +139,7 @@ impl Description {
         // CIM_OperatingSystem: 101 is 64-bit Linux. VMware's own name for it is that of PCs.
         let vmware_os = if self.pc { " vmw:osType=\"otherLinux64Guest\"" } else { "" };
         let firmware = match self.firmware {
-            Some(Firmware::Efi) => {
+            Some(Firmware::Uefi) => {
                 "\n      <vmw:Config ovf:required=\"false\" vmw:key=\"firmware\" vmw:value=\"efi\"/>"
             }
             Some(Firmware::Bios) => {
