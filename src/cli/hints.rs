@@ -74,7 +74,8 @@ pub(super) fn pin(error: &PinError) -> Failure {
         PinError::Image(ImageError::NotListed { .. }) => Failure::new(FailureKind::Recipe, error)
             .hint("`base.image.sha256` may also be the digest itself, as `sha256sum` prints it"),
         PinError::Image(ImageError::Convert(error)) => convert(error),
-        PinError::Image(ImageError::Format(_) | ImageError::Damaged { .. })
+        PinError::Image(ImageError::Format(error)) => open(error),
+        PinError::Image(ImageError::Damaged { .. })
         | PinError::UnknownFamily { .. }
         | PinError::WrongArch { .. }
         | PinError::DiskTooSmall { .. } => Failure::new(FailureKind::Recipe, error),

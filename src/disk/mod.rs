@@ -1,6 +1,5 @@
-//! Disk images on the host: what is in a file, how a new disk is laid out, and `qemu-img`.
+//! Disk images on the host: how a new disk is laid out, and `qemu-img`.
 
-pub mod format;
 pub mod layout;
 pub mod qemu_img;
 

@@ -3,13 +3,14 @@
 //! Every call names the format: a raw disk is never probed, so its content cannot pose as a header
 //! that names other files.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
 
-use super::format;
-use crate::fsx::PathError;
+use crate::fsx::{IoContext as _, PathError};
+use crate::image::probe::{self, Kind};
 use crate::image::{Compression, Format};
 use crate::interrupt::Interrupt;
 use crate::process::{self, ProcessError};
@@ -149,7 +150,7 @@ impl QemuImg {
 
     /// Describes a file, also one that is in use. The format is told by the file's magic number.
     pub fn info(&self, path: &Path) -> Result<ImageInfo, QemuImgError> {
-        let format = format::detect(path)?;
+        let format = detect(path)?;
         let answer = self.capture("info", "examining", path, |command| {
             command.args(["--output=json", "-U", "-f", name(format)]).arg(path);
         })?;
@@ -158,7 +159,7 @@ impl QemuImg {
 
     /// Checks a qcow2 file's tables and reference counts. A raw file has nothing to check.
     pub fn check(&self, path: &Path) -> Result<(), QemuImgError> {
-        let format = format::detect(path)?;
+        let format = detect(path)?;
         if format == Format::Raw {
             return Ok(());
         }
@@ -196,7 +197,7 @@ impl QemuImg {
 
     /// Grows the disk in a file to so many bytes.
     pub fn grow(&self, path: &Path, virtual_size: u64) -> Result<(), QemuImgError> {
-        let format = format::detect(path)?;
+        let format = detect(path)?;
         self.capture("resize", "growing", path, |command| {
             command.args(["-q", "-f", name(format)]).arg(path).arg(virtual_size.to_string());
         })
@@ -247,6 +248,12 @@ impl QemuImg {
         arguments(&mut command);
         process::capture(&mut command).map_err(|source| QemuImgError::Tool { action, path: path.to_owned(), source })
     }
+}
+
+/// Tells the format of a file that layers stand on by its content: qcow2, or else raw.
+fn detect(path: &Path) -> Result<Format, PathError> {
+    let kind = File::open(path).and_then(|file| probe::identify(&file)).at(path)?;
+    Ok(if kind == Kind::Disk(Format::Qcow2) { Format::Qcow2 } else { Format::Raw })
 }
 
 /// A format's name for QEMU.

@@ -16,14 +16,13 @@ use super::http::{self, HttpError};
 use super::pins::{self, PinPolicy};
 use super::transfer::Transfer;
 use crate::digest::Sha256;
-use crate::disk::format::{self, FormatError};
 use crate::disk::qemu_img::{QemuImg, QemuImgError};
 use crate::event::{Event, Reporter};
 use crate::fsx::{IoContext as _, PathError, write_atomic};
 use crate::image::convert::{Conversion, ConvertError, convert};
 use crate::image::digests::Kinds;
 use crate::image::probe::{self, Kind};
-use crate::image::read::OpenError;
+use crate::image::read::{self, OpenError, Options};
 use crate::image::{Compat, Encoding, Format};
 use crate::interrupt::Interrupt;
 use crate::recipe::ImageSource;
@@ -85,7 +84,7 @@ pub enum ImageError {
     },
     /// It is no disk image that may be used.
     #[error(transparent)]
-    Format(#[from] FormatError),
+    Format(#[from] OpenError),
     /// It cannot be made into a file that layers can stand on.
     #[error(transparent)]
     Convert(Box<ConvertError>),
@@ -296,11 +295,25 @@ fn unconverted(error: ConvertError, origin: &str) -> ImageError {
     }))
 }
 
+/// Smallest disk that can hold a system, in bytes.
+const SMALLEST: u64 = ByteSize::MIB;
+
+/// Format of an image, and size of the disk in it. Damage further inside a qcow2 file is for [`QemuImg::check`] to find.
+fn check(path: &Path) -> Result<(Format, u64), OpenError> {
+    let opened = read::open(path, &Options::default())?;
+    let size = opened.source.size();
+    if size < SMALLEST {
+        let reason = format!("a disk of {} cannot hold a system", ByteSize::bytes(size));
+        return Err(OpenError::Refused { path: path.to_owned(), reason, help: None });
+    }
+    Ok((opened.format, size))
+}
+
 /// Refuses what is no whole and self-contained image.
 fn examine(part: &Path, origin: &str) -> Result<(), ImageError> {
-    format::check(part).map_err(|error| match error {
+    check(part).map_err(|error| match error {
         // The name in the cache says nothing to the user.
-        FormatError::Refused { reason, .. } => FormatError::Refused { path: origin.into(), reason },
+        OpenError::Refused { reason, help, .. } => OpenError::Refused { path: origin.into(), reason, help },
         error => error,
     })?;
     QemuImg::default()
@@ -312,8 +325,7 @@ fn cached(path: &Path, sha256: &Sha256) -> Result<Option<CachedImage>, ImageErro
     if !path.exists() {
         return Ok(None);
     }
-    let checked = format::check(path)?;
-    let (format, virtual_size) = (checked.format, checked.virtual_size);
+    let (format, virtual_size) = check(path)?;
     Ok(Some(CachedImage { path: path.to_owned(), sha256: *sha256, format, virtual_size }))
 }
 
