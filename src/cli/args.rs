@@ -35,6 +35,8 @@ pub(super) enum Verb {
     Validate(Source),
     /// Convert a disk image into another format
     Convert(Convert),
+    /// Tell what an image file is, what is in it, and whether a cloud would take it
+    Inspect(Inspect),
     /// List the elements, or show one
     Elements(Elements),
     /// Show what changed between two disk images
@@ -168,6 +170,20 @@ pub(super) struct Convert {
     /// Replace OUT if it is there
     #[arg(long)]
     pub(super) force: bool,
+}
+
+/// `goldsmith inspect`.
+#[derive(Debug, Args)]
+pub(super) struct Inspect {
+    /// The image file, of any format
+    #[arg(value_name = "IMAGE")]
+    pub(super) image: PathBuf,
+    /// Tell only what headers and partition table say, without a guest
+    #[arg(long)]
+    pub(super) header: bool,
+    /// The guest.
+    #[command(flatten)]
+    pub(super) machine: Machine,
 }
 
 /// `goldsmith diff`.

@@ -10,6 +10,7 @@ mod elements;
 pub mod failure;
 mod guest;
 mod hints;
+mod inspect;
 pub mod jsonl;
 pub mod logfile;
 mod on_failure;
@@ -65,6 +66,7 @@ fn run(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
         Verb::Build(args) => build::build(&args, &global),
         Verb::Plan(args) => plan::plan(&args, &global),
         Verb::Validate(args) => elements::validate(&args, &global),
+        Verb::Inspect(args) => inspect::run(&args, &global),
         Verb::Elements(args) => elements::elements(&args, &global),
         Verb::Convert(args) => convert::run(&args, &global),
         Verb::Cache(args) => cache::cache(&args.command, &global),

@@ -5,6 +5,7 @@ mod cache;
 mod convert;
 mod diffs;
 mod images;
+mod inspect;
 mod mirrors;
 mod recipes;
 mod verbs;
