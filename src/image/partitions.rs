@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Source;
 use super::read::fields::Fields;
+use crate::vocabulary::Firmware;
 
 /// Sizes of sectors that tables are looked for with, in bytes.
 const SECTORS: [u64; 2] = [512, 4096];
@@ -32,16 +33,6 @@ pub enum TableKind {
     Mbr,
     /// None: the disk is empty, or one file system.
     None,
-}
-
-/// Firmware that a disk can boot under.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Firmware {
-    /// PC BIOS.
-    Bios,
-    /// UEFI.
-    Uefi,
 }
 
 /// A partition.
@@ -336,4 +327,33 @@ fn guid(bytes: &[u8]) -> String {
     id[6..8].reverse();
     let hex = hex::encode(id);
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+/// What common types of partitions stand for: UEFI specification, "Discoverable Partitions Specification", and the
+/// list of sfdisk(8). The type is a GUID, or two hexadecimal digits of a boot record.
+pub fn purpose(kind: &str) -> Option<&'static str> {
+    let kind = kind.to_ascii_uppercase();
+    // sfdisk(8) writes the codes of boot records without zeros ahead.
+    let kind = if kind.len() <= 2 { kind.trim_start_matches('0') } else { &kind };
+    Some(match kind {
+        "21686148-6449-6E6F-744E-656564454649" => "BIOS boot",
+        "C12A7328-F81F-11D2-BA4B-00A0C93EC93B" | "EF" => "EFI system",
+        "9E1A2D38-C612-4316-AA26-8B49521E5A8B" => "PowerPC PReP boot",
+        "BC13C2FF-59E6-4262-A352-B275FD6F7172" => "extended boot loader",
+        "0FC63DAF-8483-4772-8E79-3D69D8477DE4" | "83" => "Linux file system",
+        "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709" => "Linux root (x86-64)",
+        "B921B045-1DF0-41C3-AF44-4C6F280D3FAE" => "Linux root (arm64)",
+        "8484680C-9521-48C6-9C11-B0720656F69E" => "Linux /usr (x86-64)",
+        "3B8F8425-20E0-4F3B-907F-1A25A76F98E8" => "Linux /srv",
+        "4D21B016-B534-45C2-A9FB-5C16E091FD2D" => "Linux /var",
+        "933AC7E1-2EB4-4F13-B844-0E14E2AEF915" => "Linux /home",
+        "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F" | "82" => "Linux swap",
+        "E6D6D379-F507-44C2-A23C-238F2A3DF928" | "8E" => "Linux LVM",
+        "A19D880F-05FC-4D3B-A006-743F0F84911E" | "FD" => "Linux RAID",
+        "E3C9E316-0B5C-4DB8-817D-F92DF00215AE" => "Microsoft reserved",
+        "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7" => "Microsoft basic data",
+        "7" => "NTFS or exFAT",
+        "5" | "F" => "extended",
+        "B" | "C" => "FAT32",
+        _ => return None,
+    })
 }

@@ -4,9 +4,10 @@ use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::process::{Command, Stdio};
 
-use goldsmith::image::partitions::{self, Firmware, Table, TableKind};
+use goldsmith::image::partitions::{self, Table, TableKind};
 use goldsmith::image::read::{self, Options};
 use goldsmith::image::{Format, Source};
+use goldsmith::recipe::Firmware;
 
 /// A disk of 64 MiB with the partitions that a script of sfdisk describes.
 fn disk(script: &str) -> tempfile::NamedTempFile {

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::super::columns;
 use super::{Header, format_name};
 use crate::image::accept::Service as CloudService;
-use crate::image::partitions::{Table, TableKind};
+use crate::image::partitions::{self, Table, TableKind};
 use crate::image::probe::Kind;
 use crate::inspect::{FileSystem, Login, ServiceState, Sudo, System, User};
 use crate::text::printable;
@@ -105,7 +105,7 @@ fn partitions(table: &Table, facts: &mut Facts) {
                 partition.number,
                 size(partition.size),
                 size(partition.start),
-                partition.kind
+                partitions::purpose(&partition.kind).unwrap_or(&partition.kind)
             )
         }),
     );
