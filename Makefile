@@ -17,6 +17,7 @@ lint: setup ## format, clippy, documentation
 bench: ## measure against the same work done by hand (as root; takes some minutes)
 	@.ci/setup guestfish jq
 	@benches/cold_build.sh
+	@benches/formats.sh
 
 setup: ## install what is missing
 	@.ci/setup
