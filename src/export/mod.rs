@@ -52,9 +52,13 @@ pub struct Artifact {
 
 impl Artifact {
     fn new(file: &str, output: &Output, written: Written) -> Self {
-        // A file that is compressed as a whole is nothing that an image service can open.
-        let packed = matches!(output.encoding(), Ok(Encoding::Raw(Some(_)) | Encoding::Tar(Some(_))));
-        let glance = output.format.facts().glance.filter(|_| !packed);
+        // A file that is compressed as a whole is nothing that an image service can open; a fixed VHD has no
+        // header, so that its inspector takes it for a raw disk and refuses it as a VHD.
+        let strange = matches!(
+            output.encoding(),
+            Ok(Encoding::Raw(Some(_)) | Encoding::Tar(Some(_)) | Encoding::VhdFixed) | Err(_)
+        );
+        let glance = output.format.facts().glance.filter(|_| !strange);
         Self {
             file: file.to_owned(),
             output: Output { file: None, ..output.clone() },
@@ -262,4 +266,29 @@ fn current(plan: &Plan, disk: &FinalDisk, dir: &Path) -> Option<Vec<Artifact>> {
                 && unchanged.unwrap_or(false)
         });
     same.then_some(manifest.artifacts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::digests::Hasher;
+
+    #[test]
+    fn artifacts_have_a_name_for_the_image_service_if_it_takes_them() {
+        for (output, names) in [
+            (r#"{"format":"qcow2"}"#, Some(("qcow2", "bare"))),
+            (r#"{"format":"ova"}"#, Some(("vmdk", "ova"))),
+            (r#"{"format":"vhd"}"#, Some(("vhd", "bare"))),
+            (r#"{"format":"vhd","subformat":"fixed"}"#, None),
+            (r#"{"format":"raw","compression":"xz"}"#, None),
+            (r#"{"format":"squashfs"}"#, None),
+        ] {
+            let written = Written { size: 1, digests: Hasher::new(Kinds::default()).finish() };
+            let artifact = Artifact::new("file", &serde_json::from_str(output).expect("an output"), written);
+            let told = artifact.disk_format.as_deref().zip(artifact.container_format.as_deref());
+            assert_eq!(told, names, "{output}");
+            let text = serde_json::to_string(&artifact).expect("JSON");
+            assert_eq!(serde_json::from_str::<Artifact>(&text).expect("JSON"), artifact, "{text}");
+        }
+    }
 }
