@@ -1,4 +1,4 @@
-//! `qemu-img`, the one tool that reads and writes disk image formats.
+//! `qemu-img`, which makes, grows and checks the overlays of layers; exports are written by [`crate::image`].
 //!
 //! Every call names the format: a raw disk is never probed, so its content cannot pose as a header
 //! that names other files.
@@ -10,9 +10,8 @@ use std::process::Command;
 use serde::Deserialize;
 
 use crate::fsx::{IoContext as _, PathError};
+use crate::image::Format;
 use crate::image::probe::{self, Kind};
-use crate::image::{Compression, Format};
-use crate::interrupt::Interrupt;
 use crate::process::{self, ProcessError};
 
 /// What a call of `qemu-img` can fail with.
@@ -86,12 +85,6 @@ struct Qcow2Data {
     corrupt: bool,
 }
 
-/// What `qemu-img measure` says.
-#[derive(Debug, Deserialize)]
-struct Measured {
-    required: u64,
-}
-
 impl ImageInfo {
     /// The external file that holds the data of a qcow2 file, if there is one.
     pub fn data_file(&self) -> Option<&str> {
@@ -107,21 +100,6 @@ impl ImageInfo {
     pub fn is_corrupt(&self) -> bool {
         self.format_specific.data.corrupt
     }
-}
-
-/// What [`QemuImg::convert`] makes of what.
-#[derive(Debug, Clone, Copy)]
-pub struct Conversion<'a> {
-    /// File to read; its backing chain is flattened.
-    pub source: &'a Path,
-    /// Its format.
-    pub source_format: Format,
-    /// File to write; replaced if it exists.
-    pub target: &'a Path,
-    /// Its format.
-    pub target_format: Format,
-    /// Compression of a qcow2 target.
-    pub compression: Compression,
 }
 
 /// The tool.
@@ -169,16 +147,6 @@ impl QemuImg {
         .map(drop)
     }
 
-    /// Bytes that a qcow2 file with the data of a disk and of its backing chain takes without compression.
-    pub fn measure(&self, path: &Path) -> Result<u64, QemuImgError> {
-        let answer = self.capture("measure", "measuring", path, |command| {
-            command.args(["--output=json", "-f", "qcow2", "-O", "qcow2"]).arg(path);
-        })?;
-        let measured: Measured =
-            serde_json::from_str(&answer).map_err(|source| QemuImgError::Answer { path: path.to_owned(), source })?;
-        Ok(measured.required)
-    }
-
     /// Makes an empty qcow2 overlay. The backing path goes into the header as it is given: absolute, or relative to
     /// the overlay; it is not opened.
     pub fn create_overlay(
@@ -202,38 +170,6 @@ impl QemuImg {
             command.args(["-q", "-f", name(format)]).arg(path).arg(virtual_size.to_string());
         })
         .map(drop)
-    }
-
-    /// Writes a disk into a new file. `on_progress` gets the share that is done, from 0 to 1. The target is not removed
-    /// after a failure.
-    pub fn convert(
-        &self,
-        conversion: &Conversion<'_>,
-        interrupt: &Interrupt,
-        mut on_progress: impl FnMut(f64),
-    ) -> Result<(), QemuImgError> {
-        let mut command = Command::new(&self.program);
-        // Writing out of order keeps all coroutines busy; the result has the same clusters in another order.
-        command.args(["convert", "-p", "-W", "-m", "8", "-f", name(conversion.source_format)]);
-        command.args(["-O", name(conversion.target_format)]);
-        if conversion.target_format == Format::Qcow2 {
-            match conversion.compression {
-                Compression::Zstd => command.args(["-c", "-o", "compression_type=zstd"]),
-                Compression::Zlib => command.args(["-c", "-o", "compression_type=zlib"]),
-                _ => &mut command,
-            };
-        }
-        command.arg(conversion.source).arg(conversion.target);
-        process::run_lines(&mut command, interrupt, None, |line| {
-            if let Some(share) = progress(line) {
-                on_progress(share);
-            }
-        })
-        .map_err(|source| QemuImgError::Tool {
-            action: "writing",
-            path: conversion.target.to_owned(),
-            source,
-        })
     }
 
     fn capture(
@@ -261,12 +197,6 @@ pub fn name(format: Format) -> &'static str {
     format.facts().qemu.unwrap_or("raw")
 }
 
-/// Reads `    (12.34/100%)`.
-fn progress(line: &str) -> Option<f64> {
-    let percent: f64 = line.trim().strip_prefix('(')?.split('/').next()?.parse().ok()?;
-    (0.0..=100.0).contains(&percent).then_some(percent / 100.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,14 +214,5 @@ mod tests {
         assert_eq!(info.backing_file.as_deref(), Some("../b/disk.qcow2"));
         assert_eq!((info.data_file(), info.compression_type()), (Some("x.raw"), Some("zstd")));
         assert!(info.is_corrupt() && !info.encrypted);
-    }
-
-    #[test]
-    fn progress_is_a_share() {
-        for (line, share) in
-            [("    (12.50/100%)", Some(0.125)), ("(100.00/100%)", Some(1.0)), ("qemu-img: error", None)]
-        {
-            assert_eq!(progress(line), share, "{line}");
-        }
     }
 }
