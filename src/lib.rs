@@ -11,6 +11,7 @@
 //!             ── build::build ──> BuiltDisk              each step a qcow2 layer, made or found
 //!             ── build::finalize > FinalDisk             trimmed, the guest stopped
 //!             ── export::export > Exported               artifacts, checksums, manifest
+//!             ── verify ────────> Report                 what was seen of the image, looked at and booted
 //! ```
 //!
 //! # The modules
@@ -20,9 +21,9 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`cli`] | everything that knows a terminal, the environment or an exit code |
-//! | [`diff`] | what changed between two images |
+//! | [`diff`], [`verify`] | what changed between two images; whether an image keeps its promises |
 //! | [`pin`], [`build`], [`export`], [`inspect`] | from a recipe's pins to a plan's disk to files; what is in an image |
-//! | [`fetch`], [`base`], [`guest`], [`disk`] | one outside thing each: networks, mmdebstrap, libguestfs, disk formats |
+//! | [`fetch`], [`base`], [`guest`], [`disk`], [`machine`], [`metadata`] | one outside thing each: networks, mmdebstrap, libguestfs, disk formats, QEMU as a cloud's machine, a cloud's metadata |
 //! | [`plan`] | the plan and its layer keys |
 //! | [`recipe`], [`element`], [`action`] | what people write |
 //! | [`layer`] | the layer store |
@@ -55,10 +56,13 @@ pub mod image;
 pub mod inspect;
 pub mod interrupt;
 pub mod layer;
+pub mod machine;
+pub mod metadata;
 pub mod pin;
 pub mod plan;
 pub mod process;
 pub mod recipe;
 pub mod text;
 pub mod units;
+pub mod verify;
 pub mod vocabulary;

@@ -20,7 +20,7 @@ use crate::element::schema::Check;
 use crate::image::Output;
 use crate::image::digests::Checksum;
 use crate::layer::LayerKey;
-use crate::recipe::{Arch, Bootstrap, Firmware, Layout, SecretSource};
+use crate::recipe::{Arch, Bootstrap, Firmware, Layout, SecretSource, Verify};
 use crate::units::ByteSize;
 
 /// What a build will do.
@@ -50,6 +50,9 @@ pub struct Plan {
     pub checksums: Vec<Checksum>,
     /// What must be true of it: the element (or the recipe) that says so, and the check.
     pub checks: Vec<(String, Check)>,
+    /// How it is verified, if at all. No ingredient of any key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Verify>,
     /// Where secrets come from. Their values are in no plan.
     pub secrets: BTreeMap<String, SecretSource>,
     /// Things worth saying that are no errors, such as a shadowed element.

@@ -62,6 +62,7 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
         outputs: recipe.outputs.clone(),
         checksums: recipe.checksums.clone(),
         checks,
+        verify: recipe.verify.clone(),
         secrets: recipe.secrets.clone(),
         notes,
     }

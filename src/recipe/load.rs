@@ -18,7 +18,7 @@ use super::node::{Node, parse};
 use super::params::{self, Values};
 use super::schema::{Arch, Base, Bootstrap, BootstrapDistro, Disk, RecipeFile, SecretSource};
 use super::template::{Variables, render};
-use super::{Firmware, Layout, check};
+use super::{Firmware, Layout, Verify, check};
 use crate::action::Action;
 use crate::digest::Sha256;
 use crate::element::asset::Folder;
@@ -84,6 +84,8 @@ pub struct Recipe {
     pub outputs: Vec<Output>,
     /// Their checksums.
     pub checksums: Vec<Checksum>,
+    /// How it is verified, if at all.
+    pub verify: Option<Verify>,
     /// Secrets that its actions may ask for.
     pub secrets: BTreeMap<String, SecretSource>,
     /// Folder of the recipe: relative paths begin here.
@@ -236,6 +238,7 @@ fn recipe(
         disk: file.disk,
         outputs: file.outputs,
         checksums: file.checksums,
+        verify: file.verify,
         secrets: file.secrets,
         dir,
         digest: Sha256::of(source.text().as_bytes()),

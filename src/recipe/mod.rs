@@ -10,11 +10,13 @@ pub mod node;
 pub(crate) mod params;
 pub mod schema;
 pub(crate) mod template;
+pub mod verify;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use load::{ComposedStep, Composition, LoadOptions, Loaded, Recipe, System, load, load_str};
 pub use schema::{
     Arch, Base, Bootstrap, BootstrapDistro, Disk, ElementUse, ImageSource, Layout, RecipeFile, SecretSource, Steps,
 };
+pub use verify::Verify;
 
 pub use crate::vocabulary::Firmware;

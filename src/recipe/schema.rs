@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 
+use super::verify::Verify;
 use crate::action::Action;
 use crate::element::schema::{Check, Param};
 use crate::image::digests::Checksum;
@@ -52,6 +53,9 @@ pub struct RecipeFile {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::element::schema::checks")]
     pub checks: Vec<Check>,
+    /// Verify the image: look at it and boot it as a cloud would. Without this nothing is verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Verify>,
     /// Secrets that `run` actions may ask for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, SecretSource>,
