@@ -1,4 +1,5 @@
-//! What outputs need of the final disk beside its blocks: the tree of files, the kernel and how it is booted.
+//! What is needed of the final disk beside its blocks: by outputs the tree of files, the kernel and how it is booted; and
+//! what an [`Examiner`] finds on it.
 //!
 //! It is taken while the guest still runs, and kept beside the final layer. Where that layer was made for other outputs,
 //! a guest is launched once more.
@@ -6,8 +7,10 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
-use super::{BuildError, BuiltDisk, Doing as _, Session, with_causes};
+use super::{BuildError, BuiltDisk, Doing as _, LOOK, PACKAGES, Session, with_causes};
+use crate::base::Package;
 use crate::disk::qemu_img::QemuImg;
 use crate::event::Event;
 use crate::guest::{Guest, GuestError, Mount, MountSource};
@@ -41,17 +44,45 @@ pub struct Range {
     pub size: u64,
 }
 
-/// What outputs need of a disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Needs {
-    tree: bool,
-    boot: bool,
+/// Key of what an [`Examiner`] has found, and of its own key, among the facts of the final layer.
+const EXAMINATION: &str = "examination";
+
+/// Looks at a mounted disk; where what is mounted is, and the packages installed on it, are known.
+pub type Examine<'a> = dyn Fn(&mut dyn Guest, &[Mount], &[Package]) -> Result<Value, GuestError> + 'a;
+
+/// Someone who looks at the final disk while the guest still runs. What is found is kept with the layer.
+pub struct Examiner<'a> {
+    /// Names what is looked for: what was found under another key is not used.
+    pub key: String,
+    /// Looks at the disk.
+    pub examine: Box<Examine<'a>>,
 }
 
-impl Needs {
-    pub(super) fn of(outputs: &[Output]) -> Self {
+impl std::fmt::Debug for Examiner<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Examiner").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// What an examiner has found, as it is kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct Examined {
+    key: String,
+    found: Value,
+}
+
+/// What is needed of a disk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Needs<'a> {
+    tree: bool,
+    boot: bool,
+    examiner: Option<&'a Examiner<'a>>,
+}
+
+impl<'a> Needs<'a> {
+    pub(super) fn of(outputs: &[Output], examiner: Option<&'a Examiner<'a>>) -> Self {
         let any = |wanted: &[Content]| outputs.iter().any(|output| wanted.contains(&output.format.facts().content));
-        Self { tree: any(&[Content::Tree]), boot: any(&[Content::RootPartition, Content::BootFile]) }
+        Self { tree: any(&[Content::Tree]), boot: any(&[Content::RootPartition, Content::BootFile]), examiner }
     }
 
     /// Whether all of it has been taken from a layer.
@@ -62,7 +93,8 @@ impl Needs {
                 (facts.kernel.is_none() || kept(Extra::Kernel)) && (facts.initrd.is_none() || kept(Extra::Initrd))
             })
         };
-        (!self.tree || kept(Extra::Tree)) && (!self.boot || boot())
+        let examined = |examiner: &Examiner<'_>| examination(layer, &examiner.key).is_some();
+        (!self.tree || kept(Extra::Tree)) && (!self.boot || boot()) && self.examiner.is_none_or(examined)
     }
 }
 
@@ -71,16 +103,33 @@ pub fn boot_facts(layer: &Layer) -> Option<BootFacts> {
     serde_json::from_value(layer.meta.facts.get(BOOT)?.clone()).ok()
 }
 
+/// What an examiner with this key has found on a layer's disk, if it has looked at it.
+pub fn examination(layer: &Layer, key: &str) -> Option<Value> {
+    let kept: Examined = serde_json::from_value(layer.meta.facts.get(EXAMINATION)?.clone()).ok()?;
+    (kept.key == key).then_some(kept.found)
+}
+
 /// What was taken out of a disk.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     pub(super) extras: Vec<Extra>,
-    pub(super) boot: Option<BootFacts>,
+    /// Keys of the layer's facts.
+    pub(super) facts: Map<String, Value>,
 }
 
 /// Takes what is needed out of the mounted disk, into a directory.
-pub(super) fn take(needs: Needs, guest: &mut dyn Guest, mounts: &[Mount], dir: &Path) -> Result<Taken, GuestError> {
+pub(super) fn take(
+    needs: Needs<'_>,
+    guest: &mut dyn Guest,
+    mounts: &[Mount],
+    packages: &[Package],
+    dir: &Path,
+) -> Result<Taken, GuestError> {
     let mut taken = Taken::default();
+    if let Some(Examiner { key, examine }) = needs.examiner {
+        let examined = Examined { key: key.clone(), found: examine(guest, mounts, packages)? };
+        taken.facts.insert(EXAMINATION.to_owned(), json!(examined));
+    }
     if needs.tree {
         guest.archive(&dir.join(Extra::Tree.file()))?;
         taken.extras.push(Extra::Tree);
@@ -99,7 +148,7 @@ pub(super) fn take(needs: Needs, guest: &mut dyn Guest, mounts: &[Mount], dir: &
                 taken.extras.push(extra);
             }
         }
-        taken.boot = Some(facts);
+        taken.facts.insert(BOOT.to_owned(), json!(facts));
     }
     Ok(taken)
 }
@@ -114,7 +163,7 @@ fn root_range(guest: &mut dyn Guest, mounts: &[Mount]) -> Result<Option<Range>, 
 }
 
 /// Takes what is missing out of a final layer that was there already.
-pub(super) fn take_later(plan: &Plan, built: &mut BuiltDisk<'_>, needs: Needs) -> Result<(), BuildError> {
+pub(super) fn take_later(plan: &Plan, built: &mut BuiltDisk<'_>, needs: Needs<'_>) -> Result<(), BuildError> {
     let BuiltDisk { session, mounts } = built;
     let workshop = session.workshop;
     let key = plan.steps.last().expect("a plan ends with the final step").key;
@@ -123,11 +172,10 @@ pub(super) fn take_later(plan: &Plan, built: &mut BuiltDisk<'_>, needs: Needs) -
     }
     let added =
         workshop.store.add_extras(&key, &workshop.interrupt, &|layer| needs.are_met_by(layer), |layer, dir| {
-            let message = "the final disk was made for other outputs: the guest takes out what is missing".to_owned();
+            let message = "the guest takes out of the final disk what was not asked for when it was made".to_owned();
             workshop.reporter.report(&Event::Detail { message });
             let taken = from_layer(session, plan, layer, mounts, needs, dir)?;
-            let facts = taken.boot.map(|boot| serde_json::json!({ BOOT: boot }));
-            Ok::<_, BuildError>(Extracted { extras: taken.extras, facts: facts.unwrap_or_default() })
+            Ok::<_, BuildError>(Extracted { extras: taken.extras, facts: Value::Object(taken.facts) })
         })?;
     added.map(drop).ok_or(BuildError::Vanished(key))
 }
@@ -138,7 +186,7 @@ fn from_layer(
     plan: &Plan,
     layer: &Layer,
     mounts: &[Mount],
-    needs: Needs,
+    needs: Needs<'_>,
     dir: &Path,
 ) -> Result<Taken, BuildError> {
     let overlay = session.workshop.scratch.join("extract.qcow2");
@@ -148,7 +196,9 @@ fn from_layer(
     let guest = session.guest()?;
     guest.attach(&overlay).doing("attach the final disk")?;
     guest.mount(mounts).doing("mount the final disk")?;
-    let taken = take(needs, guest, mounts, dir).doing("take files out of the final disk")?;
+    let packages: Option<Vec<Package>> =
+        layer.meta.facts.get(PACKAGES).cloned().and_then(|packages| serde_json::from_value(packages).ok());
+    let taken = take(needs, guest, mounts, &packages.unwrap_or_default(), dir).doing(LOOK)?;
     guest.unmount().doing("unmount the final disk")?;
     Ok(taken)
 }

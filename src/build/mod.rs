@@ -28,12 +28,18 @@ use crate::plan::{BasePlan, Phase, Plan, Step, StepId};
 use crate::units::ByteSize;
 use actions::{ActionError, Executor, PackageCache};
 use extract::Needs;
-pub use extract::{BOOT, BootFacts, Range, boot_facts};
+pub use extract::{BOOT, BootFacts, Examine, Examiner, Range, boot_facts, examination};
 pub use session::{Launch, Session};
 
 /// Bytes below which a file system of the host counts as full: a qcow2 file grows by clusters of 64 KiB, and
 /// what an ordinary user may not use is not counted as available.
 const HOST_FULL: u64 = 4 * ByteSize::MIB;
+
+/// Key of the list of packages among the facts of the final layer.
+const PACKAGES: &str = "packages";
+
+/// What is done when outputs and examiners get what they need.
+const LOOK: &str = "look at the final disk";
 
 /// Makes the disk that a bootstrap request describes, or ends early when the flag is raised.
 pub type MakeBase = dyn Fn(&BootstrapRequest<'_>, &Interrupt) -> Result<(), BootstrapError> + Send + Sync;
@@ -203,10 +209,14 @@ fn report_failure(workshop: &Workshop, step: &Step, started: Instant, error: &Bu
 }
 
 /// Gives unused blocks back, takes stock of the packages and what the outputs need, and stops the guest: the disk is
-/// final.
-pub fn finalize(plan: &Plan, mut built: BuiltDisk<'_>) -> Result<FinalDisk, BuildError> {
+/// final. An examiner looks at it before that, if it has not looked at the same disk before.
+pub fn finalize(
+    plan: &Plan,
+    mut built: BuiltDisk<'_>,
+    examiner: Option<&Examiner<'_>>,
+) -> Result<FinalDisk, BuildError> {
     let step = plan.steps.last().expect("a plan ends with the final step");
-    let needs = Needs::of(&plan.outputs);
+    let needs = Needs::of(&plan.outputs, examiner);
     match claim(plan, step, &mut built.session)? {
         Some(slot) => {
             let started = Instant::now();
@@ -231,19 +241,16 @@ pub fn finalize(plan: &Plan, mut built: BuiltDisk<'_>) -> Result<FinalDisk, Buil
 }
 
 /// Trims the disk in its last layer, lists what is installed on it and takes out what outputs need.
-fn take_stock(plan: &Plan, slot: Slot, needs: Needs, built: &mut BuiltDisk<'_>) -> Result<Found, BuildError> {
+fn take_stock(plan: &Plan, slot: Slot, needs: Needs<'_>, built: &mut BuiltDisk<'_>) -> Result<Found, BuildError> {
     let BuiltDisk { session, mounts } = built;
     let dir = slot.directory().to_owned();
     session.enter(slot, plan, mounts)?;
     let guest = session.guest()?;
     guest.trim().doing("give unused blocks back")?;
     let packages = actions::installed_packages(guest, &plan.distro).doing("list the packages")?;
-    let taken = extract::take(needs, guest, mounts, &dir).doing("take files out of the final disk")?;
-    let mut facts = serde_json::json!({ "packages": packages });
-    if let Some(boot) = taken.boot {
-        facts[BOOT] = serde_json::json!(boot);
-    }
-    Ok(Found { facts, extras: taken.extras })
+    let mut taken = extract::take(needs, guest, mounts, &packages, &dir).doing(LOOK)?;
+    taken.facts.insert(PACKAGES.to_owned(), serde_json::json!(packages));
+    Ok(Found { facts: serde_json::Value::Object(taken.facts), extras: taken.extras })
 }
 
 /// The right to make a step's layer, or `None` if there is one.

@@ -204,7 +204,7 @@ impl Preparation {
             built => built,
         };
         let plan = &prepared.plan;
-        let disk = built.and_then(|built| build::finalize(plan, built)).map_err(|error| hints::build(&error))?;
+        let disk = built.and_then(|built| build::finalize(plan, built, None)).map_err(|error| hints::build(&error))?;
         let info = RecipeInfo {
             file: self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             sha256: self.loaded.recipe.digest,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use goldsmith::base::BootstrapError;
 use goldsmith::build::actions::ActionError;
-use goldsmith::build::{self, AfterFailure, BuildError, FinalDisk, OnFailure, Session, Workshop};
+use goldsmith::build::{self, AfterFailure, BuildError, Examiner, FinalDisk, OnFailure, Session, Workshop};
 use goldsmith::digest::Sha256;
 use goldsmith::event::{Event, Reporter};
 use goldsmith::guest::fake::{self, Content, FakeWorld, Node, Tree};
@@ -175,7 +175,14 @@ impl Bench {
     pub(crate) fn build_with(&self, plan: &Plan, answers: &mut Answers) -> Result<FinalDisk, BuildError> {
         let workshop = self.workshop();
         let built = build::build(plan, None, self.session(&workshop), answers)?;
-        build::finalize(plan, built)
+        build::finalize(plan, built, None)
+    }
+
+    /// Builds to the end with someone who looks at the final disk.
+    pub(crate) fn build_examined(&self, plan: &Plan, examiner: &Examiner<'_>) -> FinalDisk {
+        let workshop = self.workshop();
+        let built = build::build(plan, None, self.session(&workshop), &mut Answers(Vec::new())).expect("it builds");
+        build::finalize(plan, built, Some(examiner)).expect("it ends")
     }
 
     /// What ran since the world was reset.

@@ -70,7 +70,7 @@ fn an_image_is_grown_and_its_packages_come_first() {
     let workshop = bench.workshop();
     let build = || {
         let built = build::build(&plan, Some(&image), bench.session(&workshop), &mut Answers(vec![]));
-        build::finalize(&plan, built.expect("it builds")).expect("it ends")
+        build::finalize(&plan, built.expect("it builds"), None).expect("it ends")
     };
     let disk = build();
     assert_eq!(text(&files(&disk.layer.disk), "/etc/motd"), "new");

@@ -3,6 +3,7 @@
 mod actions;
 mod bench;
 mod building;
+mod examining;
 mod exporting;
 mod failing;
 mod image_base;

@@ -137,7 +137,7 @@ fn the_value_of_a_secret_is_in_no_layer_no_log_and_no_manifest() {
     assert!(kept.exists());
 
     let built = build::build(&plan, None, bench.session(&workshop), &mut Answers(vec![])).expect("it builds");
-    let disk = build::finalize(&plan, built).expect("it ends");
+    let disk = build::finalize(&plan, built, None).expect("it ends");
     let out = bench.dir.path().join("cache/out");
     let info = RecipeInfo { file: "recipe.yaml".to_owned(), sha256: goldsmith::digest::Sha256::of(b"") };
     export::export(&plan, &disk, &out, &info, &workshop.reporter, &bench.interrupt).expect("it is exported");
