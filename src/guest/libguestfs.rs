@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 
 use super::channel::Channel;
 use super::handle::{Failure, Handle};
-use super::qmp::{Qmp, QmpError};
+
 use super::script::{self, LOG_PORT};
 use super::watchdog::{Cause, Watchdog};
 use super::{Accel, Guest, GuestConfig, GuestError};
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
+use crate::machine::qmp::{Qmp, QmpError};
 
 /// The appliance boots in seconds; where it takes longer than this it hangs.
 const LAUNCH_DEADLINE: Duration = Duration::from_secs(600);

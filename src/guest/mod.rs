@@ -13,7 +13,6 @@ mod disk;
 pub mod fake;
 mod handle;
 pub mod libguestfs;
-mod qmp;
 mod script;
 pub mod terminal;
 mod watchdog;

@@ -16,7 +16,7 @@ const LINE_LIMIT: u64 = 16 << 20;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum QmpError {
+pub(crate) enum QmpError {
     /// The connection failed or QEMU is gone.
     #[error("no answer from QEMU: {0}")]
     Io(#[from] io::Error),
@@ -35,14 +35,14 @@ pub(super) enum QmpError {
 
 /// A connection on which commands can be given.
 #[derive(Debug)]
-pub(super) struct Qmp {
+pub(crate) struct Qmp {
     reader: BufReader<UnixStream>,
     events: VecDeque<Value>,
 }
 
 impl Qmp {
     /// Connects to a QEMU that is running.
-    pub(super) fn connect(socket: &Path) -> Result<Self, QmpError> {
+    pub(crate) fn connect(socket: &Path) -> Result<Self, QmpError> {
         Self::over(UnixStream::connect(socket)?)
     }
 
@@ -58,7 +58,7 @@ impl Qmp {
     }
 
     /// Gives a command and returns its answer. Events that come in between are kept.
-    pub(super) fn execute(&mut self, command: &str, arguments: &Value) -> Result<Value, QmpError> {
+    pub(crate) fn execute(&mut self, command: &str, arguments: &Value) -> Result<Value, QmpError> {
         let mut line = json!({ "execute": command, "arguments": arguments }).to_string();
         line.push('\n');
         self.reader.get_mut().write_all(line.as_bytes())?;
@@ -77,7 +77,7 @@ impl Qmp {
     }
 
     /// Waits until a device is gone.
-    pub(super) fn wait_device_deleted(&mut self, device: &str) -> Result<(), QmpError> {
+    pub(crate) fn wait_device_deleted(&mut self, device: &str) -> Result<(), QmpError> {
         loop {
             let event = match self.events.pop_front() {
                 Some(event) => event,
