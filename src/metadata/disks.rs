@@ -1,0 +1,163 @@
+//! Metadata as a disk.
+
+use hadris_fs::{Content, Node, Tree};
+use hadris_iso::{IsoId, IsoOptions};
+
+use super::nova::{self, EC2_VERSIONS, OPENSTACK_VERSIONS};
+use super::{Instance, MAX_USER_DATA, MetadataError};
+
+/// A config drive: an ISO 9660 file system labelled `config-2` with the files that Nova puts there
+/// (`metadata_for_config_drive` in `nova/api/metadata/base.py`).
+///
+/// # Errors
+///
+/// If the user data is longer than Nova takes.
+pub fn config_drive(instance: &Instance) -> Result<Vec<u8>, MetadataError> {
+    iso9660("config-2", instance, config_drive_files(instance))
+}
+
+/// Path and content of the files of a config drive.
+fn config_drive_files(instance: &Instance) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    // Nova skips the older ones unless told otherwise (`config_drive_skip_versions`).
+    for version in [EC2_VERSIONS[EC2_VERSIONS.len() - 1], "latest"] {
+        let tree = nova::ec2(instance, version).unwrap_or_default();
+        files.push((format!("ec2/{version}/meta-data.json"), tree.to_string().into_bytes()));
+        if !instance.user_data.is_empty() {
+            files.push((format!("ec2/{version}/user-data"), instance.user_data.clone()));
+        }
+    }
+    for version in OPENSTACK_VERSIONS.into_iter().chain(["latest"]) {
+        // The password is only to be had from the service.
+        let names = nova::openstack_files(instance, version).unwrap_or_default();
+        for name in names.into_iter().filter(|name| *name != nova::PASSWORD) {
+            let content = nova::openstack_file(instance, version, name).unwrap_or_default();
+            files.push((format!("openstack/{version}/{name}"), content));
+        }
+    }
+    files
+}
+
+/// A NoCloud seed: an ISO 9660 file system labelled `cidata`
+/// (<https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html>).
+///
+/// The network is left to cloud-init, which uses DHCP on the first card where nothing is said.
+///
+/// # Errors
+///
+/// If the user data is longer than Nova takes.
+pub fn no_cloud(instance: &Instance) -> Result<Vec<u8>, MetadataError> {
+    iso9660("cidata", instance, no_cloud_files(instance))
+}
+
+/// Path and content of the files of a NoCloud seed.
+fn no_cloud_files(instance: &Instance) -> Vec<(String, Vec<u8>)> {
+    let meta_data = serde_json::json!({
+        "instance-id": instance.uuid,
+        "local-hostname": instance.hostname,
+        "public-keys": [instance.public_key],
+        "availability-zone": instance.availability_zone,
+        "random_seed": instance.random_seed,
+    });
+    vec![
+        // JSON is YAML.
+        ("meta-data".to_owned(), meta_data.to_string().into_bytes()),
+        // It must be there even if it is empty.
+        ("user-data".to_owned(), instance.user_data.clone()),
+    ]
+}
+
+fn iso9660(label: &'static str, instance: &Instance, files: Vec<(String, Vec<u8>)>) -> Result<Vec<u8>, MetadataError> {
+    if instance.user_data.len() > MAX_USER_DATA {
+        return Err(MetadataError::UserDataTooLong { bytes: instance.user_data.len() });
+    }
+    let failed = |error: hadris_fs::PathError| MetadataError::Disk { label, reason: error.to_string() };
+    let mut tree = Tree::new();
+    for (path, content) in files {
+        tree.insert(path, Node::file(Content::bytes(content))).map_err(failed)?;
+    }
+    let options = IsoOptions::new()
+        .with_id(IsoId::Volume, label)
+        .with_id(IsoId::Application, "GOLDSMITH")
+        .with_joliet()
+        .with_rock_ridge();
+    let mut disk = Vec::new();
+    hadris_iso::sync::write(&mut disk, &tree, &options).map_err(failed)?;
+    Ok(disk)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use hadris_fs::sync::Volume;
+    use hadris_fs::{MountOptions, OpenOptions};
+    use hadris_iso::Namespace;
+    use hadris_iso::sync::IsoFs;
+
+    use super::super::tests::instance;
+    use super::*;
+
+    /// Files as text, those with the same content together.
+    fn listing(files: Vec<(String, Vec<u8>)>) -> String {
+        let mut seen: Vec<(String, Vec<String>)> = Vec::new();
+        for (path, content) in files {
+            let text = String::from_utf8(content).expect("text");
+            match seen.iter_mut().find(|(other, _)| *other == text) {
+                Some((_, paths)) => paths.push(path),
+                None => seen.push((text, vec![path])),
+            }
+        }
+        seen.into_iter().map(|(text, paths)| format!("{}\n{text}\n\n", paths.join("\n"))).collect()
+    }
+
+    #[test]
+    fn a_config_drive_has_the_files_of_nova() {
+        insta::assert_snapshot!(listing(config_drive_files(&instance())));
+    }
+
+    #[test]
+    fn a_seed_has_the_files_of_no_cloud() {
+        insta::assert_snapshot!(listing(no_cloud_files(&instance())));
+        let silent = Instance { user_data: Vec::new(), ..instance() };
+        assert!(no_cloud_files(&silent).contains(&("user-data".to_owned(), Vec::new())));
+        assert!(!config_drive_files(&silent).iter().any(|(path, _)| path.contains("user")));
+    }
+
+    #[test]
+    fn disks_hold_their_files_under_the_names_that_linux_reads() {
+        let instance = instance();
+        for (label, disk, files) in [
+            ("config-2", config_drive(&instance), config_drive_files(&instance)),
+            ("cidata", no_cloud(&instance), no_cloud_files(&instance)),
+        ] {
+            let disk = disk.expect("a disk");
+            // The volume identifier of the primary volume descriptor (ECMA-119, 8.4.7).
+            assert_eq!(String::from_utf8_lossy(&disk[0x8028..0x8048]).trim_end(), label);
+            for namespace in [Namespace::RockRidge, Namespace::Joliet] {
+                let iso = IsoFs::mount_namespace(disk.clone(), MountOptions::new(), namespace).expect("ISO 9660");
+                let volume = Volume::new(iso);
+                for (path, content) in &files {
+                    let mut file = volume.open(path, OpenOptions::new().read()).expect("it is there");
+                    let mut found = Vec::new();
+                    file.read_to_end(&mut found).expect("it can be read");
+                    assert_eq!(&found, content, "{path}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_the_same_makes_the_same_disk() {
+        assert_eq!(config_drive(&instance()).expect("a disk"), config_drive(&instance()).expect("a disk"));
+    }
+
+    #[test]
+    fn user_data_that_no_cloud_takes_is_refused() {
+        let instance = Instance { user_data: vec![b'x'; MAX_USER_DATA + 1], ..instance() };
+        let error = config_drive(&instance).expect_err("too long");
+        assert_eq!(error.to_string(), "the user data has 49150 bytes; OpenStack takes 49149 at most");
+        let instance = Instance { user_data: vec![b'x'; MAX_USER_DATA], ..instance };
+        assert!(no_cloud(&instance).expect("a disk").len() > MAX_USER_DATA);
+    }
+}
