@@ -37,6 +37,8 @@ pub(crate) enum QmpError {
 #[derive(Debug)]
 pub(crate) struct Qmp {
     reader: BufReader<UnixStream>,
+    /// The beginning of a line whose end has not come yet.
+    line: Vec<u8>,
     events: VecDeque<Value>,
 }
 
@@ -46,9 +48,10 @@ impl Qmp {
         Self::over(UnixStream::connect(socket)?)
     }
 
-    fn over(stream: UnixStream) -> Result<Self, QmpError> {
+    /// Speaks over a connection that QEMU has just been given.
+    pub(crate) fn over(stream: UnixStream) -> Result<Self, QmpError> {
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-        let mut qmp = Self { reader: BufReader::new(stream), events: VecDeque::new() };
+        let mut qmp = Self { reader: BufReader::new(stream), line: Vec::new(), events: VecDeque::new() };
         let greeting = qmp.receive()?;
         if greeting.get("QMP").is_none() {
             return Err(QmpError::Protocol(greeting.to_string()));
@@ -90,12 +93,27 @@ impl Qmp {
         }
     }
 
+    /// Events that have come so far and were not looked at, also those that QEMU left when it ended. Waits for none.
+    pub(crate) fn events(&mut self) -> Vec<Value> {
+        // A connection that cannot be read any more has no further events; commands say what is the matter.
+        if self.reader.get_ref().set_nonblocking(true).is_ok() {
+            while let Ok(message) = self.receive() {
+                self.events.push_back(message);
+            }
+            let _ = self.reader.get_ref().set_nonblocking(false);
+        }
+        self.events.drain(..).collect()
+    }
+
     fn receive(&mut self) -> Result<Value, QmpError> {
-        let mut line = String::new();
-        if (&mut self.reader).take(LINE_LIMIT).read_line(&mut line)? == 0 {
+        let room = LINE_LIMIT.saturating_sub(self.line.len() as u64);
+        // What was read before an error, such as that nothing more is there, stays in the line.
+        (&mut self.reader).take(room).read_until(b'\n', &mut self.line)?;
+        if self.line.is_empty() {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
-        serde_json::from_str(&line).map_err(|_| QmpError::Protocol(crate::text::printable(line.as_bytes())))
+        let line = std::mem::take(&mut self.line);
+        serde_json::from_slice(&line).map_err(|_| QmpError::Protocol(crate::text::printable(&line)))
     }
 }
 
@@ -132,6 +150,20 @@ mod tests {
         let error = qmp.execute("two", &json!({})).expect_err("refused");
         assert_eq!(error.to_string(), "QEMU refuses two: no such node");
         assert!(matches!(qmp.execute("three", &json!({})), Err(QmpError::Io(_))), "the other end is closed");
+    }
+
+    #[test]
+    fn events_are_had_without_waiting_also_those_that_come_in_pieces() {
+        let (ours, mut theirs) = UnixStream::pair().expect("a socket pair");
+        theirs.write_all(b"{\"QMP\": {}}\n{\"return\": {}}\n").expect("room");
+        let mut qmp = Qmp::over(ours).expect("a greeting");
+        assert_eq!(qmp.events(), Vec::<Value>::new());
+        theirs.write_all(b"{\"event\": \"A\"}\n{\"event\": ").expect("room");
+        assert_eq!(qmp.events(), [json!({ "event": "A" })]);
+        theirs.write_all(b"\"SHUTDOWN\"}\n").expect("room");
+        drop(theirs);
+        assert_eq!(qmp.events(), [json!({ "event": "SHUTDOWN" })], "what was left at the end");
+        assert_eq!(qmp.events(), Vec::<Value>::new());
     }
 
     #[test]

@@ -1,0 +1,284 @@
+//! The command line of QEMU.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::firmware::Flash;
+use super::{Console, MachineConfig};
+use crate::guest::Accel;
+use crate::recipe::Arch;
+use crate::recipe::verify::{Board, NetworkAccess};
+
+/// The guest's network.
+///
+/// It is so wide that 169.254.169.254, where the metadata service of a cloud is, lies on it. QEMU's user network
+/// answers for addresses of its own network only, and passes on everything else: in a narrower one the guest would
+/// reach the metadata service of the cloud that this host itself may run in, and be told its secrets.
+/// What the Internet has between 168.0.0.0 and 175.255.255.255 cannot be reached from within.
+const NETWORK: &str = "net=168.0.0.0/5,host=172.16.0.2,dns=172.16.0.3,dhcpstart=172.16.0.15,ipv6=off";
+
+/// Where the metadata service answers.
+const METADATA: &str = "169.254.169.254:80";
+
+/// Numbers of the files that QEMU inherits: connected sockets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sockets {
+    /// Machine protocol.
+    pub(super) qmp: i32,
+    /// Serial console.
+    pub(super) serial: i32,
+    /// Guest agent, if there is one.
+    pub(super) agent: Option<i32>,
+}
+
+/// The arguments. `port` is the one of the host that leads to the guest's port 22. `flash` is the firmware, with
+/// variables of this machine's own at `vars`.
+pub(super) fn arguments(
+    config: &MachineConfig,
+    flash: Option<(&Flash, &Path)>,
+    port: u16,
+    sockets: Sockets,
+) -> Vec<String> {
+    let mut arguments = Arguments(Vec::new());
+    // Nothing that this host's QEMU is configured with, and no devices but those below.
+    arguments.flag("-nodefaults").flag("-no-user-config").option("-display", "none");
+    machine(&mut arguments, config, flash);
+    arguments
+        .option("-m", format!("{}M", config.memory.get() >> 20))
+        .option("-smp", config.cpus.to_string())
+        .option("-rtc", "base=utc")
+        .option("-uuid", &config.uuid)
+        .option("-smbios", smbios(&config.uuid))
+        .option("-sandbox", sandbox(config))
+        .option("-chardev", format!("socket,id=qmp,fd={}", sockets.qmp))
+        .option("-mon", "chardev=qmp,mode=control")
+        .option("-chardev", format!("socket,id=serial,fd={}", sockets.serial))
+        .option("-serial", "chardev:serial")
+        .option("-object", "rng-random,id=rng,filename=/dev/urandom")
+        .option("-device", "virtio-rng-pci,rng=rng");
+    match config.console {
+        // The screen and what was printed stay as they were.
+        Console::Watched => arguments.option("-action", "reboot=shutdown,panic=pause"),
+        Console::Lent => arguments.option("-action", "reboot=reset,panic=none"),
+    };
+    if config.arch == Arch::X86_64 {
+        // Without a graphics card SeaBIOS and boot loaders use the serial console in ways that clouds do not show.
+        arguments.option("-device", "VGA").option("-device", "pvpanic");
+    } else {
+        arguments.option("-device", "virtio-gpu-pci");
+    }
+    disks(&mut arguments, config);
+    arguments
+        .option("-netdev", network(config, port))
+        // Without its boot ROM, the firmware does not try the network for minutes.
+        .option("-device", format!("virtio-net-pci,netdev=net,mac={},romfile=", config.mac));
+    if let Some(agent) = sockets.agent {
+        arguments
+            .option("-device", "virtio-serial-pci")
+            .option("-chardev", format!("socket,id=agent,fd={agent}"))
+            .option("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0");
+    }
+    arguments.0
+}
+
+/// Arguments one after the other.
+struct Arguments(Vec<String>);
+
+impl Arguments {
+    fn flag(&mut self, name: &str) -> &mut Self {
+        self.0.push(name.to_owned());
+        self
+    }
+
+    fn option(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
+        self.0.extend([name.to_owned(), value.into()]);
+        self
+    }
+
+    fn block(&mut self, node: &Value) -> &mut Self {
+        self.option("-blockdev", node.to_string())
+    }
+}
+
+fn machine(arguments: &mut Arguments, config: &MachineConfig, flash: Option<(&Flash, &Path)>) {
+    let mut machine = match (config.arch, config.board) {
+        (Arch::Aarch64, _) => "virt",
+        (Arch::X86_64, Board::Q35) => "q35",
+        (Arch::X86_64, Board::Pc) => "pc",
+    }
+    .to_owned();
+    if let Some((flash, vars)) = flash {
+        machine.push_str(",pflash0=code,pflash1=vars");
+        if flash.smm {
+            machine.push_str(",smm=on");
+            // Only the firmware in system management mode may write to the variables.
+            arguments.option("-global", "driver=cfi.pflash01,property=secure,value=on");
+        }
+        let file = |path: &Path| json!({ "driver": "file", "filename": path });
+        arguments
+            .block(&json!({ "node-name": "code", "driver": flash.code_format, "read-only": true, "file": file(&flash.code) }))
+            .block(&json!({ "node-name": "vars", "driver": flash.vars_format, "file": file(vars) }));
+    }
+    let (accel, cpu) = match config.accel {
+        Accel::Kvm => ("kvm", "host"),
+        // Translated code is kept in 512 MiB; with the default a boot translates the same again and again.
+        Accel::Tcg => ("tcg,tb-size=512", "max"),
+    };
+    arguments.option("-machine", machine).option("-accel", accel).option("-cpu", cpu);
+}
+
+/// What `libvirt` tells a guest of OpenStack; cloud-init's `ds-identify` looks at the product's name.
+fn smbios(uuid: &str) -> String {
+    format!(
+        "type=1,manufacturer=OpenStack Foundation,product=OpenStack Nova,version=goldsmith,serial={uuid},uuid={uuid},\
+         family=Virtual Machine"
+    )
+}
+
+/// A guest that breaks into QEMU can do less there.
+fn sandbox(config: &MachineConfig) -> String {
+    let rest = match config.service {
+        // QEMU starts the service's programs in sessions of their own, which `elevateprivileges=deny` forbids.
+        Some(_) => "elevateprivileges=children",
+        None => "elevateprivileges=deny,spawn=deny",
+    };
+    format!("on,obsolete=deny,resourcecontrol=deny,{rest}")
+}
+
+fn disks(arguments: &mut Arguments, config: &MachineConfig) {
+    // What is written is thrown away sooner or later: nothing is flushed to the host's disk.
+    let cache = json!({ "no-flush": true });
+    arguments
+        .block(&json!({
+            "node-name": "disk", "driver": "qcow2", "discard": "unmap", "cache": cache,
+            "file": { "driver": "file", "filename": config.disk, "discard": "unmap", "cache": cache },
+        }))
+        .option("-device", "virtio-blk-pci,drive=disk,bootindex=0");
+    for (number, drive) in config.drives.iter().enumerate() {
+        let node = format!("drive{number}");
+        arguments
+            .block(&json!({
+                "node-name": node, "driver": "raw", "read-only": true,
+                "file": { "driver": "file", "filename": drive, "read-only": true },
+            }))
+            .option("-device", format!("virtio-blk-pci,drive={node}"));
+    }
+}
+
+fn network(config: &MachineConfig, port: u16) -> String {
+    let mut network = format!("user,id=net,{NETWORK},hostfwd=tcp:127.0.0.1:{port}-:22");
+    if config.network == NetworkAccess::Isolated {
+        network.push_str(",restrict=on");
+    }
+    if let Some(relay) = &config.service {
+        let command: Vec<_> = relay.command.iter().map(|word| quoted(word)).collect();
+        network.push_str(&format!(",guestfwd=tcp:{METADATA}-cmd:{}", escaped(&command.join(" "))));
+    }
+    network
+}
+
+/// A word of a command as a shell reads it: QEMU parts the command by the shell's rules, without a shell.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Within QEMU's lists of options a comma is written as two.
+fn escaped(value: &str) -> String {
+    value.replace(',', ",,")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::Relay;
+    use crate::recipe::verify::BootKind;
+    use crate::units::ByteSize;
+
+    fn config() -> MachineConfig {
+        MachineConfig {
+            accel: Accel::Tcg,
+            arch: Arch::X86_64,
+            board: Board::Q35,
+            boot: BootKind::Bios,
+            memory: ByteSize::mebibytes(512),
+            cpus: 2,
+            disk: "/work/disk.qcow2".into(),
+            drives: vec!["/work/a, \"b\".iso".into()],
+            mac: "52:54:00:67:6f:01".to_owned(),
+            uuid: "5a8b2c1e-0e0b-4a0a-9a41-52540067f001".to_owned(),
+            network: NetworkAccess::User,
+            service: None,
+            agent: false,
+            work: "/work".into(),
+            console: Console::Watched,
+        }
+    }
+
+    fn of(config: &MachineConfig, flash: Option<(&Flash, &Path)>) -> Vec<(String, String)> {
+        let agent = config.agent.then_some(7);
+        let arguments = arguments(config, flash, 40_022, Sockets { qmp: 5, serial: 6, agent });
+        let pairs = arguments[2..].chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()));
+        // The first of the two that stand alone are followed by pairs only.
+        assert_eq!(arguments[..2], ["-nodefaults", "-no-user-config"]);
+        assert!(arguments.len().is_multiple_of(2));
+        pairs.collect()
+    }
+
+    fn value(arguments: &[(String, String)], name: &str) -> String {
+        arguments
+            .iter()
+            .filter(|(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    #[test]
+    fn a_machine_in_whole() {
+        let text: Vec<_> = of(&config(), None).into_iter().map(|(name, value)| format!("{name} {value}")).collect();
+        insta::assert_snapshot!(text.join("\n"));
+    }
+
+    #[test]
+    fn the_service_is_all_that_an_isolated_guest_reaches() {
+        let relay = Relay { command: ["/a b/it's", "relay", "/x,y"].map(str::to_owned).to_vec() };
+        let config = MachineConfig { network: NetworkAccess::Isolated, service: Some(relay), ..config() };
+        let arguments = of(&config, None);
+        let network = value(&arguments, "-netdev");
+        let end = r",restrict=on,guestfwd=tcp:169.254.169.254:80-cmd:'/a b/it'\''s' 'relay' '/x,,y'";
+        assert!(network.ends_with(end), "{network}");
+        // It must be allowed to start programs.
+        assert!(!value(&arguments, "-sandbox").contains("spawn"));
+        assert!(value(&of(&self::config(), None), "-sandbox").contains("spawn=deny"));
+    }
+
+    #[test]
+    fn firmware_guards_its_variables_where_it_can() {
+        let flash = |smm| Flash {
+            code: "/f/code".into(),
+            code_format: "raw".to_owned(),
+            vars: "/f/vars".into(),
+            vars_format: "qcow2".to_owned(),
+            smm,
+        };
+        let arguments = of(&config(), Some((&flash(true), Path::new("/work/own"))));
+        assert_eq!(value(&arguments, "-machine"), "q35,pflash0=code,pflash1=vars,smm=on");
+        assert_eq!(value(&arguments, "-global"), "driver=cfi.pflash01,property=secure,value=on");
+        let blocks = value(&arguments, "-blockdev");
+        assert!(blocks.contains(r#""filename":"/work/own""#) && !blocks.contains("/f/vars"), "{blocks}");
+        let arguments = of(&config(), Some((&flash(false), Path::new("/work/own"))));
+        assert_eq!(value(&arguments, "-machine"), "q35,pflash0=code,pflash1=vars");
+        assert_eq!(value(&arguments, "-global"), "");
+    }
+
+    #[test]
+    fn a_person_may_start_the_guest_again() {
+        let config =
+            MachineConfig { console: Console::Lent, agent: true, accel: Accel::Kvm, board: Board::Pc, ..config() };
+        let arguments = of(&config, None);
+        assert_eq!(value(&arguments, "-action"), "reboot=reset,panic=none");
+        assert_eq!((value(&arguments, "-machine"), value(&arguments, "-cpu")), ("pc".to_owned(), "host".to_owned()));
+        assert!(value(&arguments, "-device").ends_with("name=org.qemu.guest_agent.0"));
+    }
+}

@@ -1,0 +1,305 @@
+//! Logging in by SSH, with OpenSSH's programs.
+
+use std::io::{Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use crate::fsx::{IoContext as _, PathError};
+use crate::process::{ProcessError, capture, die_with_parent};
+use crate::text::printable;
+
+/// Bytes that are kept of what a script prints, for each of its two outputs.
+const OUTPUT: usize = 1 << 20;
+
+/// Exit status of `ssh` where it, not the script, has failed.
+const FAILED: i32 = 255;
+
+/// Where to log in, and with what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ssh {
+    /// Host: `127.0.0.1`.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Account.
+    pub user: String,
+    /// File with the private key.
+    pub key: PathBuf,
+}
+
+/// What a script came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Its exit status; 255 is never told, see [`SshError::Failed`].
+    pub status: i32,
+    /// The first mebibyte of its standard output.
+    pub stdout: Vec<u8>,
+    /// The first mebibyte of its standard error.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Its standard output as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+}
+
+/// Why a script could not be run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum SshError {
+    /// A program of OpenSSH is missing.
+    #[error("cannot run {program}, which is part of OpenSSH (Debian's package openssh-client)")]
+    Program {
+        /// Its name.
+        program: &'static str,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is no connection, or it broke; or the script ended with exit status 255.
+    #[error("no connection: {0}")]
+    Failed(String),
+    /// The server answers and does not let this account in with this key.
+    #[error("the login was refused: {0}")]
+    Refused(String),
+    /// The time was over.
+    #[error("no end within {} s", .0.as_secs())]
+    Deadline(Duration),
+}
+
+impl Ssh {
+    /// The command that a person logs in with.
+    pub fn command(&self) -> Vec<String> {
+        let mut words = vec!["ssh".to_owned(), "-i".to_owned(), self.key.display().to_string()];
+        for option in
+            ["UserKnownHostsFile=/dev/null", "StrictHostKeyChecking=no", "LogLevel=ERROR", "IdentitiesOnly=yes"]
+        {
+            words.extend(["-o".to_owned(), option.to_owned()]);
+        }
+        words.extend(["-p".to_owned(), self.port.to_string(), format!("{}@{}", self.user, self.host)]);
+        words
+    }
+
+    /// Runs a script by `sh` in the guest.
+    ///
+    /// # Errors
+    ///
+    /// An exit status of the script is not an error.
+    pub fn run(&self, script: &str, deadline: Duration) -> Result<Output, SshError> {
+        let mut command = self.client(deadline);
+        command.args(["-i"]).arg(&self.key).args(["-o", "PreferredAuthentications=publickey", "-o", "LogLevel=ERROR"]);
+        command.args(["-T", "--", &self.host, "exec sh -s"]);
+        let (status, stdout, stderr) = run(&mut command, "ssh", script, deadline)?;
+        match status.code() {
+            Some(FAILED) | None => Err(failure(&stderr)),
+            Some(status) => Ok(Output { status, stdout, stderr }),
+        }
+    }
+
+    /// Ways of logging in that the server offers this account: `publickey`, `password`, ... None if it lets in anybody.
+    pub fn methods(&self, deadline: Duration) -> Result<Vec<String>, SshError> {
+        let mut command = self.client(deadline);
+        command.args(["-o", "PreferredAuthentications=none", "-o", "LogLevel=ERROR", "-T", "--", &self.host, "true"]);
+        let (status, _, stderr) = run(&mut command, "ssh", "", deadline)?;
+        if status.success() {
+            return Ok(Vec::new());
+        }
+        match failure(&stderr) {
+            SshError::Refused(text) => Ok(offered(&text)),
+            error => Err(error),
+        }
+    }
+
+    /// The server's public keys, sorted: `ssh-ed25519 AAAA...`.
+    pub fn host_keys(&self, deadline: Duration) -> Result<Vec<String>, SshError> {
+        let mut command = Command::new("ssh-keyscan");
+        command.args(["-T", &deadline.as_secs().max(1).to_string(), "-p", &self.port.to_string()]);
+        command.args(["-t", "rsa,ecdsa,ed25519", "--", &self.host]);
+        let (_, stdout, stderr) = run(&mut command, "ssh-keyscan", "", deadline)?;
+        let text = String::from_utf8_lossy(&stdout).into_owned();
+        let keys = text.lines().filter(|line| !line.starts_with('#'));
+        let mut keys: Vec<_> = keys.filter_map(|line| Some(printable(line.split_once(' ')?.1.as_bytes()))).collect();
+        keys.sort();
+        if keys.is_empty() { Err(failure(&stderr)) } else { Ok(keys) }
+    }
+
+    /// `ssh` with nothing of this user's configuration, keys and known hosts.
+    fn client(&self, deadline: Duration) -> Command {
+        let mut command = Command::new("ssh");
+        command.args(["-F", "none", "-p", &self.port.to_string(), "-l", &self.user]);
+        let connect = format!("ConnectTimeout={}", deadline.as_secs().clamp(1, 60));
+        for option in [
+            "BatchMode=yes",
+            // A machine that has just been made has keys that nobody knows.
+            "StrictHostKeyChecking=no",
+            "UserKnownHostsFile=/dev/null",
+            "GlobalKnownHostsFile=/dev/null",
+            "IdentitiesOnly=yes",
+            "IdentityAgent=none",
+            "ControlPath=none",
+            "ClearAllForwardings=yes",
+            "ServerAliveInterval=15",
+            &connect,
+        ] {
+            command.args(["-o", option]);
+        }
+        command
+    }
+}
+
+/// Why `ssh` has failed, by its last words.
+fn failure(stderr: &[u8]) -> SshError {
+    let text = String::from_utf8_lossy(stderr);
+    let lines: Vec<_> = text.lines().map(|line| printable(line.as_bytes())).filter(|line| !line.is_empty()).collect();
+    let last = lines.last().cloned().unwrap_or_else(|| "ssh says nothing of it".to_owned());
+    if last.contains("Permission denied") { SshError::Refused(last) } else { SshError::Failed(last) }
+}
+
+/// Methods that `debian@127.0.0.1: Permission denied (publickey,password).` names.
+fn offered(refusal: &str) -> Vec<String> {
+    let list = refusal.rsplit_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(list, _)| list);
+    list.split(',').map(str::trim).filter(|method| !method.is_empty()).map(str::to_owned).collect()
+}
+
+/// Runs a program that is given a text, to its end or the deadline.
+fn run(
+    command: &mut Command,
+    program: &'static str,
+    input: &str,
+    deadline: Duration,
+) -> Result<(ExitStatus, Vec<u8>, Vec<u8>), SshError> {
+    let broken = |source| SshError::Program { program, source };
+    let begun = Instant::now();
+    die_with_parent(command).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = Group(command.spawn().map_err(broken)?);
+    let (sender, ended) = mpsc::channel::<(bool, Vec<u8>)>();
+    let outputs: [Option<Box<dyn Read + Send>>; 2] =
+        [child.0.stdout.take().map(|pipe| Box::new(pipe) as _), child.0.stderr.take().map(|pipe| Box::new(pipe) as _)];
+    for (number, pipe) in outputs.into_iter().enumerate() {
+        let (sender, Some(pipe)) = (sender.clone(), pipe) else { continue };
+        std::thread::spawn(move || sender.send((number == 0, beginning(pipe))));
+    }
+    if let Some(mut stdin) = child.0.stdin.take() {
+        let input = input.to_owned();
+        // It fails where the program has given up, and then the program says so. A thread, for it may not read.
+        std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    }
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        match ended.recv_timeout(deadline.saturating_sub(begun.elapsed())) {
+            Ok((true, bytes)) => stdout = bytes,
+            Ok((false, bytes)) => stderr = bytes,
+            Err(RecvTimeoutError::Timeout) => return Err(SshError::Deadline(deadline)),
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    Ok((child.0.wait().map_err(broken)?, stdout, stderr))
+}
+
+/// A program and what it has started, ended with this value.
+struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            if let Some(group) = rustix::process::Pid::from_raw(self.0.id().cast_signed()) {
+                // It may have ended just now.
+                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            }
+            let _ = self.0.wait();
+        }
+    }
+}
+
+/// The beginning of what a pipe brings; the rest is read and dropped.
+fn beginning(mut pipe: impl Read) -> Vec<u8> {
+    let (mut kept, mut buffer) = (Vec::new(), vec![0; 16 << 10]);
+    while let Ok(read) = pipe.read(&mut buffer)
+        && read > 0
+    {
+        let room = read.min(OUTPUT - kept.len());
+        kept.extend_from_slice(&buffer[..room]);
+    }
+    kept
+}
+
+/// A key pair for one machine.
+#[derive(Debug, Clone)]
+pub struct KeyPair {
+    /// File of the private key.
+    pub private: PathBuf,
+    /// The public key as `authorized_keys` has it, in one line.
+    pub public: String,
+}
+
+/// Why no key pair could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// `ssh-keygen` failed or is missing.
+    #[error("cannot make a key pair; ssh-keygen is part of OpenSSH (Debian's package openssh-client)")]
+    Tool(#[source] ProcessError),
+    /// The key cannot be read.
+    #[error(transparent)]
+    File(#[from] PathError),
+}
+
+impl KeyPair {
+    /// Makes a key pair without passphrase in a directory, which is private: `id_ed25519` and `id_ed25519.pub`. What
+    /// has these names there is replaced.
+    pub fn make(dir: &Path, comment: &str) -> Result<Self, KeyError> {
+        let private = dir.join("id_ed25519");
+        let public = dir.join("id_ed25519.pub");
+        for file in [&private, &public] {
+            match std::fs::remove_file(file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at(file)?,
+                _ => {}
+            }
+        }
+        let mut command = Command::new("ssh-keygen");
+        command.args(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"]).arg(&private);
+        capture(&mut command).map_err(KeyError::Tool)?;
+        let text = std::fs::read_to_string(&public).at(&public)?;
+        Ok(Self { private, public: text.trim().to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_told_from_broken_connections() {
+        let refused = failure(b"Warning: x\r\ndebian@127.0.0.1: Permission denied (publickey,password).\r\n");
+        assert!(matches!(&refused, SshError::Refused(text) if offered(text) == ["publickey", "password"]), "{refused}");
+        let broken = failure(b"kex_exchange_identification: read: Connection reset by peer\n\n");
+        assert!(matches!(&broken, SshError::Failed(text) if text.ends_with("by peer")), "{broken}");
+        assert_eq!(offered("Permission denied ()"), [""; 0]);
+    }
+
+    #[test]
+    fn programs_are_ended_at_their_deadline_and_their_output_is_cut() {
+        let shell = |script: &str, input: &str, deadline| {
+            run(Command::new("sh").args(["-c", script]), "sh", input, Duration::from_millis(deadline))
+        };
+        let (status, stdout, stderr) = shell("cat; echo no >&2; exit 3", "given", 20_000).expect("it ends");
+        assert_eq!((status.code(), stdout, stderr), (Some(3), b"given".to_vec(), b"no\n".to_vec()));
+        let (_, stdout, _) = shell("head -c 3000000 /dev/zero", "", 20_000).expect("it ends");
+        assert_eq!(stdout.len(), OUTPUT);
+        let begun = Instant::now();
+        let error = shell("sleep 100 & wait", "", 200).expect_err("it does not end");
+        assert!(matches!(error, SshError::Deadline(_)), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn key_pairs_are_fresh() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = KeyPair::make(dir.path(), "test").expect("OpenSSH");
+        let second = KeyPair::make(dir.path(), "test").expect("OpenSSH");
+        assert!(first.public.starts_with("ssh-ed25519 ") && first.public.ends_with(" test"), "{}", first.public);
+        assert_ne!(first.public, second.public);
+    }
+}
