@@ -49,6 +49,13 @@ pub fn escaped(bytes: &[u8]) -> String {
     text
 }
 
+/// Text of several lines as a page can show it: what is a control character, invisible or turns the direction of text
+/// becomes a replacement character (U+FFFD). Line ends and tabs stay.
+pub fn readable(text: &str) -> String {
+    let shown = |c: char| if (c.is_control() && c != '\n' && c != '\t') || is_invisible(c) { '\u{fffd}' } else { c };
+    text.chars().map(shown).collect()
+}
+
 fn hex(text: &mut String, bytes: &[u8]) {
     for byte in bytes {
         text.push_str(&format!("\\x{byte:02x}"));
@@ -112,6 +119,14 @@ mod tests {
         ] {
             assert_eq!(escaped(bytes), shown);
         }
+    }
+
+    #[test]
+    fn pages_show_every_character_as_itself_or_as_one_that_cannot_be_shown() {
+        assert_eq!(
+            readable("a\tb\nc\r\u{1b}[31m\u{0}\u{202e}sch\u{f6}n"),
+            "a\tb\nc\u{fffd}\u{fffd}[31m\u{fffd}\u{fffd}sch\u{f6}n"
+        );
     }
 
     #[test]

@@ -39,6 +39,22 @@ pub enum Group {
     Element,
 }
 
+impl Group {
+    /// The name that reports use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Disk => "disk",
+            Self::Boot => "boot",
+            Self::Network => "network",
+            Self::Access => "access",
+            Self::Metadata => "metadata",
+            Self::Hygiene => "hygiene",
+            Self::Services => "services",
+            Self::Element => "element",
+        }
+    }
+}
+
 /// When a rule is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -9,8 +9,11 @@
 //! Rules are data and their judgement is pure: what is seen of an image is gathered first.
 
 mod finding;
+pub mod report;
+mod tally;
 
 pub use finding::{Finding, Group, Outcome, Rule, Severity, Stage};
+pub use tally::Tally;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,0 +1,193 @@
+//! What only a build knows of its image.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::event::{Event, Reporter};
+use crate::export::Artifact;
+
+/// How an image was made.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BuildInfo {
+    /// File name of the recipe.
+    pub recipe: String,
+    /// Its sentence about the image.
+    pub description: Option<String>,
+    /// What it starts from: `debian bookworm, bootstrapped`.
+    pub base: String,
+    /// When the final disk was made, RFC 3339.
+    pub created: String,
+    /// Programs that made it, and their versions.
+    pub tools: BTreeMap<String, String>,
+    /// What was done, in order.
+    pub work: Vec<Work>,
+    /// Files that were made of it.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// A part of the work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Work {
+    /// What: `configure sshd`, `export debian-12.qcow2`.
+    pub name: String,
+    /// Seconds from the beginning of the build to its own; `None` if that is not known any more.
+    pub started: Option<f64>,
+    /// Seconds it took. Of a step that was cached: what it took when its layer was made, where that is known.
+    pub seconds: f64,
+    /// Whether its layer was there, so that nothing was done.
+    pub cached: bool,
+}
+
+/// The part of a manifest that is shown.
+#[derive(Deserialize)]
+struct Manifest {
+    #[serde(default)]
+    description: Option<String>,
+    recipe: Recipe,
+    #[serde(default)]
+    base: Value,
+    steps: Vec<Step>,
+    artifacts: Vec<Artifact>,
+    created: String,
+    #[serde(default)]
+    tools: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Recipe {
+    file: String,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    step: String,
+    seconds: f64,
+}
+
+impl BuildInfo {
+    /// What the text of a `manifest.json` says; `None` if it is no manifest.
+    pub fn of_manifest(text: &[u8]) -> Option<Self> {
+        let manifest: Manifest = serde_json::from_slice(text).ok()?;
+        let work = manifest.steps.into_iter().map(|Step { step: name, seconds }| Work {
+            name,
+            started: None,
+            seconds,
+            cached: false,
+        });
+        Some(Self {
+            recipe: manifest.recipe.file,
+            description: manifest.description,
+            base: base(&manifest.base),
+            created: manifest.created,
+            tools: manifest.tools,
+            work: work.collect(),
+            artifacts: manifest.artifacts,
+        })
+    }
+
+    /// The same with the work of one build in place of the steps' times alone. What cached steps once took stays known.
+    #[must_use]
+    pub fn timed(mut self, recorder: &Recorder) -> Self {
+        let mut work = recorder.work();
+        for cached in work.iter_mut().filter(|work| work.cached) {
+            cached.seconds =
+                self.work.iter().find(|known| known.name == cached.name).map_or(0.0, |known| known.seconds);
+        }
+        self.work = work;
+        self
+    }
+}
+
+/// What an image starts from, in words.
+fn base(base: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    if let Some(source) = base.pointer("/bootstrap/source") {
+        return format!("{} {}, bootstrapped", text(&source["distro"]), text(&source["release"]));
+    }
+    match base.get("image") {
+        Some(image) => format!("{}, sha256 {}", text(&image["source"]), text(&image["sha256"])),
+        None => String::new(),
+    }
+}
+
+/// Writes down when what was done: a reporter to be given to a build beside others.
+#[derive(Debug)]
+pub struct Recorder {
+    began: Instant,
+    work: Mutex<Vec<Work>>,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self { began: Instant::now(), work: Mutex::default() }
+    }
+}
+
+impl Recorder {
+    /// The work so far, in the order in which it began.
+    pub fn work(&self) -> Vec<Work> {
+        let mut work = self.work.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        work.sort_by(|a, b| a.started.unwrap_or_default().total_cmp(&b.started.unwrap_or_default()));
+        work
+    }
+
+    /// What ended just now.
+    fn ended(&self, name: String, elapsed: Duration, cached: bool) {
+        let started = self.began.elapsed().saturating_sub(elapsed).as_secs_f64();
+        let work = Work { name, started: Some(started), seconds: elapsed.as_secs_f64(), cached };
+        self.work.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(work);
+    }
+}
+
+impl Reporter for Recorder {
+    fn report(&self, event: &Event) {
+        match event {
+            Event::ActivityFinished { activity, elapsed } => self.ended(activity.clone(), *elapsed, false),
+            Event::StepFinished { step, elapsed } => self.ended(step.to_string(), *elapsed, false),
+            Event::StepCached { step } => self.ended(step.to_string(), Duration::ZERO, true),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vocabulary::{Phase, StepId};
+
+    const MANIFEST: &str = r#"{"format":1,"name":"x","recipe":{"file":"x.yaml","sha256":"0"},
+        "base":{"bootstrap":{"source":{"distro":"debian","release":"bookworm"},"repositories":[]}},
+        "steps":[{"step":"install sshd","layer":"a","seconds":3.5},{"step":"clean sshd","layer":"b","seconds":1.0}],
+        "artifacts":[],"created":"2026-11-21T10:00:00Z","tools":{"goldsmith":"0.1.0"},"packages":null}"#;
+
+    #[test]
+    fn a_manifest_says_how_its_image_was_made() {
+        let info = BuildInfo::of_manifest(MANIFEST.as_bytes()).expect("it is one");
+        assert_eq!((info.recipe.as_str(), info.base.as_str()), ("x.yaml", "debian bookworm, bootstrapped"));
+        assert_eq!(info.work.iter().map(|work| work.seconds).collect::<Vec<_>>(), [3.5, 1.0]);
+        assert_eq!(BuildInfo::of_manifest(b"[]"), None);
+        assert_eq!(base(&serde_json::json!({"image": {"source": "a", "sha256": "b"}})), "a, sha256 b");
+    }
+
+    #[test]
+    fn recorded_work_takes_the_place_of_the_manifests_times() {
+        let recorder = Recorder::default();
+        let step = |phase| StepId { phase, element: "sshd".to_owned() };
+        recorder.report(&Event::StepCached { step: step(Phase::Install) });
+        std::thread::sleep(Duration::from_millis(20));
+        recorder.report(&Event::StepFinished { step: step(Phase::Clean), elapsed: Duration::from_millis(5) });
+        recorder.report(&Event::ActivityFinished {
+            activity: "start the guest".to_owned(),
+            elapsed: Duration::from_millis(10),
+        });
+        let info = BuildInfo::of_manifest(MANIFEST.as_bytes()).expect("it is one").timed(&recorder);
+        let names: Vec<_> = info.work.iter().map(|work| work.name.as_str()).collect();
+        assert_eq!(names, ["install sshd", "start the guest", "clean sshd"]);
+        assert!(info.work[0].cached && info.work[0].seconds == 3.5, "{:?}", info.work[0]);
+        assert!(!info.work[2].cached && info.work[2].started > Some(0.01), "{:?}", info.work[2]);
+    }
+}

@@ -1,0 +1,90 @@
+//! The report as JUnit's XML, in the form that Jenkins and GitLab read.
+//!
+//! A suite for looking at the image and one for each way it was booted; a case for each finding. What does not count,
+//! a warning or a failure that the recipe accepts, is a case that passed and says so in its output: a service
+//! that reads this file comes to the same verdict as Goldsmith.
+
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestSuite};
+
+use super::excerpt;
+use crate::verify::{Boot, Finding, Outcome, Report, Severity};
+
+/// The file's content.
+pub fn xml(report: &Report) -> String {
+    let mut xml = Xml::new(format!("goldsmith verify {}", report.name));
+    let looked: Vec<_> = report.findings.iter().filter(|finding| finding.profile.is_none()).collect();
+    if !looked.is_empty() {
+        xml.add_test_suite(suite(report, "static", &looked, None));
+    }
+    for boot in &report.boots {
+        let profile = boot.profile.to_string();
+        let found: Vec<_> =
+            report.findings.iter().filter(|finding| finding.profile.as_deref() == Some(profile.as_str())).collect();
+        xml.add_test_suite(suite(report, &profile, &found, Some(boot)));
+    }
+    let text = xml.to_string().expect("all text is UTF-8, and memory cannot be full");
+    // Schemas of JUnit's form (junit-10.xsd of Jenkins' xunit-plugin) have this attribute on each suite, and not on
+    // their parent. A quote within an attribute is escaped, so that the first one found is the parent's.
+    text.replacen(&format!(" skipped=\"{}\"", xml.skipped), "", 1)
+}
+
+fn suite(report: &Report, name: &str, findings: &[&Finding], boot: Option<&Boot>) -> TestSuite {
+    let mut suite = TestSuite::new(format!("{} {name}", report.name));
+    // Services make folders of what dots part.
+    let folder = format!("{}.{}", report.name.replace('.', "_"), name.replace('/', "-"));
+    suite.add_test_cases(findings.iter().map(|finding| case(finding, &folder)));
+    if let Some(boot) = boot {
+        let last = boot.milestones.last().map_or(0.0, |milestone| milestone.seconds);
+        suite.set_time(Duration::try_from_secs_f64(last).unwrap_or_default());
+        suite.set_system_out(excerpt(&boot.serial));
+    }
+    suite
+}
+
+fn case(finding: &Finding, folder: &str) -> TestCase {
+    let mut said = Vec::new();
+    let status = match finding.outcome {
+        Outcome::Passed => TestCaseStatus::success(),
+        Outcome::Skipped => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(finding.evidence.first().map_or("not checked", String::as_str));
+            status
+        }
+        Outcome::Failed if finding.counts() => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            let first = finding.evidence.first().map(|line| format!(": {line}")).unwrap_or_default();
+            status.set_message(format!("not so: {}{first}", finding.sentence)).set_type(finding.id.as_str());
+            status.set_description(advice(finding));
+            status
+        }
+        Outcome::Failed => {
+            said.push(match (&finding.accepted, finding.severity) {
+                (Some(because), _) => format!("failed, and that is accepted: {because}"),
+                (None, Severity::Warning | Severity::Error) => "warning: this is not so".to_owned(),
+                (None, Severity::Info) => "note: this is not so".to_owned(),
+            });
+            said.push(advice(finding));
+            TestCaseStatus::success()
+        }
+    };
+    let mut case = TestCase::new(format!("{}: {}", finding.id, finding.sentence), status);
+    case.set_classname(format!("{folder}.{}", finding.group.name()));
+    if finding.outcome == Outcome::Passed {
+        said.extend(finding.evidence.iter().cloned());
+    }
+    if !said.is_empty() {
+        case.set_system_out(said.join("\n"));
+    }
+    case
+}
+
+/// What was seen, why it matters and what to do.
+fn advice(finding: &Finding) -> String {
+    let mut lines = finding.evidence.clone();
+    lines.push(format!("why: {}", finding.reason));
+    lines.push(format!("what to do: {}", finding.mend));
+    lines.extend(finding.page.clone());
+    lines.join("\n")
+}
