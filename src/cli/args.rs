@@ -51,6 +51,12 @@ pub(super) enum Verb {
     },
     /// Check whether this host can build images, and say what is missing
     Doctor,
+    /// Connect standard input and output with a metadata service; QEMU starts this for each connection of a guest
+    #[command(hide = true)]
+    Relay {
+        /// The service's socket
+        socket: PathBuf,
+    },
 }
 
 /// A recipe and what it is read with.

@@ -61,6 +61,10 @@ pub fn main() -> ExitCode {
 
 /// Does what the command line says, and returns the exit code.
 fn run(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
+    // It needs nothing of the rest, and QEMU may give it no environment.
+    if let Verb::Relay { socket } = &arguments.command {
+        return relay(socket);
+    }
     let global = Global::new(arguments.cache, arguments.json, terminal)?;
     let done = match arguments.command {
         Verb::Build(args) => build::build(&args, &global),
@@ -79,12 +83,20 @@ fn run(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
             Ok(())
         }
         Verb::Doctor => doctor::run(&global),
+        Verb::Relay { socket } => return relay(&socket),
         Verb::Diff(args) => {
             let same = diff::diff(&args, &global)?;
             return Ok(if same { failure::exit::OK } else { failure::exit::DIFFERENT });
         }
     };
     done.map(|()| failure::exit::OK)
+}
+
+/// Connects standard input and output with a metadata service.
+fn relay(socket: &std::path::Path) -> Result<u8, Failure> {
+    crate::metadata::relay(socket, std::io::stdin(), std::io::stdout()).map(|()| failure::exit::OK).map_err(|error| {
+        Failure::of(FailureKind::Host, format!("cannot relay to the metadata service `{}`: {error}", socket.display()))
+    })
 }
 
 /// Writes a result to standard output. A reader that went away, as `head` does, is no failure.

@@ -1,18 +1,26 @@
 //! The metadata that a cloud gives an instance: NoCloud, config drive, and OpenStack's metadata service.
 //!
-//! An [`Instance`] is what the cloud knows of it. It reaches the instance as a disk ([`config_drive`], [`no_cloud`]).
-//! The documents are those of Nova, in all their versions, as `nova/api/metadata/base.py` makes them.
+//! An [`Instance`] is what the cloud knows of it. It reaches the instance as a disk ([`config_drive`], [`no_cloud`]) or
+//! over HTTP. The documents are those of Nova, in all their versions: `nova/api/metadata/base.py` makes the same ones
+//! for its service and its config drives, and so does `nova` here.
 
+mod answer;
 mod disks;
+mod http;
 mod nova;
+mod relay;
+mod service;
 mod user_data;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 pub use disks::{config_drive, no_cloud};
+pub use relay::relay;
+pub use service::{Request, Service};
 pub use user_data::{Part, user_data};
 
 /// Most bytes of user data: Nova takes 65535 characters of base64 (`user_data` in
@@ -38,6 +46,14 @@ pub enum MetadataError {
         label: &'static str,
         /// Why, in the words of the writer.
         reason: String,
+    },
+    /// The service cannot listen.
+    #[error("cannot start the metadata service on `{}`: {source}", socket.display())]
+    Socket {
+        /// Where it was to listen.
+        socket: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
 }
 

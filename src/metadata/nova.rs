@@ -43,6 +43,9 @@ const VENDOR_DATA: &str = "vendor_data.json";
 const VENDOR_DATA_2: &str = "vendor_data2.json";
 const NETWORK_DATA: &str = "network_data.json";
 
+/// The files that Nova calls JSON when it serves them; it calls the network's document text.
+pub(super) const JSON_FILES: [&str; 3] = [META_DATA, VENDOR_DATA, VENDOR_DATA_2];
+
 /// The version that a name means, if there is such a version.
 fn version<'a>(versions: &[&'a str], name: &str) -> Option<&'a str> {
     if name == "latest" { versions.last().copied() } else { versions.iter().copied().find(|known| *known == name) }

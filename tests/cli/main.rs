@@ -8,4 +8,5 @@ mod images;
 mod inspect;
 mod mirrors;
 mod recipes;
+mod relay;
 mod verbs;
