@@ -11,7 +11,9 @@ use std::path::Path;
 use super::libguestfs::{LibguestfsGuest, text};
 use super::script::{self, Streams, quote};
 use super::terminal::{Terminal, relay};
-use super::{Command, Devices, Ended, FileKind, Guest, GuestError, Inspection, Mount, Space, devices, disk};
+use super::{
+    Command, Devices, Ended, Entry, FileKind, Guest, GuestError, Inspection, Mount, Space, devices, disk, listing,
+};
 use crate::base::Package;
 
 /// Longest content that goes into one message; the library's limit is 4 MiB.
@@ -337,6 +339,14 @@ impl Guest for LibguestfsGuest {
 
     fn archive(&mut self, target: &Path) -> Result<u64, GuestError> {
         self.archive_tree(target)
+    }
+
+    fn list(&mut self, below: &[&str]) -> Result<Vec<Entry>, GuestError> {
+        listing::list(self, below)
+    }
+
+    fn contents(&mut self, files: &[&Entry]) -> Result<Vec<(String, Vec<u8>)>, GuestError> {
+        listing::contents(self, files)
     }
 
     fn mkdir(&mut self, path: &str) -> Result<(), GuestError> {

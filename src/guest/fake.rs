@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use tree::{Content, Node, Tree, files, set_files};
 use tree::{DEPTH_LIMIT, archive, matches};
 
-use super::{Command, Devices, Ended, FileKind, Guest, GuestError, Inspection, Mount, Space, Terminal};
+use super::{Command, Devices, Ended, Entry, FileKind, Guest, GuestError, Inspection, Mount, Space, Terminal};
 use crate::base::Package;
 
 /// How a program that is run ends, other than well.
@@ -427,6 +427,20 @@ impl Guest for FakeGuest {
         let failed = |failure: std::io::Error| error("archive", &failure.to_string());
         let archived = archive(&self.tree, std::fs::File::create(target).map_err(failed)?);
         archived.and_then(|file| Ok(file.metadata()?.len())).map_err(failed)
+    }
+
+    fn list(&mut self, below: &[&str]) -> Result<Vec<Entry>, GuestError> {
+        self.alive("list")?;
+        Ok(tree::list(&self.tree, below))
+    }
+
+    fn contents(&mut self, files: &[&Entry]) -> Result<Vec<(String, Vec<u8>)>, GuestError> {
+        self.alive("contents")?;
+        let content = |entry: &&Entry| match &self.tree.get(&*entry.path)?.content {
+            Content::File(content) => Some((entry.path.to_string(), content.clone())),
+            _ => None,
+        };
+        Ok(files.iter().filter_map(content).collect())
     }
 
     fn mkdir(&mut self, path: &str) -> Result<(), GuestError> {

@@ -13,6 +13,7 @@ mod disk;
 pub mod fake;
 mod handle;
 pub mod libguestfs;
+mod listing;
 mod script;
 pub mod terminal;
 mod watchdog;
@@ -198,6 +199,17 @@ pub trait Guest {
     /// attributes are kept. What lies in `/dev`, `/proc`, `/run` and `/sys` is left out.
     fn archive(&mut self, target: &Path) -> Result<u64, GuestError>;
 
+    /// Lists all files of what is mounted, in no order. `below` names directories of the root to list, with all in
+    /// them; none stands for everything. What lies in `/dev`, `/proc`, `/run` and `/sys` is left out.
+    ///
+    /// What has no name in UTF-8 has one with U+FFFD in it, by which nothing is found. An image has more files than
+    /// the [limit](LIST_LIMIT) only to do harm: what comes after it is left out.
+    fn list(&mut self, below: &[&str]) -> Result<Vec<Entry>, GuestError>;
+
+    /// Contents of regular files, many at once. The paths are those of [`Guest::list`]; none of their directories may
+    /// be a link. What cannot be read is left out; a hole is read as zeros.
+    fn contents(&mut self, files: &[&Entry]) -> Result<Vec<(String, Vec<u8>)>, GuestError>;
+
     /// Makes a directory and its parents.
     fn mkdir(&mut self, path: &str) -> Result<(), GuestError>;
 
@@ -240,6 +252,30 @@ impl Space {
     pub fn is_exhausted(self) -> bool {
         self.available < self.total / 100
     }
+}
+
+/// Most files that are listed.
+pub const LIST_LIMIT: usize = 2_000_000;
+
+/// A file of an image, as a listing has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Absolute path; no part of it is a link but the last.
+    pub path: Box<str>,
+    /// What it is.
+    pub kind: FileKind,
+    /// Permission bits, with those for set-user-ID, set-group-ID and sticky.
+    pub mode: u32,
+    /// Number of its owner.
+    pub uid: u32,
+    /// Number of its group.
+    pub gid: u32,
+    /// Length in bytes.
+    pub size: u64,
+    /// Bytes that it takes on the disk; 0 for all names of a file but the first.
+    pub stored: u64,
+    /// What a symbolic link points at.
+    pub target: Option<Box<str>>,
 }
 
 /// Kind of a file.

@@ -122,8 +122,10 @@ pub(crate) fn small_tree(tree: &Path) {
     for dir in ["bin", "etc", "dev", "proc", "sys", "run", "tmp", "root", "var/log", "boot/efi"] {
         std::fs::create_dir_all(tree.join(dir)).unwrap();
     }
-    let programs =
-        ["bash", "cat", "dd", "env", "ls", "mount", "setsid", "sh", "sleep", "sort", "stat", "stty", "touch", "tr"];
+    let programs = [
+        "bash", "cat", "dd", "env", "ln", "ls", "mkfifo", "mount", "setsid", "sh", "sleep", "sort", "stat", "stty",
+        "touch", "tr",
+    ];
     for program in programs {
         let found = String::from_utf8(
             tool("sh").args(["-c", &format!("readlink -f $(command -v {program})")]).output().unwrap().stdout,

@@ -31,6 +31,7 @@ fn every_call_does_what_it_says() {
     programs_run(guest, &bench);
     files_are_kept(guest, &bench);
     trees_are_archived(guest, &bench);
+    many_files_are_listed_and_read(guest);
     links_do_not_lead_out(guest);
     full_file_systems_are_named(guest);
     secrets_go_away(guest);
@@ -201,6 +202,55 @@ fn trees_are_archived(guest: &mut dyn Guest, bench: &Bench) {
 }
 
 /// `/out` is an absolute link. Seen from outside the image it would lead into the appliance.
+fn many_files_are_listed_and_read(guest: &mut dyn Guest) {
+    guest.mkdir("/many").unwrap();
+    guest.write("/many/it's a\nname", b"one").unwrap();
+    guest.write("/many/-x", b"two").unwrap();
+    guest.write("/many/empty", b"").unwrap();
+    guest.write("/many/large", &vec![7; 3_000_000]).unwrap();
+    guest.write(&format!("/many/{}", "long".repeat(60)), b"long").unwrap();
+    guest.symlink("/etc/os-release", "/many/link").unwrap();
+    guest.chown(70_000, 8, "/many/-x").unwrap();
+    guest.chmod(0o4751, "/many/-x").unwrap();
+    guest.write("/boot/efi/other", b"efi").unwrap();
+    guest.write("/proc/gone", b"x").unwrap();
+    let odd = r"ln /many/large /many/second; : >$'/many/bad\xff'; mkfifo /many/pipe; ln -s / /many/root";
+    assert_eq!(sh(guest, odd, false).unwrap().status, 0);
+    let listed = guest.list(&[]).unwrap();
+    let find = |path: &str| listed.iter().find(|entry| &*entry.path == path).unwrap_or_else(|| panic!("{path}"));
+    let x = find("/many/-x");
+    assert_eq!((x.mode, x.uid, x.gid, x.size, x.kind), (0o4751, 70_000, 8, 3, FileKind::File));
+    assert_eq!(find("/many/link").target.as_deref(), Some("/etc/os-release"));
+    assert_eq!(find("/many/pipe").kind, FileKind::Special);
+    assert_eq!(find("/").kind, FileKind::Directory);
+    let large = find("/many/large").stored + find("/many/second").stored;
+    assert!((3_000_000..3_100_000).contains(&large), "it is stored once: {large}");
+    assert_eq!(find("/boot/efi/other").size, 3);
+    assert!(listed.iter().any(|entry| &*entry.path == "/many/bad\u{fffd}"));
+    assert!(listed.iter().all(|entry| &*entry.path != "/proc/gone" && !entry.path.starts_with("/many/root/")));
+    // A listing of some directories is a part of the whole.
+    let boot = guest.list(&["boot", "nothing"]).unwrap();
+    assert!(boot.iter().all(|entry| entry.path.starts_with("/boot") && listed.contains(entry)), "{boot:?}");
+    assert!(boot.iter().any(|entry| &*entry.path == "/boot/efi/other"));
+    // Everything that can be read is, links and what has no proper name is left out.
+    let many: Vec<_> = listed.iter().filter(|entry| entry.path.starts_with("/many/")).collect();
+    let read: BTreeMap<_, _> = guest.contents(&many).unwrap().into_iter().collect();
+    for (path, content) in [("/many/it's a\nname", &b"one"[..]), ("/many/-x", b"two"), ("/many/empty", b"")] {
+        assert_eq!(read[path], content, "{path}");
+    }
+    assert_eq!((read["/many/large"].len(), read["/many/second"].len()), (3_000_000, 3_000_000));
+    assert_eq!(read.len(), 6, "{:?}", read.keys());
+    // What has gone meanwhile is no error, and no path is followed out of the image.
+    guest.remove("/many").unwrap();
+    guest.symlink("/etc", "/many").unwrap();
+    assert_eq!(guest.contents(&many).unwrap(), []);
+    let outside = goldsmith::guest::Entry { path: "/../etc/passwd".into(), ..find("/many/-x").clone() };
+    assert_eq!(guest.contents(&[&outside]).unwrap(), []);
+    for path in ["/many", "/proc/gone", "/boot/efi/other"] {
+        guest.remove(path).unwrap();
+    }
+}
+
 fn links_do_not_lead_out(guest: &mut dyn Guest) {
     guest.mkdir("/inside").unwrap();
     guest.symlink("/inside", "/out").unwrap();

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::guest::{Entry, FileKind};
+
 /// Last bytes of a disk's file that holds a tree, after the tree's length.
 const MAGIC: &[u8; 8] = b"GOLDFAKE";
 
@@ -100,12 +102,34 @@ fn backing(disk: &Path) -> Option<PathBuf> {
     Some(disk.parent()?.join(name))
 }
 
+/// What a running system has for itself.
+fn is_transient(path: &str) -> bool {
+    ["/dev/", "/proc/", "/run/", "/sys/"].iter().any(|gone| path.starts_with(gone))
+}
+
+/// Lists a tree as a real guest does.
+pub(super) fn list(tree: &Tree, below: &[&str]) -> Vec<Entry> {
+    let wanted = |path: &str| {
+        let top = path[1..].split('/').next().unwrap_or_default();
+        below.is_empty() || below.iter().any(|name| name.trim_matches('/') == top)
+    };
+    let entry = |(path, node): (&String, &Node)| {
+        let (kind, size, target) = match &node.content {
+            Content::File(content) => (FileKind::File, content.len(), None),
+            Content::Directory => (FileKind::Directory, 0, None),
+            Content::Symlink(target) => (FileKind::Symlink, target.len(), Some(target.as_str().into())),
+        };
+        let (size, (uid, gid)) = (size as u64, node.owner);
+        Entry { path: path.as_str().into(), kind, mode: node.mode, uid, gid, size, stored: size, target }
+    };
+    tree.iter().filter(|(path, _)| !is_transient(path) && wanted(path)).map(entry).collect()
+}
+
 /// Writes a tree as a tar file, as a real guest does: sorted, without what a running system has for itself.
 pub(super) fn archive(tree: &Tree, file: File) -> std::io::Result<File> {
     let mut builder = tar::Builder::new(file);
     let root = Node { content: Content::Directory, mode: 0o755, owner: (0, 0) };
-    let kept = |path: &str| !["/dev/", "/proc/", "/run/", "/sys/"].iter().any(|gone| path.starts_with(gone));
-    let nodes = tree.iter().filter(|(path, _)| kept(path)).map(|(path, node)| (path.as_str(), node));
+    let nodes = tree.iter().filter(|(path, _)| !is_transient(path)).map(|(path, node)| (path.as_str(), node));
     for (path, node) in std::iter::once(("/", &root)).chain(nodes) {
         let mut header = tar::Header::new_ustar();
         header.set_mode(node.mode);

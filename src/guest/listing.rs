@@ -1,0 +1,238 @@
+//! Listing and reading many files of an image at once.
+//!
+//! Starting a program costs tens of milliseconds under emulation, and so does a call of the guest: where hundreds of
+//! files are looked at, one `find` and one `tar` of the appliance do it. They write to a disk that is lent to them, from
+//! which the host reads.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read};
+
+use super::libguestfs::LibguestfsGuest;
+use super::script::{ROOT, quote};
+use super::{Entry, FileKind, GuestError, LIST_LIMIT};
+
+/// Longest listing, in bytes: of [`LIST_LIMIT`] files with paths that are not made to be long.
+const LISTING_MAX: u64 = 1 << 30;
+
+/// Longest name that is believed: Linux takes no path longer than this from a program.
+const NAME_LIMIT: u64 = 4096 + 256;
+
+/// Bytes of a script that names files; the shell gets it as one argument, of at most 128 KiB.
+const SCRIPT_LIMIT: usize = 100_000;
+
+/// Where the appliance keeps the list of files to read: its own file system, which no image reaches.
+const NAMES: &str = "/tmp/goldsmith-names";
+
+/// [`super::Guest::list`].
+pub(super) fn list(guest: &mut LibguestfsGuest, below: &[&str]) -> Result<Vec<Entry>, GuestError> {
+    const CALL: &str = "list the files of the image";
+    require_mount(guest, CALL)?;
+    let script = |device: &str| list_script(device, below);
+    let mut file = BufReader::with_capacity(1 << 20, written(guest, CALL, LISTING_MAX, &script)?);
+    let mut entries = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    while entries.len() < LIST_LIMIT {
+        let failed = |error: std::io::Error| refused(CALL, &error.to_string());
+        // The disk is zeros behind the listing: a record without a name ends it.
+        let Some(name) = record(&mut file).map_err(failed)?.filter(|name| !name.is_empty()) else { break };
+        let target = record(&mut file).map_err(failed)?.unwrap_or_default();
+        entries.extend(entry(&name, &target, &mut seen));
+    }
+    Ok(entries)
+}
+
+/// [`super::Guest::contents`].
+pub(super) fn contents(guest: &mut LibguestfsGuest, files: &[&Entry]) -> Result<Vec<(String, Vec<u8>)>, GuestError> {
+    const CALL: &str = "read files of the image";
+    require_mount(guest, CALL)?;
+    let names: Vec<_> = files
+        .iter()
+        .filter(|entry| entry.kind == FileKind::File && is_plain(&entry.path))
+        .map(|entry| &entry.path)
+        .collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    for script in name_scripts(names.iter().map(|name| &***name)) {
+        guest.appliance(CALL, &script)?;
+    }
+    // A member has a header, perhaps one more for a long name, and is filled up to a block; tar fills its last record.
+    let size = files.iter().map(|entry| entry.size.saturating_add(4096)).fold(1 << 20, u64::saturating_add);
+    let script = |device: &str| {
+        // A file that cannot be read is left out; the shell's status is that of `sync`.
+        format!(
+            "tar -c -f {device} -b 2048 -C {ROOT} --format=gnu --hard-dereference --no-recursion --ignore-failed-read \
+             --null --verbatim-files-from -T {NAMES} >/dev/null 2>&1; rm -f {NAMES}; sync {device}"
+        )
+    };
+    let archive = written(guest, CALL, size.next_multiple_of(1 << 20), &script)?;
+    read_archive(archive).map_err(|error| refused(CALL, &error.to_string()))
+}
+
+fn require_mount(guest: &LibguestfsGuest, call: &str) -> Result<(), GuestError> {
+    if guest.mounted.is_empty() { Err(refused(call, "nothing is mounted")) } else { Ok(()) }
+}
+
+fn refused(call: &str, message: &str) -> GuestError {
+    GuestError::Call { call: call.to_owned(), message: message.to_owned() }
+}
+
+/// What a script of the appliance has written to a disk of a size.
+fn written(
+    guest: &mut LibguestfsGuest,
+    call: &str,
+    size: u64,
+    script: &dyn Fn(&str) -> String,
+) -> Result<File, GuestError> {
+    let failed = |error: std::io::Error| refused(call, &format!("no room for it on this machine: {error}"));
+    let scratch = tempfile::NamedTempFile::new_in(&guest.socket_dir).map_err(failed)?;
+    scratch.as_file().set_len(size).map_err(failed)?;
+    guest.with_scratch(call, scratch.path(), |guest, device| guest.appliance(call, &script(device)).map(drop))?;
+    scratch.reopen().map_err(failed)
+}
+
+/// Prints, for every file, its properties and its path, a zero, the target of a link, a zero.
+fn list_script(device: &str, below: &[&str]) -> String {
+    let transient = ["dev", "proc", "run", "sys"].map(|name| format!("-path './{name}/*'")).join(" -o ");
+    let starts = match below {
+        [] => ".".to_owned(),
+        below => below.iter().map(|name| quote(&format!("./{}", name.trim_matches('/')))).collect::<Vec<_>>().join(" "),
+    };
+    // A directory that is damaged, or not there, is no reason to tell nothing of the others.
+    format!(
+        "cd {ROOT} && {{ find {starts} \\( {transient} \\) -prune \
+         -o -printf '%y %m %U %G %s %b %n %D:%i %p\\0%l\\0' >{device} 2>/dev/null; cd /; sync {device}; }}"
+    )
+}
+
+/// Scripts that write a list of names, each no longer than an argument may be.
+fn name_scripts<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut scripts = vec![format!(": >{NAMES}; printf '%s\\0'")];
+    for name in names {
+        let word = quote(&format!(".{name}"));
+        if let Some(script) = scripts.last_mut().filter(|script| script.len() + word.len() < SCRIPT_LIMIT) {
+            script.push(' ');
+            script.push_str(&word);
+        } else {
+            scripts.push(format!("printf '%s\\0' {word}"));
+        }
+    }
+    for script in &mut scripts {
+        script.push_str(&format!(" >>{NAMES}"));
+    }
+    scripts
+}
+
+/// Bytes up to a zero; `None` at the end of the file.
+fn record(reader: &mut BufReader<File>) -> std::io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    reader.by_ref().take(2 * NAME_LIMIT).read_until(0, &mut bytes)?;
+    if bytes.pop().is_some_and(|last| last == 0) { Ok(Some(bytes)) } else { Ok(None) }
+}
+
+/// Whether a path is one that a listing has for a file with a name in UTF-8.
+fn is_plain(path: &str) -> bool {
+    path.len() > 1
+        && path.starts_with('/')
+        && !path.contains(['\0', '\u{fffd}'])
+        && !path.split('/').any(|part| part == "..")
+}
+
+/// A file as `find` has printed it; `None` if it is not understood. `seen` are files of which another name came before.
+fn entry(printed: &[u8], target: &[u8], seen: &mut std::collections::HashSet<Box<str>>) -> Option<Entry> {
+    let text = String::from_utf8_lossy(printed);
+    let mut fields = text.splitn(9, ' ');
+    let mut next = || fields.next();
+    let (kind, mode) = (next()?, u32::from_str_radix(next()?, 8).ok()?);
+    let (uid, gid, size) = (next()?.parse().ok()?, next()?.parse().ok()?, next()?.parse().ok()?);
+    let (blocks, names, inode, path): (u64, u64, _, _) =
+        (next()?.parse().ok()?, next()?.parse().ok()?, next()?, next()?);
+    let path = path.strip_prefix('.')?;
+    let kind = match kind {
+        "f" => FileKind::File,
+        "d" => FileKind::Directory,
+        "l" => FileKind::Symlink,
+        _ => FileKind::Special,
+    };
+    let first = kind == FileKind::Directory || names < 2 || seen.insert(inode.into());
+    Some(Entry {
+        path: if path.is_empty() { "/" } else { path }.into(),
+        kind,
+        mode,
+        uid,
+        gid,
+        size,
+        stored: if first { blocks.saturating_mul(512) } else { 0 },
+        target: (kind == FileKind::Symlink).then(|| String::from_utf8_lossy(target).into()),
+    })
+}
+
+/// Regular files of an archive by their absolute paths.
+fn read_archive(archive: impl Read) -> std::io::Result<Vec<(String, Vec<u8>)>> {
+    let mut files = Vec::new();
+    for member in tar::Archive::new(archive).entries()? {
+        let mut member = member?;
+        let Ok(path) = String::from_utf8(member.path_bytes().into_owned()) else { continue };
+        let Some(path) = path.strip_prefix('.').filter(|_| member.header().entry_type().is_file()) else { continue };
+        let mut content = Vec::new();
+        member.read_to_end(&mut content)?;
+        files.push((path.to_owned(), content));
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(script: &str) {
+        crate::process::capture(std::process::Command::new("sh").args(["-n", "-c", script]))
+            .unwrap_or_else(|error| panic!("{error}\n{script}"));
+    }
+
+    #[test]
+    fn scripts_are_shell_and_not_too_long() {
+        check(&list_script("/dev/sdz", &[]));
+        check(&list_script("/dev/sdz", &["boot", "/it's/"]));
+        let names: Vec<_> = (0..5000).map(|number| format!("/a directory/it's file {number}")).collect();
+        let scripts = name_scripts(names.iter().map(String::as_str));
+        assert!(
+            scripts.len() > 1 && scripts.iter().all(|script| script.len() <= SCRIPT_LIMIT + 100),
+            "{}",
+            scripts.len()
+        );
+        scripts.iter().for_each(|script| check(script));
+        // What they write is the list, whole.
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("names");
+        for script in scripts {
+            let script = script.replace(NAMES, &file.display().to_string());
+            crate::process::capture(std::process::Command::new("sh").args(["-c", &script])).expect("sh runs");
+        }
+        let written = std::fs::read_to_string(file).expect("the list");
+        let expected: String = names.iter().map(|name| format!(".{name}\0")).collect();
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn what_find_prints_is_read() {
+        let mut seen = std::collections::HashSet::new();
+        let mut read = |printed: &[u8], target: &[u8]| entry(printed, target, &mut seen);
+        let found = read(b"f 4755 0 7 12345 24 1 2049:12 ./usr/bin/two words\n", b"").expect("a file");
+        assert_eq!((&*found.path, found.kind, found.mode), ("/usr/bin/two words\n", FileKind::File, 0o4755));
+        assert_eq!((found.gid, found.size, found.stored, found.target), (7, 12345, 24 * 512, None));
+        let link = read(b"l 777 0 0 7 0 1 2049:13 ./bin", b"usr/bin").expect("a link");
+        assert_eq!((link.kind, link.target.as_deref()), (FileKind::Symlink, Some("usr/bin")));
+        assert_eq!(read(b"d 755 0 0 4096 8 3 1:2 .", b"").map(|root| root.path.into_string()).as_deref(), Some("/"));
+        // Another name of a file takes no more room.
+        let first = read(b"f 644 0 0 9 8 2 1:5 ./a", b"").expect("a file");
+        let second = read(b"f 644 0 0 9 8 2 1:5 ./b", b"").expect("a file");
+        assert_eq!((first.stored, second.stored, second.size), (4096, 0, 9));
+        for noise in [&b""[..], b"f", b"f 9 0 0 1 1 1 1:1 ./x", b"f 644 0 0 1 1 1 1:1 x", b"f 644 -1 0 1 1 1 1:1 ./x"] {
+            assert_eq!(read(noise, b""), None, "{noise:?}");
+        }
+        assert!(
+            is_plain("/a/b") && !is_plain("/a/../b") && !is_plain("/a\u{fffd}") && !is_plain("/") && !is_plain("a")
+        );
+    }
+}
