@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::{Image, Login, Sudo, User};
-use crate::guest::GuestError;
 
 /// Shells that let nobody in: nologin(8), false(1), and the shells of accounts with one task.
 const NO_SHELLS: [&str; 6] = ["nologin", "false", "sync", "shutdown", "halt", "git-shell"];
@@ -11,30 +10,39 @@ const NO_SHELLS: [&str; 6] = ["nologin", "false", "sync", "shutdown", "halt", "g
 /// Most accounts whose keys are looked at.
 const KEYS_LIMIT: usize = 200;
 
+/// What is read for it. A home may be anywhere.
+pub(super) const WANTED: &[&str] = &[
+    "/etc/passwd",
+    "/etc/shadow",
+    "/etc/group",
+    "/etc/sudoers",
+    "/etc/sudoers.d/*",
+    "/**/.ssh/authorized_keys",
+    "/**/.ssh/authorized_keys2",
+];
+
 /// Accounts with a shell.
-pub(super) fn users(image: &mut Image<'_>) -> Result<Vec<User>, GuestError> {
-    let passwd = image.text("/etc/passwd")?.unwrap_or_default();
-    let shadow = image.text("/etc/shadow")?.unwrap_or_default();
-    let groups = image.text("/etc/group")?.unwrap_or_default();
-    let mut rules = image.text("/etc/sudoers")?.unwrap_or_default();
-    for path in image.glob("/etc/sudoers.d/*")? {
+pub(super) fn users(image: &mut Image<'_>) -> Vec<User> {
+    let mut text = |path| image.text(path).unwrap_or_default();
+    let (passwd, shadow, groups, mut rules) =
+        (text("/etc/passwd"), text("/etc/shadow"), text("/etc/group"), text("/etc/sudoers"));
+    for (_, text) in image.texts(&["/etc/sudoers.d/*"]) {
         rules.push('\n');
-        rules.push_str(&image.text(&path)?.unwrap_or_default());
+        rules.push_str(&text);
     }
     let mut users = accounts(&passwd, &shadow, &groups, &rules);
     for user in users.iter_mut().take(KEYS_LIMIT) {
         for name in ["authorized_keys", "authorized_keys2"] {
-            // The home is a path of the image, and the guest does not let it lead out.
             let path = format!("{}/.ssh/{name}", user.home.trim_end_matches('/'));
             if path.starts_with('/') {
-                user.ssh_keys += keys(&image.text(&path)?.unwrap_or_default());
+                user.ssh_keys += keys(&image.text(&path).unwrap_or_default());
             }
         }
         if user.ssh_keys > 0 {
             user.logins.push(Login::SshKey);
         }
     }
-    Ok(users)
+    users
 }
 
 /// Accounts with a shell, and their rights; keys are not known here.

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Boot, Booted, Entry, Image, Kernel, Loader, file_name, grub};
-use crate::guest::{GuestError, Inspection};
+use super::{Boot, Booted, Entry, Image, Kernel, Loader, Tree, file_name, grub};
 use crate::recipe::Firmware;
 
 /// Where images mount the EFI system partition.
@@ -11,6 +10,8 @@ const EFI_MOUNTS: [&str; 3] = ["/boot/efi", "/efi", "/boot"];
 
 /// Where distributions put GRUB's configuration.
 const GRUB_CONFIGS: [&str; 2] = ["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"];
+
+const EFI_GRUB_CONFIG: &str = "/boot/efi/EFI/*/grub.cfg";
 
 /// GRUB's variables, beside its configuration or on the EFI system partition.
 const GRUB_ENVIRONMENTS: [&str; 3] = ["/boot/grub/grubenv", "/boot/grub2/grubenv", "/boot/efi/EFI/*/grubenv"];
@@ -24,40 +25,56 @@ const EXTLINUX: [&str; 3] = ["/boot/extlinux.conf", "/boot/extlinux/extlinux.con
 /// Most entries that are read.
 const ENTRIES_LIMIT: usize = 100;
 
+/// What is read for it.
+pub(super) const WANTED: &[&str] = &[
+    GRUB_CONFIGS[0],
+    GRUB_CONFIGS[1],
+    EFI_GRUB_CONFIG,
+    GRUB_ENVIRONMENTS[0],
+    GRUB_ENVIRONMENTS[1],
+    GRUB_ENVIRONMENTS[2],
+    "/boot/loader/entries/*.conf",
+    "/efi/loader/entries/*.conf",
+    "/boot/efi/loader/entries/*.conf",
+    EXTLINUX[0],
+    EXTLINUX[1],
+    EXTLINUX[2],
+];
+
 /// Finds out what boots.
-pub(super) fn boot(image: &mut Image<'_>, found: &Inspection, first_sector: &[u8]) -> Result<Boot, GuestError> {
-    Ok(Boot {
-        firmware: found.firmware.clone(),
-        loaders: loaders(image, found, first_sector)?,
-        kernels: kernels(image)?,
-        default: default(image)?,
-    })
+pub(super) fn boot(image: &mut Image<'_>, firmware: &[Firmware], first_sector: &[u8]) -> Boot {
+    Boot {
+        firmware: firmware.to_vec(),
+        loaders: loaders(image.tree, firmware, first_sector),
+        kernels: kernels(image.tree),
+        default: default(image),
+    }
 }
 
 /// The kernel that is booted by default, or else the newest, and its arguments.
-pub(super) fn booted(image: &mut Image<'_>) -> Result<Booted, GuestError> {
-    let mut kernels = kernels(image)?;
-    let Some(entry) = default(image)? else {
-        return Ok(Booted { kernel: kernels.into_iter().next(), args: Vec::new() });
+pub(super) fn booted(image: &mut Image<'_>) -> Booted {
+    let mut kernels = kernels(image.tree);
+    let Some(entry) = default(image) else {
+        return Booted { kernel: kernels.into_iter().next(), args: Vec::new() };
     };
     // The boot loader's paths begin at a file system of its own choice, or at a link to the newest kernel.
     let chosen = kernels.iter().position(|kernel| file_name(&kernel.path) == file_name(&entry.kernel)).unwrap_or(0);
     let kernel = (chosen < kernels.len()).then(|| kernels.swap_remove(chosen));
-    Ok(Booted { kernel, args: entry.args })
+    Booted { kernel, args: entry.args }
 }
 
-fn loaders(image: &mut Image<'_>, found: &Inspection, first_sector: &[u8]) -> Result<Vec<Loader>, GuestError> {
+fn loaders(tree: &Tree, firmware: &[Firmware], first_sector: &[u8]) -> Vec<Loader> {
     let mut loaders = Vec::new();
-    if found.firmware.contains(&Firmware::Bios) {
+    if firmware.contains(&Firmware::Bios) {
         loaders.push(Loader { firmware: Firmware::Bios, name: code_name(first_sector).to_owned(), path: None });
     }
     for mount in EFI_MOUNTS {
         // FAT does not tell cases apart, but the guest does.
-        for path in image.glob(&format!("{mount}/[Ee][Ff][Ii]/*/*.[Ee][Ff][Ii]"))? {
+        for path in tree.glob(&format!("{mount}/[Ee][Ff][Ii]/*/*.[Ee][Ff][Ii]")) {
             loaders.push(Loader { firmware: Firmware::Uefi, name: efi_name(&path).to_owned(), path: Some(path) });
         }
     }
-    Ok(loaders)
+    loaders
 }
 
 /// Which boot loader the code of the first sector belongs to, by the text in it.
@@ -87,21 +104,21 @@ fn efi_name(path: &str) -> &'static str {
     }
 }
 
-fn kernels(image: &mut Image<'_>) -> Result<Vec<Kernel>, GuestError> {
+fn kernels(tree: &Tree) -> Vec<Kernel> {
     let mut kernels = Vec::new();
     for prefix in ["vmlinuz-", "vmlinux-", "Image-"] {
-        for path in image.glob(&format!("/boot/{prefix}*"))? {
+        for path in tree.glob(&format!("/boot/{prefix}*")) {
             let release = file_name(&path).trim_start_matches(prefix).to_owned();
             kernels.push(Kernel { release, path, initrd: None });
         }
     }
-    let initrds = [image.glob("/boot/initr*")?].concat();
+    let initrds = tree.glob("/boot/initr*");
     for kernel in &mut kernels {
         let wanted = initrd_names(&kernel.release);
         kernel.initrd = initrds.iter().find(|path| wanted.iter().any(|name| name == file_name(path))).cloned();
     }
     kernels.sort_by(|a, b| grub::by_version(&b.release, &a.release));
-    Ok(kernels)
+    kernels
 }
 
 /// Names that distributions give to the initial RAM disk of a kernel.
@@ -110,41 +127,31 @@ fn initrd_names(release: &str) -> [String; 3] {
 }
 
 /// The entry that is booted if nobody chooses.
-fn default(image: &mut Image<'_>) -> Result<Option<Entry>, GuestError> {
+fn default(image: &mut Image<'_>) -> Option<Entry> {
     let mut environment = BTreeMap::new();
-    for pattern in GRUB_ENVIRONMENTS {
-        for path in image.glob(pattern)? {
-            environment.extend(grub::environment(&image.text(&path)?.unwrap_or_default()));
-        }
+    for (_, text) in image.texts(&GRUB_ENVIRONMENTS) {
+        environment.extend(grub::environment(&text));
     }
-    let mut configs: Vec<_> = GRUB_CONFIGS.map(str::to_owned).into();
-    configs.extend(image.glob("/boot/efi/EFI/*/grub.cfg")?);
     let mut uses_entries = false;
-    for path in configs {
-        let Some(config) = image.text(&path)? else { continue };
+    for (path, config) in image.texts(&[GRUB_CONFIGS[0], GRUB_CONFIGS[1], EFI_GRUB_CONFIG]) {
         // Where GRUB reads entries of the specification, those of its own configuration are the exceptions.
         uses_entries |= config.lines().any(|line| line.trim() == "blscfg");
         if !uses_entries && let Some(entry) = grub::default_entry(&config, &environment, &path) {
-            return Ok(Some(entry));
+            return Some(entry);
         }
     }
     for directory in ENTRY_DIRECTORIES {
-        let mut files = Vec::new();
-        for path in image.glob(&format!("{directory}/*.conf"))?.into_iter().take(ENTRIES_LIMIT) {
-            let name = file_name(&path).trim_end_matches(".conf").to_owned();
-            files.push((name, image.text(&path)?.unwrap_or_default()));
-        }
+        let mut files = image.texts(&[&format!("{directory}/*.conf")]);
+        files.truncate(ENTRIES_LIMIT);
+        let files: Vec<_> = files
+            .into_iter()
+            .map(|(path, text)| (file_name(&path).trim_end_matches(".conf").to_owned(), text))
+            .collect();
         if let Some(entry) = grub::default_of_entries(&files, &environment, directory) {
-            return Ok(Some(entry));
+            return Some(entry);
         }
     }
-    for path in EXTLINUX {
-        let Some(config) = image.text(path)? else { continue };
-        if let Some(entry) = extlinux(&config, path) {
-            return Ok(Some(entry));
-        }
-    }
-    Ok(None)
+    image.texts(&EXTLINUX).into_iter().find_map(|(path, config)| extlinux(&config, &path))
 }
 
 /// The default entry of a configuration of syslinux: <https://wiki.syslinux.org/wiki/index.php?title=Config>.

@@ -4,28 +4,28 @@
 //! place to take a whole parser to: lines are looked at.
 
 use super::{CloudInit, Image};
-use crate::guest::GuestError;
 
 /// cloud-init's first configuration file; others add to it and replace.
 const MAIN: &str = "/etc/cloud/cloud.cfg";
+const OTHERS: &str = "/etc/cloud/cloud.cfg.d/*.cfg";
 
 /// Its presence keeps cloud-init from running: cloud-init's documentation, "How to disable cloud-init".
 const DISABLED: &str = "/etc/cloud/cloud-init.disabled";
 
+/// What is read for it.
+pub(super) const WANTED: &[&str] = &[MAIN, OTHERS];
+
 /// Reads the configuration of cloud-init.
-pub(super) fn cloud_init(image: &mut Image<'_>) -> Result<Option<CloudInit>, GuestError> {
-    let Some(main) = image.text(MAIN)? else { return Ok(None) };
-    let mut texts = vec![main];
-    for path in image.glob(&format!("{MAIN}.d/*.cfg"))? {
-        texts.extend(image.text(&path)?);
-    }
+pub(super) fn cloud_init(image: &mut Image<'_>) -> Option<CloudInit> {
+    let mut texts = vec![image.text(MAIN)?];
+    texts.extend(image.texts(&[OTHERS]).into_iter().map(|(_, text)| text));
     let last = |find: &dyn Fn(&str) -> Option<Vec<String>>| texts.iter().rev().find_map(|text| find(text));
-    Ok(Some(CloudInit {
-        enabled: !image.exists(DISABLED)?,
+    Some(CloudInit {
+        enabled: !image.tree.exists(DISABLED),
         datasources: last(&datasources).unwrap_or_default(),
         default_user: last(&|text| default_user(text).map(|name| vec![name]))
             .and_then(|names| names.into_iter().next()),
-    }))
+    })
 }
 
 /// The value of `datasource_list`, as a flow or a block sequence.

@@ -11,16 +11,25 @@ mod cloud_init;
 mod grub;
 mod packages;
 mod services;
+pub(crate) mod tree;
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::Package;
+use crate::guest::{Devices, Guest, GuestError, Inspection};
 pub use crate::guest::{FileSystem, Partition, PartitionTable};
-use crate::guest::{Guest, GuestError, Inspection};
 use crate::recipe::Firmware;
+pub use tree::{Tree, Unread, Wanted};
 
 /// Longest configuration file that is read, in bytes.
-const TEXT_LIMIT: u64 = 4 << 20;
+pub const TEXT_LIMIT: u64 = 4 << 20;
+
+/// What is read to find out what is in an image.
+pub fn wanted() -> Vec<Wanted<'static>> {
+    let texts = [boot::WANTED, accounts::WANTED, cloud_init::WANTED].concat();
+    let texts = texts.into_iter().map(|pattern| Wanted { pattern, limit: TEXT_LIMIT });
+    texts.chain(packages::WANTED).collect()
+}
 
 /// All that is known of an image. The names of the fields are those of `goldsmith inspect --json`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -193,25 +202,80 @@ pub struct CloudInit {
 ///
 /// Only if the guest fails. What is wrong with the image is in [`System::notes`].
 pub fn system(guest: &mut dyn Guest) -> Result<System, GuestError> {
-    let mut image = Image { guest, notes: Vec::new() };
-    let inspection = image.inspection()?;
-    if let Some(inspection) = &inspection {
-        image.mount(inspection)?;
+    let Opened { inspection, devices, notes } = open(guest)?;
+    let Some(Inspection { distro, product, version, codename, arch, firmware, .. }) = inspection else {
+        let Devices { partition_table, file_systems, .. } = devices;
+        return Ok(System { partition_table, file_systems, notes, ..System::default() });
+    };
+    let tree = Tree::load(guest, &[], &wanted())?;
+    let mut system = of_tree(&tree, &devices, &firmware);
+    if system.packages.is_empty() {
+        let mut image = Image { tree: &tree, notes: std::mem::take(&mut system.notes) };
+        system.packages = packages::by_guest(&mut image, guest)?;
+        system.notes = image.notes;
     }
-    let devices = image.guest.devices()?;
-    let mut system =
-        System { partition_table: devices.partition_table, file_systems: devices.file_systems, ..System::default() };
-    if let Some(found) = inspection {
-        system.boot = boot::boot(&mut image, &found, &devices.first_sector)?;
-        system.services = services::services(&mut image)?;
-        system.users = accounts::users(&mut image)?;
-        system.cloud_init = cloud_init::cloud_init(&mut image)?;
-        system.packages = packages::packages(&mut image)?;
-        let Inspection { distro, product, version, codename, arch, .. } = found;
-        system.os = Some(Os { distro, product, version, codename, arch });
-    }
-    system.notes = image.notes;
+    system.os = Some(Os { distro, product, version, codename, arch });
+    system.notes.splice(0..0, notes);
     Ok(system)
+}
+
+/// A disk whose file systems are mounted as far as they could be.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its operating system; `None` if none was found, and then nothing is mounted.
+    pub inspection: Option<Inspection>,
+    /// What it is divided into.
+    pub devices: Devices,
+    /// What could not be found out, and why.
+    pub notes: Vec<String>,
+}
+
+/// Mounts what is on the disk that is attached to a guest.
+///
+/// # Errors
+///
+/// Only if the guest fails. What is wrong with the image is in [`Opened::notes`].
+pub fn open(guest: &mut dyn Guest) -> Result<Opened, GuestError> {
+    let mut notes = Vec::new();
+    let found = guest.inspect();
+    let inspection = noted(&mut notes, found)?;
+    if let Some(inspection) = &inspection {
+        let all = guest.mount(&inspection.mounts);
+        if noted(&mut notes, all)?.is_none() {
+            let root: Vec<_> = inspection.mounts.iter().filter(|mount| mount.path == "/").cloned().collect();
+            guest.mount(&root)?;
+        }
+    }
+    Ok(Opened { inspection, devices: guest.devices()?, notes })
+}
+
+/// What a call has found; what the image is to blame for becomes a note.
+fn noted<T>(notes: &mut Vec<String>, result: Result<T, GuestError>) -> Result<Option<T>, GuestError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ GuestError::Call { .. }) => {
+            notes.push(error.to_string());
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What files and partitions of an image tell, of which [`wanted`] contents were read. [`System::os`] is left to
+/// whoever knows it; so are packages of databases that are no text.
+pub fn of_tree(tree: &Tree, devices: &Devices, firmware: &[Firmware]) -> System {
+    let mut image = Image { tree, notes: Vec::new() };
+    System {
+        partition_table: devices.partition_table.clone(),
+        file_systems: devices.file_systems.clone(),
+        os: None,
+        boot: boot::boot(&mut image, firmware, &devices.first_sector),
+        packages: packages::packages(&mut image),
+        services: services::services(tree),
+        users: accounts::users(&mut image),
+        cloud_init: cloud_init::cloud_init(&mut image),
+        notes: image.notes,
+    }
 }
 
 /// What a mounted image boots if nobody chooses.
@@ -229,67 +293,33 @@ pub struct Booted {
 ///
 /// Only if the guest fails.
 pub fn booted(guest: &mut dyn Guest) -> Result<Booted, GuestError> {
-    boot::booted(&mut Image { guest, notes: Vec::new() })
+    let texts = boot::WANTED.iter().map(|pattern| Wanted { pattern, limit: TEXT_LIMIT });
+    let tree = Tree::load(guest, &["boot", "efi"], &texts.collect::<Vec<_>>())?;
+    Ok(boot::booted(&mut Image { tree: &tree, notes: Vec::new() }))
 }
 
-/// A mounted image of which nothing is expected.
+/// The files of an image of which nothing is expected.
 struct Image<'a> {
-    guest: &'a mut dyn Guest,
+    tree: &'a Tree,
     notes: Vec<String>,
 }
 
 impl Image<'_> {
-    fn inspection(&mut self) -> Result<Option<Inspection>, GuestError> {
-        let found = self.guest.inspect();
-        self.noted(found)
-    }
-
-    /// Mounts all that the image does, or else its root alone.
-    fn mount(&mut self, found: &Inspection) -> Result<(), GuestError> {
-        let all = self.guest.mount(&found.mounts);
-        if self.noted(all)?.is_none() {
-            let root: Vec<_> = found.mounts.iter().filter(|mount| mount.path == "/").cloned().collect();
-            self.guest.mount(&root)?;
-        }
-        Ok(())
-    }
-
-    /// What a call has found; what the image is to blame for becomes a note.
-    fn noted<T>(&mut self, result: Result<T, GuestError>) -> Result<Option<T>, GuestError> {
-        match result {
-            Ok(value) => Ok(Some(value)),
-            Err(error @ GuestError::Call { .. }) => {
-                self.notes.push(error.to_string());
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether there is something at a path, be it a link that leads nowhere.
-    fn exists(&mut self, path: &str) -> Result<bool, GuestError> {
-        let kind = self.guest.kind(path);
-        Ok(self.noted(kind)?.flatten().is_some())
-    }
-
     /// A text file; `None` if there is none.
-    fn text(&mut self, path: &str) -> Result<Option<String>, GuestError> {
-        self.text_of(path, TEXT_LIMIT)
-    }
-
-    /// The same for a file that may be longer.
-    fn text_of(&mut self, path: &str, limit: u64) -> Result<Option<String>, GuestError> {
-        if !self.exists(path)? {
-            return Ok(None);
+    fn text(&mut self, path: &str) -> Option<String> {
+        match self.tree.bytes(path) {
+            Ok(content) => content.map(|content| String::from_utf8_lossy(content).into_owned()),
+            Err(reason) => {
+                self.notes.push(format!("read {path}: {reason}"));
+                None
+            }
         }
-        let content = self.guest.read(path, limit);
-        Ok(self.noted(content)?.map(|content| String::from_utf8_lossy(&content).into_owned()))
     }
 
-    /// Paths that match a pattern, sorted.
-    fn glob(&mut self, pattern: &str) -> Result<Vec<String>, GuestError> {
-        let paths = self.guest.glob(pattern);
-        Ok(self.noted(paths)?.unwrap_or_default())
+    /// Text files that match patterns, with their paths, sorted pattern by pattern.
+    fn texts(&mut self, patterns: &[&str]) -> Vec<(String, String)> {
+        let paths = patterns.iter().flat_map(|pattern| self.tree.glob(pattern)).collect::<Vec<_>>();
+        paths.into_iter().filter_map(|path| self.text(&path).map(|text| (path, text))).collect()
     }
 }
 

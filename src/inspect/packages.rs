@@ -1,8 +1,8 @@
 //! What is installed.
 
-use super::Image;
+use super::{Image, Tree, Wanted, noted};
 use crate::base::Package;
-use crate::guest::GuestError;
+use crate::guest::{Guest, GuestError};
 
 /// Longest package database that is read, in bytes.
 const DATABASE_LIMIT: u64 = 64 << 20;
@@ -17,31 +17,40 @@ const APK: [&str; 2] = ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"];
 const RPM: [&str; 2] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
 const RPM_FILES: [&str; 3] = ["rpmdb.sqlite", "Packages.db", "Packages"];
 
-/// Installed packages, sorted.
-pub(super) fn packages(image: &mut Image<'_>) -> Result<Vec<Package>, GuestError> {
-    let mut packages = Package::of_dpkg_status(&image.text_of(DPKG, DATABASE_LIMIT)?.unwrap_or_default());
-    for path in APK {
-        packages.extend(apk(&image.text_of(path, DATABASE_LIMIT)?.unwrap_or_default()));
-    }
-    // Its databases are binary, of three kinds; the guest's rpm library reads them all.
-    if packages.is_empty() && has_rpm(image)? {
-        let found = image.guest.packages();
-        packages = image.noted(found)?.unwrap_or_default();
-    }
-    packages.sort();
-    packages.dedup();
-    Ok(packages)
+/// What is read for it.
+pub(super) const WANTED: [Wanted<'static>; 3] = [database(DPKG), database(APK[0]), database(APK[1])];
+
+const fn database(pattern: &'static str) -> Wanted<'static> {
+    Wanted { pattern, limit: DATABASE_LIMIT }
 }
 
-fn has_rpm(image: &mut Image<'_>) -> Result<bool, GuestError> {
-    for directory in RPM {
-        for file in RPM_FILES {
-            if image.exists(&format!("{directory}/{file}"))? {
-                return Ok(true);
-            }
-        }
+/// Installed packages of databases that are text, sorted.
+pub(super) fn packages(image: &mut Image<'_>) -> Vec<Package> {
+    let mut packages = Package::of_dpkg_status(&image.text(DPKG).unwrap_or_default());
+    for path in APK {
+        packages.extend(apk(&image.text(path).unwrap_or_default()));
     }
-    Ok(false)
+    sorted(packages)
+}
+
+/// Installed packages of rpm, sorted. Its databases are binary, of three kinds; the guest's rpm library reads them all.
+pub(super) fn by_guest(image: &mut Image<'_>, guest: &mut dyn Guest) -> Result<Vec<Package>, GuestError> {
+    if !has_rpm(image.tree) {
+        return Ok(Vec::new());
+    }
+    let found = guest.packages();
+    Ok(sorted(noted(&mut image.notes, found)?.unwrap_or_default()))
+}
+
+/// Whether there is a database of rpm.
+pub(super) fn has_rpm(tree: &Tree) -> bool {
+    RPM.iter().any(|directory| RPM_FILES.iter().any(|file| tree.exists(&format!("{directory}/{file}"))))
+}
+
+fn sorted(mut packages: Vec<Package>) -> Vec<Package> {
+    packages.sort();
+    packages.dedup();
+    packages
 }
 
 fn apk(installed: &str) -> Vec<Package> {

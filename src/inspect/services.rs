@@ -2,28 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::{Image, Service, ServiceState, file_name};
-use crate::guest::GuestError;
+use super::{Service, ServiceState, Tree, file_name};
 
 /// Where the image's own configuration of systemd is: systemd.unit(5).
 const UNITS: &str = "/etc/systemd/system";
 
 /// Units that the image starts, and those that it forbids.
-pub(super) fn services(image: &mut Image<'_>) -> Result<Vec<Service>, GuestError> {
+pub(super) fn services(tree: &Tree) -> Vec<Service> {
     let mut enabled = Vec::new();
     for kind in ["wants", "requires"] {
-        enabled.extend(image.glob(&format!("{UNITS}/*.{kind}/*"))?);
+        enabled.extend(tree.glob(&format!("{UNITS}/*.{kind}/*")));
     }
     // OpenRC, as on Alpine.
-    enabled.extend(image.glob("/etc/runlevels/*/*")?);
-    let mut masked = Vec::new();
-    for path in image.glob(&format!("{UNITS}/*.*"))? {
-        let target = image.guest.read_link(&path);
-        if image.noted(target)?.flatten().as_deref() == Some("/dev/null") {
-            masked.push(path);
-        }
-    }
-    Ok(listed(&enabled, &masked))
+    enabled.extend(tree.glob("/etc/runlevels/*/*"));
+    let mut masked = tree.glob(&format!("{UNITS}/*.*"));
+    masked.retain(|path| tree.link(path) == Some("/dev/null"));
+    listed(&enabled, &masked)
 }
 
 /// Puts paths of links together: a unit may be wanted several times, and none of it counts if it is masked.
