@@ -45,6 +45,7 @@ impl Bench {
             drives: Vec::new(),
             mac: "52:54:00:67:6f:01".to_owned(),
             uuid: "5a8b2c1e-0e0b-4a0a-9a41-52540067f001".to_owned(),
+            nova: true,
             network: NetworkAccess::Isolated,
             service: None,
             agent: true,

@@ -49,7 +49,7 @@ pub(super) fn arguments(
         .option("-smp", config.cpus.to_string())
         .option("-rtc", "base=utc")
         .option("-uuid", &config.uuid)
-        .option("-smbios", smbios(&config.uuid))
+        .option("-smbios", smbios(config))
         .option("-sandbox", sandbox(config))
         .option("-chardev", format!("socket,id=qmp,fd={}", sockets.qmp))
         .option("-mon", "chardev=qmp,mode=control")
@@ -129,11 +129,12 @@ fn machine(arguments: &mut Arguments, config: &MachineConfig, flash: Option<(&Fl
 }
 
 /// What `libvirt` tells a guest of OpenStack; cloud-init's `ds-identify` looks at the product's name.
-fn smbios(uuid: &str) -> String {
-    format!(
-        "type=1,manufacturer=OpenStack Foundation,product=OpenStack Nova,version=goldsmith,serial={uuid},uuid={uuid},\
-         family=Virtual Machine"
-    )
+fn smbios(config: &MachineConfig) -> String {
+    let uuid = &config.uuid;
+    // A guest that takes this for OpenStack asks OpenStack's metadata service first, and waits for it.
+    let maker =
+        if config.nova { "OpenStack Foundation,product=OpenStack Nova" } else { "QEMU,product=Virtual Machine" };
+    format!("type=1,manufacturer={maker},version=goldsmith,serial={uuid},uuid={uuid},family=Virtual Machine")
 }
 
 /// A guest that breaks into QEMU can do less there.
@@ -207,6 +208,7 @@ mod tests {
             drives: vec!["/work/a, \"b\".iso".into()],
             mac: "52:54:00:67:6f:01".to_owned(),
             uuid: "5a8b2c1e-0e0b-4a0a-9a41-52540067f001".to_owned(),
+            nova: true,
             network: NetworkAccess::User,
             service: None,
             agent: false,

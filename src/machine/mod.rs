@@ -13,6 +13,7 @@ pub(crate) mod qmp;
 mod screen;
 mod serial;
 mod ssh;
+pub mod watch;
 
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -38,9 +39,13 @@ use child::Child;
 use firmware::Flash;
 use qmp::{Qmp, QmpError};
 use serial::SerialLog;
+use watch::{Sign, Verdict, Watch};
 
 /// How often a port is chosen anew where another program has taken it before QEMU did.
 const PORTS: u32 = 5;
+
+/// Silence of the serial console after which the screen is looked at too.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// What to boot, and on what.
 #[derive(Debug, Clone)]
@@ -65,6 +70,8 @@ pub struct MachineConfig {
     pub mac: String,
     /// Identity of the machine, which the guest sees as that of its instance.
     pub uuid: String,
+    /// Whether the machine says that it is one of OpenStack's, as Nova's do.
+    pub nova: bool,
     /// What the guest may reach.
     pub network: NetworkAccess,
     /// What answers at 169.254.169.254; nothing does if this is `None`.
@@ -189,6 +196,23 @@ impl Machine {
         };
         let (work, watched) = (config.work.clone(), console.is_none());
         Ok(Self { child, qmp, serial, console, agent, port, work, watched, started, end: None, reason: None })
+    }
+
+    /// Looks at the machine as it is now: at its serial console, its end, and its screen where the console is silent. To be called
+    /// about twice a second.
+    pub fn watch<'a>(&mut self, watch: &'a mut Watch) -> &'a Verdict {
+        // In this order: when it has ended, all that it has printed is there, or will be in a moment.
+        let end = self.ended();
+        let serial = self.serial();
+        watch.look(&serial, end.as_ref(), self.started.elapsed());
+        let up = watch.verdict().seen(Sign::LoginPrompt).is_some();
+        if !up && serial.quiet > SILENCE && matches!(end, None | Some(End::Panicked)) {
+            // Where it cannot be had, the verdict is the one of the console.
+            if let Ok(Some(lines)) = self.screen_text() {
+                watch.look_at_screen(&lines);
+            }
+        }
+        watch.verdict()
     }
 
     /// When it was powered on.

@@ -128,6 +128,16 @@ impl SerialLog {
 }
 
 #[cfg(test)]
+impl SerialView {
+    /// What a console has shown that printed so, and then nothing for so long.
+    pub(super) fn of(bytes: &[u8], quiet: Duration) -> Self {
+        let log = SerialLog::empty();
+        log.push(bytes);
+        Self { quiet, ..log.view() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Write as _;
