@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::decode::decode;
 use super::diagnostic::{Diagnostic, Source, Span, list, near};
 use super::node::{Node, Value};
+use super::verify::{Fault, Known, Verify};
 use crate::element::schema::ElementFile;
 use crate::image::Output;
 use crate::units::ByteSize;
@@ -17,6 +18,7 @@ use words::*;
 mod words;
 
 pub(crate) use words::element_name as name;
+pub(crate) use words::user as account;
 
 /// Names that templates see beside parameters.
 pub(crate) const BUILT_INS: [&str; 7] = ["name", "arch", "distro", "release", "version", "family", "firmware"];
@@ -155,6 +157,17 @@ pub(crate) fn recipe_head(root: &Node, source: &Arc<Source>, found: &mut Vec<Dia
     outputs(root, source, found);
 }
 
+/// Checks what a recipe says about verifying its image.
+pub(crate) fn verify(root: &Node, verify: &Verify, known: &Known, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    let Some(node) = root.get("verify") else { return };
+    let whole = root.key("verify").map_or(node.span, |key| key.span);
+    for Fault { key, index, message, help } in verify.faults(known) {
+        let entry = index.and_then(|index| node.get(key)?.list().get(index));
+        let span = entry.or_else(|| node.get(key)).map_or(whole, |node| node.span);
+        found.push(Diagnostic::new(source, span, message).help(help));
+    }
+}
+
 /// Checks that a recipe as written has an output, if it speaks of any.
 pub(crate) fn some_output(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     let none = |node: &Node| match &node.value {
@@ -186,7 +199,11 @@ fn outputs(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
             found.push(Diagnostic::new(source, span, message));
         }
         if RESERVED.contains(&file.as_str()) {
-            found.push(Diagnostic::new(source, span, format!("`{file}` is written beside the outputs by every build")));
+            found.push(Diagnostic::new(
+                source,
+                span,
+                format!("`{file}` is the name of a file that builds write beside the outputs"),
+            ));
         }
         match files.iter().find(|(known, _)| *known == file) {
             Some((_, first)) => {
@@ -199,7 +216,8 @@ fn outputs(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
 }
 
 /// Files of an output directory that are no outputs.
-const RESERVED: [&str; 4] = ["SHA256SUMS", "SHA512SUMS", "MD5SUMS", "manifest.json"];
+const RESERVED: [&str; 8] =
+    ["SHA256SUMS", "SHA512SUMS", "MD5SUMS", "manifest.json", "build.log", "report.html", "report.json", "junit.xml"];
 
 fn is_file_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -396,7 +414,11 @@ mod tests {
             ),
             (
                 "outputs: [{ format: raw, file: manifest.json }]",
-                "`manifest.json` is written beside the outputs by every build",
+                "`manifest.json` is the name of a file that builds write beside the outputs",
+            ),
+            (
+                "outputs: [{ format: raw, file: junit.xml }]",
+                "`junit.xml` is the name of a file that builds write beside the outputs",
             ),
             ("base: { image: { source: a, sha256: abc } }", "`abc` is not a SHA-256 digest"),
             (&format!("base: {{ image: {{ source: a, sha256: {digest} }} }}"), ""),

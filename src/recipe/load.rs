@@ -18,6 +18,7 @@ use super::node::{Node, parse};
 use super::params::{self, Values};
 use super::schema::{Arch, Base, Bootstrap, BootstrapDistro, Disk, RecipeFile, SecretSource};
 use super::template::{Variables, render};
+use super::verify::Known;
 use super::{Firmware, Layout, Verify, check};
 use crate::action::Action;
 use crate::digest::Sha256;
@@ -206,6 +207,19 @@ fn recipe(
         name: file.as_ref().map_or("image", |file| file.name.as_str()).to_owned(),
         arch,
     };
+    if let Some(file) = &file
+        && let Some(verify) = &file.verify
+    {
+        // Partitions and, if nothing is said, the size of the disk are a base image's own.
+        let bootstrapped = matches!(file.base, Base::Bootstrap(_));
+        let sized = head.get("disk").and_then(|disk| disk.get("size")).is_some();
+        let known = Known {
+            arch: Some(arch),
+            disk: (bootstrapped || sized).then_some(file.disk.size),
+            firmware: bootstrapped.then(|| layout.firmware()),
+        };
+        check::verify(&head, verify, &known, source, found);
+    }
     let bootstrapped = match file.as_ref().map(|file| &file.base) {
         Some(Base::Bootstrap(bootstrap)) => bootstrap_distro(bootstrap, &head, source, found),
         _ => None,

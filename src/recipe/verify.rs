@@ -5,7 +5,19 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::check;
+use super::schema::Arch;
 use crate::units::ByteSize;
+use crate::vocabulary::Firmware;
+
+/// Least and most memory of a machine. A kernel and its initial RAM disk do not fit into less.
+const MEMORY: (ByteSize, ByteSize) = (ByteSize::mebibytes(64), ByteSize::mebibytes(1 << 20));
+
+/// Most processors of a machine.
+const CPUS: u32 = 64;
+
+/// Shortest deadline of a boot: no machine is up earlier without KVM.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// How the image is verified: `verify: {}` is enough. The image is looked at, and booted once per profile: every
 /// firmware of `boot` with every way of `metadata`.
@@ -75,6 +87,122 @@ pub struct Accept {
     pub because: String,
 }
 
+/// What is known of an image before it is verified.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Its architecture.
+    pub arch: Option<Arch>,
+    /// Size of its disk.
+    pub disk: Option<ByteSize>,
+    /// Firmware its partitions are made for.
+    pub firmware: Option<Vec<Firmware>>,
+}
+
+/// Something that is wrong with what is said about verifying.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The key it is about.
+    pub key: &'static str,
+    /// The entry of its list, counted from 0.
+    pub index: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+impl Verify {
+    /// What is wrong with it, for an image of which this is known.
+    pub fn faults(&self, known: &Known) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut add = |key, index, message: String, help: &str| {
+            faults.push(Fault { key, index, message, help: help.to_owned() });
+        };
+        let boots = self.boot.as_deref().unwrap_or_default();
+        for (index, boot) in boots.iter().enumerate() {
+            let at = Some(index);
+            if boots[..index].contains(boot) {
+                add("boot", at, format!("`{boot}` is there twice"), "once is enough: remove one of them");
+            } else if known.arch == Some(Arch::Aarch64) && *boot == BootKind::Bios {
+                add("boot", at, "machines of aarch64 have no BIOS".to_owned(), "boot it under `uefi`");
+            } else if *boot == BootKind::SecureBoot && self.machine == Board::Pc {
+                let message = "the board `pc` has no Secure Boot".to_owned();
+                add("boot", at, message, "take `machine: q35`, or leave out `secure-boot`");
+            } else if let Some(firmware) = &known.firmware
+                && !firmware.contains(&boot.firmware())
+            {
+                let message = format!("the disk has no boot loader for `{boot}`: its layout is not made for it");
+                add("boot", at, message, "leave it out, or choose another `disk.layout`");
+            }
+        }
+        if self.metadata.is_empty() && self.boot.as_ref().is_none_or(|boot| !boot.is_empty()) {
+            let message = "an instance needs a way to get its metadata".to_owned();
+            add("metadata", None, message, "name one of config-drive, openstack, nocloud; `boot: []` boots nothing");
+        }
+        for (index, way) in self.metadata.iter().enumerate().filter(|(at, way)| self.metadata[..*at].contains(way)) {
+            add("metadata", Some(index), format!("`{way}` is there twice"), "once is enough: remove one of them");
+        }
+        if self.memory < MEMORY.0 || self.memory > MEMORY.1 {
+            let message = format!("a machine has between {} and {} of memory, not {}", MEMORY.0, MEMORY.1, self.memory);
+            add("memory", None, message, "write it like 1GiB; `measure: true` finds out the least");
+        }
+        if !(1..=CPUS).contains(&self.cpus) {
+            let message = format!("a machine has between 1 and {CPUS} processors, not {}", self.cpus);
+            add("cpus", None, message, "2 are as good as any");
+        }
+        if let (Some(disk), Some(image)) = (self.disk, known.disk)
+            && disk < image
+        {
+            let message = format!("the disk to boot on, {disk}, is smaller than the image, {image}");
+            add("disk", None, message, "a cloud refuses that too: leave it out, or make it larger");
+        }
+        if let Some(Err(message)) = self.user.as_deref().map(check::account) {
+            add("user", None, message, "leave it out for the account that cloud-init makes");
+        }
+        for (index, entry) in self.listen.iter().enumerate() {
+            if let Err(message) = parse_listen(entry) {
+                add("listen", Some(index), message, "write it like tcp/80 or udp/123");
+            }
+        }
+        if self.deadline.is_some_and(|deadline| deadline < DEADLINE) {
+            let message = "no machine is up within 10 s: every boot would fail".to_owned();
+            add("deadline", None, message, "without KVM a boot takes about a minute: write it like 5min");
+        }
+        for (index, accept) in self.accept.iter().enumerate() {
+            if accept.because.trim().is_empty() {
+                let message = format!("`{}` is accepted without a reason", accept.check);
+                add("accept", Some(index), message, "`because:` says to whoever reads the report why it is no failure");
+            }
+        }
+        faults
+    }
+}
+
+/// Protocol and port of an entry of [`Verify::listen`]: `tcp/80`.
+///
+/// # Errors
+///
+/// What is wrong with it, as a sentence.
+pub fn parse_listen(entry: &str) -> Result<(&str, u16), String> {
+    let parts = entry.split_once('/').filter(|(protocol, _)| matches!(*protocol, "tcp" | "udp"));
+    // `parse` takes a sign, which nobody writes before a port.
+    let port = parts.and_then(|(_, port)| port.parse().ok().filter(|_| !port.starts_with('+')));
+    match (parts, port) {
+        (Some((protocol, _)), Some(port)) if port > 0 => Ok((protocol, port)),
+        _ => Err(format!("`{entry}` is no protocol and port")),
+    }
+}
+
+impl BootKind {
+    /// The firmware that a disk must have a boot loader for.
+    pub fn firmware(self) -> Firmware {
+        match self {
+            Self::Bios => Firmware::Bios,
+            Self::Uefi | Self::SecureBoot => Firmware::Uefi,
+        }
+    }
+}
+
 /// Firmware that a machine is started with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -142,3 +270,64 @@ names!(BootKind { Bios => "bios", Uefi => "uefi", SecureBoot => "secure-boot" })
 names!(Datasource { ConfigDrive => "config-drive", OpenStack => "openstack", NoCloud => "nocloud" });
 names!(Board { Q35 => "q35", Pc => "pc" });
 names!(NetworkAccess { User => "user", Isolated => "isolated" });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(verify: &Verify, known: &Known) -> Vec<(&'static str, Option<usize>)> {
+        verify.faults(known).iter().map(|fault| (fault.key, fault.index)).collect()
+    }
+
+    #[test]
+    fn what_cannot_work_is_told_before_it_is_tried() {
+        use BootKind::{Bios, SecureBoot, Uefi};
+        let good = Verify::default();
+        let boot = |boot: &[BootKind]| Verify { boot: Some(boot.to_vec()), ..Verify::default() };
+        let one = |key: &'static str, index| vec![(key, index)];
+        let accept = Accept { check: "dhcp".to_owned(), because: " ".to_owned() };
+        for (verify, expected) in [
+            (good.clone(), Vec::new()),
+            (boot(&[Bios, Uefi, SecureBoot]), Vec::new()),
+            (boot(&[Uefi, Bios, Uefi]), one("boot", Some(2))),
+            (Verify { machine: Board::Pc, ..boot(&[Bios, SecureBoot]) }, one("boot", Some(1))),
+            (Verify { metadata: Vec::new(), ..good.clone() }, one("metadata", None)),
+            (Verify { metadata: Vec::new(), ..boot(&[]) }, Vec::new()),
+            (Verify { metadata: vec![Datasource::NoCloud; 2], ..good.clone() }, one("metadata", Some(1))),
+            (Verify { memory: ByteSize::mebibytes(63), ..good.clone() }, one("memory", None)),
+            (Verify { cpus: 0, ..good.clone() }, one("cpus", None)),
+            (Verify { cpus: 65, ..good.clone() }, one("cpus", None)),
+            (Verify { user: Some("a b".to_owned()), ..good.clone() }, one("user", None)),
+            (Verify { listen: vec!["tcp/80".to_owned(), "80".to_owned()], ..good.clone() }, one("listen", Some(1))),
+            (Verify { deadline: Some(Duration::from_secs(9)), ..good.clone() }, one("deadline", None)),
+            (Verify { accept: vec![accept], ..good.clone() }, one("accept", Some(0))),
+        ] {
+            assert_eq!(told(&verify, &Known::default()), expected, "{verify:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_the_image_counts() {
+        let known = Known {
+            arch: Some(Arch::X86_64),
+            disk: Some(ByteSize::mebibytes(3072)),
+            firmware: Some(vec![Firmware::Uefi]),
+        };
+        let disk = |mebibytes| Verify { disk: Some(ByteSize::mebibytes(mebibytes)), ..Verify::default() };
+        assert_eq!(told(&disk(3071), &known), [("disk", None)]);
+        assert_eq!(told(&disk(3072), &known), []);
+        let boot = Verify { boot: Some(vec![BootKind::SecureBoot, BootKind::Bios]), ..Verify::default() };
+        assert_eq!(told(&boot, &known), [("boot", Some(1))]);
+        let arm = Known { arch: Some(Arch::Aarch64), ..Known::default() };
+        assert_eq!(told(&boot, &arm), [("boot", Some(1))]);
+    }
+
+    #[test]
+    fn ports_have_a_protocol() {
+        assert_eq!(parse_listen("tcp/80"), Ok(("tcp", 80)));
+        assert_eq!(parse_listen("udp/65535"), Ok(("udp", 65535)));
+        for entry in ["", "80", "tcp", "tcp/", "tcp/0", "tcp/65536", "tcp/+1", "icmp/1", "TCP/1", "tcp/80/81"] {
+            assert!(parse_listen(entry).is_err(), "{entry}");
+        }
+    }
+}

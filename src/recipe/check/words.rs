@@ -64,7 +64,7 @@ pub(super) fn kernel_argument(text: &str) -> Result<(), String> {
     })
 }
 
-pub(super) fn user(text: &str) -> Result<(), String> {
+pub(crate) fn user(text: &str) -> Result<(), String> {
     let good = fits(text, |c| c.is_ascii_alphabetic() || c == '_', |c| alphanumeric(c) || "_.-".contains(c), 32);
     verdict(good, || format!("`{text}` is not a user or group name"))
 }
