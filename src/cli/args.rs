@@ -129,6 +129,9 @@ pub(super) struct Build {
     /// What becomes of the guest when a step fails
     #[arg(long, value_enum, default_value_t = OnFailureArg::Clean)]
     pub(super) on_failure: OnFailureArg,
+    /// Do not verify the image, whatever the recipe says
+    #[arg(long)]
+    pub(super) no_verify: bool,
     /// Show the plan instead of building it
     #[arg(long)]
     pub(super) dry_run: bool,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::{Build, Machine, Pinning, Source};
 use super::failure::{Failure, FailureKind};
@@ -13,7 +13,7 @@ use super::logfile::Deferred;
 use super::on_failure::Handler;
 use super::progress::{Tee, TerminalReporter};
 use super::settings::{Global, read_secrets};
-use super::{columns, hints, print, signals};
+use super::{booting, columns, hints, print, signals};
 use crate::base::workdir::WorkDir;
 use crate::base::{BootstrapError, bootstrap};
 use crate::build::{self, BuildError, OpenedImage, Session, Workshop};
@@ -26,8 +26,10 @@ use crate::interrupt::Interrupt;
 use crate::layer::Store;
 use crate::pin;
 use crate::plan::{self, BasePlan, Plan};
-use crate::recipe::{self, Base, LoadOptions, Loaded};
+use crate::recipe::{self, Base, LoadOptions, Loaded, Verify};
 use crate::units::ByteSize;
+use crate::verify::report::{self, BuildInfo};
+use crate::verify::{self, Examination, Report};
 
 /// A recipe that has been read, and all that is needed to go on with it.
 pub(super) struct Preparation {
@@ -160,18 +162,18 @@ pub(super) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
     let kept = out.join(format!("{}.failed.qcow2", recipe.name));
     let mut on_failure = Handler { wish: args.on_failure, kept, suspend: &suspend };
     log.open(&out).map_err(|error| Failure::new(FailureKind::Host, &error))?;
-    let result = preparation.run(&out, &mut on_failure);
+    let result = preparation.run(&out, &mut on_failure, !args.no_verify);
     if let Some(screen) = &screen {
         screen.finish();
     }
     let log = log.close(&out);
     match result {
-        Ok(exported) => {
+        Ok((exported, report)) => {
             match &json {
                 Some(json) => json.line(&json!({ "event": "exported", "dir": exported.dir, "artifacts": exported.artifacts, "unchanged": exported.unchanged })),
                 None => print(&summary(&exported)),
             }
-            Ok(())
+            report.map_or(Ok(()), |report| verified(&report, &exported.dir))
         }
         Err(failure) => Err(match log {
             Some(log) if failure.kind == FailureKind::Build => {
@@ -184,7 +186,12 @@ pub(super) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
 
 impl Preparation {
     /// All stages, from the pins to the artifacts.
-    fn run(&self, out: &Path, on_failure: &mut Handler<'_>) -> Result<Exported, Failure> {
+    fn run(
+        &self,
+        out: &Path,
+        on_failure: &mut Handler<'_>,
+        verify: bool,
+    ) -> Result<(Exported, Option<Report>), Failure> {
         let mut session = self.session();
         let mut prepared = self.prepare(&mut session)?;
         let store = &self.workshop.store;
@@ -204,14 +211,65 @@ impl Preparation {
             built => built,
         };
         let plan = &prepared.plan;
-        let disk = built.and_then(|built| build::finalize(plan, built, None)).map_err(|error| hints::build(&error))?;
+        let verify = plan.verify.as_ref().filter(|_| verify);
+        let examiner = verify.map(|_| verify::examiner(plan));
+        let disk = built.and_then(|built| build::finalize(plan, built, examiner.as_ref()));
+        let disk = disk.map_err(|error| hints::build(&error))?;
         let info = RecipeInfo {
             file: self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             sha256: self.loaded.recipe.digest,
         };
-        export::export(plan, &disk, out, &info, &self.workshop.reporter, &self.workshop.interrupt)
-            .map_err(|error| hints::export(&error))
+        let exported = export::export(plan, &disk, out, &info, &self.workshop.reporter, &self.workshop.interrupt)
+            .map_err(|error| hints::export(&error))?;
+        let examination = examiner.and_then(|examiner| build::examination(&disk.layer, &examiner.key));
+        let report = match verify.zip(examination) {
+            Some((settings, seen)) => Some(self.verify(plan, settings, seen, &exported)?),
+            None => None,
+        };
+        Ok((exported, report))
     }
+
+    /// Boots the first artifact that is a disk, and writes the reports beside it.
+    fn verify(&self, plan: &Plan, settings: &Verify, seen: Value, exported: &Exported) -> Result<Report, Failure> {
+        let seen: Examination = serde_json::from_value(seen).unwrap_or_default();
+        let disk = exported.artifacts.iter().find(|artifact| artifact.output.format.is_disk());
+        let booted = match disk {
+            Some(artifact) => booting::boot(&booting::Request {
+                image: &exported.dir.join(&artifact.file),
+                verify: settings,
+                checks: &plan.checks,
+                subject: &seen.subject,
+                launcher: &self.launcher,
+                cache: &self.cache,
+                private: self.private.path(),
+                reporter: &self.workshop.reporter,
+                interrupt: &self.workshop.interrupt,
+            })?,
+            None => None,
+        };
+        let file = disk.map(|artifact| artifact.file.clone()).unwrap_or_default();
+        let report = Report::new(&plan.name, &file, seen, booted, &settings.accept);
+        let manifest = std::fs::read(exported.dir.join(export::manifest::FILE)).unwrap_or_default();
+        report::write(&exported.dir, &report, BuildInfo::of_manifest(&manifest).as_ref())
+            .map_err(|error| hints::file(&error))?;
+        Ok(report)
+    }
+}
+
+/// What verifying came to; a failure if something counts.
+fn verified(report: &Report, dir: &Path) -> Result<(), Failure> {
+    let page = dir.join(report::HTML);
+    if report.passed() {
+        print(&format!("verified; {} tells what was seen\n", page.display()));
+        return Ok(());
+    }
+    let mut failure = Failure::of(FailureKind::Verification, format!("{} is not as it should be", report.image));
+    for finding in report.findings.iter().filter(|finding| finding.counts()) {
+        let place = finding.profile.as_ref().map(|profile| format!(" ({profile})")).unwrap_or_default();
+        let seen = finding.evidence.first().map(|line| format!(": {line}")).unwrap_or_default();
+        failure.causes.push(format!("{}{place}, not so: {}{seen}; {}", finding.id, finding.sentence, finding.mend));
+    }
+    Err(failure.hint(format!("{} shows everything that was seen", page.display())))
 }
 
 /// Where the artifacts are, for people.

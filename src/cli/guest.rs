@@ -8,7 +8,7 @@ use super::settings;
 use crate::event::{Event, Reporter};
 use crate::guest::accel::{AccelError, AccelWish, choose_accel};
 use crate::guest::libguestfs::LibguestfsGuest;
-use crate::guest::{Guest, GuestConfig, GuestError};
+use crate::guest::{Accel, Guest, GuestConfig, GuestError};
 use crate::interrupt::Interrupt;
 use crate::units::ByteSize;
 
@@ -29,6 +29,15 @@ impl Launcher {
         Self { accel, memory: machine.memory }
     }
 
+    /// How processors are provided, and why not by KVM where they are not. What is known of this host's KVM is below
+    /// `cache`.
+    pub(super) fn accel(&self, cache: &Path, interrupt: &Interrupt) -> Result<(Accel, Option<String>), GuestError> {
+        choose_accel(self.accel, &settings::qemu(), cache, interrupt).map_err(|error| match error {
+            AccelError::Interrupted => GuestError::Interrupted,
+            error => GuestError::Launch(error.to_string()),
+        })
+    }
+
     /// Launches libguestfs' appliance. What is known of this host's KVM is below `cache`, the sockets go into a short
     /// private directory.
     pub(super) fn launch(
@@ -39,11 +48,7 @@ impl Launcher {
         reporter: &Arc<dyn Reporter>,
         interrupt: &Interrupt,
     ) -> Result<Box<dyn Guest>, GuestError> {
-        let chosen = choose_accel(self.accel, &settings::qemu(), cache, interrupt);
-        let (accel, reason) = chosen.map_err(|error| match error {
-            AccelError::Interrupted => GuestError::Interrupted,
-            error => GuestError::Launch(error.to_string()),
-        })?;
+        let (accel, reason) = self.accel(cache, interrupt)?;
         let message = match reason {
             Some(reason) => format!("the guest runs under {accel}: {reason}"),
             None => format!("the guest runs under {accel}"),

@@ -120,7 +120,7 @@ impl Instance {
     }
 }
 
-fn random_uuid() -> uuid::Uuid {
+pub(crate) fn random_uuid() -> uuid::Uuid {
     uuid::Builder::from_random_bytes(random()).into_uuid()
 }
 

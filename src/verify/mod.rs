@@ -8,11 +8,16 @@
 //! A [`Rule`] says what must be true, why, and what to do where it is not; a [`Finding`] is what was seen of it.
 //! Rules are data and their judgement is pure: what is seen of an image is gathered first.
 
+mod assemble;
+pub mod boot;
 mod finding;
 pub mod report;
 mod tally;
 
+mod subject;
+
 pub use finding::{Finding, Group, Outcome, Rule, Severity, Stage};
+pub use subject::examiner;
 pub use tally::Tally;
 
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,525 @@
+//! One instance of an image, from power-on to power-off.
+
+use std::io::Read as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::judge::{self, Expected};
+use super::probe::{self, Answers};
+use super::rules::{self, BOOT_TIME, BOOTS, CONSOLE_KERNEL, CONSOLE_LOGIN, KEY, PASSWORDS, REBOOT, SECOND_CARD};
+use super::{BootError, DEADLINE, Job, Settings, disk_size};
+use crate::disk::qemu_img::QemuImg;
+use crate::event::Event;
+use crate::fsx::IoContext as _;
+use crate::machine::watch::{Limits, Sign, Trouble, Watch};
+use crate::machine::{Console, End, KeyPair, Machine, MachineConfig, Relay, Ssh, SshError};
+use crate::metadata::{self, Instance, Part, Service};
+use crate::recipe::verify::Datasource;
+use crate::verify::{Boot, Finding, Milestone, Rule};
+
+/// Time between two looks at the machine.
+const POLL: Duration = Duration::from_millis(200);
+
+/// How long the SSH server may refuse the key after the login prompt: the account is made before that, or never.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a machine may take to power off: systemd gives its services 90 s to stop.
+const POWER_OFF: Duration = Duration::from_secs(120);
+
+/// How long the guest agent may take to its first answer.
+const AGENT: Duration = Duration::from_secs(20);
+
+/// Lines of the serial log that are evidence of a failure.
+const LAST_LINES: usize = 15;
+
+/// Name of the milestone that cloud-init's last line is.
+const FIRST_BOOT_DONE: &str = "first boot done";
+
+/// What came of one instance.
+#[derive(Debug, Clone)]
+pub(super) struct Ran {
+    pub(super) boot: Boot,
+    /// What it answered; nothing if nobody could log in.
+    pub(super) answers: Option<Answers>,
+    /// Seconds from power-on to the end of first boot.
+    pub(super) seconds: Option<f64>,
+    /// Whether the guest agent answered, if it was asked.
+    pub(super) agent: Option<bool>,
+}
+
+/// An instance: its disk, its metadata and its key.
+struct Guest<'a> {
+    settings: &'a Settings<'a>,
+    job: &'a Job,
+    work: PathBuf,
+    disk: PathBuf,
+    key: KeyPair,
+    user: String,
+    mark: String,
+    drive: Option<PathBuf>,
+    service: Option<(Service, PathBuf)>,
+    uuid: String,
+    macs: [String; 2],
+}
+
+/// What has been seen so far.
+#[derive(Default)]
+struct Seen {
+    findings: Vec<Finding>,
+    milestones: Vec<Milestone>,
+    /// How many of the watch's signs are among the milestones.
+    signs: usize,
+    serial: String,
+    screenshot: Option<Vec<u8>>,
+}
+
+/// Boots an instance and takes it through its life.
+pub(super) fn run(settings: &Settings<'_>, job: &Job) -> Result<Ran, BootError> {
+    let guest = Guest::new(settings, job)?;
+    let mut seen = Seen::default();
+    let mut agent = None;
+    let first = guest.first_boot(&mut seen, &mut agent)?;
+    let seconds = seen.milestones.iter().find(|m| m.name == FIRST_BOOT_DONE).map(|milestone| milestone.seconds);
+    let profile = job.profile.to_string();
+    for finding in &mut seen.findings {
+        finding.profile = Some(profile.clone());
+    }
+    let Seen { findings, milestones, serial, screenshot, .. } = seen;
+    let boot = Boot { profile: job.profile, findings, milestones, serial, screenshot };
+    // The instance is not needed any more, and its disk may be large.
+    let _ = std::fs::remove_dir_all(&guest.work);
+    Ok(Ran { boot, answers: first, seconds, agent })
+}
+
+impl<'a> Guest<'a> {
+    fn new(settings: &'a Settings<'a>, job: &'a Job) -> Result<Self, BootError> {
+        let work = settings.work.join(&job.name);
+        std::fs::create_dir_all(&work).at(&work)?;
+        let key = KeyPair::make(&work, "goldsmith")?;
+        let number = job.place.map_or(99, |place| place + 1);
+        // QEMU's own prefix of addresses; the last byte tells the cards apart.
+        let macs = [1, 2].map(|card| format!("52:54:00:67:{number:02x}:{card:02x}"));
+        let mark = metadata::random_uuid().to_string();
+        let (script, config) = probe::user_data(&mark);
+        let data = metadata::user_data(&[Part::CloudConfig(&config), Part::Script(&script)]);
+        let instance = Instance { mac: macs[0].clone(), ..Instance::new(&job.name, &key.public, data) };
+        let uuid = instance.uuid.clone();
+        let mut guest = Self {
+            settings,
+            job,
+            disk: work.join("disk.qcow2"),
+            user: settings
+                .verify
+                .user
+                .clone()
+                .or_else(|| settings.subject.default_user.clone())
+                .unwrap_or_else(|| "root".to_owned()),
+            drive: None,
+            service: None,
+            work,
+            key,
+            mark,
+            uuid,
+            macs,
+        };
+        guest.offer(instance)?;
+        QemuImg::default().create_overlay(
+            &guest.disk,
+            &settings.local.path,
+            settings.local.format,
+            disk_size(settings),
+        )?;
+        Ok(guest)
+    }
+
+    /// Makes the metadata available the way that the profile wants.
+    fn offer(&mut self, instance: Instance) -> Result<(), BootError> {
+        let drive = match self.job.profile.metadata {
+            Datasource::ConfigDrive => metadata::config_drive(&instance)?,
+            Datasource::NoCloud => metadata::no_cloud(&instance)?,
+            Datasource::OpenStack => {
+                let socket = self.settings.sockets.join(format!("{}.md", self.job.name));
+                self.service = Some((Service::start(instance, &socket)?, socket));
+                return Ok(());
+            }
+        };
+        let path = self.work.join("metadata.iso");
+        std::fs::write(&path, drive).at(&path)?;
+        self.drive = Some(path);
+        Ok(())
+    }
+
+    fn start(&self, mac: &str) -> Result<Machine, BootError> {
+        let relay = self.service.as_ref().map(|(_, socket)| {
+            let socket = socket.display().to_string();
+            Relay { command: self.settings.relay.iter().cloned().chain([socket]).collect() }
+        });
+        let verify = self.settings.verify;
+        let config = MachineConfig {
+            accel: self.settings.accel,
+            board: verify.machine,
+            boot: self.job.profile.boot,
+            arch: self.settings.arch,
+            memory: verify.memory,
+            cpus: verify.cpus,
+            disk: self.disk.clone(),
+            drives: self.drive.iter().cloned().collect(),
+            mac: mac.to_owned(),
+            uuid: self.uuid.clone(),
+            network: verify.network,
+            service: relay,
+            agent: self.settings.subject.guest_agent,
+            nova: self.job.profile.metadata != Datasource::NoCloud,
+            work: self.work.clone(),
+            console: Console::Watched,
+        };
+        Ok(Machine::start(&config, self.settings.interrupt)?)
+    }
+
+    fn deadline(&self) -> Duration {
+        self.settings.verify.deadline.unwrap_or(DEADLINE)
+    }
+
+    /// The first boot and, if the job says so, the second one. Returns what the first one answered.
+    fn first_boot(&self, seen: &mut Seen, agent: &mut Option<bool>) -> Result<Option<Answers>, BootError> {
+        let power_on = Instant::now();
+        let mut machine = self.start(&self.macs[0])?;
+        let ssh = self.ssh(&machine);
+        let answers = match self.log_in(&mut machine, &ssh, Some(seen), &judge::commands(self.settings.checks))? {
+            Ok(answers) => answers,
+            Err(failure) => {
+                self.gave_up(&mut machine, failure, seen);
+                return Ok(None);
+            }
+        };
+        let host_now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
+        seen.findings.push(BOOTS.passed([format!("{:.0} s", power_on.elapsed().as_secs_f64())]));
+        self.judge(&answers, host_now, &ssh, seen);
+        if self.settings.subject.guest_agent {
+            let answered = machine.agent().map(|mut agent| agent.ping(AGENT));
+            *agent = answered.as_ref().map(Result::is_ok);
+            seen.findings.extend(answered.map(|answered| match answered {
+                Ok(()) => rules::AGENT.passed(["guest-ping"]),
+                Err(error) => rules::AGENT.failed([error.to_string()]),
+            }));
+        }
+        let serial = machine.serial();
+        seen.findings.extend(judge::elements(self.settings.checks, &answers, &serial.text()));
+        seen.findings.extend(console(&serial.text()));
+        if self.job.place.is_none() {
+            machine.kill();
+        } else if self.job.reboots {
+            self.reboot(machine, &ssh, &answers, power_on, seen)?;
+        } else {
+            self.power_off(&mut machine, power_on, seen)?;
+        }
+        if seen.serial.is_empty() {
+            seen.serial = serial.text();
+        }
+        Ok(Some(answers))
+    }
+
+    fn ssh(&self, machine: &Machine) -> Ssh {
+        Ssh {
+            host: Ipv4Addr::LOCALHOST.to_string(),
+            port: machine.ssh_port(),
+            user: self.user.clone(),
+            key: self.key.private.clone(),
+        }
+    }
+
+    fn judge(&self, answers: &Answers, host_now: f64, ssh: &Ssh, seen: &mut Seen) {
+        let declared = |number: &u16| format!("tcp/{number}");
+        let ports = self.settings.checks.iter().filter_map(|(_, check)| match check {
+            crate::element::schema::Check::Booted(crate::element::schema::Booted::Port(port)) => Some(declared(port)),
+            _ => None,
+        });
+        let listen: Vec<_> = self.settings.verify.listen.iter().cloned().chain(ports).collect();
+        let expected = Expected {
+            boot: self.job.profile.boot,
+            metadata: self.job.profile.metadata,
+            network: self.settings.verify.network,
+            hostname: &self.job.name,
+            mac: &self.macs[0],
+            mark: &self.mark,
+            listen: &listen,
+            now: host_now,
+            host_resolves: host_resolves(),
+        };
+        seen.findings.push(KEY.passed([self.user.as_str()]));
+        seen.findings.push(match ssh.methods(Duration::from_secs(60)) {
+            Ok(methods) if methods == ["publickey"] => PASSWORDS.passed(methods),
+            Ok(methods) => PASSWORDS.failed(methods),
+            Err(error) => PASSWORDS.skipped(&error.to_string()),
+        });
+        seen.findings.extend(judge::first_boot(answers, &expected));
+        if let Some(done) = seen.milestones.iter().find(|milestone| milestone.name == FIRST_BOOT_DONE) {
+            seen.findings.push(BOOT_TIME.passed([format!("{:.0} s under {}", done.seconds, self.settings.accel)]));
+        }
+    }
+
+    /// Waits until somebody can log in, and asks the instance about itself; or tells why that did not come about.
+    fn log_in(
+        &self,
+        machine: &mut Machine,
+        ssh: &Ssh,
+        mut seen: Option<&mut Seen>,
+        commands: &[&str],
+    ) -> Result<Result<Answers, Failed>, BootError> {
+        let started = Instant::now();
+        let deadline = self.deadline();
+        let mut watch = Watch::new(Limits::default());
+        let (mut prompt, mut refused, mut listens) = (None, None, false);
+        loop {
+            if self.settings.interrupt.is_raised() {
+                return Err(BootError::Interrupted);
+            }
+            let elapsed = started.elapsed();
+            watch.look(&machine.serial(), machine.ended().as_ref(), elapsed);
+            if matches!(watch.verdict().trouble, Some(Trouble::Silence { .. }))
+                && let Ok(Some(screen)) = machine.screen_text()
+            {
+                watch.look_at_screen(&screen);
+            }
+            if let Some(seen) = seen.as_deref_mut() {
+                self.note(seen, &watch);
+            }
+            if prompt.is_none() && watch.verdict().seen(Sign::LoginPrompt).is_some() {
+                prompt = Some(Instant::now());
+            }
+            if let Some(trouble) = &watch.verdict().trouble {
+                return Ok(Err(Failed::Boot(Box::new(trouble.clone()))));
+            }
+            if elapsed > deadline {
+                return Ok(Err(Failed::Late(deadline)));
+            }
+            listens = listens || speaks_ssh(ssh.port);
+            if listens {
+                let left = deadline.saturating_sub(started.elapsed()).max(Duration::from_secs(10));
+                let nonce = metadata::random_uuid().to_string();
+                let script = as_root(&probe::script(&nonce, left.as_secs(), commands));
+                // The console goes on while the script waits for the end of first boot.
+                let output = std::thread::scope(|scope| {
+                    let asked = scope.spawn(|| ssh.run(&script, left + Duration::from_secs(30)));
+                    while !asked.is_finished() {
+                        std::thread::sleep(POLL);
+                        watch.look(&machine.serial(), machine.ended().as_ref(), started.elapsed());
+                        if watch.verdict().trouble.is_some() || self.settings.interrupt.is_raised() {
+                            // The connection ends with the machine.
+                            machine.kill();
+                        }
+                        if let Some(seen) = seen.as_deref_mut() {
+                            self.note(seen, &watch);
+                        }
+                    }
+                    asked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                });
+                match output {
+                    Ok(output) => {
+                        let text = output.text();
+                        return Ok(Answers::parse(&nonce, &text).ok_or_else(|| {
+                            Failed::Answers(
+                                String::from_utf8_lossy(&output.stderr).lines().map(str::to_owned).collect(),
+                            )
+                        }));
+                    }
+                    Err(SshError::Refused(text)) => refused = Some(text),
+                    Err(SshError::Failed(_)) => {}
+                    Err(error @ SshError::Deadline(_)) => return Ok(Err(Failed::Answers(vec![error.to_string()]))),
+                    Err(error @ SshError::Program { .. }) => return Err(BootError::Ssh(error)),
+                }
+            }
+            if let Some(since) = prompt.filter(|since| since.elapsed() > PATIENCE) {
+                let text = refused.unwrap_or_else(|| {
+                    format!("no SSH server answers {:.0} s after the login prompt", since.elapsed().as_secs_f64())
+                });
+                return Ok(Err(Failed::Login(text)));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Notes what was seen, and when.
+    fn note(&self, seen: &mut Seen, watch: &Watch) {
+        for (sign, when) in watch.verdict().signs.iter().skip(seen.signs) {
+            let name = if *sign == Sign::CloudInitEnd { FIRST_BOOT_DONE.to_owned() } else { sign.to_string() };
+            let seconds = (when.as_secs_f64() * 10.0).round() / 10.0;
+            let message = format!("{}: {name} after {seconds} s", self.job.name);
+            self.settings.reporter.report(&Event::Detail { message });
+            seen.milestones.push(Milestone { name, seconds });
+            seen.signs += 1;
+        }
+    }
+
+    /// Tells why an instance did not come up, with what was seen last.
+    fn gave_up(&self, machine: &mut Machine, failed: Failed, seen: &mut Seen) {
+        let serial = machine.serial();
+        let lines = serial.lines();
+        let last = || lines[lines.len().saturating_sub(LAST_LINES)..].iter().cloned();
+        seen.findings.extend(match failed {
+            failed @ (Failed::Boot(_) | Failed::Late(_)) => {
+                let advice = if let Failed::Boot(trouble) = &failed { trouble.advice() } else { BOOTS.mend };
+                let finding = BOOTS.failed(std::iter::once(failed.to_string()).chain(last()));
+                vec![Finding { mend: advice.to_owned(), ..finding }]
+            }
+            Failed::Login(text) => vec![BOOTS.passed(["login prompt"]), KEY.failed([text])],
+            Failed::Answers(said) => vec![
+                BOOTS.passed(["login prompt"]),
+                KEY.failed(std::iter::once("the login does not come to its end".to_owned()).chain(said)),
+            ],
+        });
+        seen.findings.extend(console(&serial.text()));
+        seen.screenshot = machine.screenshot().ok();
+        seen.serial = serial.text();
+        machine.kill();
+    }
+
+    /// Reboots the instance with another network card, and powers it off after that.
+    fn reboot(
+        &self,
+        mut machine: Machine,
+        ssh: &Ssh,
+        first: &Answers,
+        power_on: Instant,
+        seen: &mut Seen,
+    ) -> Result<(), BootError> {
+        // The connection breaks before the command's end is told.
+        let _ = ssh.run(&as_root("systemctl reboot || reboot"), Duration::from_secs(30));
+        let end = self.wait_for_end(&mut machine, POWER_OFF)?;
+        seen.serial = machine.serial().text();
+        drop(machine);
+        milestone(seen, "reboot", power_on);
+        if !matches!(end, Some(End::Reset)) {
+            seen.findings.push(
+                REBOOT.failed([end.map_or("it does not go down".to_owned(), |end| Trouble::Ended(end).to_string())]),
+            );
+            return Ok(());
+        }
+        let mut machine = self.start(&self.macs[1])?;
+        let ssh = self.ssh(&machine);
+        match self.log_in(&mut machine, &ssh, None, &[])? {
+            Ok(second) => {
+                milestone(seen, "second boot done", power_on);
+                seen.findings.extend(judge::second_boot(first, &second, [&self.macs[0], &self.macs[1]]));
+                self.power_off(&mut machine, power_on, seen)?;
+            }
+            Err(failed) => {
+                let lines = machine.serial().lines();
+                let last = lines[lines.len().saturating_sub(LAST_LINES)..].iter().cloned();
+                // With nothing but the card changed, a machine that runs and cannot be reached has lost its network.
+                let rule: &Rule =
+                    if matches!(failed, Failed::Boot(_) | Failed::Late(_)) { &REBOOT } else { &SECOND_CARD };
+                seen.findings.push(rule.failed(std::iter::once(failed.to_string()).chain(last)));
+                seen.screenshot = machine.screenshot().ok();
+                machine.kill();
+            }
+        }
+        seen.serial.push_str("\n--- second boot ---\n");
+        seen.serial.push_str(&machine.serial().text());
+        Ok(())
+    }
+
+    fn power_off(&self, machine: &mut Machine, power_on: Instant, seen: &mut Seen) -> Result<(), BootError> {
+        let pressed = Instant::now();
+        let button = machine.power_button();
+        let end = self.wait_for_end(machine, POWER_OFF)?;
+        milestone(seen, "power off", power_on);
+        seen.findings.push(match (button, end) {
+            (Ok(()), Some(End::PoweredOff)) => {
+                rules::POWER_OFF.passed([format!("{:.0} s", pressed.elapsed().as_secs_f64())])
+            }
+            (Ok(()), Some(end)) => rules::POWER_OFF.failed([Trouble::Ended(end).to_string()]),
+            (Ok(()), None) => rules::POWER_OFF.failed([format!("it still runs after {} s", POWER_OFF.as_secs())]),
+            (Err(error), _) => rules::POWER_OFF.failed([error.to_string()]),
+        });
+        Ok(())
+    }
+
+    fn wait_for_end(&self, machine: &mut Machine, patience: Duration) -> Result<Option<End>, BootError> {
+        let started = Instant::now();
+        while started.elapsed() < patience {
+            if self.settings.interrupt.is_raised() {
+                return Err(BootError::Interrupted);
+            }
+            if let Some(end) = machine.ended() {
+                return Ok(Some(end));
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(None)
+    }
+}
+
+/// Why nothing could be asked of an instance.
+enum Failed {
+    /// It did not come up.
+    Boot(Box<Trouble>),
+    /// It did not come up in time.
+    Late(Duration),
+    /// It came up, and let nobody in.
+    Login(String),
+    /// Somebody got in, and was not answered.
+    Answers(Vec<String>),
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Boot(trouble) => trouble.fmt(f),
+            Self::Late(deadline) => write!(f, "it has not come up within {} s", deadline.as_secs()),
+            Self::Login(text) => f.write_str(text),
+            Self::Answers(said) => write!(f, "the login does not come to its end: {}", said.join("; ")),
+        }
+    }
+}
+
+fn milestone(seen: &mut Seen, name: &str, power_on: Instant) {
+    let seconds = (power_on.elapsed().as_secs_f64() * 10.0).round() / 10.0;
+    seen.milestones.push(Milestone { name: name.to_owned(), seconds });
+}
+
+/// What the serial console must have shown.
+fn console(serial: &str) -> [Finding; 2] {
+    let line = |wanted: &[&str]| serial.lines().find(|line| wanted.iter().any(|text| line.contains(text)));
+    let found = |rule: &Rule, wanted: &[&str]| match line(wanted) {
+        Some(line) => rule.passed([line]),
+        None if serial.trim().is_empty() => rule.failed(["nothing was printed there at all"]),
+        None => rule.failed([format!("nothing like `{}`", wanted[0])]),
+    };
+    [found(&CONSOLE_KERNEL, &["] Linux version ", "Linux version "]), found(&CONSOLE_LOGIN, &[" login:"])]
+}
+
+/// The script, run by root if that may be.
+fn as_root(script: &str) -> String {
+    let quoted = probe::quote(script);
+    format!(
+        "s={quoted}\nif [ \"$(id -u)\" != 0 ] && sudo -n true 2>/dev/null; then exec sudo -n sh -c \"$s\"; else exec sh -c \"$s\"; fi\n"
+    )
+}
+
+/// Whether an SSH server greets on a port of this host. QEMU takes the connection itself, before the guest does.
+fn speaks_ssh(port: u16) -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let Ok(mut stream) = TcpStream::connect_timeout(&address, POLL) else { return false };
+    let mut greeting = [0; 4];
+    stream.set_read_timeout(Some(Duration::from_secs(2))).is_ok()
+        && stream.read_exact(&mut greeting).is_ok()
+        && &greeting == b"SSH-"
+}
+
+/// Whether the resolver of this host answers the question that guests ask.
+fn host_resolves() -> bool {
+    const QUESTION: &[u8] = b"\x67\x6f\x01\0\0\x01\0\0\0\0\0\0\x07example\x03org\0\0\x01\0\x01";
+    let ask = || -> std::io::Result<bool> {
+        let config = std::fs::read_to_string(Path::new("/etc/resolv.conf"))?;
+        let Some(server) = config.lines().find_map(|line| line.strip_prefix("nameserver")) else { return Ok(false) };
+        let socket = UdpSocket::bind(("0.0.0.0", 0))?;
+        socket.set_read_timeout(Some(Duration::from_secs(3)))?;
+        socket.send_to(QUESTION, (server.trim(), 53))?;
+        let mut answer = [0; 600];
+        let length = socket.recv(&mut answer)?;
+        Ok(length > 3 && answer[..2] == QUESTION[..2] && matches!(answer[3] & 0x0f, 0 | 3))
+    };
+    ask().unwrap_or(false)
+}
