@@ -162,17 +162,25 @@ impl Tree {
         }
     }
 
-    /// Paths that match a shell glob, sorted: `*`, `?`, `[...]` and `{a,b}` within a name, and `**` for any number of
-    /// directories. As in a shell, what matches a leading dot must begin with one, and a path that leads to its end
+    /// Paths that match a shell glob, sorted: `*`, `?` and `[...]` within a name, `{a,b}` anywhere, and `**` for any
+    /// number of directories. As in a shell, what matches a leading dot must begin with one, and a path that leads to its end
     /// over links is told as it was asked for.
     pub fn glob(&self, pattern: &str) -> Vec<String> {
+        let mut found: Vec<_> = alternatives(pattern).iter().flat_map(|pattern| self.matches(pattern)).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Paths that match a glob without alternatives.
+    fn matches(&self, pattern: &str) -> Vec<String> {
         let mut found = vec![String::new()];
         let parts: Vec<_> = pattern.split('/').filter(|part| !part.is_empty()).collect();
         for (number, part) in parts.iter().enumerate() {
             let last = number + 1 == parts.len();
             found = if *part == "**" {
                 found.into_iter().flat_map(|directory| self.directories(directory)).collect()
-            } else if part.contains(['*', '?', '[', '{']) {
+            } else if part.contains(['*', '?', '[']) {
                 let Some(matcher) = matcher(part) else { return Vec::new() };
                 found.into_iter().flat_map(|directory| self.matching(&directory, part, &matcher)).collect()
             } else {
@@ -180,8 +188,6 @@ impl Tree {
                 if last { paths.filter(|path| self.exists(path)).collect() } else { paths.collect() }
             };
         }
-        found.sort_unstable();
-        found.dedup();
         found
     }
 
@@ -270,6 +276,25 @@ impl Tree {
         }
         Some(if done.is_empty() { "/".to_owned() } else { done })
     }
+}
+
+/// Patterns without braces that match the same together, up to a limit; a brace that is not closed is a character.
+fn alternatives(pattern: &str) -> Vec<String> {
+    const LIMIT: usize = 1000;
+    let mut open = vec![pattern.to_owned()];
+    let mut done = Vec::new();
+    while let Some(pattern) = open.pop() {
+        // The innermost braces first: the last that opens has no other in it.
+        let braces = pattern.rfind('{').and_then(|start| Some((start, start + pattern[start..].find('}')?)));
+        match braces {
+            Some((start, end)) if open.len() + done.len() < LIMIT => {
+                let (head, tail) = (&pattern[..start], &pattern[end + 1..]);
+                open.extend(pattern[start + 1..end].split(',').map(|one| format!("{head}{one}{tail}")));
+            }
+            _ => done.push(pattern),
+        }
+    }
+    done
 }
 
 /// What a part of a pattern matches; `None` if it is malformed.
@@ -365,6 +390,8 @@ pub(crate) mod tests {
             ("/*", &["/a", "/a-x", "/link"]),
             ("/a/[bc]", &["/a/b"]),
             ("/a/{b,bb,c}", &["/a/b", "/a/bb"]),
+            ("/a{,-x,/b{b,.d/*.conf}}", &["/a", "/a-x", "/a/b.d/x.conf", "/a/bb"]),
+            ("/a/{b", &[]),
             ("/a/b", &["/a/b"]),
             ("/a/b/*", &[]),
             ("/none/*", &[]),
