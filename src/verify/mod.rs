@@ -10,14 +10,14 @@
 
 mod assemble;
 pub mod boot;
+mod examiner;
 mod finding;
 pub mod report;
+pub mod statics;
 mod tally;
 
-mod subject;
-
+pub use examiner::examiner;
 pub use finding::{Finding, Group, Outcome, Rule, Severity, Stage};
-pub use subject::examiner;
 pub use tally::Tally;
 
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,237 @@
+//! Who gets in, and how the key of whoever starts an instance gets there.
+
+use super::{Unit, View, guide, lines_of, unit};
+use crate::inspect::{Login, Sudo, User};
+use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+const SSHD_CONFIGS: &[&str] = &["/etc/ssh/sshd_config.d/*.conf", "/etc/ssh/sshd_config"];
+
+pub(super) const WANTED: &[&str] = SSHD_CONFIGS;
+
+pub(super) const SSHD: Rule = Rule {
+    id: "sshd",
+    group: Group::Access,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "An SSH server is installed and starts at boot",
+    reason: "It is the only way into an instance.",
+    page: guide!("ensure-ssh-server-runs"),
+    mend: "add the element `sshd`",
+};
+
+pub(super) const KEY_INJECTION: Rule = Rule {
+    id: "key-injection",
+    group: Group::Access,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "Something fetches the key of whoever starts the instance",
+    reason: "Nobody can log in otherwise: the image itself has neither keys nor passwords.",
+    page: guide!("access-instance-using-ssh-public-key-cloud-init"),
+    mend: "add the element `cloud-init`",
+};
+
+pub(super) const CLOUD_INIT_ENABLED: Rule = Rule {
+    id: "cloud-init-enabled",
+    group: Group::Metadata,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "cloud-init runs at first boot",
+    reason: "Disabled, it sets neither name nor key, and runs no user data.",
+    page: guide!("process-user-data-and-other-metadata-cloud-init"),
+    mend: "remove /etc/cloud/cloud-init.disabled and `cloud-init=disabled`; leave its services unmasked",
+};
+
+pub(super) const DATASOURCES: Rule = Rule {
+    id: "datasources",
+    group: Group::Metadata,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "cloud-init looks for the metadata of OpenStack, as a disk or a service",
+    reason: "From other sources it does not learn the instance's key in OpenStack.",
+    page: guide!("process-user-data-and-other-metadata-cloud-init"),
+    mend: "set `datasources: [ConfigDrive, OpenStack, NoCloud, None]` of the element `cloud-init`",
+};
+
+pub(super) const NO_PASSWORDS: Rule = Rule {
+    id: "no-passwords",
+    group: Group::Access,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "No account has a password, nor an empty one",
+    reason: "Every instance has the same then: who knows one gets into all of them.",
+    page: None,
+    mend: "lock the account with `passwd --lock`; the element `base-system` checks it of root",
+};
+
+pub(super) const NO_AUTHORIZED_KEYS: Rule = Rule {
+    id: "no-authorized-keys",
+    group: Group::Access,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "No account has keys that log in",
+    reason: "Whoever has the other half gets into every instance; the right keys come from the metadata.",
+    page: None,
+    mend: "remove the authorized_keys in the phase `clean`",
+};
+
+pub(super) const ONLY_ROOT_IS_ROOT: Rule = Rule {
+    id: "only-root-is-root",
+    group: Group::Access,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "No account but root has the number 0",
+    reason: "It is root by another name.",
+    page: None,
+    mend: "remove the account",
+};
+
+pub(super) const NO_FREE_SUDO: Rule = Rule {
+    id: "no-free-sudo",
+    group: Group::Access,
+    stage: Stage::Static,
+    severity: Severity::Warning,
+    sentence: "No account but cloud-init's own may do everything by sudo without a password",
+    reason: "Whatever runs as that account is root.",
+    page: None,
+    mend: "remove its rule from /etc/sudoers.d",
+};
+
+pub(super) const SSH_PASSWORDS: Rule = Rule {
+    id: "ssh-passwords",
+    group: Group::Access,
+    stage: Stage::Static,
+    severity: Severity::Warning,
+    sentence: "The SSH server takes no passwords, and none of root",
+    reason: "Instances with public addresses get thousands of guesses a day.",
+    page: None,
+    mend: "add the element `sshd`, which sets `PasswordAuthentication no`",
+};
+
+pub(super) fn sshd(view: &View) -> Finding {
+    let installed = ["/usr/sbin/sshd", "/usr/bin/sshd", "/usr/sbin/dropbear"];
+    let Some(server) = installed.into_iter().find(|path| view.tree.is_file(path)) else {
+        return SSHD.failed(["no SSH server is installed"]);
+    };
+    let units = ["ssh.service", "sshd.service", "ssh.socket", "sshd.socket", "dropbear.service"];
+    match units.into_iter().find(|name| unit(&view.tree, name) == Unit::Enabled) {
+        Some(name) => SSHD.passed([format!("{server}, started by {name}")]),
+        None => SSHD.failed([format!("{server} is there, and none of its units starts at boot")]),
+    }
+}
+
+pub(super) fn key_injection(view: &View) -> Finding {
+    let agents = [
+        ("cloud-init", "/usr/bin/cloud-init"),
+        ("Ignition", "/usr/lib/dracut/modules.d/30ignition"),
+        ("Afterburn", "/usr/bin/afterburn"),
+        ("coreos-cloudinit", "/usr/bin/coreos-cloudinit"),
+        ("tiny-cloud", "/usr/bin/tiny-cloud"),
+    ];
+    match agents.into_iter().find(|(_, path)| view.tree.exists(path)) {
+        Some((name, _)) => KEY_INJECTION.passed([name]),
+        None => KEY_INJECTION.failed(["neither cloud-init nor another agent of a cloud is installed"]),
+    }
+}
+
+pub(super) fn cloud_init_enabled(view: &View) -> Finding {
+    let Some(cloud_init) = &view.system.cloud_init else {
+        return CLOUD_INIT_ENABLED.skipped("cloud-init is not installed");
+    };
+    let mut against = Vec::new();
+    if !cloud_init.enabled {
+        against.push("/etc/cloud/cloud-init.disabled is there".to_owned());
+    }
+    let entry = view.system.boot.default.as_ref();
+    if entry.is_some_and(|entry| entry.args.iter().any(|arg| arg == "cloud-init=disabled")) {
+        against.push("the kernel's arguments have cloud-init=disabled".to_owned());
+    }
+    let off = |name: &str| [Unit::Off, Unit::Masked].contains(&unit(&view.tree, name));
+    let services = [
+        "cloud-init-local.service",
+        "cloud-init.service",
+        "cloud-init-main.service",
+        "cloud-config.service",
+        "cloud-final.service",
+    ];
+    against.extend(services.into_iter().filter(|name| off(name)).map(|name| format!("{name} does not start at boot")));
+    CLOUD_INIT_ENABLED.unless(against)
+}
+
+pub(super) fn datasources(view: &View) -> Finding {
+    let Some(cloud_init) = &view.system.cloud_init else {
+        return DATASOURCES.skipped("cloud-init is not installed");
+    };
+    let list = &cloud_init.datasources;
+    if list.is_empty() {
+        DATASOURCES.passed(["the list is left to cloud-init, which knows them all"])
+    } else if list.iter().any(|name| ["OpenStack", "ConfigDrive"].contains(&name.as_str())) {
+        DATASOURCES.passed([list.join(", ")])
+    } else {
+        DATASOURCES.failed([format!("it looks for {} only", list.join(", "))])
+    }
+}
+
+fn users_with(view: &View, against: impl Fn(&User) -> Option<String>) -> Vec<String> {
+    view.system.users.iter().filter_map(|user| Some(format!("{}: {}", user.name, against(user)?))).collect()
+}
+
+pub(super) fn no_passwords(view: &View) -> Finding {
+    let told = |user: &User| {
+        user.logins.iter().find_map(|login| match login {
+            Login::Password => Some("it has a password".to_owned()),
+            Login::EmptyPassword => Some("it needs no password".to_owned()),
+            Login::SshKey => None,
+        })
+    };
+    NO_PASSWORDS.unless(users_with(view, told))
+}
+
+pub(super) fn no_authorized_keys(view: &View) -> Finding {
+    let files = view.tree.glob("/**/.ssh/authorized_keys{,2}").into_iter();
+    let text = |path: &str| view.tree.text(path);
+    let has_key =
+        |path: &String| text(path).lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+    NO_AUTHORIZED_KEYS.unless(files.filter(has_key))
+}
+
+pub(super) fn only_root_is_root(view: &View) -> Finding {
+    let other = |user: &User| (user.uid == 0 && user.name != "root").then(|| "its number is 0".to_owned());
+    ONLY_ROOT_IS_ROOT.unless(users_with(view, other))
+}
+
+pub(super) fn no_free_sudo(view: &View) -> Finding {
+    let default = view.system.cloud_init.as_ref().and_then(|it| it.default_user.as_deref());
+    let free = |user: &User| {
+        let expected = user.uid == 0 || Some(user.name.as_str()) == default;
+        (user.sudo == Sudo::NoPassword && !expected).then(|| "sudo asks it for no password".to_owned())
+    };
+    NO_FREE_SUDO.unless(users_with(view, free))
+}
+
+pub(super) fn ssh_passwords(view: &View) -> Finding {
+    if !view.tree.exists("/etc/ssh/sshd_config") {
+        return SSH_PASSWORDS.skipped("OpenSSH's server is not installed");
+    }
+    // The first value counts: sshd_config(5). The main file reads the others at its beginning, where it does; what lies
+    // behind `Match` is for some connections only.
+    let main = lines_of(&view.tree, &SSHD_CONFIGS[1..]);
+    let includes = main.iter().any(|(_, line)| line.to_ascii_lowercase().starts_with("include"));
+    let mut lines = if includes { lines_of(&view.tree, &SSHD_CONFIGS[..1]) } else { Vec::new() };
+    lines.extend(main.into_iter().take_while(|(_, line)| !line.to_ascii_lowercase().starts_with("match")));
+    let value = |name: &str| {
+        lines.iter().find_map(|(path, line)| {
+            let (key, value) = line.split_once([' ', '\t', '='])?;
+            key.eq_ignore_ascii_case(name).then(|| (path.clone(), value.trim().trim_matches('"').to_ascii_lowercase()))
+        })
+    };
+    let mut against = Vec::new();
+    match value("PasswordAuthentication") {
+        None => against.push("PasswordAuthentication is not set, and is `yes` by default".to_owned()),
+        Some((path, value)) if value != "no" => against.push(format!("{path}: PasswordAuthentication {value}")),
+        Some(_) => {}
+    }
+    for name in ["PermitRootLogin", "PermitEmptyPasswords"] {
+        against.extend(value(name).filter(|(_, value)| value == "yes").map(|(path, _)| format!("{path}: {name} yes")));
+    }
+    SSH_PASSWORDS.unless(against)
+}

@@ -1,0 +1,285 @@
+//! Boot loaders, kernels, the console.
+
+use std::collections::BTreeSet;
+
+use super::{Unit, View, guide, lines_of, unit};
+use crate::recipe::Firmware;
+use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+/// Configurations of boot loaders.
+const CONFIGS: &[&str] = &[
+    "/boot/grub{,2}/grub.cfg",
+    "/boot/efi/EFI/*/grub.cfg",
+    "/{boot,efi,boot/efi}/loader/entries/*.conf",
+    "/boot/{extlinux.conf,extlinux/extlinux.conf,syslinux/syslinux.cfg}",
+];
+
+pub(super) const WANTED: &[&str] = CONFIGS;
+
+pub(super) const KERNEL: Rule = Rule {
+    id: "kernel",
+    group: Group::Boot,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "There is a kernel, with its modules",
+    reason: "A cloud boots the disk as it is and brings no kernel of its own.",
+    page: None,
+    mend: "add the element `kernel`",
+};
+
+pub(super) const BOOT_FILES: Rule = Rule {
+    id: "boot-files",
+    group: Group::Boot,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "The boot loader's configuration names a kernel and an initial RAM disk that are there",
+    reason: "The boot loader stops where it does not find them.",
+    page: None,
+    mend: "add the element `bootloader`; change kernels before its step, which writes the configuration",
+};
+
+pub(super) const BOOT_NAMES: Rule = Rule {
+    id: "boot-names",
+    group: Group::Boot,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "The boot loader's configuration names the root file system by UUID or label",
+    reason: "The name of a device is the one of the machine that built the image, such as /dev/sda or /dev/loop0.",
+    page: None,
+    mend: "add the element `bootloader`, and do not set GRUB_DISABLE_LINUX_UUID",
+};
+
+pub(super) const BOOT_UUIDS: Rule = Rule {
+    id: "boot-uuids",
+    group: Group::Boot,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "File systems that the boot loader's configuration names are on the disk",
+    reason: "The boot loader or the initial RAM disk waits for them in vain.",
+    page: None,
+    mend: "write the configuration again after the file system was made: the element `bootloader` does",
+};
+
+pub(super) const BIOS_LOADER: Rule = Rule {
+    id: "bios-loader",
+    group: Group::Boot,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "A disk for BIOS has a boot loader in its first sector",
+    reason: "A BIOS starts nothing else.",
+    page: None,
+    mend: "add the element `bootloader`",
+};
+
+pub(super) const EFI_FALLBACK: Rule = Rule {
+    id: "efi-fallback",
+    group: Group::Boot,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "A disk for UEFI has a boot loader at \\EFI\\BOOT",
+    reason: "A new instance has no boot entries of its own, and its firmware looks nowhere else.",
+    page: None,
+    mend: "add the element `uefi`",
+};
+
+pub(super) const SERIAL_CONSOLE: Rule = Rule {
+    id: "serial-console",
+    group: Group::Boot,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "The kernel writes its log to the first serial port",
+    reason: "It is the console log that a cloud shows, often all that is seen of an instance that does not boot.",
+    page: guide!("ensure-image-writes-boot-log-to-console"),
+    mend: "add the element `serial-console`",
+};
+
+pub(super) const SERIAL_LOGIN: Rule = Rule {
+    id: "serial-login",
+    group: Group::Boot,
+    stage: Stage::Static,
+    severity: Severity::Warning,
+    sentence: "The first serial port has a login",
+    reason: "The cloud's serial console is of use only then.",
+    page: None,
+    mend: "add the element `serial-console`",
+};
+
+pub(super) fn kernel(view: &View) -> Finding {
+    let kernels = &view.system.boot.kernels;
+    let modules = |release: &str| {
+        ["/lib/modules", "/usr/lib/modules"]
+            .iter()
+            .any(|path| view.tree.is_file(&format!("{path}/{release}/modules.dep")))
+    };
+    if kernels.is_empty() {
+        return KERNEL.failed(["/boot has no kernel"]);
+    }
+    let without: Vec<_> = kernels.iter().filter(|kernel| !modules(&kernel.release)).collect();
+    if without.is_empty() {
+        KERNEL.passed(kernels.iter().map(|kernel| &kernel.path))
+    } else {
+        KERNEL.failed(
+            without.iter().map(|kernel| format!("{}: /lib/modules/{} has no modules.dep", kernel.path, kernel.release)),
+        )
+    }
+}
+
+pub(super) fn boot_files(view: &View) -> Finding {
+    let Some(entry) = &view.system.boot.default else {
+        return BOOT_FILES.failed(["no configuration of a boot loader was found"]);
+    };
+    // Paths are those of the file system with /boot, which may be one of its own.
+    let there = |path: &str| {
+        let path = path.trim_start_matches("($root)").trim();
+        ["", "/boot", "/boot/efi", "/efi"].iter().any(|base| view.tree.is_file(&format!("{base}/{path}")))
+    };
+    let named = std::iter::once(&entry.kernel).chain(&entry.initrd).map(|path| path.trim());
+    let missing = named.filter(|path| !path.is_empty() && !there(path));
+    let missing: Vec<_> = missing.map(|path| format!("{}: {path} is not there", entry.source)).collect();
+    if missing.is_empty() {
+        BOOT_FILES.passed([&entry.kernel].into_iter().chain(&entry.initrd))
+    } else {
+        BOOT_FILES.failed(missing)
+    }
+}
+
+pub(super) fn boot_names(view: &View) -> Finding {
+    let Some(entry) = &view.system.boot.default else {
+        return BOOT_NAMES.skipped("no configuration of a boot loader was found");
+    };
+    let unstable = |device: &str| {
+        ["/dev/sd", "/dev/vd", "/dev/hd", "/dev/xvd", "/dev/nvme", "/dev/nbd", "/dev/loop", "/dev/mapper/loop"]
+            .iter()
+            .any(|name| device.starts_with(name))
+    };
+    let mut against = BTreeSet::new();
+    against.extend(entry.args.iter().filter(|arg| arg.strip_prefix("root=").is_some_and(unstable)).cloned());
+    for (path, line) in lines_of(&view.tree, CONFIGS) {
+        let bad = line.split([' ', '\t', '\'', '"']).find(|word| {
+            let device = word.split_once('=').map_or(*word, |(_, device)| device);
+            unstable(device)
+        });
+        against.extend(bad.map(|word| format!("{path}: {word}")));
+    }
+    match entry.args.iter().find(|arg| arg.starts_with("root=")) {
+        Some(root) if against.is_empty() => BOOT_NAMES.passed([root]),
+        _ => BOOT_NAMES.unless(against),
+    }
+}
+
+pub(super) fn boot_uuids(view: &View) -> Finding {
+    let held = view.devices.file_systems.iter().filter_map(|held| held.uuid.as_deref());
+    let table = view.devices.partition_table.iter().flat_map(|table| &table.partitions);
+    let known: BTreeSet<_> =
+        held.chain(table.filter_map(|partition| partition.uuid.as_deref())).map(str::to_ascii_lowercase).collect();
+    let mut missing = BTreeSet::new();
+    for (path, line) in lines_of(&view.tree, CONFIGS) {
+        let words: Vec<_> = line.split_whitespace().map(|word| word.trim_matches(['\'', '"', ';'])).collect();
+        let searched = words.contains(&"--fs-uuid") && words.first().is_some_and(|word| word.starts_with("search"));
+        for (at, word) in words.iter().enumerate() {
+            let named = word
+                .strip_prefix("root=")
+                .and_then(|device| device.strip_prefix("UUID=").or(device.strip_prefix("PARTUUID=")));
+            // `search.fs_uuid UUID` is what grub-install writes, `search --fs-uuid --set=root UUID` what grub-mkconfig does.
+            let uuid = named.or_else(|| {
+                (words[0] == "search.fs_uuid" && at == 1 || searched && at > 0 && is_uuid(word)).then_some(*word)
+            });
+            if let Some(uuid) = uuid.filter(|uuid| is_uuid(uuid) && !known.contains(&uuid.to_ascii_lowercase())) {
+                missing.insert(format!("{path}: {uuid}"));
+            }
+        }
+    }
+    BOOT_UUIDS.unless(missing)
+}
+
+/// Whether it looks like the UUID of a file system: 128 bits, or the 32 of FAT as `1234-ABCD`.
+fn is_uuid(text: &str) -> bool {
+    [9, 36].contains(&text.len())
+        && text.contains('-')
+        && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
+pub(super) fn bios_loader(view: &View) -> Finding {
+    let firmware = &view.system.boot.firmware;
+    if firmware.is_empty() {
+        return BIOS_LOADER.failed(["neither a BIOS nor UEFI finds anything to start on the disk"]);
+    }
+    if !firmware.contains(&Firmware::Bios) {
+        return BIOS_LOADER.skipped("the disk is not for BIOS");
+    }
+    if view.devices.first_sector.iter().take(440).all(|byte| *byte == 0) {
+        return BIOS_LOADER.failed(["there is a partition for it, but no code in the first sector"]);
+    }
+    let loader = view.system.boot.loaders.iter().find(|loader| loader.firmware == Firmware::Bios);
+    let core = view.tree.glob("/boot/grub{,2}/i386-pc/core.img");
+    match loader.map_or("unknown", |loader| loader.name.as_str()) {
+        "grub" if core.is_empty() => BIOS_LOADER.failed(["GRUB's core.img for BIOS is not there"]),
+        name => BIOS_LOADER.passed([name]),
+    }
+}
+
+/// What firmware starts if it has no entries, by architecture: UEFI Specification, 3.5.1.1.
+fn fallback(view: &View) -> Option<String> {
+    let name = match view.arch.as_str() {
+        "aarch64" => "bootaa64.efi",
+        "i386" | "i686" => "bootia32.efi",
+        "riscv64" => "bootriscv64.efi",
+        _ => "bootx64.efi",
+    };
+    let found = view.tree.glob("/{boot/efi,efi,boot}/[Ee][Ff][Ii]/[Bb][Oo][Oo][Tt]/*");
+    found.into_iter().find(|path| path.to_ascii_lowercase().ends_with(name))
+}
+
+pub(super) fn efi_fallback(view: &View) -> Finding {
+    if !view.system.boot.firmware.contains(&Firmware::Uefi) {
+        return EFI_FALLBACK.skipped("the disk is not for UEFI");
+    }
+    match fallback(view) {
+        Some(path) => EFI_FALLBACK.passed([path]),
+        None => EFI_FALLBACK.failed(["the EFI system partition has none there"]),
+    }
+}
+
+/// Whether the fallback is a shim with the GRUB that it starts beside it.
+pub(super) fn has_shim(view: &View) -> bool {
+    let Some(path) = fallback(view) else { return false };
+    let shims = view.tree.glob("/{boot/efi,efi,boot}/[Ee][Ff][Ii]/*/shim*.efi");
+    let size = |path: &str| view.tree.follow(path).map(|entry| entry.size);
+    let directory = &path[..path.rfind('/').unwrap_or_default()];
+    let grub = view.tree.glob(&format!("{directory}/grub*.efi"));
+    // Nothing but its content tells what the fallback is: it is a copy of the shim of the distribution's directory.
+    !grub.is_empty() && shims.iter().any(|shim| size(shim) == size(&path))
+}
+
+fn serial_port(view: &View) -> &'static str {
+    if view.arch == "aarch64" { "ttyAMA0" } else { "ttyS0" }
+}
+
+pub(super) fn serial_console(view: &View) -> Finding {
+    let port = serial_port(view);
+    let Some(entry) = &view.system.boot.default else {
+        return SERIAL_CONSOLE.failed(["no configuration of a boot loader was found"]);
+    };
+    let consoles: Vec<_> = entry.args.iter().filter(|arg| arg.starts_with("console=")).collect();
+    let named = |arg: &&&String| arg["console=".len()..].split(',').next() == Some(port);
+    if consoles.iter().any(|arg| named(&arg)) {
+        SERIAL_CONSOLE.passed(consoles)
+    } else {
+        SERIAL_CONSOLE.failed([format!("{}: {}", entry.source, entry.args.join(" "))])
+    }
+}
+
+pub(super) fn serial_login(view: &View) -> Finding {
+    let name = format!("serial-getty@{}.service", serial_port(view));
+    // systemd-getty-generator(8) starts one on every console of the kernel.
+    let generated = ["/usr/lib", "/lib"]
+        .iter()
+        .any(|lib| view.tree.exists(&format!("{lib}/systemd/system-generators/systemd-getty-generator")));
+    let console = serial_console(view).outcome == crate::verify::Outcome::Passed;
+    match unit(&view.tree, &name) {
+        Unit::Enabled => SERIAL_LOGIN.passed([name]),
+        Unit::Masked => SERIAL_LOGIN.failed([format!("{name} is masked")]),
+        _ if generated && console => SERIAL_LOGIN.passed([format!("{name}, which systemd starts on a console")]),
+        _ => SERIAL_LOGIN.failed([format!("{name} does not start at boot")]),
+    }
+}

@@ -1,0 +1,200 @@
+//! Partitions, file systems, and whether they grow.
+
+use super::{View, guide, lines_of};
+use crate::guest::{Devices, FileSystem};
+use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+pub(super) const WANTED: &[&str] = &["/etc/fstab", "/etc/os-release"];
+
+pub(super) const OPERATING_SYSTEM: Rule = Rule {
+    id: "operating-system",
+    group: Group::Disk,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "There is an operating system that can be read on the disk",
+    reason: "Nothing boots without one, and of one that is encrypted or of an unknown kind nothing can be told.",
+    page: None,
+    mend: "build the image of a `base`, and leave its root file system unencrypted: a cloud encrypts volumes itself",
+};
+
+pub(super) const ROOT_LAST: Rule = Rule {
+    id: "root-last",
+    group: Group::Disk,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "The root partition is the last one on the disk",
+    reason: "It grows to the end of the instance's disk, and cannot where another partition is in its way.",
+    page: guide!("disk-partitions-and-resize-root-partition-on-boot-cloud-init"),
+    mend: "put the root partition last in `disk.partitions`, or use one of the layouts of `disk.layout`",
+};
+
+pub(super) const ROOT_PLAIN: Rule = Rule {
+    id: "root-plain",
+    group: Group::Disk,
+    stage: Stage::Static,
+    severity: Severity::Warning,
+    sentence: "The root file system lies on a partition, not on LVM or RAID",
+    reason: "Tools that grow the root at boot know partitions; a logical volume needs a script of its own.",
+    page: guide!("disk-partitions-and-resize-root-partition-on-boot-cloud-init"),
+    mend: "use one of the layouts of `disk.layout`",
+};
+
+pub(super) const ROOT_GROWS: Rule = Rule {
+    id: "root-grows",
+    group: Group::Disk,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "The root partition grows at boot to the disk that the instance has",
+    reason: "A flavor's disk is larger than the image, and stays unused otherwise.",
+    page: guide!("disk-partitions-and-resize-root-partition-on-boot-cloud-init"),
+    mend: "add the elements `growpart` and `cloud-init`",
+};
+
+pub(super) const FSTAB_NAMES: Rule = Rule {
+    id: "fstab-names",
+    group: Group::Disk,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "/etc/fstab names file systems by UUID or label",
+    reason: "The name of a device depends on the machine: /dev/sda while it is built, /dev/vda in the cloud.",
+    page: None,
+    mend: "name them by UUID= or LABEL= in /etc/fstab; `blkid` tells both",
+};
+
+pub(super) const FSTAB_EXISTS: Rule = Rule {
+    id: "fstab-exists",
+    group: Group::Disk,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "What /etc/fstab names is on the disk",
+    reason: "systemd waits 90 seconds for what is missing, and then boots to an emergency shell.",
+    page: None,
+    mend: "remove the line from /etc/fstab, or add `nofail` to its options",
+};
+
+pub(super) fn operating_system(view: &View) -> Finding {
+    OPERATING_SYSTEM
+        .passed(view.tree.text("/etc/os-release").lines().filter_map(|line| line.strip_prefix("PRETTY_NAME=")))
+}
+
+/// What the disk holds, for evidence.
+pub(super) fn held(devices: &Devices) -> Vec<String> {
+    let name = |held: &FileSystem| match (held.partition, &held.device) {
+        (Some(number), _) => format!("partition {number}"),
+        (None, Some(device)) => device.clone(),
+        (None, None) => "the whole disk".to_owned(),
+    };
+    let mut told: Vec<_> = devices.file_systems.iter().map(|held| format!("{}: {}", name(held), held.kind)).collect();
+    if devices.partition_table.is_none() {
+        told.push("it has no partition table".to_owned());
+    }
+    told
+}
+
+fn root(view: &View) -> Option<&FileSystem> {
+    view.devices.file_systems.iter().find(|held| held.mounted_at.as_deref() == Some("/"))
+}
+
+pub(super) fn root_last(view: &View) -> Finding {
+    let Some(table) = &view.devices.partition_table else {
+        return ROOT_LAST.skipped("the disk has no partition table");
+    };
+    let Some(number) = root(view).and_then(|root| root.partition) else {
+        return ROOT_LAST.skipped("the root file system is not directly on a partition");
+    };
+    let Some(own) = table.partitions.iter().find(|partition| partition.number == number) else {
+        return ROOT_LAST.skipped("the root partition is not in the table");
+    };
+    let behind: Vec<_> = table
+        .partitions
+        .iter()
+        // An extended partition of an MBR holds others.
+        .filter(|other| other.start > own.start)
+        .map(|other| format!("partition {} lies behind partition {number}, which is the root", other.number))
+        .collect();
+    if behind.is_empty() { ROOT_LAST.passed([format!("partition {number}")]) } else { ROOT_LAST.failed(behind) }
+}
+
+pub(super) fn root_plain(view: &View) -> Finding {
+    match root(view) {
+        None => ROOT_PLAIN.skipped("it is not known where the root file system is"),
+        Some(FileSystem { partition: Some(_), kind, .. }) => ROOT_PLAIN.passed([kind]),
+        Some(FileSystem { device: Some(device), .. }) => ROOT_PLAIN.failed([format!("it is on {device}")]),
+        Some(_) => ROOT_PLAIN.passed(["it takes the whole disk"]),
+    }
+}
+
+pub(super) fn root_grows(view: &View) -> Finding {
+    let tree = &view.tree;
+    if let Some(path) = ["/etc/growroot-disabled"].into_iter().find(|path| tree.exists(path)) {
+        // cloud-init obeys it unless it is told not to: module cc_growpart, `ignore_growroot_disabled`.
+        return ROOT_GROWS.failed([format!("{path} is there")]);
+    }
+    let cloud_init = view.system.cloud_init.as_ref().is_some_and(|it| it.enabled);
+    let repart = !tree.glob("/{etc,usr/lib}/repart.d/*.conf").is_empty();
+    let growroot = ["/usr/share/initramfs-tools/scripts/local-bottom/growroot", "/usr/lib/dracut/modules.d/50growroot"];
+    let configs = ["/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg"];
+    let off = lines_of(tree, &configs).into_iter().find(|(_, line)| {
+        let mode = line.strip_prefix("mode:").map(|value| value.trim().trim_matches(['"', '\'']));
+        // YAML 1.1, which cloud-init reads, takes `off` for false.
+        mode.is_some_and(|mode| ["off", "false", "False"].contains(&mode))
+    });
+    let growpart = tree.is_file("/usr/bin/growpart");
+    if let Some(path) = growroot.into_iter().find(|path| tree.exists(path)) {
+        ROOT_GROWS.passed([path])
+    } else if repart {
+        ROOT_GROWS.passed(["systemd-repart"])
+    } else if let Some((path, line)) = off.filter(|_| cloud_init) {
+        ROOT_GROWS.failed([format!("{path}: {line}")])
+    } else if cloud_init && growpart {
+        ROOT_GROWS.passed(["growpart, started by cloud-init"])
+    } else if cloud_init {
+        ROOT_GROWS.failed(["/usr/bin/growpart is not there, which cloud-init would start"])
+    } else {
+        ROOT_GROWS.failed(["neither cloud-init with growpart nor systemd-repart nor cloud-initramfs-growroot is there"])
+    }
+}
+
+/// Lines of fstab(5): source, mount point, options.
+fn fstab(view: &View) -> Vec<(String, String, String)> {
+    let lines = lines_of(&view.tree, &["/etc/fstab"]).into_iter();
+    let parsed = lines.filter_map(|(_, line)| {
+        let mut fields = line.split_whitespace().map(str::to_owned);
+        let (source, path, _, options) = (fields.next()?, fields.next()?, fields.next()?, fields.next());
+        Some((source, path, options.unwrap_or_default()))
+    });
+    parsed.collect()
+}
+
+pub(super) fn fstab_names(view: &View) -> Finding {
+    // Names that depend on the order in which devices are found; those of LVM do not.
+    let unstable =
+        ["/dev/sd", "/dev/vd", "/dev/hd", "/dev/xvd", "/dev/nvme", "/dev/nbd", "/dev/loop", "/dev/mapper/loop"];
+    let sources = fstab(view).into_iter();
+    FSTAB_NAMES.unless(
+        sources
+            .filter(|(source, ..)| unstable.iter().any(|name| source.starts_with(name)))
+            .map(|(source, path, _)| format!("{source} at {path}")),
+    )
+}
+
+pub(super) fn fstab_exists(view: &View) -> Finding {
+    let held = &view.devices.file_systems;
+    let partitions = || view.devices.partition_table.iter().flat_map(|table| &table.partitions);
+    let exists = |source: &str| {
+        let (kind, value) = source.split_once('=')?;
+        let value = value.trim_matches('"');
+        let is = |own: &Option<String>| own.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(value));
+        Some(match kind {
+            "UUID" => held.iter().any(|held| is(&held.uuid)),
+            "LABEL" => held.iter().any(|held| held.label.as_deref() == Some(value)),
+            "PARTUUID" => partitions().any(|partition| is(&partition.uuid)),
+            "PARTLABEL" => partitions().any(|partition| partition.name.as_deref() == Some(value)),
+            _ => return None,
+        })
+    };
+    let missing = fstab(view).into_iter().filter(|(source, _, options)| {
+        exists(source) == Some(false) && !options.split(',').any(|option| ["nofail", "noauto"].contains(&option))
+    });
+    FSTAB_EXISTS.unless(missing.map(|(source, path, _)| format!("{source} at {path}: no file system has that name")))
+}

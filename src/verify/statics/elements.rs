@@ -1,0 +1,135 @@
+//! What elements promise of an image's disk.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+
+use super::{Unit, View, unit};
+use crate::element::schema::{Check, FileMatches};
+use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+/// What all checks of elements have in common; id and sentence are those of each.
+const CHECK: Rule = Rule {
+    id: "element",
+    group: Group::Element,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "The image has what its elements promise",
+    reason: "The element promises it of every image that has it.",
+    page: None,
+    mend: "find the step that undoes it: an element or a step of the recipe that comes later",
+};
+
+/// Files that checks look into.
+pub(super) fn wanted(checks: &[(String, Check)]) -> impl Iterator<Item = &str> {
+    checks.iter().filter_map(|(_, check)| match check {
+        Check::FileMatches(FileMatches { path, .. }) | Check::FileLacks(FileMatches { path, .. }) => {
+            Some(path.as_str())
+        }
+        _ => None,
+    })
+}
+
+/// What came of each check; those of the running image are counted and left out.
+pub(super) fn judge(view: &View, checks: &[(String, Check)]) -> Vec<Finding> {
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for (element, check) in checks {
+        let number = numbers.entry(element).or_default();
+        *number += 1;
+        let Some((sentence, outcome)) = judged(view, check) else { continue };
+        let finding = match outcome {
+            Ok(()) => CHECK.passed::<&str>([]),
+            Err(against) => CHECK.failed(against),
+        };
+        findings.push(Finding { id: format!("{element}/{number}"), sentence, ..finding });
+    }
+    findings
+}
+
+/// The check as a sentence, and what is against it.
+fn judged(view: &View, check: &Check) -> Option<(String, Result<(), Vec<String>>)> {
+    let tree = &view.tree;
+    let or = |good: bool, against: String| if good { Ok(()) } else { Err(vec![against]) };
+    let there = |path: &str| tree.follow(path).map(|entry| format!("{path}: {} bytes", entry.size));
+    Some(match check {
+        Check::KernelArg(arg) => {
+            let args = view.system.boot.default.as_ref().map(|entry| entry.args.as_slice()).unwrap_or_default();
+            let against = format!("its arguments: {}", args.join(" "));
+            (format!("The kernel's arguments have `{arg}`"), or(args.contains(arg), against))
+        }
+        Check::PathExists(path) => {
+            (format!("{path} is there"), or(!tree.glob(path).is_empty(), format!("{path}: there is nothing")))
+        }
+        Check::PathAbsent(path) => {
+            let found = tree.glob(path);
+            (format!("{path} is not there"), if found.is_empty() { Ok(()) } else { Err(found) })
+        }
+        Check::FileEmpty(path) => {
+            let empty = tree.follow(path).is_some_and(|entry| entry.size == 0) && tree.is_file(path);
+            let against = there(path).unwrap_or_else(|| format!("{path}: there is nothing"));
+            (format!("{path} is an empty file"), or(empty, against))
+        }
+        Check::FileMatches(FileMatches { path, pattern }) => {
+            let matched = matching(view, path, pattern).map(|found| !found.is_empty());
+            let against = match tree.glob(path).is_empty() {
+                true => format!("{path}: there is nothing"),
+                false => format!("{path}: no line matches"),
+            };
+            let outcome = matched.and_then(|good| or(good, against));
+            (format!("{path} has a line that matches `{pattern}`"), outcome)
+        }
+        Check::FileLacks(FileMatches { path, pattern }) => {
+            let found = matching(view, path, pattern);
+            let outcome = found.and_then(|found| if found.is_empty() { Ok(()) } else { Err(found) });
+            (format!("{path} has no line that matches `{pattern}`"), outcome)
+        }
+        Check::ServiceEnabled(name) => {
+            let state = unit(tree, name);
+            (format!("{name} starts at boot"), or(state == Unit::Enabled, format!("{name}: {}", told(state))))
+        }
+        Check::ServiceOff(name) => {
+            let state = unit(tree, name);
+            (format!("{name} does not start at boot"), or(state != Unit::Enabled, format!("{name}: {}", told(state))))
+        }
+        Check::PackageInstalled(name) => {
+            let installed = view.system.packages.iter().any(|package| package.name == *name);
+            (format!("The package {name} is installed"), or(installed, format!("{name}: it is not among the packages")))
+        }
+        Check::Booted(_) => return None,
+    })
+}
+
+fn told(state: Unit) -> &'static str {
+    match state {
+        Unit::Enabled => "it starts at boot",
+        Unit::Off => "it is there and does not start at boot",
+        Unit::Masked => "it is masked",
+        Unit::Absent => "there is no such unit",
+    }
+}
+
+/// Lines that match, with their files; or why that is not known.
+fn matching(view: &View, path: &str, pattern: &str) -> Result<Vec<String>, Vec<String>> {
+    let regex = Regex::new(pattern).map_err(|error| vec![error.to_string()])?;
+    let mut found = Vec::new();
+    let mut unread = Vec::new();
+    for path in view.tree.glob(path) {
+        match view.tree.bytes(&path) {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(bytes.unwrap_or_default());
+                found.extend(text.lines().filter(|line| regex.is_match(line)).map(|line| format!("{path}: {line}")));
+            }
+            // What is no file has no lines.
+            Err(crate::inspect::Unread::NotRead(size)) => unread.push(format!("{path}: {size} bytes are too many")),
+            Err(_) => {}
+        }
+    }
+    if found.is_empty() && !unread.is_empty() { Err(unread) } else { Ok(found) }
+}
+
+/// Outcomes are told apart by the tests.
+#[cfg(test)]
+pub(super) fn failed(findings: &[Finding]) -> Vec<&str> {
+    findings.iter().filter(|it| it.outcome == crate::verify::Outcome::Failed).map(|it| it.id.as_str()).collect()
+}

@@ -1,0 +1,288 @@
+//! What must not be the same in two machines, and what building left behind.
+
+use super::{View, lines_of};
+use crate::guest::{Entry, FileKind};
+use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+pub(super) const WANTED: &[&str] =
+    &["/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/resolv.conf", "/{root,home/*}/.ssh/id_*"];
+
+/// A rule of this file: they have more in common than not.
+const fn rule(id: &'static str, severity: Severity, texts: [&'static str; 3]) -> Rule {
+    let [sentence, reason, mend] = texts;
+    Rule { id, group: Group::Hygiene, stage: Stage::Static, severity, sentence, reason, page: None, mend }
+}
+
+const SYSPREP: &str = "add the element `sysprep`";
+
+pub(super) const MACHINE_ID: Rule = rule(
+    "machine-id",
+    Severity::Error,
+    [
+        "/etc/machine-id is empty",
+        "It names one machine: its address by DHCP, its journal and its keys hang on it, and two of the same collide.",
+        SYSPREP,
+    ],
+);
+
+pub(super) const DBUS_MACHINE_ID: Rule = rule(
+    "dbus-machine-id",
+    Severity::Error,
+    ["D-Bus has no machine-id of its own", "It would be the same in every machine.", SYSPREP],
+);
+
+pub(super) const NO_HOST_KEYS: Rule = rule(
+    "no-host-keys",
+    Severity::Error,
+    [
+        "There are no SSH host keys",
+        "Whoever has the image can pose as every instance of it.",
+        "add the element `sysprep`; the element `sshd` has every machine make its own",
+    ],
+);
+
+pub(super) const NO_PRIVATE_KEYS: Rule = rule(
+    "no-private-keys",
+    Severity::Error,
+    [
+        "No account has a private SSH key",
+        "Whoever has the image has the key, and gets where it leads.",
+        "remove the key in the phase `clean`; a `secret` of a recipe never gets into the image",
+    ],
+);
+
+pub(super) const NO_RANDOM_SEED: Rule = rule(
+    "no-random-seed",
+    Severity::Error,
+    [
+        "There are no saved random seeds and no system secret",
+        "Machines that start from the same seed may make the same keys.",
+        SYSPREP,
+    ],
+);
+
+pub(super) const NO_CLOUD_INIT_STATE: Rule = rule(
+    "no-cloud-init-state",
+    Severity::Error,
+    [
+        "cloud-init has never run",
+        "What it does once for a machine it takes for done, and it may believe the metadata of another instance.",
+        SYSPREP,
+    ],
+);
+
+pub(super) const WORLD_WRITABLE: Rule = rule(
+    "world-writable",
+    Severity::Error,
+    [
+        "Nobody may write to files of others, nor to directories without their sticky bit",
+        "Any program of the instance may change them, and what others make of them.",
+        "set their mode with a `run` action: `chmod o-w`",
+    ],
+);
+
+pub(super) const STRAY_SETUID: Rule = rule(
+    "stray-setuid",
+    Severity::Warning,
+    [
+        "Programs that run with the rights of their owner lie where packages put them",
+        "One that somebody has left elsewhere is a way to become root.",
+        "remove the program, or take the bit from it: `chmod u-s,g-s`",
+    ],
+);
+
+pub(super) const NO_LOGS: Rule =
+    rule("no-logs", Severity::Warning, ["There are no logs", "They are of the machine that built the image.", SYSPREP]);
+
+pub(super) const NO_PACKAGE_CACHES: Rule = rule(
+    "no-package-caches",
+    Severity::Warning,
+    ["There are no downloaded packages and package lists", "They are old at first use, and take space.", SYSPREP],
+);
+
+pub(super) const NO_HISTORIES: Rule = rule(
+    "no-histories",
+    Severity::Warning,
+    ["There are no histories of shells and editors", "They tell what was typed, passwords among it.", SYSPREP],
+);
+
+pub(super) const NO_LEASES: Rule = rule(
+    "no-leases",
+    Severity::Warning,
+    ["There are no DHCP leases", "A machine asks for the address of another one with them.", SYSPREP],
+);
+
+pub(super) const NO_RESOLVER: Rule = rule(
+    "no-resolver",
+    Severity::Warning,
+    [
+        "/etc/resolv.conf names no name server",
+        "It is the one of the network where the image was built.",
+        "add the element `sysprep`, or `dhcp-network`, which makes it a link to what is learned by DHCP",
+    ],
+);
+
+pub(super) const NO_LEFTOVERS: Rule = rule(
+    "no-leftovers",
+    Severity::Warning,
+    [
+        "Nothing is left of the tools that built the image",
+        "A policy-rc.d keeps services of new packages from starting; the others confuse who finds them.",
+        "remove them in the phase `clean`",
+    ],
+);
+
+pub(super) const TEMPORARY_FILES: Rule = rule(
+    "no-temporary-files",
+    Severity::Warning,
+    ["/tmp and /var/tmp are empty", "What lies there is of the machine that built the image.", SYSPREP],
+);
+
+pub(super) fn machine_id(view: &View) -> Finding {
+    const PATH: &str = "/etc/machine-id";
+    match view.tree.find(PATH) {
+        // systemd makes one then, and takes the boot for a first one: machine-id(5).
+        None => MACHINE_ID.passed(["it is not there"]),
+        Some(entry) if entry.kind != FileKind::File => MACHINE_ID.failed([format!("{PATH} is not a regular file")]),
+        Some(entry) if entry.size == 0 => MACHINE_ID.passed::<&str>([]),
+        Some(_) => match view.tree.text(PATH).trim() {
+            "uninitialized" => MACHINE_ID.passed(["uninitialized"]),
+            other => MACHINE_ID.failed([format!("{PATH}: {other}")]),
+        },
+    }
+}
+
+pub(super) fn dbus_machine_id(view: &View) -> Finding {
+    const PATH: &str = "/var/lib/dbus/machine-id";
+    let own = view.tree.find(PATH).filter(|entry| entry.kind == FileKind::File && entry.size > 0);
+    DBUS_MACHINE_ID.unless(own.map(|_| format!("{PATH}: {}", view.tree.text(PATH).trim())))
+}
+
+/// Files that are not empty and match patterns.
+fn filled(view: &View, patterns: &[&str]) -> Vec<String> {
+    let paths = patterns.iter().flat_map(|pattern| view.tree.glob(pattern));
+    let filled = |path: &String| view.tree.find(path).is_some_and(|it| it.kind == FileKind::File && it.size > 0);
+    paths.filter(filled).collect()
+}
+
+pub(super) fn no_host_keys(view: &View) -> Finding {
+    NO_HOST_KEYS.unless(filled(view, &["/etc/ssh/ssh_host_*_key", "/etc/dropbear/dropbear_*_host_key"]))
+}
+
+pub(super) fn no_private_keys(view: &View) -> Finding {
+    let paths = filled(view, &["/{root,home/*}/.ssh/id_*"]).into_iter();
+    NO_PRIVATE_KEYS.unless(paths.filter(|path| view.tree.text(path).contains("PRIVATE KEY")))
+}
+
+pub(super) fn no_random_seed(view: &View) -> Finding {
+    NO_RANDOM_SEED.unless(filled(
+        view,
+        &[
+            "/var/lib/systemd/{random-seed,credential.secret}",
+            "/var/lib/random-seed",
+            "/var/lib/urandom/random-seed",
+            "/{boot/efi,efi,boot}/loader/random-seed",
+        ],
+    ))
+}
+
+pub(super) fn no_cloud_init_state(view: &View) -> Finding {
+    let state =
+        ["/var/lib/cloud/instance", "/var/lib/cloud/instances/*", "/var/lib/cloud/sem/*", "/var/lib/cloud/data/*"];
+    NO_CLOUD_INIT_STATE.unless(state.iter().flat_map(|pattern| view.tree.glob(pattern)))
+}
+
+pub(super) fn world_writable(view: &View) -> Finding {
+    let against = |entry: &&Entry| match entry.kind {
+        FileKind::File => entry.mode & 0o002 != 0,
+        FileKind::Directory => entry.mode & 0o1002 == 0o002,
+        FileKind::Symlink | FileKind::Special => false,
+    };
+    // File systems without modes, such as the one of UEFI, have those that they are mounted with.
+    let found = view.tree.entries().iter().filter(against);
+    WORLD_WRITABLE.unless(found.map(|entry| format!("{}: mode {:04o}", entry.path, entry.mode)))
+}
+
+pub(super) fn stray_setuid(view: &View) -> Finding {
+    const PLACES: [&str; 9] =
+        ["/usr/bin/", "/usr/sbin/", "/usr/lib/", "/usr/lib64/", "/usr/libexec/", "/bin/", "/sbin/", "/lib/", "/lib64/"];
+    let stray = view.tree.entries().iter().filter(|entry| {
+        let special = entry.kind == FileKind::File && entry.mode & 0o6000 != 0 && entry.mode & 0o111 != 0;
+        special && !PLACES.iter().any(|place| entry.path.starts_with(place))
+    });
+    STRAY_SETUID.unless(stray.map(|entry| format!("{}: mode {:04o}", entry.path, entry.mode)))
+}
+
+/// Files of a directory that are not empty.
+fn filled_below<'a>(view: &'a View, directory: &str) -> impl Iterator<Item = &'a Entry> {
+    view.tree.below(directory).iter().filter(|entry| entry.kind == FileKind::File && entry.size > 0)
+}
+
+pub(super) fn no_logs(view: &View) -> Finding {
+    let documents = |entry: &&Entry| !entry.path.ends_with("/README") && !entry.path.ends_with(".gitkeep");
+    NO_LOGS.unless(filled_below(view, "/var/log").filter(documents).map(|entry| &entry.path))
+}
+
+pub(super) fn no_package_caches(view: &View) -> Finding {
+    let places = [
+        "/var/lib/apt/lists",
+        "/var/cache/apt",
+        "/var/cache/dnf",
+        "/var/cache/libdnf5",
+        "/var/cache/yum",
+        "/var/cache/zypp",
+        "/var/cache/PackageKit",
+        "/var/cache/apk",
+    ];
+    let told = places.into_iter().filter_map(|place| {
+        let bytes: u64 = filled_below(view, place).map(|entry| entry.size).sum();
+        (bytes > 0).then(|| format!("{place}: {}", crate::units::ByteSize::bytes(bytes)))
+    });
+    NO_PACKAGE_CACHES.unless(told)
+}
+
+pub(super) fn no_histories(view: &View) -> Finding {
+    let names = "{.bash_history,.zsh_history,.ash_history,.sh_history,.python_history,.lesshst,.viminfo,.wget-hsts,.mysql_history}";
+    NO_HISTORIES.unless(filled(view, &[&format!("/root/{names}"), &format!("/home/*/{names}")]))
+}
+
+pub(super) fn no_leases(view: &View) -> Finding {
+    NO_LEASES.unless(filled(
+        view,
+        &[
+            "/var/lib/{dhcp,dhclient,dhcpcd}/*lease*",
+            "/var/lib/dhcpcd*/*",
+            "/var/lib/NetworkManager/*lease*",
+            "/var/lib/wicked/lease*",
+            "/var/lib/systemd/network/*lease*",
+        ],
+    ))
+}
+
+pub(super) fn no_resolver(view: &View) -> Finding {
+    const PATH: &str = "/etc/resolv.conf";
+    if let Some(target) = view.tree.link(PATH) {
+        return NO_RESOLVER.passed([format!("a link to {target}")]);
+    }
+    let servers = lines_of(&view.tree, &[PATH]).into_iter().filter(|(_, line)| line.starts_with("nameserver"));
+    NO_RESOLVER.unless(servers.map(|(path, line)| format!("{path}: {line}")))
+}
+
+pub(super) fn no_leftovers(view: &View) -> Finding {
+    let patterns = [
+        "/usr/sbin/policy-rc.d",
+        "/sbin/start-stop-daemon.{REAL,real,orig}",
+        "/etc/resolv.conf.{goldsmith,orig,bak}",
+        "/etc/apt/apt.conf.d/*{proxy,mmdebstrap}*",
+        "/etc/apt/apt.conf",
+        "/etc/**/*.dpkg-{new,tmp}",
+        "/root/anaconda-ks.cfg",
+        "/root/{install,original-ks}*.{log,cfg}",
+    ];
+    NO_LEFTOVERS.unless(patterns.iter().flat_map(|pattern| view.tree.glob(pattern)))
+}
+
+pub(super) fn temporary_files(view: &View) -> Finding {
+    let found = ["/tmp", "/var/tmp"].into_iter().flat_map(|directory| view.tree.children(directory));
+    TEMPORARY_FILES.unless(found.map(|entry| &entry.path))
+}

@@ -1,0 +1,270 @@
+//! Rules that are judged by looking at the disk.
+//!
+//! What is seen is gathered in two calls of the guest; every rule is a pure function of it.
+
+mod access;
+mod boot;
+mod disk;
+mod elements;
+mod hygiene;
+mod network;
+mod usage;
+
+use super::{Examination, Finding, Rule, Subject};
+use crate::base::Package;
+use crate::element::schema::Check;
+use crate::guest::{Devices, Guest, GuestError};
+use crate::inspect::{self, Opened, System, TEXT_LIMIT, Tree, Wanted};
+use crate::recipe::Firmware;
+
+/// Page of the image guide that most rules are of.
+macro_rules! guide {
+    ($section:literal) => {
+        Some(concat!("https://docs.openstack.org/image-guide/openstack-images.html#", $section))
+    };
+}
+use guide;
+
+/// What is known of an image before it is looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Seen<'a> {
+    /// Architecture: `x86_64`.
+    pub arch: Option<&'a str>,
+    /// Installed packages; `None` if they are to be found out.
+    pub packages: Option<&'a [Package]>,
+    /// Checks of elements, with the element's name, in the elements' order: all of them, so that they are counted as
+    /// they are written. Those of the running image are passed over.
+    pub checks: &'a [(String, Check)],
+}
+
+/// What was gathered of an image.
+#[derive(Debug, Default)]
+struct View {
+    /// All files; contents of those that a rule looks into.
+    tree: Tree,
+    /// What the disk is divided into.
+    devices: Devices,
+    /// What they tell.
+    system: System,
+    /// Architecture; empty if it is not known.
+    arch: String,
+}
+
+/// Lists rules and what judges them, once.
+macro_rules! rules {
+    ($($module:ident::{ $($rule:ident => $judge:ident),* $(,)? }),* $(,)?) => {
+        /// The rules of this stage, in the order in which they are told.
+        pub const RULES: &[&Rule] = &[$($(&$module::$rule),*),*];
+
+        fn judge(view: &View) -> Vec<Finding> {
+            vec![$($($module::$judge(view)),*),*]
+        }
+    };
+}
+
+rules! {
+    disk::{
+        OPERATING_SYSTEM => operating_system,
+        ROOT_LAST => root_last,
+        ROOT_PLAIN => root_plain,
+        ROOT_GROWS => root_grows,
+        FSTAB_NAMES => fstab_names,
+        FSTAB_EXISTS => fstab_exists,
+    },
+    boot::{
+        KERNEL => kernel,
+        BOOT_FILES => boot_files,
+        BOOT_NAMES => boot_names,
+        BOOT_UUIDS => boot_uuids,
+        BIOS_LOADER => bios_loader,
+        EFI_FALLBACK => efi_fallback,
+        SERIAL_CONSOLE => serial_console,
+        SERIAL_LOGIN => serial_login,
+    },
+    network::{
+        NO_MAC_IN_UDEV => no_mac_in_udev,
+        NO_MAC_IN_CONFIG => no_mac_in_config,
+        NO_STATIC_ADDRESS => no_static_address,
+        NO_FIREWALL => no_firewall,
+    },
+    access::{
+        SSHD => sshd,
+        KEY_INJECTION => key_injection,
+        CLOUD_INIT_ENABLED => cloud_init_enabled,
+        DATASOURCES => datasources,
+        NO_PASSWORDS => no_passwords,
+        NO_AUTHORIZED_KEYS => no_authorized_keys,
+        ONLY_ROOT_IS_ROOT => only_root_is_root,
+        NO_FREE_SUDO => no_free_sudo,
+        SSH_PASSWORDS => ssh_passwords,
+    },
+    hygiene::{
+        MACHINE_ID => machine_id,
+        DBUS_MACHINE_ID => dbus_machine_id,
+        NO_HOST_KEYS => no_host_keys,
+        NO_PRIVATE_KEYS => no_private_keys,
+        NO_RANDOM_SEED => no_random_seed,
+        NO_CLOUD_INIT_STATE => no_cloud_init_state,
+        WORLD_WRITABLE => world_writable,
+        STRAY_SETUID => stray_setuid,
+        NO_LOGS => no_logs,
+        NO_PACKAGE_CACHES => no_package_caches,
+        NO_HISTORIES => no_histories,
+        NO_LEASES => no_leases,
+        NO_RESOLVER => no_resolver,
+        NO_LEFTOVERS => no_leftovers,
+        TEMPORARY_FILES => temporary_files,
+    },
+}
+
+/// Examines a mounted image.
+///
+/// # Errors
+///
+/// Only if the guest fails. What is wrong with the image is in the findings.
+pub fn examine(guest: &mut dyn Guest, seen: &Seen<'_>) -> Result<Examination, GuestError> {
+    let devices = guest.devices()?;
+    let mut view = gather(guest, devices, seen)?;
+    if let Some(packages) = seen.packages {
+        view.system.packages = packages.to_vec();
+    } else if view.system.packages.is_empty() {
+        // A database that the guest cannot read either is one of no package.
+        view.system.packages = match guest.packages() {
+            Err(GuestError::Call { .. }) => Vec::new(),
+            packages => packages?,
+        };
+    }
+    Ok(examined(&view, seen.checks))
+}
+
+/// Examines the disk that is attached to a guest, on which anything may be, and leaves its file systems mounted. What is
+/// known of its packages and its architecture is found out.
+///
+/// # Errors
+///
+/// Only if the guest fails. What is wrong with the image is in the findings.
+pub fn examine_attached(guest: &mut dyn Guest, checks: &[(String, Check)]) -> Result<Examination, GuestError> {
+    let Opened { inspection, devices, notes } = inspect::open(guest)?;
+    let Some(inspection) = inspection else {
+        let mut found = disk::OPERATING_SYSTEM.failed(notes.iter().cloned().chain(disk::held(&devices)));
+        found.evidence.dedup();
+        let others = RULES.iter().skip(1).map(|rule| rule.skipped("no operating system was found"));
+        let subject = Subject { firmware: firmware(&devices), ..Subject::default() };
+        let findings = std::iter::once(found).chain(others).collect();
+        return Ok(Examination { findings, subject, ..Examination::default() });
+    };
+    let mut found = examine(guest, &Seen { arch: Some(&inspection.arch), packages: None, checks })?;
+    found.subject.product = Some(inspection.product);
+    found.subject.distro = Some(inspection.distro);
+    Ok(found)
+}
+
+/// What rules look into, beside what is read to find out what is in an image.
+const TEXTS: &[&[&str]] = &[disk::WANTED, boot::WANTED, network::WANTED, access::WANTED, hygiene::WANTED];
+
+fn gather(guest: &mut dyn Guest, devices: Devices, seen: &Seen<'_>) -> Result<View, GuestError> {
+    let mut wanted = inspect::wanted();
+    let texts = TEXTS.iter().copied().flatten().copied().chain(elements::wanted(seen.checks));
+    wanted.extend(texts.map(|pattern| Wanted { pattern, limit: TEXT_LIMIT }));
+    let tree = Tree::load(guest, &[], &wanted)?;
+    Ok(view(tree, devices, seen.arch.unwrap_or_default()))
+}
+
+fn view(tree: Tree, devices: Devices, arch: &str) -> View {
+    let system = inspect::of_tree(&tree, &devices, &firmware(&devices));
+    View { tree, devices, system, arch: arch.to_owned() }
+}
+
+fn examined(view: &View, checks: &[(String, Check)]) -> Examination {
+    let mut findings = judge(view);
+    findings.extend(elements::judge(view, checks));
+    Examination {
+        findings,
+        subject: subject(view),
+        usage: usage::usage(&view.tree),
+        packages: view.system.packages.clone(),
+    }
+}
+
+fn subject(view: &View) -> Subject {
+    let release = view.tree.text("/etc/os-release");
+    let value = |name: &str| {
+        let value = release.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='))?;
+        let value = value.trim().trim_matches(['"', '\'']);
+        (!value.is_empty()).then(|| value.to_owned())
+    };
+    let agent = ["/usr/sbin/qemu-ga", "/usr/bin/qemu-ga"];
+    Subject {
+        distro: value("ID"),
+        product: value("PRETTY_NAME"),
+        version: value("VERSION_ID"),
+        arch: (!view.arch.is_empty()).then(|| view.arch.clone()),
+        firmware: view.system.boot.firmware.clone(),
+        secure_boot: boot::has_shim(view),
+        default_user: view.system.cloud_init.as_ref().and_then(|it| it.default_user.clone()),
+        guest_agent: agent.iter().any(|path| view.tree.is_file(path)),
+    }
+}
+
+/// Firmware that finds a place of its own on the disk.
+fn firmware(devices: &Devices) -> Vec<Firmware> {
+    let partitions = devices.partition_table.iter().flat_map(|table| &table.partitions);
+    let purposes: Vec<_> = partitions.filter_map(|partition| partition.purpose.as_deref()).collect();
+    let code = devices.first_sector.iter().take(440).any(|byte| *byte != 0);
+    let mut found = Vec::new();
+    if code || purposes.contains(&"BIOS boot") {
+        found.push(Firmware::Bios);
+    }
+    if purposes.iter().any(|purpose| purpose.starts_with("EFI")) {
+        found.push(Firmware::Uefi);
+    }
+    found
+}
+
+/// Lines of a configuration file without comments, with the file's path before them as evidence shows it.
+fn lines_of(tree: &Tree, patterns: &[&str]) -> Vec<(String, String)> {
+    let paths = patterns.iter().flat_map(|pattern| tree.glob(pattern));
+    let lines = paths.flat_map(|path| {
+        let text = tree.text(&path);
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
+        lines.map(|line| (path.clone(), line.to_owned())).collect::<Vec<_>>()
+    });
+    lines.collect()
+}
+
+/// A unit of systemd as the image configures it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    /// It starts at boot.
+    Enabled,
+    /// It is there and does not.
+    Off,
+    /// It cannot start.
+    Masked,
+    /// There is none of that name.
+    Absent,
+}
+
+/// Where systemd looks for units: systemd.unit(5).
+const UNITS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+
+fn unit(tree: &Tree, name: &str) -> Unit {
+    if UNITS.iter().any(|directory| tree.link(&format!("{directory}/{name}")) == Some("/dev/null")) {
+        return Unit::Masked;
+    }
+    let wanted = |directory: &&str| {
+        let links = ["wants", "requires"].map(|kind| tree.glob(&format!("{directory}/*.{kind}/{name}")));
+        links.iter().any(|links| !links.is_empty())
+    };
+    let runlevel = || !tree.glob(&format!("/etc/runlevels/*/{}", name.trim_end_matches(".service"))).is_empty();
+    if UNITS.iter().any(wanted) || runlevel() {
+        return Unit::Enabled;
+    }
+    // `serial-getty@ttyS0.service` is an instance of `serial-getty@.service`.
+    let template = name.split_once('@').and_then(|(stem, rest)| Some(format!("{stem}@.{}", rest.rsplit('.').next()?)));
+    let there = |name: &str| UNITS.iter().any(|directory| tree.exists(&format!("{directory}/{name}")));
+    if there(name) || template.is_some_and(|template| there(&template)) { Unit::Off } else { Unit::Absent }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

@@ -1,0 +1,122 @@
+//! Network cards, addresses, firewalls.
+
+use super::{Unit, View, guide, lines_of, unit};
+use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+const UDEV: &[&str] = &["/etc/udev/rules.d/*.rules", "/{usr/lib,lib}/udev/rules.d/75-persistent-net-generator.rules"];
+const IFCFG: &[&str] = &["/etc/sysconfig/network-scripts/ifcfg-*", "/etc/sysconfig/network/ifcfg-*"];
+const KEYFILES: &str = "/etc/NetworkManager/system-connections/*";
+const NETPLAN: &str = "/etc/netplan/*.yaml";
+const NETWORKD: &str = "/etc/systemd/network/*.{network,link,netdev}";
+const INTERFACES: &[&str] = &["/etc/network/interfaces", "/etc/network/interfaces.d/*"];
+const UFW: &str = "/etc/ufw/ufw.conf";
+
+pub(super) const WANTED: &[&str] =
+    &[UDEV[0], UDEV[1], IFCFG[0], IFCFG[1], KEYFILES, NETPLAN, NETWORKD, INTERFACES[0], INTERFACES[1], UFW];
+
+pub(super) const NO_MAC_IN_UDEV: Rule = Rule {
+    id: "no-mac-in-udev",
+    group: Group::Network,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "No rule of udev names a network card by its MAC address, or makes such rules",
+    reason: "Every instance has another address: its card gets another name, and no configuration is for that one.",
+    page: guide!("no-hard-coded-mac-address-information"),
+    mend: "add the element `net-rules`",
+};
+
+pub(super) const NO_MAC_IN_CONFIG: Rule = Rule {
+    id: "no-mac-in-config",
+    group: Group::Network,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "No configuration of the network is bound to a MAC address",
+    reason: "Every instance has another address, and is without a network then.",
+    page: guide!("no-hard-coded-mac-address-information"),
+    mend: "add the element `net-rules`",
+};
+
+pub(super) const NO_STATIC_ADDRESS: Rule = Rule {
+    id: "no-static-address",
+    group: Group::Network,
+    stage: Stage::Static,
+    severity: Severity::Warning,
+    sentence: "No address is written into the configuration of the network",
+    reason: "A cloud gives each instance its own address and drops packets with any other.",
+    page: guide!("no-hard-coded-mac-address-information"),
+    mend: "add the element `dhcp-network`, and remove the address",
+};
+
+pub(super) const NO_FIREWALL: Rule = Rule {
+    id: "no-firewall",
+    group: Group::Network,
+    stage: Stage::Static,
+    severity: Severity::Warning,
+    sentence: "No firewall starts with the image",
+    reason: "Security groups of the cloud are the firewall; with a second one, opening a port there does nothing.",
+    page: guide!("disable-firewall"),
+    mend: "add the element `no-firewall`",
+};
+
+pub(super) fn no_mac_in_udev(view: &View) -> Finding {
+    let generator = "/75-persistent-net-generator.rules";
+    // A file of the same name in /etc is read in the place of the distribution's: udev(7).
+    let replaced = view.tree.exists(&format!("/etc/udev/rules.d{generator}"));
+    let named = lines_of(&view.tree, UDEV).into_iter().filter(|(path, line)| {
+        if path.ends_with(generator) { path.starts_with("/etc/") || !replaced } else { line.contains("ATTR{address}") }
+    });
+    NO_MAC_IN_UDEV.unless(named.map(|(path, line)| format!("{path}: {line}")))
+}
+
+pub(super) fn no_mac_in_config(view: &View) -> Finding {
+    let keys: [(&[&str], &[&str]); 5] = [
+        (IFCFG, &["HWADDR", "MACADDR", "LLADDR"]),
+        (&[KEYFILES], &["mac-address", "cloned-mac-address"]),
+        (&[NETPLAN], &["macaddress"]),
+        (&[NETWORKD], &["MACAddress", "PermanentMACAddress"]),
+        (INTERFACES, &["hwaddress"]),
+    ];
+    NO_MAC_IN_CONFIG.unless(keyed(view, &keys))
+}
+
+pub(super) fn no_static_address(view: &View) -> Finding {
+    let keys: [(&[&str], &[&str]); 5] = [
+        (IFCFG, &["IPADDR", "IPADDR0", "IPADDR_0"]),
+        (&[KEYFILES], &["address1", "addresses"]),
+        (&[NETPLAN], &["addresses"]),
+        (&[NETWORKD], &["Address"]),
+        (INTERFACES, &["address"]),
+    ];
+    let loopback = |line: &str| line.contains("127.0.0.1") || line.contains("::1/128");
+    let mut found = keyed(view, &keys);
+    found.retain(|line| !loopback(line) && !line.contains("/ifcfg-lo:"));
+    NO_STATIC_ADDRESS.unless(found)
+}
+
+/// Lines of files that set one of some keys to something, in any of the notations of such files.
+fn keyed(view: &View, keys: &[(&[&str], &[&str])]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (patterns, keys) in keys {
+        let lines = lines_of(&view.tree, patterns).into_iter().filter(|(_, line)| {
+            let line = line.trim_start_matches("- ");
+            let end = line.find(['=', ':', ' ', '\t']).unwrap_or(line.len());
+            let value = line[end..].trim_matches(['=', ':', ' ', '\t', '"', '\'']);
+            // What is on the lines that follow is a sequence of YAML.
+            let set = !value.is_empty() || line.ends_with(':');
+            keys.contains(&line[..end].trim()) && set && !["permanent", "preserve", "random", "stable"].contains(&value)
+        });
+        found.extend(lines.map(|(path, line)| format!("{path}: {line}")));
+    }
+    found
+}
+
+pub(super) fn no_firewall(view: &View) -> Finding {
+    let names = ["ufw", "firewalld", "nftables", "iptables", "ip6tables", "netfilter-persistent", "SuSEfirewall2"];
+    let enabled = names.into_iter().filter(|name| {
+        let starts = unit(&view.tree, &format!("{name}.service")) == Unit::Enabled;
+        // Its unit starts on every Ubuntu, and does nothing unless this is set.
+        let idle = *name == "ufw" && !lines_of(&view.tree, &[UFW]).iter().any(|(_, line)| line == "ENABLED=yes");
+        starts && !idle
+    });
+    NO_FIREWALL.unless(enabled.map(|name| format!("{name}.service starts at boot")))
+}

@@ -1,0 +1,165 @@
+//! Rules on trees, and all of them on a guest that is memory.
+
+use super::*;
+use crate::element::schema::FileMatches;
+use crate::guest::fake::FakeWorld;
+use crate::inspect::tree::tests::tree;
+use crate::verify::{Outcome, Stage};
+
+fn view_of(files: &[(&str, &str)]) -> View {
+    view(tree(files), Devices::default(), "x86_64")
+}
+
+#[test]
+fn every_rule_has_a_name_of_its_own_and_is_judged() {
+    let found = judge(&View::default());
+    let judged: Vec<_> = found.iter().map(|finding| finding.id.as_str()).collect();
+    let named: Vec<_> = RULES.iter().map(|rule| rule.id).collect();
+    assert_eq!(judged, named, "each function judges the rule that it is listed with");
+    let unique: std::collections::BTreeSet<_> = named.iter().collect();
+    assert_eq!(unique.len(), named.len());
+    for rule in RULES {
+        assert_eq!(rule.stage, Stage::Static, "{}", rule.id);
+        assert!(
+            !rule.sentence.ends_with('.') && rule.reason.ends_with('.') && !rule.mend.ends_with('.'),
+            "{}",
+            rule.id
+        );
+    }
+}
+
+/// Files that break one rule, and what tells so.
+#[test]
+fn what_is_bad_is_found_by_its_rule() {
+    let elsewhere = [("/etc/hostname", "localhost\n")];
+    for (id, file, content, evidence) in [
+        ("no-mac-in-udev", "/etc/udev/rules.d/70-persistent-net.rules", "ATTR{address}==\"52:54\"", "52:54"),
+        ("no-mac-in-udev", "/usr/lib/udev/rules.d/75-persistent-net-generator.rules", "ACTION==\"x\"", "75-"),
+        ("no-mac-in-config", "/etc/sysconfig/network-scripts/ifcfg-eth0", "HWADDR=52:54:00", "HWADDR"),
+        ("no-mac-in-config", "/etc/NetworkManager/system-connections/a", "mac-address=52:54", "mac-address"),
+        ("no-mac-in-config", "/etc/netplan/50.yaml", "  match:\n    macaddress: 52:54", "macaddress"),
+        ("no-mac-in-config", "/etc/systemd/network/10.network", "[Match]\nMACAddress=52:54", "MACAddress"),
+        ("no-mac-in-config", "/etc/network/interfaces", "hwaddress ether 52:54", "hwaddress"),
+        ("no-static-address", "/etc/netplan/50.yaml", "addresses:\n - 10.0.0.2/24", "addresses"),
+        ("no-static-address", "/etc/network/interfaces", "address 10.0.0.2", "10.0.0.2"),
+        ("no-static-address", "/etc/sysconfig/network-scripts/ifcfg-eth0", "IPADDR=10.0.0.2", "IPADDR"),
+        ("no-firewall", "/etc/systemd/system/multi-user.target.wants/nftables.service", "", "nftables"),
+        ("fstab-names", "/etc/fstab", "/dev/vda1 / ext4 defaults 0 1", "/dev/vda1 at /"),
+        ("fstab-exists", "/etc/fstab", "UUID=12-34 /data ext4 defaults 0 1", "UUID=12-34 at /data"),
+        ("no-passwords", "/etc/passwd", "a::1:1::/:/bin/sh", "a: it needs no password"),
+        ("only-root-is-root", "/etc/passwd", "toor:x:0:0::/:/bin/sh", "toor"),
+        ("no-authorized-keys", "/srv/x/.ssh/authorized_keys", "ssh-rsa AAAA", "/srv/x"),
+        ("ssh-passwords", "/etc/ssh/sshd_config", "PermitRootLogin yes\nPasswordAuthentication no", "PermitRootLogin"),
+        ("machine-id", "/etc/machine-id", "0123456789abcdef", "0123456789abcdef"),
+        ("dbus-machine-id", "/var/lib/dbus/machine-id", "0123", "0123"),
+        ("no-host-keys", "/etc/ssh/ssh_host_rsa_key", "x", "ssh_host_rsa_key"),
+        ("no-private-keys", "/root/.ssh/id_work", "-----BEGIN OPENSSH PRIVATE KEY-----", "id_work"),
+        ("no-random-seed", "/var/lib/systemd/random-seed", "x", "random-seed"),
+        ("no-cloud-init-state", "/var/lib/cloud/instances/i-1/", "", "i-1"),
+        ("world-writable", "666 /etc/shared", "x", "/etc/shared: mode 0666"),
+        ("world-writable", "777 /srv/shared/", "", "/srv/shared: mode 0777"),
+        ("stray-setuid", "4755 /opt/su", "x", "/opt/su: mode 4755"),
+        ("no-logs", "/var/log/apt/term.log", "x", "term.log"),
+        ("no-package-caches", "/var/lib/apt/lists/x_InRelease", "xyz", "3 B"),
+        ("no-histories", "/root/.bash_history", "x", ".bash_history"),
+        ("no-leases", "/var/lib/dhcp/dhclient.leases", "x", "dhclient"),
+        ("no-resolver", "/etc/resolv.conf", "nameserver 10.0.2.3", "10.0.2.3"),
+        ("no-leftovers", "/usr/sbin/policy-rc.d", "exit 101", "policy-rc.d"),
+        ("no-temporary-files", "/var/tmp/.x", "", "/var/tmp/.x"),
+        ("boot-names", "/boot/grub/grub.cfg", "menuentry x {\nlinux /k root=/dev/vda1\n}", "/dev/vda1"),
+        (
+            "boot-uuids",
+            "/boot/efi/EFI/debian/grub.cfg",
+            "search.fs_uuid 00000000-0000-4000-8000-000000000000 root",
+            "00000000",
+        ),
+        ("root-grows", "/etc/growroot-disabled", "", "growroot-disabled"),
+    ] {
+        let finding = |files: &[(&str, &str)]| {
+            judge(&view_of(files)).into_iter().find(|finding| finding.id == id).expect("the rule is there")
+        };
+        let found = finding(&[(file, content)]);
+        assert_eq!(found.outcome, Outcome::Failed, "{id}: {file}");
+        assert!(found.evidence.iter().any(|line| line.contains(evidence)), "{id}: {:?}", found.evidence);
+        // The same rule is kept, or not failed for this, by an image without the file.
+        let other = finding(&elsewhere);
+        assert!(!other.evidence.iter().any(|line| line.contains(evidence)), "{id}: {:?}", other.evidence);
+    }
+}
+
+#[test]
+fn what_is_no_trouble_breaks_no_rule() {
+    for (id, file, content) in [
+        ("no-mac-in-udev", "/etc/udev/rules.d/70-persistent-net.rules", "# none\n"),
+        ("no-mac-in-config", "/etc/NetworkManager/system-connections/a", "cloned-mac-address=random"),
+        ("no-static-address", "/etc/network/interfaces", "iface lo inet loopback\naddress 127.0.0.1"),
+        ("no-firewall", "/etc/systemd/system/multi-user.target.wants/ufw.service", ""),
+        ("fstab-names", "/etc/fstab", "# /dev/vda1\nUUID=1-1 / ext4"),
+        ("fstab-exists", "/etc/fstab", "UUID=12-34 /data ext4 nofail 0 1\ntmpfs /tmp tmpfs"),
+        ("machine-id", "/etc/machine-id", "uninitialized\n"),
+        ("dbus-machine-id", "/var/lib/dbus/machine-id", "-> /etc/machine-id"),
+        ("world-writable", "1777 /tmp/", ""),
+        ("stray-setuid", "4755 /usr/bin/su", "x"),
+        ("no-resolver", "/etc/resolv.conf", "-> /run/x"),
+        ("ssh-passwords", "/etc/ssh/sshd_config", "passwordauthentication no\nMatch all\nPasswordAuthentication yes"),
+    ] {
+        let found = judge(&view_of(&[(file, content)])).into_iter().find(|finding| finding.id == id).expect("a rule");
+        assert_eq!(found.outcome, Outcome::Passed, "{id}: {:?}", found.evidence);
+    }
+}
+
+#[test]
+fn checks_of_elements_are_judged_and_counted() {
+    let matches = |path: &str, pattern: &str| FileMatches { path: path.to_owned(), pattern: pattern.to_owned() };
+    let view = view_of(&[
+        ("/etc/a.conf", "x = 1\ny = 2\n"),
+        ("/etc/empty", ""),
+        ("/etc/systemd/system/multi-user.target.wants/ssh.service", "-> /lib/systemd/system/ssh.service"),
+        ("/etc/systemd/system/ufw.service", "-> /dev/null"),
+        ("/boot/grub/grub.cfg", "menuentry 'D' {\nlinux /k ro console=ttyS0\n}\n"),
+    ]);
+    let good = [
+        Check::KernelArg("console=ttyS0".to_owned()),
+        Check::PathExists("/etc/*.conf".to_owned()),
+        Check::Booted(crate::element::schema::Booted::Port(22)),
+        Check::PathAbsent("/etc/none".to_owned()),
+        Check::FileEmpty("/etc/empty".to_owned()),
+        Check::FileMatches(matches("/etc/a.conf", "^y = [0-9]$")),
+        Check::FileLacks(matches("/etc/*", "^z")),
+        Check::ServiceEnabled("ssh.service".to_owned()),
+        Check::ServiceOff("ufw.service".to_owned()),
+    ];
+    let bad = [
+        Check::KernelArg("console".to_owned()),
+        Check::PathExists("/etc/none".to_owned()),
+        Check::PathAbsent("/etc/a*".to_owned()),
+        Check::FileEmpty("/etc/a.conf".to_owned()),
+        Check::FileEmpty("/etc/none".to_owned()),
+        Check::FileMatches(matches("/etc/a.conf", "^z")),
+        Check::FileLacks(matches("/etc/*.conf", "^y")),
+        Check::FileLacks(matches("/etc/*.conf", "(")),
+        Check::ServiceEnabled("ufw.service".to_owned()),
+        Check::ServiceOff("ssh.service".to_owned()),
+        Check::PackageInstalled("nginx".to_owned()),
+    ];
+    let of = |element: &str, checks: &[Check]| {
+        checks.iter().map(|check| (element.to_owned(), check.clone())).collect::<Vec<_>>()
+    };
+    let findings = elements::judge(&view, &[of("good", &good), of("bad", &bad)].concat());
+    let expected: Vec<_> = (1..=bad.len()).map(|number| format!("bad/{number}")).collect();
+    assert_eq!(elements::failed(&findings), expected);
+    // What is judged in the running image is counted all the same.
+    let passed: Vec<_> = findings.iter().map(|it| it.id.as_str()).filter(|id| id.starts_with("good")).collect();
+    assert_eq!(passed, ["good/1", "good/2", "good/4", "good/5", "good/6", "good/7", "good/8", "good/9"]);
+    assert!(findings.iter().all(|finding| finding.outcome == Outcome::Passed || !finding.evidence.is_empty()));
+}
+
+#[test]
+fn a_disk_without_a_system_is_a_finding() {
+    let world = FakeWorld::new();
+    let mut guest = world.launch();
+    let found = examine_attached(&mut guest, &[]).expect("the guest works");
+    assert_eq!((found.findings.len(), found.findings[0].outcome), (RULES.len(), Outcome::Failed));
+    assert!(found.findings[0].evidence.iter().any(|line| line.contains("no partition table")), "{found:?}");
+    assert!(found.findings[1..].iter().all(|finding| finding.outcome == Outcome::Skipped));
+}
