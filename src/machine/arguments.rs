@@ -140,8 +140,9 @@ fn smbios(config: &MachineConfig) -> String {
 /// A guest that breaks into QEMU can do less there.
 fn sandbox(config: &MachineConfig) -> String {
     let rest = match config.service {
-        // QEMU starts the service's programs in sessions of their own, which `elevateprivileges=deny` forbids.
-        Some(_) => "elevateprivileges=children",
+        // QEMU starts the service's programs in sessions of their own: `setsid` is among what `elevateprivileges`
+        // forbids, also as `children`.
+        Some(_) => "elevateprivileges=allow",
         None => "elevateprivileges=deny,spawn=deny",
     };
     format!("on,obsolete=deny,resourcecontrol=deny,{rest}")

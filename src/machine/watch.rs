@@ -384,7 +384,7 @@ static TROUBLES: LazyLock<[(Kind, Regex); 7]> = LazyLock::new(|| {
         (
             Trouble::NothingToBoot,
             pattern(
-                r"No bootable (device|medium|option or device)|^(Missing|Invalid) (operating system|partition table)|Operating System not found|BOOTMGR is missing|^Boot Failed\. EFI",
+                r"No bootable (device|medium|option or device)|^(Missing|Invalid) (operating system|partition table)|Operating System not found|BOOTMGR is missing|^Boot Failed\. EFI|^UEFI Interactive Shell v",
             ),
         ),
         (
