@@ -4,28 +4,23 @@ mod render;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use super::args::Inspect;
+use super::bench::Bench;
 use super::failure::{Failure, FailureKind};
 use super::guest::Launcher;
 use super::progress::TerminalReporter;
 use super::settings::Global;
-use super::{hints, print, signals};
-use crate::base::workdir::WorkDir;
-use crate::disk::qemu_img::QemuImg;
-use crate::event::{Event, Reporter};
+use super::{hints, print};
+use crate::event::Reporter;
 use crate::fsx::PathError;
-use crate::guest::GuestError;
 use crate::image::accept::{self, Verdict};
-use crate::image::local;
 use crate::image::partitions::{self, Table};
 use crate::image::probe::{self, Kind, Probed};
 use crate::image::read::{self, Options};
 use crate::inspect::{self, System};
-use crate::interrupt::Interrupt;
 
 /// What the headers of an image file say.
 struct Header {
@@ -65,48 +60,21 @@ fn header(path: &Path) -> Result<Header, Failure> {
 /// What is in the image, found out by a guest on an overlay that is thrown away.
 fn system(args: &Inspect, global: &Global) -> Result<System, Failure> {
     let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
-    let reporter = Arc::clone(&screen) as Arc<dyn Reporter>;
-    let found = gather(args, global, &reporter);
+    let found = gather(args, global, Arc::clone(&screen) as Arc<dyn Reporter>);
     screen.finish();
     found
 }
 
-fn gather(args: &Inspect, global: &Global, reporter: &Arc<dyn Reporter>) -> Result<System, Failure> {
-    let interrupt = Interrupt::new();
-    signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
-    let private = WorkDir::create(&std::env::temp_dir(), "goldsmith-").map_err(|error| {
-        Failure::new(FailureKind::Host, &error).hint("TMPDIR names a directory for temporary files")
-    })?;
-    // A copy of the disk may be needed, and may not fit where small files are.
-    let work = WorkDir::create(&global.cache.join("tmp"), "inspect-").map_err(|error| hints::file(&error))?;
-    let local = local::prepare(&args.image, &work.path().join("disk.raw"), &interrupt)
-        .map_err(|error| hints::local(&error).hint("`--header` tells what the file itself says"))?;
-    let overlay = work.path().join("overlay.qcow2");
-    QemuImg::default()
-        .create_overlay(&overlay, &local.path, local.format, local.size)
-        .map_err(|error| Failure::new(FailureKind::Host, &error))?;
-    let active = |activity: &str, work: &mut dyn FnMut() -> Result<(), GuestError>| {
-        let (activity, started) = (activity.to_owned(), Instant::now());
-        reporter.report(&Event::ActivityStarted { activity: activity.clone() });
-        work().map_err(|error| hints::guest_error(&error))?;
-        reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
-        Ok::<(), Failure>(())
-    };
-    let mut guest = None;
-    active("start the guest", &mut || {
-        let launcher = Launcher::new(&args.machine);
-        guest = Some(launcher.launch(false, &global.cache, private.path(), reporter, &interrupt)?);
-        Ok(())
-    })?;
-    let mut guest = guest.expect("it was launched, or that has failed");
-    let mut system = None;
-    active("look at the image", &mut || {
-        guest.attach(&overlay)?;
-        system = Some(inspect::system(&mut *guest)?);
-        Ok(())
-    })?;
-    // The guest is not stopped in order: nothing that it has written is wanted.
-    Ok(system.expect("it was found, or that has failed"))
+fn gather(args: &Inspect, global: &Global, reporter: Arc<dyn Reporter>) -> Result<System, Failure> {
+    let bench = Bench::new(global, "inspect-", reporter)?;
+    let local = bench.prepare(&args.image, "disk");
+    let local = local.map_err(|failure| failure.hint("`--header` tells what the file itself says"))?;
+    let overlay = bench.overlay(&local, "overlay")?;
+    let mut guest = bench.launch(&Launcher::new(&args.machine))?;
+    bench.active("look at the image", || {
+        let system = guest.attach(&overlay).and_then(|()| inspect::system(&mut *guest));
+        system.map_err(|error| hints::guest_error(&error))
+    })
 }
 
 /// Everything, for programs. `system` is as [`System`] documents it.

@@ -1,6 +1,7 @@
 //! What people see: the only folder that knows terminals, colours, the environment and exit codes.
 
 mod args;
+mod bench;
 mod booting;
 mod build;
 mod cache;

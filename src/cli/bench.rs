@@ -1,0 +1,77 @@
+//! Where image files are looked at: what a command needs to read them through a guest.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::failure::{Failure, FailureKind};
+use super::guest::Launcher;
+use super::settings::Global;
+use super::{hints, signals};
+use crate::base::workdir::WorkDir;
+use crate::disk::qemu_img::QemuImg;
+use crate::event::{Event, Reporter};
+use crate::guest::Guest;
+use crate::image::local::{self, Local};
+use crate::interrupt::Interrupt;
+
+/// Directories that are removed with it, and whom to tell.
+pub(super) struct Bench {
+    /// A private directory with a short name, for sockets.
+    pub(super) private: WorkDir,
+    /// A directory with room for copies of disks.
+    pub(super) work: WorkDir,
+    pub(super) reporter: Arc<dyn Reporter>,
+    /// Raised when the user asks to stop.
+    pub(super) interrupt: Interrupt,
+    cache: PathBuf,
+}
+
+impl Bench {
+    /// Makes the directories. `name` is what the large one's name begins with.
+    pub(super) fn new(global: &Global, name: &str, reporter: Arc<dyn Reporter>) -> Result<Self, Failure> {
+        let interrupt = Interrupt::new();
+        signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
+        let private = WorkDir::create(&std::env::temp_dir(), "goldsmith-").map_err(|error| {
+            Failure::new(FailureKind::Host, &error).hint("TMPDIR names a directory for temporary files")
+        })?;
+        // What is written there is as large as what is in images, and may not fit where small files are.
+        let work = WorkDir::create(&global.cache.join("tmp"), name).map_err(|error| hints::file(&error))?;
+        Ok(Self { private, work, reporter, interrupt, cache: global.cache.clone() })
+    }
+
+    /// An image as QEMU can read it.
+    pub(super) fn prepare(&self, image: &Path, name: &str) -> Result<Local, Failure> {
+        let copy = self.work.path().join(format!("{name}.raw"));
+        local::prepare(image, &copy, &self.interrupt).map_err(|error| hints::local(&error))
+    }
+
+    /// A throw-away overlay, so that nothing is written to an image that is looked at.
+    pub(super) fn overlay(&self, local: &Local, name: &str) -> Result<PathBuf, Failure> {
+        let overlay = self.work.path().join(format!("{name}.qcow2"));
+        let made = QemuImg::default().create_overlay(&overlay, &local.path, local.format, local.size);
+        made.map_err(|error| Failure::new(FailureKind::Host, &error))?;
+        Ok(overlay)
+    }
+
+    /// A guest without network. It need not be stopped in order: nothing that it has written is wanted.
+    pub(super) fn launch(&self, launcher: &Launcher) -> Result<Box<dyn Guest>, Failure> {
+        self.active("start the guest", || {
+            let launched = launcher.launch(false, &self.cache, self.private.path(), &self.reporter, &self.interrupt);
+            launched.map_err(|error| hints::guest_error(&error))
+        })
+    }
+
+    /// Does a part of the work, and tells when it begins and ends.
+    pub(super) fn active<T>(
+        &self,
+        activity: impl Into<String>,
+        work: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let (activity, started) = (activity.into(), Instant::now());
+        self.reporter.report(&Event::ActivityStarted { activity: activity.clone() });
+        let result = work()?;
+        self.reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
+        Ok(result)
+    }
+}
