@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::convert::{parse_format, parse_word};
+use super::verify::VerifyArgs;
 use crate::image::{Adapter, Compat, Compression, Format, Subformat};
 use crate::units::{ByteSize, parse_duration};
 
@@ -37,6 +38,8 @@ pub(super) enum Verb {
     Convert(Convert),
     /// Tell what an image file is, what is in it, and whether a cloud would take it
     Inspect(Inspect),
+    /// Find out whether an image keeps what a cloud expects of it: look at it, and boot it as the cloud would
+    Verify(Box<VerifyArgs>),
     /// List the elements, or show one
     Elements(Elements),
     /// Show what changed between two disk images

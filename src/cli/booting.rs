@@ -8,7 +8,7 @@ use super::{guest::Launcher, hints};
 use crate::base::workdir::WorkDir;
 use crate::element::schema::Check;
 use crate::event::Reporter;
-use crate::image::local;
+use crate::image::local::Local;
 use crate::interrupt::Interrupt;
 use crate::recipe::Arch;
 use crate::recipe::verify::Verify;
@@ -21,6 +21,8 @@ pub(super) const RELAY: &str = "relay";
 /// What to boot.
 pub(super) struct Request<'a> {
     pub(super) image: &'a Path,
+    /// The same disk as QEMU can read it.
+    pub(super) local: &'a Local,
     pub(super) verify: &'a Verify,
     pub(super) checks: &'a [(String, Check)],
     pub(super) subject: &'a Subject,
@@ -45,12 +47,10 @@ pub(super) fn boot(request: &Request<'_>) -> Result<Option<Booted>, Failure> {
         request.launcher.accel(request.cache, request.interrupt).map_err(|error| hints::guest_error(&error))?;
     // Instances write gigabytes, which may not fit where small files are.
     let work = WorkDir::create(&request.cache.join("tmp"), "verify-").map_err(|error| hints::file(&error))?;
-    let local = local::prepare(request.image, &work.path().join("disk.raw"), request.interrupt)
-        .map_err(|error| hints::local(&error))?;
     let program = std::env::current_exe().map_err(|error| Failure::new(FailureKind::Host, &error))?;
     let settings = Settings {
         image: request.image,
-        local: &local,
+        local: request.local,
         verify: request.verify,
         profiles: &profiles,
         checks: request.checks,

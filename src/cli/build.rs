@@ -1,9 +1,11 @@
 //! `goldsmith build`.
 
+mod verifying;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::args::{Build, Machine, Pinning, Source};
 use super::failure::{Failure, FailureKind};
@@ -13,7 +15,9 @@ use super::logfile::Deferred;
 use super::on_failure::Handler;
 use super::progress::{Tee, TerminalReporter};
 use super::settings::{Global, read_secrets};
-use super::{booting, columns, hints, print, signals};
+use super::{columns, hints, print, signals};
+use verifying::Verdict;
+
 use crate::base::workdir::WorkDir;
 use crate::base::{BootstrapError, bootstrap};
 use crate::build::{self, BuildError, OpenedImage, Session, Workshop};
@@ -26,10 +30,10 @@ use crate::interrupt::Interrupt;
 use crate::layer::Store;
 use crate::pin;
 use crate::plan::{self, BasePlan, Plan};
-use crate::recipe::{self, Base, LoadOptions, Loaded, Verify};
+use crate::recipe::{self, Base, LoadOptions, Loaded};
 use crate::units::ByteSize;
-use crate::verify::report::{self, BuildInfo};
-use crate::verify::{self, Examination, Report};
+use crate::verify;
+use crate::verify::report::Recorder;
 
 /// A recipe that has been read, and all that is needed to go on with it.
 pub(super) struct Preparation {
@@ -44,6 +48,8 @@ pub(super) struct Preparation {
     pub(super) workshop: Workshop,
     /// Sockets and scratch files of this process; removed with it.
     private: WorkDir,
+    /// What was done when.
+    recorder: Arc<Recorder>,
 }
 
 /// A plan, and what is known of its base.
@@ -64,6 +70,8 @@ impl Preparation {
         let options = source.load_options()?;
         let loaded = recipe::load(&source.recipe, &options, None).map_err(|found| hints::recipe(&found, global))?;
         let reporter = reporter.unwrap_or_else(|| Arc::new(Silent));
+        let recorder = Arc::new(Recorder::default());
+        let reporter: Arc<dyn Reporter> = Arc::new(Tee(vec![reporter, Arc::clone(&recorder) as _]));
         let interrupt = Interrupt::new();
         signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
         let private = WorkDir::create(&std::env::temp_dir(), "goldsmith-").map_err(|error| {
@@ -94,6 +102,7 @@ impl Preparation {
             color: global.terminal.color,
             workshop,
             private,
+            recorder,
         })
     }
 
@@ -168,12 +177,12 @@ pub(super) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
     }
     let log = log.close(&out);
     match result {
-        Ok((exported, report)) => {
+        Ok((exported, verdict)) => {
             match &json {
                 Some(json) => json.line(&json!({ "event": "exported", "dir": exported.dir, "artifacts": exported.artifacts, "unchanged": exported.unchanged })),
                 None => print(&summary(&exported)),
             }
-            report.map_or(Ok(()), |report| verified(&report, &exported.dir))
+            verdict.map_or(Ok(()), |verdict| verdict.told(&exported, json.as_deref()))
         }
         Err(failure) => Err(match log {
             Some(log) if failure.kind == FailureKind::Build => {
@@ -191,7 +200,7 @@ impl Preparation {
         out: &Path,
         on_failure: &mut Handler<'_>,
         verify: bool,
-    ) -> Result<(Exported, Option<Report>), Failure> {
+    ) -> Result<(Exported, Option<Verdict>), Failure> {
         let mut session = self.session();
         let mut prepared = self.prepare(&mut session)?;
         let store = &self.workshop.store;
@@ -222,54 +231,12 @@ impl Preparation {
         let exported = export::export(plan, &disk, out, &info, &self.workshop.reporter, &self.workshop.interrupt)
             .map_err(|error| hints::export(&error))?;
         let examination = examiner.and_then(|examiner| build::examination(&disk.layer, &examiner.key));
-        let report = match verify.zip(examination) {
+        let verdict = match verify.zip(examination) {
             Some((settings, seen)) => Some(self.verify(plan, settings, seen, &exported)?),
             None => None,
         };
-        Ok((exported, report))
+        Ok((exported, verdict))
     }
-
-    /// Boots the first artifact that is a disk, and writes the reports beside it.
-    fn verify(&self, plan: &Plan, settings: &Verify, seen: Value, exported: &Exported) -> Result<Report, Failure> {
-        let seen: Examination = serde_json::from_value(seen).unwrap_or_default();
-        let disk = exported.artifacts.iter().find(|artifact| artifact.output.format.is_disk());
-        let booted = match disk {
-            Some(artifact) => booting::boot(&booting::Request {
-                image: &exported.dir.join(&artifact.file),
-                verify: settings,
-                checks: &plan.checks,
-                subject: &seen.subject,
-                launcher: &self.launcher,
-                cache: &self.cache,
-                private: self.private.path(),
-                reporter: &self.workshop.reporter,
-                interrupt: &self.workshop.interrupt,
-            })?,
-            None => None,
-        };
-        let file = disk.map(|artifact| artifact.file.clone()).unwrap_or_default();
-        let report = Report::new(&plan.name, &file, seen, booted, &settings.accept);
-        let manifest = std::fs::read(exported.dir.join(export::manifest::FILE)).unwrap_or_default();
-        report::write(&exported.dir, &report, BuildInfo::of_manifest(&manifest).as_ref())
-            .map_err(|error| hints::file(&error))?;
-        Ok(report)
-    }
-}
-
-/// What verifying came to; a failure if something counts.
-fn verified(report: &Report, dir: &Path) -> Result<(), Failure> {
-    let page = dir.join(report::HTML);
-    if report.passed() {
-        print(&format!("verified; {} tells what was seen\n", page.display()));
-        return Ok(());
-    }
-    let mut failure = Failure::of(FailureKind::Verification, format!("{} is not as it should be", report.image));
-    for finding in report.findings.iter().filter(|finding| finding.counts()) {
-        let place = finding.profile.as_ref().map(|profile| format!(" ({profile})")).unwrap_or_default();
-        let seen = finding.evidence.first().map(|line| format!(": {line}")).unwrap_or_default();
-        failure.causes.push(format!("{}{place}, not so: {}{seen}; {}", finding.id, finding.sentence, finding.mend));
-    }
-    Err(failure.hint(format!("{} shows everything that was seen", page.display())))
 }
 
 /// Where the artifacts are, for people.

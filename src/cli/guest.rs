@@ -21,12 +21,17 @@ pub(super) struct Launcher {
 
 impl Launcher {
     pub(super) fn new(machine: &Machine) -> Self {
-        let accel = match machine.accel {
+        Self::with(machine.accel, machine.memory)
+    }
+
+    /// A launcher of guests with so much memory.
+    pub(super) fn with(accel: AccelArg, memory: ByteSize) -> Self {
+        let accel = match accel {
             AccelArg::Auto => AccelWish::Auto,
             AccelArg::Kvm => AccelWish::Kvm,
             AccelArg::Tcg => AccelWish::Tcg,
         };
-        Self { accel, memory: machine.memory }
+        Self { accel, memory }
     }
 
     /// How processors are provided, and why not by KVM where they are not. What is known of this host's KVM is below

@@ -21,6 +21,7 @@ pub mod progress;
 mod settings;
 mod signals;
 pub mod terminal;
+mod verify;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -73,6 +74,7 @@ fn run(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
         Verb::Plan(args) => plan::plan(&args, &global),
         Verb::Validate(args) => elements::validate(&args, &global),
         Verb::Inspect(args) => inspect::run(&args, &global),
+        Verb::Verify(args) => return verify::verify(&args, &global),
         Verb::Elements(args) => elements::elements(&args, &global),
         Verb::Convert(args) => convert::run(&args, &global),
         Verb::Cache(args) => cache::cache(&args.command, &global),

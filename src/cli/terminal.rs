@@ -29,6 +29,11 @@ impl Terminal {
         Self::detect(std::io::stderr().is_terminal(), |name| std::env::var_os(name))
     }
 
+    /// What standard output is connected to.
+    pub fn of_stdout() -> Self {
+        Self::detect(std::io::stdout().is_terminal(), |name| std::env::var_os(name))
+    }
+
     /// What a stream can show. Looks at `NO_COLOR`, `TERM` and the locale.
     pub fn detect(is_terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());

@@ -1,18 +1,21 @@
 //! `manifest.json`: what an image is and what it was made of.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::Artifact;
 use crate::build::{BootFacts, FinalDisk, boot_facts};
 use crate::digest::Sha256;
 use crate::disk::qemu_img::QemuImg;
+use crate::element::schema::Check;
+use crate::fsx::{PathError, write_atomic};
 use crate::layer::LayerKey;
 use crate::plan::{BasePlan, DiskPlan, Distro, Plan};
 use crate::process;
-use crate::recipe::Arch;
+use crate::recipe::{Arch, Verify};
 
 /// Name of the file.
 pub const FILE: &str = "manifest.json";
@@ -51,6 +54,11 @@ pub struct Manifest<'a> {
     /// arguments, and the place of the root file system on the disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     boot: Option<BootFacts>,
+    /// What elements promise of the image.
+    checks: &'a [(String, Check)],
+    /// How it is verified, if the recipe says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verify: Option<&'a Verify>,
     /// Packages of the image: name, version, architecture.
     packages: Value,
     /// When the final disk was made, RFC 3339.
@@ -68,10 +76,72 @@ struct StepInfo {
 }
 
 /// The part of a manifest that is read again.
-#[derive(Debug, Deserialize)]
-pub(super) struct Summary {
-    pub(super) layer: LayerKey,
-    pub(super) artifacts: Vec<Artifact>,
+#[derive(Debug, Clone, Deserialize)]
+pub struct Summary {
+    /// Name of the image.
+    pub name: String,
+    /// The final layer.
+    pub layer: LayerKey,
+    /// What was made of it.
+    pub artifacts: Vec<Artifact>,
+    /// What elements promise of the image.
+    #[serde(default)]
+    pub checks: Vec<(String, Check)>,
+    /// How it is verified.
+    #[serde(default)]
+    pub verify: Option<Verify>,
+    /// What was found out about it, for whoever publishes it.
+    #[serde(default)]
+    pub facts: Option<Value>,
+    /// What verifying came to.
+    #[serde(default)]
+    pub verified: Option<Verified>,
+}
+
+/// What verifying an image came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// Digest of all that the result depends on: the image, what it must keep, and how that is looked at.
+    pub key: Sha256,
+    /// Whether nothing failed that counts.
+    pub passed: bool,
+}
+
+impl Summary {
+    /// The manifest in a directory; `None` if there is none that can be understood.
+    pub fn read(dir: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(dir.join(FILE)).ok()?).ok()
+    }
+
+    /// The manifest beside an image, if it speaks of that file.
+    pub fn beside(image: &Path) -> Option<Self> {
+        let dir = image.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = image.file_name()?.to_str()?;
+        Self::read(dir).filter(|summary| summary.artifacts.iter().any(|artifact| artifact.file == name))
+    }
+
+    /// Brings what does not depend on the disk up to date in the manifest of a directory.
+    pub(super) fn refresh(&self, dir: &Path, plan: &Plan) -> Result<(), PathError> {
+        if self.checks == plan.checks && self.verify == plan.verify {
+            return Ok(());
+        }
+        amend(dir, [("checks", json!(plan.checks)), ("verify", json!(plan.verify))])
+    }
+}
+
+/// Adds entries to the manifest in a directory, in place of those of the same names.
+pub(super) fn amend<const N: usize>(dir: &Path, entries: [(&str, Value); N]) -> Result<(), PathError> {
+    let path = dir.join(FILE);
+    let read = || serde_json::from_slice::<Map<String, Value>>(&std::fs::read(&path)?).map_err(std::io::Error::from);
+    let mut manifest = read().map_err(|source| PathError { path: path.clone(), source })?;
+    manifest.extend(entries.map(|(name, value)| (name.to_owned(), value)));
+    write_atomic(&path, &json_of(&manifest))
+}
+
+fn json_of(manifest: &impl Serialize) -> Vec<u8> {
+    let mut json = serde_json::to_vec_pretty(manifest).expect("every key of a manifest is a string");
+    json.push(b'\n');
+    json
 }
 
 impl<'a> Manifest<'a> {
@@ -109,6 +179,8 @@ impl<'a> Manifest<'a> {
             steps,
             artifacts,
             boot: boot_facts(&disk.layer),
+            checks: &plan.checks,
+            verify: plan.verify.as_ref(),
             packages: disk.layer.meta.facts.get("packages").cloned().unwrap_or(Value::Null),
             created: &disk.layer.meta.created,
             tools,
@@ -117,9 +189,7 @@ impl<'a> Manifest<'a> {
 
     /// The file's content.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json = serde_json::to_vec_pretty(self).expect("every key of a manifest is a string");
-        json.push(b'\n');
-        json
+        json_of(self)
     }
 }
 

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::build::FinalDisk;
 use crate::disk::qemu_img::QemuImg;
@@ -27,6 +28,7 @@ use crate::process::ProcessError;
 use crate::units::ByteSize;
 use disks::Opened;
 use folder::{Part, lock, remove_stale};
+use manifest::{Summary, Verified};
 use trees::Trees;
 
 /// An exported file.
@@ -162,8 +164,9 @@ pub fn export(
     std::fs::create_dir_all(dir).at(dir)?;
     let _lock = lock(dir, interrupt)?;
     let wanted = wanted(plan)?;
-    if let Some(artifacts) = current(plan, disk, dir) {
-        return Ok(Exported { dir: dir.to_owned(), artifacts, unchanged: true });
+    if let Some(manifest) = current(plan, disk, dir) {
+        manifest.refresh(dir, plan)?;
+        return Ok(Exported { dir: dir.to_owned(), artifacts: manifest.artifacts, unchanged: true });
     }
     remove_stale(dir)?;
     let opened = Opened::new(disk)?;
@@ -216,6 +219,27 @@ pub fn export(
     Ok(Exported { dir: dir.to_owned(), artifacts, unchanged: false })
 }
 
+/// Writes into the manifest what verifying found, if the artifacts are still the ones that were verified.
+///
+/// # Errors
+///
+/// What keeps the manifest from being read or written.
+pub fn verified(
+    exported: &Exported,
+    facts: Value,
+    verified: Verified,
+    interrupt: &Interrupt,
+) -> Result<(), ExportError> {
+    let _lock = lock(&exported.dir, interrupt)?;
+    match Summary::read(&exported.dir) {
+        Some(manifest) if manifest.artifacts == exported.artifacts => {
+            Ok(manifest::amend(&exported.dir, [("facts", facts), ("verified", json!(verified))])?)
+        }
+        // Another build has replaced them since.
+        _ => Ok(()),
+    }
+}
+
 /// Every output with its file name and encoding, in the order of the plan.
 fn wanted(plan: &Plan) -> Result<Vec<(String, &Output, Encoding)>, ExportError> {
     plan.outputs
@@ -243,14 +267,13 @@ fn sums(artifacts: &[Artifact], checksum: Checksum) -> Option<String> {
     lines.collect()
 }
 
-/// The artifacts that are there, if all are what this export would make.
+/// The manifest that is there, if its artifacts are all what this export would make.
 ///
 /// They are if the manifest names the same final layer and the same outputs, and no file has been changed
 /// since the manifest was written, by size and time of change. Their content is not read again.
-fn current(plan: &Plan, disk: &FinalDisk, dir: &Path) -> Option<Vec<Artifact>> {
-    let path = dir.join(manifest::FILE);
-    let manifest: manifest::Summary = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
-    let written = std::fs::metadata(&path).ok()?.modified().ok()?;
+fn current(plan: &Plan, disk: &FinalDisk, dir: &Path) -> Option<Summary> {
+    let manifest = Summary::read(dir)?;
+    let written = std::fs::metadata(dir.join(manifest::FILE)).ok()?.modified().ok()?;
     let checksums: Vec<_> = Checksum::ALL.into_iter().filter(|checksum| kinds(plan).has(*checksum)).collect();
     let same = manifest.layer == disk.layer.key
         && manifest.artifacts.len() == plan.outputs.len()
@@ -265,7 +288,7 @@ fn current(plan: &Plan, disk: &FinalDisk, dir: &Path) -> Option<Vec<Artifact>> {
                     .all(|kind| artifact.digests.get(kind).is_some() == checksums.contains(&kind))
                 && unchanged.unwrap_or(false)
         });
-    same.then_some(manifest.artifacts)
+    same.then_some(manifest)
 }
 
 #[cfg(test)]

@@ -1,14 +1,44 @@
 //! Static checks in the guest that builds an image.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::json;
 
 use super::statics::{self, RULES, Seen};
+use super::{Rule, boot};
 use crate::build::Examiner;
 use crate::digest::Sha256;
+use crate::element::schema::Check;
 use crate::plan::Plan;
+use crate::recipe::Verify;
 
 /// Revision of how rules are judged: what was found by another one is looked for again.
 const REVISION: u32 = 1;
+
+/// All rules: first those that are judged by looking at the disk.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    RULES.iter().chain(boot::RULES).copied()
+}
+
+/// Names of everything that is checked of an image with these checks of elements.
+pub fn ids(checks: &[(String, Check)]) -> BTreeSet<String> {
+    let mut ids: BTreeSet<_> = rules().map(|rule| rule.id.to_owned()).collect();
+    let mut numbers = BTreeMap::<&str, usize>::new();
+    for (element, _) in checks {
+        let number = numbers.entry(element).or_default();
+        *number += 1;
+        ids.insert(format!("{element}/{number}"));
+    }
+    ids
+}
+
+/// Digest of all that the result of verifying depends on: the same key means the same result.
+pub fn key(image: &Sha256, checks: &[(String, Check)], settings: &Verify) -> Sha256 {
+    let version = env!("CARGO_PKG_VERSION");
+    let rules: Vec<_> = rules().collect();
+    let key = json!({ "version": version, "revision": REVISION, "rules": rules, "image": image, "checks": checks, "settings": settings });
+    Sha256::of(key.to_string().as_bytes())
+}
 
 /// Looks at the final disk of a plan, for an [`Examination`](super::Examination).
 pub fn examiner(plan: &Plan) -> Examiner<'_> {

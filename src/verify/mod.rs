@@ -16,7 +16,7 @@ pub mod report;
 pub mod statics;
 mod tally;
 
-pub use examiner::examiner;
+pub use examiner::{examiner, ids, key, rules};
 pub use finding::{Finding, Group, Outcome, Rule, Severity, Stage};
 pub use tally::Tally;
 

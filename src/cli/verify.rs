@@ -1,0 +1,152 @@
+//! `goldsmith verify`.
+
+mod args;
+mod render;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::json;
+
+pub(super) use args::VerifyArgs;
+
+use super::bench::Bench;
+use super::failure::{Failure, FailureKind, exit};
+use super::guest::Launcher;
+use super::progress::TerminalReporter;
+use super::settings::Global;
+use super::terminal::Terminal;
+use super::{booting, hints, print};
+use crate::element::schema::Check;
+use crate::event::Reporter;
+use crate::export::manifest::{self, Summary};
+use crate::image::local::Local;
+use crate::recipe::Verify;
+use crate::recipe::verify::{Accept, Known, NetworkAccess};
+use crate::units::ByteSize;
+use crate::verify::report::{self, BuildInfo};
+use crate::verify::{self, Report, statics};
+
+/// Memory of the guest in which an image is looked at.
+const GUEST_MEMORY: ByteSize = ByteSize::mebibytes(1024);
+
+/// Verifies an image, and returns the exit code.
+pub(super) fn verify(args: &VerifyArgs, global: &Global) -> Result<u8, Failure> {
+    let Some(image) = &args.image else {
+        print(&if global.json { format!("{}\n", json!(verify::rules().collect::<Vec<_>>())) } else { render::rules() });
+        return Ok(exit::OK);
+    };
+    let summary = Summary::beside(image);
+    let settings = settings(args, summary.as_ref());
+    let checks = summary.as_ref().map(|summary| summary.checks.as_slice()).unwrap_or_default();
+    accepted(&settings, checks)?;
+    let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
+    let bench = Bench::new(global, "verify-", Arc::clone(&screen) as Arc<dyn Reporter>);
+    let report = bench.and_then(|bench| {
+        let local = bench.prepare(image, "disk")?;
+        let known = Known { disk: Some(ByteSize::bytes(local.size)), ..Known::default() };
+        fitting(&settings, &known)?;
+        let name = summary.as_ref().map_or_else(|| stem(image), |summary| summary.name.clone());
+        seen(&Image { path: image, local: &local, name, settings: &settings, checks }, args, global, &bench)
+    });
+    screen.finish();
+    let report = report?;
+    if let Some(dir) = &args.report {
+        let manifest = summary.and_then(|_| std::fs::read(image.with_file_name(manifest::FILE)).ok());
+        let build = manifest.as_deref().and_then(BuildInfo::of_manifest);
+        report::write(dir, &report, build.as_ref()).map_err(|error| hints::file(&error))?;
+    }
+    if global.json {
+        print(&format!("{}\n", report::json(&report)));
+    } else {
+        print(&render::report(&report, args.all, Terminal::of_stdout()));
+        if let Some(dir) = &args.report {
+            print(&format!("{} shows all of it\n", dir.join(report::HTML).display()));
+        }
+    }
+    Ok(if report.passed() { exit::OK } else { exit::VERIFICATION })
+}
+
+/// What is verified, and by what.
+struct Image<'a> {
+    path: &'a Path,
+    local: &'a Local,
+    name: String,
+    settings: &'a Verify,
+    checks: &'a [(String, Check)],
+}
+
+/// Looks at an image, and boots it.
+fn seen(image: &Image<'_>, args: &VerifyArgs, global: &Global, bench: &Bench) -> Result<Report, Failure> {
+    let launcher = Launcher::with(args.accel, GUEST_MEMORY);
+    let overlay = bench.overlay(image.local, "overlay")?;
+    let mut guest = bench.launch(&launcher)?;
+    let examination = bench.active("look at the image", || {
+        let examined = guest.attach(&overlay).and_then(|()| statics::examine_attached(&mut *guest, image.checks));
+        examined.map_err(|error| hints::guest_error(&error))
+    })?;
+    // Its memory is wanted for the machines.
+    drop(guest);
+    let booted = booting::boot(&booting::Request {
+        image: image.path,
+        local: image.local,
+        verify: image.settings,
+        checks: image.checks,
+        subject: &examination.subject,
+        launcher: &launcher,
+        cache: &global.cache,
+        private: bench.private.path(),
+        reporter: &bench.reporter,
+        interrupt: &bench.interrupt,
+    })?;
+    let file = image.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(Report::new(&image.name, &file, examination, booted, &image.settings.accept))
+}
+
+/// What the manifest says, and the command line says otherwise.
+fn settings(args: &VerifyArgs, summary: Option<&Summary>) -> Verify {
+    // What is in an image of whoever's making need not reach what this host reaches.
+    let unknown = || Verify { network: NetworkAccess::Isolated, ..Verify::default() };
+    let told = summary.map_or_else(unknown, |summary| summary.verify.clone().unwrap_or_default());
+    Verify {
+        boot: if args.statics { Some(Vec::new()) } else { args.boot.clone().or(told.boot) },
+        metadata: args.metadata.clone().unwrap_or(told.metadata),
+        machine: args.machine.unwrap_or(told.machine),
+        memory: args.memory.unwrap_or(told.memory),
+        cpus: args.cpus.unwrap_or(told.cpus),
+        disk: args.disk.or(told.disk),
+        network: args.network.unwrap_or(told.network),
+        user: args.user.clone().or(told.user),
+        listen: told.listen.into_iter().chain(args.listen.iter().cloned()).collect(),
+        measure: args.measure || told.measure,
+        deadline: args.deadline.or(told.deadline),
+        accept: told.accept.into_iter().chain(args.accept.iter().cloned()).collect(),
+    }
+}
+
+/// Refuses what cannot work.
+fn fitting(settings: &Verify, known: &Known) -> Result<(), Failure> {
+    let faults = settings.faults(known);
+    let Some((first, others)) = faults.split_first() else { return Ok(()) };
+    let mut failure = Failure::of(FailureKind::Usage, format!("--{}: {}", first.key, first.message)).hint(&first.help);
+    for fault in others {
+        failure = failure.hint(format!("--{}: {}; {}", fault.key, fault.message, fault.help));
+    }
+    Err(failure)
+}
+
+/// Refuses to accept what nobody checks.
+fn accepted(settings: &Verify, checks: &[(String, Check)]) -> Result<(), Failure> {
+    let known = verify::ids(checks);
+    match settings.accept.iter().find(|accept| !known.contains(&accept.check)) {
+        None => Ok(()),
+        Some(Accept { check, .. }) => {
+            let failure = Failure::of(FailureKind::Usage, format!("--accept: there is no check `{check}`"));
+            Err(failure.hint("`goldsmith verify --list` shows all of them; those of elements are named element/number"))
+        }
+    }
+}
+
+fn stem(image: &Path) -> String {
+    image.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}

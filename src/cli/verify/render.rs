@@ -1,0 +1,151 @@
+//! What `goldsmith verify` shows to people.
+//!
+//! Nothing of the image reaches the terminal as it is: every line goes through [`printable`].
+
+use crate::cli::columns;
+use crate::cli::terminal::{Mark, Style, Terminal};
+use crate::recipe::Firmware;
+use crate::text::printable;
+use crate::verify::{self, Finding, Outcome, Report, Severity, Stage, Tally};
+
+/// Lines of evidence that are shown of a failure; the reports have all of them.
+const EVIDENCE: usize = 6;
+
+/// All rules, one a line.
+pub(super) fn rules() -> String {
+    let rows: Vec<_> = verify::rules()
+        .map(|rule| {
+            let stage = match rule.stage {
+                Stage::Static => "static",
+                Stage::Booted => "booted",
+            };
+            [rule.id, stage, severity(rule.severity), rule.sentence].map(str::to_owned).to_vec()
+        })
+        .collect();
+    columns(&rows)
+}
+
+/// The whole report: what failed, or everything, and the verdict as the last line.
+pub(super) fn report(report: &Report, all: bool, terminal: Terminal) -> String {
+    let mut text = heading(report, terminal);
+    let mut told: Vec<&str> = Vec::new();
+    let mut failed: Vec<&Finding> =
+        report.findings.iter().filter(|finding| finding.outcome == Outcome::Failed).collect();
+    failed.sort_by_key(|finding| (finding.accepted.is_some(), std::cmp::Reverse(finding.severity)));
+    for finding in &failed {
+        if !told.contains(&finding.id.as_str()) {
+            told.push(&finding.id);
+            let same: Vec<_> = failed.iter().copied().filter(|other| other.id == finding.id).collect();
+            text.push_str(&problem(finding, &same, terminal));
+        }
+    }
+    let others = report.findings.iter().filter(|finding| finding.outcome != Outcome::Failed);
+    if all {
+        let rows: Vec<_> = others
+            .map(|finding| {
+                let skipped = finding.outcome == Outcome::Skipped;
+                let mark = if skipped { Mark::Cached } else { Mark::Done };
+                let seen = finding.evidence.first().map(|line| format!(": {}", printable(line.as_bytes())));
+                let words = format!("{}{}", finding.sentence, seen.unwrap_or_default());
+                vec![terminal.mark(mark), place(finding), words]
+            })
+            .collect();
+        text.push_str(&columns(&rows));
+        text.push('\n');
+    } else {
+        for finding in others.filter(|finding| finding.outcome == Outcome::Skipped) {
+            let why = finding.evidence.first().map(|line| printable(line.as_bytes())).unwrap_or_default();
+            text.push_str(&format!("{} {}: not checked: {why}\n", terminal.mark(Mark::Cached), place(finding)));
+        }
+    }
+    text.push_str(&timeline(report));
+    let tally = Tally::of(&report.findings).to_string();
+    let style = if report.passed() { Style::Green } else { Style::Red };
+    text.push_str(&format!("{}\n", terminal.paint(style, &tally)));
+    text
+}
+
+/// What the image is.
+fn heading(report: &Report, terminal: Terminal) -> String {
+    let subject = &report.facts.subject;
+    let firmware = subject.firmware.iter().map(|firmware| match firmware {
+        Firmware::Bios => "BIOS",
+        Firmware::Uefi => "UEFI",
+    });
+    let firmware: Vec<_> = firmware.collect();
+    let facts = [
+        subject.product.clone().or_else(|| subject.distro.clone()),
+        subject.arch.clone(),
+        (!firmware.is_empty()).then(|| firmware.join(" and ")),
+        subject.secure_boot.then(|| "Secure Boot".to_owned()),
+    ];
+    let facts: Vec<_> = facts.into_iter().flatten().map(|fact| printable(fact.as_bytes())).collect();
+    let facts = if facts.is_empty() { "no operating system was found".to_owned() } else { facts.join(", ") };
+    format!("{}: {facts}\n\n", terminal.paint(Style::Bold, &printable(report.image.as_bytes())))
+}
+
+/// A failure, wherever it was seen: what, the evidence, why it matters, what to do.
+fn problem(finding: &Finding, all: &[&Finding], terminal: Terminal) -> String {
+    let mark = match (finding.severity, &finding.accepted) {
+        (_, Some(_)) => Mark::Cached,
+        (Severity::Error, None) => Mark::Failed,
+        _ => Mark::Warning,
+    };
+    let id = terminal.paint(Style::Bold, &finding.id);
+    let sentence = printable(finding.sentence.as_bytes());
+    let mut text = format!("{} {id}, {}. Not so: {sentence}\n", terminal.mark(mark), severity(finding.severity));
+    for seen in all {
+        let indent = if let Some(profile) = &seen.profile {
+            text.push_str(&format!("    {profile}:\n"));
+            "      "
+        } else {
+            "    "
+        };
+        for line in seen.evidence.iter().take(EVIDENCE) {
+            text.push_str(&terminal.paint(Style::Dim, &format!("{indent}{}", printable(line.as_bytes()))));
+            text.push('\n');
+        }
+        if seen.evidence.len() > EVIDENCE {
+            text.push_str(&format!("{indent}and {} lines more\n", seen.evidence.len() - EVIDENCE));
+        }
+    }
+    if let Some(because) = &finding.accepted {
+        return text + &format!("    accepted: {}\n\n", printable(because.as_bytes()));
+    }
+    let why = printable(finding.reason.as_bytes());
+    let mend = terminal.paint(Style::Cyan, &printable(finding.mend.as_bytes()));
+    text + &format!("    {why}\n    to do: {mend}\n\n")
+}
+
+/// When what happened, of every profile, and what was found out.
+fn timeline(report: &Report) -> String {
+    let mut rows: Vec<_> = report
+        .boots
+        .iter()
+        .map(|boot| {
+            let told = boot.milestones.iter().map(|milestone| format!("{} {:.0} s", milestone.name, milestone.seconds));
+            vec![boot.profile.to_string(), told.collect::<Vec<_>>().join(", ")]
+        })
+        .collect();
+    if let (true, Some(memory), Some(disk)) =
+        (report.facts.measured, report.facts.min_ram_mib, report.facts.min_disk_gib)
+    {
+        rows.push(vec!["needs".to_owned(), format!("{memory} MiB of memory, {disk} GiB of disk")]);
+    }
+    if rows.is_empty() { String::new() } else { columns(&rows) + "\n" }
+}
+
+fn place(finding: &Finding) -> String {
+    match &finding.profile {
+        Some(profile) => format!("{} ({profile})", finding.id),
+        None => finding.id.clone(),
+    }
+}
+
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "note",
+    }
+}
