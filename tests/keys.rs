@@ -36,7 +36,8 @@ fn pin(url: &str, suite: &str, digit: &str) -> RepositoryPin {
 }
 
 fn plan(text: &str) -> Plan {
-    let options = LoadOptions { params: BTreeMap::new(), element_dirs: Vec::new(), host_arch: Arch::X86_64 };
+    let options =
+        LoadOptions { params: BTreeMap::new(), element_dirs: Vec::new(), host_arch: Arch::X86_64, rules: Vec::new() };
     let loaded = recipe::load_str(Path::new("tests/recipes/valid/fixed.yaml"), text, &options, None);
     let loaded = loaded.unwrap_or_else(|errors| panic!("{errors}"));
     let Base::Bootstrap(source) = loaded.recipe.base.clone() else { panic!("a bootstrap") };
@@ -147,7 +148,12 @@ fn the_repositories_of_a_bootstrap_count_with_their_place() {
     let Base::Bootstrap(source) = ({
         let text = "bootstrap: { distro: debian, release: bookworm }";
         let text = format!("name: x\nbase: {{ {text} }}\n");
-        let options = LoadOptions { params: BTreeMap::new(), element_dirs: Vec::new(), host_arch: Arch::X86_64 };
+        let options = LoadOptions {
+            params: BTreeMap::new(),
+            element_dirs: Vec::new(),
+            host_arch: Arch::X86_64,
+            rules: Vec::new(),
+        };
         recipe::load_str(Path::new("x.yaml"), &text, &options, None).expect("a recipe").recipe.base
     }) else {
         panic!("a bootstrap")

@@ -9,7 +9,12 @@ use goldsmith::plan::Distro;
 use goldsmith::recipe::{Arch, Firmware, LoadOptions, Loaded, System, load, load_str};
 
 fn options() -> LoadOptions {
-    LoadOptions { params: BTreeMap::new(), element_dirs: Vec::new(), host_arch: Arch::X86_64 }
+    LoadOptions {
+        params: BTreeMap::new(),
+        element_dirs: Vec::new(),
+        host_arch: Arch::X86_64,
+        rules: goldsmith::verify::rules().map(|rule| rule.id).collect(),
+    }
 }
 
 fn distro(name: &str, release: &str, family: &str) -> Distro {

@@ -48,6 +48,7 @@ impl Source {
             params: self.params.iter().cloned().collect::<BTreeMap<_, _>>(),
             element_dirs: self.elements.clone(),
             host_arch,
+            rules: crate::verify::rules().map(|rule| rule.id).collect(),
         })
     }
 }

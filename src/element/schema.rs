@@ -124,6 +124,17 @@ pub enum Check {
     Booted(Booted),
 }
 
+/// Names of checks, `<element>/<number>`: the checks of each element are counted from 1.
+pub fn check_ids(checks: &[(String, Check)]) -> Vec<String> {
+    let mut numbers = BTreeMap::<&str, usize>::new();
+    let ids = checks.iter().map(|(element, _)| {
+        let number = numbers.entry(element).or_default();
+        *number += 1;
+        format!("{element}/{number}")
+    });
+    ids.collect()
+}
+
 /// A pattern in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -10,7 +10,7 @@ use super::decode::decode;
 use super::diagnostic::{Diagnostic, Source, Span, list, near};
 use super::node::{Node, Value};
 use super::verify::{Fault, Known, Verify};
-use crate::element::schema::ElementFile;
+use crate::element::schema::{Check, ElementFile, check_ids};
 use crate::image::Output;
 use crate::units::ByteSize;
 use words::*;
@@ -165,6 +165,32 @@ pub(crate) fn verify(root: &Node, verify: &Verify, known: &Known, source: &Arc<S
         let entry = index.and_then(|index| node.get(key)?.list().get(index));
         let span = entry.or_else(|| node.get(key)).map_or(whole, |node| node.span);
         found.push(Diagnostic::new(source, span, message).help(help));
+    }
+}
+
+/// Checks that whatever a recipe accepts the failure of is checked at all.
+pub(crate) fn accepted(
+    root: &Node,
+    verify: &Verify,
+    rules: &[&str],
+    checks: &[(String, Check)],
+    source: &Arc<Source>,
+    found: &mut Vec<Diagnostic>,
+) {
+    let list = root.get("verify").and_then(|node| node.get("accept")).map(Node::list).unwrap_or_default();
+    let known: Vec<String> = rules.iter().map(|rule| (*rule).to_owned()).chain(check_ids(checks)).collect();
+    for (accept, node) in verify.accept.iter().zip(list) {
+        if known.contains(&accept.check) {
+            continue;
+        }
+        let span = node.get("check").map_or(node.span, |check| check.span);
+        let diagnostic = Diagnostic::new(source, span, format!("there is no check `{}`", accept.check));
+        found.push(diagnostic.help(match near(&accept.check, known.iter().map(String::as_str)) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => {
+                "`goldsmith verify --list` shows all of them; those of elements are named element/number".to_owned()
+            }
+        }));
     }
 }
 

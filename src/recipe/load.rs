@@ -53,6 +53,8 @@ pub struct LoadOptions {
     pub element_dirs: Vec<PathBuf>,
     /// Architecture of an image whose recipe names none.
     pub host_arch: Arch,
+    /// Names of what is verified of every image, which a recipe may accept the failure of.
+    pub rules: Vec<&'static str>,
 }
 
 /// A recipe without errors.
@@ -233,6 +235,9 @@ fn recipe(
             let (composition, errors, said) = composer.compose(&system);
             found.extend(errors);
             notes.extend(said);
+            if let Some(verify) = file.as_ref().and_then(|file| file.verify.as_ref()) {
+                check::accepted(&head, verify, &options.rules, &composition.checks, source, found);
+            }
             Some(composition)
         }
         None => {

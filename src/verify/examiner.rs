@@ -1,6 +1,6 @@
 //! Static checks in the guest that builds an image.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use super::statics::{self, RULES, Seen};
 use super::{Rule, boot};
 use crate::build::Examiner;
 use crate::digest::Sha256;
-use crate::element::schema::Check;
+use crate::element::schema::{Check, check_ids};
 use crate::plan::Plan;
 use crate::recipe::Verify;
 
@@ -22,14 +22,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
 
 /// Names of everything that is checked of an image with these checks of elements.
 pub fn ids(checks: &[(String, Check)]) -> BTreeSet<String> {
-    let mut ids: BTreeSet<_> = rules().map(|rule| rule.id.to_owned()).collect();
-    let mut numbers = BTreeMap::<&str, usize>::new();
-    for (element, _) in checks {
-        let number = numbers.entry(element).or_default();
-        *number += 1;
-        ids.insert(format!("{element}/{number}"));
-    }
-    ids
+    rules().map(|rule| rule.id.to_owned()).chain(check_ids(checks)).collect()
 }
 
 /// Digest of all that the result of verifying depends on: the same key means the same result.

@@ -22,7 +22,12 @@ fn faulty() -> Vec<PathBuf> {
 #[test]
 fn every_fault_is_told_on_standard_error_and_in_json() {
     let bench = Bench::new();
-    let options = || LoadOptions { params: BTreeMap::new(), element_dirs: Vec::new(), host_arch: Arch::X86_64 };
+    let options = || LoadOptions {
+        params: BTreeMap::new(),
+        element_dirs: Vec::new(),
+        host_arch: Arch::X86_64,
+        rules: goldsmith::verify::rules().map(|rule| rule.id).collect(),
+    };
     for path in faulty() {
         let found = load(&path, &options(), None).expect_err("it has a fault");
         let name = path.display();

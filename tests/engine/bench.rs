@@ -124,7 +124,12 @@ impl Bench {
     pub(crate) fn plan_named(&self, name: &str, body: &str) -> Plan {
         let head = "base: { bootstrap: { distro: debian, release: bookworm } }\ndisk: { size: 400MiB }";
         let text = format!("name: {name}\n{head}\n{body}\n");
-        let options = LoadOptions { params: BTreeMap::new(), element_dirs: Vec::new(), host_arch: Arch::X86_64 };
+        let options = LoadOptions {
+            params: BTreeMap::new(),
+            element_dirs: Vec::new(),
+            host_arch: Arch::X86_64,
+            rules: Vec::new(),
+        };
         let path = self.dir.path().join("recipes/recipe.yaml");
         let loaded = recipe::load_str(&path, &text, &options, None).unwrap_or_else(|errors| panic!("{errors}"));
         plan_of(&loaded)

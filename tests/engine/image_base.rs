@@ -38,6 +38,7 @@ fn prepare(bench: &Bench, size: u64) -> (Plan, OpenedImage) {
         params: Default::default(),
         element_dirs: Vec::new(),
         host_arch: bootstrapped.arch,
+        rules: Vec::new(),
     };
     let path = bench.dir.path().join("recipe.yaml");
     let system =
