@@ -3,7 +3,9 @@
 //! Every profile is an instance of its own, on an overlay that is thrown away. The first one is rebooted too, with
 //! another network card; where there is only one profile, a second instance is booted to compare it with.
 
+mod guest;
 mod judge;
+mod login;
 mod probe;
 mod rules;
 mod run;
@@ -36,6 +38,9 @@ const DEADLINE: Duration = Duration::from_secs(10 * 60);
 
 /// How much larger than the image the disk is if nobody says.
 const GROWTH: u64 = 2 << 30;
+
+/// Time between two looks at a machine.
+const POLL: Duration = Duration::from_millis(200);
 
 /// Memory that QEMU takes beside that of its machine.
 const OVERHEAD: u64 = 512 << 20;
@@ -146,6 +151,12 @@ struct Job {
     name: String,
     /// Whether it is rebooted.
     reboots: bool,
+    /// Memory of its machine.
+    memory: ByteSize,
+    /// Size of its disk, in bytes.
+    disk: u64,
+    /// How long its first boot may take.
+    deadline: Duration,
 }
 
 /// Boots an image in every way that is asked for.
@@ -156,9 +167,10 @@ struct Job {
 pub fn boot(settings: &Settings<'_>) -> Result<Booted, BootError> {
     let before = Sha256::of_file(settings.image)?;
     let mut jobs: VecDeque<Job> =
-        settings.profiles.iter().enumerate().map(|(place, profile)| job(place, *profile)).collect();
+        settings.profiles.iter().enumerate().map(|(place, profile)| job(settings, place, *profile)).collect();
     if let [only] = settings.profiles {
-        jobs.push_back(Job { place: None, profile: *only, name: "gold-twin".to_owned(), reboots: false });
+        let twin = Job { place: None, name: "gold-twin".to_owned(), reboots: false, ..job(settings, 0, *only) };
+        jobs.push_back(twin);
     }
     let slots = slots(settings.verify).min(jobs.len());
     let jobs = Mutex::new(jobs);
@@ -196,8 +208,16 @@ pub fn boot(settings: &Settings<'_>) -> Result<Booted, BootError> {
     Ok(Booted { boots, findings, facts, sha256: before })
 }
 
-fn job(place: usize, profile: Profile) -> Job {
-    Job { place: Some(place), profile, name: format!("gold-{}", place + 1), reboots: place == 0 }
+fn job(settings: &Settings<'_>, place: usize, profile: Profile) -> Job {
+    Job {
+        place: Some(place),
+        profile,
+        name: format!("gold-{}", place + 1),
+        reboots: place == 0,
+        memory: settings.verify.memory,
+        disk: disk_size(settings),
+        deadline: settings.verify.deadline.unwrap_or(DEADLINE),
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

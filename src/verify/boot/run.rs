@@ -1,28 +1,19 @@
 //! One instance of an image, from power-on to power-off.
 
-use std::io::Read as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::net::UdpSocket;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::guest::Guest;
 use super::judge::{self, Expected};
-use super::probe::{self, Answers};
+use super::login::{Failed, as_root};
+use super::probe::Answers;
 use super::rules::{self, BOOT_TIME, BOOTS, CONSOLE_KERNEL, CONSOLE_LOGIN, KEY, PASSWORDS, REBOOT, SECOND_CARD};
-use super::{BootError, DEADLINE, Job, Settings, disk_size};
-use crate::disk::qemu_img::QemuImg;
+use super::{BootError, Job, POLL, Settings};
 use crate::event::Event;
-use crate::fsx::IoContext as _;
-use crate::machine::watch::{Limits, Sign, Trouble, Watch};
-use crate::machine::{Console, End, KeyPair, Machine, MachineConfig, Relay, Ssh, SshError};
-use crate::metadata::{self, Instance, Part, Service};
-use crate::recipe::verify::Datasource;
+use crate::machine::watch::{Sign, Trouble, Watch};
+use crate::machine::{End, Machine, Ssh};
 use crate::verify::{Boot, Finding, Milestone, Rule};
-
-/// Time between two looks at the machine.
-const POLL: Duration = Duration::from_millis(200);
-
-/// How long the SSH server may refuse the key after the login prompt: the account is made before that, or never.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a machine may take to power off: systemd gives its services 90 s to stop.
 const POWER_OFF: Duration = Duration::from_secs(120);
@@ -46,21 +37,6 @@ pub(super) struct Ran {
     pub(super) seconds: Option<f64>,
     /// Whether the guest agent answered, if it was asked.
     pub(super) agent: Option<bool>,
-}
-
-/// An instance: its disk, its metadata and its key.
-struct Guest<'a> {
-    settings: &'a Settings<'a>,
-    job: &'a Job,
-    work: PathBuf,
-    disk: PathBuf,
-    key: KeyPair,
-    user: String,
-    mark: String,
-    drive: Option<PathBuf>,
-    service: Option<(Service, PathBuf)>,
-    uuid: String,
-    macs: [String; 2],
 }
 
 /// What has been seen so far.
@@ -92,101 +68,14 @@ pub(super) fn run(settings: &Settings<'_>, job: &Job) -> Result<Ran, BootError> 
     Ok(Ran { boot, answers: first, seconds, agent })
 }
 
-impl<'a> Guest<'a> {
-    fn new(settings: &'a Settings<'a>, job: &'a Job) -> Result<Self, BootError> {
-        let work = settings.work.join(&job.name);
-        std::fs::create_dir_all(&work).at(&work)?;
-        let key = KeyPair::make(&work, "goldsmith")?;
-        let number = job.place.map_or(99, |place| place + 1);
-        // QEMU's own prefix of addresses; the last byte tells the cards apart.
-        let macs = [1, 2].map(|card| format!("52:54:00:67:{number:02x}:{card:02x}"));
-        let mark = metadata::random_uuid().to_string();
-        let (script, config) = probe::user_data(&mark);
-        let data = metadata::user_data(&[Part::CloudConfig(&config), Part::Script(&script)]);
-        let instance = Instance { mac: macs[0].clone(), ..Instance::new(&job.name, &key.public, data) };
-        let uuid = instance.uuid.clone();
-        let mut guest = Self {
-            settings,
-            job,
-            disk: work.join("disk.qcow2"),
-            user: settings
-                .verify
-                .user
-                .clone()
-                .or_else(|| settings.subject.default_user.clone())
-                .unwrap_or_else(|| "root".to_owned()),
-            drive: None,
-            service: None,
-            work,
-            key,
-            mark,
-            uuid,
-            macs,
-        };
-        guest.offer(instance)?;
-        QemuImg::default().create_overlay(
-            &guest.disk,
-            &settings.local.path,
-            settings.local.format,
-            disk_size(settings),
-        )?;
-        Ok(guest)
-    }
-
-    /// Makes the metadata available the way that the profile wants.
-    fn offer(&mut self, instance: Instance) -> Result<(), BootError> {
-        let drive = match self.job.profile.metadata {
-            Datasource::ConfigDrive => metadata::config_drive(&instance)?,
-            Datasource::NoCloud => metadata::no_cloud(&instance)?,
-            Datasource::OpenStack => {
-                let socket = self.settings.sockets.join(format!("{}.md", self.job.name));
-                self.service = Some((Service::start(instance, &socket)?, socket));
-                return Ok(());
-            }
-        };
-        let path = self.work.join("metadata.iso");
-        std::fs::write(&path, drive).at(&path)?;
-        self.drive = Some(path);
-        Ok(())
-    }
-
-    fn start(&self, mac: &str) -> Result<Machine, BootError> {
-        let relay = self.service.as_ref().map(|(_, socket)| {
-            let socket = socket.display().to_string();
-            Relay { command: self.settings.relay.iter().cloned().chain([socket]).collect() }
-        });
-        let verify = self.settings.verify;
-        let config = MachineConfig {
-            accel: self.settings.accel,
-            board: verify.machine,
-            boot: self.job.profile.boot,
-            arch: self.settings.arch,
-            memory: verify.memory,
-            cpus: verify.cpus,
-            disk: self.disk.clone(),
-            drives: self.drive.iter().cloned().collect(),
-            mac: mac.to_owned(),
-            uuid: self.uuid.clone(),
-            network: verify.network,
-            service: relay,
-            agent: self.settings.subject.guest_agent,
-            nova: self.job.profile.metadata != Datasource::NoCloud,
-            work: self.work.clone(),
-            console: Console::Watched,
-        };
-        Ok(Machine::start(&config, self.settings.interrupt)?)
-    }
-
-    fn deadline(&self) -> Duration {
-        self.settings.verify.deadline.unwrap_or(DEADLINE)
-    }
-
+impl Guest<'_> {
     /// The first boot and, if the job says so, the second one. Returns what the first one answered.
     fn first_boot(&self, seen: &mut Seen, agent: &mut Option<bool>) -> Result<Option<Answers>, BootError> {
         let power_on = Instant::now();
         let mut machine = self.start(&self.macs[0])?;
         let ssh = self.ssh(&machine);
-        let answers = match self.log_in(&mut machine, &ssh, Some(seen), &judge::commands(self.settings.checks))? {
+        let commands = judge::commands(self.settings.checks);
+        let answers = match self.log_in(&mut machine, &ssh, &commands, &mut |watch| self.note(seen, watch))? {
             Ok(answers) => answers,
             Err(failure) => {
                 self.gave_up(&mut machine, failure, seen);
@@ -220,15 +109,6 @@ impl<'a> Guest<'a> {
         Ok(Some(answers))
     }
 
-    fn ssh(&self, machine: &Machine) -> Ssh {
-        Ssh {
-            host: Ipv4Addr::LOCALHOST.to_string(),
-            port: machine.ssh_port(),
-            user: self.user.clone(),
-            key: self.key.private.clone(),
-        }
-    }
-
     fn judge(&self, answers: &Answers, host_now: f64, ssh: &Ssh, seen: &mut Seen) {
         let declared = |number: &u16| format!("tcp/{number}");
         let ports = self.settings.checks.iter().filter_map(|(_, check)| match check {
@@ -256,87 +136,6 @@ impl<'a> Guest<'a> {
         seen.findings.extend(judge::first_boot(answers, &expected));
         if let Some(done) = seen.milestones.iter().find(|milestone| milestone.name == FIRST_BOOT_DONE) {
             seen.findings.push(BOOT_TIME.passed([format!("{:.0} s under {}", done.seconds, self.settings.accel)]));
-        }
-    }
-
-    /// Waits until somebody can log in, and asks the instance about itself; or tells why that did not come about.
-    fn log_in(
-        &self,
-        machine: &mut Machine,
-        ssh: &Ssh,
-        mut seen: Option<&mut Seen>,
-        commands: &[&str],
-    ) -> Result<Result<Answers, Failed>, BootError> {
-        let started = Instant::now();
-        let deadline = self.deadline();
-        let mut watch = Watch::new(Limits::default());
-        let (mut prompt, mut refused, mut listens) = (None, None, false);
-        loop {
-            if self.settings.interrupt.is_raised() {
-                return Err(BootError::Interrupted);
-            }
-            let elapsed = started.elapsed();
-            watch.look(&machine.serial(), machine.ended().as_ref(), elapsed);
-            if matches!(watch.verdict().trouble, Some(Trouble::Silence { .. }))
-                && let Ok(Some(screen)) = machine.screen_text()
-            {
-                watch.look_at_screen(&screen);
-            }
-            if let Some(seen) = seen.as_deref_mut() {
-                self.note(seen, &watch);
-            }
-            if prompt.is_none() && watch.verdict().seen(Sign::LoginPrompt).is_some() {
-                prompt = Some(Instant::now());
-            }
-            if let Some(trouble) = &watch.verdict().trouble {
-                return Ok(Err(Failed::Boot(Box::new(trouble.clone()))));
-            }
-            if elapsed > deadline {
-                return Ok(Err(Failed::Late(deadline)));
-            }
-            listens = listens || speaks_ssh(ssh.port);
-            if listens {
-                let left = deadline.saturating_sub(started.elapsed()).max(Duration::from_secs(10));
-                let nonce = metadata::random_uuid().to_string();
-                let script = as_root(&probe::script(&nonce, left.as_secs(), commands));
-                // The console goes on while the script waits for the end of first boot.
-                let output = std::thread::scope(|scope| {
-                    let asked = scope.spawn(|| ssh.run(&script, left + Duration::from_secs(30)));
-                    while !asked.is_finished() {
-                        std::thread::sleep(POLL);
-                        watch.look(&machine.serial(), machine.ended().as_ref(), started.elapsed());
-                        if watch.verdict().trouble.is_some() || self.settings.interrupt.is_raised() {
-                            // The connection ends with the machine.
-                            machine.kill();
-                        }
-                        if let Some(seen) = seen.as_deref_mut() {
-                            self.note(seen, &watch);
-                        }
-                    }
-                    asked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                });
-                match output {
-                    Ok(output) => {
-                        let text = output.text();
-                        return Ok(Answers::parse(&nonce, &text).ok_or_else(|| {
-                            Failed::Answers(
-                                String::from_utf8_lossy(&output.stderr).lines().map(str::to_owned).collect(),
-                            )
-                        }));
-                    }
-                    Err(SshError::Refused(text)) => refused = Some(text),
-                    Err(SshError::Failed(_)) => {}
-                    Err(error @ SshError::Deadline(_)) => return Ok(Err(Failed::Answers(vec![error.to_string()]))),
-                    Err(error @ SshError::Program { .. }) => return Err(BootError::Ssh(error)),
-                }
-            }
-            if let Some(since) = prompt.filter(|since| since.elapsed() > PATIENCE) {
-                let text = refused.unwrap_or_else(|| {
-                    format!("no SSH server answers {:.0} s after the login prompt", since.elapsed().as_secs_f64())
-                });
-                return Ok(Err(Failed::Login(text)));
-            }
-            std::thread::sleep(POLL);
         }
     }
 
@@ -398,7 +197,7 @@ impl<'a> Guest<'a> {
         }
         let mut machine = self.start(&self.macs[1])?;
         let ssh = self.ssh(&machine);
-        match self.log_in(&mut machine, &ssh, None, &[])? {
+        match self.log_in(&mut machine, &ssh, &[], &mut |_| {})? {
             Ok(second) => {
                 milestone(seen, "second boot done", power_on);
                 seen.findings.extend(judge::second_boot(first, &second, [&self.macs[0], &self.macs[1]]));
@@ -451,29 +250,6 @@ impl<'a> Guest<'a> {
     }
 }
 
-/// Why nothing could be asked of an instance.
-enum Failed {
-    /// It did not come up.
-    Boot(Box<Trouble>),
-    /// It did not come up in time.
-    Late(Duration),
-    /// It came up, and let nobody in.
-    Login(String),
-    /// Somebody got in, and was not answered.
-    Answers(Vec<String>),
-}
-
-impl std::fmt::Display for Failed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Boot(trouble) => trouble.fmt(f),
-            Self::Late(deadline) => write!(f, "it has not come up within {} s", deadline.as_secs()),
-            Self::Login(text) => f.write_str(text),
-            Self::Answers(said) => write!(f, "the login does not come to its end: {}", said.join("; ")),
-        }
-    }
-}
-
 fn milestone(seen: &mut Seen, name: &str, power_on: Instant) {
     let seconds = (power_on.elapsed().as_secs_f64() * 10.0).round() / 10.0;
     seen.milestones.push(Milestone { name: name.to_owned(), seconds });
@@ -488,24 +264,6 @@ fn console(serial: &str) -> [Finding; 2] {
         None => rule.failed([format!("nothing like `{}`", wanted[0])]),
     };
     [found(&CONSOLE_KERNEL, &["] Linux version ", "Linux version "]), found(&CONSOLE_LOGIN, &[" login:"])]
-}
-
-/// The script, run by root if that may be.
-fn as_root(script: &str) -> String {
-    let quoted = probe::quote(script);
-    format!(
-        "s={quoted}\nif [ \"$(id -u)\" != 0 ] && sudo -n true 2>/dev/null; then exec sudo -n sh -c \"$s\"; else exec sh -c \"$s\"; fi\n"
-    )
-}
-
-/// Whether an SSH server greets on a port of this host. QEMU takes the connection itself, before the guest does.
-fn speaks_ssh(port: u16) -> bool {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let Ok(mut stream) = TcpStream::connect_timeout(&address, POLL) else { return false };
-    let mut greeting = [0; 4];
-    stream.set_read_timeout(Some(Duration::from_secs(2))).is_ok()
-        && stream.read_exact(&mut greeting).is_ok()
-        && &greeting == b"SSH-"
 }
 
 /// Whether the resolver of this host answers the question that guests ask.

@@ -1,0 +1,133 @@
+//! Getting into an instance, and asking it about itself.
+
+use std::io::Read as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::guest::Guest;
+use super::probe::{self, Answers};
+use super::{BootError, POLL};
+use crate::machine::watch::{Limits, Sign, Trouble, Watch};
+use crate::machine::{Machine, Ssh, SshError};
+use crate::metadata;
+
+/// How long the SSH server may refuse the key after the login prompt: the account is made before that, or never.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Least time that the script is given once somebody is in.
+const SHORTEST: Duration = Duration::from_secs(10);
+
+/// Time for what the script does beside waiting for the end of first boot.
+const GRACE: Duration = Duration::from_secs(30);
+
+impl Guest<'_> {
+    /// Waits until somebody can log in, and asks the instance about itself; or tells why that did not come about. `note` sees
+    /// what the console has shown whenever it was looked at.
+    pub(super) fn log_in(
+        &self,
+        machine: &mut Machine,
+        ssh: &Ssh,
+        commands: &[&str],
+        note: &mut (dyn FnMut(&Watch) + Send),
+    ) -> Result<Result<Answers, Failed>, BootError> {
+        let deadline = self.job.deadline;
+        let mut watch = Watch::new(Limits::default());
+        let (mut prompt, mut refused, mut listens) = (None, None, false);
+        loop {
+            if self.settings.interrupt.is_raised() {
+                return Err(BootError::Interrupted);
+            }
+            machine.watch(&mut watch);
+            note(&watch);
+            if let Some(trouble) = &watch.verdict().trouble {
+                return Ok(Err(Failed::Boot(Box::new(trouble.clone()))));
+            }
+            if prompt.is_none() && watch.verdict().seen(Sign::LoginPrompt).is_some() {
+                prompt = Some(Instant::now());
+            }
+            let left = deadline.saturating_sub(machine.started().elapsed());
+            if left.is_zero() {
+                return Ok(Err(Failed::Late(deadline)));
+            }
+            listens = listens || speaks_ssh(ssh.port);
+            if listens {
+                let limit = left.max(SHORTEST);
+                let nonce = metadata::random_uuid().to_string();
+                let script = as_root(&probe::script(&nonce, limit.as_secs(), commands));
+                // The console goes on while the script waits for the end of first boot.
+                let output = std::thread::scope(|scope| {
+                    let asked = scope.spawn(|| ssh.run(&script, limit + GRACE));
+                    while !asked.is_finished() {
+                        std::thread::sleep(POLL);
+                        if machine.watch(&mut watch).trouble.is_some() || self.settings.interrupt.is_raised() {
+                            // The connection ends with the machine.
+                            machine.kill();
+                        }
+                        note(&watch);
+                    }
+                    asked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                });
+                match output {
+                    Ok(output) => {
+                        return Ok(Answers::parse(&nonce, &output.text()).ok_or_else(|| {
+                            let said = String::from_utf8_lossy(&output.stderr);
+                            Failed::Answers(said.lines().map(str::to_owned).collect())
+                        }));
+                    }
+                    Err(SshError::Refused(text)) => refused = Some(text),
+                    Err(SshError::Failed(_)) => {}
+                    Err(error @ SshError::Deadline(_)) => return Ok(Err(Failed::Answers(vec![error.to_string()]))),
+                    Err(error @ SshError::Program { .. }) => return Err(BootError::Ssh(error)),
+                }
+            }
+            if let Some(since) = prompt.filter(|since| since.elapsed() > PATIENCE) {
+                let text = refused.unwrap_or_else(|| {
+                    format!("no SSH server answers {:.0} s after the login prompt", since.elapsed().as_secs_f64())
+                });
+                return Ok(Err(Failed::Login(text)));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+/// Why nothing could be asked of an instance.
+pub(super) enum Failed {
+    /// It did not come up.
+    Boot(Box<Trouble>),
+    /// It did not come up in time.
+    Late(Duration),
+    /// It came up, and let nobody in.
+    Login(String),
+    /// Somebody got in, and was not answered.
+    Answers(Vec<String>),
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Boot(trouble) => trouble.fmt(f),
+            Self::Late(deadline) => write!(f, "it has not come up within {} s", deadline.as_secs()),
+            Self::Login(text) => f.write_str(text),
+            Self::Answers(said) => write!(f, "the login does not come to its end: {}", said.join("; ")),
+        }
+    }
+}
+
+/// The script, run by root if that may be.
+pub(super) fn as_root(script: &str) -> String {
+    let quoted = probe::quote(script);
+    format!(
+        "s={quoted}\nif [ \"$(id -u)\" != 0 ] && sudo -n true 2>/dev/null; then exec sudo -n sh -c \"$s\"; else exec sh -c \"$s\"; fi\n"
+    )
+}
+
+/// Whether an SSH server greets on a port of this host. QEMU takes the connection itself, before the guest does.
+fn speaks_ssh(port: u16) -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let Ok(mut stream) = TcpStream::connect_timeout(&address, POLL) else { return false };
+    let mut greeting = [0; 4];
+    stream.set_read_timeout(Some(Duration::from_secs(2))).is_ok()
+        && stream.read_exact(&mut greeting).is_ok()
+        && &greeting == b"SSH-"
+}
