@@ -47,7 +47,8 @@ pub struct Verify {
     /// Services that may listen on all addresses, beside those of elements' checks: `tcp/80`, `udp/123`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub listen: Vec<String>,
-    /// Find out the least memory and disk the image boots with, by booting with less.
+    /// Find out the least memory and disk the image boots with, by booting it about four times more with less, after a
+    /// profile has come up. The report, and what is published of the image, tell them.
     pub measure: bool,
     /// How long one boot may take, from power-on to the end of first boot. Default: 10min.
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::units::option_duration")]
@@ -138,6 +139,10 @@ impl Verify {
         if self.metadata.is_empty() && self.boot.as_ref().is_none_or(|boot| !boot.is_empty()) {
             let message = "an instance needs a way to get its metadata".to_owned();
             add("metadata", None, message, "name one of config-drive, openstack, nocloud; `boot: []` boots nothing");
+        }
+        if self.measure && self.boot.as_ref().is_some_and(Vec::is_empty) {
+            let message = "nothing is measured where nothing is booted".to_owned();
+            add("measure", None, message, "name firmware in `boot`, or leave out `boot` or `measure`");
         }
         for (index, way) in self.metadata.iter().enumerate().filter(|(at, way)| self.metadata[..*at].contains(way)) {
             add("metadata", Some(index), format!("`{way}` is there twice"), "once is enough: remove one of them");
@@ -293,6 +298,8 @@ mod tests {
             (Verify { machine: Board::Pc, ..boot(&[Bios, SecureBoot]) }, one("boot", Some(1))),
             (Verify { metadata: Vec::new(), ..good.clone() }, one("metadata", None)),
             (Verify { metadata: Vec::new(), ..boot(&[]) }, Vec::new()),
+            (Verify { measure: true, ..boot(&[]) }, one("measure", None)),
+            (Verify { measure: true, ..good.clone() }, Vec::new()),
             (Verify { metadata: vec![Datasource::NoCloud; 2], ..good.clone() }, one("metadata", Some(1))),
             (Verify { memory: ByteSize::mebibytes(63), ..good.clone() }, one("memory", None)),
             (Verify { cpus: 0, ..good.clone() }, one("cpus", None)),

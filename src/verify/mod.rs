@@ -119,11 +119,11 @@ pub struct Facts {
     pub boots: Vec<BootKind>,
     /// Seconds from power-on to the end of first boot, of the fastest profile.
     pub boot_seconds: Option<f64>,
-    /// Smallest disk it was seen to boot on, in GiB.
+    /// Smallest disk it needs, in whole GiB: by its size, or by what it was seen to boot on where that was measured.
     pub min_disk_gib: Option<u64>,
     /// Least memory it was seen to boot with, in MiB.
     pub min_ram_mib: Option<u64>,
-    /// Whether that was found out by booting with less, until it did not boot any more.
+    /// Whether these two were found out by booting with less.
     pub measured: bool,
     /// Whether the guest agent answered; `null` if nobody asked.
     pub agent_answers: Option<bool>,

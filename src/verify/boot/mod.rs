@@ -1,11 +1,13 @@
 //! The image, booted as a cloud would.
 //!
 //! Every profile is an instance of its own, on an overlay that is thrown away. The first one is rebooted too, with
-//! another network card; where there is only one profile, a second instance is booted to compare it with.
+//! another network card; where there is only one profile, a second instance is booted to compare it with. If that is wanted,
+//! more instances are booted with less memory and disk, until one does not come up.
 
 mod guest;
 mod judge;
 mod login;
+mod measure;
 mod probe;
 mod rules;
 mod run;
@@ -143,6 +145,7 @@ pub fn profiles(verify: &Verify, subject: &Subject) -> Vec<Profile> {
 }
 
 /// One instance to boot.
+#[derive(Debug, Clone)]
 struct Job {
     /// Its place among the profiles; none for one that is only there to be compared with.
     place: Option<usize>,
@@ -194,6 +197,17 @@ pub fn boot(settings: &Settings<'_>) -> Result<Booted, BootError> {
     }
     // The twin is last.
     ran.sort_by_key(|(job, _)| job.place.unwrap_or(usize::MAX));
+    let mut facts = facts(settings, &ran);
+    if settings.verify.measure {
+        // The firmware that needs the most of those it came up under.
+        let up = ran.iter().filter_map(|(job, ran)| Some((job, ran.answers.as_ref()?, ran.up?)));
+        if let Some((job, answers, took)) = up.max_by_key(|(job, ..)| (job.profile.boot, job.place.is_some())) {
+            let needs = measure::measure(settings, job, answers, took)?;
+            facts.min_ram_mib = Some(needs.ram_mib);
+            facts.min_disk_gib = Some(needs.disk_gib);
+            facts.measured = true;
+        }
+    }
     let after = Sha256::of_file(settings.image)?;
     let unchanged = if before == after {
         rules::UNCHANGED.passed([format!("sha256 {after}")])
@@ -203,7 +217,6 @@ pub fn boot(settings: &Settings<'_>) -> Result<Booted, BootError> {
     let answers: Vec<(String, Answers)> =
         ran.iter().filter_map(|(job, ran)| Some((job.name.clone(), ran.answers.clone()?))).collect();
     let findings = vec![judge::instances(&answers), unchanged];
-    let facts = facts(settings, &ran);
     let boots = ran.into_iter().filter(|(job, _)| job.place.is_some()).map(|(_, ran)| ran.boot).collect();
     Ok(Booted { boots, findings, facts, sha256: before })
 }

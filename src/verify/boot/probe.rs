@@ -86,6 +86,7 @@ s machine-id; cat /etc/machine-id
 s host-keys; cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null | cut -d ' ' -f 1,2
 s seeds; for f in /var/lib/systemd/random-seed /var/lib/random-seed /var/lib/urandom/random-seed /var/lib/systemd/credential.secret; do
   [ -s $f ] && sha256sum $f; done
+s starved; dmesg 2>/dev/null | grep 'Out of memory: Kill' | tail -n 3
 s memory; awk '/^(MemTotal|MemAvailable):/ { print $1, $2 }' /proc/meminfo
 "#;
 

@@ -35,6 +35,8 @@ pub(super) struct Ran {
     pub(super) answers: Option<Answers>,
     /// Seconds from power-on to the end of first boot.
     pub(super) seconds: Option<f64>,
+    /// Time from power-on until it had answered.
+    pub(super) up: Option<Duration>,
     /// Whether the guest agent answered, if it was asked.
     pub(super) agent: Option<bool>,
 }
@@ -46,6 +48,8 @@ struct Seen {
     milestones: Vec<Milestone>,
     /// How many of the watch's signs are among the milestones.
     signs: usize,
+    /// Time from power-on until it had answered.
+    up: Option<Duration>,
     serial: String,
     screenshot: Option<Vec<u8>>,
 }
@@ -61,11 +65,11 @@ pub(super) fn run(settings: &Settings<'_>, job: &Job) -> Result<Ran, BootError> 
     for finding in &mut seen.findings {
         finding.profile = Some(profile.clone());
     }
-    let Seen { findings, milestones, serial, screenshot, .. } = seen;
+    let Seen { findings, milestones, up, serial, screenshot, .. } = seen;
     let boot = Boot { profile: job.profile, findings, milestones, serial, screenshot };
     // The instance is not needed any more, and its disk may be large.
     let _ = std::fs::remove_dir_all(&guest.work);
-    Ok(Ran { boot, answers: first, seconds, agent })
+    Ok(Ran { boot, answers: first, seconds, up, agent })
 }
 
 impl Guest<'_> {
@@ -82,8 +86,10 @@ impl Guest<'_> {
                 return Ok(None);
             }
         };
+        let up = machine.started().elapsed();
+        seen.up = Some(up);
         let host_now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
-        seen.findings.push(BOOTS.passed([format!("{:.0} s", power_on.elapsed().as_secs_f64())]));
+        seen.findings.push(BOOTS.passed([format!("{:.0} s", up.as_secs_f64())]));
         self.judge(&answers, host_now, &ssh, seen);
         if self.settings.subject.guest_agent {
             let answered = machine.agent().map(|mut agent| agent.ping(AGENT));
@@ -248,6 +254,11 @@ impl Guest<'_> {
         }
         Ok(None)
     }
+}
+
+/// Whether cloud-init told the end of the first boot, in a file.
+pub(super) fn finished(answers: &Answers) -> bool {
+    answers.lines("finished").contains(&"yes")
 }
 
 fn milestone(seen: &mut Seen, name: &str, power_on: Instant) {
