@@ -181,6 +181,11 @@ impl Tree {
             found = if *part == "**" {
                 found.into_iter().flat_map(|directory| self.directories(directory)).collect()
             } else if part.contains(['*', '?', '[']) {
+                // Whether there is anything to match is known sooner than a matcher is made.
+                found.retain(|directory| !self.below(if directory.is_empty() { "/" } else { directory }).is_empty());
+                if found.is_empty() {
+                    return found;
+                }
                 let Some(matcher) = matcher(part) else { return Vec::new() };
                 found.into_iter().flat_map(|directory| self.matching(&directory, part, &matcher)).collect()
             } else {
