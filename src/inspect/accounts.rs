@@ -96,6 +96,12 @@ fn login(hash: &str) -> Option<Login> {
     }
 }
 
+/// Accounts that have the hash of a password in a file such as passwd(5) or shadow(5).
+pub(crate) fn accounts_with_passwords(text: &str) -> impl Iterator<Item = &str> {
+    let accounts = text.lines().filter_map(|line| pair(line, 1));
+    accounts.filter(|(_, hash)| login(hash) == Some(Login::Password)).map(|(name, _)| name)
+}
+
 /// Groups of an account, its own first.
 fn groups_of(name: &str, gid: &str, groups: &str) -> Vec<String> {
     let (mut own, mut others) = (Vec::new(), Vec::new());

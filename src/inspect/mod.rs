@@ -19,6 +19,7 @@ use crate::base::Package;
 use crate::guest::{Devices, Guest, GuestError, Inspection};
 pub use crate::guest::{FileSystem, Partition, PartitionTable};
 use crate::recipe::Firmware;
+pub(crate) use accounts::accounts_with_passwords;
 pub use tree::{Tree, Unread, Wanted};
 
 /// Longest configuration file that is read, in bytes.

@@ -26,7 +26,7 @@ pub(super) const KEY_INJECTION: Rule = Rule {
     severity: Severity::Error,
     sentence: "Something fetches the key of whoever starts the instance",
     reason: "Nobody can log in otherwise: the image itself has neither keys nor passwords.",
-    page: guide!("access-instance-using-ssh-public-key-cloud-init"),
+    page: guide!("access-instance-by-using-ssh-public-key-cloud-init"),
     mend: "add the element `cloud-init`",
 };
 
@@ -83,6 +83,17 @@ pub(super) const ONLY_ROOT_IS_ROOT: Rule = Rule {
     reason: "It is root by another name.",
     page: None,
     mend: "remove the account",
+};
+
+pub(super) const NO_OTHER_ACCOUNTS: Rule = Rule {
+    id: "no-other-accounts",
+    group: Group::Access,
+    stage: Stage::Static,
+    severity: Severity::Warning,
+    sentence: "Nobody but root and the account of cloud-init has an account to log in to",
+    reason: "An account such as the one of an installer is in every instance, and whoever made it may know a way in.",
+    page: None,
+    mend: "remove it with `userdel --remove`, or give it the shell /usr/sbin/nologin if only a service needs it",
 };
 
 pub(super) const NO_FREE_SUDO: Rule = Rule {
@@ -197,6 +208,17 @@ pub(super) fn no_authorized_keys(view: &View) -> Finding {
 pub(super) fn only_root_is_root(view: &View) -> Finding {
     let other = |user: &User| (user.uid == 0 && user.name != "root").then(|| "its number is 0".to_owned());
     ONLY_ROOT_IS_ROOT.unless(users_with(view, other))
+}
+
+pub(super) fn no_other_accounts(view: &View) -> Finding {
+    let default = view.system.cloud_init.as_ref().and_then(|it| it.default_user.as_deref());
+    let other = |user: &User| {
+        // Accounts of people have numbers of this range: login.defs(5), UID_MIN and UID_MAX.
+        let person = (1000..=60_000).contains(&user.uid) || !user.logins.is_empty();
+        let expected = user.name == "root" || Some(user.name.as_str()) == default;
+        (person && !expected).then(|| format!("number {}, shell {}", user.uid, user.shell))
+    };
+    NO_OTHER_ACCOUNTS.unless(users_with(view, other))
 }
 
 pub(super) fn no_free_sudo(view: &View) -> Finding {

@@ -72,6 +72,18 @@ pub(super) const FSTAB_EXISTS: Rule = Rule {
     mend: "remove the line from /etc/fstab, or add `nofail` to its options",
 };
 
+pub(super) const NO_SWAP: Rule = Rule {
+    id: "no-swap",
+    group: Group::Disk,
+    stage: Stage::Static,
+    severity: Severity::Warning,
+    sentence: "The image brings no swap space",
+    reason: "A flavor gives swap as a disk of its own; in the image it is copied with every instance, and a partition of \
+             it may keep the root from growing.",
+    page: None,
+    mend: "remove the swap partition from `disk.partitions`, the swap file and its line in /etc/fstab",
+};
+
 pub(super) fn operating_system(view: &View) -> Finding {
     OPERATING_SYSTEM
         .passed(view.tree.text("/etc/os-release").lines().filter_map(|line| line.strip_prefix("PRETTY_NAME=")))
@@ -79,16 +91,20 @@ pub(super) fn operating_system(view: &View) -> Finding {
 
 /// What the disk holds, for evidence.
 pub(super) fn held(devices: &Devices) -> Vec<String> {
-    let name = |held: &FileSystem| match (held.partition, &held.device) {
-        (Some(number), _) => format!("partition {number}"),
-        (None, Some(device)) => device.clone(),
-        (None, None) => "the whole disk".to_owned(),
-    };
     let mut told: Vec<_> = devices.file_systems.iter().map(|held| format!("{}: {}", name(held), held.kind)).collect();
     if devices.partition_table.is_none() {
         told.push("it has no partition table".to_owned());
     }
     told
+}
+
+/// What a file system is on.
+fn name(held: &FileSystem) -> String {
+    match (held.partition, &held.device) {
+        (Some(number), _) => format!("partition {number}"),
+        (None, Some(device)) => device.clone(),
+        (None, None) => "the whole disk".to_owned(),
+    }
 }
 
 fn root(view: &View) -> Option<&FileSystem> {
@@ -155,7 +171,7 @@ pub(super) fn root_grows(view: &View) -> Finding {
     }
 }
 
-/// Lines of fstab(5): source, mount point, options.
+/// Lines of fstab(5): source, mount point, options. Those of swap have no mount point.
 fn fstab(view: &View) -> Vec<(String, String, String)> {
     let lines = lines_of(&view.tree, &["/etc/fstab"]).into_iter();
     let parsed = lines.filter_map(|(_, line)| {
@@ -197,4 +213,15 @@ pub(super) fn fstab_exists(view: &View) -> Finding {
         exists(source) == Some(false) && !options.split(',').any(|option| ["nofail", "noauto"].contains(&option))
     });
     FSTAB_EXISTS.unless(missing.map(|(source, path, _)| format!("{source} at {path}: no file system has that name")))
+}
+
+pub(super) fn no_swap(view: &View) -> Finding {
+    let areas = view.devices.file_systems.iter().filter(|held| held.kind == "swap").map(name);
+    let areas = areas.map(|name| format!("{name} is a swap area"));
+    let lines = lines_of(&view.tree, &["/etc/fstab"]).into_iter();
+    let lines = lines.filter(|(_, line)| line.split_whitespace().nth(2) == Some("swap"));
+    // Names that swap files commonly have: nothing but their first bytes tells what they are.
+    let files = view.tree.glob("/{,var/,mnt/}{swapfile,swap.img,swap/swapfile}").into_iter();
+    let files = files.filter(|path| view.tree.is_file(path)).map(|path| format!("{path} is a swap file by its name"));
+    NO_SWAP.unless(areas.chain(lines.map(|(path, line)| format!("{path}: {line}"))).chain(files))
 }

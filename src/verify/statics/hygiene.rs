@@ -1,11 +1,22 @@
 //! What must not be the same in two machines, and what building left behind.
 
-use super::{View, lines_of};
+use super::{View, lines_of, release};
 use crate::guest::{Entry, FileKind};
+use crate::inspect;
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
 
-pub(super) const WANTED: &[&str] =
-    &["/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/resolv.conf", "/{root,home/*}/.ssh/id_*"];
+pub(super) const WANTED: &[&str] = &[
+    "/etc/machine-id",
+    "/var/lib/dbus/machine-id",
+    "/etc/resolv.conf",
+    "/{root,home/*}/.ssh/id_*",
+    BACKUPS,
+    "/etc/hostname",
+    "/etc/localtime",
+];
+
+/// What programs that change accounts, and a daily job of Debian, leave behind.
+const BACKUPS: &str = "/{etc/{passwd,shadow,gshadow}-,var/backups/{passwd,shadow,gshadow}.bak*}";
 
 /// A rule of this file: they have more in common than not.
 const fn rule(id: &'static str, severity: Severity, texts: [&'static str; 3]) -> Rule {
@@ -48,6 +59,16 @@ pub(super) const NO_PRIVATE_KEYS: Rule = rule(
         "No account has a private SSH key",
         "Whoever has the image has the key, and gets where it leads.",
         "remove the key in the phase `clean`; a `secret` of a recipe never gets into the image",
+    ],
+);
+
+pub(super) const NO_ACCOUNT_BACKUPS: Rule = rule(
+    "no-account-backups",
+    Severity::Error,
+    [
+        "No backup of account files has the hash of a password",
+        "A password that an account had once can be guessed from it, and often opens more than this image.",
+        SYSPREP,
     ],
 );
 
@@ -138,6 +159,26 @@ pub(super) const TEMPORARY_FILES: Rule = rule(
     ["/tmp and /var/tmp are empty", "What lies there is of the machine that built the image.", SYSPREP],
 );
 
+pub(super) const HOSTNAME: Rule = rule(
+    "hostname",
+    Severity::Info,
+    [
+        "The host name is not the one of a machine",
+        "An instance whose cloud tells it no name has this one, and all of them the same.",
+        "set `hostname: localhost` with the element `base-system`, or remove /etc/hostname",
+    ],
+);
+
+pub(super) const TIME_ZONE: Rule = rule(
+    "time-zone",
+    Severity::Info,
+    [
+        "The time zone is UTC",
+        "Instances of one image run in many places, and their logs are compared with those of others.",
+        "set `timezone: Etc/UTC` of the element `base-system`",
+    ],
+);
+
 pub(super) fn machine_id(view: &View) -> Finding {
     const PATH: &str = "/etc/machine-id";
     match view.tree.find(PATH) {
@@ -172,6 +213,15 @@ pub(super) fn no_host_keys(view: &View) -> Finding {
 pub(super) fn no_private_keys(view: &View) -> Finding {
     let paths = filled(view, &["/{root,home/*}/.ssh/id_*"]).into_iter();
     NO_PRIVATE_KEYS.unless(paths.filter(|path| view.tree.text(path).contains("PRIVATE KEY")))
+}
+
+pub(super) fn no_account_backups(view: &View) -> Finding {
+    let told = view.tree.glob(BACKUPS).into_iter().flat_map(|path| {
+        let text = view.tree.text(&path);
+        let accounts = inspect::accounts_with_passwords(&text);
+        accounts.map(|name| format!("{path}: the password of {name}")).collect::<Vec<_>>()
+    });
+    NO_ACCOUNT_BACKUPS.unless(told)
 }
 
 pub(super) fn no_random_seed(view: &View) -> Finding {
@@ -285,4 +335,32 @@ pub(super) fn no_leftovers(view: &View) -> Finding {
 pub(super) fn temporary_files(view: &View) -> Finding {
     let found = ["/tmp", "/var/tmp"].into_iter().flat_map(|directory| view.tree.children(directory));
     TEMPORARY_FILES.unless(found.map(|entry| &entry.path))
+}
+
+pub(super) fn hostname(view: &View) -> Finding {
+    const PATH: &str = "/etc/hostname";
+    let name = lines_of(&view.tree, &[PATH]).into_iter().next().map(|(_, line)| line).unwrap_or_default();
+    // What distributions and cloud-init take for no name: hostname(5), os-release(5).
+    let distro = release(&view.tree, "ID").unwrap_or_default();
+    let none = ["", "localhost", "localhost.localdomain", "(none)"];
+    if none.contains(&name.as_str()) || name == distro {
+        HOSTNAME.passed(Some(name).filter(|name| !name.is_empty()))
+    } else {
+        HOSTNAME.failed([format!("{PATH}: {name}")])
+    }
+}
+
+pub(super) fn time_zone(view: &View) -> Finding {
+    const PATH: &str = "/etc/localtime";
+    let utc = ["UTC", "UCT", "Universal", "Zulu", "GMT", "Greenwich"];
+    match view.tree.link(PATH) {
+        Some(target) if target.rsplit('/').next().is_some_and(|name| utc.contains(&name)) => TIME_ZONE.passed([target]),
+        Some(target) => TIME_ZONE.failed([format!("{PATH} is a link to {target}")]),
+        None if !view.tree.exists(PATH) => TIME_ZONE.passed(["none is set, which is UTC"]),
+        // The last line of such a file is the rule for all times to come: tzfile(5).
+        None => match view.tree.text(PATH).trim_end().rsplit('\n').next() {
+            Some("UTC0" | "GMT0") => TIME_ZONE.passed::<&str>([]),
+            rule => TIME_ZONE.failed([format!("{PATH} says {}", rule.unwrap_or_default())]),
+        },
+    }
 }

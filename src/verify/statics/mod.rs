@@ -4,6 +4,7 @@
 
 mod access;
 mod boot;
+mod dhcp;
 mod disk;
 mod elements;
 mod hygiene;
@@ -70,6 +71,7 @@ rules! {
         ROOT_GROWS => root_grows,
         FSTAB_NAMES => fstab_names,
         FSTAB_EXISTS => fstab_exists,
+        NO_SWAP => no_swap,
     },
     boot::{
         KERNEL => kernel,
@@ -84,8 +86,12 @@ rules! {
     network::{
         NO_MAC_IN_UDEV => no_mac_in_udev,
         NO_MAC_IN_CONFIG => no_mac_in_config,
+        NO_IFCFG_UUID => no_ifcfg_uuid,
         NO_STATIC_ADDRESS => no_static_address,
         NO_FIREWALL => no_firewall,
+    },
+    dhcp::{
+        DHCP => dhcp,
     },
     access::{
         SSHD => sshd,
@@ -95,6 +101,7 @@ rules! {
         NO_PASSWORDS => no_passwords,
         NO_AUTHORIZED_KEYS => no_authorized_keys,
         ONLY_ROOT_IS_ROOT => only_root_is_root,
+        NO_OTHER_ACCOUNTS => no_other_accounts,
         NO_FREE_SUDO => no_free_sudo,
         SSH_PASSWORDS => ssh_passwords,
     },
@@ -103,6 +110,7 @@ rules! {
         DBUS_MACHINE_ID => dbus_machine_id,
         NO_HOST_KEYS => no_host_keys,
         NO_PRIVATE_KEYS => no_private_keys,
+        NO_ACCOUNT_BACKUPS => no_account_backups,
         NO_RANDOM_SEED => no_random_seed,
         NO_CLOUD_INIT_STATE => no_cloud_init_state,
         WORLD_WRITABLE => world_writable,
@@ -114,6 +122,8 @@ rules! {
         NO_RESOLVER => no_resolver,
         NO_LEFTOVERS => no_leftovers,
         TEMPORARY_FILES => temporary_files,
+        HOSTNAME => hostname,
+        TIME_ZONE => time_zone,
     },
 }
 
@@ -160,7 +170,7 @@ pub fn examine_attached(guest: &mut dyn Guest, checks: &[(String, Check)]) -> Re
 }
 
 /// What rules look into, beside what is read to find out what is in an image.
-const TEXTS: &[&[&str]] = &[disk::WANTED, boot::WANTED, network::WANTED, access::WANTED, hygiene::WANTED];
+const TEXTS: &[&[&str]] = &[disk::WANTED, boot::WANTED, network::WANTED, dhcp::WANTED, access::WANTED, hygiene::WANTED];
 
 fn gather(guest: &mut dyn Guest, devices: Devices, seen: &Seen<'_>) -> Result<View, GuestError> {
     let mut wanted = inspect::wanted();
@@ -187,12 +197,7 @@ fn examined(view: &View, checks: &[(String, Check)]) -> Examination {
 }
 
 fn subject(view: &View) -> Subject {
-    let release = view.tree.text("/etc/os-release");
-    let value = |name: &str| {
-        let value = release.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='))?;
-        let value = value.trim().trim_matches(['"', '\'']);
-        (!value.is_empty()).then(|| value.to_owned())
-    };
+    let value = |name: &str| release(&view.tree, name);
     let agent = ["/usr/sbin/qemu-ga", "/usr/bin/qemu-ga"];
     Subject {
         distro: value("ID"),
@@ -204,6 +209,14 @@ fn subject(view: &View) -> Subject {
         default_user: view.system.cloud_init.as_ref().and_then(|it| it.default_user.clone()),
         guest_agent: agent.iter().any(|path| view.tree.is_file(path)),
     }
+}
+
+/// What an image says of itself: os-release(5).
+fn release(tree: &Tree, name: &str) -> Option<String> {
+    let text = tree.text("/etc/os-release");
+    let value = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='))?;
+    let value = value.trim().trim_matches(['"', '\'']);
+    (!value.is_empty()).then(|| value.to_owned())
 }
 
 /// Firmware that finds a place of its own on the disk.

@@ -4,11 +4,11 @@ use super::{Unit, View, guide, lines_of, unit};
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
 
 const UDEV: &[&str] = &["/etc/udev/rules.d/*.rules", "/{usr/lib,lib}/udev/rules.d/75-persistent-net-generator.rules"];
-const IFCFG: &[&str] = &["/etc/sysconfig/network-scripts/ifcfg-*", "/etc/sysconfig/network/ifcfg-*"];
-const KEYFILES: &str = "/etc/NetworkManager/system-connections/*";
-const NETPLAN: &str = "/etc/netplan/*.yaml";
+pub(super) const IFCFG: &[&str] = &["/etc/sysconfig/network-scripts/ifcfg-*", "/etc/sysconfig/network/ifcfg-*"];
+pub(super) const KEYFILES: &str = "/etc/NetworkManager/system-connections/*";
+pub(super) const NETPLAN: &str = "/etc/netplan/*.yaml";
 const NETWORKD: &str = "/etc/systemd/network/*.{network,link,netdev}";
-const INTERFACES: &[&str] = &["/etc/network/interfaces", "/etc/network/interfaces.d/*"];
+pub(super) const INTERFACES: &[&str] = &["/etc/network/interfaces", "/etc/network/interfaces.d/*"];
 const UFW: &str = "/etc/ufw/ufw.conf";
 
 pub(super) const WANTED: &[&str] =
@@ -33,6 +33,17 @@ pub(super) const NO_MAC_IN_CONFIG: Rule = Rule {
     sentence: "No configuration of the network is bound to a MAC address",
     reason: "Every instance has another address, and is without a network then.",
     page: guide!("no-hard-coded-mac-address-information"),
+    mend: "add the element `net-rules`",
+};
+
+pub(super) const NO_IFCFG_UUID: Rule = Rule {
+    id: "no-ifcfg-uuid",
+    group: Group::Network,
+    stage: Stage::Static,
+    severity: Severity::Warning,
+    sentence: "No ifcfg file has the UUID of a network card's configuration",
+    reason: "The installer made it for the card of one machine; all instances have the same then.",
+    page: None,
     mend: "add the element `net-rules`",
 };
 
@@ -77,6 +88,10 @@ pub(super) fn no_mac_in_config(view: &View) -> Finding {
         (INTERFACES, &["hwaddress"]),
     ];
     NO_MAC_IN_CONFIG.unless(keyed(view, &keys))
+}
+
+pub(super) fn no_ifcfg_uuid(view: &View) -> Finding {
+    NO_IFCFG_UUID.unless(keyed(view, &[(IFCFG, &["UUID"])]))
 }
 
 pub(super) fn no_static_address(view: &View) -> Finding {

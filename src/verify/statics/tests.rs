@@ -43,7 +43,20 @@ fn what_is_bad_is_found_by_its_rule() {
         ("no-static-address", "/etc/netplan/50.yaml", "addresses:\n - 10.0.0.2/24", "addresses"),
         ("no-static-address", "/etc/network/interfaces", "address 10.0.0.2", "10.0.0.2"),
         ("no-static-address", "/etc/sysconfig/network-scripts/ifcfg-eth0", "IPADDR=10.0.0.2", "IPADDR"),
+        ("no-ifcfg-uuid", "/etc/sysconfig/network-scripts/ifcfg-eth0", "UUID=5fb06bd0", "UUID=5fb06bd0"),
         ("no-firewall", "/etc/systemd/system/multi-user.target.wants/nftables.service", "", "nftables"),
+        ("no-swap", "/etc/fstab", "/swap none swap sw 0 0", "/etc/fstab: /swap"),
+        ("no-swap", "/swap.img", "x", "/swap.img"),
+        ("dhcp", "/etc/systemd/system/multi-user.target.wants/systemd-networkd.service", "", "systemd-networkd starts"),
+        ("dhcp", "/etc/systemd/system/multi-user.target.wants/networking.service", "", "ifupdown starts"),
+        ("dhcp", "/etc/rc3.d/S01network", "", "the network service starts"),
+        ("dhcp", "/usr/lib/systemd/system-generators/netplan", "", "netplan starts"),
+        ("no-other-accounts", "/etc/passwd", "vagrant:x:1000:1000::/:/bin/sh", "vagrant: number 1000, shell /bin/sh"),
+        ("no-account-backups", "/etc/shadow-", "root:$y$j9T$abc:1::::::", "the password of root"),
+        ("no-account-backups", "/var/backups/shadow.bak", "ada:$6$abc$d:1::::::", "the password of ada"),
+        ("hostname", "/etc/hostname", "# mine\nbuild-7\n", "build-7"),
+        ("time-zone", "/etc/localtime", "-> ../usr/share/zoneinfo/Europe/Rome", "Rome"),
+        ("time-zone", "/etc/localtime", "TZif2\0\0\nCET-1CEST,M3.5.0\n", "CET-1CEST"),
         ("fstab-names", "/etc/fstab", "/dev/vda1 / ext4 defaults 0 1", "/dev/vda1 at /"),
         ("fstab-exists", "/etc/fstab", "UUID=12-34 /data ext4 defaults 0 1", "UUID=12-34 at /data"),
         ("no-passwords", "/etc/passwd", "a::1:1::/:/bin/sh", "a: it needs no password"),
@@ -101,11 +114,50 @@ fn what_is_no_trouble_breaks_no_rule() {
         ("world-writable", "1777 /tmp/", ""),
         ("stray-setuid", "4755 /usr/bin/su", "x"),
         ("no-resolver", "/etc/resolv.conf", "-> /run/x"),
+        ("no-swap", "/etc/fstab", "UUID=1-1 / ext4"),
+        ("no-other-accounts", "/etc/passwd", "git:x:1000:1:://usr/sbin/nologin\nroot:x:0:0::/root:/bin/sh"),
+        ("no-account-backups", "/etc/shadow-", "root:*:1::::::\nada:!$6$x$y:1::::::"),
+        ("hostname", "/etc/hostname", "localhost\n"),
+        ("time-zone", "/etc/localtime", "-> /usr/share/zoneinfo/Etc/UTC"),
+        ("time-zone", "/etc/localtime", "TZif2\0\0\nUTC0\n"),
+        ("dhcp", "/etc/systemd/system/multi-user.target.wants/NetworkManager.service", ""),
+        ("dhcp", "/etc/runlevels/default/dhcpcd", ""),
         ("ssh-passwords", "/etc/ssh/sshd_config", "passwordauthentication no\nMatch all\nPasswordAuthentication yes"),
     ] {
         let found = judge(&view_of(&[(file, content)])).into_iter().find(|finding| finding.id == id).expect("a rule");
         assert_eq!(found.outcome, Outcome::Passed, "{id}: {:?}", found.evidence);
     }
+}
+
+/// Each program that configures cards has its own notation for DHCP; cloud-init tells it where the image does not.
+#[test]
+fn dhcp_is_found_in_every_notation() {
+    let starts = |name: &str| format!("/etc/systemd/system/multi-user.target.wants/{name}.service");
+    let outcome = |files: &[(&str, &str)]| dhcp::dhcp(&view_of(files)).outcome;
+    for (unit, path, good, bad) in [
+        ("systemd-networkd", "/etc/systemd/network/a.network", "[Network]\nDHCP = ipv4\n", "DHCP=ipv6"),
+        ("systemd-networkd", "/etc/systemd/network/a.network.d/b.conf", "DHCP=yes", "DHCP=no"),
+        ("networking", "/etc/network/interfaces.d/eth0", "iface eth0 inet dhcp", "iface eth0 inet static"),
+        ("network", "/etc/sysconfig/network-scripts/ifcfg-eth0", "BOOTPROTO=\"dhcp\"", "BOOTPROTO=none"),
+        ("wicked", "/etc/sysconfig/network/ifcfg-eth0", "BOOTPROTO='dhcp4'", "BOOTPROTO=static"),
+        ("NetworkManager", "/etc/NetworkManager/conf.d/a.conf", "no-auto-default=eth1", "no-auto-default=*"),
+    ] {
+        let started = starts(unit);
+        assert_eq!(outcome(&[(&started, ""), (path, good)]), Outcome::Passed, "{unit}: {good}");
+        let cloud = ("/etc/cloud/cloud.cfg", "x: y\n");
+        assert_eq!(outcome(&[(&started, ""), (path, bad)]), Outcome::Failed, "{unit}: {bad}");
+        assert_eq!(outcome(&[(&started, ""), (path, bad), cloud]), Outcome::Passed, "{unit}: cloud-init");
+        for off in ["network: {config: disabled}\n", "network:\n  config: disabled\n"] {
+            let files = [(&*started, ""), (path, bad), cloud, ("/etc/cloud/cloud.cfg.d/9.cfg", off)];
+            assert_eq!(outcome(&files), Outcome::Failed, "{unit}: {off}");
+        }
+        assert_eq!(outcome(&[(path, good)]), Outcome::Failed, "{unit} does not start");
+    }
+    let netplan = ("/usr/lib/systemd/system-generators/netplan", "");
+    let card = |text| outcome(&[netplan, ("/etc/netplan/a.yaml", text)]);
+    assert_eq!((card("  dhcp4: true"), card("  dhcp4: no")), (Outcome::Passed, Outcome::Failed));
+    let own = [(&*starts("systemd-networkd"), ""), ("/usr/lib/systemd/network/80-container-host0.network", "DHCP=yes")];
+    assert_eq!(outcome(&own), Outcome::Failed, "systemd's own file is for containers");
 }
 
 #[test]

@@ -1,0 +1,126 @@
+//! Whether network cards get their addresses by DHCP.
+
+use super::network::{IFCFG, INTERFACES, KEYFILES, NETPLAN};
+use super::{Unit, View, lines_of, unit};
+use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+const NETWORKD: &[&str] = &["/{etc,usr/lib,lib}/systemd/network/*.network", "/etc/systemd/network/*.network.d/*.conf"];
+const MANAGER: &[&str] = &["/etc/NetworkManager/NetworkManager.conf", "/{etc,usr/lib}/NetworkManager/conf.d/*.conf"];
+const CLOUD: &[&str] = &["/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg"];
+
+pub(super) const WANTED: &[&str] = &[NETWORKD[0], NETWORKD[1], MANAGER[0], MANAGER[1]];
+
+pub(super) const DHCP: Rule = Rule {
+    id: "dhcp",
+    group: Group::Network,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "Network cards get their addresses by DHCP, or as the cloud tells cloud-init",
+    reason: "The address is known only when the instance is made; without it nobody reaches the instance, nor it the \
+             metadata service.",
+    page: None,
+    mend: "add the element `dhcp-network`",
+};
+
+/// A program that configures network cards.
+struct Renderer {
+    name: &'static str,
+    /// Whether it starts at boot.
+    starts: fn(&View) -> bool,
+    /// What has it use DHCP.
+    asks: fn(&View) -> Option<String>,
+}
+
+fn enabled(view: &View, name: &str) -> bool {
+    unit(&view.tree, name) == Unit::Enabled
+}
+
+/// The first line of files that is so.
+fn line(view: &View, patterns: &[&str], is: impl Fn(&str) -> bool) -> Option<String> {
+    let found = lines_of(&view.tree, patterns).into_iter().find(|(_, line)| is(line));
+    found.map(|(path, line)| format!("{path}: {line}"))
+}
+
+/// The value of a line such as `DHCP=yes` or `dhcp4: true`, without quotes.
+fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    let rest = line.strip_prefix(key)?.trim_start();
+    Some(rest.strip_prefix(['=', ':'])?.trim().trim_matches(['"', '\'']))
+}
+
+const RENDERERS: &[Renderer] = &[
+    Renderer {
+        name: "systemd-networkd",
+        starts: |view| enabled(view, "systemd-networkd.service"),
+        // Files of systemd itself are for containers, virtual links and radio: systemd.network(5).
+        asks: |view| {
+            let yes = |line: &str| value(line, "DHCP").is_some_and(|it| ["yes", "true", "ipv4"].contains(&it));
+            let found = lines_of(&view.tree, NETWORKD).into_iter().find(|(path, line)| {
+                let other = ["/80-container-", "/80-vm-", "/80-wifi-"].iter().any(|name| path.contains(name));
+                yes(line) && !other
+            });
+            found.map(|(path, line)| format!("{path}: {line}"))
+        },
+    },
+    Renderer {
+        name: "NetworkManager",
+        starts: |view| enabled(view, "NetworkManager.service"),
+        // A card without a profile gets one with DHCP: NetworkManager.conf(5), `no-auto-default`.
+        asks: |view| {
+            let profile = line(view, &[KEYFILES], |line| value(line, "method") == Some("auto"));
+            let forbidden = line(view, MANAGER, |line| value(line, "no-auto-default") == Some("*"));
+            let implied = || forbidden.is_none().then(|| "NetworkManager, for cards without a profile".to_owned());
+            profile.or_else(|| line(view, IFCFG, by_dhcp)).or_else(implied)
+        },
+    },
+    Renderer {
+        name: "netplan",
+        // Its generator makes the units of what it configures at every boot: netplan(5).
+        starts: |view| !view.tree.glob("/{usr/lib,lib,etc}/systemd/system-generators/netplan").is_empty(),
+        asks: |view| line(view, &[NETPLAN], |line| ["true", "yes"].map(Some).contains(&value(line, "dhcp4"))),
+    },
+    Renderer {
+        name: "ifupdown",
+        starts: |view| enabled(view, "networking.service"),
+        asks: |view| line(view, INTERFACES, |line| line.contains(" inet dhcp")),
+    },
+    Renderer {
+        name: "the network service",
+        starts: |view| {
+            let script = || !view.tree.glob("/etc/{rc.d/,}rc3.d/S*network").is_empty();
+            enabled(view, "network.service") || enabled(view, "wicked.service") || script()
+        },
+        asks: |view| line(view, IFCFG, by_dhcp),
+    },
+    Renderer {
+        name: "dhcpcd",
+        starts: |view| enabled(view, "dhcpcd.service"),
+        asks: |_| Some("dhcpcd, for all cards".to_owned()),
+    },
+];
+
+fn by_dhcp(line: &str) -> bool {
+    value(line, "BOOTPROTO").is_some_and(|it| it.to_ascii_lowercase().starts_with("dhcp"))
+}
+
+pub(super) fn dhcp(view: &View) -> Finding {
+    let running: Vec<_> = RENDERERS.iter().filter(|it| (it.starts)(view)).collect();
+    if running.is_empty() {
+        let names: Vec<_> = RENDERERS.iter().map(|it| it.name).collect();
+        return DHCP.failed([format!("nothing that configures cards starts at boot: none of {}", names.join(", "))]);
+    }
+    if let Some(found) = running.iter().find_map(|it| (it.asks)(view)) {
+        return DHCP.passed([found]);
+    }
+    // cloud-init writes a configuration with DHCP for the first card where the cloud tells nothing else: its
+    // documentation, "Network configuration", "Fallback network configuration".
+    let cloud_init = view.system.cloud_init.as_ref().is_some_and(|it| it.enabled);
+    let off = line(view, CLOUD, |line| {
+        let within = line.strip_prefix("network:").unwrap_or(line).trim().trim_matches(['{', '}']).trim();
+        value(within, "config") == Some("disabled")
+    });
+    if cloud_init && off.is_none() {
+        return DHCP.passed(running.iter().map(|it| format!("{}, told by cloud-init", it.name)));
+    }
+    let idle = running.iter().map(|it| format!("{} starts at boot, and nothing has it use DHCP", it.name));
+    DHCP.failed(idle.chain(off.filter(|_| cloud_init)))
+}
