@@ -10,3 +10,4 @@ mod mirrors;
 mod recipes;
 mod relay;
 mod verbs;
+mod verify;
