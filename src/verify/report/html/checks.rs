@@ -69,7 +69,7 @@ pub(super) fn all(report: &Report) -> Markup {
     for finding in &report.findings {
         let place = match &finding.profile {
             Some(profile) => format!("Booted: {profile}"),
-            None => "Looked at".to_owned(),
+            None => "The image".to_owned(),
         };
         match places.iter_mut().find(|known| known.0 == place) {
             Some((_, findings)) => findings.push(finding),
