@@ -9,6 +9,7 @@ mod accounts;
 mod boot;
 mod cloud_init;
 mod grub;
+pub mod initramfs;
 mod packages;
 mod services;
 pub(crate) mod tree;

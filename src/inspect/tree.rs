@@ -67,10 +67,20 @@ impl Tree {
     /// If the guest fails.
     pub fn load(guest: &mut dyn Guest, below: &[&str], wanted: &[Wanted<'_>]) -> Result<Self, GuestError> {
         let mut tree = Self::new(guest.list(below)?, []);
-        let found = tree.contents_to_read(wanted);
-        let contents = guest.contents(&found.iter().map(|at| &tree.entries[*at]).collect::<Vec<_>>())?;
-        tree.contents = contents.into_iter().map(|(path, content)| (path.into_boxed_str(), content)).collect();
+        tree.read(guest, wanted)?;
         Ok(tree)
+    }
+
+    /// Reads contents of more files.
+    ///
+    /// # Errors
+    ///
+    /// If the guest fails.
+    pub fn read(&mut self, guest: &mut dyn Guest, wanted: &[Wanted<'_>]) -> Result<(), GuestError> {
+        let found = self.contents_to_read(wanted);
+        let contents = guest.contents(&found.iter().map(|at| &self.entries[*at]).collect::<Vec<_>>())?;
+        self.contents.extend(contents.into_iter().map(|(path, content)| (path.into_boxed_str(), content)));
+        Ok(())
     }
 
     /// Places of the files whose content is wanted: those that are wanted first, if there is no room for all.

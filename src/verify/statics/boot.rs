@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Unit, View, guide, lines_of, unit};
+use super::{Unit, View, boot_file, guide, lines_of, unit};
 use crate::recipe::Firmware;
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
 
@@ -128,11 +128,7 @@ pub(super) fn boot_files(view: &View) -> Finding {
     let Some(entry) = &view.system.boot.default else {
         return BOOT_FILES.failed(["no configuration of a boot loader was found"]);
     };
-    // Paths are those of the file system with /boot, which may be one of its own.
-    let there = |path: &str| {
-        let path = path.trim_start_matches("($root)").trim();
-        ["", "/boot", "/boot/efi", "/efi"].iter().any(|base| view.tree.is_file(&format!("{base}/{path}")))
-    };
+    let there = |path: &str| boot_file(&view.tree, path).is_some();
     let named = std::iter::once(&entry.kernel).chain(&entry.initrd).map(|path| path.trim());
     let missing = named.filter(|path| !path.is_empty() && !there(path));
     let missing: Vec<_> = missing.map(|path| format!("{}: {path} is not there", entry.source)).collect();
@@ -219,7 +215,7 @@ pub(super) fn bios_loader(view: &View) -> Finding {
 }
 
 /// What firmware starts if it has no entries, by architecture: UEFI Specification, 3.5.1.1.
-fn fallback(view: &View) -> Option<String> {
+pub(super) fn fallback(view: &View) -> Option<String> {
     let name = match view.arch.as_str() {
         "aarch64" => "bootaa64.efi",
         "i386" | "i686" => "bootia32.efi",
@@ -243,12 +239,20 @@ pub(super) fn efi_fallback(view: &View) -> Finding {
 /// Whether the fallback is a shim with the GRUB that it starts beside it.
 pub(super) fn has_shim(view: &View) -> bool {
     let Some(path) = fallback(view) else { return false };
-    let shims = view.tree.glob("/{boot/efi,efi,boot}/[Ee][Ff][Ii]/*/shim*.efi");
     let size = |path: &str| view.tree.follow(path).map(|entry| entry.size);
-    let directory = &path[..path.rfind('/').unwrap_or_default()];
-    let grub = view.tree.glob(&format!("{directory}/grub*.efi"));
     // Nothing but its content tells what the fallback is: it is a copy of the shim of the distribution's directory.
-    !grub.is_empty() && shims.iter().any(|shim| size(shim) == size(&path))
+    !grubs(view, &path).is_empty() && shims(view).iter().any(|shim| size(shim) == size(&path))
+}
+
+/// Shims of distributions.
+pub(super) fn shims(view: &View) -> Vec<String> {
+    view.tree.glob("/{boot/efi,efi,boot}/[Ee][Ff][Ii]/*/[Ss][Hh][Ii][Mm]*.[Ee][Ff][Ii]")
+}
+
+/// What a shim would start: GRUB, beside it.
+pub(super) fn grubs(view: &View, shim: &str) -> Vec<String> {
+    let directory = &shim[..shim.rfind('/').unwrap_or_default()];
+    view.tree.glob(&format!("{directory}/[Gg][Rr][Uu][Bb]*.[Ee][Ff][Ii]"))
 }
 
 fn serial_port(view: &View) -> &'static str {

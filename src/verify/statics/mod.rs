@@ -1,14 +1,16 @@
 //! Rules that are judged by looking at the disk.
 //!
-//! What is seen is gathered in two calls of the guest; every rule is a pure function of it.
+//! What is seen is gathered in a few calls of the guest; every rule is a pure function of it.
 
 mod access;
 mod boot;
 mod dhcp;
 mod disk;
+mod drivers;
 mod elements;
 mod hygiene;
 mod network;
+mod signed;
 mod usage;
 
 use super::{Examination, Finding, Rule, Subject};
@@ -47,6 +49,8 @@ struct View {
     devices: Devices,
     /// What they tell.
     system: System,
+    /// What the kernel finds before there is a root file system.
+    early: drivers::Early,
     /// Architecture; empty if it is not known.
     arch: String,
 }
@@ -82,6 +86,15 @@ rules! {
         EFI_FALLBACK => efi_fallback,
         SERIAL_CONSOLE => serial_console,
         SERIAL_LOGIN => serial_login,
+    },
+    signed::{
+        SECURE_BOOT => secure_boot,
+    },
+    drivers::{
+        VIRTIO_DISK => virtio_disk,
+        VIRTIO_SCSI => virtio_scsi,
+        VIRTIO_NET => virtio_net,
+        NO_XEN => no_xen,
     },
     network::{
         NO_MAC_IN_UDEV => no_mac_in_udev,
@@ -170,19 +183,29 @@ pub fn examine_attached(guest: &mut dyn Guest, checks: &[(String, Check)]) -> Re
 }
 
 /// What rules look into, beside what is read to find out what is in an image.
-const TEXTS: &[&[&str]] = &[disk::WANTED, boot::WANTED, network::WANTED, dhcp::WANTED, access::WANTED, hygiene::WANTED];
+const TEXTS: &[&[&str]] =
+    &[disk::WANTED, boot::WANTED, drivers::WANTED, network::WANTED, dhcp::WANTED, access::WANTED, hygiene::WANTED];
 
 fn gather(guest: &mut dyn Guest, devices: Devices, seen: &Seen<'_>) -> Result<View, GuestError> {
     let mut wanted = inspect::wanted();
     let texts = TEXTS.iter().copied().flatten().copied().chain(elements::wanted(seen.checks));
     wanted.extend(texts.map(|pattern| Wanted { pattern, limit: TEXT_LIMIT }));
     let tree = Tree::load(guest, &[], &wanted)?;
-    Ok(view(tree, devices, seen.arch.unwrap_or_default()))
+    let mut view = view(tree, devices, seen.arch.unwrap_or_default());
+    // Which of many kernels is booted is known only now; each takes as much as all other files together.
+    let mut large: Vec<_> = signed::programs(&view).into_iter().map(|path| (path, signed::PROGRAM_LIMIT)).collect();
+    large.extend(signed::kernel(&view).map(|path| (path.to_owned(), signed::KERNEL_LIMIT)));
+    large.extend(drivers::initrd(&view.tree, &view.system).map(|path| (path, drivers::INITRD_LIMIT)));
+    let large: Vec<_> = large.iter().map(|(path, limit)| Wanted { pattern: path, limit: *limit }).collect();
+    view.tree.read(guest, &large)?;
+    view.early = drivers::early(&view.tree, &view.system);
+    Ok(view)
 }
 
 fn view(tree: Tree, devices: Devices, arch: &str) -> View {
     let system = inspect::of_tree(&tree, &devices, &firmware(&devices));
-    View { tree, devices, system, arch: arch.to_owned() }
+    let early = drivers::early(&tree, &system);
+    View { tree, devices, system, early, arch: arch.to_owned() }
 }
 
 fn examined(view: &View, checks: &[(String, Check)]) -> Examination {
@@ -209,6 +232,14 @@ fn subject(view: &View) -> Subject {
         default_user: view.system.cloud_init.as_ref().and_then(|it| it.default_user.clone()),
         guest_agent: agent.iter().any(|path| view.tree.is_file(path)),
     }
+}
+
+/// The file that a boot loader's configuration names: its paths are those of the file system with /boot, which may be
+/// one of its own.
+fn boot_file(tree: &Tree, path: &str) -> Option<String> {
+    let path = path.trim_start_matches("($root)").trim().trim_start_matches('/');
+    let paths = ["", "/boot", "/boot/efi", "/efi"].into_iter().map(|base| format!("{base}/{path}"));
+    paths.into_iter().find(|path| tree.is_file(path))
 }
 
 /// What an image says of itself: os-release(5).

@@ -3,6 +3,7 @@
 use super::*;
 use crate::element::schema::FileMatches;
 use crate::guest::fake::FakeWorld;
+use crate::inspect::initramfs::tests::cpio;
 use crate::inspect::tree::tests::tree;
 use crate::verify::{Outcome, Stage};
 
@@ -87,10 +88,12 @@ fn what_is_bad_is_found_by_its_rule() {
             "00000000",
         ),
         ("root-grows", "/etc/growroot-disabled", "", "growroot-disabled"),
+        ("no-xen", "/usr/sbin/xe-daemon", "x", "/usr/sbin/xe-daemon"),
+        ("no-xen", "/etc/initramfs-tools/modules", "# none\nxen-blkfront\n", "xen-blkfront"),
+        ("no-xen", "/etc/dracut.conf.d/x.conf", "force_drivers+=\" xen-netfront \"", "xen-netfront"),
+        ("no-xen", "/boot/grub/grub.cfg", "menuentry x {\nlinux /k console=tty0 console=hvc0\n}", "hvc0 is the last"),
     ] {
-        let finding = |files: &[(&str, &str)]| {
-            judge(&view_of(files)).into_iter().find(|finding| finding.id == id).expect("the rule is there")
-        };
+        let finding = |files: &[(&str, &str)]| judge_one(&view_of(files), id);
         let found = finding(&[(file, content)]);
         assert_eq!(found.outcome, Outcome::Failed, "{id}: {file}");
         assert!(found.evidence.iter().any(|line| line.contains(evidence)), "{id}: {:?}", found.evidence);
@@ -122,11 +125,56 @@ fn what_is_no_trouble_breaks_no_rule() {
         ("time-zone", "/etc/localtime", "TZif2\0\0\nUTC0\n"),
         ("dhcp", "/etc/systemd/system/multi-user.target.wants/NetworkManager.service", ""),
         ("dhcp", "/etc/runlevels/default/dhcpcd", ""),
+        ("no-xen", "/etc/dracut.conf.d/x.conf", "add_drivers+=\" xen-netfront \""),
+        ("no-xen", "/boot/grub/grub.cfg", "menuentry x {\nlinux /k console=hvc0 console=ttyS0\n}"),
         ("ssh-passwords", "/etc/ssh/sshd_config", "passwordauthentication no\nMatch all\nPasswordAuthentication yes"),
     ] {
-        let found = judge(&view_of(&[(file, content)])).into_iter().find(|finding| finding.id == id).expect("a rule");
+        let found = judge_one(&view_of(&[(file, content)]), id);
         assert_eq!(found.outcome, Outcome::Passed, "{id}: {:?}", found.evidence);
     }
+}
+
+/// Drivers may be built in, in the initial RAM disk, or for a card in the root file system.
+#[test]
+fn drivers_are_found_wherever_they_are() {
+    let initrd = |names: &[&str]| String::from_utf8(cpio(names)).expect("it is text");
+    let all = initrd(&["lib/a/virtio_blk.ko", "lib/virtio_pci.ko.zst", "lib/virtio-scsi.ko.xz", "lib/sd_mod.ko"]);
+    let entry = |args: &str| format!("menuentry x {{\nlinux /boot/vmlinuz-6 {args}\ninitrd /boot/initrd.img-6\n}}\n");
+    let outcomes = |initrd: &str, others: &[(&str, &str)]| {
+        let plain = entry("ro");
+        let (grub, kernel) = (("/boot/grub/grub.cfg", &*plain), ("/boot/vmlinuz-6", "x"));
+        let files = [&[grub, kernel, ("/boot/initrd.img-6", initrd)], others].concat();
+        let view = view_of(&files);
+        let found = [drivers::virtio_disk(&view), drivers::virtio_scsi(&view), drivers::virtio_net(&view)];
+        let outcomes = found.each_ref().map(|finding| finding.outcome);
+        (outcomes, found.map(|finding| finding.evidence.join("\n")).join("\n"))
+    };
+    use Outcome::{Failed, Passed, Skipped};
+    let net = ("/usr/lib/modules/6/kernel/virtio_net.ko.xz", "x");
+    assert_eq!(outcomes(&all, &[net]).0, [Passed; 3]);
+    assert_eq!(outcomes(&all, &[]).0, [Passed, Passed, Failed]);
+    let (found, told) = outcomes(&initrd(&["lib/virtio_pci.ko", "lib/virtio_blk.txt"]), &[net]);
+    assert_eq!(found, [Failed, Failed, Passed]);
+    assert!(told.contains("virtio_blk is neither in /boot/initrd.img-6 nor built into 6"), "{told}");
+    let built_in = ("/lib/modules/6/modules.builtin", "kernel/virtio_blk.ko\nkernel/virtio-pci.ko\nx/virtio_net.ko\n");
+    assert_eq!(outcomes(&initrd(&[]), &[built_in]).0, [Passed, Failed, Passed]);
+    let (found, told) = outcomes("", &[("/boot/initrd.img-6", "070701"), net]);
+    assert_eq!(found, [Failed, Failed, Passed]);
+    assert!(told.contains("it is damaged"), "{told}");
+    assert_eq!(outcomes("\u{2}\u{21}\u{4c}\u{18}", &[net]).0, [Skipped, Skipped, Passed]);
+    for (path, text) in [
+        ("/etc/modprobe.d/a.conf", "blacklist virtio-blk"),
+        ("/usr/lib/modprobe.d/a.conf", "install virtio_blk /bin/true"),
+        ("/boot/grub/grub.cfg", &*entry("modprobe.blacklist=x,virtio_blk")),
+    ] {
+        let (found, told) = outcomes(&all, &[net, (path, text)]);
+        assert_eq!(found, [Failed, Passed, Passed], "{path}: {told}");
+    }
+    assert_eq!(judge_one(&View::default(), "virtio-disk").outcome, Skipped);
+}
+
+fn judge_one(view: &View, id: &str) -> Finding {
+    judge(view).into_iter().find(|finding| finding.id == id).expect("the rule is there")
 }
 
 /// Each program that configures cards has its own notation for DHCP; cloud-init tells it where the image does not.

@@ -1,0 +1,219 @@
+//! Drivers of the machines that clouds have, and what is for Xen alone.
+
+use std::collections::BTreeSet;
+
+use super::{View, boot_file, guide, lines_of};
+use crate::inspect::{Kernel, System, Tree, initramfs};
+use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+/// Longest initial RAM disk that is read, in bytes.
+pub(super) const INITRD_LIMIT: u64 = 256 << 20;
+
+const BUILT_IN: &str = "/{usr/lib,lib}/modules/*/modules.builtin";
+const MODPROBE: &[&str] = &["/{etc,usr/lib,lib}/modprobe.d/*.conf"];
+/// Modules that are loaded whatever the machine: modules-load.d(5), initramfs-tools(7), dracut.conf(5).
+const FORCED: &[&str] =
+    &["/etc/modules", "/etc/modules-load.d/*.conf", "/etc/initramfs-tools/modules", "/etc/dracut.conf{,.d/*.conf}"];
+
+pub(super) const WANTED: &[&str] = &[BUILT_IN, MODPROBE[0], FORCED[0], FORCED[1], FORCED[2], FORCED[3]];
+
+pub(super) const VIRTIO_DISK: Rule = Rule {
+    id: "virtio-disk",
+    group: Group::Boot,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "The kernel has the drivers of virtio disks when it looks for its root file system",
+    reason: "A cloud's machines have virtio disks; without the driver in the kernel or its initial RAM disk there is no \
+             root file system.",
+    page: None,
+    mend: "add the element `kernel`, which makes the initial RAM disk; name no modules in /etc/initramfs-tools or \
+           /etc/dracut.conf.d that leave out others",
+};
+
+pub(super) const VIRTIO_SCSI: Rule = Rule {
+    id: "virtio-scsi",
+    group: Group::Boot,
+    stage: Stage::Static,
+    severity: Severity::Warning,
+    sentence: "The kernel has the drivers of disks on virtio-scsi when it looks for its root file system",
+    reason: "Clouds whose images have `hw_scsi_model=virtio-scsi`, as with Ceph, give instances such a disk.",
+    page: None,
+    mend: "add the element `kernel`, which makes the initial RAM disk with all drivers of the kernel's package",
+};
+
+pub(super) const VIRTIO_NET: Rule = Rule {
+    id: "virtio-net",
+    group: Group::Boot,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "The kernel has the driver of virtio network cards",
+    reason: "A cloud's machines have virtio network cards; without the driver there is no network.",
+    page: None,
+    mend: "add the element `kernel`, whose packages have it",
+};
+
+pub(super) const NO_XEN: Rule = Rule {
+    id: "no-xen",
+    group: Group::Boot,
+    stage: Stage::Static,
+    severity: Severity::Warning,
+    sentence: "Nothing is made for Xen alone",
+    reason: "Kernels since 3.0 have what Xen needs; its tools and its console do nothing on other hypervisors, or harm.",
+    page: guide!("paravirtualized-xen-support-in-the-kernel-xen-hypervisor-only"),
+    mend: "remove the tools and the settings; if the image is for Xen, name this check in `verify.accept`",
+};
+
+/// What the kernel finds before there is a root file system.
+#[derive(Debug, Default)]
+pub(super) struct Early {
+    /// The initial RAM disk; `None` if the kernel is booted without one.
+    path: Option<String>,
+    modules: Modules,
+}
+
+/// Modules in an initial RAM disk.
+#[derive(Debug)]
+enum Modules {
+    /// Their names.
+    Known(BTreeSet<String>),
+    /// It is not one that a kernel can unpack.
+    Damaged(String),
+    /// They are not known, which is not its fault.
+    Unknown(String),
+}
+
+impl Default for Modules {
+    fn default() -> Self {
+        Self::Known(BTreeSet::new())
+    }
+}
+
+/// The kernel that is booted if nobody chooses.
+pub(super) fn kernel(system: &System) -> Option<&Kernel> {
+    let name = |path: &str| path.trim().rsplit('/').next().unwrap_or_default().to_owned();
+    let booted = system.boot.default.as_ref().map(|entry| name(&entry.kernel));
+    let kernels = &system.boot.kernels;
+    kernels.iter().find(|kernel| Some(name(&kernel.path)) == booted).or(kernels.first())
+}
+
+/// Its initial RAM disk.
+pub(super) fn initrd(tree: &Tree, system: &System) -> Option<String> {
+    let named = system.boot.default.as_ref().and_then(|entry| entry.initrd.as_deref());
+    // An entry may name several; microcode has one of its own.
+    let named = named.and_then(|names| names.split_whitespace().filter_map(|name| boot_file(tree, name)).next_back());
+    named.or_else(|| kernel(system)?.initrd.clone())
+}
+
+/// Reads the names in the initial RAM disk, if its content is in the tree.
+pub(super) fn early(tree: &Tree, system: &System) -> Early {
+    let Some(path) = initrd(tree, system) else { return Early::default() };
+    let modules = match tree.bytes(&path) {
+        Err(error) => Modules::Unknown(format!("{path}: {error}")),
+        Ok(bytes) => match initramfs::names(bytes.unwrap_or_default()) {
+            Ok(names) => Modules::Known(names.iter().filter_map(|name| module(name)).collect()),
+            Err(error @ initramfs::Unreadable::Damaged(_)) => Modules::Damaged(format!("{path}: {error}")),
+            Err(error) => Modules::Unknown(format!("{path}: {error}")),
+        },
+    };
+    Early { path: Some(path), modules }
+}
+
+/// The module that a file is: `virtio_blk` of `.../virtio-blk.ko.xz`.
+fn module(path: &str) -> Option<String> {
+    let (name, rest) = path.rsplit('/').next()?.split_once(".ko")?;
+    ["", ".gz", ".xz", ".zst"].contains(&rest).then(|| name.replace('-', "_"))
+}
+
+pub(super) fn virtio_disk(view: &View) -> Finding {
+    has(view, &VIRTIO_DISK, &["virtio_pci", "virtio_blk"], false)
+}
+
+pub(super) fn virtio_scsi(view: &View) -> Finding {
+    has(view, &VIRTIO_SCSI, &["virtio_scsi", "sd_mod"], false)
+}
+
+pub(super) fn virtio_net(view: &View) -> Finding {
+    has(view, &VIRTIO_NET, &["virtio_net"], true)
+}
+
+/// Whether the kernel that is booted has drivers: built in, in its initial RAM disk, or, if that is `late` enough, among
+/// the modules of the root file system.
+fn has(view: &View, rule: &Rule, drivers: &[&str], late: bool) -> Finding {
+    let Some(kernel) = kernel(&view.system) else { return rule.skipped("/boot has no kernel") };
+    let release = &kernel.release;
+    let base = format!("/{{usr/lib,lib}}/modules/{release}");
+    let built_in: BTreeSet<_> = lines_of(&view.tree, &[&format!("{base}/modules.builtin")])
+        .iter()
+        .filter_map(|(_, line)| module(line))
+        .collect();
+    let in_root = |driver: &str| {
+        let files =
+            ["/usr/lib", "/lib"].into_iter().flat_map(|lib| view.tree.below(&format!("{lib}/modules/{release}")));
+        files.filter_map(|entry| module(&entry.path)).any(|name| name == driver)
+    };
+    let (mut seen, mut against, mut unknown) = (Vec::new(), forbidden(view, drivers), Vec::new());
+    for driver in drivers {
+        if built_in.contains(*driver) {
+            seen.push(format!("{driver}: built into {release}"));
+            continue;
+        }
+        if late && in_root(driver) {
+            seen.push(format!("{driver}: a module of {release}"));
+            continue;
+        }
+        match (&view.early.path, &view.early.modules) {
+            (_, Modules::Damaged(why)) => against.push(why.clone()),
+            (_, Modules::Unknown(why)) => unknown.push(why.clone()),
+            (Some(path), Modules::Known(names)) if names.contains(*driver) => seen.push(format!("{driver}: in {path}")),
+            (Some(path), _) => against.push(format!("{driver} is neither in {path} nor built into {release}")),
+            (None, _) => against.push(format!("{driver} is not built into {release}, which has no initial RAM disk")),
+        }
+    }
+    against.dedup();
+    match unknown.first() {
+        _ if !against.is_empty() => rule.failed(against),
+        Some(why) => rule.skipped(why),
+        None => rule.passed(seen),
+    }
+}
+
+/// Settings that keep drivers from being loaded: modprobe.d(5), dracut.cmdline(7).
+fn forbidden(view: &View, drivers: &[&str]) -> Vec<String> {
+    let is = |name: &str| drivers.contains(&name.replace('-', "_").as_str());
+    let lines = lines_of(&view.tree, MODPROBE).into_iter().filter(|(_, line)| {
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next(), words.next()) {
+            (Some("blacklist"), Some(name), _) => is(name),
+            (Some("install"), Some(name), Some(program)) => {
+                is(name) && ["true", "false"].contains(&program.rsplit('/').next().unwrap_or_default())
+            }
+            _ => false,
+        }
+    });
+    let entry = view.system.boot.default.as_ref();
+    let args = entry.map(|entry| entry.args.as_slice()).unwrap_or_default().iter().filter(|arg| {
+        let list = arg.split_once('=').filter(|(key, _)| ["modprobe.blacklist", "rd.driver.blacklist"].contains(key));
+        list.is_some_and(|(_, names)| names.split(',').any(is))
+    });
+    let args = args.map(|arg| format!("the kernel's arguments have {arg}"));
+    lines.map(|(path, line)| format!("{path}: {line}")).chain(args).collect()
+}
+
+pub(super) fn no_xen(view: &View) -> Finding {
+    let tools = view.tree.glob("/usr/{sbin,bin}/{xe-daemon,xe-linux-distribution,xen-guest-agent,xenstored}");
+    let forced = lines_of(&view.tree, FORCED).into_iter().filter(|(path, line)| {
+        // What dracut only adds is there for machines that have it.
+        let all = !path.starts_with("/etc/dracut") || line.starts_with("force_drivers");
+        all && line.split([' ', '"', '=', '\t']).any(|word| word.starts_with("xen-") || word.starts_with("xen_"))
+    });
+    let mut against: Vec<_> = tools.into_iter().chain(forced.map(|(path, line)| format!("{path}: {line}"))).collect();
+    if let Some(entry) = &view.system.boot.default {
+        // The last console is the one that services write to.
+        let last = entry.args.iter().rfind(|arg| arg.starts_with("console="));
+        let last = last.filter(|arg| arg["console=".len()..].split(',').next() == Some("hvc0"));
+        against.extend(last.map(|arg| format!("{}: {arg} is the last console", entry.source)));
+        let hypervisor = entry.kernel.rsplit('/').next().is_some_and(|name| name.starts_with("xen"));
+        against.extend(hypervisor.then(|| format!("{}: it boots {}", entry.source, entry.kernel)));
+    }
+    NO_XEN.unless(against)
+}
