@@ -1,6 +1,7 @@
 //! What a running image's answers mean.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::probe::{Answers, Card, Listening};
 use super::rules::*;
@@ -32,6 +33,18 @@ pub(super) struct Expected<'a> {
     pub(super) now: f64,
     /// Whether this host's own resolver answers.
     pub(super) host_resolves: bool,
+}
+
+/// Judges whether the first boot came to its end, of an instance that answered after so long.
+pub(super) fn boots(answers: &Answers, took: Duration) -> Finding {
+    let seconds = took.as_secs();
+    match answers.lines("finished")[..] {
+        ["no", ref jobs @ ..] => {
+            let first = format!("cloud-init has not come to the end of the first boot after {seconds} s");
+            BOOTS.failed(std::iter::once(first.as_str()).chain(jobs.iter().copied()))
+        }
+        _ => BOOTS.passed([format!("{seconds} s")]),
+    }
 }
 
 /// Judges the answers of a first boot.
@@ -152,7 +165,8 @@ fn dns(answers: &Answers, expected: &Expected<'_>) -> Finding {
 fn is_empty_table(line: &str) -> bool {
     let line = line.trim();
     let accepts = line.starts_with("type ") && line.ends_with("policy accept;");
-    line == "}" || line.starts_with("table ") || line.starts_with("chain ") || accepts
+    let begins = ["table ", "chain "].iter().any(|word| line.starts_with(word)) && line.ends_with('{');
+    line == "}" || line.starts_with('#') || begins || accepts
 }
 
 fn sockets(answers: &Answers, listen: &[String]) -> Finding {
@@ -181,6 +195,11 @@ fn units(answers: &Answers) -> Finding {
     }
 }
 
+/// The unit of a line that tells its failure: `ssh.service: no host keys`.
+pub(super) fn unit(line: &str) -> &str {
+    line.split_once(": ").map_or(line, |(unit, _)| unit).trim_end_matches(':')
+}
+
 fn clock(answers: &Answers, host: f64) -> Finding {
     let Ok(guest) = answers.text("now").parse::<f64>() else { return CLOCK.failed(["it tells no time"]) };
     let off = guest - host;
@@ -197,7 +216,10 @@ pub(super) fn second_boot(first: &Answers, second: &Answers, macs: [&str; 2]) ->
     let reboot = if first.text("boot-id") == second.text("boot-id") {
         REBOOT.failed(["it is the same boot"])
     } else {
-        REBOOT.unless(second.lines("failed"))
+        // What failed at the first boot too is told by its own rule.
+        let known = first.lines("failed");
+        REBOOT
+            .unless(second.lines("failed").into_iter().filter(|line| !known.iter().any(|old| unit(old) == unit(line))))
     };
     let names = [card(first, macs[0]), card(second, macs[1])].map(|card| card.map(|card| card.name));
     let seen = names.iter().map(|name| name.clone().unwrap_or_else(|| "no card".to_owned()));

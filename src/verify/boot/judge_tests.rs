@@ -19,7 +19,10 @@ const GOOD: &[(&str, &str)] = &[
     ("resolver", "nameserver 127.0.0.53"),
     ("dns", " 67 6f 81 80"),
     ("sockets", "tcp 0: 00000000:0016 00000000:0000 0A\nudp 0: 0F0010AC:0044 00000000:0000 07"),
-    ("firewall", "table ip filter {\nchain input {\ntype filter hook input priority filter; policy accept;\n}\n}"),
+    (
+        "firewall",
+        "# Warning: table ip filter is managed by iptables-nft\ntable ip filter {\nchain input {\ntype filter hook input priority filter; policy accept;\n}\n}",
+    ),
     ("time-sync", "chrony"),
     ("machine-id", "abc"),
     ("host-keys", "ssh-ed25519 AAAA"),
@@ -89,6 +92,11 @@ fn each_answer_breaks_its_own_rule() {
         ("sockets", "tcp 0: 00000000:0050 00000000:0000 0A", "no-undeclared-service"),
         ("firewall", "table inet filter {\nchain input {\ntcp dport 22 accept\n}\n}", "no-firewall-rules"),
         ("firewall", "chain input {\ntype filter hook input priority 0; policy drop;\n}", "no-firewall-rules"),
+        (
+            "firewall",
+            "table filter of iptables is loaded, and no iptables-legacy-save is there to tell its rules",
+            "no-firewall-rules",
+        ),
         ("failed", "rsyslog.service: it broke", "no-failed-unit"),
         ("now", "4600", "clock"),
         ("time-sync", "", "time-sync"),
@@ -114,6 +122,32 @@ fn a_second_boot_is_compared_with_the_first() {
     );
     assert_eq!(broken(&[good, ("boot-id", "two"), ("addresses", "")]), ["second-network-card"]);
     assert_eq!(broken(&[good, ("boot-id", "two"), ("machine-id", "def")]), ["identity-stays"]);
+}
+
+#[test]
+fn a_unit_that_failed_before_is_not_told_of_the_reboot_too() {
+    let first = answers(&[("failed", "old.service: it broke")]);
+    let of_second = |failed: &str| {
+        let second = answers(&[("failed", failed), ("boot-id", "two")]);
+        second_boot(&first, &second, ["52:54:00:00:00:01"; 2]).swap_remove(0)
+    };
+    assert_eq!(of_second("old.service: in other words").outcome, Outcome::Passed);
+    let found = of_second("new.service:\nold.service: it broke");
+    assert_eq!((found.outcome, found.evidence), (Outcome::Failed, vec!["new.service:".to_owned()]));
+}
+
+#[test]
+fn a_first_boot_without_an_end_is_none() {
+    let found = |finished: &str| {
+        let answers = Answers::parse("@@", &format!("@@ finished\n{finished}\n@@ end\n")).expect("an end");
+        boots(&answers, Duration::from_secs(600))
+    };
+    for finished in ["yes", ""] {
+        assert_eq!(found(finished).outcome, Outcome::Passed, "{finished}");
+    }
+    let never = found("no\n142 cloud-final.service start running");
+    assert_eq!(never.outcome, Outcome::Failed);
+    assert_eq!(never.evidence[1], "142 cloud-final.service start running");
 }
 
 #[test]

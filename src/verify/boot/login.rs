@@ -14,6 +14,9 @@ use crate::metadata;
 /// How long the SSH server may refuse the key after the login prompt: the account is made before that, or never.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The same after the end of the first boot, when nothing is made any more.
+const SETTLED: Duration = Duration::from_secs(20);
+
 /// Least time that the script is given once somebody is in.
 const SHORTEST: Duration = Duration::from_secs(10);
 
@@ -21,29 +24,32 @@ const SHORTEST: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(30);
 
 impl Guest<'_> {
-    /// Waits until somebody can log in, and asks the instance about itself; or tells why that did not come about. `note` sees
-    /// what the console has shown whenever it was looked at.
+    /// Waits until somebody can log in, and asks the instance about itself by the script that `ask` makes of a nonce and of how
+    /// many seconds the first boot may still take; or tells why that did not come about. `note` sees what the console has
+    /// shown whenever it was looked at.
     pub(super) fn log_in(
         &self,
         machine: &mut Machine,
         ssh: &Ssh,
-        commands: &[&str],
+        ask: &dyn Fn(&str, u64) -> String,
         note: &mut (dyn FnMut(&Watch) + Send),
     ) -> Result<Result<Answers, Failed>, BootError> {
         let deadline = self.job.deadline;
         let mut watch = Watch::new(Limits::default());
-        let (mut prompt, mut refused, mut listens) = (None, None, false);
+        let (mut prompt, mut done, mut refused, mut listens) = (None, None, None, false);
         loop {
             if self.settings.interrupt.is_raised() {
                 return Err(BootError::Interrupted);
             }
             machine.watch(&mut watch);
             note(&watch);
-            if let Some(trouble) = &watch.verdict().trouble {
+            if let Some(trouble) = stopped(&watch, listens) {
                 return Ok(Err(Failed::Boot(Box::new(trouble.clone()))));
             }
-            if prompt.is_none() && watch.verdict().seen(Sign::LoginPrompt).is_some() {
-                prompt = Some(Instant::now());
+            for (since, sign) in [(&mut prompt, Sign::LoginPrompt), (&mut done, Sign::CloudInitEnd)] {
+                if since.is_none() && watch.verdict().seen(sign).is_some() {
+                    *since = Some(Instant::now());
+                }
             }
             let left = deadline.saturating_sub(machine.started().elapsed());
             if left.is_zero() {
@@ -53,13 +59,14 @@ impl Guest<'_> {
             if listens {
                 let limit = left.max(SHORTEST);
                 let nonce = metadata::random_uuid().to_string();
-                let script = as_root(&probe::script(&nonce, limit.as_secs(), commands));
+                let script = as_root(&ask(&nonce, limit.as_secs()));
                 // The console goes on while the script waits for the end of first boot.
                 let output = std::thread::scope(|scope| {
                     let asked = scope.spawn(|| ssh.run(&script, limit + GRACE));
                     while !asked.is_finished() {
                         std::thread::sleep(POLL);
-                        if machine.watch(&mut watch).trouble.is_some() || self.settings.interrupt.is_raised() {
+                        machine.watch(&mut watch);
+                        if stopped(&watch, listens).is_some() || self.settings.interrupt.is_raised() {
                             // The connection ends with the machine.
                             machine.kill();
                         }
@@ -80,15 +87,22 @@ impl Guest<'_> {
                     Err(error @ SshError::Program { .. }) => return Err(BootError::Ssh(error)),
                 }
             }
-            if let Some(since) = prompt.filter(|since| since.elapsed() > PATIENCE) {
+            let over = |since: Option<Instant>, patience| since.is_some_and(|since| since.elapsed() > patience);
+            if over(prompt, PATIENCE) || over(done, SETTLED) {
                 let text = refused.unwrap_or_else(|| {
-                    format!("no SSH server answers {:.0} s after the login prompt", since.elapsed().as_secs_f64())
+                    let up = machine.started().elapsed();
+                    format!("there is a login prompt, and no SSH server that answers after {:.0} s", up.as_secs_f64())
                 });
                 return Ok(Err(Failed::Login(text)));
             }
             std::thread::sleep(POLL);
         }
     }
+}
+
+/// What has stopped an instance. Where its SSH server answers, nobody minds that its console is silent.
+fn stopped(watch: &Watch, listens: bool) -> Option<&Trouble> {
+    watch.verdict().trouble.as_ref().filter(|trouble| !(listens && matches!(trouble, Trouble::Silence { .. })))
 }
 
 /// Why nothing could be asked of an instance.

@@ -24,11 +24,7 @@ pub(super) fn user_data(mark: &str) -> (String, String) {
 
 /// What is asked for. `limit` is how many seconds the first boot may still take, `commands` are those of elements.
 pub(super) fn script(nonce: &str, limit: u64, commands: &[&str]) -> String {
-    let mut script = format!(
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; LC_ALL=C; export PATH LC_ALL\n\
-         s() {{ printf '\\n{nonce} %s\\n' \"$1\"; }}\n\
-         limit={limit}\n{ASK}"
-    );
+    let mut script = format!("{}limit={limit}\n{ASK}{IDENTITY}", begin(nonce));
     for (number, command) in commands.iter().enumerate() {
         let command = quote(command);
         // Writing to a string cannot fail.
@@ -42,21 +38,33 @@ pub(super) fn script(nonce: &str, limit: u64, commands: &[&str]) -> String {
     script
 }
 
+/// Asks for nothing but what tells instances apart, which is there once somebody can log in.
+pub(super) fn identity(nonce: &str) -> String {
+    format!("{}{IDENTITY}s end\n", begin(nonce))
+}
+
+fn begin(nonce: &str) -> String {
+    format!(
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; LC_ALL=C; export PATH LC_ALL\n\
+         s() {{ printf '\\n{nonce} %s\\n' \"$1\"; }}\n"
+    )
+}
+
 const ASK: &str = r#"t() { if command -v timeout >/dev/null; then timeout "$@"; else shift; "$@"; fi; }
 s user; echo "${SUDO_USER:-root}"; id -u
 i=0
 while [ $i -lt $((limit * 2)) ] && [ -d /run/cloud-init ] && [ ! -e /run/cloud-init/disabled ] \
   && [ ! -e /var/lib/cloud/instance/boot-finished ]; do i=$((i+1)); sleep 0.5; done
-s finished; [ -e /var/lib/cloud/instance/boot-finished ] && echo yes; cat /proc/uptime
+s finished; if [ -e /var/lib/cloud/instance/boot-finished ]; then echo yes
+  elif [ -d /run/cloud-init ] && [ ! -e /run/cloud-init/disabled ]; then
+    echo no; systemctl list-jobs --plain --no-legend --no-pager 2>/dev/null | head -n 5; fi
 s state; t 60 systemctl is-system-running --wait 2>&1
 s failed; for u in $(systemctl --failed --plain --no-legend --no-pager 2>/dev/null | awk '{ print $1 }'); do
   echo "$u: $(journalctl -b -u "$u" -p warning -n 1 -o cat --no-pager 2>/dev/null)"; done
 s hostname; uname -n
 s boot-id; cat /proc/sys/kernel/random/boot_id
-s firmware; [ -d /sys/firmware/efi ] && echo uefi || echo bios
 s secure-boot; od -An -t u1 -j 4 -N 1 /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c 2>/dev/null
 s datasource; cat /run/cloud-init/result.json 2>/dev/null
-s cloud-init; cat /run/cloud-init/status.json 2>/dev/null
 s warnings; grep -hE 'WARNING|ERROR|CRITICAL' /var/log/cloud-init.log 2>/dev/null | tail -n 20
 s script; cat /run/goldsmith-verify/script 2>/dev/null
 s cloud-config; cat /run/goldsmith-verify/cloud-config 2>/dev/null
@@ -68,9 +76,7 @@ readlink -f "$q/device/driver" 2>/dev/null | sed 's,.*/,driver ,'
 s cards; for c in /sys/class/net/*; do [ -e "$c/device" ] || continue
   echo "${c##*/} $(cat "$c/address") $(readlink -f "$c/device/driver" | sed 's,.*/,,') $(cat "$c/operstate")"; done
 s addresses; ip -4 -o addr show scope global 2>/dev/null
-s route; ip -4 route show default 2>/dev/null
 s resolver; grep -E '^(nameserver|options)' /etc/resolv.conf 2>/dev/null; t 5 resolvectl dns 2>/dev/null
-s hosts; grep -E '^hosts:' /etc/nsswitch.conf 2>/dev/null
 s dns; n=$(awk '$1 == "nameserver" { print $2; exit }' /etc/resolv.conf 2>/dev/null)
 [ -n "$n" ] && command -v bash >/dev/null && t 20 bash -c 'exec 3<>"/dev/udp/$0/53"
 printf "\x67\x6f\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03org\x00\x00\x01\x00\x01" >&3
@@ -79,15 +85,19 @@ s sockets; for f in tcp tcp6 udp udp6; do sed "s/^/$f /" /proc/net/$f 2>/dev/nul
 s programs; ss -Hltunp 2>/dev/null
 s firewall; nft list ruleset 2>/dev/null
 for f in ip_tables_names ip6_tables_names; do for n in $(cat /proc/net/$f 2>/dev/null); do
-  iptables-legacy-save -t "$n" 2>/dev/null | grep -E '^-A|^:.* (DROP|REJECT)'; done; done
-s time-sync; for u in systemd-timesyncd chrony chronyd ntp ntpd ntpsec openntpd; do
-  [ "$(systemctl is-active $u 2>/dev/null)" = active ] && echo $u; done
-s machine-id; cat /etc/machine-id
+  if command -v iptables-legacy-save >/dev/null; then
+    iptables-legacy-save -t "$n" 2>/dev/null | grep -E '^-A|^:.* (DROP|REJECT)'
+  else echo "table $n of iptables is loaded, and no iptables-legacy-save is there to tell its rules"; fi; done; done
+s time-sync; systemctl list-units --plain --no-legend --no-pager --state=active systemd-timesyncd.service chrony.service \
+  chronyd.service ntp.service ntpd.service ntpsec.service openntpd.service 2>/dev/null | awk '{ print $1 }'
+s starved; dmesg 2>/dev/null | grep 'Out of memory: Kill' | tail -n 3
+"#;
+
+/// What an instance must not share with others, and keep.
+const IDENTITY: &str = r#"s machine-id; cat /etc/machine-id
 s host-keys; cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null | cut -d ' ' -f 1,2
 s seeds; for f in /var/lib/systemd/random-seed /var/lib/random-seed /var/lib/urandom/random-seed /var/lib/systemd/credential.secret; do
   [ -s $f ] && sha256sum $f; done
-s starved; dmesg 2>/dev/null | grep 'Out of memory: Kill' | tail -n 3
-s memory; awk '/^(MemTotal|MemAvailable):/ { print $1, $2 }' /proc/meminfo
 "#;
 
 /// What a running image answered, by the name of the question.
@@ -245,6 +255,18 @@ mod tests {
         let answers = Answers::parse("@@", &printed).expect("an end");
         assert_eq!(answers.ran(0), Some(Ran { status: 3, output: vec!["it's here".to_owned()] }));
         assert!(!answers.text("hostname").is_empty() && !answers.text("now").is_empty(), "{answers:?}");
+    }
+
+    #[test]
+    fn who_is_only_compared_is_asked_who_it_is() {
+        let printed =
+            crate::process::capture(std::process::Command::new("sh").args(["-c", &identity("@@")])).expect("sh");
+        let answers = Answers::parse("@@", &printed).expect("an end");
+        assert_eq!(
+            answers.0.keys().map(String::as_str).collect::<Vec<_>>(),
+            ["end", "host-keys", "machine-id", "seeds"]
+        );
+        assert!(script("@@", 0, &[]).contains(IDENTITY));
     }
 
     #[test]

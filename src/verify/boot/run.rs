@@ -7,8 +7,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::guest::Guest;
 use super::judge::{self, Expected};
 use super::login::{Failed, as_root};
-use super::probe::Answers;
-use super::rules::{self, BOOT_TIME, BOOTS, CONSOLE_KERNEL, CONSOLE_LOGIN, KEY, PASSWORDS, REBOOT, SECOND_CARD};
+use super::probe::{self, Answers};
+use super::rules::{
+    self, BOOT_TIME, BOOTS, CONSOLE_KERNEL, CONSOLE_LOGIN, KEY, PASSWORDS, REBOOT, SECOND_CARD, SECURE_BOOT,
+};
 use super::{BootError, Job, POLL, Settings};
 use crate::event::Event;
 use crate::machine::watch::{Sign, Trouble, Watch};
@@ -54,32 +56,56 @@ struct Seen {
     screenshot: Option<Vec<u8>>,
 }
 
+/// Boots an instance that others are compared with. It tells no findings but why it did not come up.
+pub(super) fn identity(settings: &Settings<'_>, job: &Job) -> Result<Ran, BootError> {
+    let guest = Guest::new(settings, job)?;
+    let mut seen = Seen::default();
+    let mut machine = guest.start(&guest.macs[0])?;
+    let ssh = guest.ssh(&machine);
+    let ask = |nonce: &str, _| probe::identity(nonce);
+    let answers = match guest.log_in(&mut machine, &ssh, &ask, &mut |watch| guest.note(&mut seen, watch))? {
+        Ok(answers) => Some(answers),
+        Err(failed) => {
+            guest.gave_up(&mut machine, failed, &mut seen);
+            None
+        }
+    };
+    machine.kill();
+    Ok(guest.end(seen, answers, None))
+}
+
 /// Boots an instance and takes it through its life.
 pub(super) fn run(settings: &Settings<'_>, job: &Job) -> Result<Ran, BootError> {
     let guest = Guest::new(settings, job)?;
     let mut seen = Seen::default();
     let mut agent = None;
     let first = guest.first_boot(&mut seen, &mut agent)?;
-    let seconds = seen.milestones.iter().find(|m| m.name == FIRST_BOOT_DONE).map(|milestone| milestone.seconds);
-    let profile = job.profile.to_string();
-    for finding in &mut seen.findings {
-        finding.profile = Some(profile.clone());
-    }
-    let Seen { findings, milestones, up, serial, screenshot, .. } = seen;
-    let boot = Boot { profile: job.profile, findings, milestones, serial, screenshot };
-    // The instance is not needed any more, and its disk may be large.
-    let _ = std::fs::remove_dir_all(&guest.work);
-    Ok(Ran { boot, answers: first, seconds, up, agent })
+    Ok(guest.end(seen, first, agent))
 }
 
 impl Guest<'_> {
+    /// All that was seen, when the instance is not needed any more.
+    fn end(&self, seen: Seen, answers: Option<Answers>, agent: Option<bool>) -> Ran {
+        // Its disk may be large.
+        let _ = std::fs::remove_dir_all(&self.work);
+        let seconds = seen.milestones.iter().find(|m| m.name == FIRST_BOOT_DONE).map(|milestone| milestone.seconds);
+        let Seen { mut findings, milestones, up, serial, screenshot, .. } = seen;
+        let profile = self.job.profile.to_string();
+        for finding in &mut findings {
+            finding.profile = Some(profile.clone());
+        }
+        let boot = Boot { profile: self.job.profile, findings, milestones, serial, screenshot };
+        Ran { boot, answers, seconds, up, agent }
+    }
+
     /// The first boot and, if the job says so, the second one. Returns what the first one answered.
     fn first_boot(&self, seen: &mut Seen, agent: &mut Option<bool>) -> Result<Option<Answers>, BootError> {
         let power_on = Instant::now();
         let mut machine = self.start(&self.macs[0])?;
         let ssh = self.ssh(&machine);
         let commands = judge::commands(self.settings.checks);
-        let answers = match self.log_in(&mut machine, &ssh, &commands, &mut |watch| self.note(seen, watch))? {
+        let ask = |nonce: &str, limit| probe::script(nonce, limit, &commands);
+        let answers = match self.log_in(&mut machine, &ssh, &ask, &mut |watch| self.note(seen, watch))? {
             Ok(answers) => answers,
             Err(failure) => {
                 self.gave_up(&mut machine, failure, seen);
@@ -89,7 +115,7 @@ impl Guest<'_> {
         let up = machine.started().elapsed();
         seen.up = Some(up);
         let host_now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
-        seen.findings.push(BOOTS.passed([format!("{:.0} s", up.as_secs_f64())]));
+        seen.findings.push(judge::boots(&answers, up));
         self.judge(&answers, host_now, &ssh, seen);
         if self.settings.subject.guest_agent {
             let answered = machine.agent().map(|mut agent| agent.ping(AGENT));
@@ -102,9 +128,7 @@ impl Guest<'_> {
         let serial = machine.serial();
         seen.findings.extend(judge::elements(self.settings.checks, &answers, &serial.text()));
         seen.findings.extend(console(&serial.text()));
-        if self.job.place.is_none() {
-            machine.kill();
-        } else if self.job.reboots {
+        if self.job.reboots {
             self.reboot(machine, &ssh, &answers, power_on, seen)?;
         } else {
             self.power_off(&mut machine, power_on, seen)?;
@@ -140,9 +164,11 @@ impl Guest<'_> {
             Err(error) => PASSWORDS.skipped(&error.to_string()),
         });
         seen.findings.extend(judge::first_boot(answers, &expected));
-        if let Some(done) = seen.milestones.iter().find(|milestone| milestone.name == FIRST_BOOT_DONE) {
-            seen.findings.push(BOOT_TIME.passed([format!("{:.0} s under {}", done.seconds, self.settings.accel)]));
-        }
+        let done = seen.milestones.iter().find(|milestone| milestone.name == FIRST_BOOT_DONE);
+        seen.findings.push(match done {
+            Some(done) => BOOT_TIME.passed([format!("{:.0} s under {}", done.seconds, self.settings.accel)]),
+            None => BOOT_TIME.failed(["the serial console has not shown cloud-init's last line"]),
+        });
     }
 
     /// Notes what was seen, and when.
@@ -166,7 +192,13 @@ impl Guest<'_> {
             failed @ (Failed::Boot(_) | Failed::Late(_)) => {
                 let advice = if let Failed::Boot(trouble) = &failed { trouble.advice() } else { BOOTS.mend };
                 let finding = BOOTS.failed(std::iter::once(failed.to_string()).chain(last()));
-                vec![Finding { mend: advice.to_owned(), ..finding }]
+                let boots = Finding { mend: advice.to_owned(), ..finding };
+                match &failed {
+                    Failed::Boot(trouble) if matches!(**trouble, Trouble::SecureBoot(_)) => {
+                        vec![boots, SECURE_BOOT.failed([trouble.to_string()])]
+                    }
+                    _ => vec![boots],
+                }
             }
             Failed::Login(text) => vec![BOOTS.passed(["login prompt"]), KEY.failed([text])],
             Failed::Answers(said) => vec![
@@ -189,8 +221,17 @@ impl Guest<'_> {
         power_on: Instant,
         seen: &mut Seen,
     ) -> Result<(), BootError> {
-        // The connection breaks before the command's end is told.
-        let _ = ssh.run(&as_root("systemctl reboot || reboot"), Duration::from_secs(30));
+        // The connection may break before the command's end is told.
+        if let Ok(refused) = ssh.run(&as_root("systemctl reboot || reboot"), Duration::from_secs(30))
+            && refused.status != 0
+        {
+            let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+            let status = format!("`reboot` ends with status {}", refused.status);
+            seen.findings.push(REBOOT.failed(std::iter::once(status.as_str()).chain(said.lines())));
+            self.power_off(&mut machine, power_on, seen)?;
+            seen.serial = machine.serial().text();
+            return Ok(());
+        }
         let end = self.wait_for_end(&mut machine, POWER_OFF)?;
         seen.serial = machine.serial().text();
         drop(machine);
@@ -203,7 +244,7 @@ impl Guest<'_> {
         }
         let mut machine = self.start(&self.macs[1])?;
         let ssh = self.ssh(&machine);
-        match self.log_in(&mut machine, &ssh, &[], &mut |_| {})? {
+        match self.log_in(&mut machine, &ssh, &|nonce, limit| probe::script(nonce, limit, &[]), &mut |_| {})? {
             Ok(second) => {
                 milestone(seen, "second boot done", power_on);
                 seen.findings.extend(judge::second_boot(first, &second, [&self.macs[0], &self.macs[1]]));
@@ -254,11 +295,6 @@ impl Guest<'_> {
         }
         Ok(None)
     }
-}
-
-/// Whether cloud-init told the end of the first boot, in a file.
-pub(super) fn finished(answers: &Answers) -> bool {
-    answers.lines("finished").contains(&"yes")
 }
 
 fn milestone(seen: &mut Seen, name: &str, power_on: Instant) {
