@@ -16,8 +16,12 @@ pub struct Devices {
     pub partition_table: Option<PartitionTable>,
     /// What partitions and logical volumes hold, with the fill of what is mounted.
     pub file_systems: Vec<FileSystem>,
-    /// The first 512 bytes of the disk, or what there is of them.
-    pub first_sector: Vec<u8>,
+    /// Size of the disk, in bytes.
+    pub size: u64,
+    /// The first 34 sectors of the disk: boot code and a GPT.
+    pub first_sectors: Vec<u8>,
+    /// The last 33 sectors: the copy of a GPT.
+    pub last_sectors: Vec<u8>,
 }
 
 /// A partition table.
@@ -75,27 +79,37 @@ pub struct FileSystem {
     pub mounted_at: Option<String>,
 }
 
-/// Prints partition table, block devices and first sector of a disk, one line of digits each.
+/// Sectors that a GPT takes at either end of a disk, beside the first: its header, and 128 entries of 128 bytes.
+const GPT_SECTORS: u32 = 33;
+
+/// Prints partition table, block devices, first and last sectors of a disk, one line of digits each, and its size.
 pub(super) fn script(disk: &str) -> String {
     let hex = "od -An -v -tx1 | tr -d ' \\n'; echo";
     format!(
         "udevadm settle\n\
          sfdisk --json {disk} 2>/dev/null | {hex}\n\
          lsblk --json --bytes --output PATH,TYPE,FSTYPE,LABEL,UUID,SIZE,MOUNTPOINT,FSSIZE,FSUSED {disk} | {hex}\n\
-         head -c 512 {disk} | {hex}\n"
+         dd if={disk} bs=512 count={} 2>/dev/null | {hex}\n\
+         size=$(blockdev --getsize64 {disk})\n\
+         dd if={disk} bs=512 skip=$((size / 512 - {GPT_SECTORS})) count={GPT_SECTORS} 2>/dev/null | {hex}\n\
+         echo $size\n",
+        GPT_SECTORS + 1
     )
 }
 
 /// Reads what [`script`] has printed; `None` if it is something else.
 pub(super) fn parse(printed: &str, disk: &str) -> Option<Devices> {
-    let mut lines = printed.lines().map(|line| hex::decode(line.trim()).ok());
-    let (table, devices, first_sector) = (lines.next()??, lines.next()??, lines.next()??);
+    let mut lines = printed.lines().map(str::trim);
+    let mut bytes = || hex::decode(lines.next()?).ok();
+    let (table, devices, first_sectors, last_sectors) = (bytes()?, bytes()?, bytes()?, bytes()?);
+    let size = lines.next()?.parse().ok()?;
     let json = |bytes: &[u8]| serde_json::from_str::<Value>(&String::from_utf8_lossy(bytes)).unwrap_or_default();
     let mut file_systems = Vec::new();
     for device in json(&devices)["blockdevices"].as_array()? {
         collect(device, disk, &mut file_systems);
     }
-    Some(Devices { partition_table: partition_table(&json(&table), disk), file_systems, first_sector })
+    let partition_table = partition_table(&json(&table), disk);
+    Some(Devices { partition_table, file_systems, size, first_sectors, last_sectors })
 }
 
 fn partition_table(json: &Value, disk: &str) -> Option<PartitionTable> {
@@ -168,7 +182,7 @@ mod tests {
     use super::*;
 
     fn printed(table: &str, devices: &str) -> String {
-        format!("{}\n{}\n{}\n", hex::encode(table), hex::encode(devices), "eb63")
+        format!("{}\n{}\neb63\n0102\n1000\n", hex::encode(table), hex::encode(devices))
     }
 
     #[test]
@@ -195,7 +209,7 @@ mod tests {
         );
         assert_eq!((root.device.as_deref(), root.mounted_at.as_deref()), (Some("/dev/mapper/vg-root"), Some("/")));
         assert_eq!((root.used, root.capacity), (Some(4), Some(5)));
-        assert_eq!(found.first_sector, [0xeb, 0x63]);
+        assert_eq!((found.first_sectors, found.last_sectors, found.size), (vec![0xeb, 0x63], vec![1, 2], 1000));
     }
 
     #[test]
@@ -204,7 +218,7 @@ mod tests {
         let found = parse(&printed("", devices), "/dev/sdc").expect("it is understood");
         assert_eq!(found.partition_table, None);
         assert_eq!((found.file_systems[0].partition, found.file_systems[0].device.as_deref()), (None, None));
-        for noise in ["", "zz\n00\n00\n", "\n\n\n"] {
+        for noise in ["", "zz\n00\n00\n", "\n\n\n", "\n7b7d\n\n\n"] {
             assert_eq!(parse(noise, "/dev/sdc"), None, "{noise:?}");
         }
     }

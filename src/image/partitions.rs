@@ -211,9 +211,37 @@ fn read_mbr(disk: &dyn Source, entries: &[Entry; 4], table: &mut Table) -> io::R
     }
 }
 
+/// What is wrong with the copy of a GPT, which firmware and tools want to find at the end of the disk; nothing if there is no
+/// GPT, or if what is wrong with it is in [`Table::faults`].
+///
+/// # Errors
+///
+/// The disk cannot be read.
+pub fn copy_faults(disk: &dyn Source) -> io::Result<Vec<String>> {
+    for size in SECTORS {
+        let Some(first) = gpt_header(disk, size, size)? else { continue };
+        let last = (disk.size() / size).saturating_sub(1);
+        let Some(copy) = gpt_header(disk, last * size, size)? else {
+            return Ok(vec![match first.copy == last {
+                true => format!("the last sector, {last}, has no copy of the GPT's header, or a damaged one"),
+                false => {
+                    format!("the copy of the GPT is at sector {}, and the disk ends with sector {last}", first.copy)
+                }
+            }]);
+        };
+        let length = copy.count.saturating_mul(copy.entry_size).min(LARGEST_TABLE);
+        let entries = sector(disk, copy.entries.saturating_mul(size), length)?;
+        let same = copy.entries_sum == first.entries_sum && crc32(entries.bytes()) == copy.entries_sum;
+        let fault = (!same || copy.id != first.id).then(|| "the copy of the GPT is not like the first".to_owned());
+        return Ok(fault.into_iter().collect());
+    }
+    Ok(Vec::new())
+}
+
 /// A GPT header that is valid by its checksum.
 struct Gpt {
     sector: u64,
+    copy: u64,
     entries: u64,
     count: u64,
     entry_size: u64,
@@ -247,6 +275,7 @@ fn gpt_header(disk: &dyn Source, at: u64, size: u64) -> io::Result<Option<Gpt>> 
     let sum = crc32(&fields.without(16, 4)[..length]);
     let header = Gpt {
         sector: size,
+        copy: fields.le64(32),
         entries: fields.le64(72),
         count: fields.le32(80).into(),
         entry_size: fields.le32(84).into(),

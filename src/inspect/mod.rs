@@ -271,7 +271,7 @@ pub fn of_tree(tree: &Tree, devices: &Devices, firmware: &[Firmware]) -> System 
         partition_table: devices.partition_table.clone(),
         file_systems: devices.file_systems.clone(),
         os: None,
-        boot: boot::boot(&mut image, firmware, &devices.first_sector),
+        boot: boot::boot(&mut image, firmware, &devices.first_sectors),
         packages: packages::packages(&mut image),
         services: services::services(tree),
         users: accounts::users(&mut image),

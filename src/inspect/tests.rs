@@ -18,7 +18,7 @@ fn world() -> FakeWorld {
         root_filesystem: "ext4".to_owned(),
         firmware: vec![Firmware::Bios],
     });
-    world.set_devices(Devices { first_sector: b"..GRUB..".to_vec(), ..Devices::default() });
+    world.set_devices(Devices { first_sectors: b"..GRUB..".to_vec(), ..Devices::default() });
     world
 }
 

@@ -58,6 +58,26 @@ fn firmware_is_told_by_boot_code_and_partitions() {
 }
 
 #[test]
+fn the_copy_of_a_gpt_is_looked_at() {
+    let faults = |file: &tempfile::NamedTempFile| {
+        let options = Options { format: Some(Format::Raw), ..Options::default() };
+        let source: Box<dyn Source> = read::open(file.path(), &options).expect("a disk").source;
+        partitions::copy_faults(source.as_ref()).expect("it is read").join("; ")
+    };
+    assert_eq!((faults(&disk(GPT)), faults(&disk(MBR))), (String::new(), String::new()));
+    let last = (64 << 20) / 512 - 1;
+    let file = disk(GPT);
+    file.as_file().set_len(65 << 20).expect("length");
+    assert_eq!(faults(&file), format!("the copy of the GPT is at sector {last}, and the disk ends with sector 133119"));
+    for (at, told) in [(40, "has no copy of the GPT's header"), (-512 * 32 + 3, "not like the first")] {
+        let file = disk(GPT);
+        let at = (last * 512_i64 + at).cast_unsigned();
+        file.as_file().write_all_at(b"xyz", at).expect("write");
+        assert!(faults(&file).contains(told), "{told}: {}", faults(&file));
+    }
+}
+
+#[test]
 fn damage_is_told_and_the_copy_used() {
     let file = disk(GPT);
     file.as_file().write_all_at(b"x", 512 + 40).expect("write");

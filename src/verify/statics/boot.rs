@@ -203,7 +203,7 @@ pub(super) fn bios_loader(view: &View) -> Finding {
     if !firmware.contains(&Firmware::Bios) {
         return BIOS_LOADER.skipped("the disk is not for BIOS");
     }
-    if view.devices.first_sector.iter().take(440).all(|byte| *byte == 0) {
+    if view.devices.first_sectors.iter().take(440).all(|byte| *byte == 0) {
         return BIOS_LOADER.failed(["there is a partition for it, but no code in the first sector"]);
     }
     let loader = view.system.boot.loaders.iter().find(|loader| loader.firmware == Firmware::Bios);

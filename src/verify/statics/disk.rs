@@ -107,7 +107,7 @@ fn name(held: &FileSystem) -> String {
     }
 }
 
-fn root(view: &View) -> Option<&FileSystem> {
+pub(super) fn root(view: &View) -> Option<&FileSystem> {
     view.devices.file_systems.iter().find(|held| held.mounted_at.as_deref() == Some("/"))
 }
 

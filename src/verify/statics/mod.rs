@@ -11,6 +11,7 @@ mod elements;
 mod hygiene;
 mod network;
 mod signed;
+mod table;
 mod usage;
 
 use super::{Examination, Finding, Rule, Subject};
@@ -76,6 +77,10 @@ rules! {
         FSTAB_NAMES => fstab_names,
         FSTAB_EXISTS => fstab_exists,
         NO_SWAP => no_swap,
+    },
+    table::{
+        PARTITION_TABLE => partition_table,
+        ROOT_FILLS => root_fills,
     },
     boot::{
         KERNEL => kernel,
@@ -254,7 +259,7 @@ fn release(tree: &Tree, name: &str) -> Option<String> {
 fn firmware(devices: &Devices) -> Vec<Firmware> {
     let partitions = devices.partition_table.iter().flat_map(|table| &table.partitions);
     let purposes: Vec<_> = partitions.filter_map(|partition| partition.purpose.as_deref()).collect();
-    let code = devices.first_sector.iter().take(440).any(|byte| *byte != 0);
+    let code = devices.first_sectors.iter().take(440).any(|byte| *byte != 0);
     let mut found = Vec::new();
     if code || purposes.contains(&"BIOS boot") {
         found.push(Firmware::Bios);
