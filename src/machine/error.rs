@@ -34,7 +34,7 @@ pub enum MachineError {
     /// There is no such machine.
     #[error("{0}")]
     Unsupported(String),
-    /// Another program writes to the disk.
+    /// Another program uses the disk, or the image that it stands on.
     #[error("the disk {} is in use by another machine", disk.display())]
     DiskInUse {
         /// The disk.
@@ -110,10 +110,16 @@ pub(super) fn at_once(config: &MachineConfig, said: &[String], status: ExitStatu
     } else if words.contains("cannot set up guest memory") || words.contains("Cannot allocate memory") {
         MachineError::NoMemory(config.memory)
     } else if words.contains("Failed to get \"write\" lock") || words.contains("Failed to get shared \"write\" lock") {
-        MachineError::DiskInUse { disk: config.disk.clone() }
+        MachineError::DiskInUse { disk: locked(&words).unwrap_or_else(|| config.disk.clone()) }
     } else {
         MachineError::AtOnce(words)
     }
+}
+
+/// The file that another program uses, by QEMU's words: it may be one that the disk stands on.
+fn locked(words: &str) -> Option<std::path::PathBuf> {
+    let (_, rest) = words.split_once("Is another process using the image [")?;
+    rest.rsplit_once("]?").map(|(path, _)| path.into())
 }
 
 #[cfg(test)]
@@ -127,5 +133,9 @@ mod tests {
         let said = ["qemu-system-x86_64: -blockdev {}: Could not open 'x': No such file".to_owned()];
         assert_eq!(words(&said, failed), "-blockdev {}: Could not open 'x': No such file");
         assert_eq!(words(&[], failed), "exit status: 1");
+        let said =
+            "-blockdev {}: Failed to get shared \"write\" lock\nIs another process using the image [/a/b [1].raw]?";
+        assert_eq!(locked(said), Some("/a/b [1].raw".into()));
+        assert_eq!(locked("Failed to get \"write\" lock"), None);
     }
 }

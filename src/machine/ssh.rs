@@ -1,6 +1,7 @@
 //! Logging in by SSH, with OpenSSH's programs.
 
 use std::io::{Read, Write as _};
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -12,6 +13,10 @@ use crate::text::printable;
 
 /// Bytes that are kept of what a script prints, for each of its two outputs.
 const OUTPUT: usize = 1 << 20;
+
+/// How long a connection may take on this host, and a server to its greeting.
+const CONNECT: Duration = Duration::from_millis(200);
+const GREETING: Duration = Duration::from_secs(2);
 
 /// Exit status of `ssh` where it, not the script, has failed.
 const FAILED: i32 = 255;
@@ -81,6 +86,18 @@ impl Ssh {
         }
         words.extend(["-p".to_owned(), self.port.to_string(), format!("{}@{}", self.user, self.host)]);
         words
+    }
+
+    /// Whether an SSH server greets. A connection alone tells nothing: QEMU takes it before the guest does.
+    pub fn greets(&self) -> bool {
+        let Ok(mut addresses) = (self.host.as_str(), self.port).to_socket_addrs() else { return false };
+        let Some(mut stream) = addresses.find_map(|to| TcpStream::connect_timeout(&to, CONNECT).ok()) else {
+            return false;
+        };
+        let mut greeting = [0; 4];
+        stream.set_read_timeout(Some(GREETING)).is_ok()
+            && stream.read_exact(&mut greeting).is_ok()
+            && &greeting == b"SSH-"
     }
 
     /// Runs a script by `sh` in the guest.
@@ -292,6 +309,23 @@ mod tests {
         let error = shell("sleep 100 & wait", "", 200).expect_err("it does not end");
         assert!(matches!(error, SshError::Deadline(_)), "{error}");
         assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_server_that_greets_is_told_from_one_that_is_silent() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let ssh = Ssh { host: "127.0.0.1".to_owned(), port, user: "x".to_owned(), key: "x".into() };
+        let server = std::thread::spawn(move || {
+            // The first client is kept waiting, the second refused, the third greeted.
+            let silent = listener.accept().expect("a client");
+            drop(listener.accept().expect("a client"));
+            listener.accept().expect("a client").0.write_all(b"SSH-2.0-test\r\n").expect("it listens");
+            drop(silent);
+        });
+        assert_eq!([(); 3].map(|()| ssh.greets()), [false, false, true]);
+        server.join().expect("no panic");
+        assert!(!ssh.greets(), "nobody listens any more");
     }
 
     #[test]

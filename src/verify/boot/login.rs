@@ -1,7 +1,5 @@
 //! Getting into an instance, and asking it about itself.
 
-use std::io::Read as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::guest::Guest;
@@ -55,7 +53,7 @@ impl Guest<'_> {
             if left.is_zero() {
                 return Ok(Err(Failed::Late(deadline)));
             }
-            listens = listens || speaks_ssh(ssh.port);
+            listens = listens || ssh.greets();
             if listens {
                 let limit = left.max(SHORTEST);
                 let nonce = metadata::random_uuid().to_string();
@@ -134,14 +132,4 @@ pub(super) fn as_root(script: &str) -> String {
     format!(
         "s={quoted}\nif [ \"$(id -u)\" != 0 ] && sudo -n true 2>/dev/null; then exec sudo -n sh -c \"$s\"; else exec sh -c \"$s\"; fi\n"
     )
-}
-
-/// Whether an SSH server greets on a port of this host. QEMU takes the connection itself, before the guest does.
-fn speaks_ssh(port: u16) -> bool {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let Ok(mut stream) = TcpStream::connect_timeout(&address, POLL) else { return false };
-    let mut greeting = [0; 4];
-    stream.set_read_timeout(Some(Duration::from_secs(2))).is_ok()
-        && stream.read_exact(&mut greeting).is_ok()
-        && &greeting == b"SSH-"
 }
