@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use disks::{config_drive, no_cloud};
 pub use relay::relay;
@@ -57,8 +58,8 @@ pub enum MetadataError {
     },
 }
 
-/// What a cloud knows of an instance.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a cloud knows of an instance. It can be written down, for an instance that is started again another day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
     /// Identifier of version 4, also in the machine's firmware tables.
     pub uuid: String,
@@ -71,6 +72,7 @@ pub struct Instance {
     /// What the user calls the key.
     pub key_name: String,
     /// What the user has the instance do; empty if there is none.
+    #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
     pub user_data: Vec<u8>,
     /// Name servers, beside those that DHCP tells.
     pub dns: Vec<IpAddr>,
@@ -120,6 +122,14 @@ impl Instance {
     }
 }
 
+fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&STANDARD.encode(bytes))
+}
+
+fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    STANDARD.decode(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
 pub(crate) fn random_uuid() -> uuid::Uuid {
     uuid::Builder::from_random_bytes(random()).into_uuid()
 }
@@ -154,6 +164,14 @@ mod tests {
             launch_index: 0,
             instance_type: "goldsmith".to_owned(),
         }
+    }
+
+    #[test]
+    fn an_instance_that_was_written_down_is_the_same() {
+        let instance = Instance { user_data: vec![0, 0xff, b'x'], ..instance() };
+        let text = serde_json::to_string(&instance).expect("text");
+        assert!(text.contains(r#""user_data":"AP94""#), "{text}");
+        assert_eq!(serde_json::from_str::<Instance>(&text).expect("an instance"), instance);
     }
 
     #[test]
