@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::convert::{parse_format, parse_word};
+use super::run::Run;
 use super::verify::VerifyArgs;
 use crate::image::{Adapter, Compat, Compression, Format, Subformat};
 use crate::units::{ByteSize, parse_duration};
@@ -40,6 +41,8 @@ pub(super) enum Verb {
     Inspect(Inspect),
     /// Find out whether an image keeps what a cloud expects of it: look at it, and boot it as the cloud would
     Verify(Box<VerifyArgs>),
+    /// Boot an image for a person, on a disk that is thrown away, and join its console to the terminal
+    Run(Run),
     /// List the elements, or show one
     Elements(Elements),
     /// Show what changed between two disk images

@@ -19,6 +19,7 @@ use crate::image::local::LocalError;
 use crate::image::read::OpenError;
 use crate::image::unpack::UnpackError;
 use crate::layer::StoreError;
+use crate::machine::MachineError;
 use crate::pin::PinError;
 use crate::recipe::diagnostic::Diagnostics;
 
@@ -186,6 +187,17 @@ fn bootstrap(error: &BuildError, source: &BootstrapError) -> Failure {
         _ => FailureKind::Host,
     };
     no_space(Failure::new(kind, error), error)
+}
+
+/// Errors of a machine that boots an image.
+pub(super) fn machine(error: &MachineError) -> Failure {
+    let kind = match error {
+        MachineError::Unsupported(_) => FailureKind::Usage,
+        MachineError::Interrupted => FailureKind::Interrupted,
+        _ => FailureKind::Host,
+    };
+    let failure = no_space(Failure::new(kind, error), error);
+    error.help().into_iter().fold(failure, Failure::hint)
 }
 
 /// Errors of a guest that is used by itself.

@@ -18,6 +18,7 @@ pub mod logfile;
 mod on_failure;
 mod plan;
 pub mod progress;
+mod run;
 mod settings;
 mod signals;
 pub mod terminal;
@@ -48,7 +49,7 @@ pub fn main() -> ExitCode {
     };
     let terminal = Terminal::of_stderr();
     let json = arguments.json;
-    match run(arguments, terminal) {
+    match execute(arguments, terminal) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             if json {
@@ -63,7 +64,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Does what the command line says, and returns the exit code.
-fn run(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
+fn execute(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
     // It needs nothing of the rest, and QEMU may give it no environment.
     if let Verb::Relay { socket } = &arguments.command {
         return relay(socket);
@@ -75,6 +76,7 @@ fn run(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
         Verb::Validate(args) => elements::validate(&args, &global),
         Verb::Inspect(args) => inspect::run(&args, &global),
         Verb::Verify(args) => return verify::verify(&args, &global),
+        Verb::Run(args) => run::run(&args, &global),
         Verb::Elements(args) => elements::elements(&args, &global),
         Verb::Convert(args) => convert::run(&args, &global),
         Verb::Cache(args) => cache::cache(&args.command, &global),

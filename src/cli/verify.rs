@@ -125,7 +125,7 @@ fn settings(args: &VerifyArgs, summary: Option<&Summary>) -> Verify {
 }
 
 /// Refuses what cannot work.
-fn fitting(settings: &Verify, known: &Known) -> Result<(), Failure> {
+pub(super) fn fitting(settings: &Verify, known: &Known) -> Result<(), Failure> {
     let faults = settings.faults(known);
     let Some((first, others)) = faults.split_first() else { return Ok(()) };
     let mut failure = Failure::of(FailureKind::Usage, format!("--{}: {}", first.key, first.message)).hint(&first.help);

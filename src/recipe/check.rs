@@ -18,6 +18,7 @@ use words::*;
 mod words;
 
 pub(crate) use words::element_name as name;
+pub(crate) use words::host_name;
 pub(crate) use words::user as account;
 
 /// Names that templates see beside parameters.

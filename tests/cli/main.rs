@@ -9,5 +9,6 @@ mod inspect;
 mod mirrors;
 mod recipes;
 mod relay;
+mod run;
 mod verbs;
 mod verify;

@@ -37,7 +37,8 @@ impl Bench {
         bench
     }
 
-    fn new() -> Self {
+    /// A bench whose cache is empty.
+    pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("gold").tempdir().unwrap();
         for name in ["tmp", "home"] {
             fs::create_dir(dir.path().join(name)).unwrap();

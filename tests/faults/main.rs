@@ -1,4 +1,4 @@
-//! What goes wrong while an image is built, with the real guest: failing steps, interrupts, kills at any moment.
+//! What goes wrong while an image is built or run, with the real guest: failing steps, interrupts, kills at any moment.
 //!
 //! A small base is bootstrapped once and copied for each test. Guests are emulated where there is no KVM, so
 //! that tests share launches where they can.
@@ -8,4 +8,6 @@ mod bench;
 mod failures;
 mod interrupts;
 mod kills;
+mod running;
 mod shell;
+mod terminal;

@@ -78,7 +78,7 @@ pub(super) fn owner(text: &str) -> Result<(), String> {
     verdict(good, || format!("`{text}` is not `user` or `user:group`"))
 }
 
-pub(super) fn host_name(text: &str) -> Result<(), String> {
+pub(crate) fn host_name(text: &str) -> Result<(), String> {
     let label = |label: &str| fits(label, alphanumeric, |c| alphanumeric(c) || c == '-', 63) && !label.ends_with('-');
     verdict(text.len() <= 253 && text.split('.').all(label), || format!("`{text}` is not a host name"))
 }

@@ -38,8 +38,8 @@ use probe::Answers;
 /// How long one boot may take if nobody says: under emulation on a busy machine, three times what was seen.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 
-/// How much larger than the image the disk is if nobody says.
-const GROWTH: u64 = 2 << 30;
+/// How much larger than the image the disk is if nobody says, in bytes.
+pub const GROWTH: u64 = 2 << 30;
 
 /// Time between two looks at a machine.
 const POLL: Duration = Duration::from_millis(200);

@@ -1,0 +1,192 @@
+//! A machine as it lies on the disk: its disk, its key, and who it is.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::super::failure::{Failure, FailureKind};
+use super::super::hints;
+use crate::disk::qemu_img::QemuImg;
+use crate::fsx::{FileLock, IoContext as _, PathError, write_atomic};
+use crate::image::local;
+use crate::interrupt::Interrupt;
+use crate::machine::KeyPair;
+use crate::metadata::Instance;
+use crate::recipe::Arch;
+use crate::recipe::verify::{Board, BootKind, Datasource};
+
+/// File of a kept machine that says what it is. It is written last.
+const RECORD: &str = "machine.json";
+
+/// Version of its form.
+const FORMAT: u32 = 1;
+
+/// Lock of a directory: the machine in it runs, or is being made.
+const LOCK: &str = "lock";
+
+/// Its disk: an overlay on the image.
+const DISK: &str = "disk.qcow2";
+
+/// A copy of the image's disk, where QEMU cannot stand on the image itself.
+const COPY: &str = "image.raw";
+
+/// Names of the files of a machine, whose making may have been interrupted; those of the firmware's variables differ.
+const FILES: [&str; 7] = [LOCK, DISK, COPY, "id_ed25519", "id_ed25519.pub", METADATA, RECORD];
+
+/// The disk with the metadata.
+const METADATA: &str = "metadata.iso";
+
+/// What a machine is; all that it is started with beside its files and the wishes of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    format: u32,
+    /// The image that the disk stands on, and how it is known again.
+    image: PathBuf,
+    stamp: Stamp,
+    pub(super) arch: Arch,
+    pub(super) board: Board,
+    pub(super) boot: BootKind,
+    pub(super) metadata: Datasource,
+    /// Account that the key logs in as, if it is known.
+    pub(super) user: Option<String>,
+    pub(super) instance: Instance,
+}
+
+/// By what an image file is known again: were it another one, the disk on it would be torn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    size: u64,
+    modified: i64,
+    nanoseconds: i64,
+}
+
+impl Stamp {
+    fn of(file: &Path) -> Result<Self, PathError> {
+        let found = file.metadata().at(file)?;
+        Ok(Self { size: found.size(), modified: found.mtime(), nanoseconds: found.mtime_nsec() })
+    }
+}
+
+/// What a new machine is to be.
+pub(super) struct Wish {
+    pub(super) arch: Arch,
+    pub(super) board: Board,
+    pub(super) boot: BootKind,
+    pub(super) metadata: Datasource,
+    pub(super) user: Option<String>,
+    pub(super) hostname: String,
+    pub(super) user_data: Vec<u8>,
+    /// Size of its disk in bytes.
+    pub(super) disk: u64,
+}
+
+/// A directory with a machine.
+pub(super) struct Kept {
+    pub(super) dir: PathBuf,
+    pub(super) record: Record,
+}
+
+impl Kept {
+    /// The machine that is in a directory, if one is.
+    pub(super) fn find(dir: &Path, image: &Path) -> Result<Option<Self>, Failure> {
+        let dir = std::path::absolute(dir).at(dir).map_err(|error| hints::file(&error))?;
+        let file = dir.join(RECORD);
+        let text = match fs::read(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(hints::file(&PathError { path: file, source: error })),
+        };
+        let record: Record = serde_json::from_slice(&text).map_err(|error| {
+            Failure::of(FailureKind::Usage, format!("{} holds no machine of this program: {error}", file.display()))
+                .hint("give another directory by --keep")
+        })?;
+        let anew = || format!("remove {} to begin anew, or give another directory by --keep", dir.display());
+        if record.format != FORMAT {
+            let message = format!("{} was written by another version of goldsmith", file.display());
+            return Err(Failure::of(FailureKind::Usage, message).hint(anew()));
+        }
+        let given = image.canonicalize().at(image).map_err(|error| missing(&error))?;
+        if given != record.image {
+            let message = format!("the machine in {} was made of {}", dir.display(), record.image.display());
+            return Err(Failure::of(FailureKind::Usage, message).hint(anew()));
+        }
+        if !dir.join(COPY).exists() && Stamp::of(&given).map_err(|error| missing(&error))? != record.stamp {
+            let message =
+                format!("{} has changed since the machine in {} was made of it", image.display(), dir.display());
+            return Err(Failure::of(FailureKind::Usage, message).hint(anew()));
+        }
+        Ok(Some(Self { dir, record }))
+    }
+
+    /// Makes a machine of an image, in a directory that [`open`] has made ready.
+    pub(super) fn make(dir: &Path, image: &Path, wish: Wish, interrupt: &Interrupt) -> Result<Self, Failure> {
+        let host = |error: &dyn std::error::Error| Failure::new(FailureKind::Host, error);
+        // A private key will be in it, and user data that may hold secrets.
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).at(dir).map_err(|error| hints::file(&error))?;
+        let key = KeyPair::make(dir, "goldsmith").map_err(|error| host(&error))?;
+        let found = image.canonicalize().at(image).and_then(|path| Ok((Stamp::of(&path)?, path)));
+        let (stamp, path) = found.map_err(|error| missing(&error))?;
+        let copy = dir.join(COPY);
+        let local = local::prepare(&path, &copy, interrupt).map_err(|error| hints::local(&error))?;
+        QemuImg::default()
+            .create_overlay(&dir.join(DISK), &local.path, local.format, wish.disk)
+            .map_err(|error| host(&error))?;
+        let record = Record {
+            format: FORMAT,
+            image: path,
+            stamp,
+            arch: wish.arch,
+            board: wish.board,
+            boot: wish.boot,
+            metadata: wish.metadata,
+            user: wish.user,
+            instance: Instance::new(&wish.hostname, &key.public, wish.user_data),
+        };
+        let text = serde_json::to_vec_pretty(&record).map_err(|error| host(&error))?;
+        write_atomic(&dir.join(RECORD), &text).map_err(|error| hints::file(&error))?;
+        Ok(Self { dir: dir.to_owned(), record })
+    }
+
+    pub(super) fn disk(&self) -> PathBuf {
+        self.dir.join(DISK)
+    }
+
+    pub(super) fn metadata(&self) -> PathBuf {
+        self.dir.join(METADATA)
+    }
+
+    pub(super) fn key(&self) -> PathBuf {
+        self.dir.join("id_ed25519")
+    }
+}
+
+/// Makes a directory for a machine and takes it for this process alone.
+pub(super) fn open(dir: &Path) -> Result<(PathBuf, FileLock), Failure> {
+    let dir = std::path::absolute(dir).at(dir).map_err(|error| hints::file(&error))?;
+    let failed = |error: PathError| hints::file(&error);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).at(&dir).map_err(failed)?;
+    for entry in fs::read_dir(&dir).at(&dir).map_err(failed)? {
+        let name = entry.at(&dir).map_err(failed)?.file_name();
+        let name = name.to_string_lossy();
+        if !FILES.contains(&&*name) && !name.contains("-vars.") && !name.starts_with(".goldsmith-") {
+            let message = format!("{} is no directory of a machine: it has `{name}`", dir.display());
+            return Err(Failure::of(FailureKind::Usage, message).hint("give a new or an empty directory by --keep"));
+        }
+    }
+    let lock = FileLock::try_exclusive(&dir.join(LOCK)).map_err(failed)?.ok_or_else(|| {
+        Failure::of(FailureKind::Usage, format!("the machine in {} is running", dir.display()))
+            .hint("end it first, or give another directory by --keep")
+    })?;
+    Ok((dir, lock))
+}
+
+/// What is said of an image that is not there.
+fn missing(error: &PathError) -> Failure {
+    match error.source.kind() {
+        io::ErrorKind::NotFound => Failure::new(FailureKind::Usage, error),
+        _ => hints::file(error),
+    }
+}
