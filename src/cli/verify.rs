@@ -118,7 +118,7 @@ fn settings(args: &VerifyArgs, summary: Option<&Summary>) -> Verify {
         network: args.network.unwrap_or(told.network),
         user: args.user.clone().or(told.user),
         listen: told.listen.into_iter().chain(args.listen.iter().cloned()).collect(),
-        measure: args.measure || told.measure,
+        measure: args.measure || told.measure && !args.statics,
         deadline: args.deadline.or(told.deadline),
         accept: told.accept.into_iter().chain(args.accept.iter().cloned()).collect(),
     }

@@ -31,6 +31,7 @@ fn what_cannot_work_is_refused_before_a_guest_starts() {
         ("none.qcow2", 2, "none.qcow2"),
         ("disk.qcow2 --boot bios,efi", 2, "unknown variant `efi`"),
         ("disk.qcow2 --static --boot bios", 2, "cannot be used with"),
+        ("disk.qcow2 --static --measure", 2, "cannot be used with"),
         ("disk.qcow2 --boot bios,bios", 2, "--boot: `bios` is there twice"),
         ("disk.qcow2 --machine pc --boot secure-boot", 2, "the board `pc` has no Secure Boot"),
         ("disk.qcow2 --disk 512MiB", 2, "--disk: the disk to boot on, 512 MiB, is smaller than the image, 1 GiB"),

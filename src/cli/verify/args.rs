@@ -20,7 +20,7 @@ pub(in crate::cli) struct VerifyArgs {
     #[arg(long, conflicts_with = "image")]
     pub(super) list: bool,
     /// Look at the disk only: boot nothing
-    #[arg(long = "static", conflicts_with = "boot")]
+    #[arg(long = "static", conflicts_with_all = ["boot", "measure"])]
     pub(super) statics: bool,
     /// Firmware to boot under: bios, uefi, secure-boot, or several with commas [default: what the disk can boot under]
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = parse_word::<BootKind>)]
