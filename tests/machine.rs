@@ -203,6 +203,26 @@ fn a_boot_sector_that_hangs_is_silent() {
 
 #[test]
 #[ignore = "boots a virtual machine"]
+fn a_screen_that_changes_is_not_silent() {
+    let bench = Bench::new();
+    // mov ax, b800h; mov ds, ax; inc byte [0]; jmp back to `inc`
+    let program = [0xb8, 0x00, 0xb8, 0x8e, 0xd8, 0xfe, 0x06, 0x00, 0x00, 0xeb, 0xfa];
+    std::fs::write(bench.path("disk.raw"), boot_sector(&program)).unwrap();
+    let mut command = Command::new("qemu-img");
+    command.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(bench.path("disk.raw"));
+    capture(command.arg(bench.path("disk.qcow2"))).unwrap();
+    let mut machine = Machine::start(&bench.config(BootKind::Bios), &Interrupt::new()).unwrap();
+    let silence = Duration::from_secs(6);
+    let mut watch = Watch::new(Limits { silence, output: 8 << 20 });
+    while machine.started().elapsed() < 4 * silence {
+        assert_eq!(machine.watch(&mut watch).trouble, None);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert!(machine.serial().quiet > 2 * silence);
+}
+
+#[test]
+#[ignore = "boots a virtual machine"]
 fn a_boot_sector_that_prints_for_ever_is_a_flood() {
     // mov dx, 3f8h; mov al, 'A'; out dx, al; jmp back to `out`
     let program = [0xba, 0xf8, 0x03, 0xb0, b'A', 0xee, 0xeb, 0xfd];

@@ -130,6 +130,8 @@ pub struct Machine {
     watched: bool,
     started: Instant,
     end: Option<End>,
+    /// The screen's text when it was looked at last, and since when it is so.
+    screen: Option<(Vec<String>, Instant)>,
     /// Why QEMU says that it ends.
     reason: Option<String>,
 }
@@ -195,7 +197,20 @@ impl Machine {
             Console::Lent => (SerialLog::empty(), Some(serial)),
         };
         let (work, watched) = (config.work.clone(), console.is_none());
-        Ok(Self { child, qmp, serial, console, agent, port, work, watched, started, end: None, reason: None })
+        Ok(Self {
+            child,
+            qmp,
+            serial,
+            console,
+            agent,
+            port,
+            work,
+            watched,
+            started,
+            end: None,
+            screen: None,
+            reason: None,
+        })
     }
 
     /// Looks at the machine as it is now: at its serial console, its end, and its screen where the console is silent. To be called
@@ -203,14 +218,22 @@ impl Machine {
     pub fn watch<'a>(&mut self, watch: &'a mut Watch) -> &'a Verdict {
         // In this order: when it has ended, all that it has printed is there, or will be in a moment.
         let end = self.ended();
-        let serial = self.serial();
-        watch.look(&serial, end.as_ref(), self.started.elapsed());
+        let mut serial = self.serial();
         let up = watch.verdict().seen(Sign::LoginPrompt).is_some();
-        if !up && serial.quiet > SILENCE && matches!(end, None | Some(End::Panicked)) {
-            // Where it cannot be had, the verdict is the one of the console.
-            if let Ok(Some(lines)) = self.screen_text() {
-                watch.look_at_screen(&lines);
+        let silent = !up && serial.quiet > SILENCE && matches!(end, None | Some(End::Panicked));
+        // Where it cannot be had, the verdict is the one of the console.
+        let screen = if silent { self.screen_text().ok().flatten() } else { None };
+        if let Some(lines) = &screen {
+            if self.screen.as_ref().is_none_or(|(shown, _)| shown != lines) {
+                self.screen = Some((lines.clone(), Instant::now()));
             }
+            // What prints to the screen is not silent.
+            let unchanged = self.screen.as_ref().map_or(serial.quiet, |(_, since)| since.elapsed());
+            serial.quiet = serial.quiet.min(unchanged);
+        }
+        watch.look(&serial, end.as_ref(), self.started.elapsed());
+        if let Some(lines) = screen {
+            watch.look_at_screen(&lines);
         }
         watch.verdict()
     }
