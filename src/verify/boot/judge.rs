@@ -273,11 +273,8 @@ pub(super) fn elements(checks: &[(String, Check)], answers: &Answers, serial: &s
                 let found = regex::Regex::new(pattern)
                     .ok()
                     .and_then(|pattern| serial.lines().find(|line| pattern.is_match(line)));
-                (
-                    format!("The serial console shows `{pattern}`"),
-                    found.is_some(),
-                    found.into_iter().map(str::to_owned).collect(),
-                )
+                let evidence = found.map_or_else(|| "none of its lines does".to_owned(), str::to_owned);
+                (format!("The serial console shows `{pattern}`"), found.is_some(), vec![evidence])
             }
             Booted::Command(command) => {
                 let ran = answers.ran(commands);
@@ -294,10 +291,12 @@ pub(super) fn elements(checks: &[(String, Check)], answers: &Answers, serial: &s
             }
             Booted::Port(port) => {
                 let service = format!("tcp/{port}");
-                let found: Vec<_> =
-                    answers.listening().into_iter().filter(|socket| socket.service == service).collect();
-                let evidence = found.iter().map(|socket| format!("{service} on {}", socket.address)).collect();
-                (format!("Something listens on port {port}"), !found.is_empty(), evidence)
+                let all = answers.listening();
+                let found = all.iter().any(|socket| socket.service == service);
+                let told = all.iter().filter(|socket| !found || socket.service == service);
+                let told = told.map(|socket| format!("{} on {}", socket.service, socket.address));
+                let missing = (!found).then(|| format!("nothing on {service}, but:"));
+                (format!("Something listens on port {port}"), found, missing.into_iter().chain(told).collect())
             }
         };
         findings.push(Finding {

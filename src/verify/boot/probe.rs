@@ -24,7 +24,7 @@ pub(super) fn user_data(mark: &str) -> (String, String) {
 
 /// What is asked for. `limit` is how many seconds the first boot may still take, `commands` are those of elements.
 pub(super) fn script(nonce: &str, limit: u64, commands: &[&str]) -> String {
-    let mut script = format!("{}limit={limit}\n{ASK}{IDENTITY}", begin(nonce));
+    let mut script = format!("{}limit={limit}\n{EVERY}{FIRST}{IDENTITY}", begin(nonce));
     for (number, command) in commands.iter().enumerate() {
         let command = quote(command);
         // Writing to a string cannot fail.
@@ -36,6 +36,11 @@ pub(super) fn script(nonce: &str, limit: u64, commands: &[&str]) -> String {
     }
     script.push_str("s now; date +%s\ns end\n");
     script
+}
+
+/// Asks for what a second boot is compared by.
+pub(super) fn again(nonce: &str, limit: u64) -> String {
+    format!("{}limit={limit}\n{EVERY}{IDENTITY}s end\n", begin(nonce))
 }
 
 /// Asks for nothing but what tells instances apart, which is there once somebody can log in.
@@ -50,7 +55,8 @@ fn begin(nonce: &str) -> String {
     )
 }
 
-const ASK: &str = r#"t() { if command -v timeout >/dev/null; then timeout "$@"; else shift; "$@"; fi; }
+/// What is asked at every boot, once it has come to its end.
+const EVERY: &str = r#"t() { if command -v timeout >/dev/null; then timeout "$@"; else shift; "$@"; fi; }
 s user; echo "${SUDO_USER:-root}"; id -u
 i=0
 while [ $i -lt $((limit * 2)) ] && [ -d /run/cloud-init ] && [ ! -e /run/cloud-init/disabled ] \
@@ -63,7 +69,13 @@ s failed; for u in $(systemctl --failed --plain --no-legend --no-pager 2>/dev/nu
   echo "$u: $(journalctl -b -u "$u" -p warning -n 1 -o cat --no-pager 2>/dev/null)"; done
 s hostname; uname -n
 s boot-id; cat /proc/sys/kernel/random/boot_id
-s secure-boot; od -An -t u1 -j 4 -N 1 /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c 2>/dev/null
+s cards; for c in /sys/class/net/*; do [ -e "$c/device" ] || continue
+  echo "${c##*/} $(cat "$c/address") $(readlink -f "$c/device/driver" | sed 's,.*/,,') $(cat "$c/operstate")"; done
+s addresses; ip -4 -o addr show scope global 2>/dev/null
+"#;
+
+/// What is asked at a first boot only.
+const FIRST: &str = r#"s secure-boot; od -An -t u1 -j 4 -N 1 /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c 2>/dev/null
 s datasource; cat /run/cloud-init/result.json 2>/dev/null
 s warnings; grep -hE 'WARNING|ERROR|CRITICAL' /var/log/cloud-init.log 2>/dev/null | tail -n 20
 s script; cat /run/goldsmith-verify/script 2>/dev/null
@@ -73,9 +85,6 @@ p=$(readlink -f "/sys/class/block/$b"); [ -e "$p/partition" ] && q=${p%/*} || q=
 echo "part $(cat "$p/start" 2>/dev/null || echo 0) $(cat "$p/size" 2>/dev/null)"
 echo "disk $(cat "$q/size" 2>/dev/null) ${q##*/}"; df -kP / | awk 'NR == 2 { print "fs", $2, $4 }'
 readlink -f "$q/device/driver" 2>/dev/null | sed 's,.*/,driver ,'
-s cards; for c in /sys/class/net/*; do [ -e "$c/device" ] || continue
-  echo "${c##*/} $(cat "$c/address") $(readlink -f "$c/device/driver" | sed 's,.*/,,') $(cat "$c/operstate")"; done
-s addresses; ip -4 -o addr show scope global 2>/dev/null
 s resolver; grep -E '^(nameserver|options)' /etc/resolv.conf 2>/dev/null; t 5 resolvectl dns 2>/dev/null
 s dns; n=$(awk '$1 == "nameserver" { print $2; exit }' /etc/resolv.conf 2>/dev/null)
 [ -n "$n" ] && command -v bash >/dev/null && t 20 bash -c 'exec 3<>"/dev/udp/$0/53"
@@ -258,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_only_compared_is_asked_who_it_is() {
+    fn who_is_only_compared_is_asked_no_more_than_that() {
         let printed =
             crate::process::capture(std::process::Command::new("sh").args(["-c", &identity("@@")])).expect("sh");
         let answers = Answers::parse("@@", &printed).expect("an end");
@@ -266,7 +275,12 @@ mod tests {
             answers.0.keys().map(String::as_str).collect::<Vec<_>>(),
             ["end", "host-keys", "machine-id", "seeds"]
         );
-        assert!(script("@@", 0, &[]).contains(IDENTITY));
+        let printed =
+            crate::process::capture(std::process::Command::new("sh").args(["-c", &again("@@", 0)])).expect("sh");
+        let answers = Answers::parse("@@", &printed).expect("an end");
+        for name in ["boot-id", "failed", "cards", "addresses", "machine-id", "host-keys", "hostname"] {
+            assert!(answers.0.contains_key(name), "{name}");
+        }
     }
 
     #[test]

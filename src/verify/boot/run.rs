@@ -244,7 +244,7 @@ impl Guest<'_> {
         }
         let mut machine = self.start(&self.macs[1])?;
         let ssh = self.ssh(&machine);
-        match self.log_in(&mut machine, &ssh, &|nonce, limit| probe::script(nonce, limit, &[]), &mut |_| {})? {
+        match self.log_in(&mut machine, &ssh, &probe::again, &mut |_| {})? {
             Ok(second) => {
                 milestone(seen, "second boot done", power_on);
                 seen.findings.extend(judge::second_boot(first, &second, [&self.macs[0], &self.macs[1]]));
