@@ -29,6 +29,25 @@ fn every_rule_has_a_name_of_its_own_and_is_judged() {
     }
 }
 
+/// What a mend tells to add can be added.
+#[test]
+fn elements_that_mends_name_exist() {
+    let named =
+        regex::Regex::new(r"\belement `?([a-z-]+)|\belements `?([a-z-]+)`? and `?([a-z-]+)").expect("it compiles");
+    let mut names = std::collections::BTreeSet::new();
+    for rule in RULES.iter().chain(crate::verify::boot::RULES) {
+        let found: Vec<_> = named.captures_iter(rule.mend).collect();
+        assert_eq!(found.len(), rule.mend.matches("element").count(), "{}: which element?", rule.id);
+        let groups = found.iter().flat_map(|found| found.iter().skip(1).flatten());
+        names.extend(groups.map(|name| name.as_str().to_owned()));
+    }
+    assert!(names.len() > 8, "{names:?}");
+    let library = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("elements");
+    for name in names {
+        assert!(library.join(&name).join("element.yaml").is_file(), "there is no element `{name}`");
+    }
+}
+
 /// Files that break one rule, and what tells so.
 #[test]
 fn what_is_bad_is_found_by_its_rule() {

@@ -1,0 +1,117 @@
+//! A guest, and disks to attach to it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant;
+
+use goldsmith::disk::qemu_img::QemuImg;
+use goldsmith::event::{Event, Reporter};
+use goldsmith::guest::libguestfs::LibguestfsGuest;
+use goldsmith::guest::{Accel, Guest as _, GuestConfig};
+use goldsmith::image::Format;
+use goldsmith::interrupt::Interrupt;
+use goldsmith::process::capture;
+use goldsmith::units::ByteSize;
+
+struct Silent;
+
+impl Reporter for Silent {
+    fn report(&self, _: &Event) {}
+}
+
+/// A directory, and an image.
+pub(crate) struct Bench {
+    pub(crate) work: tempfile::TempDir,
+    image: PathBuf,
+    started: Instant,
+}
+
+impl Bench {
+    /// With the image of `recipes/debian-12.yaml`, which `GOLDSMITH_TEST_IMAGE` names or is built.
+    pub(crate) fn new() -> Self {
+        let bench = Self::empty();
+        let image = std::env::var_os("GOLDSMITH_TEST_IMAGE").map(PathBuf::from);
+        let image = image.unwrap_or_else(|| bench.build(Path::new("recipes/debian-12.yaml"), "debian-12"));
+        Self { image, ..bench }
+    }
+
+    /// With the image of a recipe, which has this name.
+    pub(crate) fn of(recipe: &str, name: &str) -> Self {
+        let bench = Self::empty();
+        let path = bench.work.path().join("recipe.yaml");
+        std::fs::write(&path, recipe).expect("a recipe");
+        Self { image: bench.build(&path, name), ..bench }
+    }
+
+    fn empty() -> Self {
+        let work = tempfile::Builder::new().prefix("gold").tempdir().expect("a temporary directory");
+        std::fs::create_dir(work.path().join("s")).expect("a directory");
+        Self { work, image: PathBuf::new(), started: Instant::now() }
+    }
+
+    /// Builds an image with the cache of the machine and returns its qcow2 file.
+    fn build(&self, recipe: &Path, name: &str) -> PathBuf {
+        let out = self.work.path().join("out");
+        let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
+        goldsmith.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--no-verify"]).arg(recipe);
+        goldsmith.arg("--out").arg(&out);
+        capture(&mut goldsmith).unwrap_or_else(|error| panic!("{error}"));
+        out.join(format!("{name}.qcow2"))
+    }
+
+    pub(crate) fn launch(&self) -> LibguestfsGuest {
+        let config = GuestConfig {
+            accel: Accel::Tcg,
+            memory: ByteSize::mebibytes(768),
+            cpus: 2,
+            network: false,
+            socket_dir: self.work.path().join("s"),
+        };
+        LibguestfsGuest::launch(&config, Arc::new(Silent), &Interrupt::new()).expect("a guest")
+    }
+
+    /// Attaches the image, on a disk of a size.
+    pub(crate) fn attach(&self, guest: &mut LibguestfsGuest, name: &str, size: u64) {
+        let overlay = self.work.path().join(name);
+        QemuImg::default().create_overlay(&overlay, &self.image, Format::Qcow2, size).expect("an overlay");
+        guest.attach(&overlay).expect("attached");
+    }
+
+    pub(crate) fn tell(&self, what: &str) {
+        eprintln!("{:6.1} s  {what}", self.started.elapsed().as_secs_f64());
+    }
+}
+
+/// A disk with nothing on it.
+pub(crate) fn empty_disk(work: &Path, name: &str) -> PathBuf {
+    const SIZE: u64 = 512 << 20;
+    let (raw, disk) = (work.join(format!("{name}.raw")), work.join(format!("{name}.qcow2")));
+    std::fs::File::create(&raw).and_then(|file| file.set_len(SIZE)).expect("a file");
+    QemuImg::default().create_overlay(&disk, &raw, Format::Raw, SIZE).expect("a disk");
+    disk
+}
+
+/// Makes a disk with as much of a system on a logical volume as is needed to know it for one.
+pub(crate) fn logical_volume(path: &Path) -> Result<(), guestfs::Error> {
+    const ROOT: &str = "/dev/system/root";
+    let handle = guestfs::Handle::create()?;
+    handle.set_backend("direct")?;
+    handle.set_backend_settings(&["force_tcg"])?;
+    let options = guestfs::AddDriveOptArgs { format: Some("qcow2"), ..Default::default() };
+    handle.add_drive(&path.display().to_string(), options)?;
+    handle.launch()?;
+    handle.part_disk("/dev/sda", "gpt")?;
+    handle.pvcreate("/dev/sda1")?;
+    handle.vgcreate("system", &["/dev/sda1"])?;
+    handle.lvcreate_free("root", "system", 100)?;
+    handle.mkfs("ext4", ROOT, guestfs::MkfsOptArgs::default())?;
+    handle.mount(ROOT, "/")?;
+    for directory in ["/etc", "/bin", "/usr", "/lib", "/var", "/boot", "/root", "/run", "/tmp", "/proc"] {
+        handle.mkdir(directory)?;
+    }
+    handle.write("/etc/fstab", b"/dev/mapper/system-root / ext4 defaults 0 1\n")?;
+    handle.write("/etc/os-release", b"ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian of the tests\"\n")?;
+    handle.write("/etc/debian_version", b"12.7\n")?;
+    handle.shutdown()
+}
