@@ -23,7 +23,7 @@
 //! | [`cli`] | everything that knows a terminal, the environment or an exit code |
 //! | [`diff`], [`verify`] | what changed between two images; whether an image keeps its promises |
 //! | [`pin`], [`build`], [`export`], [`inspect`] | from a recipe's pins to a plan's disk to files; what is in an image |
-//! | [`fetch`], [`base`], [`guest`], [`disk`], [`machine`], [`metadata`] | one outside thing each: networks, mmdebstrap, libguestfs, disk formats, QEMU as a cloud's machine, a cloud's metadata |
+//! | [`fetch`], [`base`], [`guest`], [`disk`], [`machine`], [`metadata`], [`openstack`] | one outside thing each: networks, mmdebstrap, libguestfs, disk formats, QEMU as a cloud's machine, a cloud's metadata, OpenStack |
 //! | [`plan`] | the plan and its layer keys |
 //! | [`recipe`], [`element`], [`action`] | what people write |
 //! | [`layer`] | the layer store |
@@ -58,6 +58,7 @@ pub mod interrupt;
 pub mod layer;
 pub mod machine;
 pub mod metadata;
+pub mod openstack;
 pub mod pin;
 pub mod plan;
 pub mod process;

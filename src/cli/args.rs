@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::convert::{parse_format, parse_word};
+use super::images::Images;
 use super::run::Run;
 use super::verify::VerifyArgs;
 use crate::image::{Adapter, Compat, Compression, Format, Subformat};
@@ -43,6 +44,8 @@ pub(super) enum Verb {
     Verify(Box<VerifyArgs>),
     /// Boot an image for a person, on a disk that is thrown away, and join its console to the terminal
     Run(Run),
+    /// Look after the images of a cloud
+    Images(Box<Images>),
     /// List the elements, or show one
     Elements(Elements),
     /// Show what changed between two disk images
@@ -322,7 +325,7 @@ fn parse_memory(text: &str) -> Result<ByteSize, String> {
     }
 }
 
-fn parse_param(text: &str) -> Result<(String, String), String> {
+pub(super) fn parse_param(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it like name=value".to_owned()),

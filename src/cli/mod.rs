@@ -12,6 +12,7 @@ mod elements;
 pub mod failure;
 mod guest;
 mod hints;
+mod images;
 mod inspect;
 pub mod jsonl;
 pub mod logfile;
@@ -77,6 +78,7 @@ fn execute(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
         Verb::Inspect(args) => inspect::run(&args, &global),
         Verb::Verify(args) => return verify::verify(&args, &global),
         Verb::Run(args) => run::run(&args, &global),
+        Verb::Images(args) => images::images(&args, &global),
         Verb::Elements(args) => elements::elements(&args, &global),
         Verb::Convert(args) => convert::run(&args, &global),
         Verb::Cache(args) => cache::cache(&args.command, &global),

@@ -1,0 +1,108 @@
+//! `goldsmith images`.
+
+mod args;
+mod render;
+
+use serde_json::json;
+
+pub(super) use args::Images;
+use args::{CloudArgs, ImagesVerb, List};
+
+use super::failure::{Failure, FailureKind};
+use super::print;
+use super::settings::Global;
+use crate::openstack::config::{CloudConfig, Places};
+use crate::openstack::image::{FindError, Wanted};
+use crate::openstack::{Cloud, CloudError};
+
+/// Looks after the images of a cloud.
+pub(super) fn images(args: &Images, global: &Global) -> Result<(), Failure> {
+    match &args.command {
+        ImagesVerb::List(list) => self::list(list, &connect(&args.cloud)?, global),
+        ImagesVerb::Show { image } => show(image, &connect(&args.cloud)?, global),
+    }
+}
+
+fn list(args: &List, cloud: &Cloud, global: &Global) -> Result<(), Failure> {
+    let images = cloud.images(&wanted(args)).map_err(|error| failure(&error))?;
+    print(&if global.json { format!("{}\n", json!(images)) } else { render::list(&images) });
+    Ok(())
+}
+
+fn wanted(args: &List) -> Wanted {
+    let told =
+        [("name", &args.name), ("status", &args.status), ("visibility", &args.visibility), ("owner", &args.owner)];
+    let mut filters: Vec<_> =
+        told.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect();
+    filters.extend(args.tag.iter().map(|tag| ("tag".to_owned(), tag.clone())));
+    filters.extend(args.property.iter().cloned());
+    if args.hidden {
+        filters.push(("os_hidden".to_owned(), "true".to_owned()));
+    }
+    Wanted { filters, sort: args.sort.clone(), limit: args.limit }
+}
+
+fn show(image: &str, cloud: &Cloud, global: &Global) -> Result<(), Failure> {
+    let image = cloud.image(image).map_err(|error| find_failure(&error))?;
+    print(&if global.json { format!("{}\n", json!(image)) } else { render::show(&image) });
+    Ok(())
+}
+
+/// Logs in to the cloud that is meant.
+fn connect(args: &CloudArgs) -> Result<Cloud, Failure> {
+    let mut config = CloudConfig::find(&places(args)).map_err(|error| failure(&error))?;
+    let told = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let Some(region) = args.os_region.clone().or_else(|| told("OS_REGION_NAME")) {
+        config.region = Some(region);
+    }
+    Cloud::connect(config).map_err(|error| failure(&error))
+}
+
+/// Where a configuration may come from: openstacksdk's search path, and the environment.
+fn places(args: &CloudArgs) -> Places {
+    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(std::path::PathBuf::from);
+    let user = path("XDG_CONFIG_HOME").or_else(|| Some(path("HOME")?.join(".config")));
+    let dirs = [Some(".".into()), user.map(|dir| dir.join("openstack")), Some("/etc/openstack".into())];
+    Places {
+        cloud: args.os_cloud.clone(),
+        file: path("OS_CLIENT_CONFIG_FILE"),
+        dirs: dirs.into_iter().flatten().collect(),
+        variables: std::env::vars().filter(|(name, _)| name.starts_with("OS_")).collect(),
+    }
+}
+
+fn failure(error: &CloudError) -> Failure {
+    let kind = match error {
+        CloudError::NoConfig { .. }
+        | CloudError::NoCloud { .. }
+        | CloudError::WhichCloud { .. }
+        | CloudError::WhichRegion { .. }
+        | CloudError::Config { .. }
+        | CloudError::NoProject { .. }
+        | CloudError::Certificates { .. }
+        | CloudError::File(_) => FailureKind::Usage,
+        CloudError::Yaml(found) => {
+            let details = json!(found.records());
+            return Failure::rendered(FailureKind::Usage, &error.to_string(), found.render(false), details);
+        }
+        _ => FailureKind::Publish,
+    };
+    let failure = Failure::new(kind, error);
+    match error.help() {
+        Some(help) => failure.hint(help),
+        None => failure,
+    }
+}
+
+fn find_failure(error: &FindError) -> Failure {
+    match error {
+        FindError::Cloud(error) => failure(error),
+        FindError::None { .. } => Failure::new(FailureKind::Usage, error)
+            .hint("`goldsmith images list` shows all that this project sees; hidden ones with --hidden"),
+        FindError::Several { images, .. } => {
+            let mut failure = Failure::new(FailureKind::Usage, error).hint("name the one you mean by its id");
+            failure.causes.extend(images.iter().map(render::candidate));
+            failure
+        }
+    }
+}

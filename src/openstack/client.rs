@@ -1,0 +1,340 @@
+//! Requests to a cloud: a token of Keystone, the address of the image service, and answers as JSON.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use ureq::http::{Method, Request, Response};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body, SendBody};
+
+use super::CloudError;
+use super::config::{Auth, CloudConfig, Secret};
+use crate::fsx::IoContext as _;
+use crate::text::printable;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a service may be silent: some ask others before they answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Largest answer that is read whole.
+const ANSWER_LIMIT: u64 = 32 << 20;
+
+/// Longest message of a service that is shown, in characters.
+const MESSAGE_LIMIT: usize = 600;
+
+/// A cloud to which somebody has logged in.
+#[derive(Debug)]
+pub struct Cloud {
+    config: CloudConfig,
+    agent: Agent,
+    session: Mutex<Session>,
+    image: String,
+}
+
+#[derive(Debug, Clone)]
+struct Session {
+    token: Secret,
+}
+
+/// Address of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Endpoint {
+    /// Which network it is for: `public`, `internal`, `admin`.
+    pub interface: String,
+    /// Region it serves.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// The address.
+    pub url: String,
+}
+
+/// A service of the catalog.
+#[derive(Debug, Clone, Deserialize)]
+struct Service {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    endpoints: Vec<Endpoint>,
+}
+
+/// Keystone's answer, as its API documents it under "Password authentication with scoped authorization".
+#[derive(Debug, Deserialize)]
+struct TokenAnswer {
+    token: TokenBody,
+}
+
+#[derive(Debug, Deserialize)]
+struct TokenBody {
+    #[serde(default)]
+    catalog: Vec<Service>,
+}
+
+impl Cloud {
+    /// Logs in and finds the image service.
+    ///
+    /// # Errors
+    ///
+    /// If Keystone refuses or cannot be reached, or its catalog has no image service.
+    pub fn connect(config: CloudConfig) -> Result<Self, CloudError> {
+        let agent = agent(&config)?;
+        let (token, catalog) = log_in(&agent, &config)?;
+        let image = match &config.image_endpoint {
+            Some(url) => url.clone(),
+            None if catalog.is_empty() => return Err(CloudError::NoProject { cloud: config.name }),
+            None => image_service(&catalog, &config)?,
+        };
+        let image = base(&image).to_owned();
+        Ok(Self { config, agent, session: Mutex::new(Session { token }), image })
+    }
+
+    /// Its name in `clouds.yaml`.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// Address of the image service, without a version.
+    pub fn image_service(&self) -> &str {
+        &self.image
+    }
+
+    /// Asks the image service. `path` begins with a slash.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be reached, refuses, or answers something else.
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CloudError> {
+        let url = format!("{}{path}", self.image);
+        let answer = self.send(&Method::GET, &url, None)?;
+        json_of(&url, answer)
+    }
+
+    /// Sends a request, once more with a new token if the old one is not taken any more.
+    fn send(&self, method: &Method, url: &str, body: Option<&Value>) -> Result<Response<Body>, CloudError> {
+        match self.attempt(method, url, body) {
+            Err(CloudError::Refused { status: 401, .. }) => {
+                let (token, _) = log_in(&self.agent, &self.config)?;
+                self.session.lock().unwrap_or_else(PoisonError::into_inner).token = token;
+                self.attempt(method, url, body)
+            }
+            result => result,
+        }
+    }
+
+    fn attempt(&self, method: &Method, url: &str, body: Option<&Value>) -> Result<Response<Body>, CloudError> {
+        let token = self.session.lock().unwrap_or_else(PoisonError::into_inner).token.clone();
+        let request = Request::builder().method(method.clone()).uri(url).header("X-Auth-Token", token.reveal());
+        send(&self.agent, method, url, request, body)
+    }
+}
+
+fn send(
+    agent: &Agent,
+    method: &Method,
+    url: &str,
+    request: ureq::http::request::Builder,
+    body: Option<&Value>,
+) -> Result<Response<Body>, CloudError> {
+    let unreachable = |error: &ureq::Error| CloudError::Unreachable { url: url.to_owned(), reason: reason(error) };
+    let request = request.header("Accept", "application/json");
+    let answer = match body {
+        Some(body) => {
+            let request = request.header("Content-Type", "application/json").body(body.to_string());
+            request.map_err(ureq::Error::from).and_then(|request| agent.run(request))
+        }
+        None => request.body(SendBody::none()).map_err(ureq::Error::from).and_then(|request| agent.run(request)),
+    };
+    let answer = answer.map_err(|error| unreachable(&error))?;
+    if answer.status().is_success() { Ok(answer) } else { Err(refused(method, url, answer)) }
+}
+
+/// What a service says when it refuses: Keystone in JSON, Glance as text or a page.
+fn refused(method: &Method, url: &str, mut answer: Response<Body>) -> CloudError {
+    let status = answer.status();
+    let request_id = answer.headers().get("x-openstack-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let text = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_string().unwrap_or_default();
+    let told = serde_json::from_str::<Value>(&text).ok().and_then(|json| {
+        let message = json.pointer("/error/message").or_else(|| json.get("message"))?;
+        message.as_str().map(str::to_owned)
+    });
+    let told = told.unwrap_or_else(|| without_tags(&text));
+    // Glance repeats the status as a title.
+    let title = format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or_default());
+    let told = told.trim().trim_start_matches(&title).trim();
+    let told: String = printable(told.replace('\n', " ").as_bytes()).chars().take(MESSAGE_LIMIT).collect();
+    let message =
+        if told.is_empty() { status.canonical_reason().unwrap_or("no reason is told").to_owned() } else { told };
+    CloudError::Refused {
+        method: method.to_string(),
+        url: url.to_owned(),
+        status: status.as_u16(),
+        message,
+        request_id,
+    }
+}
+
+/// The text of a page, as far as a message needs it.
+fn without_tags(page: &str) -> String {
+    let mut text = String::new();
+    let mut rest = page;
+    // The title says less than what follows it.
+    if let Some((_, body)) = rest.split_once("<body>") {
+        rest = body;
+    }
+    while let Some((before, after)) = rest.split_once('<') {
+        text.push_str(before);
+        text.push(' ');
+        rest = after.split_once('>').map_or("", |(_, after)| after);
+    }
+    text.push_str(rest);
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn json_of<T: DeserializeOwned>(url: &str, mut answer: Response<Body>) -> Result<T, CloudError> {
+    let strange = |reason: String| CloudError::Strange { url: url.to_owned(), reason };
+    let text = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec();
+    let text = text.map_err(|error| CloudError::Unreachable { url: url.to_owned(), reason: reason(&error) })?;
+    serde_json::from_slice(&text).map_err(|error| strange(error.to_string()))
+}
+
+fn log_in(agent: &Agent, config: &CloudConfig) -> Result<(Secret, Vec<Service>), CloudError> {
+    let url = format!("{}/auth/tokens", config.auth_url);
+    let request = Request::builder().method(Method::POST).uri(&url);
+    let answer = send(agent, &Method::POST, &url, request, Some(&credentials(&config.auth)))?;
+    let token = answer.headers().get("x-subject-token").and_then(|token| token.to_str().ok()).map(Secret::new);
+    let token =
+        token.ok_or_else(|| CloudError::Strange { url: url.clone(), reason: "there is no token".to_owned() })?;
+    let body: TokenAnswer = json_of(&url, answer)?;
+    Ok((token, body.token.catalog))
+}
+
+/// The request for a token: Keystone's API, "Authentication and token management".
+fn credentials(auth: &Auth) -> Value {
+    let with = |known: &Value, name: &str, secret: &Secret| {
+        let mut known = known.clone();
+        known[name] = json!(secret.reveal());
+        known
+    };
+    let (identity, scope) = match auth {
+        Auth::Password { user, password, scope } => {
+            (json!({ "methods": ["password"], "password": { "user": with(user, "password", password) } }), scope)
+        }
+        Auth::ApplicationCredential { credential, secret } => (
+            json!({
+                "methods": ["application_credential"],
+                "application_credential": with(credential, "secret", secret),
+            }),
+            &Value::Null,
+        ),
+        Auth::Token { token, scope } => (json!({ "methods": ["token"], "token": { "id": token.reveal() } }), scope),
+    };
+    let mut request = json!({ "auth": { "identity": identity } });
+    if !scope.is_null() {
+        request["auth"]["scope"] = scope.clone();
+    }
+    request
+}
+
+fn image_service(catalog: &[Service], config: &CloudConfig) -> Result<String, CloudError> {
+    let endpoints = || catalog.iter().filter(|service| service.kind == "image").flat_map(|service| &service.endpoints);
+    let fitting: Vec<_> = endpoints()
+        .filter(|endpoint| endpoint.interface == config.interface)
+        .filter(|endpoint| config.region.is_none() || endpoint.region == config.region)
+        .collect();
+    match fitting.as_slice() {
+        [only] => Ok(only.url.clone()),
+        [] => Err(CloudError::NoService {
+            region: config.region.clone(),
+            interface: config.interface.clone(),
+            known: endpoints()
+                .map(|endpoint| {
+                    format!("{} ({})", endpoint.region.as_deref().unwrap_or("no region"), endpoint.interface)
+                })
+                .collect(),
+        }),
+        several if config.region.is_some() => Ok(several[0].url.clone()),
+        several => Err(CloudError::WhichRegion {
+            known: several.iter().filter_map(|endpoint| endpoint.region.clone()).collect(),
+        }),
+    }
+}
+
+/// An address without the version that some catalogs have in it.
+fn base(url: &str) -> &str {
+    let url = url.trim_end_matches('/');
+    match url.rsplit_once('/') {
+        Some((base, version)) if version.starts_with("v2") && !base.ends_with('/') => base,
+        _ => url,
+    }
+}
+
+fn agent(config: &CloudConfig) -> Result<Agent, CloudError> {
+    let mut tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).disable_verification(!config.verify);
+    if let Some(path) = &config.ca_file {
+        let pem = std::fs::read(path).at(path)?;
+        let items: Result<Vec<_>, _> = parse_pem(&pem).collect();
+        let items =
+            items.map_err(|error| CloudError::Certificates { path: path.clone(), reason: error.to_string() })?;
+        let certificates: Vec<Certificate<'static>> = items
+            .into_iter()
+            .filter_map(|item| match item {
+                PemItem::Certificate(certificate) => Some(certificate),
+                _ => None,
+            })
+            .collect();
+        if certificates.is_empty() {
+            let reason = "it is no PEM file with a certificate".to_owned();
+            return Err(CloudError::Certificates { path: path.clone(), reason });
+        }
+        tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
+    }
+    Ok(Agent::config_builder()
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_recv_response(Some(READ_TIMEOUT))
+        .timeout_per_read(Some(READ_TIMEOUT))
+        .http_status_as_error(false)
+        // A token must not go where a service points to.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .user_agent(concat!("goldsmith/", env!("CARGO_PKG_VERSION")))
+        .tls_config(tls.build())
+        .build()
+        .new_agent())
+}
+
+fn reason(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::HostNotFound => "the host's name cannot be resolved".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_no_part_of_an_address() {
+        for (url, expected) in [
+            ("http://h:9292", "http://h:9292"),
+            ("http://h:9292/", "http://h:9292"),
+            ("http://h/image/v2", "http://h/image"),
+            ("http://h/image/v2.1/", "http://h/image"),
+            ("http://v2", "http://v2"),
+        ] {
+            assert_eq!(base(url), expected);
+        }
+    }
+
+    #[test]
+    fn pages_become_messages() {
+        let page = "<html>\n <head>\n  <title>403 Forbidden</title>\n </head>\n <body>\n  <h1>403 Forbidden</h1>\n  Not \
+                    you.<br /><br />\n </body>\n</html>";
+        assert_eq!(without_tags(page), "403 Forbidden Not you.");
+        assert_eq!(without_tags("a < b"), "a");
+    }
+}

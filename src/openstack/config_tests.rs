@@ -1,0 +1,119 @@
+//! Configurations as people write them.
+
+use super::*;
+
+const CLOUDS: &str = r#"
+clouds:
+  one:
+    auth:
+      auth_url: https://one.example:5000/v3/
+      username: me
+      project-name: work
+      user_domain_name: Users
+      project_domain_id: p1
+    region_name: north
+  two:
+    profile: vendor
+    auth: { application_credential_id: abc, application_credential_secret: "s3cret" }
+    regions: [east, west]
+    interface: internalURL
+    verify: false
+    cacert: /etc/ca.pem
+  three: { auth: { auth_url: "http://three/v2.0", token: t0ken, project_id: 12 } }
+  four: { auth: { auth_url: "http://four", username: me }, auth_type: v3oidcpassword }
+  five: { profile: unknown, auth: { username: me } }
+"#;
+
+fn places(files: &[(&str, &str)]) -> (tempfile::TempDir, Places) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    for (name, content) in files {
+        std::fs::write(dir.path().join(name), content).expect("a file");
+    }
+    let dirs = vec![dir.path().join("none"), dir.path().to_owned()];
+    (dir, Places { dirs, ..Places::default() })
+}
+
+fn find(places: &Places, cloud: &str) -> Result<CloudConfig, CloudError> {
+    CloudConfig::find(&Places { cloud: Some(cloud.to_owned()), ..places.clone() })
+}
+
+#[test]
+fn clouds_are_what_their_files_say_together() {
+    let (_dir, places) = places(&[
+        ("clouds.yaml", CLOUDS),
+        ("secure.yaml", "clouds: { one: { auth: { password: hidden } } }"),
+        ("clouds-public.yaml", "public-clouds: { vendor: { auth: { auth_url: 'https://vendor/identity' } } }"),
+    ]);
+    let one = find(&places, "one").expect("it is whole");
+    assert_eq!((one.auth_url.as_str(), one.region.as_deref()), ("https://one.example:5000/v3", Some("north")));
+    let expected = Auth::Password {
+        user: json!({ "name": "me", "domain": { "name": "Users" } }),
+        password: Secret::new("hidden"),
+        scope: json!({ "project": { "name": "work", "domain": { "id": "p1" } } }),
+    };
+    assert_eq!(one.auth, expected);
+    assert!(!format!("{one:?}").contains("hidden"), "{one:?}");
+    let two = find(&places, "two").expect("it is whole");
+    assert_eq!((two.auth_url.as_str(), two.region.as_deref()), ("https://vendor/identity/v3", Some("east")));
+    assert_eq!((two.interface.as_str(), two.verify), ("internal", false));
+    assert_eq!(two.ca_file.as_deref(), Some(Path::new("/etc/ca.pem")));
+    let secret = Secret::new("s3cret");
+    assert_eq!(two.auth, Auth::ApplicationCredential { credential: json!({ "id": "abc" }), secret });
+    let three = find(&places, "three").expect("it is whole");
+    assert_eq!(three.auth_url, "http://three/v3");
+    let scope = json!({ "project": { "id": "12" } });
+    assert_eq!(three.auth, Auth::Token { token: Secret::new("t0ken"), scope });
+}
+
+#[test]
+fn what_is_missing_is_told_with_what_to_do() {
+    let (_dir, places) = places(&[("clouds.yaml", CLOUDS)]);
+    for (cloud, words) in [
+        ("one", "the password is missing"),
+        ("two", "the profile `vendor` is in no clouds-public.yaml"),
+        ("four", "auth_type `v3oidcpassword` is not known"),
+        ("five", "the profile `unknown`"),
+        ("six", "there is no cloud `six`"),
+    ] {
+        let error = find(&places, cloud).expect_err("something is missing");
+        assert!(error.to_string().contains(words), "{cloud}: {error}");
+        assert!(error.help().is_some(), "{cloud}");
+    }
+    assert!(matches!(CloudConfig::find(&places), Err(CloudError::WhichCloud { known }) if known.len() == 5));
+    let nothing = Places { dirs: vec![PathBuf::from("/nonexistent")], ..Places::default() };
+    assert!(matches!(CloudConfig::find(&nothing), Err(CloudError::NoConfig { .. })));
+}
+
+#[test]
+fn files_that_are_no_yaml_are_told_with_the_line() {
+    let (_dir, places) = places(&[("clouds.yaml", "clouds:\n  one: [\n")]);
+    let error = find(&places, "one").expect_err("it is no YAML");
+    let CloudError::Yaml(found) = error else { panic!("{error}") };
+    assert!(found.records()[0].line.is_some(), "{:?}", found.records());
+}
+
+#[test]
+fn the_environment_is_a_cloud_too() {
+    let variables = |names: &[(&str, &str)]| Places {
+        variables: names.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        ..Places::default()
+    };
+    let whole = [
+        ("OS_AUTH_URL", "http://h:5000"),
+        ("OS_USERNAME", "me"),
+        ("OS_PASSWORD", "hidden"),
+        ("OS_PROJECT_NAME", "work"),
+        ("OS_PROJECT_ID", ""),
+        ("OS_DEFAULT_DOMAIN", "Both"),
+        ("OS_CACERT", "/ca.pem"),
+        ("OS_ENDPOINT_TYPE", "internalURL"),
+    ];
+    let config = CloudConfig::find(&variables(&whole)).expect("it is whole");
+    assert_eq!((config.name.as_str(), config.auth_url.as_str()), ("envvars", "http://h:5000/v3"));
+    let Auth::Password { user, scope, .. } = &config.auth else { panic!("{config:?}") };
+    assert_eq!(user["domain"], json!({ "name": "Both" }));
+    assert_eq!(scope["project"]["domain"], json!({ "name": "Both" }));
+    assert_eq!((config.interface.as_str(), config.ca_file.as_deref()), ("internal", Some(Path::new("/ca.pem"))));
+    let error = CloudConfig::find(&variables(&whole[..2])).expect_err("no password");
+    assert!(error.to_string().contains("the password is missing"), "{error}");
+}

@@ -1,0 +1,190 @@
+//! Images of the image service, by version 2 of its API.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Cloud, CloudError};
+
+/// Images that are asked for at once: the most that the service gives unless its operators say otherwise.
+const PAGE: usize = 1000;
+
+/// An image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Image {
+    /// Its identity.
+    pub id: String,
+    /// Its name, which need not be unique.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `queued`, `saving`, `uploading`, `importing`, `active`, `deactivated`, `killed`, `deleted`, `pending_delete`.
+    pub status: String,
+    /// `private`, `shared`, `community`, `public`.
+    pub visibility: String,
+    /// Whether it cannot be deleted.
+    #[serde(default)]
+    pub protected: bool,
+    /// Whether lists leave it out.
+    #[serde(default)]
+    pub os_hidden: bool,
+    /// Project it belongs to.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Size in bytes; `null` until it has data.
+    #[serde(default)]
+    pub size: Option<u64>,
+    /// Size of the disk in it, in bytes, where the service has found it out.
+    #[serde(default)]
+    pub virtual_size: Option<u64>,
+    /// Format of the disk.
+    #[serde(default)]
+    pub disk_format: Option<String>,
+    /// What the disk is packed in.
+    #[serde(default)]
+    pub container_format: Option<String>,
+    /// Least disk of a flavor, in GiB.
+    #[serde(default)]
+    pub min_disk: u64,
+    /// Least memory of a flavor, in MiB.
+    #[serde(default)]
+    pub min_ram: u64,
+    /// MD5 of the data.
+    #[serde(default)]
+    pub checksum: Option<String>,
+    /// Name of the digest that the service computes: `sha512`.
+    #[serde(default)]
+    pub os_hash_algo: Option<String>,
+    /// The digest of the data.
+    #[serde(default)]
+    pub os_hash_value: Option<String>,
+    /// When it was made, RFC 3339.
+    #[serde(default)]
+    pub created_at: Option<String>,
+    /// When it was changed, RFC 3339.
+    #[serde(default)]
+    pub updated_at: Option<String>,
+    /// Words that it can be found by.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// All else: its properties, and what the service tells of itself.
+    #[serde(flatten)]
+    pub properties: BTreeMap<String, Value>,
+}
+
+/// Which images, and in which order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Wanted {
+    /// Conditions that the service checks: name and value of a property.
+    pub filters: Vec<(String, String)>,
+    /// Keys and directions: `created_at:desc`.
+    pub sort: Option<String>,
+    /// Most images.
+    pub limit: Option<usize>,
+}
+
+/// A page of a list.
+#[derive(Debug, Deserialize)]
+struct Page {
+    images: Vec<Image>,
+    #[serde(default)]
+    next: Option<String>,
+}
+
+/// Why there is not exactly one image.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// There is none.
+    #[error("there is no image `{name}`")]
+    None {
+        /// Name or id that was looked for.
+        name: String,
+    },
+    /// There are several of that name.
+    #[error("{} images have the name `{name}`", images.len())]
+    Several {
+        /// The name.
+        name: String,
+        /// All of them.
+        images: Vec<Image>,
+    },
+    /// The service cannot be asked.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+}
+
+impl Cloud {
+    /// Images that are wanted, page by page.
+    ///
+    /// # Errors
+    ///
+    /// What keeps the service from being asked.
+    pub fn images(&self, wanted: &Wanted) -> Result<Vec<Image>, CloudError> {
+        let limit = wanted.limit.unwrap_or(usize::MAX);
+        let mut query = format!("/v2/images?limit={}", limit.min(PAGE));
+        for (name, value) in &wanted.filters {
+            let _ = write!(query, "&{}={}", encoded(name), encoded(value));
+        }
+        if let Some(sort) = &wanted.sort {
+            let _ = write!(query, "&sort={}", encoded(sort));
+        }
+        let mut images = Vec::new();
+        let mut next = Some(query);
+        while let Some(path) = next.filter(|_| images.len() < limit) {
+            let page: Page = self.get(&path)?;
+            // A page without images is the end, whatever it says.
+            next = page.next.filter(|_| !page.images.is_empty());
+            images.extend(page.images);
+        }
+        images.truncate(limit);
+        Ok(images)
+    }
+
+    /// The image with this id, or with this name if it is the only one.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or more than one.
+    pub fn image(&self, name: &str) -> Result<Image, FindError> {
+        if uuid::Uuid::try_parse(name).is_ok() {
+            match self.get::<Image>(&format!("/v2/images/{}", encoded(name))) {
+                Err(CloudError::Refused { status: 404, .. }) => {}
+                result => return Ok(result?),
+            }
+        }
+        let filters = vec![("name".to_owned(), name.to_owned())];
+        let mut found = self.images(&Wanted { filters, ..Wanted::default() })?;
+        // To the service, `in:` before a name begins a list of names.
+        found.retain(|image| image.name.as_deref() == Some(name));
+        match <[Image; 1]>::try_from(found) {
+            Ok([image]) => Ok(image),
+            Err(images) if images.is_empty() => Err(FindError::None { name: name.to_owned() }),
+            Err(images) => Err(FindError::Several { name: name.to_owned(), images }),
+        }
+    }
+}
+
+/// Text as it may stand in an address: RFC 3986, unreserved characters.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            byte => {
+                let _ = write!(encoded, "%{byte:02X}");
+            }
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_a_meaning_in_addresses_is_written_otherwise() {
+        assert_eq!(encoded("a b&c=d/\u{e4}~"), "a%20b%26c%3Dd%2F%C3%A4~");
+    }
+}

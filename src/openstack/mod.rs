@@ -1,0 +1,159 @@
+//! OpenStack: which cloud, Keystone's token and catalog, and the image service.
+//!
+//! What a service offers is asked, never assumed. Secrets are in no message: see [`config::Secret`].
+
+mod client;
+pub mod config;
+pub mod image;
+
+use std::path::PathBuf;
+
+pub use client::{Cloud, Endpoint};
+
+use crate::fsx::PathError;
+use crate::recipe::diagnostic::Diagnostics;
+
+/// What keeps a cloud from being used.
+#[derive(Debug, thiserror::Error)]
+pub enum CloudError {
+    /// Nothing says which cloud.
+    #[error("no cloud is configured")]
+    NoConfig {
+        /// Where configurations were looked for.
+        dirs: Vec<PathBuf>,
+    },
+    /// There is no cloud of that name.
+    #[error("there is no cloud `{name}`")]
+    NoCloud {
+        /// The name.
+        name: String,
+        /// Clouds that there are.
+        known: Vec<String>,
+        /// Files that were read.
+        files: Vec<String>,
+    },
+    /// There are several.
+    #[error("several clouds are configured, and none is chosen: {}", known.join(", "))]
+    WhichCloud {
+        /// Their names.
+        known: Vec<String>,
+    },
+    /// The configuration of a cloud does not do.
+    #[error("cloud `{cloud}`: {message} (in {})", files.join(", "))]
+    Config {
+        /// The cloud.
+        cloud: String,
+        /// Where it is configured.
+        files: Vec<String>,
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        help: String,
+    },
+    /// A configuration file is no YAML.
+    #[error("a configuration file cannot be read")]
+    Yaml(Box<Diagnostics>),
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] PathError),
+    /// A file of certificates has none.
+    #[error("{} has no certificates: {reason}", path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A service cannot be reached, or its answer was cut off.
+    #[error("cannot reach {url}: {reason}")]
+    Unreachable {
+        /// Its address.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
+    /// A service refuses.
+    #[error("{method} {url} is refused with {status}: {message}")]
+    Refused {
+        /// The request.
+        method: String,
+        /// Its address.
+        url: String,
+        /// Status of the answer.
+        status: u16,
+        /// What the service says, made printable.
+        message: String,
+        /// Number under which the operators of the cloud find the request.
+        request_id: Option<String>,
+    },
+    /// A service answers something else than its documentation says.
+    #[error("{url} answers something that is not understood: {reason}")]
+    Strange {
+        /// What was asked for.
+        url: String,
+        /// Why it is not understood.
+        reason: String,
+    },
+    /// The catalog does not have the service.
+    #[error("the catalog of the cloud has no image service{}", region.as_ref().map(|region| format!(" in the region `{region}` with the interface `{interface}`")).unwrap_or_default())]
+    NoService {
+        /// The region that was looked for.
+        region: Option<String>,
+        /// The interface that was looked for.
+        interface: String,
+        /// Regions and interfaces that there are.
+        known: Vec<String>,
+    },
+    /// Who logged in did so for no project, so that there is no catalog.
+    #[error("cloud `{cloud}`: the login is for no project")]
+    NoProject {
+        /// The cloud.
+        cloud: String,
+    },
+    /// The image service of several regions may be meant.
+    #[error("the cloud has several regions, and none is chosen: {}", known.join(", "))]
+    WhichRegion {
+        /// Their names.
+        known: Vec<String>,
+    },
+}
+
+impl CloudError {
+    /// What to do, where there is something.
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::NoConfig { dirs } => {
+                let dirs: Vec<_> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+                format!("write a clouds.yaml in one of {}, or set OS_AUTH_URL and what belongs to it", dirs.join(", "))
+            }
+            Self::NoCloud { known, files, .. } if known.is_empty() && files.is_empty() => {
+                "no clouds.yaml was found".to_owned()
+            }
+            Self::NoCloud { known, files, .. } => format!("{} has: {}", files.join(", "), known.join(", ")),
+            Self::WhichCloud { .. } => "choose one with --os-cloud NAME or OS_CLOUD".to_owned(),
+            Self::WhichRegion { .. } => {
+                "choose one with --os-region NAME, OS_REGION_NAME, or `region_name` in clouds.yaml".to_owned()
+            }
+            Self::Config { help, .. } => help.clone(),
+            Self::NoProject { .. } => {
+                "set `project_name` and its domain below `auth`, or OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME"
+                    .to_owned()
+            }
+            Self::NoService { known, .. } if known.is_empty() => {
+                "`image_endpoint_override` names its address where the catalog does not".to_owned()
+            }
+            Self::NoService { known, .. } => format!("it has: {}", known.join(", ")),
+            Self::Unreachable { .. } => "is the address right, and does this host reach it?".to_owned(),
+            Self::Refused { status: 401, url, .. } if url.ends_with("/auth/tokens") => {
+                "user, password and domain, or the credential, are not what the cloud knows".to_owned()
+            }
+            Self::Refused { status: 403, .. } => {
+                "the cloud's policy does not let this user do it: ask its operators".to_owned()
+            }
+            Self::Refused { status: 500..=599, request_id: Some(id), .. } => {
+                format!("the cloud's operators find it in their logs by {id}")
+            }
+            _ => return None,
+        })
+    }
+}
