@@ -129,7 +129,7 @@ impl CloudError {
             Self::NoCloud { known, files, .. } if known.is_empty() && files.is_empty() => {
                 "no clouds.yaml was found".to_owned()
             }
-            Self::NoCloud { known, files, .. } => format!("{} has: {}", files.join(", "), known.join(", ")),
+            Self::NoCloud { known, files, .. } => format!("known are {} (in {})", known.join(", "), files.join(", ")),
             Self::WhichCloud { .. } => "choose one with --os-cloud NAME or OS_CLOUD".to_owned(),
             Self::WhichRegion { .. } => {
                 "choose one with --os-region NAME, OS_REGION_NAME, or `region_name` in clouds.yaml".to_owned()
