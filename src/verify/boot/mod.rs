@@ -181,7 +181,10 @@ pub fn boot(settings: &Settings<'_>) -> Result<Booted, BootError> {
     std::thread::scope(|scope| {
         for _ in 0..slots {
             scope.spawn(|| {
-                while let Some(job) = lock(&jobs).pop_front() {
+                loop {
+                    // A lock that is taken in a loop's condition is held while its body runs.
+                    let next = lock(&jobs).pop_front();
+                    let Some(job) = next else { break };
                     // What does not come up alone is not compared with another one.
                     if job.place.is_none() && lock(&done).iter().any(|(_, ran)| is_down(ran)) {
                         break;
