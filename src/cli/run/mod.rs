@@ -235,7 +235,7 @@ fn machine_of(
         board: args.machine.unwrap_or(Board::Q35),
         boot: args.boot.unwrap_or_else(|| image.boot()),
         metadata: args.metadata.unwrap_or(Datasource::ConfigDrive),
-        user: image.beside.user.clone(),
+        user: args.user.clone().or_else(|| image.beside.user.clone()),
         hostname: args.hostname.clone().unwrap_or_else(|| "goldsmith".to_owned()),
         user_data: user_data.unwrap_or_default(),
         disk: args.disk.map_or(image.size + GROWTH, ByteSize::get),
