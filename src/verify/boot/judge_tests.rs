@@ -87,6 +87,7 @@ fn each_answer_breaks_its_own_rule() {
         ("addresses", "2: enp1s0 inet 172.16.0.15/5 scope global enp1s0", "network-by-dhcp"),
         ("cards", "enp1s0 52:54:00:00:00:99 virtio_net up", "network-by-dhcp"),
         ("resolver", "", "dns-answers"),
+        ("resolver", "options edns0\nGlobal:\nLink 2 (enp1s0):", "dns-answers"),
         ("dns", "", "dns-answers"),
         ("dns", " 67 6f 81 82", "dns-answers"),
         ("sockets", "tcp 0: 00000000:0050 00000000:0000 0A", "no-undeclared-service"),
