@@ -21,7 +21,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`cli`] | everything that knows a terminal, the environment or an exit code |
-//! | [`diff`], [`verify`] | what changed between two images; whether an image keeps its promises |
+//! | [`diff`], [`verify`], [`publish`] | what changed between two images; whether an image keeps its promises; handing it to a cloud |
 //! | [`pin`], [`build`], [`export`], [`inspect`] | from a recipe's pins to a plan's disk to files; what is in an image |
 //! | [`fetch`], [`base`], [`guest`], [`disk`], [`machine`], [`metadata`], [`openstack`] | one outside thing each: networks, mmdebstrap, libguestfs, disk formats, QEMU as a cloud's machine, a cloud's metadata, OpenStack |
 //! | [`plan`] | the plan and its layer keys |
@@ -62,6 +62,7 @@ pub mod openstack;
 pub mod pin;
 pub mod plan;
 pub mod process;
+pub mod publish;
 pub mod recipe;
 pub mod text;
 pub mod units;

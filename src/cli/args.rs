@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::convert::{parse_format, parse_word};
 use super::images::Images;
+use super::publish::Publish;
 use super::run::Run;
 use super::verify::VerifyArgs;
 use crate::image::{Adapter, Compat, Compression, Format, Subformat};
@@ -44,6 +45,8 @@ pub(super) enum Verb {
     Verify(Box<VerifyArgs>),
     /// Boot an image for a person, on a disk that is thrown away, and join its console to the terminal
     Run(Run),
+    /// Hand an image that was built to the image service of a cloud
+    Publish(Box<Publish>),
     /// Look after the images of a cloud
     Images(Box<Images>),
     /// List the elements, or show one

@@ -5,8 +5,8 @@ mod render;
 
 use serde_json::json;
 
-pub(super) use args::Images;
-use args::{CloudArgs, ImagesVerb, List};
+pub(super) use args::{CloudArgs, Images};
+use args::{ImagesVerb, List};
 
 use super::failure::{Failure, FailureKind};
 use super::print;
@@ -49,7 +49,7 @@ fn show(image: &str, cloud: &Cloud, global: &Global) -> Result<(), Failure> {
 }
 
 /// Logs in to the cloud that is meant.
-fn connect(args: &CloudArgs) -> Result<Cloud, Failure> {
+pub(super) fn connect(args: &CloudArgs) -> Result<Cloud, Failure> {
     let mut config = CloudConfig::find(&places(args)).map_err(|error| failure(&error))?;
     let told = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(region) = args.os_region.clone().or_else(|| told("OS_REGION_NAME")) {
@@ -71,7 +71,7 @@ fn places(args: &CloudArgs) -> Places {
     }
 }
 
-fn failure(error: &CloudError) -> Failure {
+pub(super) fn failure(error: &CloudError) -> Failure {
     let kind = match error {
         CloudError::NoConfig { .. }
         | CloudError::NoCloud { .. }

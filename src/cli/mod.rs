@@ -19,6 +19,7 @@ pub mod logfile;
 mod on_failure;
 mod plan;
 pub mod progress;
+mod publish;
 mod run;
 mod settings;
 mod signals;
@@ -78,6 +79,7 @@ fn execute(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
         Verb::Inspect(args) => inspect::run(&args, &global),
         Verb::Verify(args) => return verify::verify(&args, &global),
         Verb::Run(args) => run::run(&args, &global),
+        Verb::Publish(args) => publish::publish(&args, &global),
         Verb::Images(args) => images::images(&args, &global),
         Verb::Elements(args) => elements::elements(&args, &global),
         Verb::Convert(args) => convert::run(&args, &global),

@@ -80,6 +80,10 @@ struct StepInfo {
 pub struct Summary {
     /// Name of the image.
     pub name: String,
+    /// Its architecture.
+    pub arch: Arch,
+    /// Its distribution.
+    pub distro: Distro,
     /// The final layer.
     pub layer: LayerKey,
     /// What was made of it.

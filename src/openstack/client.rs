@@ -1,7 +1,8 @@
 //! Requests to a cloud: a token of Keystone, the address of the image service, and answers as JSON.
 
+use std::io::Read;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a service may be silent: some ask others before they answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a service may take over data that has arrived: it looks into it, and writes it to its stores.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// Age of a token after which no upload begins with it: the shortest life that operators give tokens is an hour.
+const FRESH: Duration = Duration::from_secs(5 * 60);
+
 /// Largest answer that is read whole.
 const ANSWER_LIMIT: u64 = 32 << 20;
 
@@ -31,6 +38,8 @@ const MESSAGE_LIMIT: usize = 600;
 pub struct Cloud {
     config: CloudConfig,
     agent: Agent,
+    /// For requests whose answer may take long.
+    uploads: Agent,
     session: Mutex<Session>,
     image: String,
 }
@@ -38,6 +47,7 @@ pub struct Cloud {
 #[derive(Debug, Clone)]
 struct Session {
     token: Secret,
+    since: Instant,
 }
 
 /// Address of a service.
@@ -80,7 +90,7 @@ impl Cloud {
     ///
     /// If Keystone refuses or cannot be reached, or its catalog has no image service.
     pub fn connect(config: CloudConfig) -> Result<Self, CloudError> {
-        let agent = agent(&config)?;
+        let (agent, uploads) = (agent(&config, READ_TIMEOUT)?, agent(&config, UPLOAD_TIMEOUT)?);
         let (token, catalog) = log_in(&agent, &config)?;
         let image = match &config.image_endpoint {
             Some(url) => url.clone(),
@@ -88,7 +98,8 @@ impl Cloud {
             None => image_service(&catalog, &config)?,
         };
         let image = base(&image).to_owned();
-        Ok(Self { config, agent, session: Mutex::new(Session { token }), image })
+        let session = Mutex::new(Session { token, since: Instant::now() });
+        Ok(Self { config, agent, uploads, session, image })
     }
 
     /// Its name in `clouds.yaml`.
@@ -112,12 +123,53 @@ impl Cloud {
         json_of(&url, answer)
     }
 
+    /// Sends JSON to the image service and returns what it answers.
+    pub(super) fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, CloudError> {
+        let url = format!("{}{path}", self.image);
+        let answer = self.send(&Method::POST, &url, Some(body))?;
+        json_of(&url, answer)
+    }
+
+    /// Asks the image service for something that has no answer but its success.
+    pub(super) fn call(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<(), CloudError> {
+        self.send(method, &format!("{}{path}", self.image), body).map(drop)
+    }
+
+    /// Sends so many bytes to the image service. Never in chunks of unknown number: servers before the service refuse them, or
+    /// keep all of them before they pass them on.
+    pub(super) fn put(&self, path: &str, size: u64, data: &mut impl Read) -> Result<(), CloudError> {
+        let url = format!("{}{path}", self.image);
+        let token = self.session().token;
+        let request = Request::put(&url)
+            .header("X-Auth-Token", token.reveal())
+            .header("Content-Type", "application/octet-stream")
+            .header("Content-Length", size);
+        let request = request.body(SendBody::from_reader(data)).map_err(ureq::Error::from);
+        let answer = request.and_then(|request| self.uploads.run(request));
+        let answer = answer.map_err(|error| CloudError::Unreachable { url: url.clone(), reason: reason(&error) })?;
+        if answer.status().is_success() { Ok(()) } else { Err(refused(&Method::PUT, &url, answer)) }
+    }
+
+    /// Logs in anew unless that was done a moment ago.
+    pub(super) fn renew(&self) -> Result<(), CloudError> {
+        if self.session().since.elapsed() > FRESH { self.log_in() } else { Ok(()) }
+    }
+
+    fn log_in(&self) -> Result<(), CloudError> {
+        let (token, _) = log_in(&self.agent, &self.config)?;
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Session { token, since: Instant::now() };
+        Ok(())
+    }
+
+    fn session(&self) -> Session {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Sends a request, once more with a new token if the old one is not taken any more.
     fn send(&self, method: &Method, url: &str, body: Option<&Value>) -> Result<Response<Body>, CloudError> {
         match self.attempt(method, url, body) {
             Err(CloudError::Refused { status: 401, .. }) => {
-                let (token, _) = log_in(&self.agent, &self.config)?;
-                self.session.lock().unwrap_or_else(PoisonError::into_inner).token = token;
+                self.log_in()?;
                 self.attempt(method, url, body)
             }
             result => result,
@@ -125,7 +177,7 @@ impl Cloud {
     }
 
     fn attempt(&self, method: &Method, url: &str, body: Option<&Value>) -> Result<Response<Body>, CloudError> {
-        let token = self.session.lock().unwrap_or_else(PoisonError::into_inner).token.clone();
+        let token = self.session().token;
         let request = Request::builder().method(method.clone()).uri(url).header("X-Auth-Token", token.reveal());
         send(&self.agent, method, url, request, body)
     }
@@ -271,7 +323,7 @@ fn base(url: &str) -> &str {
     }
 }
 
-fn agent(config: &CloudConfig) -> Result<Agent, CloudError> {
+fn agent(config: &CloudConfig, answer: Duration) -> Result<Agent, CloudError> {
     let mut tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).disable_verification(!config.verify);
     if let Some(path) = &config.ca_file {
         let pem = std::fs::read(path).at(path)?;
@@ -293,7 +345,7 @@ fn agent(config: &CloudConfig) -> Result<Agent, CloudError> {
     }
     Ok(Agent::config_builder()
         .timeout_connect(Some(CONNECT_TIMEOUT))
-        .timeout_recv_response(Some(READ_TIMEOUT))
+        .timeout_recv_response(Some(answer))
         .timeout_per_read(Some(READ_TIMEOUT))
         .http_status_as_error(false)
         // A token must not go where a service points to.

@@ -5,10 +5,12 @@
 mod client;
 pub mod config;
 pub mod image;
+mod upload;
 
 use std::path::PathBuf;
 
 pub use client::{Cloud, Endpoint};
+pub use upload::UploadError;
 
 use crate::fsx::PathError;
 use crate::recipe::diagnostic::Diagnostics;

@@ -87,6 +87,17 @@ impl TestCloud {
             .unwrap_or_else(|error| panic!("openstack {arguments:?}: {error}: {said}"))
     }
 
+    /// Runs OpenStack's own client where it answers nothing.
+    pub(crate) fn openstack_plain(&self, arguments: &[&str]) {
+        let mut client = Command::new(self.programs.join("bin/openstack"));
+        run(client.args(arguments).envs(self.variables()).env("OS_REGION_NAME", "RegionOne"));
+    }
+
+    /// Downloads an image by OpenStack's own client.
+    pub(crate) fn save(&self, image: &str, file: &Path) {
+        self.openstack_plain(&["image", "save", image, "--file", file.to_str().expect("text")]);
+    }
+
     fn logs(&self) -> String {
         ["keystone.out", "glance.out", "glance.log"].map(|name| tail(&self.path(name))).join("\n")
     }

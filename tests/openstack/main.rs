@@ -1,6 +1,7 @@
 //! The image service of a real cloud, beside OpenStack's own client.
 
 mod cloud;
+mod publishing;
 
 use std::process::{Command, Output};
 
@@ -15,8 +16,10 @@ struct Ran {
 }
 
 impl Ran {
+    /// What it printed; the last line where there are several.
     fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {} {}", self.stdout, self.stderr))
+        serde_json::from_str(self.stdout.lines().last().unwrap_or_default())
+            .unwrap_or_else(|error| panic!("{error}: {} {}", self.stdout, self.stderr))
     }
 }
 

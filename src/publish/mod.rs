@@ -1,0 +1,85 @@
+//! Publishing: artifacts of a build, handed to an image service as one transaction.
+//!
+//! ```text
+//! out/NAME ── Source::read ─> Source ── properties::derive ─> Properties ── glance::publish ─> Published
+//! ```
+//!
+//! The id of an image follows from its name and its content. Whoever publishes the same again finds what is there, finished
+//! or half done, and never makes a second copy.
+
+pub mod glance;
+pub mod properties;
+
+use std::path::{Path, PathBuf};
+
+use crate::export::Artifact;
+use crate::export::manifest::{self, Summary};
+use crate::image::Format;
+
+pub use properties::Properties;
+
+/// An image that was built, and the artifact of it that is published.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Directory of the artifacts.
+    pub dir: PathBuf,
+    /// What is known of the image.
+    pub summary: Summary,
+    /// The artifact.
+    pub artifact: Artifact,
+}
+
+/// Why there is nothing to publish.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The directory has no manifest.
+    #[error("{} has no {} that can be read", dir.display(), manifest::FILE)]
+    NoManifest {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// No artifact is one that an image service takes.
+    #[error("{} has no artifact that an image service takes{}", dir.display(), format.map(|format| format!(" as {}", format.name())).unwrap_or_default())]
+    NoArtifact {
+        /// The directory.
+        dir: PathBuf,
+        /// The format that was asked for.
+        format: Option<Format>,
+    },
+    /// The artifact is not the one that the manifest speaks of.
+    #[error("{} has {found} bytes, and the manifest says {told}", file.display())]
+    Changed {
+        /// The artifact.
+        file: PathBuf,
+        /// Its size.
+        found: u64,
+        /// Its size when the manifest was written.
+        told: u64,
+    },
+}
+
+impl Source {
+    /// Reads what a build has left in a directory. Without a format, the first artifact that an image service takes is meant.
+    ///
+    /// # Errors
+    ///
+    /// If there is nothing that could be published.
+    pub fn read(dir: &Path, format: Option<Format>) -> Result<Self, SourceError> {
+        let summary = Summary::read(dir).ok_or_else(|| SourceError::NoManifest { dir: dir.to_owned() })?;
+        let fitting = summary.artifacts.iter().find(|artifact| {
+            artifact.disk_format.is_some() && format.is_none_or(|format| artifact.output.format == format)
+        });
+        let artifact = fitting.ok_or_else(|| SourceError::NoArtifact { dir: dir.to_owned(), format })?.clone();
+        let file = dir.join(&artifact.file);
+        let found = std::fs::metadata(&file).map_or(0, |meta| meta.len());
+        if found != artifact.size {
+            return Err(SourceError::Changed { file, found, told: artifact.size });
+        }
+        Ok(Self { dir: dir.to_owned(), summary, artifact })
+    }
+
+    /// The file that is published.
+    pub fn file(&self) -> PathBuf {
+        self.dir.join(&self.artifact.file)
+    }
+}

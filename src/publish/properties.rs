@@ -1,0 +1,152 @@
+//! What an image service is told of an image, derived from what was found out about it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Source;
+use crate::recipe::verify::BootKind;
+use crate::recipe::{Arch, Firmware};
+
+/// Beginning of the names that are the service's own.
+const RESERVED: &str = "os_glance";
+
+/// What an image has besides properties: Image Service API v2, "Show image".
+const ATTRIBUTES: [&str; 25] = [
+    "checksum",
+    "container_format",
+    "created_at",
+    "direct_url",
+    "disk_format",
+    "file",
+    "id",
+    "locations",
+    "min_disk",
+    "min_ram",
+    "name",
+    "os_hash_algo",
+    "os_hash_value",
+    "os_hidden",
+    "owner",
+    "protected",
+    "schema",
+    "self",
+    "size",
+    "status",
+    "stores",
+    "tags",
+    "updated_at",
+    "virtual_size",
+    "visibility",
+];
+
+/// Most characters of a name or a value: the service's database has room for no more in a name.
+const LIMIT: usize = 255;
+
+/// Properties of an image, and what a flavor must have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Properties {
+    /// Names and values, in the terms of Nova and Glance ("Useful image properties").
+    pub values: BTreeMap<String, String>,
+    /// Least disk, in GiB.
+    pub min_disk: u64,
+    /// Least memory, in MiB; 0 where nobody has measured it.
+    pub min_ram: u64,
+}
+
+/// The part of a manifest's facts that is published.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Facts {
+    distro: Option<String>,
+    version: Option<String>,
+    firmware: Vec<Firmware>,
+    boots: Vec<BootKind>,
+    default_user: Option<String>,
+    guest_agent: bool,
+    min_disk_gib: Option<u64>,
+    min_ram_mib: Option<u64>,
+    measured: bool,
+}
+
+/// A property that no service takes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the property `{name}` {reason}")]
+pub struct PropertyError {
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// What is known of an image, and what somebody says of it beside or instead.
+///
+/// # Errors
+///
+/// If something that is said cannot be a property.
+pub fn derive(source: &Source, said: &[(String, String)]) -> Result<Properties, PropertyError> {
+    let facts = source.summary.facts.clone().unwrap_or(Value::Null);
+    let known: Facts = serde_json::from_value(facts).unwrap_or_default();
+    let mut values = BTreeMap::new();
+    let mut set = |name: &str, value: Option<String>| {
+        values.extend(value.filter(|value| !value.is_empty()).map(|value| (name.to_owned(), value)));
+    };
+    let architecture = match source.summary.arch {
+        Arch::X86_64 => "x86_64",
+        Arch::Aarch64 => "aarch64",
+    };
+    set("architecture", Some(architecture.to_owned()));
+    set("os_type", Some("linux".to_owned()));
+    set("os_distro", known.distro.or_else(|| Some(source.summary.distro.name.clone())));
+    set("os_version", known.version.or_else(|| Some(source.summary.distro.version.clone())));
+    set("os_admin_user", known.default_user);
+    set("hw_qemu_guest_agent", known.guest_agent.then(|| "yes".to_owned()));
+    // An image for both starts with what the cloud prefers. For UEFI alone the machine must be one that has it.
+    let only = |firmware| known.firmware == [firmware];
+    let firmware = (only(Firmware::Uefi).then_some("uefi")).or(only(Firmware::Bios).then_some("bios"));
+    set("hw_firmware_type", firmware.map(str::to_owned));
+    set("hw_machine_type", only(Firmware::Uefi).then(|| "q35".to_owned()));
+    let secure = only(Firmware::Uefi) && known.boots.contains(&BootKind::SecureBoot);
+    set("os_secure_boot", secure.then(|| "optional".to_owned()));
+    // It was seen to run with these.
+    let seen = !known.boots.is_empty();
+    set("hw_disk_bus", seen.then(|| "virtio".to_owned()));
+    set("hw_vif_model", seen.then(|| "virtio".to_owned()));
+    for (name, value) in said {
+        check(name, value)?;
+        values.insert(name.clone(), value.clone());
+    }
+    let min_disk = known.min_disk_gib.unwrap_or(0);
+    let min_ram = known.min_ram_mib.filter(|_| known.measured).unwrap_or(0);
+    Ok(Properties { values, min_disk, min_ram })
+}
+
+fn check(name: &str, value: &str) -> Result<(), PropertyError> {
+    let reason = if name.starts_with(RESERVED) {
+        "is the service's own: names that begin with `os_glance` are reserved"
+    } else if ATTRIBUTES.contains(&name) {
+        "is no property but an attribute, which the service or an option sets"
+    } else if value.is_empty() {
+        "has no value"
+    } else if name.chars().count() > LIMIT {
+        "has a name of more than 255 characters"
+    } else {
+        return Ok(());
+    };
+    Err(PropertyError { name: name.to_owned(), reason: reason.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_property_is_refused() {
+        for (name, value) in [("os_glance_stores", "x"), ("min_disk", "3"), ("status", "active"), ("team", "")] {
+            assert!(check(name, value).is_err(), "{name}");
+        }
+        assert!(check(&"n".repeat(256), "x").is_err());
+        assert_eq!(check("os_distro", "debian"), Ok(()));
+    }
+}
