@@ -65,13 +65,7 @@ pub(super) fn boot(request: &Request<'_>) -> Result<Option<Booted>, Failure> {
     };
     boot::boot(&settings).map(Some).map_err(|error| match &error {
         BootError::Interrupted => Failure::new(FailureKind::Interrupted, &error),
-        BootError::Machine(machine) => {
-            let failure = Failure::new(FailureKind::Host, &error);
-            match machine.help() {
-                Some(help) => failure.hint(help),
-                None => failure,
-            }
-        }
+        BootError::Machine(machine) => hints::machine(machine),
         _ => Failure::new(FailureKind::Host, &error),
     })
 }
