@@ -114,6 +114,15 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// What to do where nothing was shown.
+    pub const SILENT: &'static str =
+        "see what the screen shows; an image without `console=ttyS0` among its kernel's arguments boots in silence";
+
+    /// Whether no kernel was started, so that it has not failed at what a kernel does.
+    pub fn is_before_kernel(&self) -> bool {
+        matches!(self, Self::NothingToBoot(_) | Self::BootLoader(_) | Self::SecureBoot(_))
+    }
+
     /// What to do about it.
     pub fn advice(&self) -> &'static str {
         match self {
@@ -131,9 +140,7 @@ impl Trouble {
             }
             Self::Passphrase(_) => "an image for a cloud cannot ask for a passphrase: make it without encryption",
             Self::Loop { .. } => "see what the lines between say",
-            Self::Silence { .. } => {
-                "see what the screen shows; an image without `console=ttyS0` among its kernel's arguments boots in silence"
-            }
+            Self::Silence { .. } => Self::SILENT,
             Self::Flood { .. } => "see what it prints; it takes time and, in a cloud, space",
             Self::Ended(End::Reset) => "the lines before it may say why it wanted to start again",
             Self::Ended(End::QemuFailed(_)) => "QEMU's words say why; boot it again",

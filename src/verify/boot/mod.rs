@@ -4,6 +4,7 @@
 //! another network card; where there is only one profile, a second instance is booted to compare it with. If that is wanted,
 //! more instances are booted with less memory and disk, until one does not come up.
 
+mod down;
 mod guest;
 mod judge;
 mod login;

@@ -4,13 +4,12 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::down;
 use super::guest::Guest;
 use super::judge::{self, Expected};
 use super::login::{Failed, as_root};
 use super::probe::{self, Answers};
-use super::rules::{
-    self, BOOT_TIME, BOOTS, CONSOLE_KERNEL, CONSOLE_LOGIN, KEY, PASSWORDS, REBOOT, SECOND_CARD, SECURE_BOOT,
-};
+use super::rules::{self, BOOT_TIME, KEY, PASSWORDS, REBOOT, SECOND_CARD};
 use super::{BootError, Job, POLL, Settings};
 use crate::event::Event;
 use crate::machine::watch::{Sign, Trouble, Watch};
@@ -130,7 +129,7 @@ impl Guest<'_> {
         }
         let serial = machine.serial();
         seen.findings.extend(judge::elements(self.settings.checks, &answers, &serial.text()));
-        seen.findings.extend(console(&serial.text()));
+        seen.findings.extend(down::console(&serial.lines()));
         if self.job.reboots {
             self.reboot(machine, &ssh, &answers, power_on, seen)?;
         } else {
@@ -189,27 +188,9 @@ impl Guest<'_> {
     /// Tells why an instance did not come up, with what was seen last.
     fn gave_up(&self, machine: &mut Machine, failed: Failed, seen: &mut Seen) {
         let serial = machine.serial();
-        let lines = serial.lines();
-        let last = || lines[lines.len().saturating_sub(LAST_LINES)..].iter().cloned();
-        seen.findings.extend(match failed {
-            failed @ (Failed::Boot(_) | Failed::Late(_)) => {
-                let advice = if let Failed::Boot(trouble) = &failed { trouble.advice() } else { BOOTS.mend };
-                let finding = BOOTS.failed(std::iter::once(failed.to_string()).chain(last()));
-                let boots = Finding { mend: advice.to_owned(), ..finding };
-                match &failed {
-                    Failed::Boot(trouble) if matches!(**trouble, Trouble::SecureBoot(_)) => {
-                        vec![boots, SECURE_BOOT.failed([trouble.to_string()])]
-                    }
-                    _ => vec![boots],
-                }
-            }
-            Failed::Login(text) => vec![BOOTS.passed(["login prompt"]), KEY.failed([text])],
-            Failed::Answers(said) => vec![
-                BOOTS.passed(["login prompt"]),
-                KEY.failed(std::iter::once("the login does not come to its end".to_owned()).chain(said)),
-            ],
-        });
-        seen.findings.extend(console(&serial.text()));
+        // Under BIOS the firmware and boot loaders tell there what they tell nowhere else.
+        let screen = machine.screen_text().ok().flatten().unwrap_or_default();
+        seen.findings.extend(down::findings(&failed, &serial.lines(), &screen));
         seen.screenshot = machine.screenshot().ok();
         seen.serial = serial.text();
         machine.kill();
@@ -303,17 +284,6 @@ impl Guest<'_> {
 fn milestone(seen: &mut Seen, name: &str, power_on: Instant) {
     let seconds = (power_on.elapsed().as_secs_f64() * 10.0).round() / 10.0;
     seen.milestones.push(Milestone { name: name.to_owned(), seconds });
-}
-
-/// What the serial console must have shown.
-fn console(serial: &str) -> [Finding; 2] {
-    let line = |wanted: &[&str]| serial.lines().find(|line| wanted.iter().any(|text| line.contains(text)));
-    let found = |rule: &Rule, wanted: &[&str]| match line(wanted) {
-        Some(line) => rule.passed([line]),
-        None if serial.trim().is_empty() => rule.failed(["nothing was printed there at all"]),
-        None => rule.failed([format!("nothing like `{}`", wanted[0])]),
-    };
-    [found(&CONSOLE_KERNEL, &["] Linux version ", "Linux version "]), found(&CONSOLE_LOGIN, &[" login:"])]
 }
 
 /// Whether the resolver of this host answers the question that guests ask.
