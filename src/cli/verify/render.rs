@@ -11,6 +11,12 @@ use crate::verify::{self, Finding, Outcome, Report, Severity, Stage, Tally};
 /// Lines of evidence that are shown of a failure; the reports have all of them.
 const EVIDENCE: usize = 6;
 
+/// Characters that are shown of a line of evidence.
+const LINE: usize = 200;
+
+/// Checks not made for the same reason that are named one by one.
+const FEW: usize = 4;
+
 /// All rules, one a line.
 pub(super) fn rules() -> String {
     let rows: Vec<_> = verify::rules()
@@ -45,7 +51,7 @@ pub(super) fn report(report: &Report, all: bool, terminal: Terminal) -> String {
             .map(|finding| {
                 let skipped = finding.outcome == Outcome::Skipped;
                 let mark = if skipped { Mark::Cached } else { Mark::Done };
-                let seen = finding.evidence.first().map(|line| format!(": {}", printable(line.as_bytes())));
+                let seen = finding.evidence.first().map(|line| format!(": {}", cut(line)));
                 let words = format!("{}{}", finding.sentence, seen.unwrap_or_default());
                 vec![terminal.mark(mark), place(finding), words]
             })
@@ -53,9 +59,13 @@ pub(super) fn report(report: &Report, all: bool, terminal: Terminal) -> String {
         text.push_str(&columns(&rows));
         text.push('\n');
     } else {
-        for finding in others.filter(|finding| finding.outcome == Outcome::Skipped) {
-            let why = finding.evidence.first().map(|line| printable(line.as_bytes())).unwrap_or_default();
-            text.push_str(&format!("{} {}: not checked: {why}\n", terminal.mark(Mark::Cached), place(finding)));
+        for (why, places) in skipped(others) {
+            let mark = terminal.mark(Mark::Cached);
+            if places.len() > FEW {
+                text.push_str(&format!("{mark} {} checks were not made: {why}\n", places.len()));
+            } else {
+                places.iter().for_each(|place| text.push_str(&format!("{mark} {place}: not checked: {why}\n")));
+            }
         }
     }
     text.push_str(&timeline(report));
@@ -63,6 +73,28 @@ pub(super) fn report(report: &Report, all: bool, terminal: Terminal) -> String {
     let style = if report.passed() { Style::Green } else { Style::Red };
     text.push_str(&format!("{}\n", terminal.paint(style, &tally)));
     text
+}
+
+/// What was not checked, by the reason, in the order of the reasons' first.
+fn skipped<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<(String, Vec<String>)> {
+    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+    for finding in findings.filter(|finding| finding.outcome == Outcome::Skipped) {
+        let why = finding.evidence.first().map(|line| printable(line.as_bytes())).unwrap_or_default();
+        match reasons.iter_mut().find(|(other, _)| *other == why) {
+            Some((_, places)) => places.push(place(finding)),
+            None => reasons.push((why, vec![place(finding)])),
+        }
+    }
+    reasons
+}
+
+/// A line of evidence as it is shown: what floods a console has no line ends.
+fn cut(line: &str) -> String {
+    let line = printable(line.as_bytes());
+    match line.char_indices().nth(LINE) {
+        Some((end, _)) => format!("{} ...", &line[..end]),
+        None => line,
+    }
 }
 
 /// What the image is.
@@ -102,7 +134,7 @@ fn problem(finding: &Finding, all: &[&Finding], terminal: Terminal) -> String {
             "    "
         };
         for line in seen.evidence.iter().take(EVIDENCE) {
-            text.push_str(&terminal.paint(Style::Dim, &format!("{indent}{}", printable(line.as_bytes()))));
+            text.push_str(&terminal.paint(Style::Dim, &format!("{indent}{}", cut(line))));
             text.push('\n');
         }
         if seen.evidence.len() > EVIDENCE {
@@ -147,5 +179,27 @@ fn severity(severity: Severity) -> &'static str {
         Severity::Error => "error",
         Severity::Warning => "warning",
         Severity::Info => "note",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_floods_a_console_does_not_flood_the_terminal() {
+        assert_eq!(cut("\u{1b}[31mred\u{7}"), "red");
+        assert_eq!(cut(&"ä".repeat(LINE)), "ä".repeat(LINE));
+        assert_eq!(cut(&"ä".repeat(9 * LINE)), format!("{} ...", "ä".repeat(LINE)));
+    }
+
+    #[test]
+    fn checks_that_were_not_made_are_told_by_their_reason() {
+        let rules: Vec<_> = verify::rules().take(4).collect();
+        let found = [rules[0].skipped("no system"), rules[1].skipped("no agent"), rules[2].skipped("no system")];
+        let all = [&found[..], &[rules[3].passed(["fine"])]].concat();
+        let ids = |ids: &[usize]| ids.iter().map(|at| rules[*at].id.to_owned()).collect::<Vec<_>>();
+        let expected = [("no system".to_owned(), ids(&[0, 2])), ("no agent".to_owned(), ids(&[1]))];
+        assert_eq!(skipped(all.iter()), expected);
     }
 }
