@@ -34,5 +34,6 @@ libfuzzer_sys::fuzz_target!(|content: &[u8]| {
     if let Ok(opened) = read::open(&file.path, &options) {
         let table = partitions::read(opened.source.as_ref()).expect("a disk in memory");
         let _ = table.firmware();
+        partitions::copy_faults(opened.source.as_ref()).expect("a disk in memory");
     }
 });

@@ -228,6 +228,22 @@ pub(crate) mod tests {
         assert_eq!(error.to_string(), "it is compressed with lz4, which is not read here");
     }
 
+    /// Whatever a byte is changed to, an answer comes.
+    #[test]
+    fn noise_is_no_trouble() {
+        let whole = cpio(&["init", "usr/lib/modules/6.1/a.ko"]);
+        for mut bytes in packed(&whole).into_iter().chain([whole]) {
+            for at in 0..bytes.len() {
+                let before = bytes[at];
+                for noise in [0, b'7', b'f', 0x80, 0xff, before ^ 1] {
+                    bytes[at] = noise;
+                    assert!(names(&bytes).map_or(0, |names| names.len()) <= 3, "{noise} at {at}");
+                }
+                bytes[at] = before;
+            }
+        }
+    }
+
     #[test]
     fn a_small_file_that_unpacks_to_very_much_is_refused() {
         let archive = [cpio(&["init"]), vec![0; 2 << 20]].concat();

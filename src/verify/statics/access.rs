@@ -1,12 +1,20 @@
 //! Who gets in, and how the key of whoever starts an instance gets there.
 
+use super::network::keyed;
 use super::{Unit, View, guide, lines_of, unit};
 use crate::inspect::{Login, Sudo, User};
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
 
 const SSHD_CONFIGS: &[&str] = &["/etc/ssh/sshd_config.d/*.conf", "/etc/ssh/sshd_config"];
 
-pub(super) const WANTED: &[&str] = SSHD_CONFIGS;
+/// Configuration of cloud-init, of which each instance gets a copy.
+const CLOUD: &[&str] = &["/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg"];
+/// How a cloud is recognised: the documentation of cloud-init, "ds-identify".
+const IDENTIFY: &str = "/etc/cloud/ds-identify.cfg";
+/// Keys that belong to no home.
+const KEYS: &str = "/etc/ssh/{authorized_keys,authorized_keys.d/*,authorized_keys/*}";
+
+pub(super) const WANTED: &[&str] = &[SSHD_CONFIGS[0], SSHD_CONFIGS[1], IDENTIFY, KEYS];
 
 pub(super) const SSHD: Rule = Rule {
     id: "sshd",
@@ -125,6 +133,10 @@ pub(super) fn sshd(view: &View) -> Finding {
     };
     let units = ["ssh.service", "sshd.service", "ssh.socket", "sshd.socket", "dropbear.service"];
     match units.into_iter().find(|name| unit(&view.tree, name) == Unit::Enabled) {
+        // The unit of Debian has it for a condition.
+        Some(_) if view.tree.exists("/etc/ssh/sshd_not_to_be_run") => {
+            SSHD.failed(["/etc/ssh/sshd_not_to_be_run is there"])
+        }
         Some(name) => SSHD.passed([format!("{server}, started by {name}")]),
         None => SSHD.failed([format!("{server} is there, and none of its units starts at boot")]),
     }
@@ -156,6 +168,8 @@ pub(super) fn cloud_init_enabled(view: &View) -> Finding {
     if entry.is_some_and(|entry| entry.args.iter().any(|arg| arg == "cloud-init=disabled")) {
         against.push("the kernel's arguments have cloud-init=disabled".to_owned());
     }
+    let policy = lines_of(&view.tree, &[IDENTIFY]).into_iter().find(|(_, line)| line.starts_with("policy: disabled"));
+    against.extend(policy.map(|(path, line)| format!("{path}: {line}")));
     let off = |name: &str| [Unit::Off, Unit::Masked].contains(&unit(&view.tree, name));
     let services = [
         "cloud-init-local.service",
@@ -194,15 +208,23 @@ pub(super) fn no_passwords(view: &View) -> Finding {
             Login::SshKey => None,
         })
     };
-    NO_PASSWORDS.unless(users_with(view, told))
+    // What cloud-init gives to the default user of every instance.
+    let keys = ["password", "passwd", "plain_text_passwd", "hashed_passwd", "chpasswd"];
+    let set = keyed(view, &[(CLOUD, &keys)]).into_iter().map(|line| match line.split_once(": ") {
+        // The password itself is not for a report.
+        Some((path, rest)) => format!("{path}: {}: ...", rest.split(':').next().unwrap_or_default()),
+        None => line,
+    });
+    NO_PASSWORDS.unless(users_with(view, told).into_iter().chain(set))
 }
 
 pub(super) fn no_authorized_keys(view: &View) -> Finding {
-    let files = view.tree.glob("/**/.ssh/authorized_keys{,2}").into_iter();
+    let files = ["/**/.ssh/authorized_keys{,2}", KEYS].into_iter().flat_map(|pattern| view.tree.glob(pattern));
     let text = |path: &str| view.tree.text(path);
     let has_key =
         |path: &String| text(path).lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-    NO_AUTHORIZED_KEYS.unless(files.filter(has_key))
+    let given = keyed(view, &[(CLOUD, &["ssh_authorized_keys", "ssh-authorized-keys"])]);
+    NO_AUTHORIZED_KEYS.unless(files.filter(has_key).chain(given))
 }
 
 pub(super) fn only_root_is_root(view: &View) -> Finding {
@@ -255,5 +277,12 @@ pub(super) fn ssh_passwords(view: &View) -> Finding {
     for name in ["PermitRootLogin", "PermitEmptyPasswords"] {
         against.extend(value(name).filter(|(_, value)| value == "yes").map(|(path, _)| format!("{path}: {name} yes")));
     }
+    // cloud-init writes a file of its own for it, which is read first.
+    let allowed = |line: &str| {
+        let value = line.strip_prefix("ssh_pwauth:").map(|value| value.split('#').next().unwrap_or_default());
+        value.is_some_and(|value| ["true", "yes", "1", "on"].contains(&value.trim().to_ascii_lowercase().as_str()))
+    };
+    let cloud = lines_of(&view.tree, CLOUD).into_iter().filter(|(_, line)| allowed(line));
+    against.extend(cloud.map(|(path, line)| format!("{path}: {line}")));
     SSH_PASSWORDS.unless(against)
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Unit, View, boot_file, guide, lines_of, unit};
+use super::disk::is_unstable;
+use super::{Unit, View, boot_file, guide, lines_of, signed, unit};
 use crate::recipe::Firmware;
-use crate::verify::{Finding, Group, Rule, Severity, Stage};
+use crate::verify::{Finding, Group, Outcome, Rule, Severity, Stage};
 
 /// Configurations of boot loaders.
 const CONFIGS: &[&str] = &[
@@ -14,7 +15,10 @@ const CONFIGS: &[&str] = &[
     "/boot/{extlinux.conf,extlinux/extlinux.conf,syslinux/syslinux.cfg}",
 ];
 
-pub(super) const WANTED: &[&str] = CONFIGS;
+/// Names that GRUB has for disks, from the machine where it was installed.
+const DEVICE_MAP: &[&str] = &["/boot/grub{,2}/device.map"];
+
+pub(super) const WANTED: &[&str] = &[CONFIGS[0], CONFIGS[1], CONFIGS[2], CONFIGS[3], DEVICE_MAP[0]];
 
 pub(super) const KERNEL: Rule = Rule {
     id: "kernel",
@@ -35,7 +39,8 @@ pub(super) const BOOT_FILES: Rule = Rule {
     sentence: "The boot loader's configuration names a kernel and an initial RAM disk that are there",
     reason: "The boot loader stops where it does not find them.",
     page: None,
-    mend: "add the element `bootloader`; change kernels before its step, which writes the configuration",
+    mend: "add the element `bootloader`, which writes the configuration at the end of the build; install and remove \
+           kernels before",
 };
 
 pub(super) const BOOT_NAMES: Rule = Rule {
@@ -128,10 +133,13 @@ pub(super) fn boot_files(view: &View) -> Finding {
     let Some(entry) = &view.system.boot.default else {
         return BOOT_FILES.failed(["no configuration of a boot loader was found"]);
     };
-    let there = |path: &str| boot_file(&view.tree, path).is_some();
+    let there = |path: &str| {
+        let found = boot_file(&view.tree, path);
+        found.is_some_and(|path| view.tree.follow(&path).is_some_and(|entry| entry.size > 0))
+    };
     let named = std::iter::once(&entry.kernel).chain(&entry.initrd).map(|path| path.trim());
     let missing = named.filter(|path| !path.is_empty() && !there(path));
-    let missing: Vec<_> = missing.map(|path| format!("{}: {path} is not there", entry.source)).collect();
+    let missing: Vec<_> = missing.map(|path| format!("{}: {path} is not there, or empty", entry.source)).collect();
     if missing.is_empty() {
         BOOT_FILES.passed([&entry.kernel].into_iter().chain(&entry.initrd))
     } else {
@@ -143,20 +151,21 @@ pub(super) fn boot_names(view: &View) -> Finding {
     let Some(entry) = &view.system.boot.default else {
         return BOOT_NAMES.skipped("no configuration of a boot loader was found");
     };
-    let unstable = |device: &str| {
-        ["/dev/sd", "/dev/vd", "/dev/hd", "/dev/xvd", "/dev/nvme", "/dev/nbd", "/dev/loop", "/dev/mapper/loop"]
-            .iter()
-            .any(|name| device.starts_with(name))
-    };
     let mut against = BTreeSet::new();
-    against.extend(entry.args.iter().filter(|arg| arg.strip_prefix("root=").is_some_and(unstable)).cloned());
+    against.extend(entry.args.iter().filter(|arg| arg.strip_prefix("root=").is_some_and(is_unstable)).cloned());
     for (path, line) in lines_of(&view.tree, CONFIGS) {
         let bad = line.split([' ', '\t', '\'', '"']).find(|word| {
             let device = word.split_once('=').map_or(*word, |(_, device)| device);
-            unstable(device)
+            is_unstable(device)
         });
         against.extend(bad.map(|word| format!("{path}: {word}")));
     }
+    // Installers leave the map of their machine, which does no harm; with devices of a build, `grub-install` fails.
+    let of_builds = ["/dev/loop", "/dev/nbd", "/dev/mapper/loop", "/dev/mapper/nbd"];
+    let mapped = lines_of(&view.tree, DEVICE_MAP).into_iter();
+    let mapped =
+        mapped.filter(|(_, line)| line.split_whitespace().any(|it| of_builds.iter().any(|of| it.starts_with(of))));
+    against.extend(mapped.map(|(path, line)| format!("{path}: {line}")));
     match entry.args.iter().find(|arg| arg.starts_with("root=")) {
         Some(root) if against.is_empty() => BOOT_NAMES.passed([root]),
         _ => BOOT_NAMES.unless(against),
@@ -215,15 +224,20 @@ pub(super) fn bios_loader(view: &View) -> Finding {
 }
 
 /// What firmware starts if it has no entries, by architecture: UEFI Specification, 3.5.1.1.
+fn fallback_name(view: &View) -> &'static str {
+    match view.arch.as_str() {
+        "aarch64" => "BOOTAA64.EFI",
+        "i386" | "i686" => "BOOTIA32.EFI",
+        "riscv64" => "BOOTRISCV64.EFI",
+        _ => "BOOTX64.EFI",
+    }
+}
+
+/// The file that has its name.
 pub(super) fn fallback(view: &View) -> Option<String> {
-    let name = match view.arch.as_str() {
-        "aarch64" => "bootaa64.efi",
-        "i386" | "i686" => "bootia32.efi",
-        "riscv64" => "bootriscv64.efi",
-        _ => "bootx64.efi",
-    };
+    let name = fallback_name(view);
     let found = view.tree.glob("/{boot/efi,efi,boot}/[Ee][Ff][Ii]/[Bb][Oo][Oo][Tt]/*");
-    found.into_iter().find(|path| path.to_ascii_lowercase().ends_with(name))
+    found.into_iter().find(|path| path.to_ascii_uppercase().ends_with(name))
 }
 
 pub(super) fn efi_fallback(view: &View) -> Finding {
@@ -231,8 +245,11 @@ pub(super) fn efi_fallback(view: &View) -> Finding {
         return EFI_FALLBACK.skipped("the disk is not for UEFI");
     }
     match fallback(view) {
-        Some(path) => EFI_FALLBACK.passed([path]),
-        None => EFI_FALLBACK.failed(["the EFI system partition has none there"]),
+        Some(path) => match view.tree.bytes(&path).map(|bytes| signed::is_signed(bytes.unwrap_or_default())) {
+            Ok(None) => EFI_FALLBACK.failed([format!("{path} is no program for UEFI")]),
+            Ok(Some(_)) | Err(_) => EFI_FALLBACK.passed([path]),
+        },
+        None => EFI_FALLBACK.failed([format!("there is no \\EFI\\BOOT\\{}", fallback_name(view))]),
     }
 }
 
@@ -249,10 +266,15 @@ pub(super) fn shims(view: &View) -> Vec<String> {
     view.tree.glob("/{boot/efi,efi,boot}/[Ee][Ff][Ii]/*/[Ss][Hh][Ii][Mm]*.[Ee][Ff][Ii]")
 }
 
-/// What a shim would start: GRUB, beside it.
-pub(super) fn grubs(view: &View, shim: &str) -> Vec<String> {
-    let directory = &shim[..shim.rfind('/').unwrap_or_default()];
-    view.tree.glob(&format!("{directory}/[Gg][Rr][Uu][Bb]*.[Ee][Ff][Ii]"))
+/// What a shim at the fallback would start: GRUB beside it. Where shim's own program for it lies there, it first makes a
+/// boot entry for the shim of the distribution's directory, with GRUB beside that: README.fallback of shim.
+pub(super) fn grubs(view: &View, fallback: &str) -> Vec<String> {
+    let beside = |path: &str, name: &str| view.tree.glob(&format!("{}/{name}", &path[..path.rfind('/').unwrap_or(0)]));
+    const GRUB: &str = "[Gg][Rr][Uu][Bb]*.[Ee][Ff][Ii]";
+    if beside(fallback, "[Ff][Bb]*.[Ee][Ff][Ii]").is_empty() {
+        return beside(fallback, GRUB);
+    }
+    shims(view).iter().flat_map(|shim| beside(shim, GRUB)).collect()
 }
 
 fn serial_port(view: &View) -> &'static str {
@@ -279,7 +301,7 @@ pub(super) fn serial_login(view: &View) -> Finding {
     let generated = ["/usr/lib", "/lib"]
         .iter()
         .any(|lib| view.tree.exists(&format!("{lib}/systemd/system-generators/systemd-getty-generator")));
-    let console = serial_console(view).outcome == crate::verify::Outcome::Passed;
+    let console = serial_console(view).outcome == Outcome::Passed;
     match unit(&view.tree, &name) {
         Unit::Enabled => SERIAL_LOGIN.passed([name]),
         Unit::Masked => SERIAL_LOGIN.failed([format!("{name} is masked")]),

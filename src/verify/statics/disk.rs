@@ -150,18 +150,30 @@ pub(super) fn root_grows(view: &View) -> Finding {
     let repart = !tree.glob("/{etc,usr/lib}/repart.d/*.conf").is_empty();
     let growroot = ["/usr/share/initramfs-tools/scripts/local-bottom/growroot", "/usr/lib/dracut/modules.d/50growroot"];
     let configs = ["/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg"];
+    let by_systemd = fstab(view)
+        .iter()
+        .any(|(_, path, options)| path == "/" && options.split(',').any(|it| it == "x-systemd.growfs"));
     let off = lines_of(tree, &configs).into_iter().find(|(_, line)| {
-        let mode = line.strip_prefix("mode:").map(|value| value.trim().trim_matches(['"', '\'']));
+        let inner = line.strip_prefix("growpart:").unwrap_or(line).trim().trim_start_matches('{').trim_start();
+        let value = |key: &str| {
+            let value = inner.strip_prefix(key)?.trim_start().strip_prefix(':')?;
+            Some(value.split([',', '}', '#']).next()?.trim().trim_matches(['"', '\'']).to_ascii_lowercase())
+        };
         // YAML 1.1, which cloud-init reads, takes `off` for false.
-        mode.is_some_and(|mode| ["off", "false", "False"].contains(&mode))
+        let no = |key: &str| value(key).is_some_and(|value| ["off", "false", "no"].contains(&value.as_str()));
+        no("mode") || no("resize_rootfs") && !by_systemd
     });
     let growpart = tree.is_file("/usr/bin/growpart");
+    let editor = ["/usr/sbin/sfdisk", "/sbin/sfdisk", "/usr/sbin/sgdisk", "/sbin/sgdisk"];
+    let editor = editor.into_iter().any(|path| tree.is_file(path));
     if let Some(path) = growroot.into_iter().find(|path| tree.exists(path)) {
         ROOT_GROWS.passed([path])
     } else if repart {
         ROOT_GROWS.passed(["systemd-repart"])
     } else if let Some((path, line)) = off.filter(|_| cloud_init) {
         ROOT_GROWS.failed([format!("{path}: {line}")])
+    } else if cloud_init && growpart && !editor {
+        ROOT_GROWS.failed(["neither sfdisk nor sgdisk is there, with which growpart writes the partition table"])
     } else if cloud_init && growpart {
         ROOT_GROWS.passed(["growpart, started by cloud-init"])
     } else if cloud_init {
@@ -182,15 +194,30 @@ fn fstab(view: &View) -> Vec<(String, String, String)> {
     parsed.collect()
 }
 
+/// Whether a device has a name that depends on the machine, and on the order in which it finds its disks. Names of
+/// logical volumes do not.
+pub(super) fn is_unstable(device: &str) -> bool {
+    const NAMES: [&str; 12] = [
+        "/dev/sd",
+        "/dev/vd",
+        "/dev/hd",
+        "/dev/xvd",
+        "/dev/nvme",
+        "/dev/nbd",
+        "/dev/loop",
+        "/dev/mapper/loop",
+        "/dev/mapper/nbd",
+        "/dev/dm-",
+        "/dev/disk/by-path/",
+        "/dev/disk/by-id/",
+    ];
+    NAMES.iter().any(|name| device.starts_with(name))
+}
+
 pub(super) fn fstab_names(view: &View) -> Finding {
-    // Names that depend on the order in which devices are found; those of LVM do not.
-    let unstable =
-        ["/dev/sd", "/dev/vd", "/dev/hd", "/dev/xvd", "/dev/nvme", "/dev/nbd", "/dev/loop", "/dev/mapper/loop"];
     let sources = fstab(view).into_iter();
     FSTAB_NAMES.unless(
-        sources
-            .filter(|(source, ..)| unstable.iter().any(|name| source.starts_with(name)))
-            .map(|(source, path, _)| format!("{source} at {path}")),
+        sources.filter(|(source, ..)| is_unstable(source)).map(|(source, path, _)| format!("{source} at {path}")),
     )
 }
 
@@ -220,8 +247,9 @@ pub(super) fn no_swap(view: &View) -> Finding {
     let areas = areas.map(|name| format!("{name} is a swap area"));
     let lines = lines_of(&view.tree, &["/etc/fstab"]).into_iter();
     let lines = lines.filter(|(_, line)| line.split_whitespace().nth(2) == Some("swap"));
+    let units = view.tree.glob("/etc/systemd/system/*.swap").into_iter();
     // Names that swap files commonly have: nothing but their first bytes tells what they are.
     let files = view.tree.glob("/{,var/,mnt/}{swapfile,swap.img,swap/swapfile}").into_iter();
     let files = files.filter(|path| view.tree.is_file(path)).map(|path| format!("{path} is a swap file by its name"));
-    NO_SWAP.unless(areas.chain(lines.map(|(path, line)| format!("{path}: {line}"))).chain(files))
+    NO_SWAP.unless(areas.chain(units).chain(lines.map(|(path, line)| format!("{path}: {line}"))).chain(files))
 }

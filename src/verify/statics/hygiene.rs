@@ -9,10 +9,26 @@ pub(super) const WANTED: &[&str] = &[
     "/etc/machine-id",
     "/var/lib/dbus/machine-id",
     "/etc/resolv.conf",
-    "/{root,home/*}/.ssh/id_*",
+    PRIVATE_KEYS[0],
+    PRIVATE_KEYS[1],
+    PROXIES[0],
+    PROXIES[1],
+    PROXIES[2],
+    PROXIES[3],
     BACKUPS,
     "/etc/hostname",
     "/etc/localtime",
+];
+
+/// Keys of accounts, and those that packages make for a machine.
+const PRIVATE_KEYS: &[&str] = &["/{root,home/*}/.ssh/id_*", "/etc/{ssl,pki/tls}/private/*"];
+
+/// Where the proxy of a build is set.
+const PROXIES: &[&str] = &[
+    "/etc/environment",
+    "/etc/profile.d/*.sh",
+    "/etc/apt/apt.conf.d/*",
+    "/etc/{dnf/dnf.conf,yum.conf,wgetrc,sysconfig/proxy}",
 ];
 
 /// What programs that change accounts, and a daily job of Debian, leave behind.
@@ -56,9 +72,10 @@ pub(super) const NO_PRIVATE_KEYS: Rule = rule(
     "no-private-keys",
     Severity::Error,
     [
-        "No account has a private SSH key",
-        "Whoever has the image has the key, and gets where it leads.",
-        "remove the key in the phase `clean`; a `secret` of a recipe never gets into the image",
+        "There are no private keys, neither of accounts for SSH nor of this machine for TLS",
+        "Whoever has the image has the key: it gets where the key leads, or poses as every instance.",
+        "remove the key in the phase `clean`; a `secret` of a recipe never gets into the image, and a key for TLS is \
+         made at first boot",
     ],
 );
 
@@ -148,7 +165,7 @@ pub(super) const NO_LEFTOVERS: Rule = rule(
     Severity::Warning,
     [
         "Nothing is left of the tools that built the image",
-        "A policy-rc.d keeps services of new packages from starting; the others confuse who finds them.",
+        "A policy-rc.d keeps services of new packages from starting, and a proxy of the build is not there in a cloud.",
         "remove them in the phase `clean`",
     ],
 );
@@ -211,7 +228,7 @@ pub(super) fn no_host_keys(view: &View) -> Finding {
 }
 
 pub(super) fn no_private_keys(view: &View) -> Finding {
-    let paths = filled(view, &["/{root,home/*}/.ssh/id_*"]).into_iter();
+    let paths = filled(view, PRIVATE_KEYS).into_iter();
     NO_PRIVATE_KEYS.unless(paths.filter(|path| view.tree.text(path).contains("PRIVATE KEY")))
 }
 
@@ -320,6 +337,8 @@ pub(super) fn no_resolver(view: &View) -> Finding {
 
 pub(super) fn no_leftovers(view: &View) -> Finding {
     let patterns = [
+        "/.dockerenv",
+        "/root/.ansible",
         "/usr/sbin/policy-rc.d",
         "/sbin/start-stop-daemon.{REAL,real,orig}",
         "/etc/resolv.conf.{goldsmith,orig,bak}",
@@ -329,7 +348,17 @@ pub(super) fn no_leftovers(view: &View) -> Finding {
         "/root/anaconda-ks.cfg",
         "/root/{install,original-ks}*.{log,cfg}",
     ];
-    NO_LEFTOVERS.unless(patterns.iter().flat_map(|pattern| view.tree.glob(pattern)))
+    let named: Vec<_> = patterns.iter().flat_map(|pattern| view.tree.glob(pattern)).collect();
+    let proxies = lines_of(&view.tree, PROXIES).into_iter().filter(|(path, line)| {
+        let line = line.trim_start_matches("export ");
+        let (key, value) = line.split_at(line.find(['=', ' ', '"']).unwrap_or(line.len()));
+        let key = key.to_ascii_lowercase();
+        let proxy = ["http_proxy", "https_proxy", "ftp_proxy", "proxy"].contains(&key.as_str())
+            || key.starts_with("acquire::http") && key.ends_with("::proxy");
+        proxy && !value.trim_matches(['=', ' ', '"', '\'', ';']).is_empty() && !named.contains(path)
+    });
+    let proxies = proxies.map(|(path, line)| format!("{path}: {line}")).collect::<Vec<_>>();
+    NO_LEFTOVERS.unless(named.into_iter().chain(proxies))
 }
 
 pub(super) fn temporary_files(view: &View) -> Finding {

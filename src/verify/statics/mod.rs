@@ -14,7 +14,7 @@ mod signed;
 mod table;
 mod usage;
 
-use super::{Examination, Finding, Rule, Subject};
+use super::{Examination, Finding, Outcome, Rule, Subject};
 use crate::base::Package;
 use crate::element::schema::Check;
 use crate::guest::{Devices, Guest, GuestError};
@@ -233,7 +233,7 @@ fn subject(view: &View) -> Subject {
         version: value("VERSION_ID"),
         arch: (!view.arch.is_empty()).then(|| view.arch.clone()),
         firmware: view.system.boot.firmware.clone(),
-        secure_boot: boot::has_shim(view),
+        secure_boot: signed::secure_boot(view).outcome == Outcome::Passed,
         default_user: view.system.cloud_init.as_ref().and_then(|it| it.default_user.clone()),
         guest_agent: agent.iter().any(|path| view.tree.is_file(path)),
     }

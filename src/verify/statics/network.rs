@@ -9,6 +9,8 @@ pub(super) const KEYFILES: &str = "/etc/NetworkManager/system-connections/*";
 pub(super) const NETPLAN: &str = "/etc/netplan/*.yaml";
 const NETWORKD: &str = "/etc/systemd/network/*.{network,link,netdev}";
 pub(super) const INTERFACES: &[&str] = &["/etc/network/interfaces", "/etc/network/interfaces.d/*"];
+/// What installers leave for cloud-init to write again.
+const CLOUD: &[&str] = &["/etc/cloud/cloud.cfg.d/*.cfg"];
 const UFW: &str = "/etc/ufw/ufw.conf";
 
 pub(super) const WANTED: &[&str] =
@@ -80,7 +82,8 @@ pub(super) fn no_mac_in_udev(view: &View) -> Finding {
 }
 
 pub(super) fn no_mac_in_config(view: &View) -> Finding {
-    let keys: [(&[&str], &[&str]); 5] = [
+    let keys: [(&[&str], &[&str]); 6] = [
+        (CLOUD, &["macaddress", "mac_address"]),
         (IFCFG, &["HWADDR", "MACADDR", "LLADDR"]),
         (&[KEYFILES], &["mac-address", "cloned-mac-address"]),
         (&[NETPLAN], &["macaddress"]),
@@ -95,7 +98,8 @@ pub(super) fn no_ifcfg_uuid(view: &View) -> Finding {
 }
 
 pub(super) fn no_static_address(view: &View) -> Finding {
-    let keys: [(&[&str], &[&str]); 5] = [
+    let keys: [(&[&str], &[&str]); 6] = [
+        (CLOUD, &["addresses"]),
         (IFCFG, &["IPADDR", "IPADDR0", "IPADDR_0"]),
         (&[KEYFILES], &["address1", "addresses"]),
         (&[NETPLAN], &["addresses"]),
@@ -109,7 +113,7 @@ pub(super) fn no_static_address(view: &View) -> Finding {
 }
 
 /// Lines of files that set one of some keys to something, in any of the notations of such files.
-fn keyed(view: &View, keys: &[(&[&str], &[&str])]) -> Vec<String> {
+pub(super) fn keyed(view: &View, keys: &[(&[&str], &[&str])]) -> Vec<String> {
     let mut found = Vec::new();
     for (patterns, keys) in keys {
         let lines = lines_of(&view.tree, patterns).into_iter().filter(|(_, line)| {

@@ -47,7 +47,7 @@ pub(super) fn secure_boot(view: &View) -> Finding {
     if !boot::has_shim(view) {
         let grub = boot::grubs(view, &fallback);
         against.push(match grub.is_empty() {
-            true => format!("there is no GRUB beside {fallback}"),
+            true => format!("there is no GRUB that {fallback} would start"),
             false => format!("{fallback} is not {}", shims.join(" or ")),
         });
     }
@@ -67,7 +67,7 @@ pub(super) fn secure_boot(view: &View) -> Finding {
 
 /// Whether a program has a signature; `None` if it is none of UEFI. Whether the signature is one that firmware believes
 /// is known when it is booted. Offsets: Microsoft's "PE Format", headers and "The Attribute Certificate Table".
-fn is_signed(bytes: &[u8]) -> Option<bool> {
+pub(super) fn is_signed(bytes: &[u8]) -> Option<bool> {
     let le16 = |at: usize| Some(u16::from_le_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?));
     let le32 = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?) as usize);
     let header = le32(0x3c)?;

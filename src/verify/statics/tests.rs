@@ -107,6 +107,19 @@ fn what_is_bad_is_found_by_its_rule() {
             "00000000",
         ),
         ("root-grows", "/etc/growroot-disabled", "", "growroot-disabled"),
+        ("root-grows", "/etc/cloud/cloud.cfg", "growpart: {mode: off}\n", "mode: off"),
+        ("root-grows", "/etc/cloud/cloud.cfg", "resize_rootfs: false\n", "resize_rootfs: false"),
+        ("fstab-names", "/etc/fstab", "/dev/disk/by-path/pci-0000 / ext4", "by-path"),
+        ("no-swap", "/etc/systemd/system/swap.swap", "[Swap]", "swap.swap"),
+        ("no-mac-in-config", "/etc/cloud/cloud.cfg.d/50-curtin.cfg", "match: x\nmacaddress: 52:54", "macaddress"),
+        ("no-passwords", "/etc/cloud/cloud.cfg.d/9.cfg", "password: hunter2", "9.cfg: password: ..."),
+        ("no-passwords", "/etc/cloud/cloud.cfg.d/9.cfg", "chpasswd:\n  list: |\n    root:x", "9.cfg: chpasswd"),
+        ("no-authorized-keys", "/etc/cloud/cloud.cfg", "ssh_authorized_keys:\n - ssh-rsa A", "ssh_authorized_keys"),
+        ("no-authorized-keys", "/etc/ssh/authorized_keys.d/root", "ssh-rsa AAAA", "authorized_keys.d/root"),
+        ("no-private-keys", "/etc/ssl/private/snakeoil.key", "-----BEGIN PRIVATE KEY-----", "snakeoil.key"),
+        ("no-leftovers", "/etc/environment", "http_proxy=http://10.0.0.1:3128", "http_proxy"),
+        ("no-leftovers", "/etc/apt/apt.conf.d/99x", "Acquire::https::Proxy \"http://10.0.0.1:3142\";", "99x: Acquire"),
+        ("no-leftovers", "/etc/dnf/dnf.conf", "[main]\nproxy=http://10.0.0.1", "proxy="),
         ("no-xen", "/usr/sbin/xe-daemon", "x", "/usr/sbin/xe-daemon"),
         ("no-xen", "/etc/initramfs-tools/modules", "# none\nxen-blkfront\n", "xen-blkfront"),
         ("no-xen", "/etc/dracut.conf.d/x.conf", "force_drivers+=\" xen-netfront \"", "xen-netfront"),
@@ -144,6 +157,8 @@ fn what_is_no_trouble_breaks_no_rule() {
         ("time-zone", "/etc/localtime", "TZif2\0\0\nUTC0\n"),
         ("dhcp", "/etc/systemd/system/multi-user.target.wants/NetworkManager.service", ""),
         ("dhcp", "/etc/runlevels/default/dhcpcd", ""),
+        ("no-leftovers", "/etc/sysconfig/proxy", "HTTP_PROXY=\"\"\nPROXY_ENABLED=no"),
+        ("no-private-keys", "/etc/ssl/private/chain.pem", "-----BEGIN CERTIFICATE-----"),
         ("no-xen", "/etc/dracut.conf.d/x.conf", "add_drivers+=\" xen-netfront \""),
         ("no-xen", "/boot/grub/grub.cfg", "menuentry x {\nlinux /k console=hvc0 console=ttyS0\n}"),
         ("ssh-passwords", "/etc/ssh/sshd_config", "passwordauthentication no\nMatch all\nPasswordAuthentication yes"),
@@ -190,6 +205,23 @@ fn drivers_are_found_wherever_they_are() {
         assert_eq!(found, [Failed, Passed, Passed], "{path}: {told}");
     }
     assert_eq!(judge_one(&View::default(), "virtio-disk").outcome, Skipped);
+}
+
+/// Distributions lay out the EFI system partition in two ways.
+#[test]
+fn shims_are_found_in_every_layout() {
+    let esp = |name: &str| format!("/boot/efi/EFI/{name}");
+    let claims = |files: &[(&str, &str)]| {
+        let files: Vec<_> = files.iter().map(|(name, text)| (esp(name), *text)).collect();
+        boot::has_shim(&view_of(&files.iter().map(|(path, text)| (&**path, *text)).collect::<Vec<_>>()))
+    };
+    let (shim, own) = (("BOOT/BOOTX64.EFI", "shim"), ("fedora/shimx64.efi", "shim"));
+    assert!(claims(&[shim, own, ("BOOT/grubx64.efi", "grub")]), "as Debian has it");
+    assert!(claims(&[shim, own, ("BOOT/fbx64.efi", "fb"), ("fedora/grubx64.efi", "grub")]), "as Fedora has it");
+    assert!(!claims(&[shim, own, ("fedora/grubx64.efi", "grub")]), "nothing leads to GRUB");
+    assert!(!claims(&[shim, own, ("BOOT/fbx64.efi", "fb")]), "there is no GRUB");
+    assert!(!claims(&[("BOOT/BOOTX64.EFI", "grub itself"), own, ("BOOT/grubx64.efi", "grub")]), "it is no shim");
+    assert!(!claims(&[shim, ("BOOT/grubx64.efi", "grub")]), "nothing tells that it is a shim");
 }
 
 fn judge_one(view: &View, id: &str) -> Finding {

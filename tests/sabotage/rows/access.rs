@@ -14,6 +14,12 @@ pub(super) const ROWS: &[Row] = &[
         seen: "none of its units starts at boot",
         also: &["sshd/1"],
     },
+    Row {
+        id: "sshd",
+        deeds: &[Write("/etc/ssh/sshd_not_to_be_run", "")],
+        seen: "/etc/ssh/sshd_not_to_be_run is there",
+        also: &[],
+    },
     Row { id: "sshd", deeds: &[Remove("/usr/sbin/sshd")], seen: "no SSH server is installed", also: &[] },
     Row {
         id: "key-injection",
@@ -38,6 +44,12 @@ pub(super) const ROWS: &[Row] = &[
         deeds: &[Remove("/etc/systemd/system/cloud-init.target.wants/cloud-init-local.service")],
         seen: "cloud-init-local.service does not start",
         also: &["cloud-init/5"],
+    },
+    Row {
+        id: "cloud-init-enabled",
+        deeds: &[Write("/etc/cloud/ds-identify.cfg", "policy: disabled\n")],
+        seen: "ds-identify.cfg: policy: disabled",
+        also: &[],
     },
     Row {
         id: "datasources",
@@ -89,6 +101,24 @@ pub(super) const ROWS: &[Row] = &[
         also: &["no-other-accounts"],
     },
     Row {
+        id: "no-passwords",
+        deeds: &[Write(
+            "/etc/cloud/cloud.cfg.d/99-login.cfg",
+            "#cloud-config\npassword: changeme\nchpasswd: { expire: false }\n",
+        )],
+        seen: "99-login.cfg: password: ...",
+        also: &[],
+    },
+    Row {
+        id: "no-authorized-keys",
+        deeds: &[Write(
+            "/etc/cloud/cloud.cfg.d/99-keys.cfg",
+            "ssh_authorized_keys:\n  - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBm2ZBZ1 builder\n",
+        )],
+        seen: "99-keys.cfg: ssh_authorized_keys:",
+        also: &[],
+    },
+    Row {
         id: "no-authorized-keys",
         deeds: &[Write("/root/.ssh/authorized_keys", KEY)],
         seen: "/root/.ssh/authorized_keys",
@@ -116,6 +146,12 @@ pub(super) const ROWS: &[Row] = &[
             Write("/etc/sudoers.d/ansible", "ansible ALL=(ALL) NOPASSWD: ALL\n"),
         ],
         seen: "ansible: sudo asks it for no password",
+        also: &[],
+    },
+    Row {
+        id: "ssh-passwords",
+        deeds: &[Write("/etc/cloud/cloud.cfg.d/99-ssh.cfg", "ssh_pwauth: True\n")],
+        seen: "99-ssh.cfg: ssh_pwauth: True",
         also: &[],
     },
     // What cloud-init writes for `ssh_pwauth: true` comes before the image's own.

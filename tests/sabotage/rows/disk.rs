@@ -27,6 +27,21 @@ pub(super) const ROWS: &[Row] = &[
         also: &["growpart/2"],
     },
     Row {
+        id: "root-grows",
+        deeds: &[
+            Write("/etc/cloud/cloud.cfg.d/99-disk.cfg", "resize_rootfs: false\n"),
+            Replace("/etc/fstab", ",x-systemd.growfs", ""),
+        ],
+        seen: "99-disk.cfg: resize_rootfs: false",
+        also: &[],
+    },
+    Row {
+        id: "root-grows",
+        deeds: &[Remove("/usr/sbin/sfdisk"), Remove("/usr/sbin/sgdisk")],
+        seen: "neither sfdisk nor sgdisk is there",
+        also: &[],
+    },
+    Row {
         id: "fstab-names",
         deeds: &[Replace("/etc/fstab", "UUID={root}", "/dev/vda3")],
         seen: "/dev/vda3 at /",
@@ -50,9 +65,27 @@ pub(super) const ROWS: &[Row] = &[
         seen: "/etc/fstab: /swapfile none swap sw 0 0",
         also: &[],
     },
+    Row {
+        id: "no-swap",
+        deeds: &[Write("/etc/systemd/system/var-swap.swap", "[Swap]\nWhat=/var/swap\n")],
+        seen: "/etc/systemd/system/var-swap.swap",
+        also: &[],
+    },
     Row { id: "no-swap", deeds: &[Write("/swap.img", "x")], seen: "/swap.img is a swap file", also: &[] },
     Row { id: "kernel", deeds: &[Remove("/lib/modules/{release}/modules.dep")], seen: "has no modules.dep", also: &[] },
     Row { id: "boot-files", deeds: &[Remove(INITRD)], seen: "is not there", also: &["virtio-disk", "virtio-scsi"] },
+    Row {
+        id: "boot-files",
+        deeds: &[Cut("/boot/vmlinuz-{release}", 0)],
+        seen: "is not there, or empty",
+        also: &["secure-boot"],
+    },
+    Row {
+        id: "boot-names",
+        deeds: &[Write("/boot/grub/device.map", "(hd0)\t/dev/loop0\n")],
+        seen: "/boot/grub/device.map: (hd0)",
+        also: &[],
+    },
     Row {
         id: "boot-names",
         deeds: &[Replace(GRUB, "root=UUID={root}", "root=/dev/sda3")],
@@ -80,8 +113,14 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         id: "efi-fallback",
         deeds: &[Remove("/boot/efi/EFI/BOOT/BOOTX64.EFI")],
-        seen: "has none there",
+        seen: "there is no \\EFI\\BOOT\\BOOTX64.EFI",
         also: &["secure-boot", "uefi/1"],
+    },
+    Row {
+        id: "efi-fallback",
+        deeds: &[Cut("/boot/efi/EFI/BOOT/BOOTX64.EFI", 0)],
+        seen: "is no program for UEFI",
+        also: &["secure-boot"],
     },
     Row {
         id: "serial-console",

@@ -32,6 +32,16 @@ pub(super) const ROWS: &[Row] = &[
         seen: "/root/.ssh/id_ed25519",
         also: &[],
     },
+    // What the package ssl-cert makes when it is installed.
+    Row {
+        id: "no-private-keys",
+        deeds: &[Write(
+            "/etc/ssl/private/ssl-cert-snakeoil.key",
+            "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN\n-----END PRIVATE KEY-----\n",
+        )],
+        seen: "/etc/ssl/private/ssl-cert-snakeoil.key",
+        also: &[],
+    },
     Row {
         id: "no-account-backups",
         deeds: &[Write("/etc/shadow-", "root:$y$j9T$7kVFyU5m0s$Zr1qk2pQ0b1x2y3z4A5B6C7D8E9F0G1H:20000:0:99999:7:::\n")],
@@ -119,6 +129,12 @@ pub(super) const ROWS: &[Row] = &[
         id: "no-leftovers",
         deeds: &[Write("/etc/apt/apt.conf.d/01proxy", "Acquire::http::Proxy \"http://10.0.0.1:3142\";\n")],
         seen: "/etc/apt/apt.conf.d/01proxy",
+        also: &[],
+    },
+    Row {
+        id: "no-leftovers",
+        deeds: &[Write("/etc/environment", "http_proxy=http://10.0.0.1:3128\n")],
+        seen: "/etc/environment: http_proxy",
         also: &[],
     },
     Row {

@@ -77,6 +77,16 @@ pub(super) const ROWS: &[Row] = &[
         seen: "ifcfg-eth0: HWADDR=52:54:00:12:34:56",
         also: &[],
     },
+    // As the installer of Ubuntu leaves it.
+    Row {
+        id: "no-mac-in-config",
+        deeds: &[Write(
+            "/etc/cloud/cloud.cfg.d/50-curtin-networking.cfg",
+            "network:\n  ethernets:\n    ens3:\n      dhcp4: true\n      match:\n        macaddress: 52:54:00:12:34:56\n",
+        )],
+        seen: "50-curtin-networking.cfg: macaddress: 52:54:00:12:34:56",
+        also: &[],
+    },
     Row {
         id: "no-ifcfg-uuid",
         deeds: &[Write(
