@@ -1,8 +1,6 @@
 //! Metadata as a disk.
 
-use hadris_fs::{Content, Node, Tree};
-use hadris_iso::{IsoId, IsoOptions};
-
+use super::iso9660;
 use super::nova::{self, EC2_VERSIONS, OPENSTACK_VERSIONS};
 use super::{Instance, MAX_USER_DATA, MetadataError};
 
@@ -13,7 +11,7 @@ use super::{Instance, MAX_USER_DATA, MetadataError};
 ///
 /// If the user data is longer than Nova takes.
 pub fn config_drive(instance: &Instance) -> Result<Vec<u8>, MetadataError> {
-    iso9660("config-2", instance, config_drive_files(instance))
+    disk("config-2", instance, &config_drive_files(instance))
 }
 
 /// Path and content of the files of a config drive.
@@ -47,7 +45,7 @@ fn config_drive_files(instance: &Instance) -> Vec<(String, Vec<u8>)> {
 ///
 /// If the user data is longer than Nova takes.
 pub fn no_cloud(instance: &Instance) -> Result<Vec<u8>, MetadataError> {
-    iso9660("cidata", instance, no_cloud_files(instance))
+    disk("cidata", instance, &no_cloud_files(instance))
 }
 
 /// Path and content of the files of a NoCloud seed.
@@ -67,23 +65,11 @@ fn no_cloud_files(instance: &Instance) -> Vec<(String, Vec<u8>)> {
     ]
 }
 
-fn iso9660(label: &'static str, instance: &Instance, files: Vec<(String, Vec<u8>)>) -> Result<Vec<u8>, MetadataError> {
+fn disk(label: &str, instance: &Instance, files: &[(String, Vec<u8>)]) -> Result<Vec<u8>, MetadataError> {
     if instance.user_data.len() > MAX_USER_DATA {
         return Err(MetadataError::UserDataTooLong { bytes: instance.user_data.len() });
     }
-    let failed = |error: hadris_fs::PathError| MetadataError::Disk { label, reason: error.to_string() };
-    let mut tree = Tree::new();
-    for (path, content) in files {
-        tree.insert(path, Node::file(Content::bytes(content))).map_err(failed)?;
-    }
-    let options = IsoOptions::new()
-        .with_id(IsoId::Volume, label)
-        .with_id(IsoId::Application, "GOLDSMITH")
-        .with_joliet()
-        .with_rock_ridge();
-    let mut disk = Vec::new();
-    hadris_iso::sync::write(&mut disk, &tree, &options).map_err(failed)?;
-    Ok(disk)
+    Ok(iso9660::image(label, files))
 }
 
 #[cfg(test)]
@@ -134,15 +120,13 @@ mod tests {
             let disk = disk.expect("a disk");
             // The volume identifier of the primary volume descriptor (ECMA-119, 8.4.7).
             assert_eq!(String::from_utf8_lossy(&disk[0x8028..0x8048]).trim_end(), label);
-            for namespace in [Namespace::RockRidge, Namespace::Joliet] {
-                let iso = IsoFs::mount_namespace(disk.clone(), MountOptions::new(), namespace).expect("ISO 9660");
-                let volume = Volume::new(iso);
-                for (path, content) in &files {
-                    let mut file = volume.open(path, OpenOptions::new().read()).expect("it is there");
-                    let mut found = Vec::new();
-                    file.read_to_end(&mut found).expect("it can be read");
-                    assert_eq!(&found, content, "{path}");
-                }
+            let iso = IsoFs::mount_namespace(disk, MountOptions::new(), Namespace::RockRidge).expect("ISO 9660");
+            let volume = Volume::new(iso);
+            for (path, content) in &files {
+                let mut file = volume.open(path, OpenOptions::new().read()).expect("it is there");
+                let mut found = Vec::new();
+                file.read_to_end(&mut found).expect("it can be read");
+                assert_eq!(&found, content, "{path}");
             }
         }
     }

@@ -7,6 +7,7 @@
 mod answer;
 mod disks;
 mod http;
+mod iso9660;
 mod nova;
 mod relay;
 mod service;
@@ -39,14 +40,6 @@ pub enum MetadataError {
     UserDataTooLong {
         /// How many.
         bytes: usize,
-    },
-    /// The disk could not be laid out.
-    #[error("cannot make the metadata disk `{label}`: {reason}")]
-    Disk {
-        /// Its label.
-        label: &'static str,
-        /// Why, in the words of the writer.
-        reason: String,
     },
     /// The service cannot listen.
     #[error("cannot start the metadata service on `{}`: {source}", socket.display())]
