@@ -162,13 +162,10 @@ pub(crate) const SABOTAGES: &[Sabotage] = &[
     silent("dns-answers", "rm /etc/resolv.conf; : >/etc/resolv.conf"),
     dead("key-logs-in", "echo 'AuthorizedKeysFile none' >/etc/ssh/sshd_config.d/01-bad.conf"),
     // A byte in the middle of what is signed.
-    Sabotage {
-        also: &["console-kernel-log", "console-login"],
-        ..dead(
-            "secure-boot-on",
-            "f=/boot/efi/EFI/BOOT/BOOTX64.EFI
-            printf X | dd of=$f bs=1 seek=$(($(stat -c %s $f) / 2)) conv=notrunc status=none",
-        )
-    },
+    dead(
+        "secure-boot-on",
+        "f=/boot/efi/EFI/BOOT/BOOTX64.EFI
+        printf X | dd of=$f bs=1 seek=$(($(stat -c %s $f) / 2)) conv=notrunc status=none",
+    ),
     dead("boots", ""),
 ];
