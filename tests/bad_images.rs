@@ -5,12 +5,22 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command as Program, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use goldsmith::event::Silent;
+use goldsmith::guest::libguestfs::LibguestfsGuest;
+use goldsmith::guest::{Accel, Command, Guest as _, GuestConfig};
+use goldsmith::inspect;
+use goldsmith::interrupt::Interrupt;
 use goldsmith::process::capture;
+use goldsmith::units::ByteSize;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+#[path = "support/image.rs"]
+mod image;
 
 /// The deadline of a boot, and how long all may take with the look at the disk, without KVM on a busy machine.
 const DEADLINE: &str = "20s";
@@ -43,8 +53,8 @@ impl Bench {
     }
 
     /// A program without this machine's environment.
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+    fn command(&self, program: &str) -> Program {
+        let mut command = Program::new(program);
         let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
         command.current_dir(self.dir.path()).env_clear().env("PATH", path).env("LANG", "C.UTF-8");
         command.env("HOME", self.path("home")).env("TMPDIR", self.path("tmp")).stdin(Stdio::null());
@@ -52,9 +62,12 @@ impl Bench {
         command
     }
 
-    fn goldsmith(&self, words: &str) -> Command {
+    fn goldsmith(&self, words: &str) -> Program {
         let mut command = self.command(env!("CARGO_BIN_EXE_goldsmith"));
-        command.args(["verify", "disk.raw", "--accel", "tcg", "--deadline", DEADLINE, "--report", "report"]);
+        command.args(["verify", "disk.raw", "--accel", "tcg", "--report", "report"]);
+        if !words.contains("--deadline") {
+            command.args(["--deadline", DEADLINE]);
+        }
         command.args(words.split_whitespace()).arg("--cache").arg(self.path("cache"));
         command
     }
@@ -230,6 +243,39 @@ fn a_system_of_another_architecture_is_not_booted_on_this_one() {
         ),
         _ => verified.assert_bad(),
     }
+}
+
+#[test]
+#[ignore = "needs libguestfs, boots a virtual machine"]
+fn a_kernel_that_panics_is_told_by_its_own_words() {
+    let bench = Bench::new();
+    fs::copy(image::debian_12(&bench.path("tmp")), bench.path("disk.raw")).unwrap();
+    let config = GuestConfig {
+        accel: Accel::Tcg,
+        memory: ByteSize::mebibytes(768),
+        cpus: 2,
+        network: false,
+        socket_dir: bench.path("tmp"),
+    };
+    let mut guest = LibguestfsGuest::launch(&config, Arc::new(Silent), &Interrupt::new()).unwrap();
+    guest.attach(&bench.path("disk.raw")).unwrap();
+    inspect::open(&mut guest).unwrap().inspection.unwrap();
+    // The first process ends, which the kernel does not survive.
+    let edit = r"sed -i '/^\s*linux/s|$| rdinit=/bin/false|' /boot/grub/grub.cfg";
+    let args = ["-euc".to_owned(), edit.to_owned()];
+    let ended = guest.run(&Command { program: "/bin/sh", args: &args, ..Command::default() }).unwrap();
+    assert_eq!(ended.status, 0, "{:?}", ended.tail);
+    guest.unmount().unwrap();
+    Box::new(guest).shutdown().unwrap();
+    fs::remove_dir_all(bench.path("tmp")).unwrap();
+    fs::create_dir(bench.path("tmp")).unwrap();
+
+    let verified = bench.verify("--boot bios --deadline 200s");
+    verified.assert_bad();
+    let evidence = verified.evidence("boots");
+    assert!(evidence.starts_with("the kernel panicked: ") && evidence.contains("Attempted to kill init"), "{evidence}");
+    assert_eq!(verified.finding("console-kernel-log")["outcome"], "passed");
+    assert_eq!(verified.finding("console-login")["outcome"], "skipped");
 }
 
 #[test]
