@@ -4,6 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod support {
+    pub(crate) mod image;
+}
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -103,16 +107,6 @@ fn until<T>(what: &str, machine: &mut Machine, mut look: impl FnMut(&mut Machine
     }
 }
 
-fn image(bench: &Bench) -> PathBuf {
-    if let Some(image) = std::env::var_os("GOLDSMITH_TEST_IMAGE") {
-        return image.into();
-    }
-    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/debian-12.yaml");
-    let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
-    capture(goldsmith.args(["build", "--no-verify"]).arg(recipe).arg("--out").arg(bench.path("out"))).unwrap();
-    bench.path("out/debian-12.qcow2")
-}
-
 /// A disk with a key from which cloud-init is configured.
 fn seed(bench: &Bench, key: &KeyPair) -> PathBuf {
     let user_data = format!("#cloud-config\nssh_authorized_keys:\n  - {}\n", key.public);
@@ -128,9 +122,9 @@ fn seed(bench: &Bench, key: &KeyPair) -> PathBuf {
 
 #[test]
 #[ignore = "boots a virtual machine"]
-fn an_image_boots_to_a_login_by_ssh_and_shuts_down() {
+fn boots_under_uefi_to_a_login_by_ssh_and_shuts_down() {
     let bench = Bench::new();
-    bench.overlay(&image(&bench));
+    bench.overlay(&support::image::debian_12(bench.dir.path()));
     let key = KeyPair::make(bench.dir.path(), "test").unwrap();
     // One program a connection, whose words have all that must be escaped on the way to it.
     // What is left unread at its end resets the connection.
