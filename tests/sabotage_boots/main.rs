@@ -143,7 +143,8 @@ fn boot(work: &Path, disk: &Local, profiles: &[Profile]) -> Booted {
     let settings = Settings {
         image: &disk.path,
         local: disk,
-        verify: &Verify::default(),
+        // One processor each, so that two run side by side where there are two.
+        verify: &Verify { cpus: 1, ..Verify::default() },
         profiles,
         checks,
         subject: &subject,
