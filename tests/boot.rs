@@ -9,7 +9,7 @@ mod support {
     pub(crate) mod image;
 }
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -33,13 +33,23 @@ const DEADLINE: Duration = Duration::from_secs(400);
 fn boots_under_bios_and_secure_boot() {
     let work = tempfile::tempdir().expect("a temporary directory");
     let out = work.path().join("out");
-    let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
-    goldsmith.current_dir(env!("CARGO_MANIFEST_DIR"));
-    match std::env::var_os("GOLDSMITH_TEST_IMAGE") {
-        Some(image) => goldsmith.arg("verify").arg(image).args(["--boot", "bios,secure-boot", "--report"]),
-        None => goldsmith.args(["build", "recipes/debian-12.yaml", "--out"]),
+    let run = || {
+        let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
+        match std::env::var_os("GOLDSMITH_TEST_IMAGE") {
+            Some(image) => goldsmith.arg("verify").arg(image).args([
+                "--boot",
+                "bios,secure-boot",
+                "--metadata",
+                "openstack",
+                "--report",
+            ]),
+            None => goldsmith.arg("build").arg(recipe(work.path())).arg("--out"),
+        };
+        goldsmith.arg(&out).output().expect("goldsmith runs")
     };
-    let status = goldsmith.arg(&out).status().expect("goldsmith runs");
+    let output = run();
+    eprintln!("{}", String::from_utf8_lossy(&output.stderr));
+    let status = output.status;
     let text = std::fs::read_to_string(out.join("report.json")).expect("a report");
     let report: Value = serde_json::from_str(&text).expect("JSON");
     let all = report["findings"].as_array().expect("findings");
@@ -61,9 +71,28 @@ fn boots_under_bios_and_secure_boot() {
         assert!(milestones.iter().any(|milestone| milestone["name"] == told), "{told}: {milestones:?}");
         assert!(boot["serial"].as_str().is_some_and(|log| log.contains("login:")), "{}", boot["profile"]);
     }
+    if std::env::var_os("GOLDSMITH_TEST_IMAGE").is_none() {
+        let manifest = std::fs::read(out.join("manifest.json")).expect("a manifest");
+        let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+        assert_eq!(manifest["facts"], report["facts"]);
+        // What has passed is not booted again.
+        let again = run();
+        let said = String::from_utf8_lossy(&again.stdout);
+        assert!(again.status.success() && said.contains("verified before"), "{said}");
+    }
     for file in ["report.html", "junit.xml"] {
         assert!(std::fs::read(out.join(file)).expect(file).len() > 10_000, "{file}");
     }
+}
+
+/// The recipe, with the metadata service as the way to get metadata: other tests boot with the other ways.
+fn recipe(work: &Path) -> PathBuf {
+    let text = std::fs::read_to_string("recipes/debian-12.yaml").expect("a recipe");
+    let told = text.replace("\nverify: {}\n", "\nverify: { boot: [bios, secure-boot], metadata: [openstack] }\n");
+    assert_ne!(text, told, "the recipe says how it is verified");
+    let path = work.join("debian-12.yaml");
+    std::fs::write(&path, told).expect("a file");
+    path
 }
 
 /// Every variant of the formats that hypervisors other than QEMU's own read, up to the login prompt.
