@@ -1,6 +1,8 @@
 //! `goldsmith images`.
 
 mod args;
+mod change;
+mod download;
 mod render;
 
 use serde_json::json;
@@ -12,15 +14,50 @@ use super::failure::{Failure, FailureKind};
 use super::print;
 use super::settings::Global;
 use crate::openstack::config::{CloudConfig, Places};
-use crate::openstack::image::{FindError, Wanted};
-use crate::openstack::{Cloud, CloudError};
+use crate::openstack::image::{FindError, Image, Wanted};
+use crate::openstack::{Cloud, CloudError, Member};
 
 /// Looks after the images of a cloud.
 pub(super) fn images(args: &Images, global: &Global) -> Result<(), Failure> {
+    let cloud = connect(&args.cloud)?;
     match &args.command {
-        ImagesVerb::List(list) => self::list(list, &connect(&args.cloud)?, global),
-        ImagesVerb::Show { image } => show(image, &connect(&args.cloud)?, global),
+        ImagesVerb::List(wanted) => list(wanted, &cloud, global),
+        ImagesVerb::Show { image } => show(&find(&cloud, image)?, global),
+        ImagesVerb::Set(set) => show(&change::set(set, &cloud)?, global),
+        ImagesVerb::Tag { image, tags, remove } => show(&change::tag(image, tags, *remove, &cloud)?, global),
+        ImagesVerb::Protect(switch) => show(&change::switch(switch, "protected", &cloud)?, global),
+        ImagesVerb::Hide(switch) => show(&change::switch(switch, "os_hidden", &cloud)?, global),
+        ImagesVerb::Deactivate { image } => show(&change::activate(image, false, &cloud)?, global),
+        ImagesVerb::Reactivate { image } => show(&change::activate(image, true, &cloud)?, global),
+        ImagesVerb::Share { image, project, stop } => {
+            members(&change::share(image, project, *stop, &cloud)?, global);
+            Ok(())
+        }
+        ImagesVerb::Accept { image, reject } => change::accept(image, *reject, &cloud),
+        ImagesVerb::Members { image } => {
+            let found = cloud.members(&find(&cloud, image)?).map_err(|error| failure(&error))?;
+            members(&found, global);
+            Ok(())
+        }
+        ImagesVerb::Download { image, file, force } => {
+            download::download(&find(&cloud, image)?, file.as_deref(), *force, &cloud, global)
+        }
+        ImagesVerb::Delete { images } => change::delete(images, &cloud),
+        ImagesVerb::Stores => {
+            let stores = cloud.stores().map_err(|error| failure(&error))?;
+            print(&if global.json { format!("{}\n", json!(stores)) } else { render::stores(&stores) });
+            Ok(())
+        }
     }
+}
+
+/// The image that is meant.
+fn find(cloud: &Cloud, image: &str) -> Result<Image, Failure> {
+    cloud.image(image).map_err(|error| find_failure(&error))
+}
+
+fn members(members: &[Member], global: &Global) {
+    print(&if global.json { format!("{}\n", json!(members)) } else { render::members(members) });
 }
 
 fn list(args: &List, cloud: &Cloud, global: &Global) -> Result<(), Failure> {
@@ -42,9 +79,8 @@ fn wanted(args: &List) -> Wanted {
     Wanted { filters, sort: args.sort.clone(), limit: args.limit }
 }
 
-fn show(image: &str, cloud: &Cloud, global: &Global) -> Result<(), Failure> {
-    let image = cloud.image(image).map_err(|error| find_failure(&error))?;
-    print(&if global.json { format!("{}\n", json!(image)) } else { render::show(&image) });
+fn show(image: &Image, global: &Global) -> Result<(), Failure> {
+    print(&if global.json { format!("{}\n", json!(image)) } else { render::show(image) });
     Ok(())
 }
 

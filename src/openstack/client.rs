@@ -33,6 +33,18 @@ const ANSWER_LIMIT: u64 = 32 << 20;
 /// Longest message of a service that is shown, in characters.
 const MESSAGE_LIMIT: usize = 600;
 
+/// What a body of a request is.
+const JSON: &str = "application/json";
+const PATCH: &str = "application/openstack-images-v2.1-json-patch";
+
+/// Data that comes.
+pub(super) struct Data {
+    /// Whether it begins where it was asked to begin, rather than at the first byte.
+    pub(super) partial: bool,
+    /// The data.
+    pub(super) body: Box<dyn Read>,
+}
+
 /// A cloud to which somebody has logged in.
 #[derive(Debug)]
 pub struct Cloud {
@@ -42,6 +54,7 @@ pub struct Cloud {
     uploads: Agent,
     session: Mutex<Session>,
     image: String,
+    project: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -81,6 +94,13 @@ struct TokenAnswer {
 struct TokenBody {
     #[serde(default)]
     catalog: Vec<Service>,
+    #[serde(default)]
+    project: Option<Project>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Project {
+    id: String,
 }
 
 impl Cloud {
@@ -91,7 +111,8 @@ impl Cloud {
     /// If Keystone refuses or cannot be reached, or its catalog has no image service.
     pub fn connect(config: CloudConfig) -> Result<Self, CloudError> {
         let (agent, uploads) = (agent(&config, READ_TIMEOUT)?, agent(&config, UPLOAD_TIMEOUT)?);
-        let (token, catalog) = log_in(&agent, &config)?;
+        let (token, body) = log_in(&agent, &config)?;
+        let catalog = body.catalog;
         let image = match &config.image_endpoint {
             Some(url) => url.clone(),
             None if catalog.is_empty() => return Err(CloudError::NoProject { cloud: config.name }),
@@ -99,12 +120,17 @@ impl Cloud {
         };
         let image = base(&image).to_owned();
         let session = Mutex::new(Session { token, since: Instant::now() });
-        Ok(Self { config, agent, uploads, session, image })
+        Ok(Self { config, agent, uploads, session, image, project: body.project.map(|project| project.id) })
     }
 
     /// Its name in `clouds.yaml`.
     pub fn name(&self) -> &str {
         &self.config.name
+    }
+
+    /// Id of the project for which somebody has logged in.
+    pub fn project(&self) -> Option<&str> {
+        self.project.as_deref()
     }
 
     /// Address of the image service, without a version.
@@ -128,6 +154,32 @@ impl Cloud {
         let url = format!("{}{path}", self.image);
         let answer = self.send(&Method::POST, &url, Some(body))?;
         json_of(&url, answer)
+    }
+
+    /// Changes something of the image service: "HTTP PATCH media types" of its API.
+    pub(super) fn patch<T: DeserializeOwned>(&self, path: &str, operations: &Value) -> Result<T, CloudError> {
+        let url = format!("{}{path}", self.image);
+        let answer = self.send_as(&Method::PATCH, &url, Some((PATCH, operations)))?;
+        json_of(&url, answer)
+    }
+
+    /// Data of the image service, from this byte on.
+    pub(super) fn data(&self, path: &str, from: u64) -> Result<Data, CloudError> {
+        let url = format!("{}{path}", self.image);
+        self.renew()?;
+        let token = self.session().token;
+        let mut request = Request::get(&url).header("X-Auth-Token", token.reveal());
+        if from > 0 {
+            request = request.header("Range", format!("bytes={from}-"));
+        }
+        let request = request.body(SendBody::none()).map_err(ureq::Error::from);
+        let answer = request.and_then(|request| self.uploads.run(request));
+        let answer = answer.map_err(|error| CloudError::Unreachable { url: url.clone(), reason: reason(&error) })?;
+        if !answer.status().is_success() {
+            return Err(refused(&Method::GET, &url, answer));
+        }
+        let partial = answer.status().as_u16() == 206;
+        Ok(Data { partial, body: Box::new(answer.into_body().into_reader()) })
     }
 
     /// Asks the image service for something that has no answer but its success.
@@ -165,8 +217,12 @@ impl Cloud {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Sends a request, once more with a new token if the old one is not taken any more.
     fn send(&self, method: &Method, url: &str, body: Option<&Value>) -> Result<Response<Body>, CloudError> {
+        self.send_as(method, url, body.map(|body| (JSON, body)))
+    }
+
+    /// Sends a request, once more with a new token if the old one is not taken any more.
+    fn send_as(&self, method: &Method, url: &str, body: Option<(&str, &Value)>) -> Result<Response<Body>, CloudError> {
         match self.attempt(method, url, body) {
             Err(CloudError::Refused { status: 401, .. }) => {
                 self.log_in()?;
@@ -176,7 +232,7 @@ impl Cloud {
         }
     }
 
-    fn attempt(&self, method: &Method, url: &str, body: Option<&Value>) -> Result<Response<Body>, CloudError> {
+    fn attempt(&self, method: &Method, url: &str, body: Option<(&str, &Value)>) -> Result<Response<Body>, CloudError> {
         let token = self.session().token;
         let request = Request::builder().method(method.clone()).uri(url).header("X-Auth-Token", token.reveal());
         send(&self.agent, method, url, request, body)
@@ -188,16 +244,21 @@ fn send(
     method: &Method,
     url: &str,
     request: ureq::http::request::Builder,
-    body: Option<&Value>,
+    body: Option<(&str, &Value)>,
 ) -> Result<Response<Body>, CloudError> {
     let unreachable = |error: &ureq::Error| CloudError::Unreachable { url: url.to_owned(), reason: reason(error) };
     let request = request.header("Accept", "application/json");
     let answer = match body {
-        Some(body) => {
-            let request = request.header("Content-Type", "application/json").body(body.to_string());
+        Some((kind, body)) => {
+            let request = request.header("Content-Type", kind).body(body.to_string());
             request.map_err(ureq::Error::from).and_then(|request| agent.run(request))
         }
-        None => request.body(SendBody::none()).map_err(ureq::Error::from).and_then(|request| agent.run(request)),
+        None => {
+            // Without a length, a PUT or POST would go in chunks, and the service would expect some.
+            let sends = matches!(*method, Method::PUT | Method::POST);
+            let request = if sends { request.header("Content-Length", 0) } else { request };
+            request.body(SendBody::none()).map_err(ureq::Error::from).and_then(|request| agent.run(request))
+        }
     };
     let answer = answer.map_err(|error| unreachable(&error))?;
     if answer.status().is_success() { Ok(answer) } else { Err(refused(method, url, answer)) }
@@ -212,7 +273,8 @@ fn refused(method: &Method, url: &str, mut answer: Response<Body>) -> CloudError
         let message = json.pointer("/error/message").or_else(|| json.get("message"))?;
         message.as_str().map(str::to_owned)
     });
-    let told = told.unwrap_or_else(|| without_tags(&text));
+    // Messages in JSON hold tags too.
+    let told = without_tags(&told.unwrap_or(text));
     // Glance repeats the status as a title.
     let title = format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or_default());
     let told = told.trim().trim_start_matches(&title).trim();
@@ -252,15 +314,15 @@ fn json_of<T: DeserializeOwned>(url: &str, mut answer: Response<Body>) -> Result
     serde_json::from_slice(&text).map_err(|error| strange(error.to_string()))
 }
 
-fn log_in(agent: &Agent, config: &CloudConfig) -> Result<(Secret, Vec<Service>), CloudError> {
+fn log_in(agent: &Agent, config: &CloudConfig) -> Result<(Secret, TokenBody), CloudError> {
     let url = format!("{}/auth/tokens", config.auth_url);
     let request = Request::builder().method(Method::POST).uri(&url);
-    let answer = send(agent, &Method::POST, &url, request, Some(&credentials(&config.auth)))?;
+    let answer = send(agent, &Method::POST, &url, request, Some((JSON, &credentials(&config.auth))))?;
     let token = answer.headers().get("x-subject-token").and_then(|token| token.to_str().ok()).map(Secret::new);
     let token =
         token.ok_or_else(|| CloudError::Strange { url: url.clone(), reason: "there is no token".to_owned() })?;
     let body: TokenAnswer = json_of(&url, answer)?;
-    Ok((token, body.token.catalog))
+    Ok((token, body.token))
 }
 
 /// The request for a token: Keystone's API, "Authentication and token management".
@@ -387,6 +449,7 @@ mod tests {
         let page = "<html>\n <head>\n  <title>403 Forbidden</title>\n </head>\n <body>\n  <h1>403 Forbidden</h1>\n  Not \
                     you.<br /><br />\n </body>\n</html>";
         assert_eq!(without_tags(page), "403 Forbidden Not you.");
+        assert_eq!(without_tags("No body.<br /><br />"), "No body.");
         assert_eq!(without_tags("a < b"), "a");
     }
 }

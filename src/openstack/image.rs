@@ -166,7 +166,7 @@ impl Cloud {
 }
 
 /// Text as it may stand in an address: RFC 3986, unreserved characters.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         match byte {

@@ -2,14 +2,18 @@
 //!
 //! What a service offers is asked, never assumed. Secrets are in no message: see [`config::Secret`].
 
+mod change;
 mod client;
 pub mod config;
+mod download;
 pub mod image;
 mod upload;
 
 use std::path::PathBuf;
 
+pub use change::{Change, Member, Store};
 pub use client::{Cloud, Endpoint};
+pub use download::{DownloadError, part};
 pub use upload::UploadError;
 
 use crate::fsx::PathError;

@@ -13,7 +13,7 @@ use crate::recipe::{Arch, Firmware};
 const RESERVED: &str = "os_glance";
 
 /// What an image has besides properties: Image Service API v2, "Show image".
-const ATTRIBUTES: [&str; 25] = [
+pub const ATTRIBUTES: [&str; 25] = [
     "checksum",
     "container_format",
     "created_at",
@@ -122,7 +122,12 @@ pub fn derive(source: &Source, said: &[(String, String)]) -> Result<Properties, 
     Ok(Properties { values, min_disk, min_ram })
 }
 
-fn check(name: &str, value: &str) -> Result<(), PropertyError> {
+/// Whether somebody may give an image a property of this name and value.
+///
+/// # Errors
+///
+/// Why not.
+pub fn check(name: &str, value: &str) -> Result<(), PropertyError> {
     let reason = if name.starts_with(RESERVED) {
         "is the service's own: names that begin with `os_glance` are reserved"
     } else if ATTRIBUTES.contains(&name) {

@@ -1,5 +1,7 @@
 //! The command line of `goldsmith images`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 /// `goldsmith images`.
@@ -34,6 +36,112 @@ pub(super) enum ImagesVerb {
         /// Its id, or its name if no other image has it
         image: String,
     },
+    /// Change attributes and properties of an image, all of them or none
+    Set(Set),
+    /// Give an image tags, or take them off
+    Tag {
+        /// Id or name of the image
+        image: String,
+        /// The tags
+        #[arg(required = true)]
+        tags: Vec<String>,
+        /// Take them off
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Let nobody delete an image
+    Protect(Switch),
+    /// Leave an image out of lists
+    Hide(Switch),
+    /// Let nobody use the data of an image
+    Deactivate {
+        /// Id or name of the image
+        image: String,
+    },
+    /// Let everybody use the data of an image again
+    Reactivate {
+        /// Id or name of the image
+        image: String,
+    },
+    /// Share an image with a project, which sees it in its lists once it has accepted it
+    Share {
+        /// Id or name of the image
+        image: String,
+        /// Id of the project
+        project: String,
+        /// Share it no longer
+        #[arg(long)]
+        stop: bool,
+    },
+    /// Take an image that is shared with this project into its lists
+    Accept {
+        /// Id of the image
+        image: String,
+        /// Take it out of them
+        #[arg(long)]
+        reject: bool,
+    },
+    /// List the projects that an image is shared with
+    Members {
+        /// Id or name of the image
+        image: String,
+    },
+    /// Download an image; what an interrupted download has left is not asked for again
+    Download {
+        /// Id or name of the image
+        image: String,
+        /// The file to write [default: <name>.<format>]
+        file: Option<PathBuf>,
+        /// Replace the file
+        #[arg(long)]
+        force: bool,
+    },
+    /// Delete images
+    Delete {
+        /// Their ids or names; if one of them is not there, none is deleted
+        #[arg(required = true)]
+        images: Vec<String>,
+    },
+    /// List the stores that the service keeps data in
+    Stores,
+}
+
+/// `goldsmith images set`.
+#[derive(Debug, Args)]
+pub(super) struct Set {
+    /// Id or name of the image
+    pub(super) image: String,
+    /// Its new name
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// Who sees it: private, shared, community, public
+    #[arg(long)]
+    pub(super) visibility: Option<String>,
+    /// Least disk of a flavor, in GiB
+    #[arg(long, value_name = "GIB")]
+    pub(super) min_disk: Option<u64>,
+    /// Least memory of a flavor, in MiB
+    #[arg(long, value_name = "MIB")]
+    pub(super) min_ram: Option<u64>,
+    /// A property; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = crate::cli::args::parse_param)]
+    pub(super) property: Vec<(String, String)>,
+    /// Remove a property; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(super) remove: Vec<String>,
+    /// Remove all properties but those that are given
+    #[arg(long)]
+    pub(super) purge: bool,
+}
+
+/// Something that is on or off.
+#[derive(Debug, Args)]
+pub(super) struct Switch {
+    /// Id or name of the image
+    pub(super) image: String,
+    /// Undo it
+    #[arg(long)]
+    pub(super) off: bool,
 }
 
 /// `goldsmith images list`.

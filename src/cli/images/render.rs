@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::cli::columns;
 use crate::openstack::image::Image;
+use crate::openstack::{Member, Store};
 use crate::text::printable;
 use crate::units::ByteSize;
 
@@ -48,6 +49,26 @@ pub(super) fn show(image: &Image) -> String {
         })
         .collect();
     columns(&rows)
+}
+
+/// A line for each project that an image is shared with.
+pub(super) fn members(members: &[Member]) -> String {
+    if members.is_empty() {
+        return "shared with nobody\n".to_owned();
+    }
+    columns(&members.iter().map(|member| vec![shown(&member.member_id), shown(&member.status)]).collect::<Vec<_>>())
+}
+
+/// A line for each store.
+pub(super) fn stores(stores: &[Store]) -> String {
+    if stores.is_empty() {
+        return "one store, which has no name\n".to_owned();
+    }
+    let rows = stores.iter().map(|store| {
+        let default = if store.default { "default" } else { "" };
+        vec![shown(&store.id), default.to_owned(), shown(store.description.as_deref().unwrap_or_default())]
+    });
+    columns(&rows.collect::<Vec<_>>())
 }
 
 /// One of several that may be meant.

@@ -1,0 +1,116 @@
+//! Verbs that change images.
+
+use serde_json::{Value, json};
+
+use super::args::{Set, Switch};
+use super::{failure, find};
+use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::print;
+use crate::openstack::image::Image;
+use crate::openstack::{Change, Cloud, CloudError, Member};
+use crate::publish::properties::{ATTRIBUTES, check};
+
+/// Beginning of properties that are the service's own.
+const RESERVED: &str = "os_glance";
+
+/// `goldsmith images set`.
+pub(super) fn set(args: &Set, cloud: &Cloud) -> Result<Image, Failure> {
+    for (name, value) in &args.property {
+        check(name, value).map_err(|error| Failure::new(FailureKind::Usage, &error))?;
+    }
+    let image = find(cloud, &args.image)?;
+    let changes = changes(args, &image);
+    if changes.is_empty() {
+        return Err(Failure::of(FailureKind::Usage, "nothing is to be changed").hint("say what: --property, say"));
+    }
+    cloud.change(&image, &changes).map_err(|error| failure(&error))
+}
+
+fn changes(args: &Set, image: &Image) -> Vec<Change> {
+    let attributes = [
+        ("name", args.name.clone().map(Value::from)),
+        ("visibility", args.visibility.clone().map(Value::from)),
+        ("min_disk", args.min_disk.map(Value::from)),
+        ("min_ram", args.min_ram.map(Value::from)),
+    ];
+    let attributes = attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let properties = args.property.iter().map(|(name, value)| (name.clone(), json!(value)));
+    let mut changes: Vec<_> = attributes.chain(properties).map(|(name, value)| Change::Set(name, value)).collect();
+    // What the service tells of itself is among what it calls properties.
+    let purged = image.properties.keys().filter(|name| {
+        let given = args.property.iter().any(|(given, _)| given == *name);
+        args.purge && !given && !ATTRIBUTES.contains(&name.as_str()) && !name.starts_with(RESERVED)
+    });
+    changes.extend(args.remove.iter().chain(purged).map(|name| Change::Remove(name.clone())));
+    changes
+}
+
+/// `goldsmith images protect` and `hide`.
+pub(super) fn switch(args: &Switch, attribute: &str, cloud: &Cloud) -> Result<Image, Failure> {
+    let image = find(cloud, &args.image)?;
+    let change = Change::Set(attribute.to_owned(), json!(!args.off));
+    cloud.change(&image, &[change]).map_err(|error| failure(&error))
+}
+
+/// `goldsmith images tag`. What is so already is no failure.
+pub(super) fn tag(image: &str, tags: &[String], remove: bool, cloud: &Cloud) -> Result<Image, Failure> {
+    let found = find(cloud, image)?;
+    for tag in tags {
+        let done = if remove { cloud.untag(&found, tag) } else { cloud.tag(&found, tag) };
+        match done {
+            Err(CloudError::Refused { status: 404, .. }) if remove => {}
+            done => done.map_err(|error| failure(&error))?,
+        }
+    }
+    find(cloud, &found.id)
+}
+
+/// `goldsmith images deactivate` and `reactivate`.
+pub(super) fn activate(image: &str, active: bool, cloud: &Cloud) -> Result<Image, Failure> {
+    let found = find(cloud, image)?;
+    cloud.activate(&found, active).map_err(|error| failure(&error))?;
+    find(cloud, &found.id)
+}
+
+/// `goldsmith images share`. Returns whom it is shared with after that.
+pub(super) fn share(image: &str, project: &str, stop: bool, cloud: &Cloud) -> Result<Vec<Member>, Failure> {
+    let mut image = find(cloud, image)?;
+    if stop {
+        cloud.unshare(&image, project).map_err(|error| failure(&error))?;
+    } else {
+        // A private image cannot be shared.
+        if image.visibility == "private" {
+            let change = Change::Set("visibility".to_owned(), json!("shared"));
+            image = cloud.change(&image, &[change]).map_err(|error| failure(&error))?;
+        }
+        match cloud.share(&image, project) {
+            Ok(_) | Err(CloudError::Refused { status: 409, .. }) => {}
+            Err(error) => return Err(failure(&error)),
+        }
+    }
+    cloud.members(&image).map_err(|error| failure(&error))
+}
+
+/// `goldsmith images accept`, by the project that an image is shared with.
+pub(super) fn accept(image: &str, reject: bool, cloud: &Cloud) -> Result<(), Failure> {
+    let project = cloud.project().ok_or_else(|| Failure::of(FailureKind::Usage, "the login is for no project"))?;
+    let status = if reject { "rejected" } else { "accepted" };
+    // Until it is accepted, lists do not have it: it is found by its id alone.
+    cloud.answer(image, project, status).map_err(|error| failure(&error))?;
+    print(&format!("{image} is {status}\n"));
+    Ok(())
+}
+
+/// `goldsmith images delete`.
+pub(super) fn delete(names: &[String], cloud: &Cloud) -> Result<(), Failure> {
+    let images = names.iter().map(|name| find(cloud, name)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(image) = images.iter().find(|image| image.protected) {
+        let failure = Failure::of(FailureKind::Usage, format!("{} is protected", image.id));
+        return Err(failure.hint(format!("`goldsmith images protect --off {}` lets it be deleted", image.id)));
+    }
+    for image in images {
+        cloud.delete_image(&image.id).map_err(|error| failure(&error))?;
+        print(&format!("{} is deleted\n", image.id));
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! `goldsmith images download`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::failure as cloud_failure;
+use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::jsonl::JsonReporter;
+use crate::cli::progress::TerminalReporter;
+use crate::cli::settings::Global;
+use crate::cli::{hints, print, signals};
+use crate::event::{Event, Reporter};
+use crate::interrupt::Interrupt;
+use crate::openstack::image::Image;
+use crate::openstack::{Cloud, DownloadError, part};
+
+/// Downloads an image.
+pub(super) fn download(
+    image: &Image,
+    file: Option<&Path>,
+    force: bool,
+    cloud: &Cloud,
+    global: &Global,
+) -> Result<(), Failure> {
+    let file = file.map_or_else(|| name_of(image), Path::to_owned);
+    if file.exists() && !force {
+        let failure = Failure::of(FailureKind::Usage, format!("{} is there already", file.display()));
+        return Err(failure.hint("--force replaces it"));
+    }
+    let interrupt = Interrupt::new();
+    signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
+    let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
+    let reporter: Arc<dyn Reporter> =
+        if global.json { Arc::new(JsonReporter::new(std::io::stdout())) } else { Arc::clone(&screen) as _ };
+    let (activity, started) = (format!("download {}", file.display()), Instant::now());
+    reporter.report(&Event::ActivityStarted { activity: activity.clone() });
+    let progress = |done| reporter.report(&Event::Progress { activity: activity.clone(), done, total: image.size });
+    let result = cloud.download(image, &file, &progress, &interrupt);
+    if result.is_ok() {
+        reporter.report(&Event::ActivityFinished { activity: activity.clone(), elapsed: started.elapsed() });
+    }
+    screen.finish();
+    result.map_err(|error| failure(&error, &file))?;
+    if !global.json {
+        print(&format!("{}\n", file.display()));
+    }
+    Ok(())
+}
+
+/// A name in the working directory. An image may have been named by anybody: nothing of its name leads elsewhere.
+fn name_of(image: &Image) -> PathBuf {
+    let name = image.name.as_deref().unwrap_or(&image.id);
+    let name: String = name.chars().map(|c| if c.is_alphanumeric() || "._-+".contains(c) { c } else { '_' }).collect();
+    let name = name.trim_start_matches('.');
+    let name = if name.is_empty() { image.id.as_str() } else { name };
+    let format = image.disk_format.as_deref().unwrap_or("img");
+    PathBuf::from(if name.ends_with(&format!(".{format}")) { name.to_owned() } else { format!("{name}.{format}") })
+}
+
+fn failure(error: &DownloadError, file: &Path) -> Failure {
+    match error {
+        DownloadError::Cloud(error) => cloud_failure(error),
+        DownloadError::File(error) => hints::file(error),
+        DownloadError::Interrupted => Failure::new(FailureKind::Interrupted, error)
+            .hint(format!("the same command goes on from {}", part(file).display())),
+        DownloadError::Short { .. } => Failure::new(FailureKind::Publish, error)
+            .hint(format!("the same command goes on from {}", part(file).display())),
+        DownloadError::Differs { .. } => Failure::new(FailureKind::Publish, error)
+            .hint("download it again; if it stays so, ask the cloud's operators"),
+        DownloadError::NoData { .. } => Failure::new(FailureKind::Usage, error),
+    }
+}

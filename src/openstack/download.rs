@@ -1,0 +1,146 @@
+//! Data of an image that comes back: it goes on where an earlier download has ended, and counts only if its digest is the
+//! service's.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::image::{Image, encoded};
+use super::{Cloud, CloudError};
+use crate::fsx::{IoContext as _, PathError};
+use crate::image::digests::{Hasher, Kinds};
+use crate::interrupt::Interrupt;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 1 << 20;
+
+/// Why there is no file.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadError {
+    /// The service cannot be asked, or refuses.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// The file cannot be written.
+    #[error(transparent)]
+    File(#[from] PathError),
+    /// The image has no data.
+    #[error("the image is `{status}`, and has no data to download")]
+    NoData {
+        /// What it is.
+        status: String,
+    },
+    /// The connection has ended early.
+    #[error("the connection ended after {done} of {size} bytes: {reason}")]
+    Short {
+        /// Bytes that are there.
+        done: u64,
+        /// Bytes in all.
+        size: u64,
+        /// Why, if that is known.
+        reason: String,
+    },
+    /// What has come is not what the service has.
+    #[error("what has come is not what the service has: its {what} is {ours}, and the service says {theirs}")]
+    Differs {
+        /// What was compared: `sha512`.
+        what: String,
+        /// Of what has come.
+        ours: String,
+        /// What the service says.
+        theirs: String,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// The file beside `file` that an unfinished download is kept in.
+pub fn part(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".part");
+    PathBuf::from(name)
+}
+
+impl Cloud {
+    /// Downloads the data of an image into a file, which appears when it is whole and has the digest that the service tells.
+    /// What an interrupted download has left in [`part`] is not asked for again. `progress` is told the bytes that are there.
+    ///
+    /// # Errors
+    ///
+    /// If that does not come to a good end. What has come stays in the part, unless it was wrong.
+    pub fn download(
+        &self,
+        image: &Image,
+        file: &Path,
+        progress: &dyn Fn(u64),
+        interrupt: &Interrupt,
+    ) -> Result<(), DownloadError> {
+        let size = image.size.filter(|_| image.status == "active");
+        let size = size.ok_or_else(|| DownloadError::NoData { status: image.status.clone() })?;
+        let path = part(file);
+        let mut opened = OpenOptions::new().read(true).append(true).create(true).open(&path).at(&path)?;
+        let mut hasher = Hasher::new(Kinds { sha512: true, md5: true });
+        let mut done = opened.metadata().at(&path)?.len();
+        if done > size {
+            // It is of another image.
+            opened.set_len(0).at(&path)?;
+            done = 0;
+        }
+        hash(&mut opened, &path, &mut hasher, interrupt)?;
+        if done < size {
+            let mut answer = self.data(&format!("/v2/images/{}/file", encoded(&image.id)), done)?;
+            if !answer.partial && done > 0 {
+                // It does not know ranges, and sends all of it.
+                opened.set_len(0).at(&path)?;
+                (done, hasher) = (0, Hasher::new(Kinds { sha512: true, md5: true }));
+            }
+            let mut buffer = vec![0; CHUNK];
+            while done < size {
+                if interrupt.is_raised() {
+                    return Err(DownloadError::Interrupted);
+                }
+                let short = |reason: String| DownloadError::Short { done, size, reason };
+                let count = answer.body.read(&mut buffer).map_err(|error| short(error.to_string()))?;
+                if count == 0 {
+                    return Err(short("the service sent no more".to_owned()));
+                }
+                hasher.update(&buffer[..count]);
+                opened.write_all(&buffer[..count]).at(&path)?;
+                done += count as u64;
+                progress(done);
+            }
+        }
+        let digests = hasher.finish();
+        let algorithm = image.os_hash_algo.as_deref().unwrap_or_default();
+        for (what, theirs, ours) in [
+            ("size", Some(size.to_string()), Some(done.to_string())),
+            ("sha512", image.os_hash_value.clone().filter(|_| algorithm == "sha512"), digests.sha512),
+            ("sha256", image.os_hash_value.clone().filter(|_| algorithm == "sha256"), Some(digests.sha256.to_string())),
+            ("MD5", image.checksum.clone(), digests.md5),
+        ] {
+            if let (Some(theirs), Some(ours)) = (theirs, ours)
+                && theirs != ours
+            {
+                // What is wrong would stay wrong.
+                std::fs::remove_file(&path).at(&path)?;
+                return Err(DownloadError::Differs { what: what.to_owned(), ours, theirs });
+            }
+        }
+        opened.sync_all().at(&path)?;
+        Ok(std::fs::rename(&path, file).at(file)?)
+    }
+}
+
+/// Takes what is there into account.
+fn hash(file: &mut File, path: &Path, hasher: &mut Hasher, interrupt: &Interrupt) -> Result<(), DownloadError> {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        if interrupt.is_raised() {
+            return Err(DownloadError::Interrupted);
+        }
+        match file.read(&mut buffer).at(path)? {
+            0 => return Ok(()),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}
