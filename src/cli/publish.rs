@@ -106,10 +106,17 @@ fn source_failure(error: &SourceError, dir: &Path) -> Failure {
 fn failure(error: &PublishError) -> Failure {
     let failure = match error {
         PublishError::Cloud(error) => return images::failure(error),
-        PublishError::Upload(UploadError::Interrupted) => Failure::new(FailureKind::Interrupted, error),
+        PublishError::Upload(UploadError::Interrupted)
+        | PublishError::Orphan { source: UploadError::Interrupted, .. } => {
+            Failure::new(FailureKind::Interrupted, error)
+        }
         error => Failure::new(FailureKind::Publish, error),
     };
     match error {
+        PublishError::Refused(problems) => {
+            let told = problems.iter().map(|problem| format!("{}; {}", problem.message, problem.help));
+            Failure { causes: told.collect(), ..failure }
+        }
         PublishError::Upload(UploadError::Cloud(cloud)) => match advice(cloud) {
             Some(help) => failure.hint(help),
             None => failure,

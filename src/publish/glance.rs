@@ -1,11 +1,12 @@
 //! An image service as a target.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::preflight::{self, Problem};
 use super::{Properties, Source};
 use crate::digest::Sha256;
 use crate::event::{Event, Reporter};
@@ -18,6 +19,10 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x8d1f_2c0e_6f5b_4c53_9a77_1b6f_0b3f_52d
 
 /// How many images of the same name and content may have been deleted before: a service never takes an id twice.
 const GENERATIONS: u32 = 64;
+
+/// How long it is tried to remove what was begun, and the time between two tries.
+const REMOVAL: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(500);
 
 /// What is wanted of an image at the service.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +56,9 @@ pub enum PublishError {
     /// The service cannot be asked, or refuses.
     #[error(transparent)]
     Cloud(#[from] CloudError),
+    /// The service would refuse it.
+    #[error("the service would refuse the image")]
+    Refused(Vec<Problem>),
     /// The data did not arrive.
     #[error("cannot upload the image")]
     Upload(#[source] UploadError),
@@ -88,6 +96,10 @@ pub fn publish(
     reporter: &Arc<dyn Reporter>,
     interrupt: &Interrupt,
 ) -> Result<Published, PublishError> {
+    let problems = preflight::check(cloud, source, wanted)?;
+    if !problems.is_empty() {
+        return Err(PublishError::Refused(problems));
+    }
     let Begun { id, there } = begin(cloud, source, wanted)?;
     if let Some(image) = there {
         return Ok(Published { image, before: true });
@@ -101,10 +113,25 @@ pub fn publish(
             reporter.report(&Event::ActivityFinished { activity: activity.clone(), elapsed: started.elapsed() });
             Ok(Published { image, before: false })
         }
-        Err(error) => match cloud.delete_image(&id) {
+        Err(error) => match remove(cloud, &id) {
             Ok(()) => Err(PublishError::Upload(error)),
             Err(_) => Err(PublishError::Orphan { id, source: error }),
         },
+    }
+}
+
+/// Removes what was begun. The service may still be at work on what has arrived.
+fn remove(cloud: &Cloud, id: &str) -> Result<(), CloudError> {
+    let started = Instant::now();
+    loop {
+        match cloud.delete_image(id) {
+            Err(CloudError::Refused { status: 409 | 500..=599, .. } | CloudError::Unreachable { .. })
+                if started.elapsed() < REMOVAL =>
+            {
+                std::thread::sleep(POLL);
+            }
+            result => return result,
+        }
     }
 }
 

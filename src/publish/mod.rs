@@ -1,13 +1,14 @@
 //! Publishing: artifacts of a build, handed to an image service as one transaction.
 //!
 //! ```text
-//! out/NAME ── Source::read ─> Source ── properties::derive ─> Properties ── glance::publish ─> Published
+//! out/NAME ── Source::read ─> Source ── properties::derive ─> Properties ── preflight::check, glance::publish ─> Published
 //! ```
 //!
 //! The id of an image follows from its name and its content. Whoever publishes the same again finds what is there, finished
 //! or half done, and never makes a second copy.
 
 pub mod glance;
+pub mod preflight;
 pub mod properties;
 
 use std::path::{Path, PathBuf};
@@ -81,5 +82,36 @@ impl Source {
     /// The file that is published.
     pub fn file(&self) -> PathBuf {
         self.dir.join(&self.artifact.file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An image as a build leaves it.
+    pub(super) fn source() -> Source {
+        let summary = r#"{"name":"gold","arch":"x86_64","layer":"LAYER",
+            "distro":{"name":"debian","release":"bookworm","version":"12","family":"debian"},
+            "artifacts":[{"file":"gold.qcow2","format":"qcow2","disk_format":"qcow2","container_format":"bare","size":1048577,"sha256":"LAYER"}]}"#;
+        let summary: Summary = serde_json::from_str(&summary.replace("LAYER", &"0".repeat(64))).expect("a manifest");
+        let artifact = summary.artifacts[0].clone();
+        Source { dir: PathBuf::from("out/gold"), summary, artifact }
+    }
+
+    #[test]
+    fn what_is_there_is_what_was_built() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        assert!(matches!(Source::read(dir.path(), None), Err(SourceError::NoManifest { .. })));
+        let manifest = r#"{"name":"gold","arch":"x86_64","layer":"LAYER",
+            "distro":{"name":"debian","release":"bookworm","version":"12","family":"debian"},
+            "artifacts":[{"file":"a.tar","format":"tar","size":1,"sha256":"LAYER"},
+                {"file":"a.qcow2","format":"qcow2","disk_format":"qcow2","container_format":"bare","size":2,"sha256":"LAYER"}]}"#;
+        std::fs::write(dir.path().join(manifest::FILE), manifest.replace("LAYER", &"0".repeat(64))).expect("a file");
+        assert!(matches!(Source::read(dir.path(), None), Err(SourceError::Changed { found: 0, told: 2, .. })));
+        std::fs::write(dir.path().join("a.qcow2"), "ab").expect("a file");
+        assert_eq!(Source::read(dir.path(), None).expect("it is there").artifact.file, "a.qcow2");
+        let error = Source::read(dir.path(), Some(Format::Vmdk)).expect_err("there is none");
+        assert!(error.to_string().ends_with("that an image service takes as vmdk"), "{error}");
     }
 }

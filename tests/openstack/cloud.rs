@@ -144,8 +144,10 @@ fn programs() -> PathBuf {
 /// Databases and keys of a cloud that has an administrator and an image service.
 fn template(programs: &Path) -> PathBuf {
     let (dir, _lock) = shared();
-    let template = dir.join("template");
-    if template.join("done").is_file() {
+    let (template, done) = (dir.join("template"), dir.join("template/made-by"));
+    // It is as this file makes it.
+    let maker = include_str!("cloud.rs");
+    if fs::read_to_string(&done).is_ok_and(|made_by| made_by == maker) {
         return template;
     }
     let _ = fs::remove_dir_all(&template);
@@ -177,11 +179,12 @@ fn template(programs: &Path) -> PathBuf {
     let _ = keystone.kill();
     let _ = keystone.wait();
     configure_glance(programs, &template, &url, "http://127.0.0.1:1");
-    for command in [&["db_sync"][..], &["db_load_metadefs"]] {
+    let definitions = programs.join("etc/glance/metadefs").display().to_string();
+    for command in [&["db_sync"][..], &["db_load_metadefs", &definitions]] {
         let mut manage = Command::new(programs.join("bin/glance-manage"));
         run(manage.arg("--config-dir").arg(template.join("glance")).args(command));
     }
-    fs::write(template.join("done"), "").expect("a file");
+    fs::write(done, maker).expect("a file");
     template
 }
 

@@ -117,7 +117,12 @@ fn what_goes_wrong_leaves_nothing() {
     let manifest = std::fs::read_to_string(dir.join("manifest.json")).expect("a manifest");
     for (arguments, code, words) in [
         (&["--property", "os_glance_x=1"][..], 2, "os_glance"),
-        (&["--visibility", "everybody"], 14, "400"),
+        (&["--visibility", "everybody"], 14, "it is one of private, shared"),
+        (
+            &["--property", "hw_disk_bus=floppy"],
+            14,
+            "the property `hw_disk_bus` cannot be `floppy`; it is one of fdc, ide",
+        ),
         (&["--format", "vmdk"], 2, "no artifact"),
         (&["--property", "min_disk=3"], 2, "is no property"),
     ] {
@@ -150,7 +155,7 @@ fn publishing(cloud: &TestCloud, dir: &Path) -> Child {
     let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
     goldsmith.args(["publish", path(dir)]).env_clear().envs(cloud.variables()).env("HOME", cloud.path("home"));
     // Signals are for it alone.
-    let child = goldsmith.process_group(0).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    let child = goldsmith.process_group(0).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
     let started = Instant::now();
     loop {
         let images = crate::goldsmith(cloud, &["images", "list", "--json"], &cloud.variables()).json();
@@ -167,9 +172,10 @@ fn who_stops_leaves_nothing_and_who_is_killed_goes_on() {
     let cloud = TestCloud::start();
     let variables = cloud.variables();
     let dir = built(&cloud, "gold", 600, &Value::Null);
-    let mut child = publishing(&cloud, &dir);
+    let child = publishing(&cloud, &dir);
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill").success());
-    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(goldsmith(&cloud, &["images", "list"], &variables).stdout, "no image\n");
 
     let mut child = publishing(&cloud, &dir);
