@@ -230,9 +230,11 @@ impl Preparation {
         };
         let exported = export::export(plan, &disk, out, &info, &self.workshop.reporter, &self.workshop.interrupt)
             .map_err(|error| hints::export(&error))?;
-        let examination = examiner.and_then(|examiner| build::examination(&disk.layer, &examiner.key));
-        let verdict = match verify.zip(examination) {
-            Some((settings, seen)) => Some(self.verify(plan, settings, seen, &exported)?),
+        let verdict = match verify.zip(examiner) {
+            Some((settings, examiner)) => {
+                let seen = build::examination(&disk.layer, &examiner.key);
+                Some(self.verify(plan, settings, seen, &exported)?)
+            }
             None => None,
         };
         Ok((exported, verdict))

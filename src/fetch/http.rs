@@ -191,12 +191,16 @@ fn agent() -> ureq::Agent {
 
 fn failed(url: &str, error: &ureq::Error) -> HttpError {
     let transient = !matches!(error, ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::TooManyRedirects);
-    let reason = match error {
+    HttpError::Failed { url: redacted(url), reason: reason(error), transient }
+}
+
+/// What has happened to a request, in words for people.
+pub(crate) fn reason(error: &ureq::Error) -> String {
+    match error {
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::HostNotFound => "the host's name cannot be resolved".to_owned(),
         error => error.to_string(),
-    };
-    HttpError::Failed { url: redacted(url), reason, transient }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a build needs from elsewhere: pinned to digests first, then fetched.
 
-mod http;
+pub(crate) mod http;
 pub mod image;
 pub mod mirrors;
 pub mod pins;

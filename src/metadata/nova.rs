@@ -141,6 +141,7 @@ pub(super) fn ec2(instance: &Instance, name: &str) -> Option<Value> {
     let mut entries = vec![
         ("1.0", "ami-id", json!("ami-00000001")),
         ("1.0", "ami-launch-index", json!(instance.launch_index)),
+        // The very word that Nova answers.
         ("1.0", "ami-manifest-path", json!("FIXME")),
         ("1.0", "hostname", json!(instance.hostname)),
         ("1.0", "instance-id", json!(format!("i-{}", digits(0..8)))),

@@ -13,6 +13,7 @@ use ureq::{Agent, Body, SendBody};
 
 use super::CloudError;
 use super::config::{Auth, CloudConfig, Secret};
+use crate::fetch::http::reason;
 use crate::fsx::IoContext as _;
 use crate::text::printable;
 
@@ -65,14 +66,14 @@ struct Session {
 
 /// Address of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Endpoint {
+struct Endpoint {
     /// Which network it is for: `public`, `internal`, `admin`.
-    pub interface: String,
+    interface: String,
     /// Region it serves.
     #[serde(default)]
-    pub region: Option<String>,
+    region: Option<String>,
     /// The address.
-    pub url: String,
+    url: String,
 }
 
 /// A service of the catalog.
@@ -417,14 +418,6 @@ fn agent(config: &CloudConfig, answer: Duration) -> Result<Agent, CloudError> {
         .tls_config(tls.build())
         .build()
         .new_agent())
-}
-
-fn reason(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::Io(error) => error.to_string(),
-        ureq::Error::HostNotFound => "the host's name cannot be resolved".to_owned(),
-        error => error.to_string(),
-    }
 }
 
 #[cfg(test)]

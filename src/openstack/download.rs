@@ -6,9 +6,11 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::image::{Image, encoded};
+use super::upload::KINDS;
 use super::{Cloud, CloudError};
 use crate::fsx::{IoContext as _, PathError};
-use crate::image::digests::{Hasher, Kinds};
+use crate::image::Written;
+use crate::image::digests::Hasher;
 use crate::interrupt::Interrupt;
 
 /// Bytes that are read at once.
@@ -79,7 +81,7 @@ impl Cloud {
         let size = size.ok_or_else(|| DownloadError::NoData { status: image.status.clone() })?;
         let path = part(file);
         let mut opened = OpenOptions::new().read(true).append(true).create(true).open(&path).at(&path)?;
-        let mut hasher = Hasher::new(Kinds { sha512: true, md5: true });
+        let mut hasher = Hasher::new(KINDS);
         let mut done = opened.metadata().at(&path)?.len();
         if done > size {
             // It is of another image.
@@ -92,7 +94,7 @@ impl Cloud {
             if !answer.partial && done > 0 {
                 // It does not know ranges, and sends all of it.
                 opened.set_len(0).at(&path)?;
-                (done, hasher) = (0, Hasher::new(Kinds { sha512: true, md5: true }));
+                (done, hasher) = (0, Hasher::new(KINDS));
             }
             let mut buffer = vec![0; CHUNK];
             while done < size {
@@ -110,21 +112,11 @@ impl Cloud {
                 progress(done);
             }
         }
-        let digests = hasher.finish();
-        let algorithm = image.os_hash_algo.as_deref().unwrap_or_default();
-        for (what, theirs, ours) in [
-            ("size", Some(size.to_string()), Some(done.to_string())),
-            ("sha512", image.os_hash_value.clone().filter(|_| algorithm == "sha512"), digests.sha512),
-            ("sha256", image.os_hash_value.clone().filter(|_| algorithm == "sha256"), Some(digests.sha256.to_string())),
-            ("MD5", image.checksum.clone(), digests.md5),
-        ] {
-            if let (Some(theirs), Some(ours)) = (theirs, ours)
-                && theirs != ours
-            {
-                // What is wrong would stay wrong.
-                std::fs::remove_file(&path).at(&path)?;
-                return Err(DownloadError::Differs { what: what.to_owned(), ours, theirs });
-            }
+        let come = Written { size: done, digests: hasher.finish() };
+        if let Some((what, theirs, ours)) = image.differs(&come) {
+            // What is wrong would stay wrong.
+            std::fs::remove_file(&path).at(&path)?;
+            return Err(DownloadError::Differs { what, ours, theirs });
         }
         opened.sync_all().at(&path)?;
         Ok(std::fs::rename(&path, file).at(file)?)

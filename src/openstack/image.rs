@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Cloud, CloudError};
+use crate::image::Written;
 
 /// Images that are asked for at once: the most that the service gives unless its operators say otherwise.
 const PAGE: usize = 1000;
@@ -114,6 +115,26 @@ pub enum FindError {
     Cloud(#[from] CloudError),
 }
 
+impl Image {
+    /// What the service tells of the data otherwise than it is: what, by the service, in truth. What it does not tell, or
+    /// computes in a way that is not known here, cannot be compared.
+    pub(super) fn differs(&self, data: &Written) -> Option<(String, String, String)> {
+        let algorithm = self.os_hash_algo.clone().unwrap_or_default();
+        let digest = match algorithm.as_str() {
+            "sha512" => data.digests.sha512.clone(),
+            "sha256" => Some(data.digests.sha256.to_string()),
+            _ => None,
+        };
+        let told = [
+            ("size".to_owned(), self.size.map(|size| size.to_string()), Some(data.size.to_string())),
+            (algorithm, self.os_hash_value.clone(), digest),
+            ("MD5".to_owned(), self.checksum.clone(), data.digests.md5.clone()),
+        ];
+        let known = told.into_iter().filter_map(|(what, theirs, ours)| Some((what, theirs?, ours?)));
+        known.into_iter().find(|(_, theirs, ours)| theirs != ours)
+    }
+}
+
 impl Cloud {
     /// Images that are wanted, page by page.
     ///
@@ -147,11 +168,10 @@ impl Cloud {
     ///
     /// If there is none, or more than one.
     pub fn image(&self, name: &str) -> Result<Image, FindError> {
-        if uuid::Uuid::try_parse(name).is_ok() {
-            match self.get::<Image>(&format!("/v2/images/{}", encoded(name))) {
-                Err(CloudError::Refused { status: 404, .. }) => {}
-                result => return Ok(result?),
-            }
+        if uuid::Uuid::try_parse(name).is_ok()
+            && let Some(image) = self.image_by_id(name)?
+        {
+            return Ok(image);
         }
         let filters = vec![("name".to_owned(), name.to_owned())];
         let mut found = self.images(&Wanted { filters, ..Wanted::default() })?;

@@ -12,7 +12,7 @@ mod upload;
 use std::path::PathBuf;
 
 pub use change::{Change, Member, Store};
-pub use client::{Cloud, Endpoint};
+pub use client::Cloud;
 pub use download::{DownloadError, part};
 pub use upload::UploadError;
 

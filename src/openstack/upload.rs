@@ -20,6 +20,9 @@ use crate::interrupt::Interrupt;
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 20;
 
+/// Digests that services tell.
+pub(super) const KINDS: Kinds = Kinds { sha512: true, md5: true };
+
 /// Chunks that may wait to be hashed.
 const WAITING: usize = 8;
 
@@ -115,7 +118,10 @@ impl Cloud {
             self.renew()?;
             match self.send_data(id, file, progress, interrupt) {
                 Err(UploadError::Cloud(CloudError::Unreachable { .. })) if attempt < ATTEMPTS => {
-                    self.settled(id, interrupt)?;
+                    // The connection may have broken after all had arrived.
+                    if self.settled(id, interrupt)?.status == "active" {
+                        break written(file)?;
+                    }
                     attempt += 1;
                 }
                 result => break result?,
@@ -125,8 +131,10 @@ impl Cloud {
         if image.status != "active" {
             return Err(UploadError::Status { status: image.status });
         }
-        compare(&image, &sent)?;
-        Ok(image)
+        match image.differs(&sent) {
+            Some((what, theirs, ours)) => Err(UploadError::Differs { what, theirs, ours }),
+            None => Ok(image),
+        }
     }
 
     fn send_data(
@@ -164,28 +172,11 @@ impl Cloud {
     }
 }
 
-/// Compares what the service says of an image with what was sent.
-fn compare(image: &Image, sent: &Written) -> Result<(), UploadError> {
-    let digest = |name: &str| match name {
-        "sha512" => sent.digests.sha512.clone(),
-        "sha256" => Some(sent.digests.sha256.to_string()),
-        "md5" => sent.digests.md5.clone(),
-        _ => None,
-    };
-    let algorithm = image.os_hash_algo.clone().unwrap_or_default();
-    for (what, theirs, ours) in [
-        ("size", image.size.map(|size| size.to_string()), Some(sent.size.to_string())),
-        (algorithm.as_str(), image.os_hash_value.clone(), digest(&algorithm)),
-        ("checksum", image.checksum.clone(), digest("md5")),
-    ] {
-        // What the service does not tell, or computes in a way that is not known here, cannot be compared.
-        if let (Some(theirs), Some(ours)) = (theirs, ours)
-            && theirs != ours
-        {
-            return Err(UploadError::Differs { what: what.to_owned(), theirs, ours });
-        }
-    }
-    Ok(())
+/// Size and digests of a file.
+fn written(file: &Path) -> Result<Written, PathError> {
+    let opened = File::open(file).at(file)?;
+    let size = opened.metadata().at(file)?.len();
+    Ok(Written { size, digests: Hasher::of_file(&opened, KINDS).at(file)? })
 }
 
 /// Digests are computed beside the sending.
@@ -198,7 +189,7 @@ impl Hashing {
     fn start() -> Self {
         let (chunks, received) = mpsc::sync_channel::<Vec<u8>>(WAITING);
         let worker = std::thread::spawn(move || {
-            let mut hasher = Hasher::new(Kinds { sha512: true, md5: true });
+            let mut hasher = Hasher::new(KINDS);
             let mut size = 0;
             for chunk in received {
                 size += chunk.len() as u64;

@@ -80,14 +80,27 @@ pub struct PropertyError {
     pub reason: String,
 }
 
+/// Why properties cannot be derived.
+#[derive(Debug, thiserror::Error)]
+pub enum DeriveError {
+    /// Something that is said cannot be a property.
+    #[error(transparent)]
+    Property(#[from] PropertyError),
+    /// The facts of the manifest are none that are understood.
+    #[error("the facts in {} cannot be read", crate::export::manifest::FILE)]
+    Facts(#[source] serde_json::Error),
+}
+
 /// What is known of an image, and what somebody says of it beside or instead.
 ///
 /// # Errors
 ///
-/// If something that is said cannot be a property.
-pub fn derive(source: &Source, said: &[(String, String)]) -> Result<Properties, PropertyError> {
-    let facts = source.summary.facts.clone().unwrap_or(Value::Null);
-    let known: Facts = serde_json::from_value(facts).unwrap_or_default();
+/// If something that is said cannot be a property, or what is known cannot be read.
+pub fn derive(source: &Source, said: &[(String, String)]) -> Result<Properties, DeriveError> {
+    let known = match &source.summary.facts {
+        None | Some(Value::Null) => Facts::default(),
+        Some(facts) => serde_json::from_value(facts.clone()).map_err(DeriveError::Facts)?,
+    };
     let mut values = BTreeMap::new();
     let mut set = |name: &str, value: Option<String>| {
         values.extend(value.filter(|value| !value.is_empty()).map(|value| (name.to_owned(), value)));
@@ -145,6 +158,14 @@ pub fn check(name: &str, value: &str) -> Result<(), PropertyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn facts_that_are_not_understood_are_not_passed_over() {
+        let mut source = crate::publish::tests::source();
+        assert_eq!(derive(&source, &[]).expect("without facts").values["os_version"], "12");
+        source.summary.facts = Some(serde_json::json!({ "firmware": "all" }));
+        assert!(matches!(derive(&source, &[]), Err(DeriveError::Facts(_))));
+    }
 
     #[test]
     fn what_is_no_property_is_refused() {

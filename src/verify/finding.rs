@@ -86,6 +86,18 @@ pub struct Rule {
     pub mend: &'static str,
 }
 
+/// What all checks of elements have in common, of the disk and of the running image; id and sentence are those of each.
+pub(super) const ELEMENT_CHECK: Rule = Rule {
+    id: "element",
+    group: Group::Element,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "The image has what its elements promise",
+    reason: "The element promises it of every image that has it.",
+    page: None,
+    mend: "find the step that undoes it: an element or a step of the recipe that comes later",
+};
+
 /// What came of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

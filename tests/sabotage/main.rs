@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use bench::{Bench, empty_disk, logical_volume};
-use goldsmith::element::schema::Check;
+use goldsmith::element::schema::{Check, check_ids};
 use goldsmith::guest::Guest as _;
 use goldsmith::guest::libguestfs::LibguestfsGuest;
 use goldsmith::recipe::{self, Arch, LoadOptions};
@@ -39,16 +39,9 @@ fn checks() -> Vec<(String, Check)> {
 
 /// Names of the checks that are judged by looking.
 fn static_checks() -> BTreeSet<String> {
-    let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
-    let mut names = BTreeSet::new();
-    for (element, check) in checks() {
-        let number = numbers.entry(element.clone()).or_default();
-        *number += 1;
-        if !matches!(check, Check::Booted(_)) {
-            names.insert(format!("{element}/{number}"));
-        }
-    }
-    names
+    let checks = checks();
+    let named = check_ids(&checks).into_iter().zip(&checks);
+    named.filter(|(_, (_, check))| !matches!(check, Check::Booted(_))).map(|(id, _)| id).collect()
 }
 
 #[test]

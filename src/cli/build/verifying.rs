@@ -31,7 +31,7 @@ impl Preparation {
         &self,
         plan: &Plan,
         settings: &Verify,
-        seen: Value,
+        seen: Option<Value>,
         exported: &Exported,
     ) -> Result<Verdict, Failure> {
         let disk = exported.artifacts.iter().find(|artifact| artifact.output.format.is_disk());
@@ -43,7 +43,11 @@ impl Preparation {
         if known == Some(Verified { key, passed: true }) && written {
             return Ok(Verdict::Before);
         }
-        let seen: Examination = serde_json::from_value(seen).unwrap_or_default();
+        // Without it, what was not looked at would count as passed.
+        let seen = seen.and_then(|seen| serde_json::from_value::<Examination>(seen).ok()).ok_or_else(|| {
+            Failure::of(FailureKind::Verification, "what was seen of the disk is not to be read in its layer")
+                .hint("`goldsmith cache verify --repair` removes damaged layers; build it again after that")
+        })?;
         let booted = match disk {
             Some(artifact) => {
                 let image = exported.dir.join(&artifact.file);

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::probe::{Answers, Card, Listening};
 use super::rules::*;
-use crate::element::schema::{Booted, Check};
+use crate::element::schema::{Booted, Check, check_ids};
 use crate::recipe::verify::{BootKind, Datasource, NetworkAccess};
-use crate::verify::{Finding, Group, Outcome, Severity};
+use crate::verify::Finding;
+use crate::verify::finding::ELEMENT_CHECK;
 
 /// Most that the clock may be off, in seconds.
 const CLOCK_TOLERANCE: f64 = 10.0;
@@ -261,14 +262,11 @@ pub(super) fn instances(all: &[(String, Answers)]) -> Finding {
 
 /// Judges the booted checks of elements. `commands` are the numbers of their commands in the script.
 pub(super) fn elements(checks: &[(String, Check)], answers: &Answers, serial: &str) -> Vec<Finding> {
-    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     let mut commands = 0;
     let mut findings = Vec::new();
-    for (element, check) in checks {
-        let number = numbers.entry(element).or_default();
-        *number += 1;
+    for (id, (_, check)) in check_ids(checks).into_iter().zip(checks) {
         let Check::Booted(booted) = check else { continue };
-        let (sentence, outcome, evidence) = match booted {
+        let (sentence, kept, evidence): (String, bool, Vec<String>) = match booted {
             Booted::Serial(pattern) => {
                 // It compiled when the recipe was read.
                 let found = regex::Regex::new(pattern)
@@ -300,19 +298,8 @@ pub(super) fn elements(checks: &[(String, Check)], answers: &Answers, serial: &s
                 (format!("Something listens on port {port}"), found, missing.into_iter().chain(told).collect())
             }
         };
-        findings.push(Finding {
-            id: format!("{element}/{number}"),
-            group: Group::Element,
-            severity: Severity::Error,
-            outcome: if outcome { Outcome::Passed } else { Outcome::Failed },
-            sentence: printable(&sentence),
-            evidence: evidence.iter().map(|line: &String| printable(line)).take(20).collect(),
-            reason: format!("The element {element} promises it."),
-            page: None,
-            mend: format!("look at what the element {element} does, and at what comes after it"),
-            profile: None,
-            accepted: None,
-        });
+        let finding = if kept { ELEMENT_CHECK.passed(evidence) } else { ELEMENT_CHECK.failed(evidence) };
+        findings.push(Finding { id, sentence: crate::text::printable(sentence.as_bytes()), ..finding });
     }
     findings
 }
@@ -324,10 +311,6 @@ pub(super) fn commands(checks: &[(String, Check)]) -> Vec<&str> {
         _ => None,
     });
     commands.collect()
-}
-
-fn printable(text: &str) -> String {
-    crate::text::printable(text.as_bytes())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One answer changed at a time, and the rule that is broken by it.
 
 use super::*;
+use crate::verify::Outcome;
 
 const GOOD: &[(&str, &str)] = &[
     ("user", "debian\n0"),

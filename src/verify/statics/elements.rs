@@ -1,24 +1,11 @@
 //! What elements promise of an image's disk.
 
-use std::collections::BTreeMap;
-
 use regex::Regex;
 
 use super::{Unit, View, unit};
-use crate::element::schema::{Check, FileMatches};
-use crate::verify::{Finding, Group, Rule, Severity, Stage};
-
-/// What all checks of elements have in common; id and sentence are those of each.
-const CHECK: Rule = Rule {
-    id: "element",
-    group: Group::Element,
-    stage: Stage::Static,
-    severity: Severity::Error,
-    sentence: "The image has what its elements promise",
-    reason: "The element promises it of every image that has it.",
-    page: None,
-    mend: "find the step that undoes it: an element or a step of the recipe that comes later",
-};
+use crate::element::schema::{Check, FileMatches, check_ids};
+use crate::verify::Finding;
+use crate::verify::finding::ELEMENT_CHECK;
 
 /// Files that checks look into.
 pub(super) fn wanted(checks: &[(String, Check)]) -> impl Iterator<Item = &str> {
@@ -32,17 +19,14 @@ pub(super) fn wanted(checks: &[(String, Check)]) -> impl Iterator<Item = &str> {
 
 /// What came of each check; those of the running image are counted and left out.
 pub(super) fn judge(view: &View, checks: &[(String, Check)]) -> Vec<Finding> {
-    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     let mut findings = Vec::new();
-    for (element, check) in checks {
-        let number = numbers.entry(element).or_default();
-        *number += 1;
+    for (id, (_, check)) in check_ids(checks).into_iter().zip(checks) {
         let Some((sentence, outcome)) = judged(view, check) else { continue };
         let finding = match outcome {
-            Ok(()) => CHECK.passed::<&str>([]),
-            Err(against) => CHECK.failed(against),
+            Ok(()) => ELEMENT_CHECK.passed::<&str>([]),
+            Err(against) => ELEMENT_CHECK.failed(against),
         };
-        findings.push(Finding { id: format!("{element}/{number}"), sentence, ..finding });
+        findings.push(Finding { id, sentence, ..finding });
     }
     findings
 }
