@@ -25,6 +25,8 @@ pub(crate) struct TestCloud {
     dir: tempfile::TempDir,
     programs: PathBuf,
     pub(crate) auth_url: String,
+    /// Address of Glance, which the catalog has too.
+    pub(crate) image_url: String,
 }
 
 impl Drop for TestCloud {
@@ -38,6 +40,11 @@ impl Drop for TestCloud {
 
 impl TestCloud {
     pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// A cloud whose Glance is told more in `glance-api.conf`: sections may be there again.
+    pub(crate) fn start_with(more: &str) -> Self {
         let programs = programs();
         let template = template(&programs);
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -47,9 +54,12 @@ impl TestCloud {
         let auth_url = format!("{auth}/v3");
         configure_keystone(dir.path());
         configure_glance(&programs, dir.path(), &auth_url, &image);
+        let conf = dir.path().join("glance/glance-api.conf");
+        let text = fs::read_to_string(&conf).expect("a file");
+        fs::write(conf, text + more).expect("a file");
         let keystone = serve(&programs, dir.path(), "keystone", ports[0], &[]);
         let glance = serve(&programs, dir.path(), "glance", ports[1], &["--http-chunked-input"]);
-        let cloud = Self { keystone, glance, dir, programs, auth_url };
+        let cloud = Self { keystone, glance, dir, programs, auth_url, image_url: image.clone() };
         cloud.wait_for(&auth_url_of(&cloud), "keystone");
         // The catalog is of the template, whose services had other ports.
         let admin = Admin::new(&cloud.auth_url);
