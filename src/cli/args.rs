@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::convert::{parse_format, parse_word};
-use super::images::Images;
+use super::images::{CloudArgs, Images};
 use super::publish::Publish;
 use super::run::Run;
 use super::verify::VerifyArgs;
@@ -144,9 +144,15 @@ pub(super) struct Build {
     /// Do not verify the image, whatever the recipe says
     #[arg(long)]
     pub(super) no_verify: bool,
+    /// Publish the image as the recipe says, once it is verified
+    #[arg(long, conflicts_with = "no_verify")]
+    pub(super) publish: bool,
     /// Show the plan instead of building it
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// The cloud, where the recipe's targets name none.
+    #[command(flatten)]
+    pub(super) cloud: CloudArgs,
 }
 
 /// `goldsmith convert`.

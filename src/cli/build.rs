@@ -15,7 +15,7 @@ use super::logfile::Deferred;
 use super::on_failure::Handler;
 use super::progress::{Tee, TerminalReporter};
 use super::settings::{Global, read_secrets};
-use super::{columns, hints, print, signals};
+use super::{columns, hints, print, publish, signals};
 use verifying::Verdict;
 
 use crate::base::workdir::WorkDir;
@@ -30,6 +30,8 @@ use crate::interrupt::Interrupt;
 use crate::layer::Store;
 use crate::pin;
 use crate::plan::{self, BasePlan, Plan};
+use crate::publish::{Subject, Verb};
+use crate::recipe::publish::Target;
 use crate::recipe::{self, Base, LoadOptions, Loaded};
 use crate::units::ByteSize;
 use crate::verify;
@@ -171,18 +173,25 @@ pub(super) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
     let kept = out.join(format!("{}.failed.qcow2", recipe.name));
     let mut on_failure = Handler { wish: args.on_failure, kept, suspend: &suspend };
     log.open(&out).map_err(|error| Failure::new(FailureKind::Host, &error))?;
-    let result = preparation.run(&out, &mut on_failure, !args.no_verify);
+    let result = preparation.run(args, &out, &mut on_failure);
     if let Some(screen) = &screen {
         screen.finish();
     }
     let log = log.close(&out);
     match result {
-        Ok((exported, verdict)) => {
+        Ok((exported, verdict, targets)) => {
             match &json {
                 Some(json) => json.line(&json!({ "event": "exported", "dir": exported.dir, "artifacts": exported.artifacts, "unchanged": exported.unchanged })),
                 None => print(&summary(&exported)),
             }
-            verdict.map_or(Ok(()), |verdict| verdict.told(&exported, json.as_deref()))
+            verdict.map_or(Ok(()), |verdict| verdict.told(&exported, json.as_deref()))?;
+            if !args.publish {
+                return Ok(());
+            }
+            let loaded = &preparation.loaded.recipe;
+            let subject = Subject { name: loaded.name.clone(), outputs: loaded.outputs.clone(), dir: exported.dir };
+            let interrupt = preparation.workshop.interrupt.clone();
+            publish::at_targets(Verb::Publish, &subject, &targets, &args.cloud, json, interrupt, global)
         }
         Err(failure) => Err(match log {
             Some(log) if failure.kind == FailureKind::Build => {
@@ -197,12 +206,16 @@ impl Preparation {
     /// All stages, from the pins to the artifacts.
     fn run(
         &self,
+        args: &Build,
         out: &Path,
         on_failure: &mut Handler<'_>,
-        verify: bool,
-    ) -> Result<(Exported, Option<Verdict>), Failure> {
+    ) -> Result<(Exported, Option<Verdict>, Vec<Target>), Failure> {
         let mut session = self.session();
         let mut prepared = self.prepare(&mut session)?;
+        if args.publish && prepared.plan.publish.is_empty() {
+            let failure = Failure::of(FailureKind::Recipe, "the recipe does not say where its image is published");
+            return Err(failure.hint("add `publish:` with a target, such as `- glance: {}`"));
+        }
         let store = &self.workshop.store;
         let base = prepared.plan.steps[0].key;
         let bootstrapped = matches!(prepared.plan.base, BasePlan::Bootstrap { .. });
@@ -220,7 +233,7 @@ impl Preparation {
             built => built,
         };
         let plan = &prepared.plan;
-        let verify = plan.verify.as_ref().filter(|_| verify);
+        let verify = plan.verify.as_ref().filter(|_| !args.no_verify);
         let examiner = verify.map(|_| verify::examiner(plan));
         let disk = built.and_then(|built| build::finalize(plan, built, examiner.as_ref()));
         let disk = disk.map_err(|error| hints::build(&error))?;
@@ -237,7 +250,7 @@ impl Preparation {
             }
             None => None,
         };
-        Ok((exported, verdict))
+        Ok((exported, verdict, prepared.plan.publish))
     }
 }
 

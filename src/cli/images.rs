@@ -86,21 +86,18 @@ fn show(image: &Image, global: &Global) -> Result<(), Failure> {
 
 /// Logs in to the cloud that is meant.
 pub(super) fn connect(args: &CloudArgs) -> Result<Cloud, Failure> {
-    let mut config = CloudConfig::find(&places(args)).map_err(|error| failure(&error))?;
-    let told = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if let Some(region) = args.os_region.clone().or_else(|| told("OS_REGION_NAME")) {
-        config.region = Some(region);
-    }
-    Cloud::connect(config).map_err(|error| failure(&error))
+    CloudConfig::find(&places(args)).and_then(Cloud::connect).map_err(|error| failure(&error))
 }
 
 /// Where a configuration may come from: openstacksdk's search path, and the environment.
-fn places(args: &CloudArgs) -> Places {
+pub(super) fn places(args: &CloudArgs) -> Places {
+    let told = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(std::path::PathBuf::from);
     let user = path("XDG_CONFIG_HOME").or_else(|| Some(path("HOME")?.join(".config")));
     let dirs = [Some(".".into()), user.map(|dir| dir.join("openstack")), Some("/etc/openstack".into())];
     Places {
         cloud: args.os_cloud.clone(),
+        region: args.os_region.clone().or_else(|| told("OS_REGION_NAME")),
         file: path("OS_CLIENT_CONFIG_FILE"),
         dirs: dirs.into_iter().flatten().collect(),
         variables: std::env::vars().filter(|(name, _)| name.starts_with("OS_")).collect(),

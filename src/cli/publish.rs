@@ -1,40 +1,77 @@
 //! `goldsmith publish`.
 
+mod failing;
+
+use std::io::Stdout;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
-use super::args::parse_param;
-use super::convert::parse_format;
+use super::args::{Source, parse_param};
+use super::convert::{parse_format, parse_word};
 use super::failure::{Failure, FailureKind};
 use super::images::{self, CloudArgs};
 use super::jsonl::JsonReporter;
 use super::progress::TerminalReporter;
 use super::settings::Global;
-use super::{print, signals};
+use super::{hints, print, signals};
 use crate::event::Reporter;
+use crate::export::manifest::Summary;
 use crate::image::Format;
 use crate::interrupt::Interrupt;
-use crate::openstack::{CloudError, UploadError};
-use crate::publish::glance::{self, PublishError, Published, Wanted};
-use crate::publish::{Source, SourceError, properties};
+use crate::publish::{self, Context, SourceError, Subject, Verb};
+use crate::recipe::publish::{Glance, Promote, Target, Visibility};
+use crate::recipe::{self, Layout, System};
+use crate::units::parse_duration;
 
 /// `goldsmith publish`.
 #[derive(Debug, Args)]
 pub(super) struct Publish {
-    /// Directory that a build has written its artifacts to: out/<image name>
-    dir: PathBuf,
-    /// Name of the image at the service [default: the image's own]
+    /// A recipe whose image was built, or a directory that a build has written its artifacts to
+    #[arg(value_name = "RECIPE|DIR")]
+    image: PathBuf,
+    /// Set a parameter of the recipe; may be given several times
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_param)]
+    params: Vec<(String, String)>,
+    /// Look for elements of the recipe here first; may be given several times
+    #[arg(long, value_name = "DIR")]
+    elements: Vec<PathBuf>,
+    /// Directory of the recipe's artifacts [default: out/<image name>]
+    #[arg(short, long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Promote the image before the present one again, and publish nothing
+    #[arg(long, conflicts_with = "cleanup")]
+    rollback: bool,
+    /// Remove what interrupted runs have left, and publish nothing
+    #[arg(long)]
+    cleanup: bool,
+    /// What was touched since then is no leftover
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration, requires = "cleanup")]
+    older_than: Duration,
+    /// The target, where a recipe names none.
+    #[command(flatten)]
+    target: TargetArgs,
+    /// The cloud.
+    #[command(flatten)]
+    cloud: CloudArgs,
+}
+
+/// A target, where a recipe names none.
+#[derive(Debug, Args)]
+#[group(id = "target", multiple = true)]
+struct TargetArgs {
+    /// Name of the image at the service; %Y%m%d is the date when it was made [default: the image's own]
     #[arg(long)]
     name: Option<String>,
     /// Publish the artifact of this format [default: the first that the service takes]
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     format: Option<Format>,
-    /// Who sees it: private, shared, community, public
-    #[arg(long, default_value = "private")]
-    visibility: String,
+    /// Who sees it: private (default), shared, community, public
+    #[arg(long, value_name = "WHO", value_parser = parse_word::<Visibility>)]
+    visibility: Option<Visibility>,
     /// A property beside those that follow from the image, or in place of one; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
     property: Vec<(String, String)>,
@@ -47,96 +84,122 @@ pub(super) struct Publish {
     /// Leave it out of lists
     #[arg(long)]
     hidden: bool,
-    /// The cloud.
-    #[command(flatten)]
-    cloud: CloudArgs,
+    /// Put it in the place of the image that has this tag
+    #[arg(long, value_name = "TAG", num_args = 0..=1, require_equals = true, default_missing_value = "promoted")]
+    promote: Option<String>,
+    /// Remove older images of this name, so that so many stay
+    #[arg(long, value_name = "NUMBER")]
+    keep: Option<u32>,
 }
 
-/// Publishes an image that was built earlier.
+impl TargetArgs {
+    /// The target that they describe.
+    fn target(&self) -> Target {
+        let Self { name, format, visibility, property, tag, protected, hidden, promote, keep } = self;
+        Target::Glance(Glance {
+            name: name.clone(),
+            format: *format,
+            visibility: visibility.unwrap_or_default(),
+            properties: property.iter().cloned().collect(),
+            tags: tag.clone(),
+            protected: *protected,
+            hidden: *hidden,
+            promote: promote.clone().map(|tag| Promote { tag, ..Promote::default() }),
+            keep: *keep,
+            ..Glance::default()
+        })
+    }
+}
+
+/// Publishes an image that was built earlier, or looks after what was published.
 pub(super) fn publish(args: &Publish, global: &Global) -> Result<(), Failure> {
-    let source = Source::read(&args.dir, args.format).map_err(|error| source_failure(&error, &args.dir))?;
-    let properties =
-        properties::derive(&source, &args.property).map_err(|error| Failure::new(FailureKind::Usage, &error))?;
-    let wanted = Wanted {
-        name: args.name.clone().unwrap_or_else(|| source.summary.name.clone()),
-        visibility: args.visibility.clone(),
-        tags: args.tag.clone(),
-        protected: args.protected,
-        hidden: args.hidden,
-        properties,
+    let verb = match (args.rollback, args.cleanup) {
+        (true, _) => Verb::RollBack,
+        (_, true) => Verb::CleanUp(args.older_than),
+        _ => Verb::Publish,
     };
-    let cloud = images::connect(&args.cloud)?;
+    let (subject, mut targets) = args.subject(global)?;
+    let said = args.target.target();
+    if targets.is_empty() {
+        let faults = said.faults(Some(&subject.outputs));
+        if let Some(fault) = faults.into_iter().next() {
+            return Err(Failure::of(FailureKind::Usage, fault.message).hint(fault.help));
+        }
+        targets.push(said);
+    } else if said != Target::Glance(Glance::default()) {
+        let failure = Failure::of(FailureKind::Usage, "the recipe says where and how its image is published");
+        return Err(failure.hint("leave out the options about the target, or name the directory of the artifacts"));
+    }
     let interrupt = Interrupt::new();
     signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
-    let screen = (!global.json).then(|| Arc::new(TerminalReporter::on_stderr(global.terminal)));
     let lines = global.json.then(|| Arc::new(JsonReporter::new(std::io::stdout())));
-    let reporter: Arc<dyn Reporter> = match (&screen, &lines) {
-        (_, Some(lines)) => Arc::clone(lines) as _,
-        (Some(screen), None) => Arc::clone(screen) as _,
-        (None, None) => unreachable!("one of them is there"),
+    at_targets(verb, &subject, &targets, &args.cloud, lines, interrupt, global)
+}
+
+impl Publish {
+    /// The image, and the targets that its recipe names.
+    fn subject(&self, global: &Global) -> Result<(Subject, Vec<Target>), Failure> {
+        if self.image.is_dir() {
+            let dir = self.image.clone();
+            let none = || failing::source(&SourceError::NoManifest { dir: dir.clone() });
+            let summary = Summary::read(&dir).ok_or_else(none)?;
+            let outputs = summary.artifacts.into_iter().map(|artifact| artifact.output).collect();
+            return Ok((Subject { name: summary.name, outputs, dir }, Vec::new()));
+        }
+        let source =
+            Source { recipe: self.image.clone(), params: self.params.clone(), elements: self.elements.clone() };
+        let options = source.load_options()?;
+        let load = |system| recipe::load(&self.image, &options, system).map_err(|found| hints::recipe(&found, global));
+        let mut loaded = load(None)?;
+        let name = loaded.recipe.name.clone();
+        let dir = self.out.clone().unwrap_or_else(|| Path::new("out").join(&name));
+        if loaded.composition.is_none() {
+            // What is on a base image is known since it was built.
+            let none = || failing::source(&SourceError::NoManifest { dir: dir.clone() });
+            let distro = Summary::read(&dir).ok_or_else(none)?.distro;
+            loaded = load(Some(&System { distro, firmware: Layout::BiosUefi.firmware() }))?;
+        }
+        let targets = loaded.composition.map(|composition| composition.publish).unwrap_or_default();
+        Ok((Subject { name, outputs: loaded.recipe.outputs, dir }, targets))
+    }
+}
+
+/// Does something at all targets and tells what came of it.
+pub(super) fn at_targets(
+    verb: Verb,
+    subject: &Subject,
+    targets: &[Target],
+    cloud: &CloudArgs,
+    lines: Option<Arc<JsonReporter<Stdout>>>,
+    interrupt: Interrupt,
+    global: &Global,
+) -> Result<(), Failure> {
+    let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
+    let reporter: Arc<dyn Reporter> = match &lines {
+        Some(lines) => Arc::clone(lines) as _,
+        None => Arc::clone(&screen) as _,
     };
-    let published = glance::publish(&cloud, &source, &wanted, &reporter, &interrupt);
-    if let Some(screen) = &screen {
-        screen.finish();
-    }
-    let Published { image, before } = published.map_err(|error| failure(&error))?;
-    match lines {
-        Some(lines) => {
-            lines.line(&json!({ "event": "published", "cloud": cloud.name(), "image": image, "before": before }))
-        }
-        None => {
-            let how = if before { "was there before" } else { "is there" };
-            print(&format!("{} {how} as {} on {}\n", wanted.name, image.id, cloud.name()));
-        }
-    }
-    Ok(())
-}
-
-fn source_failure(error: &SourceError, dir: &Path) -> Failure {
-    let failure = Failure::new(FailureKind::Usage, error);
-    match error {
-        SourceError::NoManifest { .. } => failure.hint("name the directory that `goldsmith build` has written to"),
-        SourceError::NoArtifact { .. } => failure.hint("`outputs` of the recipe say what is made: qcow2, say"),
-        SourceError::Changed { .. } => {
-            failure.hint(format!("build it again: what is in {} is not what was made", dir.display()))
+    let context = Context { subject, places: images::places(cloud), reporter, interrupt };
+    let outcomes = publish::run(verb, targets, &context);
+    screen.finish();
+    let mut failures = Vec::new();
+    for outcome in outcomes {
+        let of = if targets.len() > 1 { format!("{}: ", outcome.target) } else { String::new() };
+        match (outcome.result, &lines) {
+            (Ok(deeds), Some(lines)) => {
+                lines.line(&json!({ "event": "published", "target": outcome.target, "deeds": deeds }));
+            }
+            (Ok(deeds), None) if deeds.is_empty() => print(&format!("{of}there was nothing to do\n")),
+            (Ok(deeds), None) => print(&deeds.iter().map(|deed| format!("{of}{deed}\n")).collect::<String>()),
+            (Err(error), lines) => {
+                let failure = failing::failure(&error);
+                if let Some(lines) = lines {
+                    let told = json!({ "event": "not-published", "target": outcome.target, "error": failure.message });
+                    lines.line(&told);
+                }
+                failures.push((outcome.target, failure));
+            }
         }
     }
-}
-
-fn failure(error: &PublishError) -> Failure {
-    let failure = match error {
-        PublishError::Cloud(error) => return images::failure(error),
-        PublishError::Upload(UploadError::Interrupted)
-        | PublishError::Orphan { source: UploadError::Interrupted, .. } => {
-            Failure::new(FailureKind::Interrupted, error)
-        }
-        error => Failure::new(FailureKind::Publish, error),
-    };
-    match error {
-        PublishError::Refused(problems) => {
-            let told = problems.iter().map(|problem| format!("{}; {}", problem.message, problem.help));
-            Failure { causes: told.collect(), ..failure }
-        }
-        PublishError::Upload(UploadError::Cloud(cloud)) => match advice(cloud) {
-            Some(help) => failure.hint(help),
-            None => failure,
-        },
-        PublishError::Orphan { id, .. } => failure.hint(format!("`openstack image delete {id}` removes it")),
-        PublishError::Busy { .. } => failure.hint("wait for it, or see who it is: `goldsmith images show ID`"),
-        PublishError::Worn => failure.hint("give it another --name"),
-        _ => failure,
-    }
-}
-
-/// What to do about data that a service refuses.
-fn advice(error: &CloudError) -> Option<String> {
-    let CloudError::Refused { status, .. } = error else { return error.help() };
-    match status {
-        413 => Some(
-            "it is larger than the service or the project's quota allows: free some, or ask the operators".to_owned(),
-        ),
-        415 => Some("the service looks into images: `goldsmith inspect FILE` tells what it objects to".to_owned()),
-        410 => Some("somebody has deleted it in the meantime: publish it again".to_owned()),
-        _ => error.help(),
-    }
+    failing::all(failures, targets.len())
 }

@@ -86,6 +86,9 @@ pub struct Summary {
     pub distro: Distro,
     /// The final layer.
     pub layer: LayerKey,
+    /// When the final disk was made.
+    #[serde(default)]
+    pub created: Option<jiff::Timestamp>,
     /// What was made of it.
     pub artifacts: Vec<Artifact>,
     /// What elements promise of the image.

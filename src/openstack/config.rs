@@ -46,6 +46,8 @@ impl fmt::Debug for Secret {
 pub struct Places {
     /// The cloud that was asked for.
     pub cloud: Option<String>,
+    /// The region that was asked for, whatever the configuration says.
+    pub region: Option<String>,
     /// The only file to read: `OS_CLIENT_CONFIG_FILE`.
     pub file: Option<PathBuf>,
     /// Directories in which files are looked for, the first one first.
@@ -110,6 +112,12 @@ impl CloudConfig {
     ///
     /// If there is none, or if something about it is missing.
     pub fn find(places: &Places) -> Result<Self, CloudError> {
+        let mut found = Self::meant(places)?;
+        found.region = places.region.clone().or(found.region);
+        Ok(found)
+    }
+
+    fn meant(places: &Places) -> Result<Self, CloudError> {
         let clouds = Files::read(places)?;
         let name = places.cloud.clone().or_else(|| places.variables.get("OS_CLOUD").cloned());
         if let Some(name) = name.filter(|name| !name.is_empty()) {

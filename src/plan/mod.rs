@@ -20,6 +20,7 @@ use crate::element::schema::Check;
 use crate::image::Output;
 use crate::image::digests::Checksum;
 use crate::layer::LayerKey;
+use crate::recipe::publish::Target;
 use crate::recipe::{Arch, Bootstrap, Firmware, Layout, SecretSource, Verify};
 use crate::units::ByteSize;
 
@@ -53,6 +54,9 @@ pub struct Plan {
     /// How it is verified, if at all. No ingredient of any key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verify: Option<Verify>,
+    /// Where it is handed to, if that is asked for. No ingredient of any key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub publish: Vec<Target>,
     /// Where secrets come from. Their values are in no plan.
     pub secrets: BTreeMap<String, SecretSource>,
     /// Things worth saying that are no errors, such as a shadowed element.

@@ -11,7 +11,7 @@ const PACKAGES: &str = "packages";
 
 /// Makes the plan. Pure: what floats has been pinned in `base`.
 pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes: Vec<String>) -> Plan {
-    let Composition { distro, firmware, packages, steps, checks } = composition;
+    let Composition { distro, firmware, packages, steps, checks, publish } = composition;
     let layout = match base {
         BasePlan::Bootstrap { .. } => recipe.disk.layout,
         BasePlan::Image { .. } => Layout::of(&firmware),
@@ -63,6 +63,7 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
         checksums: recipe.checksums.clone(),
         checks,
         verify: recipe.verify.clone(),
+        publish,
         secrets: recipe.secrets.clone(),
         notes,
     }

@@ -10,9 +10,6 @@ use super::glance::Wanted;
 use crate::openstack::{Cloud, CloudError};
 use crate::units::ByteSize;
 
-/// Words for who sees an image.
-const VISIBILITIES: [&str; 4] = ["private", "shared", "community", "public"];
-
 /// What properties of images are, to the catalog of definitions.
 const IMAGES: &str = "OS::Glance::Image";
 
@@ -79,7 +76,7 @@ struct Usage {
 /// If the service cannot be asked.
 pub fn check(cloud: &Cloud, source: &Source, wanted: &Wanted) -> Result<Vec<Problem>, CloudError> {
     let schema: Schema = optional(cloud, "/v2/schemas/image")?;
-    let mut problems = formats(source, wanted, &schema);
+    let mut problems = formats(source, &schema);
     problems.extend(values(wanted, &allowed(cloud)?));
     let usages: Usages = optional(cloud, "/v2/info/usage")?;
     problems.extend(quotas(source, &usages));
@@ -94,14 +91,8 @@ fn optional<T: Default + for<'de> Deserialize<'de>>(cloud: &Cloud, path: &str) -
     }
 }
 
-fn formats(source: &Source, wanted: &Wanted, schema: &Schema) -> Vec<Problem> {
+fn formats(source: &Source, schema: &Schema) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if !VISIBILITIES.contains(&wanted.visibility.as_str()) {
-        problems.push(Problem {
-            message: format!("there is no visibility `{}`", wanted.visibility),
-            help: format!("it is one of {}", VISIBILITIES.join(", ")),
-        });
-    }
     let told = [("disk_format", &source.artifact.disk_format), ("container_format", &source.artifact.container_format)];
     for (name, value) in told {
         let known = schema.properties.get(name).and_then(|definition| definition.values.as_ref());

@@ -6,43 +6,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Source;
+use crate::recipe::publish::{PropertyError, property};
 use crate::recipe::verify::BootKind;
 use crate::recipe::{Arch, Firmware};
-
-/// Beginning of the names that are the service's own.
-const RESERVED: &str = "os_glance";
-
-/// What an image has besides properties: Image Service API v2, "Show image".
-pub const ATTRIBUTES: [&str; 25] = [
-    "checksum",
-    "container_format",
-    "created_at",
-    "direct_url",
-    "disk_format",
-    "file",
-    "id",
-    "locations",
-    "min_disk",
-    "min_ram",
-    "name",
-    "os_hash_algo",
-    "os_hash_value",
-    "os_hidden",
-    "owner",
-    "protected",
-    "schema",
-    "self",
-    "size",
-    "status",
-    "stores",
-    "tags",
-    "updated_at",
-    "virtual_size",
-    "visibility",
-];
-
-/// Most characters of a name or a value: the service's database has room for no more in a name.
-const LIMIT: usize = 255;
 
 /// Properties of an image, and what a flavor must have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,16 +36,6 @@ struct Facts {
     measured: bool,
 }
 
-/// A property that no service takes.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the property `{name}` {reason}")]
-pub struct PropertyError {
-    /// Its name.
-    pub name: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
 /// Why properties cannot be derived.
 #[derive(Debug, thiserror::Error)]
 pub enum DeriveError {
@@ -96,7 +52,7 @@ pub enum DeriveError {
 /// # Errors
 ///
 /// If something that is said cannot be a property, or what is known cannot be read.
-pub fn derive(source: &Source, said: &[(String, String)]) -> Result<Properties, DeriveError> {
+pub fn derive(source: &Source, said: &BTreeMap<String, String>) -> Result<Properties, DeriveError> {
     let known = match &source.summary.facts {
         None | Some(Value::Null) => Facts::default(),
         Some(facts) => serde_json::from_value(facts.clone()).map_err(DeriveError::Facts)?,
@@ -127,32 +83,12 @@ pub fn derive(source: &Source, said: &[(String, String)]) -> Result<Properties, 
     set("hw_disk_bus", seen.then(|| "virtio".to_owned()));
     set("hw_vif_model", seen.then(|| "virtio".to_owned()));
     for (name, value) in said {
-        check(name, value)?;
+        property(name, value)?;
         values.insert(name.clone(), value.clone());
     }
     let min_disk = known.min_disk_gib.unwrap_or(0);
     let min_ram = known.min_ram_mib.filter(|_| known.measured).unwrap_or(0);
     Ok(Properties { values, min_disk, min_ram })
-}
-
-/// Whether somebody may give an image a property of this name and value.
-///
-/// # Errors
-///
-/// Why not.
-pub fn check(name: &str, value: &str) -> Result<(), PropertyError> {
-    let reason = if name.starts_with(RESERVED) {
-        "is the service's own: names that begin with `os_glance` are reserved"
-    } else if ATTRIBUTES.contains(&name) {
-        "is no property but an attribute, which the service or an option sets"
-    } else if value.is_empty() {
-        "has no value"
-    } else if name.chars().count() > LIMIT {
-        "has a name of more than 255 characters"
-    } else {
-        return Ok(());
-    };
-    Err(PropertyError { name: name.to_owned(), reason: reason.to_owned() })
 }
 
 #[cfg(test)]
@@ -162,17 +98,8 @@ mod tests {
     #[test]
     fn facts_that_are_not_understood_are_not_passed_over() {
         let mut source = crate::publish::tests::source();
-        assert_eq!(derive(&source, &[]).expect("without facts").values["os_version"], "12");
+        assert_eq!(derive(&source, &BTreeMap::new()).expect("without facts").values["os_version"], "12");
         source.summary.facts = Some(serde_json::json!({ "firmware": "all" }));
-        assert!(matches!(derive(&source, &[]), Err(DeriveError::Facts(_))));
-    }
-
-    #[test]
-    fn what_is_no_property_is_refused() {
-        for (name, value) in [("os_glance_stores", "x"), ("min_disk", "3"), ("status", "active"), ("team", "")] {
-            assert!(check(name, value).is_err(), "{name}");
-        }
-        assert!(check(&"n".repeat(256), "x").is_err());
-        assert_eq!(check("os_distro", "debian"), Ok(()));
+        assert!(matches!(derive(&source, &BTreeMap::new()), Err(DeriveError::Facts(_))));
     }
 }

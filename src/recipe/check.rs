@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::decode::decode;
 use super::diagnostic::{Diagnostic, Source, Span, list, near};
 use super::node::{Node, Value};
+use super::publish::Target;
 use super::verify::{Fault, Known, Verify};
 use crate::element::schema::{Check, ElementFile, check_ids};
 use crate::image::Output;
@@ -192,6 +193,32 @@ pub(crate) fn accepted(
                 "`goldsmith verify --list` shows all of them; those of elements are named element/number".to_owned()
             }
         }));
+    }
+}
+
+/// Checks what a recipe says about publishing its image.
+pub(crate) fn publish(
+    root: &Node,
+    targets: &[Target],
+    outputs: Option<&[Output]>,
+    source: &Arc<Source>,
+    found: &mut Vec<Diagnostic>,
+) {
+    let nodes = root.get("publish").map(Node::list).unwrap_or_default();
+    for (index, (target, node)) in targets.iter().zip(nodes).enumerate() {
+        for fault in target.faults(outputs) {
+            // The innermost of the keys that are there.
+            let mut place = node.get(target.kind()).unwrap_or(node);
+            for key in &fault.path {
+                place = place.get(key).unwrap_or(place);
+            }
+            found.push(Diagnostic::new(source, place.span, fault.message).help(fault.help));
+        }
+        if let Some(first) = targets[..index].iter().position(|known| known.same_place(target)) {
+            let message = "two targets are the same place: each would take its images for the other's";
+            let diagnostic = Diagnostic::new(source, node.span, message).also(nodes[first].span, "here is the other");
+            found.push(diagnostic.help("remove one of them, or give them formats or regions of their own"));
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::diagnostic::{Diagnostic, Source, Span, near};
 use super::load::{ComposedStep, Composition, System};
 use super::node::{Map, Node, Value};
 use super::params::{self, Given, Values};
+use super::publish::Target;
 use super::schema::{Arch, ElementUse, Layout, Steps};
 use super::template::{Variables, render};
 use crate::action::Action;
@@ -20,6 +21,7 @@ use crate::element::asset::Folder;
 use crate::element::library::{Element, Library, LoadError};
 use crate::element::order::{Item, OrderError, order};
 use crate::element::schema::{Check, ElementFile};
+use crate::image::Output;
 use crate::vocabulary::{Asset, Distro, Phase, StepId};
 
 /// What a step's actions without a timeout of their own may take, if others have one: the usual deadline
@@ -34,6 +36,7 @@ struct Body {
     packages: Vec<String>,
     steps: Steps,
     checks: Vec<Check>,
+    publish: Vec<Target>,
 }
 
 /// A recipe whose distribution is not decided yet.
@@ -50,6 +53,8 @@ pub(super) struct Composer<'a> {
     pub(super) folder: Folder,
     pub(super) name: String,
     pub(super) arch: Arch,
+    /// Files that are made of the image; `None` if that cannot be read.
+    pub(super) outputs: Option<Vec<Output>>,
 }
 
 /// An element as a recipe uses it.
@@ -67,6 +72,7 @@ struct Part {
     packages: Vec<String>,
     steps: Vec<ComposedStep>,
     checks: Vec<Check>,
+    publish: Vec<Target>,
 }
 
 const PHASES: [Phase; 5] = [Phase::Install, Phase::Configure, Phase::Boot, Phase::Finish, Phase::Clean];
@@ -154,8 +160,10 @@ impl Composer<'_> {
             }
         }
         check::checks(&node, self.source, found);
+        check::publish(&node, &body.publish, self.outputs.as_deref(), self.source, found);
         own.packages = body.packages;
         own.checks = body.checks;
+        own.publish = body.publish;
         let nodes = node.get("elements").map_or(&[][..], Node::list);
         let uses = body.elements.into_iter().zip(nodes).map(|(used, node)| self.used(used, node, found)).collect();
         (uses, own)
@@ -377,8 +385,14 @@ fn timeout(actions: &[Action]) -> Option<Duration> {
 /// Parts in order, laid out by phase.
 fn composition(system: &System, parts: Vec<Part>) -> Composition {
     let System { distro, firmware } = system.clone();
-    let mut composition =
-        Composition { distro, firmware, packages: BTreeMap::new(), steps: Vec::new(), checks: Vec::new() };
+    let mut composition = Composition {
+        distro,
+        firmware,
+        packages: BTreeMap::new(),
+        steps: Vec::new(),
+        checks: Vec::new(),
+        publish: Vec::new(),
+    };
     for part in parts {
         for package in part.packages {
             let owners: &mut Vec<String> = composition.packages.entry(package).or_default();
@@ -388,6 +402,7 @@ fn composition(system: &System, parts: Vec<Part>) -> Composition {
         }
         composition.steps.extend(part.steps.into_iter().filter(|step| !step.actions.is_empty()));
         composition.checks.extend(part.checks.into_iter().map(|check| (part.name.clone(), check)));
+        composition.publish.extend(part.publish);
     }
     // The sort is stable: within a phase the order of the elements stays.
     composition.steps.sort_by_key(|step| step.id.phase);

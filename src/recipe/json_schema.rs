@@ -28,7 +28,7 @@ fn schema<T: JsonSchema>(title: &str) -> Json {
     let settings = SchemaSettings::draft2020_12();
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     Templated.transform(&mut schema);
-    for name in ["Action", "Check"] {
+    for name in ["Action", "Check", "Target"] {
         if let Some(variants) = schema.pointer_mut(&format!("/$defs/{name}/oneOf")).and_then(Json::as_array_mut) {
             variants.iter_mut().for_each(conditional);
         }

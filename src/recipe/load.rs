@@ -1,7 +1,7 @@
 //! A recipe file, read, checked and composed with its elements.
 //!
 //! First what a recipe says about its image is read: it sees the parameters only. From it, or from the
-//! image it is based on, the distribution follows; then elements, packages, steps and checks are rendered
+//! image it is based on, the distribution follows; then elements, packages, steps, checks and targets are rendered
 //! and composed. An error in one part does not keep those of the others from being found.
 
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ use super::decode::decode;
 use super::diagnostic::{Diagnostic, Diagnostics, Source, Span, list, near};
 use super::node::{Node, parse};
 use super::params::{self, Values};
+use super::publish::Target;
 use super::schema::{Arch, Base, Bootstrap, BootstrapDistro, Disk, RecipeFile, SecretSource};
 use super::template::{Variables, render};
 use super::verify::Known;
@@ -30,7 +31,7 @@ use crate::image::digests::Checksum;
 use crate::vocabulary::{Asset, Distro, StepId};
 
 /// Keys of a recipe that see all built-ins.
-pub(super) const BODY: [&str; 4] = ["elements", "packages", "steps", "checks"];
+pub(super) const BODY: [&str; 5] = ["elements", "packages", "steps", "checks", "publish"];
 
 /// Releases that can be bootstrapped: code name and version.
 const DEBIAN: [(&str, &str); 2] = [("bookworm", "12"), ("trixie", "13")];
@@ -110,6 +111,8 @@ pub struct Composition {
     pub steps: Vec<ComposedStep>,
     /// What must be true of the image: the element that says so, and the check.
     pub checks: Vec<(String, Check)>,
+    /// Where it is handed to.
+    pub publish: Vec<Target>,
 }
 
 /// What one element does in one phase.
@@ -208,6 +211,7 @@ fn recipe(
         folder: Folder::Host(dir.clone()),
         name: file.as_ref().map_or("image", |file| file.name.as_str()).to_owned(),
         arch,
+        outputs: file.as_ref().map(|file| file.outputs.clone()),
     };
     if let Some(file) = &file
         && let Some(verify) = &file.verify

@@ -8,6 +8,7 @@ pub mod json_schema;
 pub mod load;
 pub mod node;
 pub(crate) mod params;
+pub mod publish;
 pub mod schema;
 pub(crate) mod template;
 pub mod verify;

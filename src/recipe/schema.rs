@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 
+use super::publish::Target;
 use super::verify::Verify;
 use crate::action::Action;
 use crate::element::schema::{Check, Param};
@@ -18,8 +19,8 @@ use crate::units::ByteSize;
 /// A recipe: one YAML file that describes one image.
 ///
 /// Templates (`{{ ... }}`) in values see the recipe's parameters and the built-ins `name`, `arch`,
-/// `distro`, `release`, `version`, `family` and `firmware`. Only `elements`, `packages`, `steps` and `checks` see the
-/// built-ins; the rest of the recipe sees its parameters, because the built-ins follow from it.
+/// `distro`, `release`, `version`, `family` and `firmware`. Only `elements`, `packages`, `steps`, `checks` and `publish` see
+/// the built-ins; the rest of the recipe sees its parameters, because the built-ins follow from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RecipeFile {
@@ -56,6 +57,9 @@ pub struct RecipeFile {
     /// Verify the image: look at it and boot it as a cloud would. Without this nothing is verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Verify>,
+    /// Where `goldsmith publish` and `goldsmith build --publish` hand the image to. Nothing else does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publish: Vec<Target>,
     /// Secrets that `run` actions may ask for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, SecretSource>,

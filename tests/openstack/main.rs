@@ -3,6 +3,7 @@
 mod changing;
 mod cloud;
 mod publishing;
+mod releasing;
 
 use std::process::{Command, Output};
 
@@ -134,4 +135,8 @@ fn a_cloud_is_found_by_its_configuration_or_told_why_not() {
             assert!(!ran.stderr.contains(hidden) && !ran.stdout.contains(hidden), "{}", ran.stderr);
         }
     }
+    // Who says the address does not ask the catalog.
+    let mut variables = with("OS_REGION_NAME", "Nowhere");
+    variables.push(("OS_IMAGE_ENDPOINT_OVERRIDE", cloud.image_url.clone()));
+    assert_eq!(run(&["images", "list"], &variables).stdout, "no image\n");
 }

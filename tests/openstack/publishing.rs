@@ -12,7 +12,7 @@ use crate::cloud::TestCloud;
 use crate::goldsmith;
 
 /// A directory as a build leaves it: a qcow2 file of random data, and what is known of it.
-fn built(cloud: &TestCloud, name: &str, mebibytes: usize, facts: &Value) -> PathBuf {
+pub(crate) fn built(cloud: &TestCloud, name: &str, mebibytes: usize, facts: &Value) -> PathBuf {
     let dir = cloud.path(name);
     std::fs::create_dir_all(&dir).expect("a directory");
     let (raw, file) = (dir.join("data"), dir.join(format!("{name}.qcow2")));
@@ -45,7 +45,7 @@ fn built(cloud: &TestCloud, name: &str, mebibytes: usize, facts: &Value) -> Path
     dir
 }
 
-fn path(dir: &Path) -> &str {
+pub(crate) fn path(dir: &Path) -> &str {
     dir.to_str().expect("text")
 }
 
@@ -98,8 +98,28 @@ fn what_is_published_comes_back_and_is_there_once() {
     assert_eq!(digests[0], digests[1]);
 
     let again = publish(&["--json"]);
-    assert!(again.code == Some(0) && again.json()["before"] == json!(true), "{} {}", again.stdout, again.stderr);
+    assert!(
+        again.code == Some(0) && again.json()["deeds"][0]["did"] == json!("before"),
+        "{} {}",
+        again.stdout,
+        again.stderr
+    );
     assert_eq!(only(&cloud)["id"], image["id"]);
+
+    // What is told of it is brought up to date, and what others have told stays.
+    cloud.openstack_plain(&["image", "set", "--property", "theirs=1", "--tag", "theirs", "gold"]);
+    let changed = publish(&["--tag", "new", "--tag", "newer", "--property", "team=others", "--visibility", "public"]);
+    assert_eq!(changed.code, Some(0), "{}", changed.stderr);
+    let updated = changed.stdout.lines().nth(1).unwrap_or_default();
+    assert_eq!(updated, "up to date now: team, visibility, tags", "{}", changed.stdout);
+    let told = only(&cloud);
+    assert_eq!(
+        (&told["theirs"], &told["team"], &told["visibility"]),
+        (&json!("1"), &json!("others"), &json!("public"))
+    );
+    let mut tags: Vec<_> = told["tags"].as_array().expect("tags").iter().filter_map(Value::as_str).collect();
+    tags.sort_unstable();
+    assert_eq!(tags, ["new", "newer", "theirs"]);
 
     // An id is never taken twice: after a deletion it is another one.
     cloud.openstack_plain(&["image", "delete", image["id"].as_str().expect("an id")]);
@@ -117,13 +137,13 @@ fn what_goes_wrong_leaves_nothing() {
     let manifest = std::fs::read_to_string(dir.join("manifest.json")).expect("a manifest");
     for (arguments, code, words) in [
         (&["--property", "os_glance_x=1"][..], 2, "os_glance"),
-        (&["--visibility", "everybody"], 14, "it is one of private, shared"),
+        (&["--visibility", "everybody"], 2, "expected one of `private`"),
         (
             &["--property", "hw_disk_bus=floppy"],
             14,
             "the property `hw_disk_bus` cannot be `floppy`; it is one of fdc, ide",
         ),
-        (&["--format", "vmdk"], 2, "no artifact"),
+        (&["--format", "vmdk"], 2, "no output is a vmdk file"),
         (&["--property", "min_disk=3"], 2, "is no property"),
     ] {
         let ran = publish(arguments);

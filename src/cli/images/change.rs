@@ -8,15 +8,12 @@ use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::print;
 use crate::openstack::image::Image;
 use crate::openstack::{Change, Cloud, CloudError, Member};
-use crate::publish::properties::{ATTRIBUTES, check};
-
-/// Beginning of properties that are the service's own.
-const RESERVED: &str = "os_glance";
+use crate::recipe::publish::{ATTRIBUTES, RESERVED, property};
 
 /// `goldsmith images set`.
 pub(super) fn set(args: &Set, cloud: &Cloud) -> Result<Image, Failure> {
     for (name, value) in &args.property {
-        check(name, value).map_err(|error| Failure::new(FailureKind::Usage, &error))?;
+        property(name, value).map_err(|error| Failure::new(FailureKind::Usage, &error))?;
     }
     let image = find(cloud, &args.image)?;
     let changes = changes(args, &image);

@@ -1,0 +1,101 @@
+//! Why an image is not published, in words.
+
+use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::images;
+use crate::openstack::{CloudError, UploadError};
+use crate::publish::{PublishError, SourceError};
+
+/// One failure for all targets that failed.
+pub(super) fn all(mut failures: Vec<(String, Failure)>, targets: usize) -> Result<(), Failure> {
+    if targets == 1
+        && let Some((_, failure)) = failures.pop()
+    {
+        return Err(failure);
+    }
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let kinds = || failures.iter().map(|(_, failure)| failure.kind);
+    let interrupted = kinds().any(|kind| kind == FailureKind::Interrupted);
+    let kind = if interrupted { FailureKind::Interrupted } else { FailureKind::Publish };
+    let mut whole = Failure::of(kind, format!("{} of {targets} targets failed", failures.len()));
+    for (target, failure) in failures {
+        let causes = failure.causes.iter().fold(failure.message, |text, cause| format!("{text}: {cause}"));
+        whole.causes.push(format!("{target}: {causes}"));
+        whole.hints.extend(failure.hints.iter().map(|hint| format!("{target}: {hint}")));
+    }
+    Err(whole)
+}
+
+pub(super) fn source(error: &SourceError) -> Failure {
+    let failure = Failure::new(FailureKind::Usage, error);
+    match error {
+        SourceError::NoManifest { .. } => {
+            failure.hint("`goldsmith build` makes it: name the directory that it has written to, or build first")
+        }
+        SourceError::Other { .. } => failure.hint("--out DIR names the directory of the recipe's artifacts"),
+        SourceError::NoArtifact { .. } => failure.hint("`outputs` of the recipe say what is made: qcow2, say"),
+        SourceError::Changed { file, .. } => {
+            failure.hint(format!("build it again: {} is not what was made", file.display()))
+        }
+    }
+}
+
+pub(super) fn failure(error: &PublishError) -> Failure {
+    let failure = match error {
+        PublishError::Cloud(error) => return images::failure(error),
+        PublishError::Source(error) => return source(error),
+        PublishError::Derive(_) | PublishError::Name(_) | PublishError::PromotesNothing => {
+            Failure::new(FailureKind::Usage, error)
+        }
+        PublishError::Upload(UploadError::Interrupted)
+        | PublishError::Orphan { source: UploadError::Interrupted, .. } => {
+            Failure::new(FailureKind::Interrupted, error)
+        }
+        error => Failure::new(FailureKind::Publish, error),
+    };
+    match error {
+        PublishError::Refused(problems) => {
+            let told = problems.iter().map(|problem| format!("{}; {}", problem.message, problem.help));
+            Failure { causes: told.collect(), ..failure }
+        }
+        PublishError::Upload(UploadError::Cloud(cloud)) => match advice(cloud) {
+            Some(help) => failure.hint(help),
+            None => failure,
+        },
+        PublishError::Orphan { id, .. } => failure.hint(format!(
+            "`goldsmith publish --cleanup` removes it later, or `goldsmith images delete {id}` at once"
+        )),
+        PublishError::Busy { .. } => failure.hint(
+            "wait for it, or see who it is: `goldsmith images show ID`; `goldsmith publish --cleanup` removes what is left over",
+        ),
+        PublishError::Worn => failure.hint("give it another name"),
+        PublishError::NotVerified => {
+            failure.hint("write `verify: {}` in the recipe and build it, or leave out `promote`")
+        }
+        PublishError::Promote { source, .. } => match source.help() {
+            Some(help) => failure.hint(help),
+            None => failure,
+        },
+        PublishError::HalfPromoted { .. } => {
+            failure.hint("look at `goldsmith images list`; publishing again goes on with it")
+        }
+        PublishError::NothingPromoted(_) => failure.hint("`promote` in the recipe names the tag of promoted images"),
+        PublishError::NothingBefore { .. } => failure.hint("`keep` says how many images stay"),
+        PublishError::PromotesNothing => failure.hint("write `promote: {}` in the recipe's target, or --promote"),
+        _ => failure,
+    }
+}
+
+/// What to do about data that a service refuses.
+fn advice(error: &CloudError) -> Option<String> {
+    let CloudError::Refused { status, .. } = error else { return error.help() };
+    match status {
+        413 => Some(
+            "it is larger than the service or the project's quota allows: free some, or ask the operators".to_owned(),
+        ),
+        415 => Some("the service looks into images: `goldsmith inspect FILE` tells what it objects to".to_owned()),
+        410 => Some("somebody has deleted it in the meantime: publish it again".to_owned()),
+        _ => error.help(),
+    }
+}

@@ -1,0 +1,103 @@
+//! The record of an image at a service: made once, found again, and removed if nothing comes of it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::glance::Wanted;
+use super::{PublishError, Source};
+use crate::digest::Sha256;
+use crate::openstack::image::Image;
+use crate::openstack::{Cloud, CloudError};
+
+/// Namespace of the ids of published images: version 4, drawn once for this purpose.
+const NAMESPACE: Uuid = Uuid::from_u128(0x8d1f_2c0e_6f5b_4c53_9a77_1b6f_0b3f_52d4);
+
+/// How many images of the same name and content may have been deleted before: a service never takes an id twice.
+pub(super) const GENERATIONS: u32 = 64;
+
+/// How long it is tried to remove what was begun, and the time between two tries.
+const REMOVAL: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(500);
+
+/// A record that waits for its data, or an image that is whole.
+pub(super) struct Begun {
+    pub(super) id: String,
+    pub(super) there: Option<Image>,
+}
+
+/// Finds the image, or makes its record.
+pub(super) fn begin(cloud: &Cloud, source: &Source, wanted: &Wanted) -> Result<Begun, PublishError> {
+    for generation in 0..GENERATIONS {
+        let id = image_id(&wanted.name, &source.artifact.digests.sha256, generation).to_string();
+        match cloud.image_by_id(&id)? {
+            Some(image) if image.status == "active" => return Ok(Begun { id, there: Some(image) }),
+            // An earlier run has ended here.
+            Some(image) if image.status == "queued" => return Ok(Begun { id, there: None }),
+            Some(image) if image.status == "saving" || image.status == "importing" => {
+                return Err(PublishError::Busy { id, status: image.status });
+            }
+            Some(_) => {}
+            None => match cloud.create_image(&record(&id, source, wanted)) {
+                Ok(_) => return Ok(Begun { id, there: None }),
+                // It was there once, and was deleted.
+                Err(CloudError::Refused { status: 409, .. }) => {}
+                Err(error) => return Err(error.into()),
+            },
+        }
+    }
+    Err(PublishError::Worn)
+}
+
+/// Removes what was begun. The service may still be at work on what has arrived.
+pub(super) fn remove(cloud: &Cloud, id: &str) -> Result<(), CloudError> {
+    let started = Instant::now();
+    loop {
+        match cloud.delete_image(id) {
+            Err(CloudError::Refused { status: 409 | 500..=599, .. } | CloudError::Unreachable { .. })
+                if started.elapsed() < REMOVAL =>
+            {
+                std::thread::sleep(POLL);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Id of an image. The generation is 0 unless images of this name and content were deleted before.
+fn image_id(name: &str, content: &Sha256, generation: u32) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, format!("{name}\n{content}\n{generation}").as_bytes())
+}
+
+/// The request to make an image: Image Service API v2, "Create image".
+fn record(id: &str, source: &Source, wanted: &Wanted) -> Map<String, Value> {
+    let mut record: Map<_, _> = wanted.attributes().into_iter().collect();
+    let mut set = |name: &str, value: Value| record.insert(name.to_owned(), value);
+    set("id", json!(id));
+    set("name", json!(wanted.name));
+    set("disk_format", json!(source.artifact.disk_format));
+    set("container_format", json!(source.artifact.container_format));
+    set("visibility", json!(wanted.visibility.name()));
+    set("tags", json!(wanted.tags));
+    set("os_hidden", json!(wanted.hidden));
+    record
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_follow_from_name_and_content() {
+        let content = Sha256::of(b"disk");
+        let first = image_id("gold", &content, 0);
+        assert_eq!(first, image_id("gold", &content, 0));
+        assert_eq!(first.get_version_num(), 5);
+        for other in
+            [image_id("silver", &content, 0), image_id("gold", &Sha256::of(b"other"), 0), image_id("gold", &content, 1)]
+        {
+            assert_ne!(first, other);
+        }
+    }
+}

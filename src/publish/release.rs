@@ -1,0 +1,222 @@
+//! What becomes of the images of a recipe after one another: promoted, retired, removed, and back again.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::begin::remove;
+use super::glance::IMAGE;
+use super::{Deed, PublishError, Subject};
+use crate::openstack::image::{Image, Wanted};
+use crate::openstack::{Change, Cloud, CloudError};
+use crate::recipe::publish::{Glance, Retire};
+
+/// Property that keeps the name of an image that was renamed when it was retired.
+const NAME: &str = "goldsmith_name";
+
+/// States of images that nothing comes of unless somebody is still at work on them.
+const UNFINISHED: [&str; 5] = ["queued", "saving", "uploading", "importing", "killed"];
+
+/// Images of one recipe and one format in one project.
+pub(super) struct Series<'a> {
+    cloud: &'a Cloud,
+    target: &'a Glance,
+    name: &'a str,
+    disk_format: Option<&'static str>,
+}
+
+/// A change that can be undone.
+enum Step<'a> {
+    Changed { image: &'a Image, back: Vec<Change> },
+    Tagged { image: &'a Image, tag: &'a str },
+    Untagged { image: &'a Image, tag: &'a str },
+}
+
+impl<'a> Series<'a> {
+    pub(super) fn of(cloud: &'a Cloud, target: &'a Glance, subject: &'a Subject) -> Self {
+        Self { cloud, target, name: &subject.name, disk_format: subject.disk_format(target.format) }
+    }
+
+    /// All of them, newest first.
+    fn images(&self) -> Result<Vec<Image>, CloudError> {
+        let mut filters = vec![(IMAGE.to_owned(), self.name.to_owned())];
+        filters.extend(self.cloud.project().map(|project| ("owner".to_owned(), project.to_owned())));
+        let mut images = Vec::new();
+        // A list has either those that are hidden or those that are not.
+        for hidden in ["false", "true"] {
+            let filters = [&filters[..], &[("os_hidden".to_owned(), hidden.to_owned())]].concat();
+            images.extend(self.cloud.images(&Wanted { filters, ..Wanted::default() })?);
+        }
+        images.retain(|image| {
+            let named = image.properties.get(IMAGE).and_then(Value::as_str) == Some(self.name);
+            named && self.disk_format.is_none_or(|format| image.disk_format.as_deref() == Some(format))
+        });
+        images.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| b.id.cmp(&a.id)));
+        Ok(images)
+    }
+
+    /// Puts an image in the place of those that are promoted, if the target promotes.
+    pub(super) fn promote(&self, image: &Image, name: &str) -> Result<Vec<Deed>, PublishError> {
+        let Some(promote) = &self.target.promote else { return Ok(Vec::new()) };
+        let others = self.images()?;
+        let before: Vec<_> =
+            others.iter().filter(|other| other.id != image.id && other.tags.contains(&promote.tag)).collect();
+        let mut steps = Vec::new();
+        match self.exchange(image, name, &before, &mut steps) {
+            Ok(deeds) => Ok(deeds),
+            Err(source) => {
+                let id = image.id.clone();
+                let left: Vec<_> = steps.iter().rev().filter_map(|step| self.undo(step).err()).collect();
+                match left.first() {
+                    None => Err(PublishError::Promote { id, source }),
+                    Some(error) => Err(PublishError::HalfPromoted { id, left: error.to_string(), source }),
+                }
+            }
+        }
+    }
+
+    /// The new one is shown before the old ones go: at no time is there none.
+    fn exchange<'i>(
+        &'i self,
+        image: &'i Image,
+        name: &str,
+        before: &[&'i Image],
+        steps: &mut Vec<Step<'i>>,
+    ) -> Result<Vec<Deed>, CloudError> {
+        let Some(promote) = &self.target.promote else { return Ok(Vec::new()) };
+        let mut deeds = Vec::new();
+        let visibility = promote.visibility.unwrap_or(self.target.visibility);
+        let mut wanted =
+            vec![("os_hidden", json!(false)), ("visibility", json!(visibility.name())), ("name", json!(name))];
+        if image.properties.contains_key(NAME) {
+            wanted.push((NAME, Value::Null));
+        }
+        let mut done = self.set(image, &wanted, steps)?;
+        if !image.tags.contains(&promote.tag) {
+            self.cloud.tag(image, &promote.tag)?;
+            steps.push(Step::Tagged { image, tag: &promote.tag });
+            done = true;
+        }
+        if done {
+            deeds.push(Deed::Promoted { place: image.id.clone() });
+        }
+        for old in before {
+            let wanted = match promote.retire {
+                Retire::Hide => vec![("os_hidden", json!(true))],
+                Retire::Withdraw => {
+                    vec![("os_hidden", json!(true)), ("visibility", json!(self.target.visibility.name()))]
+                }
+                Retire::Rename => {
+                    let [name, made] = [&old.name, &old.created_at].map(|text| text.clone().unwrap_or_default());
+                    vec![("name", json!(format!("{name} ({made})"))), (NAME, json!(name))]
+                }
+                Retire::Keep => Vec::new(),
+            };
+            self.set(old, &wanted, steps)?;
+            self.cloud.untag(old, &promote.tag)?;
+            steps.push(Step::Untagged { image: old, tag: &promote.tag });
+            deeds.push(Deed::Retired { place: old.id.clone() });
+        }
+        Ok(deeds)
+    }
+
+    /// Gives an image what it does not have yet; `null` takes a property away. Returns whether there was anything.
+    fn set<'i>(
+        &self,
+        image: &'i Image,
+        wanted: &[(&str, Value)],
+        steps: &mut Vec<Step<'i>>,
+    ) -> Result<bool, CloudError> {
+        let known = serde_json::to_value(image).unwrap_or_default();
+        let change = |name: &str, value: &Value| match value {
+            Value::Null => Change::Remove(name.to_owned()),
+            value => Change::Set(name.to_owned(), value.clone()),
+        };
+        let differing: Vec<_> = wanted.iter().filter(|(name, value)| known.get(name) != Some(value)).collect();
+        if differing.is_empty() {
+            return Ok(false);
+        }
+        let changes: Vec<_> = differing.iter().map(|(name, value)| change(name, value)).collect();
+        self.cloud.change(image, &changes)?;
+        let back = differing.iter().map(|(name, _)| change(name, known.get(*name).unwrap_or(&Value::Null)));
+        steps.push(Step::Changed { image, back: back.collect() });
+        Ok(true)
+    }
+
+    fn undo(&self, step: &Step<'_>) -> Result<(), CloudError> {
+        match step {
+            Step::Changed { image, back } => self.cloud.change(image, back).map(drop),
+            Step::Tagged { image, tag } => self.cloud.untag(image, tag),
+            Step::Untagged { image, tag } => self.cloud.tag(image, tag),
+        }
+    }
+
+    /// Removes the oldest images that are too many. The one that was just published and the promoted one stay.
+    pub(super) fn rotate(&self, published: &str) -> Result<Vec<Deed>, PublishError> {
+        let Some(keep) = self.target.keep else { return Ok(Vec::new()) };
+        let mut images = self.images()?;
+        images.retain(|image| !UNFINISHED.contains(&image.status.as_str()));
+        let tag = self.target.promote.as_ref().map(|promote| &promote.tag);
+        let stays = |image: &Image| image.id == published || tag.is_some_and(|tag| image.tags.contains(tag));
+        images.sort_by_key(|image| !stays(image));
+        let reason = format!("{keep} are kept");
+        let many = images.into_iter().skip(keep as usize).filter(|image| !stays(image));
+        many.map(|image| self.discard(&image, &reason)).collect()
+    }
+
+    /// Removes an image if it is not in use.
+    fn discard(&self, image: &Image, reason: &str) -> Result<Deed, PublishError> {
+        let place = image.id.clone();
+        // What the recipe protects, it may remove.
+        if image.protected && !self.target.protected {
+            return Ok(Deed::Left { place, reason: "somebody has protected it".to_owned() });
+        }
+        match self.unprotected(image).and_then(|image| remove(self.cloud, &image.id)) {
+            Ok(()) => Ok(Deed::Removed { place, reason: reason.to_owned() }),
+            Err(CloudError::Refused { status: 403 | 409, message, .. }) => Ok(Deed::Left { place, reason: message }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Lets an image be deleted.
+    pub(super) fn unprotected(&self, image: &Image) -> Result<Image, CloudError> {
+        if !image.protected {
+            return Ok(image.clone());
+        }
+        self.cloud.change(image, &[Change::Set("protected".to_owned(), json!(false))])
+    }
+
+    /// Promotes the image before the promoted one again.
+    pub(super) fn roll_back(&self) -> Result<Vec<Deed>, PublishError> {
+        let promote = self.target.promote.as_ref().ok_or(PublishError::PromotesNothing)?;
+        let images = self.images()?;
+        let nothing = || PublishError::NothingPromoted(self.name.to_owned());
+        let present = images.iter().position(|image| image.tags.contains(&promote.tag)).ok_or_else(nothing)?;
+        let before = images[present + 1..].iter().find(|image| image.status == "active");
+        let before = before.ok_or_else(|| PublishError::NothingBefore {
+            name: self.name.to_owned(),
+            promoted: images[present].id.clone(),
+        })?;
+        let renamed = before.properties.get(NAME).and_then(Value::as_str);
+        let name = renamed.or(before.name.as_deref()).unwrap_or(self.name);
+        self.promote(before, name)
+    }
+
+    /// Removes what interrupted runs have left.
+    pub(super) fn clean_up(&self, age: Duration) -> Result<Vec<Deed>, PublishError> {
+        let mut images = self.images()?;
+        images.retain(|image| UNFINISHED.contains(&image.status.as_str()));
+        let now = Timestamp::now();
+        let cleaned = images.iter().map(|image| {
+            let touched = image.updated_at.as_deref().and_then(|time| time.parse::<Timestamp>().ok());
+            let old = touched.is_some_and(|touched| now.duration_since(touched).unsigned_abs() >= age);
+            if old {
+                return self.discard(image, &format!("it was left `{}`", image.status));
+            }
+            let reason = format!("it is `{}`, and somebody may be at work on it", image.status);
+            Ok(Deed::Left { place: image.id.clone(), reason })
+        });
+        cleaned.collect()
+    }
+}
