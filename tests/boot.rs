@@ -1,9 +1,13 @@
-//! Boots the image of `recipes/debian-12.yaml`: verified by the program itself, as a cloud would boot it, and in the
-//! formats of other hypervisors.
+//! Boots the image of `recipes/debian-12.yaml`: verified by the program itself, as a cloud would boot it, handed to a real
+//! image service, and in the formats of other hypervisors.
 //!
 //! The image is the file that `GOLDSMITH_TEST_IMAGE` names, or is built first.
 
 #![expect(clippy::print_stderr, reason = "the test runner shows it where a test fails")]
+
+#[allow(dead_code, reason = "other tests use the rest of it")]
+#[path = "openstack/cloud.rs"]
+mod cloud;
 
 mod support {
     pub(crate) mod image;
@@ -13,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use cloud::TestCloud;
 use goldsmith::guest::Accel;
 use goldsmith::interrupt::Interrupt;
 use goldsmith::machine::watch::{Limits, Sign, Watch};
@@ -27,13 +32,13 @@ use serde_json::{Value, json};
 /// How long a machine with one processor may take to a login prompt, beside another one.
 const DEADLINE: Duration = Duration::from_secs(400);
 
-/// A build verifies what it has built; an image that is there already is verified by itself.
+/// A build verifies what it has built, and publishes it; an image that is there already is verified by itself.
 #[test]
 #[ignore = "boots a virtual machine"]
 fn boots_under_bios_and_secure_boot() {
     let work = tempfile::tempdir().expect("a temporary directory");
     let out = work.path().join("out");
-    let run = || {
+    let run = |publish: Option<&TestCloud>| {
         let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
         match std::env::var_os("GOLDSMITH_TEST_IMAGE") {
             Some(image) => goldsmith.arg("verify").arg(image).args([
@@ -45,9 +50,13 @@ fn boots_under_bios_and_secure_boot() {
             ]),
             None => goldsmith.arg("build").arg(recipe(work.path())).arg("--out"),
         };
-        goldsmith.arg(&out).output().expect("goldsmith runs")
+        goldsmith.arg(&out);
+        if let Some(cloud) = publish {
+            goldsmith.arg("--publish").envs(cloud.variables());
+        }
+        goldsmith.output().expect("goldsmith runs")
     };
-    let output = run();
+    let output = run(None);
     eprintln!("{}", String::from_utf8_lossy(&output.stderr));
     let status = output.status;
     let text = std::fs::read_to_string(out.join("report.json")).expect("a report");
@@ -76,12 +85,27 @@ fn boots_under_bios_and_secure_boot() {
         let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
         assert_eq!(manifest["facts"], report["facts"]);
         // What has passed is not booted again.
-        let again = run();
+        let cloud = TestCloud::start();
+        let again = run(Some(&cloud));
         let said = String::from_utf8_lossy(&again.stdout);
-        assert!(again.status.success() && said.contains("verified before"), "{said}");
+        assert!(again.status.success(), "{said}{}", String::from_utf8_lossy(&again.stderr));
+        assert!(said.contains("verified before") && said.contains("is promoted"), "{said}");
+        comes_back(&cloud, &out, work.path());
     }
     for file in ["report.html", "junit.xml"] {
         assert!(std::fs::read(out.join(file)).expect(file).len() > 10_000, "{file}");
+    }
+}
+
+/// What was published is what was built, to OpenStack's own client.
+fn comes_back(cloud: &TestCloud, out: &Path, work: &Path) {
+    let (built, back) = (out.join("debian-12.qcow2"), work.join("back"));
+    cloud.save("debian-12", &back);
+    capture(Command::new("cmp").args([&built, &back])).expect("the same bytes");
+    let told = cloud.openstack(&["image", "show", "debian-12"]);
+    assert_eq!((&told["tags"], &told["min_disk"]), (&json!(["stable"]), &json!(3)), "{told}");
+    for (name, value) in [("os_distro", "debian"), ("os_admin_user", "debian"), ("hw_qemu_guest_agent", "yes")] {
+        assert_eq!(told["properties"][name], value, "{told}");
     }
 }
 
@@ -91,7 +115,7 @@ fn recipe(work: &Path) -> PathBuf {
     let told = text.replace("\nverify: {}\n", "\nverify: { boot: [bios, secure-boot], metadata: [openstack] }\n");
     assert_ne!(text, told, "the recipe says how it is verified");
     let path = work.join("debian-12.yaml");
-    std::fs::write(&path, told).expect("a file");
+    std::fs::write(&path, told + "publish: [{ glance: { promote: { tag: stable } } }]\n").expect("a file");
     path
 }
 
