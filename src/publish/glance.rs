@@ -122,7 +122,15 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
     };
     let series = Series::of(&cloud, target, context.subject);
     match series.promote(&image, &wanted.name) {
-        Ok(done) => deeds.extend(done),
+        Ok(done) => {
+            // Promoting has changed what is told of it.
+            if let (false, Some(Deed::Published { image: told, .. } | Deed::Before { image: told, .. })) =
+                (done.is_empty(), deeds.first_mut())
+            {
+                *told = cloud.image_by_id(&id)?.map(Box::new);
+            }
+            deeds.extend(done);
+        }
         // What this run has brought goes with it.
         Err(error) if !before => match begin::remove(&cloud, &series.unprotected(&image)?.id) {
             Ok(()) => return Err(error),

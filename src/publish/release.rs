@@ -15,6 +15,9 @@ use crate::recipe::publish::{Glance, Retire};
 /// Property that keeps the name of an image that was renamed when it was retired.
 const NAME: &str = "goldsmith_name";
 
+/// Property of an image that somebody has taken back. It is not promoted again because a build is published twice.
+const ROLLED_BACK: &str = "goldsmith_rolled_back";
+
 /// States of images that nothing comes of unless somebody is still at work on them.
 const UNFINISHED: [&str; 5] = ["queued", "saving", "uploading", "importing", "killed"];
 
@@ -56,9 +59,16 @@ impl<'a> Series<'a> {
         Ok(images)
     }
 
-    /// Puts an image in the place of those that are promoted, if the target promotes.
+    /// Puts an image in the place of those that are promoted, if the target promotes and nobody has taken it back.
     pub(super) fn promote(&self, image: &Image, name: &str) -> Result<Vec<Deed>, PublishError> {
         let Some(promote) = &self.target.promote else { return Ok(Vec::new()) };
+        if image.properties.contains_key(ROLLED_BACK) {
+            let place = image.id.clone();
+            let reason = format!(
+                "it was rolled back; `goldsmith images set {place} --remove {ROLLED_BACK}` lets it be promoted again"
+            );
+            return Ok(vec![Deed::Left { place, reason }]);
+        }
         let others = self.images()?;
         let before: Vec<_> =
             others.iter().filter(|other| other.id != image.id && other.tags.contains(&promote.tag)).collect();
@@ -193,14 +203,18 @@ impl<'a> Series<'a> {
         let images = self.images()?;
         let nothing = || PublishError::NothingPromoted(self.name.to_owned());
         let present = images.iter().position(|image| image.tags.contains(&promote.tag)).ok_or_else(nothing)?;
-        let before = images[present + 1..].iter().find(|image| image.status == "active");
+        let good = |image: &&Image| image.status == "active" && !image.properties.contains_key(ROLLED_BACK);
+        let before = images[present + 1..].iter().find(good);
         let before = before.ok_or_else(|| PublishError::NothingBefore {
             name: self.name.to_owned(),
             promoted: images[present].id.clone(),
         })?;
         let renamed = before.properties.get(NAME).and_then(Value::as_str);
         let name = renamed.or(before.name.as_deref()).unwrap_or(self.name);
-        self.promote(before, name)
+        let deeds = self.promote(before, name)?;
+        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        self.cloud.change(&images[present], &[Change::Set(ROLLED_BACK.to_owned(), json!(now))])?;
+        Ok(deeds)
     }
 
     /// Removes what interrupted runs have left.

@@ -92,6 +92,10 @@ fn releases_follow_one_another_and_go_back() {
     let ran = publish(&["--rollback"]);
     assert!(ran.code == Some(14) && ran.stderr.contains("no image of `gold` before"), "{}", ran.stderr);
 
+    // What was taken back stays so, whoever publishes it again.
+    assert!(good(&[]).contains("stays: it was rolled back"));
+    assert_eq!(all(&cloud), [image(&second, false, &["stable"]), image(&third, true, &[])]);
+
     // What was not verified is not even uploaded.
     let dir = release(&cloud, 4);
     tell(&dir, "verified", Value::Null);
