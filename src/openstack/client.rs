@@ -188,15 +188,22 @@ impl Cloud {
         self.send(method, &format!("{}{path}", self.image), body).map(drop)
     }
 
-    /// Sends so many bytes to the image service. Never in chunks of unknown number: servers before the service refuse them, or
+    /// Sends so many bytes to the image service, into one of its stores if it is told. Never in chunks of unknown number: servers before the service refuse them, or
     /// keep all of them before they pass them on.
-    pub(super) fn put(&self, path: &str, size: u64, data: &mut impl Read) -> Result<(), CloudError> {
+    pub(super) fn put(
+        &self,
+        path: &str,
+        size: u64,
+        store: Option<&str>,
+        data: &mut impl Read,
+    ) -> Result<(), CloudError> {
         let url = format!("{}{path}", self.image);
         let token = self.session().token;
         let request = Request::put(&url)
             .header("X-Auth-Token", token.reveal())
             .header("Content-Type", "application/octet-stream")
             .header("Content-Length", size);
+        let request = store.into_iter().fold(request, |request, store| request.header("X-Image-Meta-Store", store));
         let request = request.body(SendBody::from_reader(data)).map_err(ureq::Error::from);
         let answer = request.and_then(|request| self.uploads.run(request));
         let answer = answer.map_err(|error| CloudError::Unreachable { url: url.clone(), reason: reason(&error) })?;

@@ -99,8 +99,8 @@ impl Cloud {
         }
     }
 
-    /// Sends the data of an image whose record is `queued`, and compares what the service says of it with what was sent.
-    /// `progress` is told the bytes sent.
+    /// Sends the data of an image whose record is `queued`, into this store or the one that the service prefers, and compares
+    /// what the service says of it with what was sent. `progress` is told the bytes sent.
     ///
     /// # Errors
     ///
@@ -109,17 +109,54 @@ impl Cloud {
         &self,
         id: &str,
         file: &Path,
+        store: Option<&str>,
         progress: &(dyn Fn(u64) + Sync),
         interrupt: &Interrupt,
     ) -> Result<Image, UploadError> {
+        let (image, sent) = self.send_file(id, file, Destination::Image(store), progress, interrupt)?;
+        if image.status != "active" {
+            return Err(UploadError::Status { status: image.status });
+        }
+        same(image, &sent)
+    }
+
+    /// Sends data to where an import takes it from, for an image whose record is `queued`: Image Service API v2, "Stage binary
+    /// image data". Returns what was sent.
+    ///
+    /// # Errors
+    ///
+    /// If that does not come to a good end; the record is left as it is.
+    pub fn stage(
+        &self,
+        id: &str,
+        file: &Path,
+        progress: &(dyn Fn(u64) + Sync),
+        interrupt: &Interrupt,
+    ) -> Result<Written, UploadError> {
+        let (image, sent) = self.send_file(id, file, Destination::Staging, progress, interrupt)?;
+        if !Destination::Staging.has_all(&image) {
+            return Err(UploadError::Status { status: image.status });
+        }
+        same(image, &sent).map(|_| sent)
+    }
+
+    /// Sends a file, again where the connection breaks, and returns what the service says of it when it has settled.
+    fn send_file(
+        &self,
+        id: &str,
+        file: &Path,
+        to: Destination<'_>,
+        progress: &(dyn Fn(u64) + Sync),
+        interrupt: &Interrupt,
+    ) -> Result<(Image, Written), UploadError> {
         let mut attempt = 1;
         let sent = loop {
             // A token that ends during the upload makes it worthless.
             self.renew()?;
-            match self.send_data(id, file, progress, interrupt) {
+            match self.send_data(id, file, to, progress, interrupt) {
                 Err(UploadError::Cloud(CloudError::Unreachable { .. })) if attempt < ATTEMPTS => {
                     // The connection may have broken after all had arrived.
-                    if self.settled(id, interrupt)?.status == "active" {
+                    if to.has_all(&self.settled(id, to, interrupt)?) {
                         break written(file)?;
                     }
                     attempt += 1;
@@ -127,20 +164,14 @@ impl Cloud {
                 result => break result?,
             }
         };
-        let image = self.settled(id, interrupt)?;
-        if image.status != "active" {
-            return Err(UploadError::Status { status: image.status });
-        }
-        match image.differs(&sent) {
-            Some((what, theirs, ours)) => Err(UploadError::Differs { what, theirs, ours }),
-            None => Ok(image),
-        }
+        Ok((self.settled(id, to, interrupt)?, sent))
     }
 
     fn send_data(
         &self,
         id: &str,
         file: &Path,
+        to: Destination<'_>,
         progress: &(dyn Fn(u64) + Sync),
         interrupt: &Interrupt,
     ) -> Result<Written, UploadError> {
@@ -148,7 +179,11 @@ impl Cloud {
         let size = opened.metadata().at(file)?.len();
         let hashing = Hashing::start();
         let mut sending = Sending { file: opened, hashing, done: 0, progress, interrupt };
-        let result = self.put(&format!("/v2/images/{id}/file"), size, &mut sending);
+        let (path, store) = match to {
+            Destination::Image(store) => ("file", store),
+            Destination::Staging => ("stage", None),
+        };
+        let result = self.put(&format!("/v2/images/{id}/{path}"), size, store, &mut sending);
         if interrupt.is_raised() {
             return Err(UploadError::Interrupted);
         }
@@ -157,14 +192,14 @@ impl Cloud {
     }
 
     /// Waits until the service does nothing more with the data of an image.
-    fn settled(&self, id: &str, interrupt: &Interrupt) -> Result<Image, UploadError> {
+    fn settled(&self, id: &str, to: Destination<'_>, interrupt: &Interrupt) -> Result<Image, UploadError> {
         let started = Instant::now();
         loop {
             if interrupt.is_raised() {
                 return Err(UploadError::Interrupted);
             }
             let image = self.image_by_id(id)?.ok_or_else(|| UploadError::Status { status: "deleted".to_owned() })?;
-            if image.status != "saving" || started.elapsed() > SETTLE {
+            if !to.is_receiving(&image) || started.elapsed() > SETTLE {
                 return Ok(image);
             }
             std::thread::sleep(POLL);
@@ -172,8 +207,42 @@ impl Cloud {
     }
 }
 
+/// Where data goes.
+#[derive(Debug, Clone, Copy)]
+enum Destination<'a> {
+    /// Into the image: in this store, or in the one that the service prefers.
+    Image(Option<&'a str>),
+    /// To where an import takes it from.
+    Staging,
+}
+
+impl Destination<'_> {
+    fn is_receiving(self, image: &Image) -> bool {
+        match self {
+            Self::Image(_) => image.status == "saving",
+            // The size is told when all is there.
+            Self::Staging => image.status == "uploading" && image.size.is_none(),
+        }
+    }
+
+    fn has_all(self, image: &Image) -> bool {
+        match self {
+            Self::Image(_) => image.status == "active",
+            Self::Staging => image.status == "uploading" && image.size.is_some(),
+        }
+    }
+}
+
+/// The image, if what the service tells of its data is true.
+pub(super) fn same(image: Image, data: &Written) -> Result<Image, UploadError> {
+    match image.differs(data) {
+        Some((what, theirs, ours)) => Err(UploadError::Differs { what, theirs, ours }),
+        None => Ok(image),
+    }
+}
+
 /// Size and digests of a file.
-fn written(file: &Path) -> Result<Written, PathError> {
+pub(super) fn written(file: &Path) -> Result<Written, PathError> {
     let opened = File::open(file).at(file)?;
     let size = opened.metadata().at(file)?.len();
     Ok(Written { size, digests: Hasher::of_file(&opened, KINDS).at(file)? })

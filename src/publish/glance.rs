@@ -148,7 +148,7 @@ fn deliver(cloud: &Cloud, id: &str, source: &Source, context: &Context<'_>) -> R
     reporter.report(&Event::ActivityStarted { activity: activity.clone() });
     let total = Some(source.artifact.size);
     let progress = |done| reporter.report(&Event::Progress { activity: activity.clone(), done, total });
-    let image = cloud.upload(id, &source.file(), &progress, &context.interrupt)?;
+    let image = cloud.upload(id, &source.file(), None, &progress, &context.interrupt)?;
     reporter.report(&Event::ActivityFinished { activity: activity.clone(), elapsed: started.elapsed() });
     Ok(image)
 }
