@@ -36,6 +36,9 @@ pub struct Store {
     /// Whether data goes there if nobody says otherwise.
     #[serde(default, deserialize_with = "truth")]
     pub default: bool,
+    /// Whether nothing can be put there.
+    #[serde(default, rename = "read-only", deserialize_with = "truth")]
+    pub read_only: bool,
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,8 @@ mod client;
 pub mod config;
 mod download;
 pub mod image;
-mod upload;
+pub mod import;
+pub mod upload;
 
 use std::path::PathBuf;
 
@@ -152,6 +153,10 @@ impl CloudError {
             Self::Unreachable { .. } => "is the address right, and does this host reach it?".to_owned(),
             Self::Refused { status: 401, url, .. } if url.ends_with("/auth/tokens") => {
                 "user, password and domain, or the credential, are not what the cloud knows".to_owned()
+            }
+            Self::Refused { status: 400, message, .. } if message.contains("URI for web-download") => {
+                "the service fetches only from hosts and ports that its operators allow: ask them, or upload instead"
+                    .to_owned()
             }
             Self::Refused { status: 403, .. } => {
                 "the cloud's policy does not let this user do it: ask its operators".to_owned()

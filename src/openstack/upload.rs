@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use ureq::http::Method;
 
 use super::image::Image;
+use super::import::ImportError;
 use super::{Cloud, CloudError};
 use crate::fsx::{IoContext as _, PathError};
 use crate::image::Written;
@@ -60,9 +61,22 @@ pub enum UploadError {
         /// What it is.
         status: String,
     },
+    /// It has arrived, and the service did not take it into the image.
+    #[error(transparent)]
+    Import(ImportError),
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<ImportError> for UploadError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Cloud(error) => Self::Cloud(error),
+            ImportError::Interrupted => Self::Interrupted,
+            error => Self::Import(error),
+        }
+    }
 }
 
 impl Cloud {
@@ -117,7 +131,7 @@ impl Cloud {
         if image.status != "active" {
             return Err(UploadError::Status { status: image.status });
         }
-        same(image, &sent)
+        compared(image, &sent)
     }
 
     /// Sends data to where an import takes it from, for an image whose record is `queued`: Image Service API v2, "Stage binary
@@ -137,7 +151,7 @@ impl Cloud {
         if !Destination::Staging.has_all(&image) {
             return Err(UploadError::Status { status: image.status });
         }
-        same(image, &sent).map(|_| sent)
+        compared(image, &sent).map(|_| sent)
     }
 
     /// Sends a file, again where the connection breaks, and returns what the service says of it when it has settled.
@@ -157,7 +171,7 @@ impl Cloud {
                 Err(UploadError::Cloud(CloudError::Unreachable { .. })) if attempt < ATTEMPTS => {
                     // The connection may have broken after all had arrived.
                     if to.has_all(&self.settled(id, to, interrupt)?) {
-                        break written(file)?;
+                        break written(file, interrupt)?;
                     }
                     attempt += 1;
                 }
@@ -234,18 +248,35 @@ impl Destination<'_> {
 }
 
 /// The image, if what the service tells of its data is true.
-pub(super) fn same(image: Image, data: &Written) -> Result<Image, UploadError> {
+///
+/// # Errors
+///
+/// If it has other data.
+pub fn compared(image: Image, data: &Written) -> Result<Image, UploadError> {
     match image.differs(data) {
         Some((what, theirs, ours)) => Err(UploadError::Differs { what, theirs, ours }),
         None => Ok(image),
     }
 }
 
-/// Size and digests of a file.
-pub(super) fn written(file: &Path) -> Result<Written, PathError> {
+/// Size and digests of a file, as services tell them.
+///
+/// # Errors
+///
+/// If it cannot be read, or the user does not want to wait.
+pub fn written(file: &Path, interrupt: &Interrupt) -> Result<Written, UploadError> {
     let opened = File::open(file).at(file)?;
-    let size = opened.metadata().at(file)?.len();
-    Ok(Written { size, digests: Hasher::of_file(&opened, KINDS).at(file)? })
+    let mut reading = Sending { file: opened, hashing: Hashing::start(), done: 0, progress: &|_| {}, interrupt };
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let read = reading.read(&mut buffer);
+        if interrupt.is_raised() {
+            return Err(UploadError::Interrupted);
+        }
+        if read.at(file)? == 0 {
+            return Ok(reading.hashing.finish());
+        }
+    }
 }
 
 /// Digests are computed beside the sending.

@@ -1,0 +1,521 @@
+//! Imports: data that the service gets for itself. Image Service API v2, "Interoperable image import".
+//!
+//! A service answers at once and works on. What becomes of it is seen by looking at the image and at the image's tasks.
+
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use ureq::http::Method as Verb;
+
+use super::image::Image;
+use super::{Cloud, CloudError, Store};
+use crate::interrupt::Interrupt;
+use crate::text::printable;
+
+/// How long nothing may change by default: Glance itself takes an import for dead after an hour
+/// (`glance.api.v2.images`, `_enforce_import_lock`).
+pub const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+/// Shortest and longest time between two looks.
+const POLL: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
+
+/// Time between two looks at the tasks while the image tells that an import goes on. To list them, Glance writes to its database
+/// (`tasks_get_by_image`), where the task itself may be about to write.
+const TASKS: Duration = Duration::from_secs(5);
+
+/// What Glance tells of an import among the properties of an image.
+const TASK: &str = "os_glance_import_task";
+const IMPORTING: &str = "os_glance_importing_to_stores";
+const FAILED: &str = "os_glance_failed_import";
+const STORES: &str = "stores";
+
+/// Where the data of an import comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Method {
+    /// It was staged: [`Cloud::stage`].
+    GlanceDirect,
+    /// From this address, which the service must reach.
+    WebDownload(String),
+    /// From an image at the image service of another region.
+    GlanceDownload {
+        /// The region.
+        region: String,
+        /// Id of the image there.
+        image: String,
+        /// By which of that region's addresses: `public`, `internal`, `admin`.
+        interface: String,
+    },
+    /// From a store that has it to others.
+    CopyImage,
+}
+
+/// Stores that data goes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Stores {
+    /// The one that the service prefers.
+    #[default]
+    Preferred,
+    /// Those of these names.
+    Named(Vec<String>),
+    /// All that the service has.
+    All,
+}
+
+/// An import that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// Where the data comes from.
+    pub method: Method,
+    /// Where it goes to.
+    pub stores: Stores,
+    /// Whether the import fails where one store fails, rather than if all do.
+    pub all_must_succeed: bool,
+}
+
+/// How an import is waited for.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    /// After how long without any change it is given up.
+    pub patience: Duration,
+    /// Told what is seen.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+    /// The user's wish to stop.
+    pub interrupt: &'a Interrupt,
+}
+
+impl std::fmt::Debug for Watch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").field("patience", &self.patience).finish_non_exhaustive()
+    }
+}
+
+/// How far an import is, as far as the service tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Stores that the data goes to.
+    pub stores: u64,
+    /// Stores that it has arrived in, or will not arrive in.
+    pub settled: u64,
+    /// Bytes that the present store has, to the mebibyte.
+    pub copied: u64,
+}
+
+impl Progress {
+    /// Bytes that are written and that are to be written, of data of this size.
+    pub fn bytes(&self, size: u64) -> (u64, u64) {
+        let total = self.stores.max(1) * size;
+        ((self.settled * size + self.copied.min(size)).min(total), total)
+    }
+}
+
+/// What an import has come to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Imported {
+    /// The image.
+    pub image: Image,
+    /// Stores that it was to be in and is not.
+    pub missing: Vec<String>,
+}
+
+/// A task of the service.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Task {
+    /// Its identity.
+    pub id: String,
+    /// `pending`, `processing`, `success`, `failure`.
+    pub status: String,
+    /// What it says of itself, for people.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// When it was made, ISO 8601.
+    #[serde(default)]
+    pub created_at: Option<String>,
+    /// When it was changed.
+    #[serde(default)]
+    pub updated_at: Option<String>,
+}
+
+/// Why an import has come to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The service cannot be asked, or refuses.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// The service has tried.
+    #[error("the service could not import the data by {method}{}", message.as_ref().map(|message| format!(": {message}")).unwrap_or_default())]
+    Failed {
+        /// The method.
+        method: &'static str,
+        /// What the task says.
+        message: Option<String>,
+    },
+    /// Some stores have the data, and others have not.
+    #[error("the data did not arrive in {}", stores.join(", "))]
+    Missing {
+        /// Those that have not.
+        stores: Vec<String>,
+    },
+    /// Nothing has changed for too long.
+    #[error("nothing has changed in the import by {method} for {} s: the image is `{status}`", silence.as_secs())]
+    Stuck {
+        /// The method.
+        method: &'static str,
+        /// How long nothing has changed.
+        silence: Duration,
+        /// What the image is.
+        status: String,
+    },
+    /// The image was deleted meanwhile, or is locked.
+    #[error("the image is `{status}` after the import")]
+    Status {
+        /// What it is.
+        status: String,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Method {
+    /// Its name in the API.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::GlanceDirect => "glance-direct",
+            Self::WebDownload(_) => "web-download",
+            Self::GlanceDownload { .. } => "glance-download",
+            Self::CopyImage => "copy-image",
+        }
+    }
+}
+
+impl ImportError {
+    /// What to do, where there is something.
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Cloud(error) => return error.help(),
+            Self::Failed { method: "web-download", .. } => {
+                "does the service reach the address, and does it answer there with the file? See what `curl -I` says; \
+                 otherwise upload instead"
+                    .to_owned()
+            }
+            Self::Failed { method: "glance-download", .. } => {
+                "is the region one of the catalog, and the image active there? Ids are of that region".to_owned()
+            }
+            Self::Failed { .. } => "the cloud's operators find the reason in the logs of the image service".to_owned(),
+            Self::Missing { .. } => {
+                "`goldsmith images import IMAGE --method copy-image --store NAME` tries again".to_owned()
+            }
+            Self::Stuck { method: "web-download", .. } => {
+                "the address may not answer the service, or it may be slow: more patience, or upload instead".to_owned()
+            }
+            Self::Stuck { .. } => "the service may have been restarted: try again, or ask the operators".to_owned(),
+            Self::Status { .. } | Self::Interrupted => return None,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Info {
+    #[serde(rename = "import-methods")]
+    methods: Methods,
+}
+
+#[derive(Deserialize)]
+struct Methods {
+    value: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Tasks {
+    tasks: Vec<Task>,
+}
+
+impl Cloud {
+    /// Names of the ways to import that the service offers; none if it does not know imports.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be asked.
+    pub fn import_methods(&self) -> Result<Vec<String>, CloudError> {
+        match self.get::<Info>("/v2/info/import") {
+            Err(CloudError::Refused { status: 404, .. }) => Ok(Vec::new()),
+            info => info.map(|info| info.methods.value),
+        }
+    }
+
+    /// Tasks of an image; none if the service does not tell of them: those before version 2.12 of the API.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be asked.
+    pub fn tasks(&self, id: &str) -> Result<Vec<Task>, CloudError> {
+        match self.get::<Tasks>(&format!("/v2/images/{id}/tasks")) {
+            Err(CloudError::Refused { status: 404, .. }) => Ok(Vec::new()),
+            tasks => tasks.map(|tasks| tasks.tasks),
+        }
+    }
+
+    /// Imports data into an image that is `queued`, or was staged, or is `active` where it is copied, and waits for it.
+    ///
+    /// # Errors
+    ///
+    /// If that does not come to a good end; the record is left as it is, and the service may still be at work on it.
+    pub fn import(&self, id: &str, import: &Import, watch: Watch<'_>) -> Result<Imported, ImportError> {
+        // Where all is done already, the service makes no task: only the stores tell.
+        let asked = match &import.stores {
+            Stores::Preferred => Vec::new(),
+            Stores::Named(names) => names.clone(),
+            Stores::All => writable(self.stores()?),
+        };
+        let before = self.tasks(id)?;
+        match self.call(&Verb::POST, &format!("/v2/images/{id}/import"), Some(&request(import))) {
+            // The request may have arrived for all that.
+            Err(CloudError::Unreachable { .. }) if self.tasks(id)?.len() > before.len() => {}
+            Err(error) => return Err(without_secrets(error, &import.method).into()),
+            Ok(()) => {}
+        }
+        let image = self.wait(id, &import.method, &asked, &before, watch)?;
+        let missing: Vec<_> = match image.properties.contains_key(STORES) {
+            true => asked.into_iter().filter(|store| !names(&image, STORES).contains(store)).collect(),
+            false => names(&image, FAILED),
+        };
+        if import.all_must_succeed && !missing.is_empty() {
+            return Err(ImportError::Missing { stores: missing });
+        }
+        Ok(Imported { image, missing })
+    }
+
+    /// Waits for an import that was begun earlier.
+    ///
+    /// # Errors
+    ///
+    /// If it does not come to a good end.
+    pub fn await_import(&self, id: &str, method: &Method, watch: Watch<'_>) -> Result<Image, ImportError> {
+        self.wait(id, method, &[], &[], watch)
+    }
+
+    fn wait(
+        &self,
+        id: &str,
+        method: &Method,
+        asked: &[String],
+        before: &[Task],
+        watch: Watch<'_>,
+    ) -> Result<Image, ImportError> {
+        let (mut last, mut changed, mut began, mut pause) = (None, Instant::now(), false, POLL[0]);
+        let (mut progress, mut task, mut asked_tasks) = (Progress::default(), None, Instant::now());
+        let copies = (*method == Method::CopyImage).then_some(asked);
+        loop {
+            if watch.interrupt.is_raised() {
+                return Err(ImportError::Interrupted);
+            }
+            let mut image = self.image_that_is_there(id)?;
+            let mut verdict = judge(&image, None, copies, began);
+            if verdict != Verdict::Running || asked_tasks.elapsed() >= TASKS {
+                (task, asked_tasks) = (self.newest_task(id, before)?, Instant::now());
+                // What a task says is done is done in the image by now.
+                image = self.image_that_is_there(id)?;
+                verdict = judge(&image, task.as_ref(), copies, began);
+            }
+            match verdict {
+                Verdict::Done if image.status == "active" => return Ok(image),
+                Verdict::Done => return Err(ImportError::Status { status: image.status }),
+                Verdict::Failed(message) => return Err(ImportError::Failed { method: method.name(), message }),
+                Verdict::Running => {}
+            }
+            began |= image.status == "importing";
+            progress = seen_progress(progress, &image, task.as_ref());
+            (watch.progress)(progress);
+            let seen = (image.status.clone(), image.updated_at, image.properties, task.clone());
+            if last.as_ref() != Some(&seen) {
+                (last, changed, pause) = (Some(seen), Instant::now(), POLL[0]);
+            }
+            let silence = changed.elapsed();
+            if silence >= watch.patience {
+                return Err(ImportError::Stuck { method: method.name(), silence, status: image.status });
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 3 / 2).min(POLL[1]);
+        }
+    }
+
+    fn image_that_is_there(&self, id: &str) -> Result<Image, ImportError> {
+        self.image_by_id(id)?.ok_or_else(|| ImportError::Status { status: "deleted".to_owned() })
+    }
+
+    /// The newest of the tasks that were not there before.
+    fn newest_task(&self, id: &str, before: &[Task]) -> Result<Option<Task>, CloudError> {
+        let tasks = self.tasks(id)?.into_iter().filter(|task| before.iter().all(|known| known.id != task.id));
+        Ok(tasks.max_by(|one, other| one.created_at.cmp(&other.created_at)))
+    }
+}
+
+/// Names of the stores that `all_stores` means.
+pub fn writable(stores: Vec<Store>) -> Vec<String> {
+    stores.into_iter().filter(|store| !store.read_only).map(|store| store.id).collect()
+}
+
+/// What is to be thought of an import.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Running,
+    Done,
+    Failed(Option<String>),
+}
+
+/// Looks at an image, and at the newest task that began with the import. `copies` are the stores that it is copied to, if it is;
+/// `began` tells whether the image was seen to be imported.
+fn judge(image: &Image, task: Option<&Task>, copies: Option<&[String]>, began: bool) -> Verdict {
+    match task.map(|task| (task.status.as_str(), task.message.as_ref())) {
+        Some(("success", _)) => return Verdict::Done,
+        Some(("failure", message)) => {
+            return Verdict::Failed(message.filter(|text| !text.is_empty()).map(|text| printable(text.as_bytes())));
+        }
+        Some(_) => return Verdict::Running,
+        None => {}
+    }
+    // Some failures leave the list of stores as it was.
+    let fell_back = copies.is_none() && began && image.status == "queued";
+    if image.properties.contains_key(TASK) || (!names(image, IMPORTING).is_empty() && !fell_back) {
+        return Verdict::Running;
+    }
+    let failed = names(image, FAILED);
+    let failure = || Verdict::Failed((!failed.is_empty()).then(|| format!("not in {}", failed.join(", "))));
+    match copies {
+        Some(copies) if copies.iter().all(|store| names(image, STORES).contains(store)) => Verdict::Done,
+        Some(_) if failed.is_empty() => Verdict::Running,
+        Some(_) => failure(),
+        None => match image.status.as_str() {
+            "active" => Verdict::Done,
+            "queued" if fell_back || !failed.is_empty() => failure(),
+            "queued" | "uploading" | "importing" => Verdict::Running,
+            _ => failure(),
+        },
+    }
+}
+
+fn seen_progress(before: Progress, image: &Image, task: Option<&Task>) -> Progress {
+    let left = names(image, IMPORTING).len() as u64;
+    let stores = before.stores.max(left);
+    // `Copied N MiB`: glance.async_.flows.api_image_import, `_status_callback`.
+    let message = task.and_then(|task| task.message.as_deref()).unwrap_or_default();
+    let copied = message.split_whitespace().find_map(|word| word.parse::<u64>().ok()).unwrap_or(0);
+    // It is said of the store before until the next one has something.
+    let copied = if left == stores { copied << 20 } else { 0 };
+    Progress { stores, settled: stores - left, copied }
+}
+
+/// The request for an import: Image Service API v2, "Import an image".
+fn request(import: &Import) -> Value {
+    let mut method = json!({ "name": import.method.name() });
+    match &import.method {
+        Method::WebDownload(url) => method["uri"] = json!(url),
+        Method::GlanceDownload { region, image, interface } => {
+            method["glance_region"] = json!(region);
+            method["glance_image_id"] = json!(image);
+            method["glance_service_interface"] = json!(interface);
+        }
+        Method::GlanceDirect | Method::CopyImage => {}
+    }
+    let mut request = json!({ "method": method });
+    match &import.stores {
+        Stores::Preferred => return request,
+        Stores::Named(names) => request["stores"] = json!(names),
+        Stores::All => request["all_stores"] = json!(true),
+    }
+    request["all_stores_must_succeed"] = json!(import.all_must_succeed);
+    request
+}
+
+/// The service repeats the address, which may hold a password or a signature.
+fn without_secrets(error: CloudError, method: &Method) -> CloudError {
+    match (error, method) {
+        (CloudError::Refused { method, url, status, message, request_id }, Method::WebDownload(address)) => {
+            let message = message.replace(address.as_str(), "the address");
+            CloudError::Refused { method, url, status, message, request_id }
+        }
+        (error, _) => error,
+    }
+}
+
+/// Names that the service lists in a property, with commas.
+fn names(image: &Image, property: &str) -> Vec<String> {
+    let list = image.properties.get(property).and_then(Value::as_str).unwrap_or_default();
+    list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(status: &str, properties: &Value) -> Image {
+        let mut image = json!({ "id": "1", "status": status, "visibility": "private" });
+        for (name, value) in properties.as_object().expect("an object") {
+            image[name] = value.clone();
+        }
+        serde_json::from_value(image).expect("an image")
+    }
+
+    fn task(status: &str, message: &str) -> Task {
+        serde_json::from_value(json!({ "id": "t", "status": status, "message": message })).expect("a task")
+    }
+
+    #[test]
+    fn tasks_tell_what_has_become_of_an_import() {
+        let queued = image("queued", &json!({ FAILED: "slow" }));
+        let failed = |message: &str| Verdict::Failed(Some(message.to_owned()));
+        assert_eq!(judge(&queued, Some(&task("processing", "")), None, true), Verdict::Running);
+        assert_eq!(judge(&queued, Some(&task("failure", "no \u{1b}[1mspace")), None, true), failed("no space"));
+        assert_eq!(judge(&queued, Some(&task("failure", "")), None, true), Verdict::Failed(None));
+        assert_eq!(judge(&queued, Some(&task("success", "")), None, true), Verdict::Done);
+    }
+
+    #[test]
+    fn without_tasks_the_image_tells() {
+        let (one, two) = (["fast".to_owned()], ["fast".to_owned(), "slow".to_owned()]);
+        let not_in = |store: &str| Verdict::Failed(Some(format!("not in {store}")));
+        for (status, properties, copies, began, expected) in [
+            ("queued", json!({}), None, false, Verdict::Running),
+            ("queued", json!({}), None, true, Verdict::Failed(None)),
+            ("queued", json!({ FAILED: "slow" }), None, false, not_in("slow")),
+            ("queued", json!({ FAILED: "slow", TASK: "t" }), None, true, Verdict::Running),
+            ("queued", json!({ IMPORTING: "slow" }), None, true, Verdict::Failed(None)),
+            ("uploading", json!({}), None, false, Verdict::Running),
+            ("importing", json!({ IMPORTING: "slow" }), None, true, Verdict::Running),
+            ("active", json!({ IMPORTING: "slow", STORES: "fast" }), None, true, Verdict::Running),
+            ("active", json!({ IMPORTING: "", STORES: "fast,slow" }), None, true, Verdict::Done),
+            ("killed", json!({}), None, true, Verdict::Failed(None)),
+            ("active", json!({ STORES: "fast" }), Some(&one[..]), false, Verdict::Done),
+            ("active", json!({ STORES: "fast" }), Some(&two[..]), false, Verdict::Running),
+            ("active", json!({ STORES: "fast", FAILED: "slow" }), Some(&two[..]), false, not_in("slow")),
+        ] {
+            let judged = judge(&image(status, &properties), None, copies, began);
+            assert_eq!(judged, expected, "{status} {properties} {copies:?} {began}");
+        }
+    }
+
+    #[test]
+    fn progress_counts_all_stores() {
+        let both = image("importing", &json!({ IMPORTING: "fast,slow" }));
+        let first = seen_progress(Progress::default(), &both, Some(&task("processing", "Copied 1 MiB")));
+        assert_eq!(first.bytes(4 << 20), (1 << 20, 8 << 20));
+        let second = image("importing", &json!({ IMPORTING: "slow" }));
+        let second = seen_progress(first, &second, Some(&task("processing", "Copied 4 MiB")));
+        assert_eq!(second.bytes(4 << 20), (4 << 20, 8 << 20));
+        assert_eq!(Progress::default().bytes(3), (0, 3));
+    }
+
+    #[test]
+    fn addresses_are_not_repeated() {
+        let method = Method::WebDownload("https://me:secret@host/file?signature=secret".to_owned());
+        let refused = CloudError::Refused {
+            method: "POST".to_owned(),
+            url: "http://glance/v2/images/1/import".to_owned(),
+            status: 400,
+            message: "no: https://me:secret@host/file?signature=secret".to_owned(),
+            request_id: None,
+        };
+        assert!(!without_secrets(refused, &method).to_string().contains("secret"));
+    }
+}
