@@ -13,6 +13,7 @@ pub mod glance;
 pub mod preflight;
 pub mod properties;
 mod release;
+pub mod sign;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
