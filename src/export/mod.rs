@@ -260,7 +260,7 @@ fn kinds(plan: &Plan) -> Kinds {
 }
 
 /// Content of a file of checksums in the form of sha256sum(1), if all artifacts have that checksum.
-fn sums(artifacts: &[Artifact], checksum: Checksum) -> Option<String> {
+pub(crate) fn sums(artifacts: &[Artifact], checksum: Checksum) -> Option<String> {
     let lines = artifacts
         .iter()
         .map(|artifact| artifact.digests.get(checksum).map(|digest| format!("{digest}  {}\n", artifact.file)));

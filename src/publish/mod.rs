@@ -9,11 +9,15 @@
 //! there, finished or half done, and never makes a second copy.
 
 mod begin;
+pub mod directory;
+pub mod edition;
 pub mod glance;
 pub mod preflight;
 pub mod properties;
 mod release;
 pub mod sign;
+mod simplestreams;
+pub mod tree;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,0 +1,299 @@
+//! A directory as a target: a web server's, or one that others mount.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{CWD, RenameFlags, ioctl_ficlone, renameat_with};
+use sha2::Digest as _;
+
+use super::edition::{Content, Entry, LATEST};
+use super::tree::{Shelf, TreeError};
+use crate::digest::Sha256;
+use crate::fsx::{FileLock, IoContext as _, PathError, allocated_bytes, available_bytes, write_atomic};
+use crate::image::is_zero;
+use crate::interrupt::Interrupt;
+
+/// Beginning of the names of what is not whole yet, or goes.
+const PART_PREFIX: &str = ".goldsmith-";
+
+/// File that is locked while the tree is changed. A directory itself cannot be locked on NFS.
+const LOCK: &str = ".goldsmith.lock";
+
+/// How long the wait for another run sleeps between looks.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Bytes that are read at once.
+const CHUNK: usize = 1 << 20;
+
+/// A tree in a directory, which is made if it is not there.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    root: PathBuf,
+}
+
+impl Directory {
+    /// The tree in a directory.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        if path.is_empty() { self.root.clone() } else { self.root.join(path) }
+    }
+
+    /// Entries of a folder; none if it is not there.
+    fn entries(&self, path: &str) -> Result<Vec<fs::DirEntry>, PathError> {
+        let dir = self.at(path);
+        match fs::read_dir(&dir) {
+            Ok(entries) => entries.collect::<Result<_, _>>().at(&dir),
+            Err(error) if missing(&error) => Ok(Vec::new()),
+            Err(error) => Err(error).at(&dir),
+        }
+    }
+
+    /// Copies a file, or lets it share its data, and reads the copy's content on the way.
+    fn copy(&self, from: &Path, to: &Path, entry: &Entry, copying: &mut Copying<'_>) -> Result<(), TreeError> {
+        let mut source = File::open(from).at(from)?;
+        let mut target = File::create_new(to).at(to)?;
+        // Data that is shared is copied when somebody changes it. A hard link would be changed with the artifact.
+        let shared = ioctl_ficlone(&target, &source).is_ok();
+        if shared {
+            source = File::open(to).at(to)?;
+        } else {
+            let needed = allocated_bytes(&source.metadata().at(from)?);
+            let free = available_bytes(to)?;
+            if free < needed {
+                return Err(TreeError::Room { place: self.place(), free, needed });
+            }
+        }
+        let (mut hasher, mut size, mut chunk) = (sha2::Sha256::new(), 0, vec![0; CHUNK]);
+        loop {
+            if copying.interrupt.is_raised() {
+                return Err(TreeError::Interrupted);
+            }
+            let count = source.read(&mut chunk).at(from)?;
+            let piece = &chunk[..count];
+            if count == 0 {
+                break;
+            }
+            hasher.update(piece);
+            match piece {
+                _ if shared => {}
+                // A hole stays one.
+                piece if is_zero(piece) => drop(target.seek(SeekFrom::Current(count as i64)).at(to)?),
+                piece => target.write_all(piece).at(to)?,
+            }
+            size += count as u64;
+            copying.done += count as u64;
+            (copying.progress)(copying.done);
+        }
+        target.set_len(size).at(to)?;
+        settle(&target, to)?;
+        let found = Sha256::from(hasher);
+        if found != entry.sha256 {
+            return Err(TreeError::Differs { file: from.display().to_string(), told: entry.sha256, found });
+        }
+        Ok(())
+    }
+
+    /// Makes a folder with these files, which is seen when it is whole.
+    fn make(&self, parent: &Path, target: &Path, files: &[Entry], copying: &mut Copying<'_>) -> Result<(), TreeError> {
+        let work = tempfile::Builder::new().prefix(PART_PREFIX).tempdir_in(parent).at(parent)?;
+        self.fill(work.path(), files, copying)?;
+        if target.exists() {
+            // What was there goes with the temporary directory.
+            let exchanged = renameat_with(CWD, work.path(), CWD, target, RenameFlags::EXCHANGE);
+            exchanged.map_err(io::Error::from).at(target)?;
+        } else {
+            fs::rename(work.path(), target).at(target)?;
+            // It has another name now, under which it stays.
+            let _ = work.keep();
+        }
+        Ok(sync(parent)?)
+    }
+
+    fn fill(&self, dir: &Path, files: &[Entry], copying: &mut Copying<'_>) -> Result<(), TreeError> {
+        for entry in files {
+            let to = dir.join(&entry.name);
+            match &entry.content {
+                Content::Artifact(from) => self.copy(from, &to, entry, copying)?,
+                Content::Made(content) => {
+                    let mut file = File::create_new(&to).at(&to)?;
+                    file.write_all(content).at(&to)?;
+                    settle(&file, &to)?;
+                }
+            }
+        }
+        // A temporary directory is private.
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).at(dir)?;
+        Ok(sync(dir)?)
+    }
+
+    /// Removes what has the prefix of things that are not whole.
+    fn tidy_folder(&self, path: &str) -> Result<(), PathError> {
+        for entry in self.entries(path)? {
+            if entry.file_name().to_string_lossy().starts_with(PART_PREFIX) {
+                let path = entry.path();
+                let is_dir = entry.file_type().at(&path)?.is_dir();
+                if is_dir { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }.at(&path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How far a copy is.
+struct Copying<'a> {
+    done: u64,
+    progress: &'a dyn Fn(u64),
+    interrupt: &'a Interrupt,
+}
+
+impl Shelf for Directory {
+    fn place(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn lock(&self, interrupt: &Interrupt) -> Result<Option<FileLock>, TreeError> {
+        fs::create_dir_all(&self.root).at(&self.root)?;
+        loop {
+            if let Some(lock) = FileLock::try_exclusive(&self.root.join(LOCK))? {
+                return Ok(Some(lock));
+            }
+            if interrupt.is_raised() {
+                return Err(TreeError::Interrupted);
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    fn tidy(&self, image: &str) -> Result<(), TreeError> {
+        self.tidy_folder(image)?;
+        Ok(self.tidy_folder("streams/v1")?)
+    }
+
+    fn folders(&self, path: &str) -> Result<Vec<String>, TreeError> {
+        let mut names = Vec::new();
+        for entry in self.entries(path)? {
+            let is_dir = entry.file_type().at(entry.path())?.is_dir();
+            // What is no text is none of the folders that are made here.
+            if let Ok(name) = entry.file_name().into_string()
+                && is_dir
+                && !name.starts_with('.')
+            {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    fn files(&self, path: &str) -> Result<BTreeMap<String, u64>, TreeError> {
+        let mut files = BTreeMap::new();
+        for entry in self.entries(path)? {
+            let meta = entry.metadata().at(entry.path())?;
+            if let Ok(name) = entry.file_name().into_string()
+                && meta.is_file()
+            {
+                files.insert(name, meta.len());
+            }
+        }
+        Ok(files)
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, TreeError> {
+        let path = self.at(path);
+        match fs::read(&path) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if missing(&error) => Ok(None),
+            Err(error) => Err(error).at(&path).map_err(TreeError::from),
+        }
+    }
+
+    fn write(&self, path: &str, content: &[u8]) -> Result<(), TreeError> {
+        let path = self.at(path);
+        let dir = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(dir).at(dir)?;
+        write_atomic(&path, content)?;
+        Ok(sync(dir)?)
+    }
+
+    fn remove(&self, path: &str) -> Result<(), TreeError> {
+        let path = self.at(path);
+        match fs::remove_file(&path) {
+            Err(error) if !missing(&error) => Err(error).at(&path).map_err(TreeError::from),
+            _ => Ok(()),
+        }
+    }
+
+    fn put(
+        &self,
+        folder: &str,
+        files: &[Entry],
+        progress: &dyn Fn(u64),
+        interrupt: &Interrupt,
+    ) -> Result<(), TreeError> {
+        let target = self.at(folder);
+        let parent = target.parent().unwrap_or(&self.root);
+        fs::create_dir_all(parent).at(parent)?;
+        let made = self.make(parent, &target, files, &mut Copying { done: 0, progress, interrupt });
+        if made.is_err() {
+            // Only an empty one goes, that is one that was made for this.
+            let _ = fs::remove_dir(parent);
+        }
+        made
+    }
+
+    fn discard(&self, folder: &str) -> Result<(), TreeError> {
+        let path = self.at(folder);
+        let parent = path.parent().unwrap_or(&self.root);
+        let away = tempfile::Builder::new().prefix(PART_PREFIX).tempdir_in(parent).at(parent)?;
+        match fs::rename(&path, away.path()) {
+            Err(error) if missing(&error) => {}
+            result => result.at(&path)?,
+        }
+        away.close().at(&path)?;
+        let _ = fs::remove_dir(parent);
+        Ok(())
+    }
+
+    fn latest(&self, image: &str) -> Result<Option<String>, TreeError> {
+        let path = self.at(image).join(LATEST);
+        match fs::read_link(&path) {
+            Ok(target) => Ok(target.into_os_string().into_string().ok()),
+            Err(error) if missing(&error) => Ok(None),
+            Err(error) => Err(error).at(&path).map_err(TreeError::from),
+        }
+    }
+
+    fn point(&self, image: &str, version: Option<&str>) -> Result<(), TreeError> {
+        let dir = self.at(image);
+        let Some(version) = version else { return self.remove(&format!("{image}/{LATEST}")) };
+        let link = |path: &Path| std::os::unix::fs::symlink(version, path);
+        let link = tempfile::Builder::new().prefix(PART_PREFIX).make_in(&dir, link).at(&dir)?;
+        let path = dir.join(LATEST);
+        link.into_temp_path().persist(&path).map_err(|error| error.error).at(&path)?;
+        Ok(sync(&dir)?)
+    }
+}
+
+fn missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Sees that a file is on stable storage, and readable for everybody who may see its directory.
+fn settle(file: &File, path: &Path) -> Result<(), PathError> {
+    file.set_permissions(fs::Permissions::from_mode(0o644)).at(path)?;
+    file.sync_all().at(path)
+}
+
+/// Sees that the names in a directory are on stable storage.
+fn sync(dir: &Path) -> Result<(), PathError> {
+    File::open(dir).and_then(|opened| opened.sync_all()).at(dir)
+}
+
+#[cfg(test)]
+mod tests;

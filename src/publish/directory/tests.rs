@@ -1,0 +1,243 @@
+use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::super::edition::Edition;
+use super::super::edition::tests::built;
+use super::super::sign::Signer;
+use super::super::sign::tests::{minisign_key, openpgp};
+use super::super::tree::{Placed, Publication, Wanted, publish};
+use super::*;
+use crate::event::Silent;
+
+const DAYS: [&str; 3] = ["2026-11-19T10:00:00Z", "2026-11-20T10:00:00Z", "2026-11-21T10:00:00Z"];
+const VERSIONS: [&str; 3] = ["20261119T100000Z", "20261120T100000Z", "20261121T100000Z"];
+
+/// A build beside a tree.
+struct Scratch {
+    dir: tempfile::TempDir,
+    tree: Directory,
+    interrupt: Interrupt,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let tree = Directory::new(dir.path().join("tree"));
+        Self { dir, tree, interrupt: Interrupt::new() }
+    }
+
+    fn build(&self, image: &str, day: usize) -> Edition {
+        let out = self.dir.path().join("out");
+        // Some of it is a hole.
+        let content = [format!("disk of day {day}").into_bytes(), vec![0; 3 << 20], b"end".to_vec()].concat();
+        built(&out, image, DAYS[day], &content);
+        Edition::read(&out, &[]).expect("an edition")
+    }
+
+    fn publish(&self, edition: &Edition, wanted: &Wanted) -> Result<Placed, TreeError> {
+        publish(&self.tree, edition, wanted, &(Arc::new(Silent) as _), &self.interrupt)
+    }
+
+    /// Everything below the tree: paths with inode, mode, time of change and where links lead to. The lock stays.
+    fn listing(&self) -> Vec<String> {
+        fn walk(dir: &Path, found: &mut Vec<String>) {
+            for entry in fs::read_dir(dir).into_iter().flatten() {
+                let path = entry.expect("an entry").path();
+                let meta = fs::symlink_metadata(&path).expect("metadata");
+                let link = fs::read_link(&path).unwrap_or_default();
+                let times = (!meta.is_dir()).then(|| (meta.ino(), meta.mtime_nsec()));
+                found.push(format!("{} {:o} {times:?} {}", path.display(), meta.mode(), link.display()));
+                if meta.is_dir() {
+                    walk(&path, found);
+                }
+            }
+        }
+        let mut found = Vec::new();
+        walk(&self.tree.root, &mut found);
+        found.retain(|line| !line.contains(LOCK));
+        found.sort();
+        found
+    }
+
+    fn json(&self, path: &str) -> Value {
+        serde_json::from_slice(&fs::read(self.tree.at(path)).expect("a file")).expect("it is JSON")
+    }
+
+    /// Versions that the index has of an image.
+    fn indexed(&self, image: &str) -> Vec<String> {
+        let products = self.json("streams/v1/goldsmith:download.json");
+        let versions = &products["products"][format!("goldsmith:{image}:12:amd64")]["versions"];
+        versions.as_object().map(|versions| versions.keys().cloned().collect()).unwrap_or_default()
+    }
+}
+
+fn keep(count: usize) -> Wanted {
+    Wanted { keep: NonZeroUsize::new(count), ..Wanted::default() }
+}
+
+#[test]
+fn what_is_published_is_there_once() {
+    let scratch = Scratch::new();
+    let edition = scratch.build("gold", 0);
+    let placed = scratch.publish(&edition, &Wanted::default()).expect("it is published");
+    assert_eq!((placed.folder.as_str(), placed.before), ("gold/20261119T100000Z", false));
+    let latest = scratch.tree.at("gold/latest");
+    for entry in &edition.files {
+        let file = latest.join(&entry.name);
+        assert_eq!(Sha256::of_file(&file).expect("a file"), entry.sha256, "{}", entry.name);
+        assert_eq!(file.metadata().expect("a file").mode() & 0o777, 0o644);
+    }
+    // The tree can be moved: nothing in it is an absolute path.
+    assert_eq!(fs::read_link(&latest).expect("a link"), Path::new(VERSIONS[0]));
+    assert_eq!(latest.metadata().expect("a folder").mode() & 0o777, 0o755);
+    let disk = latest.join("gold.qcow2").metadata().expect("a file");
+    assert!(allocated_bytes(&disk) < disk.len() / 2, "holes are filled");
+    assert_eq!(scratch.indexed("gold"), [VERSIONS[0]]);
+
+    let listing = scratch.listing();
+    let again = scratch.publish(&scratch.build("gold", 0), &keep(1)).expect("it is there");
+    assert!(again.before && again.removed.is_empty());
+    assert_eq!(scratch.listing(), listing);
+    // What somebody has damaged is mended.
+    fs::write(latest.join("SHA256SUMS"), "damaged").expect("a file");
+    assert!(!scratch.publish(&edition, &Wanted::default()).expect("it is published").before);
+    assert_eq!(fs::read(latest.join("SHA256SUMS")).expect("a file"), edition.sums());
+}
+
+#[test]
+fn as_many_versions_stay_as_are_wanted() {
+    let scratch = Scratch::new();
+    scratch.publish(&scratch.build("silver", 0), &keep(1)).expect("it is published");
+    for day in [0, 1] {
+        scratch.publish(&scratch.build("gold", day), &Wanted::default()).expect("it is published");
+    }
+    // Nothing of this is one of the versions, and so none of it goes.
+    for folder in ["gold/mine", "gold/20261118T100000Z"] {
+        fs::create_dir_all(scratch.tree.at(folder)).expect("a folder");
+    }
+    let placed = scratch.publish(&scratch.build("gold", 2), &keep(2)).expect("it is published");
+    assert_eq!(placed.removed, [VERSIONS[0]]);
+    let mut folders = scratch.tree.folders("gold").expect("folders");
+    folders.sort();
+    assert_eq!(folders, ["20261118T100000Z", VERSIONS[1], VERSIONS[2], "mine"]);
+    assert_eq!(scratch.indexed("gold"), VERSIONS[1..]);
+    assert_eq!(scratch.indexed("silver"), VERSIONS[..1]);
+    // An older one is published again: it stays, as the one that people get.
+    let placed = scratch.publish(&scratch.build("gold", 0), &keep(1)).expect("it is published");
+    assert_eq!(placed.removed, VERSIONS[1..]);
+    assert_eq!(scratch.tree.latest("gold").expect("a link").as_deref(), Some(VERSIONS[0]));
+    assert_eq!(scratch.indexed("gold"), VERSIONS[..1]);
+}
+
+#[test]
+fn what_goes_wrong_leaves_everything_as_it_was() {
+    for before in [false, true] {
+        let scratch = Scratch::new();
+        if before {
+            scratch.publish(&scratch.build("gold", 0), &Wanted::default()).expect("it is published");
+        } else {
+            fs::create_dir_all(&scratch.tree.root).expect("a directory");
+        }
+        let listing = scratch.listing();
+        let edition = scratch.build("gold", 1);
+        // Same size, other content.
+        let out = scratch.dir.path().join("out/gold.tar");
+        fs::write(&out, "TAR").expect("a file");
+        let error = scratch.publish(&edition, &keep(1)).expect_err("it is not what was built");
+        assert!(matches!(error, TreeError::Differs { .. }), "{error}");
+        assert_eq!(scratch.listing(), listing);
+        fs::write(&out, "tar").expect("a file");
+
+        // It is noticed while files are copied.
+        let interrupted = |files: &[Entry]| {
+            let interrupt = Interrupt::new();
+            scratch.tree.put(&edition.folder(), files, &|_| interrupt.raise(), &interrupt)
+        };
+        assert!(matches!(interrupted(&edition.files), Err(TreeError::Interrupted)));
+        assert_eq!(scratch.listing(), listing);
+
+        // The index cannot be written: what was done before that is undone.
+        let index = scratch.tree.at("streams/v1/index.json");
+        let text = fs::read(&index).ok();
+        let _ = fs::remove_file(&index);
+        fs::create_dir_all(index.join("in-the-way")).expect("a folder");
+        let error = scratch.publish(&edition, &keep(1)).expect_err("the index is in the way");
+        // Nor can it be written back, which is said.
+        assert!(matches!(error, TreeError::Half { .. }), "{error}");
+        assert!(!scratch.tree.at(&edition.folder()).exists());
+        let latest = scratch.tree.latest("gold").expect("a link");
+        assert_eq!(latest.as_deref(), before.then_some(VERSIONS[0]));
+        fs::remove_dir_all(&index).expect("a folder");
+        if let Some(text) = text {
+            fs::write(&index, text).expect("a file");
+        }
+        assert_eq!(scratch.publish(&edition, &keep(1)).expect("it is published").removed.len(), usize::from(before));
+    }
+}
+
+#[test]
+fn a_publication_can_be_taken_back() {
+    let scratch = Scratch::new();
+    scratch.publish(&scratch.build("gold", 0), &Wanted::default()).expect("it is published");
+    let (latest, products) = (scratch.tree.latest("gold").expect("a link"), scratch.indexed("gold"));
+    let (edition, wanted, reporter) = (scratch.build("gold", 1), keep(1), Arc::new(Silent) as _);
+    let mut publication =
+        Publication::upload(&scratch.tree, &edition, &wanted, &reporter, &scratch.interrupt).expect("it is there");
+    assert_eq!(scratch.tree.latest("gold").expect("a link"), latest);
+    publication.promote(&scratch.interrupt).expect("it is promoted");
+    assert_eq!(scratch.indexed("gold"), [VERSIONS[1]]);
+    // Somebody else waits until it is over.
+    assert!(FileLock::try_exclusive(&scratch.tree.at(LOCK)).expect("a lock").is_none());
+    publication.roll_back().expect("it is taken back");
+    assert_eq!((scratch.tree.latest("gold").expect("a link"), scratch.indexed("gold")), (latest, products));
+    assert_eq!(scratch.tree.folders("gold").expect("folders"), [VERSIONS[0]]);
+}
+
+#[test]
+fn leftovers_of_killed_runs_are_removed() {
+    let scratch = Scratch::new();
+    for path in ["gold/.goldsmith-abc", "streams/v1/.goldsmith-abc"] {
+        fs::create_dir_all(scratch.tree.at(path)).expect("a folder");
+        fs::write(scratch.tree.at(path).join("gold.qcow2"), "half").expect("a file");
+    }
+    scratch.publish(&scratch.build("gold", 0), &Wanted::default()).expect("it is published");
+    let left: Vec<_> = scratch.listing().into_iter().filter(|line| line.contains(".goldsmith-")).collect();
+    assert_eq!(left, Vec::<String>::new());
+}
+
+#[test]
+fn checksums_and_index_are_signed() {
+    let scratch = Scratch::new();
+    let (home, key) = (scratch.dir.path().join("gpg"), scratch.dir.path().join("key"));
+    fs::create_dir(&home).expect("a directory");
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).expect("a directory");
+    let fingerprint = openpgp(&home);
+    minisign_key(&key, None);
+    let signers = || {
+        let openpgp = Signer::openpgp(&fingerprint, Some(home.clone())).expect("a key");
+        vec![openpgp, Signer::minisign(&key, None).expect("a key")]
+    };
+    let edition = scratch.build("gold", 0);
+    assert!(!scratch.publish(&edition, &Wanted::default()).expect("it is published").before);
+    let wanted = Wanted { keep: None, signers: signers() };
+    // It was there, but nobody had signed it.
+    assert!(!scratch.publish(&edition, &wanted).expect("it is published").before);
+    let listing = scratch.listing();
+    assert!(scratch.publish(&edition, &wanted).expect("it is there").before);
+    assert_eq!(scratch.listing(), listing);
+    for (signer, file) in wanted.signers.iter().zip(["SHA256SUMS.asc", "SHA256SUMS.minisig"]) {
+        let signature = fs::read(scratch.tree.at("gold/latest").join(file)).expect("a signature");
+        assert!(signer.verifies(edition.sums(), &signature).expect("it is looked at"), "{file}");
+    }
+    let Signer::OpenPgp(openpgp) = &wanted.signers[0] else { panic!("{wanted:?}") };
+    let index = fs::read(scratch.tree.at("streams/v1/index.sjson")).expect("a file");
+    let index = openpgp.verified(&index).expect("gpg").expect("it is signed");
+    assert!(String::from_utf8_lossy(&index).contains("streams/v1/goldsmith:download.sjson"));
+    // Who does not sign leaves no index that is out of step.
+    scratch.publish(&scratch.build("gold", 1), &Wanted::default()).expect("it is published");
+    assert!(!scratch.tree.at("streams/v1/index.sjson").exists());
+    let _ = std::process::Command::new("gpgconf").arg("--homedir").arg(&home).args(["--kill", "all"]).status();
+}

@@ -1,0 +1,267 @@
+//! A version of an image as trees of files hold it: which files it has, and what is in them.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::SourceError;
+use crate::digest::Sha256;
+use crate::export::manifest::{self, Summary};
+use crate::export::sums;
+use crate::image::Format;
+use crate::image::digests::Checksum;
+
+/// Folder of the index, which no image can have the name of.
+pub(super) const STREAMS: &str = "streams";
+
+/// What points to the version that was published last, beside the versions.
+pub(super) const LATEST: &str = "latest";
+
+/// Form of the names of versions, in the terms of strftime.
+const VERSION: &str = "%Y%m%dT%H%M%SZ";
+
+/// Files that belong together under the name of a version.
+#[derive(Debug, Clone)]
+pub struct Edition {
+    /// Name of the image, and of its folder.
+    pub image: String,
+    /// When the final disk was made, in UTC, as `20261121T191500Z`: the same disk is the same version.
+    pub version: String,
+    /// The files; the manifest is the last, it vouches for the rest.
+    pub files: Vec<Entry>,
+}
+
+/// A file of an edition.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its name within the folder of the version.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Digest of its content.
+    pub sha256: Sha256,
+    /// Where the content is.
+    pub content: Content,
+}
+
+/// Content of a file of an edition.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// In an artifact of the build.
+    Artifact(PathBuf),
+    /// Here.
+    Made(Vec<u8>),
+}
+
+/// Why there is no edition.
+#[derive(Debug, thiserror::Error)]
+pub enum EditionError {
+    /// What the build has left cannot be used.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// No artifact has a format that is wanted.
+    #[error("{} has no artifact of the format {format}", dir.display())]
+    NoSuchFormat {
+        /// Directory of the build.
+        dir: PathBuf,
+        /// The format that is wanted.
+        format: &'static str,
+    },
+    /// The manifest does not tell when the disk was made.
+    #[error("{} does not tell when the disk was made", file.display())]
+    NoTime {
+        /// The manifest.
+        file: PathBuf,
+    },
+    /// A name in the manifest cannot be a path here.
+    #[error("`{name}` cannot be the name of {what} in a tree of images")]
+    Name {
+        /// The name.
+        name: String,
+        /// What has it.
+        what: &'static str,
+    },
+}
+
+impl Entry {
+    /// A file that is made here.
+    pub(super) fn made(name: impl Into<String>, content: Vec<u8>) -> Self {
+        let (size, sha256) = (content.len() as u64, Sha256::of(&content));
+        Self { name: name.into(), size, sha256, content: Content::Made(content) }
+    }
+}
+
+impl Edition {
+    /// What a build has left in a directory: all artifacts, or those of some formats.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such artifact, or the manifest cannot be read or used.
+    pub fn read(dir: &Path, formats: &[Format]) -> Result<Self, EditionError> {
+        let file = dir.join(manifest::FILE);
+        let no_manifest = || SourceError::NoManifest { dir: dir.to_owned() };
+        let bytes = std::fs::read(&file).map_err(|_| no_manifest())?;
+        let mut summary: Summary = serde_json::from_slice(&bytes).map_err(|_| no_manifest())?;
+        for format in formats {
+            if !summary.artifacts.iter().any(|artifact| artifact.output.format == *format) {
+                return Err(EditionError::NoSuchFormat { dir: dir.to_owned(), format: format.name() });
+            }
+        }
+        let wanted = |format: Format| formats.is_empty() || formats.contains(&format);
+        summary.artifacts.retain(|artifact| wanted(artifact.output.format));
+        let version = summary.created.map(version).ok_or(EditionError::NoTime { file })?;
+        name_of("an image", &summary.name)?;
+        if summary.name == STREAMS {
+            return Err(EditionError::Name { name: summary.name, what: "an image" });
+        }
+        let mut files = Vec::new();
+        for artifact in &summary.artifacts {
+            name_of("an artifact", &artifact.file)?;
+            let path = dir.join(&artifact.file);
+            let found = std::fs::metadata(&path).map_or(0, |meta| meta.len());
+            if found != artifact.size {
+                return Err(SourceError::Changed { file: path, found, told: artifact.size }.into());
+            }
+            files.push(Entry {
+                name: artifact.file.clone(),
+                size: artifact.size,
+                sha256: artifact.digests.sha256,
+                content: Content::Artifact(path),
+            });
+        }
+        for checksum in Checksum::ALL {
+            let sums = sums(&summary.artifacts, checksum);
+            files.extend(sums.map(|sums| Entry::made(checksum.file(), sums.into_bytes())));
+        }
+        let names: Vec<_> = summary.artifacts.iter().map(|artifact| artifact.file.as_str()).collect();
+        files.push(Entry::made(manifest::FILE, manifest_of(bytes, &names)));
+        Ok(Self { image: summary.name, version, files })
+    }
+
+    /// Content of the file of checksums.
+    pub fn sums(&self) -> &[u8] {
+        let made = self.files.iter().find(|entry| entry.name == Checksum::Sha256.file());
+        match made.map(|entry| &entry.content) {
+            Some(Content::Made(content)) => content,
+            // Every artifact has a SHA-256.
+            _ => &[],
+        }
+    }
+
+    /// Its folder.
+    pub(super) fn folder(&self) -> String {
+        format!("{}/{}", self.image, self.version)
+    }
+
+    /// Bytes of all files.
+    pub(super) fn size(&self) -> u64 {
+        self.files.iter().map(|entry| entry.size).sum()
+    }
+}
+
+/// The manifest, without the artifacts that are not there.
+fn manifest_of(bytes: Vec<u8>, names: &[&str]) -> Vec<u8> {
+    let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else { return bytes };
+    let Some(artifacts) = value.get_mut("artifacts").and_then(Value::as_array_mut) else { return bytes };
+    let all = artifacts.len();
+    artifacts.retain(|artifact| artifact["file"].as_str().is_some_and(|file| names.contains(&file)));
+    if artifacts.len() == all {
+        return bytes;
+    }
+    format!("{value:#}\n").into_bytes()
+}
+
+/// The name of the version that was made at a time.
+fn version(created: jiff::Timestamp) -> String {
+    created.strftime(VERSION).to_string()
+}
+
+/// When a version was made, if the name is one of a version.
+pub(super) fn made_at(version: &str) -> Option<jiff::Timestamp> {
+    let time = jiff::civil::DateTime::strptime(VERSION, version).ok()?;
+    let time = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+    // Not every text that is understood is one that is written here.
+    (self::version(time) == version).then_some(time)
+}
+
+/// Whether a name that comes from a manifest stays in its folder, and needs no quoting in an address.
+fn name_of(what: &'static str, name: &str) -> Result<(), EditionError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if name.is_empty() || name.len() > 200 || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(EditionError::Name { name: name.to_owned(), what });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A directory as a build leaves it, with a qcow2 and a tar file of this content.
+    pub(in crate::publish) fn built(dir: &Path, name: &str, created: &str, content: &[u8]) {
+        std::fs::create_dir_all(dir).expect("a directory");
+        let artifacts = [("qcow2", content), ("tar", b"tar".as_slice())].map(|(format, content)| {
+            let file = format!("{name}.{format}");
+            std::fs::write(dir.join(&file), content).expect("a file");
+            json!({ "file": file, "format": format, "size": content.len(), "sha256": Sha256::of(content) })
+        });
+        let manifest = json!({
+            "format": 1, "name": name, "arch": "x86_64", "layer": Sha256::of(content), "artifacts": artifacts,
+            "distro": { "name": "debian", "release": "bookworm", "version": "12", "family": "debian" },
+            "created": created,
+        });
+        std::fs::write(dir.join(manifest::FILE), format!("{manifest:#}")).expect("a file");
+    }
+
+    #[test]
+    fn versions_are_times() {
+        let created = "2026-11-21T20:15:00.123+01:00".parse().expect("a time");
+        assert_eq!(version(created), "20261121T191500Z");
+        for (name, time) in [("20261121T191500Z", true), ("20261321T191500Z", false), ("latest", false), ("x", false)] {
+            assert_eq!(made_at(name).is_some(), time, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_release_has_what_is_wanted() {
+        let dir = tempfile::tempdir().expect("a directory");
+        built(dir.path(), "gold", "2026-11-21T19:15:00Z", b"disk");
+        let names = |formats: &[Format]| {
+            let edition = Edition::read(dir.path(), formats).expect("an edition");
+            edition.files.into_iter().map(|entry| entry.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[]), ["gold.qcow2", "gold.tar", "SHA256SUMS", "manifest.json"]);
+        assert_eq!(names(&[Format::Tar]), ["gold.tar", "SHA256SUMS", "manifest.json"]);
+        let edition = Edition::read(dir.path(), &[Format::Tar]).expect("an edition");
+        assert_eq!(edition.folder(), "gold/20261121T191500Z");
+        assert_eq!(edition.sums(), format!("{}  gold.tar\n", Sha256::of(b"tar")).as_bytes());
+        // The manifest speaks of what is there.
+        let Content::Made(manifest) = &edition.files[2].content else { panic!("{:?}", edition.files) };
+        let summary: Summary = serde_json::from_slice(manifest).expect("a manifest");
+        assert_eq!(summary.artifacts.len(), 1);
+        let all = Edition::read(dir.path(), &[]).expect("an edition");
+        let Content::Made(manifest) = &all.files[3].content else { panic!("{:?}", all.files) };
+        assert_eq!(*manifest, std::fs::read(dir.path().join(manifest::FILE)).expect("a file"));
+    }
+
+    #[test]
+    fn what_cannot_be_published_is_told() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let error = |formats: &[Format]| Edition::read(dir.path(), formats).expect_err("it is wrong").to_string();
+        assert!(error(&[]).contains("has no manifest.json"));
+        built(dir.path(), "streams", "2026-11-21T19:15:00Z", b"disk");
+        assert!(error(&[]).contains("`streams` cannot be the name of an image"));
+        built(dir.path(), "gold", "2026-11-21T19:15:00Z", b"disk");
+        assert!(error(&[Format::Vmdk]).contains("no artifact of the format vmdk"));
+        let manifest = std::fs::read_to_string(dir.path().join(manifest::FILE)).expect("a file");
+        std::fs::write(dir.path().join(manifest::FILE), manifest.replace("gold.tar", "../gold.tar")).expect("a file");
+        assert!(error(&[]).contains("`../gold.tar` cannot be the name of an artifact"));
+        std::fs::write(dir.path().join(manifest::FILE), manifest.replace("\"created\"", "\"x\"")).expect("a file");
+        assert!(error(&[]).contains("does not tell when the disk was made"));
+        std::fs::write(dir.path().join(manifest::FILE), manifest).expect("a file");
+        std::fs::write(dir.path().join("gold.tar"), "longer").expect("a file");
+        assert!(error(&[]).contains("has 6 bytes, and the manifest says 3"));
+    }
+}

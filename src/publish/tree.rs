@@ -1,0 +1,410 @@
+//! Trees of files as targets: what people get who download images. Only how files are kept differs between them.
+//!
+//! ```text
+//! NAME/20261121T191500Z/   the artifacts, SHA256SUMS, its signatures, manifest.json
+//! NAME/latest              the version that was published last
+//! streams/v1/              an index of all images
+//! ```
+//!
+//! A version is there if it has a manifest. The index is made of the versions that are there, so it is never out of step.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::edition::{Content, Edition, EditionError, Entry, STREAMS, made_at};
+use super::sign::{OpenPgp, SignError, Signer};
+use super::simplestreams::{self, Listed};
+use crate::digest::Sha256;
+use crate::event::{Event, Reporter};
+use crate::export::manifest::{self, Summary};
+use crate::fsx::{FileLock, PathError};
+use crate::image::digests::Checksum;
+use crate::interrupt::Interrupt;
+use crate::units::ByteSize;
+
+/// A place that keeps files under paths. Paths have `/` between their parts and no `/` before the first one.
+pub trait Shelf {
+    /// What people call it.
+    fn place(&self) -> String;
+
+    /// Waits until nobody else changes it, where that can be known; the result keeps others out.
+    fn lock(&self, interrupt: &Interrupt) -> Result<Option<FileLock>, TreeError>;
+
+    /// Removes what runs that were killed have left of an image.
+    fn tidy(&self, image: &str) -> Result<(), TreeError>;
+
+    /// Names of the folders in a folder; the empty path is the whole place.
+    fn folders(&self, path: &str) -> Result<Vec<String>, TreeError>;
+
+    /// Names and sizes of the files in a folder; none if there is no such folder.
+    fn files(&self, path: &str) -> Result<BTreeMap<String, u64>, TreeError>;
+
+    /// Content of a small file; `None` if there is none.
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, TreeError>;
+
+    /// Writes a small file, which is seen with its whole content or not at all.
+    fn write(&self, path: &str, content: &[u8]) -> Result<(), TreeError>;
+
+    /// Removes a small file, if it is there.
+    fn remove(&self, path: &str) -> Result<(), TreeError>;
+
+    /// Makes the folder of a version with these files, in place of what has its name. It is seen with all of them or is no
+    /// version. `progress` is told the bytes done.
+    fn put(
+        &self,
+        folder: &str,
+        files: &[Entry],
+        progress: &dyn Fn(u64),
+        interrupt: &Interrupt,
+    ) -> Result<(), TreeError>;
+
+    /// Removes a version, whose folder is no version any more from the first moment on.
+    fn discard(&self, folder: &str) -> Result<(), TreeError>;
+
+    /// The version that `latest` of an image leads to.
+    fn latest(&self, image: &str) -> Result<Option<String>, TreeError>;
+
+    /// Lets `latest` of an image lead to a version, or removes it.
+    fn point(&self, image: &str, version: Option<&str>) -> Result<(), TreeError>;
+}
+
+/// What is wanted of a tree.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// How many versions of the image stay; all if it is not said.
+    pub keep: Option<NonZeroUsize>,
+    /// Keys that sign the checksums, and the index if they can.
+    pub signers: Vec<Signer>,
+}
+
+/// A version that is in a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// What people call the tree.
+    pub place: String,
+    /// Path of the version's folder.
+    pub folder: String,
+    /// Whether it was there already.
+    pub before: bool,
+    /// Versions that were removed because of it.
+    pub removed: Vec<String>,
+}
+
+/// Why a version is not in a tree. Nothing half is there.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// There is nothing that could be put there.
+    #[error(transparent)]
+    Edition(#[from] EditionError),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] PathError),
+    /// The place has too little room.
+    #[error("{place} has {} free, and {} are needed", ByteSize::bytes(*free), ByteSize::bytes(*needed))]
+    Room {
+        /// What people call the place.
+        place: String,
+        /// Bytes free.
+        free: u64,
+        /// Bytes needed.
+        needed: u64,
+    },
+    /// An artifact is not what was built.
+    #[error("{file} is not what was built: its SHA-256 is {found}, and the manifest says {told}")]
+    Differs {
+        /// The artifact.
+        file: String,
+        /// What the manifest says.
+        told: Sha256,
+        /// What it is.
+        found: Sha256,
+    },
+    /// The checksums could not be signed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// What was begun could not be undone.
+    #[error("cannot publish to {place}, nor undo what was begun there: {undo}")]
+    Half {
+        /// What people call the place.
+        place: String,
+        /// Why it could not be undone.
+        undo: Box<TreeError>,
+        /// Why it could not be published.
+        #[source]
+        source: Box<TreeError>,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Puts an edition into a tree, lets `latest` lead to it, and removes what is older than wanted: all of it or nothing.
+///
+/// # Errors
+///
+/// See [`TreeError`].
+pub fn publish(
+    shelf: &dyn Shelf,
+    edition: &Edition,
+    wanted: &Wanted,
+    reporter: &Arc<dyn Reporter>,
+    interrupt: &Interrupt,
+) -> Result<Placed, TreeError> {
+    let mut publication = Publication::upload(shelf, edition, wanted, reporter, interrupt)?;
+    match publication.promote(interrupt) {
+        Ok(()) => Ok(publication.finish()),
+        Err(source) => match publication.roll_back() {
+            Ok(()) => Err(source),
+            Err(undo) => Err(TreeError::Half { place: shelf.place(), undo: Box::new(undo), source: Box::new(source) }),
+        },
+    }
+}
+
+/// An edition on its way into a tree, step by step. Nobody else changes the tree meanwhile, where that can be known.
+pub struct Publication<'a> {
+    shelf: &'a dyn Shelf,
+    edition: &'a Edition,
+    wanted: &'a Wanted,
+    reporter: Arc<dyn Reporter>,
+    /// Where `latest` led to before.
+    previous: Option<String>,
+    /// Whether the version was there, with this content.
+    before: bool,
+    /// Whether the version was there at all.
+    replaced: bool,
+    /// Versions that go when all is well.
+    obsolete: Vec<String>,
+    _lock: Option<FileLock>,
+}
+
+impl std::fmt::Debug for Publication<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Publication");
+        shown.field("place", &self.shelf.place()).field("folder", &self.edition.folder()).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Publication<'a> {
+    /// Puts the files where they belong, unless they are there. `latest` and the index do not know of them yet.
+    ///
+    /// # Errors
+    ///
+    /// If that fails; then nothing is left of them.
+    pub fn upload(
+        shelf: &'a dyn Shelf,
+        edition: &'a Edition,
+        wanted: &'a Wanted,
+        reporter: &Arc<dyn Reporter>,
+        interrupt: &Interrupt,
+    ) -> Result<Self, TreeError> {
+        let lock = shelf.lock(interrupt)?;
+        shelf.tidy(&edition.image)?;
+        let folder = edition.folder();
+        let previous = shelf.latest(&edition.image)?;
+        let found = shelf.files(&folder)?;
+        let before = same(shelf, edition, &wanted.signers, &found)?;
+        if !before {
+            let files = signed(edition, &wanted.signers, interrupt)?;
+            let activity = format!("copy {folder} to {}", shelf.place());
+            let (started, total) = (Instant::now(), Some(edition.size()));
+            reporter.report(&Event::ActivityStarted { activity: activity.clone() });
+            let progress = |done| reporter.report(&Event::Progress { activity: activity.clone(), done, total });
+            shelf.put(&folder, &files, &progress, interrupt)?;
+            reporter.report(&Event::ActivityFinished { activity: activity.clone(), elapsed: started.elapsed() });
+        }
+        Ok(Self {
+            shelf,
+            edition,
+            wanted,
+            reporter: Arc::clone(reporter),
+            previous,
+            before,
+            replaced: found.contains_key(manifest::FILE),
+            obsolete: Vec::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Lets `latest` and the index lead to the version. The index has no versions any more that are to go.
+    ///
+    /// # Errors
+    ///
+    /// If that fails: then [`Self::roll_back`] is needed.
+    pub fn promote(&mut self, interrupt: &Interrupt) -> Result<(), TreeError> {
+        let Edition { image, version, .. } = self.edition;
+        if self.previous.as_ref() != Some(version) {
+            self.shelf.point(image, Some(version))?;
+        }
+        if let Some(keep) = self.wanted.keep {
+            let mut versions = versions(self.shelf, image)?;
+            versions.retain(|other| other != version);
+            // The youngest stay, and what was published now is one of those that stay, however old it is.
+            let gone = versions.len().saturating_sub(keep.get() - 1);
+            self.obsolete = versions.drain(..gone).collect();
+        }
+        self.index(interrupt)
+    }
+
+    /// Removes the versions that are older than wanted. What cannot be removed is told, and the next run tries it again.
+    pub fn finish(self) -> Placed {
+        let (mut removed, image) = (Vec::new(), &self.edition.image);
+        for version in &self.obsolete {
+            match self.shelf.discard(&format!("{image}/{version}")) {
+                Ok(()) => removed.push(version.clone()),
+                Err(error) => {
+                    let message = format!("cannot remove {image}/{version} from {}: {error}", self.shelf.place());
+                    self.reporter.report(&Event::Warning { message });
+                }
+            }
+        }
+        Placed { place: self.shelf.place(), folder: self.edition.folder(), before: self.before, removed }
+    }
+
+    /// Brings the tree back to what it was. A version that was there with other content stays as it is now.
+    ///
+    /// # Errors
+    ///
+    /// If that fails.
+    pub fn roll_back(mut self) -> Result<(), TreeError> {
+        self.obsolete.clear();
+        let Edition { image, version, .. } = self.edition;
+        if self.previous.as_ref() != Some(version) {
+            self.shelf.point(image, self.previous.as_deref())?;
+        }
+        if !self.before && !self.replaced {
+            self.shelf.discard(&self.edition.folder())?;
+        }
+        self.index(&Interrupt::new())
+    }
+
+    /// Writes the index of what is there and stays.
+    fn index(&self, interrupt: &Interrupt) -> Result<(), TreeError> {
+        let mut listed = listed(self.shelf, &self.reporter)?;
+        listed.retain(|other| other.image != self.edition.image || !self.obsolete.contains(&other.version));
+        // Who reads the index goes on to the products, so these come first.
+        let write = |ending: &str, key: Option<&OpenPgp>| {
+            let (index, products) = simplestreams::index(&listed, ending);
+            self.refresh(&format!("{}.{ending}", simplestreams::PRODUCTS), &products, key, interrupt)?;
+            self.refresh(&format!("{}.{ending}", simplestreams::INDEX), &index, key, interrupt)
+        };
+        write("json", None)?;
+        let key = self.wanted.signers.iter().find_map(|signer| match signer {
+            Signer::OpenPgp(key) => Some(key),
+            Signer::Minisign(_) => None,
+        });
+        if key.is_some() {
+            return write("sjson", key);
+        }
+        // An index that was signed once would stay behind.
+        for path in [simplestreams::INDEX, simplestreams::PRODUCTS].map(|path| format!("{path}.sjson")) {
+            if self.shelf.read(&path)?.is_some() {
+                let message = format!("{path} of {} is removed: nobody signs it any more", self.shelf.place());
+                self.reporter.report(&Event::Warning { message });
+                self.shelf.remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a file of the index, if it is not there with this content.
+    fn refresh(
+        &self,
+        path: &str,
+        content: &[u8],
+        key: Option<&OpenPgp>,
+        interrupt: &Interrupt,
+    ) -> Result<(), TreeError> {
+        let found = self.shelf.read(path)?;
+        let there = match (&found, key) {
+            (None, _) => false,
+            (Some(found), None) => found == content,
+            (Some(found), Some(key)) => key.verified(found)?.as_deref() == Some(content),
+        };
+        match key {
+            _ if there => Ok(()),
+            None => self.shelf.write(path, content),
+            Some(key) => self.shelf.write(path, &key.clear_sign(content, interrupt)?),
+        }
+    }
+}
+
+/// Whether an edition is there, with the content it has now and signatures of all keys.
+fn same(
+    shelf: &dyn Shelf,
+    edition: &Edition,
+    signers: &[Signer],
+    found: &BTreeMap<String, u64>,
+) -> Result<bool, TreeError> {
+    let folder = edition.folder();
+    for entry in &edition.files {
+        if found.get(&entry.name) != Some(&entry.size) {
+            return Ok(false);
+        }
+        if let Content::Made(content) = &entry.content
+            && shelf.read(&format!("{folder}/{}", entry.name))?.as_ref() != Some(content)
+        {
+            return Ok(false);
+        }
+    }
+    for signer in signers {
+        let signature = shelf.read(&format!("{folder}/{}", signature_of(signer)))?;
+        let valid = |signature: Vec<u8>| signer.verifies(edition.sums(), &signature);
+        if !signature.map(valid).transpose()?.unwrap_or(false) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Name of the signature of the checksums.
+fn signature_of(signer: &Signer) -> String {
+    format!("{}.{}", Checksum::Sha256.file(), signer.ending())
+}
+
+/// All files of an edition, with signatures. The manifest stays the last.
+fn signed(edition: &Edition, signers: &[Signer], interrupt: &Interrupt) -> Result<Vec<Entry>, TreeError> {
+    let mut files = edition.files.clone();
+    for signer in signers {
+        let signature = signer.sign(Checksum::Sha256.file(), edition.sums(), interrupt)?;
+        files.insert(files.len().saturating_sub(1), Entry::made(signature_of(signer), signature));
+    }
+    Ok(files)
+}
+
+/// Versions of an image that are there, the oldest first.
+fn versions(shelf: &dyn Shelf, image: &str) -> Result<Vec<String>, TreeError> {
+    let mut versions = Vec::new();
+    for version in shelf.folders(image)? {
+        if made_at(&version).is_some() && shelf.files(&format!("{image}/{version}"))?.contains_key(manifest::FILE) {
+            versions.push(version);
+        }
+    }
+    versions.sort();
+    Ok(versions)
+}
+
+/// All versions of all images that are there.
+fn listed(shelf: &dyn Shelf, reporter: &Arc<dyn Reporter>) -> Result<Vec<Listed>, TreeError> {
+    let mut listed = Vec::new();
+    let mut images = shelf.folders("")?;
+    images.retain(|image| image != STREAMS);
+    images.sort();
+    for image in images {
+        for version in versions(shelf, &image)? {
+            let path = format!("{image}/{version}/{}", manifest::FILE);
+            // Somebody may have removed it at this moment.
+            let Some(bytes) = shelf.read(&path)? else { continue };
+            let (size, sha256) = (bytes.len() as u64, Sha256::of(&bytes));
+            match serde_json::from_slice::<Summary>(&bytes) {
+                Ok(summary) => listed.push(Listed { image: image.clone(), version, summary, size, sha256 }),
+                Err(error) => {
+                    let message = format!("{path} of {} is left out of the index: {error}", shelf.place());
+                    reporter.report(&Event::Warning { message });
+                }
+            }
+        }
+    }
+    Ok(listed)
+}
