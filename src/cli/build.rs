@@ -189,7 +189,12 @@ pub(super) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
                 return Ok(());
             }
             let loaded = &preparation.loaded.recipe;
-            let subject = Subject { name: loaded.name.clone(), outputs: loaded.outputs.clone(), dir: exported.dir };
+            let subject = Subject {
+                name: loaded.name.clone(),
+                outputs: loaded.outputs.clone(),
+                dir: exported.dir,
+                root: loaded.dir.clone(),
+            };
             let interrupt = preparation.workshop.interrupt.clone();
             publish::at_targets(Verb::Publish, &subject, &targets, &args.cloud, json, interrupt, global)
         }

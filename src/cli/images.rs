@@ -39,9 +39,7 @@ pub(super) fn images(args: &Images, global: &Global) -> Result<(), Failure> {
             members(&found, global);
             Ok(())
         }
-        ImagesVerb::Download { image, file, force } => {
-            download::download(&find(&cloud, image)?, file.as_deref(), *force, &cloud, global)
-        }
+        ImagesVerb::Download(wanted) => download::download(wanted, &find(&cloud, &wanted.image)?, &cloud, global),
         ImagesVerb::Delete { images } => change::delete(images, &cloud),
         ImagesVerb::Stores => {
             let stores = cloud.stores().map_err(|error| failure(&error))?;

@@ -16,15 +16,15 @@ use super::failure::{Failure, FailureKind};
 use super::images::{self, CloudArgs};
 use super::jsonl::JsonReporter;
 use super::progress::TerminalReporter;
-use super::settings::Global;
+use super::settings::{Global, read_secret};
 use super::{hints, print, signals};
 use crate::event::Reporter;
 use crate::export::manifest::Summary;
 use crate::image::Format;
 use crate::interrupt::Interrupt;
 use crate::publish::{self, Context, SourceError, Subject, Verb};
-use crate::recipe::publish::{Glance, Promote, Target, Visibility};
-use crate::recipe::{self, Layout, System};
+use crate::recipe::publish::{Certificate, Glance, Hash, Promote, Sign, Target, Visibility};
+use crate::recipe::{self, Layout, SecretSource, System};
 use crate::units::parse_duration;
 
 /// `goldsmith publish`.
@@ -90,12 +90,27 @@ struct TargetArgs {
     /// Remove older images of this name, so that so many stay
     #[arg(long, value_name = "NUMBER")]
     keep: Option<u32>,
+    /// Sign it by this private key, a file in PEM
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    sign_key: Option<PathBuf>,
+    /// The certificate of the key: a file in PEM, or its id in the cloud's key manager
+    #[arg(long, value_name = "ID|FILE", requires = "sign_key")]
+    certificate: Option<PathBuf>,
 }
 
 impl TargetArgs {
     /// The target that they describe.
     fn target(&self) -> Target {
-        let Self { name, format, visibility, property, tag, protected, hidden, promote, keep } = self;
+        let Self { name, format, visibility, property, tag, protected, hidden, promote, keep, sign_key, certificate } =
+            self;
+        let sign = sign_key.clone().zip(certificate.clone()).map(|(key, certificate)| Sign {
+            key: SecretSource::File(key),
+            certificate: match certificate.to_str().filter(|text| uuid::Uuid::try_parse(text).is_ok()) {
+                Some(id) => Certificate::Id(id.to_owned()),
+                None => Certificate::File(certificate),
+            },
+            hash: Hash::default(),
+        });
         Target::Glance(Glance {
             name: name.clone(),
             format: *format,
@@ -106,6 +121,7 @@ impl TargetArgs {
             hidden: *hidden,
             promote: promote.clone().map(|tag| Promote { tag, ..Promote::default() }),
             keep: *keep,
+            sign,
             ..Glance::default()
         })
     }
@@ -144,7 +160,7 @@ impl Publish {
             let none = || failing::source(&SourceError::NoManifest { dir: dir.clone() });
             let summary = Summary::read(&dir).ok_or_else(none)?;
             let outputs = summary.artifacts.into_iter().map(|artifact| artifact.output).collect();
-            return Ok((Subject { name: summary.name, outputs, dir }, Vec::new()));
+            return Ok((Subject { name: summary.name, outputs, dir, root: PathBuf::new() }, Vec::new()));
         }
         let source =
             Source { recipe: self.image.clone(), params: self.params.clone(), elements: self.elements.clone() };
@@ -160,7 +176,7 @@ impl Publish {
             loaded = load(Some(&System { distro, firmware: Layout::BiosUefi.firmware() }))?;
         }
         let targets = loaded.composition.map(|composition| composition.publish).unwrap_or_default();
-        Ok((Subject { name, outputs: loaded.recipe.outputs, dir }, targets))
+        Ok((Subject { name, outputs: loaded.recipe.outputs, dir, root: loaded.recipe.dir }, targets))
     }
 }
 
@@ -179,7 +195,8 @@ pub(super) fn at_targets(
         Some(lines) => Arc::clone(lines) as _,
         None => Arc::clone(&screen) as _,
     };
-    let context = Context { subject, places: images::places(cloud), reporter, interrupt };
+    let secrets = |source: &SecretSource| read_secret(source, &subject.root);
+    let context = Context { subject, places: images::places(cloud), secrets: &secrets, reporter, interrupt };
     let outcomes = publish::run(verb, targets, &context);
     screen.finish();
     let mut failures = Vec::new();

@@ -87,16 +87,21 @@ pub(super) fn read_secrets(
     sources
         .iter()
         .map(|(name, source)| {
-            let value = match source {
-                SecretSource::Env(variable) => std::env::var_os(variable)
-                    .map(std::os::unix::ffi::OsStringExt::into_vec)
-                    .ok_or_else(|| missing(name, format!("${variable} is not set")))?,
-                SecretSource::File(path) => {
-                    let path = recipe_dir.join(path);
-                    std::fs::read(&path).map_err(|error| missing(name, format!("{}: {error}", path.display())))?
-                }
-            };
+            let value = read_secret(source, recipe_dir).map_err(|reason| missing(name, reason))?;
             Ok((name.clone(), value))
         })
         .collect()
+}
+
+/// Reads the value of a secret, or says why there is none.
+pub(super) fn read_secret(source: &SecretSource, dir: &Path) -> Result<Vec<u8>, String> {
+    match source {
+        SecretSource::Env(variable) => std::env::var_os(variable)
+            .map(std::os::unix::ffi::OsStringExt::into_vec)
+            .ok_or_else(|| format!("${variable} is not set")),
+        SecretSource::File(path) => {
+            let path = dir.join(path);
+            std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))
+        }
+    }
 }

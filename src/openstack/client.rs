@@ -54,6 +54,7 @@ pub struct Cloud {
     /// For requests whose answer may take long.
     uploads: Agent,
     session: Mutex<Session>,
+    catalog: Vec<Service>,
     image: String,
     project: Option<String>,
 }
@@ -117,11 +118,11 @@ impl Cloud {
         let image = match &config.image_endpoint {
             Some(url) => url.clone(),
             None if catalog.is_empty() => return Err(CloudError::NoProject { cloud: config.name }),
-            None => image_service(&catalog, &config)?,
+            None => endpoint(&catalog, &config, "image")?,
         };
         let image = base(&image).to_owned();
         let session = Mutex::new(Session { token, since: Instant::now() });
-        Ok(Self { config, agent, uploads, session, image, project: body.project.map(|project| project.id) })
+        Ok(Self { config, agent, uploads, session, catalog, image, project: body.project.map(|project| project.id) })
     }
 
     /// Its name in `clouds.yaml`.
@@ -139,6 +140,15 @@ impl Cloud {
         &self.image
     }
 
+    /// Address of the key manager, without a version.
+    pub(super) fn key_manager(&self) -> Result<String, CloudError> {
+        let url = match &self.config.key_manager_endpoint {
+            Some(url) => url.clone(),
+            None => endpoint(&self.catalog, &self.config, "key-manager")?,
+        };
+        Ok(base(&url).to_owned())
+    }
+
     /// Asks the image service. `path` begins with a slash.
     ///
     /// # Errors
@@ -148,6 +158,31 @@ impl Cloud {
         let url = format!("{}{path}", self.image);
         let answer = self.send(&Method::GET, &url, None)?;
         json_of(&url, answer)
+    }
+
+    /// Asks a service at any address of the cloud.
+    pub(super) fn get_from<T: DeserializeOwned>(&self, url: &str) -> Result<T, CloudError> {
+        json_of(url, self.send(&Method::GET, url, None)?)
+    }
+
+    /// Sends JSON to any address of the cloud and returns what it answers.
+    pub(super) fn post_to<T: DeserializeOwned>(&self, url: &str, body: &Value) -> Result<T, CloudError> {
+        json_of(url, self.send(&Method::POST, url, Some(body))?)
+    }
+
+    /// What is at any address of the cloud, as this kind of content.
+    pub(super) fn bytes_from(&self, url: &str, kind: &str) -> Result<Vec<u8>, CloudError> {
+        self.renew()?;
+        let token = self.session().token;
+        let request = Request::get(url).header("X-Auth-Token", token.reveal()).header("Accept", kind);
+        let request = request.body(SendBody::none()).map_err(ureq::Error::from);
+        let unreachable = |error: &ureq::Error| CloudError::Unreachable { url: url.to_owned(), reason: reason(error) };
+        let answer = request.and_then(|request| self.agent.run(request)).map_err(|error| unreachable(&error))?;
+        if !answer.status().is_success() {
+            return Err(refused(&Method::GET, url, answer));
+        }
+        let read = answer.into_body().with_config().limit(ANSWER_LIMIT).read_to_vec();
+        read.map_err(|error| unreachable(&error))
     }
 
     /// Sends JSON to the image service and returns what it answers.
@@ -272,13 +307,14 @@ fn send(
     if answer.status().is_success() { Ok(answer) } else { Err(refused(method, url, answer)) }
 }
 
-/// What a service says when it refuses: Keystone in JSON, Glance as text or a page.
+/// What a service says when it refuses: Keystone and Barbican in JSON, Glance as text or a page.
 fn refused(method: &Method, url: &str, mut answer: Response<Body>) -> CloudError {
     let status = answer.status();
     let request_id = answer.headers().get("x-openstack-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let text = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_string().unwrap_or_default();
     let told = serde_json::from_str::<Value>(&text).ok().and_then(|json| {
-        let message = json.pointer("/error/message").or_else(|| json.get("message"))?;
+        let message =
+            json.pointer("/error/message").or_else(|| json.get("message")).or_else(|| json.get("description"))?;
         message.as_str().map(str::to_owned)
     });
     // Messages in JSON hold tags too.
@@ -360,8 +396,9 @@ fn credentials(auth: &Auth) -> Value {
     request
 }
 
-fn image_service(catalog: &[Service], config: &CloudConfig) -> Result<String, CloudError> {
-    let endpoints = || catalog.iter().filter(|service| service.kind == "image").flat_map(|service| &service.endpoints);
+/// Address of a service of this type.
+fn endpoint(catalog: &[Service], config: &CloudConfig, kind: &'static str) -> Result<String, CloudError> {
+    let endpoints = || catalog.iter().filter(|service| service.kind == kind).flat_map(|service| &service.endpoints);
     let fitting: Vec<_> = endpoints()
         .filter(|endpoint| endpoint.interface == config.interface)
         .filter(|endpoint| config.region.is_none() || endpoint.region == config.region)
@@ -369,6 +406,7 @@ fn image_service(catalog: &[Service], config: &CloudConfig) -> Result<String, Cl
     match fitting.as_slice() {
         [only] => Ok(only.url.clone()),
         [] => Err(CloudError::NoService {
+            kind,
             region: config.region.clone(),
             interface: config.interface.clone(),
             known: endpoints()
@@ -388,7 +426,7 @@ fn image_service(catalog: &[Service], config: &CloudConfig) -> Result<String, Cl
 fn base(url: &str) -> &str {
     let url = url.trim_end_matches('/');
     match url.rsplit_once('/') {
-        Some((base, version)) if version.starts_with("v2") && !base.ends_with('/') => base,
+        Some((base, version)) if (version == "v1" || version.starts_with("v2")) && !base.ends_with('/') => base,
         _ => url,
     }
 }
@@ -437,6 +475,7 @@ mod tests {
             ("http://h:9292", "http://h:9292"),
             ("http://h:9292/", "http://h:9292"),
             ("http://h/image/v2", "http://h/image"),
+            ("http://h:9311/v1", "http://h:9311"),
             ("http://h/image/v2.1/", "http://h/image"),
             ("http://v2", "http://v2"),
         ] {

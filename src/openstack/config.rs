@@ -71,6 +71,8 @@ pub struct CloudConfig {
     pub interface: String,
     /// Address of the image service, in place of what the catalog says.
     pub image_endpoint: Option<String>,
+    /// Address of the key manager, in place of what the catalog says.
+    pub key_manager_endpoint: Option<String>,
     /// File of certificates that are trusted in place of the host's.
     pub ca_file: Option<PathBuf>,
     /// Whether certificates are verified at all.
@@ -385,6 +387,7 @@ fn config(cloud: &str, map: &Map<String, Value>, files: &[String]) -> Result<Clo
             // `publicURL` is what it was called in Keystone v2.
             .map_or_else(|| "public".to_owned(), |text| text.trim_end_matches("URL").to_owned()),
         image_endpoint: settings.text(&["image_endpoint_override", "image_endpoint"]),
+        key_manager_endpoint: settings.text(&["key_manager_endpoint_override", "key_manager_endpoint"]),
         ca_file: settings.text(&["cacert"]).map(PathBuf::from),
         verify: truth("verify").unwrap_or(true) && !truth("insecure").unwrap_or(false),
     })

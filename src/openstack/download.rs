@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::image::{Image, encoded};
+use super::signature::{Certificate, Signature, SignatureError};
 use super::upload::KINDS;
 use super::{Cloud, CloudError};
 use crate::fsx::{IoContext as _, PathError};
@@ -51,6 +52,9 @@ pub enum DownloadError {
         /// What the service says.
         theirs: String,
     },
+    /// What has come is not what was signed, or that cannot be found out.
+    #[error("what has come does not count")]
+    Signature(#[from] SignatureError),
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -65,7 +69,8 @@ pub fn part(file: &Path) -> PathBuf {
 
 impl Cloud {
     /// Downloads the data of an image into a file, which appears when it is whole and has the digest that the service tells.
-    /// What an interrupted download has left in [`part`] is not asked for again. `progress` is told the bytes that are there.
+    /// What an interrupted download has left in [`part`] is not asked for again. `signed` is what the data must be signed by.
+    /// `progress` is told the bytes that are there.
     ///
     /// # Errors
     ///
@@ -74,6 +79,7 @@ impl Cloud {
         &self,
         image: &Image,
         file: &Path,
+        signed: Option<(&Signature, &Certificate)>,
         progress: &dyn Fn(u64),
         interrupt: &Interrupt,
     ) -> Result<(), DownloadError> {
@@ -117,6 +123,15 @@ impl Cloud {
             // What is wrong would stay wrong.
             std::fs::remove_file(&path).at(&path)?;
             return Err(DownloadError::Differs { what, ours, theirs });
+        }
+        if let Some((signature, certificate)) = signed
+            && let Err(error) = signature.verify(&path, &come.digests, certificate)
+        {
+            // Nobody should take it for an image by mistake. What could not be judged may be judged later.
+            if matches!(error, SignatureError::Wrong { .. }) {
+                std::fs::remove_file(&path).at(&path)?;
+            }
+            return Err(error.into());
         }
         opened.sync_all().at(&path)?;
         Ok(std::fs::rename(&path, file).at(file)?)

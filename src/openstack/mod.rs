@@ -2,12 +2,14 @@
 //!
 //! What a service offers is asked, never assumed. Secrets are in no message: see [`config::Secret`].
 
+mod barbican;
 mod change;
 mod client;
 pub mod config;
 mod download;
 pub mod image;
 pub mod import;
+pub mod signature;
 pub mod upload;
 
 use std::path::PathBuf;
@@ -102,8 +104,10 @@ pub enum CloudError {
         reason: String,
     },
     /// The catalog does not have the service.
-    #[error("the catalog of the cloud has no image service{}", region.as_ref().map(|region| format!(" in the region `{region}` with the interface `{interface}`")).unwrap_or_default())]
+    #[error("the catalog of the cloud has no service `{kind}`{}", region.as_ref().map(|region| format!(" in the region `{region}` with the interface `{interface}`")).unwrap_or_default())]
     NoService {
+        /// Its type in the catalog: `image`, `key-manager`.
+        kind: &'static str,
         /// The region that was looked for.
         region: Option<String>,
         /// The interface that was looked for.
@@ -146,8 +150,9 @@ impl CloudError {
                 "set `project_name` and its domain below `auth`, or OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME"
                     .to_owned()
             }
-            Self::NoService { known, .. } if known.is_empty() => {
-                "`image_endpoint_override` names its address where the catalog does not".to_owned()
+            Self::NoService { kind, known, .. } if known.is_empty() => {
+                let key = kind.replace('-', "_");
+                format!("`{key}_endpoint_override` names its address where the catalog does not")
             }
             Self::NoService { known, .. } => format!("it has: {}", known.join(", ")),
             Self::Unreachable { .. } => "is the address right, and does this host reach it?".to_owned(),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::begin::{self, Begun};
 use super::release::Series;
+use super::signature::Signing;
 use super::{Context, Deed, Properties, PublishError, Source, Verb, preflight, properties};
 use crate::event::Event;
 use crate::export::manifest;
@@ -92,20 +93,29 @@ fn connect(target: &Glance, context: &Context<'_>) -> Result<Cloud, PublishError
 /// Hands the image over unless it is there, and promotes it.
 fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
     let source = context.subject.source(target.format)?;
-    let wanted = Wanted::of(&source, target)?;
+    let mut wanted = Wanted::of(&source, target)?;
     if target.promote.is_some() && !source.summary.verified.is_some_and(|verified| verified.passed) {
         return Err(PublishError::NotVerified);
     }
     let cloud = connect(target, context)?;
-    let problems = preflight::check(&cloud, &source, &wanted)?;
+    let signing = target.sign.as_ref().map(|sign| Signing::of(sign, context)).transpose()?;
+    let problems = preflight::check(&cloud, &source, &wanted, signing.as_ref())?;
     if !problems.is_empty() {
         return Err(PublishError::Refused(problems));
+    }
+    let signed = signing.map(|signing| signing.sign(&cloud, &source)).transpose()?;
+    if let Some(signed) = &signed {
+        wanted.properties.values.extend(signed.properties.clone());
     }
     let Begun { id, there } = begin::begin(&cloud, &source, &wanted)?;
     let mut deeds = Vec::new();
     let (place, name, before) = (id.clone(), wanted.name.clone(), there.is_some());
     let image = match there {
         Some(image) => {
+            // Every signature of the same is another one.
+            if let Some(signed) = signed.filter(|signed| signed.is_of(&image)) {
+                wanted.properties.values.retain(|name, _| !signed.properties.contains_key(name));
+            }
             let (image, updated) = bring_up_to_date(&cloud, image, &wanted, target)?;
             deeds.push(Deed::Before { place, name, image: Some(Box::new(image.clone())) });
             deeds.extend(updated);

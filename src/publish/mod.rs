@@ -16,6 +16,7 @@ pub mod preflight;
 pub mod properties;
 mod release;
 pub mod sign;
+pub mod signature;
 mod simplestreams;
 pub mod tree;
 
@@ -33,8 +34,10 @@ use crate::interrupt::Interrupt;
 use crate::openstack::config::Places;
 use crate::openstack::image::Image;
 use crate::openstack::{CloudError, UploadError};
+use crate::recipe::SecretSource;
 use crate::recipe::publish::Target;
 pub use properties::Properties;
+pub use signature::SigningError;
 
 /// An image whose releases are looked after.
 #[derive(Debug, Clone)]
@@ -45,6 +48,8 @@ pub struct Subject {
     pub outputs: Vec<Output>,
     /// Where a build leaves them.
     pub dir: PathBuf,
+    /// What paths of its targets are relative to.
+    pub root: PathBuf,
 }
 
 /// What is done at a target.
@@ -64,6 +69,8 @@ pub struct Context<'a> {
     pub subject: &'a Subject,
     /// Where clouds are configured. Targets choose among them.
     pub places: Places,
+    /// Reads a secret, or says why it has no value: the library does not look at the environment.
+    pub secrets: &'a (dyn Fn(&SecretSource) -> Result<Vec<u8>, String> + Sync),
     /// Whom it is told what is done.
     pub reporter: Arc<dyn Reporter>,
     /// The wish to stop.
@@ -176,6 +183,12 @@ pub enum PublishError {
     /// The service would refuse it.
     #[error("the service would refuse the image")]
     Refused(Vec<preflight::Problem>),
+    /// A secret has no value.
+    #[error("{0}")]
+    Secret(String),
+    /// It cannot be signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
     /// The data did not arrive.
     #[error("cannot upload the image")]
     Upload(#[source] UploadError),

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Source;
 use super::glance::Wanted;
+use super::signature::Signing;
 use crate::openstack::{Cloud, CloudError};
 use crate::units::ByteSize;
 
@@ -74,12 +75,18 @@ struct Usage {
 /// # Errors
 ///
 /// If the service cannot be asked.
-pub fn check(cloud: &Cloud, source: &Source, wanted: &Wanted) -> Result<Vec<Problem>, CloudError> {
+pub fn check(
+    cloud: &Cloud,
+    source: &Source,
+    wanted: &Wanted,
+    signing: Option<&Signing>,
+) -> Result<Vec<Problem>, CloudError> {
     let schema: Schema = optional(cloud, "/v2/schemas/image")?;
     let mut problems = formats(source, &schema);
     problems.extend(values(wanted, &allowed(cloud)?));
     let usages: Usages = optional(cloud, "/v2/info/usage")?;
     problems.extend(quotas(source, &usages));
+    problems.extend(signing.and_then(|signing| signing.problem(cloud)));
     Ok(problems)
 }
 

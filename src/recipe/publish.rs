@@ -1,11 +1,13 @@
 //! What a recipe says about publishing its image.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema::SecretSource;
 use crate::image::{Format, Output};
 
 /// Beginning of the names of properties that are the image service's own.
@@ -88,6 +90,47 @@ pub struct Glance {
     /// How many images of this recipe stay, the promoted one among them. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<u32>,
+    /// Sign it, so that the service and whoever boots it find out whether it was changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign: Option<Sign>,
+}
+
+/// By what an image is signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Sign {
+    /// The private key: PEM without a passphrase.
+    pub key: SecretSource,
+    /// The certificate that belongs to it.
+    pub certificate: Certificate,
+    /// The digest that is signed.
+    #[serde(default)]
+    pub hash: Hash,
+}
+
+/// Where a certificate is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Certificate {
+    /// In the cloud's key manager: its id.
+    Id(String),
+    /// In a file in PEM, absolute or relative to the recipe. The key manager gets it unless it has it.
+    File(PathBuf),
+}
+
+/// The digest that is signed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hash {
+    /// SHA-224.
+    Sha224,
+    /// SHA-256.
+    #[default]
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
 }
 
 /// Who sees an image.
@@ -210,6 +253,12 @@ impl Glance {
                 add(&["properties", name], error.to_string(), "`goldsmith images metadefs` shows what clouds know");
             }
         }
+        if let Some(Sign { certificate: Certificate::Id(id), .. }) = &self.sign
+            && uuid::Uuid::try_parse(id).is_err()
+        {
+            let message = format!("`{id}` is no id of a key manager: a UUID is one");
+            add(&["sign", "certificate"], message, "`file: PATH` names a certificate in PEM");
+        }
         if self.keep == Some(0) {
             let message = "at least one image stays: the one that is published".to_owned();
             add(&["keep"], message, "leave it out to keep all");
@@ -315,10 +364,16 @@ mod tests {
             glance.faults(Some(&outputs)).into_iter().map(|fault| fault.path.join(".")).collect()
         };
         assert_eq!(told(&good), [""; 0]);
+        let sign = Sign {
+            key: SecretSource::Env("KEY".to_owned()),
+            certificate: Certificate::Id("mine".to_owned()),
+            hash: Hash::default(),
+        };
         let properties = BTreeMap::from([("size".to_owned(), "3".to_owned())]);
         for (glance, place) in [
             (Glance { keep: Some(0), ..good.clone() }, "keep"),
             (Glance { hidden: true, ..good.clone() }, "hidden"),
+            (Glance { sign: Some(sign), ..good.clone() }, "sign.certificate"),
             (Glance { name: Some("%".to_owned()), ..good.clone() }, "name"),
             (Glance { format: Some(Format::Vmdk), ..good.clone() }, "format"),
             (Glance { tags: vec!["promoted".to_owned()], ..good.clone() }, "tags"),

@@ -3,6 +3,9 @@
 //! What takes long is done once for all tests and kept below the target directory: the programs, and databases with
 //! users and roles in them. Each test gets a copy, and services that end with it.
 
+#[path = "cloud/key_manager.rs"]
+mod key_manager;
+
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -22,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub(crate) struct TestCloud {
     keystone: Child,
     glance: Child,
+    barbican: Option<Child>,
     dir: tempfile::TempDir,
     programs: PathBuf,
     pub(crate) auth_url: String,
@@ -31,7 +35,7 @@ pub(crate) struct TestCloud {
 
 impl Drop for TestCloud {
     fn drop(&mut self) {
-        for service in [&mut self.keystone, &mut self.glance] {
+        for service in [&mut self.keystone, &mut self.glance].into_iter().chain(&mut self.barbican) {
             let _ = service.kill();
             let _ = service.wait();
         }
@@ -43,9 +47,9 @@ impl TestCloud {
         Self::start_with("")
     }
 
-    /// A cloud whose Glance is told more in `glance-api.conf`: sections may be there again.
+    /// A cloud whose Glance is told more in `glance-api.conf`: sections may be there again. `AUTH_URL` is Keystone's address.
     pub(crate) fn start_with(more: &str) -> Self {
-        let programs = programs();
+        let programs = programs("programs", REQUIREMENTS);
         let template = template(&programs);
         let dir = tempfile::tempdir().expect("a temporary directory");
         copy(&template, dir.path());
@@ -56,10 +60,10 @@ impl TestCloud {
         configure_glance(&programs, dir.path(), &auth_url, &image);
         let conf = dir.path().join("glance/glance-api.conf");
         let text = fs::read_to_string(&conf).expect("a file");
-        fs::write(conf, text + more).expect("a file");
+        fs::write(conf, text + &more.replace("AUTH_URL", &auth_url)).expect("a file");
         let keystone = serve(&programs, dir.path(), "keystone", ports[0], &[]);
         let glance = serve(&programs, dir.path(), "glance", ports[1], &["--http-chunked-input"]);
-        let cloud = Self { keystone, glance, dir, programs, auth_url, image_url: image.clone() };
+        let cloud = Self { keystone, glance, barbican: None, dir, programs, auth_url, image_url: image.clone() };
         cloud.wait_for(&auth_url_of(&cloud), "keystone");
         // The catalog is of the template, whose services had other ports.
         let admin = Admin::new(&cloud.auth_url);
@@ -68,6 +72,11 @@ impl TestCloud {
         }
         cloud.wait_for(&format!("{image}/versions"), "glance");
         cloud
+    }
+
+    /// Runs a program of the environment that the services are in.
+    pub(crate) fn python(&self, arguments: &[&str]) -> std::process::Output {
+        Command::new(self.programs.join("bin/python")).args(arguments).output().expect("python")
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -109,7 +118,9 @@ impl TestCloud {
     }
 
     fn logs(&self) -> String {
-        ["keystone.out", "glance.out", "glance.log"].map(|name| tail(&self.path(name))).join("\n")
+        ["keystone.out", "glance.out", "glance.log", "barbican.out", "barbican.log"]
+            .map(|name| tail(&self.path(name)))
+            .join("\n")
     }
 
     fn wait_for(&self, url: &str, name: &str) {
@@ -134,20 +145,19 @@ fn shared() -> (PathBuf, File) {
     (dir, lock)
 }
 
-/// A Python environment with the services, made anew where the requirements have changed.
-fn programs() -> PathBuf {
+/// A Python environment with services, made anew where the requirements have changed.
+fn programs(name: &str, requirements: &str) -> PathBuf {
     let (dir, _lock) = shared();
-    let (programs, done) = (dir.join("programs"), dir.join("programs/requirements.txt"));
-    if fs::read_to_string(&done).is_ok_and(|installed| installed == REQUIREMENTS) {
+    let (programs, done) = (dir.join(name), dir.join(name).join("requirements.txt"));
+    if fs::read_to_string(&done).is_ok_and(|installed| installed == requirements) {
         return programs;
     }
     let _ = fs::remove_dir_all(&programs);
-    let _ = fs::remove_dir_all(dir.join("template"));
     run(Command::new("python3").args(["-m", "venv"]).arg(&programs));
     let list = dir.join("requirements.txt");
-    fs::write(&list, REQUIREMENTS).expect("a file");
+    fs::write(&list, requirements).expect("a file");
     run(Command::new(programs.join("bin/pip")).args(["install", "--quiet", "--requirement"]).arg(&list));
-    fs::write(done, REQUIREMENTS).expect("a file");
+    fs::write(done, requirements).expect("a file");
     programs
 }
 
@@ -156,7 +166,7 @@ fn template(programs: &Path) -> PathBuf {
     let (dir, _lock) = shared();
     let (template, done) = (dir.join("template"), dir.join("template/made-by"));
     // It is as this file makes it.
-    let maker = include_str!("cloud.rs");
+    let maker = concat!(include_str!("requirements.txt"), include_str!("cloud.rs"));
     if fs::read_to_string(&done).is_ok_and(|made_by| made_by == maker) {
         return template;
     }
@@ -266,23 +276,28 @@ flavor = keystone+caching
     fs::write(dir.join("glance/glance-api.conf"), text).expect("a file");
 }
 
-/// Starts a service. It ends with this process, however that ends: uWSGI without a master has no other process.
+/// Starts a service.
 fn serve(programs: &Path, dir: &Path, name: &str, port: u16, more: &[&str]) -> Child {
+    let mut uwsgi = uwsgi(programs, dir, name, port);
+    uwsgi.args(["--module", &format!("{name}.wsgi.api:application")]).args(more);
+    uwsgi.env("OS_KEYSTONE_CONFIG_DIR", dir.join("keystone")).env("OS_GLANCE_CONFIG_DIR", dir.join("glance"));
+    uwsgi.spawn().expect("setpriv of util-linux")
+}
+
+/// A server. It ends with this process, however that ends: uWSGI without a master has no other process.
+fn uwsgi(programs: &Path, dir: &Path, name: &str, port: u16) -> Command {
     let out = File::create(dir.join(format!("{name}.out"))).expect("a file");
-    Command::new("setpriv")
+    let mut command = Command::new("setpriv");
+    command
         .args(["--pdeathsig", "KILL"])
         .arg(programs.join("bin/uwsgi"))
-        .args(["--http-socket", &format!("127.0.0.1:{port}"), "--module", &format!("{name}.wsgi.api:application")])
+        .args(["--http-socket", &format!("127.0.0.1:{port}")])
         .args(["--add-header", "Connection: close", "--enable-threads", "--threads", "8", "--need-app"])
         .args(["--buffer-size", "65535"])
-        .args(more)
-        .env("OS_KEYSTONE_CONFIG_DIR", dir.join("keystone"))
-        .env("OS_GLANCE_CONFIG_DIR", dir.join("glance"))
         .stdin(Stdio::null())
         .stdout(out.try_clone().expect("a file"))
-        .stderr(out)
-        .spawn()
-        .expect("setpriv of util-linux")
+        .stderr(out);
+    command
 }
 
 /// The administrator, by Keystone's API.
@@ -330,15 +345,17 @@ impl Admin {
         }
     }
 
-    fn make_image_service(&self) {
-        let made = self.send("POST", "/services", &json!({ "service": { "type": "image", "name": "glance" } }));
+    fn make_service(&self, kind: &str, name: &str, url: &str) {
+        let made = self.send("POST", "/services", &json!({ "service": { "type": kind, "name": name } }));
         for interface in ["public", "internal", "admin"] {
-            let endpoint = json!({
-                "interface": interface, "region_id": "RegionOne", "url": "http://127.0.0.1:1",
-                "service_id": made["service"]["id"],
-            });
+            let id = &made["service"]["id"];
+            let endpoint = json!({ "interface": interface, "region_id": "RegionOne", "url": url, "service_id": id });
             self.send("POST", "/endpoints", &json!({ "endpoint": endpoint }));
         }
+    }
+
+    fn make_image_service(&self) {
+        self.make_service("image", "glance", "http://127.0.0.1:1");
         let project = self.send("POST", "/projects", &json!({ "project": { "name": "service" } }));
         let user = self.send("POST", "/users", &json!({ "user": { "name": "glance", "password": PASSWORD } }));
         let role = self.get("/roles?name=admin");

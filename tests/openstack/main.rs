@@ -4,6 +4,7 @@ mod changing;
 mod cloud;
 mod publishing;
 mod releasing;
+mod signing;
 
 use std::process::{Command, Output};
 

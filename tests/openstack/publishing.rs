@@ -50,7 +50,7 @@ pub(crate) fn path(dir: &Path) -> &str {
 }
 
 /// The only image of the cloud.
-fn only(cloud: &TestCloud) -> Value {
+pub(crate) fn only(cloud: &TestCloud) -> Value {
     let images = goldsmith(cloud, &["images", "list", "--json"], &cloud.variables()).json();
     assert_eq!(images.as_array().map(Vec::len), Some(1), "{images}");
     images[0].clone()

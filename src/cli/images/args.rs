@@ -87,15 +87,7 @@ pub(super) enum ImagesVerb {
         image: String,
     },
     /// Download an image; what an interrupted download has left is not asked for again
-    Download {
-        /// Id or name of the image
-        image: String,
-        /// The file to write [default: <name>.<format>]
-        file: Option<PathBuf>,
-        /// Replace the file
-        #[arg(long)]
-        force: bool,
-    },
+    Download(Download),
     /// Delete images
     Delete {
         /// Their ids or names; if one of them is not there, none is deleted
@@ -104,6 +96,24 @@ pub(super) enum ImagesVerb {
     },
     /// List the stores that the service keeps data in
     Stores,
+}
+
+/// `goldsmith images download`.
+#[derive(Debug, Args)]
+pub(super) struct Download {
+    /// Id or name of the image
+    pub(super) image: String,
+    /// The file to write [default: <name>.<format>]
+    pub(super) file: Option<PathBuf>,
+    /// Replace the file
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Take nothing but data that has the signature of the image
+    #[arg(long)]
+    pub(super) verify_signature: bool,
+    /// The certificate that is trusted, in PEM [default: the one that the image names, of the cloud's key manager]
+    #[arg(long, value_name = "FILE", requires = "verify_signature")]
+    pub(super) certificate: Option<PathBuf>,
 }
 
 /// `goldsmith images set`.

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::json;
+
+use super::args::Download;
 use super::failure as cloud_failure;
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::jsonl::JsonReporter;
@@ -11,23 +14,20 @@ use crate::cli::progress::TerminalReporter;
 use crate::cli::settings::Global;
 use crate::cli::{hints, print, signals};
 use crate::event::{Event, Reporter};
+use crate::fsx::IoContext as _;
 use crate::interrupt::Interrupt;
 use crate::openstack::image::Image;
+use crate::openstack::signature::{Certificate, Signature, SignatureError};
 use crate::openstack::{Cloud, DownloadError, part};
 
 /// Downloads an image.
-pub(super) fn download(
-    image: &Image,
-    file: Option<&Path>,
-    force: bool,
-    cloud: &Cloud,
-    global: &Global,
-) -> Result<(), Failure> {
-    let file = file.map_or_else(|| name_of(image), Path::to_owned);
-    if file.exists() && !force {
+pub(super) fn download(wanted: &Download, image: &Image, cloud: &Cloud, global: &Global) -> Result<(), Failure> {
+    let file = wanted.file.clone().unwrap_or_else(|| name_of(image));
+    if file.exists() && !wanted.force {
         let failure = Failure::of(FailureKind::Usage, format!("{} is there already", file.display()));
         return Err(failure.hint("--force replaces it"));
     }
+    let signed = if wanted.verify_signature { Some(signature(wanted, image, cloud)?) } else { None };
     let interrupt = Interrupt::new();
     signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
     let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
@@ -36,7 +36,8 @@ pub(super) fn download(
     let (activity, started) = (format!("download {}", file.display()), Instant::now());
     reporter.report(&Event::ActivityStarted { activity: activity.clone() });
     let progress = |done| reporter.report(&Event::Progress { activity: activity.clone(), done, total: image.size });
-    let result = cloud.download(image, &file, &progress, &interrupt);
+    let result =
+        cloud.download(image, &file, signed.as_ref().map(|(signature, by)| (signature, by)), &progress, &interrupt);
     if result.is_ok() {
         reporter.report(&Event::ActivityFinished { activity: activity.clone(), elapsed: started.elapsed() });
     }
@@ -45,7 +46,44 @@ pub(super) fn download(
     if !global.json {
         print(&format!("{}\n", file.display()));
     }
+    if let Some((_, certificate)) = signed {
+        // An image can name any certificate: only who asks can know whether it is the right one.
+        let given = wanted.certificate.is_some();
+        let (subject, digest) = (certificate.subject(), certificate.fingerprint());
+        if global.json {
+            let from = if given { "given" } else { "image" };
+            let told =
+                json!({ "event": "signature-verified", "subject": subject, "sha256": digest, "certificate": from });
+            print(&format!("{told}\n"));
+        } else {
+            let whose = if given { "given" } else { "that the image names" };
+            print(&format!("signed by {subject}: the certificate {whose}, SHA-256 {digest}\n"));
+        }
+    }
     Ok(())
+}
+
+/// What the data must be signed by.
+fn signature(wanted: &Download, image: &Image, cloud: &Cloud) -> Result<(Signature, Certificate), Failure> {
+    let (signature, id) = Signature::of(image).map_err(|error| signature_failure(&error))?;
+    let pem = match &wanted.certificate {
+        Some(file) => std::fs::read_to_string(file).at(file).map_err(|error| hints::file(&error))?,
+        None => cloud.stored_certificate(&id).map_err(|error| {
+            cloud_failure(&error).hint("--certificate FILE names one that you have, if the key manager gives you none")
+        })?,
+    };
+    Ok((signature, Certificate::read(&pem).map_err(|error| signature_failure(&error))?))
+}
+
+fn signature_failure(error: &SignatureError) -> Failure {
+    let failure = match error {
+        SignatureError::File(error) => return hints::file(error),
+        error => Failure::new(FailureKind::Publish, error),
+    };
+    match error.help() {
+        Some(help) => failure.hint(help),
+        None => failure,
+    }
 }
 
 /// A name in the working directory. An image may have been named by anybody: nothing of its name leads elsewhere.
@@ -62,6 +100,7 @@ fn failure(error: &DownloadError, file: &Path) -> Failure {
     match error {
         DownloadError::Cloud(error) => cloud_failure(error),
         DownloadError::File(error) => hints::file(error),
+        DownloadError::Signature(error) => signature_failure(error),
         DownloadError::Interrupted => Failure::new(FailureKind::Interrupted, error)
             .hint(format!("the same command goes on from {}", part(file).display())),
         DownloadError::Short { .. } => Failure::new(FailureKind::Publish, error)

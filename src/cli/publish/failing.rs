@@ -1,9 +1,10 @@
 //! Why an image is not published, in words.
 
 use crate::cli::failure::{Failure, FailureKind};
-use crate::cli::images;
+use crate::cli::{hints, images};
+use crate::openstack::signature::SignatureError;
 use crate::openstack::{CloudError, UploadError};
-use crate::publish::{PublishError, SourceError};
+use crate::publish::{PublishError, SigningError, SourceError};
 
 /// One failure for all targets that failed.
 pub(super) fn all(mut failures: Vec<(String, Failure)>, targets: usize) -> Result<(), Failure> {
@@ -44,6 +45,10 @@ pub(super) fn source(error: &SourceError) -> Failure {
 pub(super) fn failure(error: &PublishError) -> Failure {
     let failure = match error {
         PublishError::Cloud(error) => return images::failure(error),
+        PublishError::Signing(SigningError::File(error) | SigningError::Signature(SignatureError::File(error))) => {
+            return hints::file(error);
+        }
+        PublishError::Secret(_) => Failure::new(FailureKind::Host, error),
         PublishError::Source(error) => return source(error),
         PublishError::Derive(_) | PublishError::Name(_) | PublishError::PromotesNothing => {
             Failure::new(FailureKind::Usage, error)
@@ -69,6 +74,16 @@ pub(super) fn failure(error: &PublishError) -> Failure {
         PublishError::Busy { .. } => failure.hint(
             "wait for it, or see who it is: `goldsmith images show ID`; `goldsmith publish --cleanup` removes what is left over",
         ),
+        PublishError::Secret(_) => failure.hint("`key` and `certificate` of `sign`, or the options, say where they are"),
+        PublishError::Signing(SigningError::Cloud(error)) => match error.help() {
+            Some(help) => failure.hint(help),
+            None => failure,
+        },
+        PublishError::Signing(SigningError::Signature(error)) => match error.help() {
+            Some(help) => failure.hint(help),
+            None => failure,
+        },
+        PublishError::Signing(SigningError::Changed { .. }) => failure.hint("build it again"),
         PublishError::Worn => failure.hint("give it another name"),
         PublishError::NotVerified => {
             failure.hint("write `verify: {}` in the recipe and build it, or leave out `promote`")
@@ -89,8 +104,16 @@ pub(super) fn failure(error: &PublishError) -> Failure {
 
 /// What to do about data that a service refuses.
 fn advice(error: &CloudError) -> Option<String> {
-    let CloudError::Refused { status, .. } = error else { return error.help() };
+    let CloudError::Refused { status, message, .. } = error else { return error.help() };
     match status {
+        // What cursive says of signatures, in Glance's words.
+        400 if message.contains("retrieve certificate") || message.contains("Certificate not found") => Some(
+            "the service asks the key manager for the certificate in your name: does the id belong to one that your project may read?"
+                .to_owned(),
+        ),
+        400 if message.contains("ignature verification") => Some(
+            "the data is not what was signed, or by another key: sign it anew with --sign-key and --certificate".to_owned(),
+        ),
         413 => Some(
             "it is larger than the service or the project's quota allows: free some, or ask the operators".to_owned(),
         ),

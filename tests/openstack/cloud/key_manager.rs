@@ -1,0 +1,66 @@
+//! A Barbican of a test's own, in an environment that only tests of signatures need.
+
+use std::fs;
+use std::path::Path;
+use std::process::Child;
+
+use super::{Admin, PASSWORD, TestCloud, free_port, programs, uwsgi};
+
+const REQUIREMENTS: &str = include_str!("requirements-key-manager.txt");
+
+/// A key of Fernet: 32 bytes in base64.
+const KEK: &str = "Z29sZHNtaXRoLWtleS1vZi10ZXN0cy1vbmx5LW5vdCE=";
+
+impl TestCloud {
+    /// A cloud with a key manager, whose Glance verifies signatures by the certificates in it.
+    pub(crate) fn start_with_key_manager() -> Self {
+        let port = free_port();
+        let url = format!("http://127.0.0.1:{port}");
+        let more = "[key_manager]\nbackend = barbican\n[barbican]\nauth_endpoint = AUTH_URL\nbarbican_endpoint = ";
+        let mut cloud = Self::start_with(&format!("{more}{url}\n"));
+        let programs = programs("key-manager", REQUIREMENTS);
+        configure(&programs, cloud.dir.path(), &cloud.auth_url, &url);
+        cloud.barbican = Some(serve(&programs, cloud.dir.path(), port));
+        cloud.wait_for(&format!("{url}/healthcheck"), "barbican");
+        Admin::new(&cloud.auth_url).make_service("key-manager", "barbican", &url);
+        cloud
+    }
+}
+
+/// Secrets are kept in a database, under a key of the configuration, which is read from the home directory.
+fn configure(programs: &Path, dir: &Path, auth_url: &str, url: &str) {
+    let at = |name: &str| dir.join(name).display().to_string();
+    fs::create_dir_all(dir.join("key-manager/.barbican")).expect("a directory");
+    let paste = "barbican-api-paste.ini";
+    fs::copy(programs.join("etc/barbican").join(paste), dir.join("key-manager").join(paste)).expect("a file");
+    let text = format!(
+        "[DEFAULT]
+log_file = {log}
+host_href = {url}
+db_auto_create = True
+[database]
+connection = sqlite:///{database}
+[keystone_authtoken]
+www_authenticate_uri = {auth_url}
+auth_url = {auth_url}
+auth_type = password
+project_domain_name = Default
+user_domain_name = Default
+project_name = service
+username = glance
+password = {PASSWORD}
+[simple_crypto_plugin]
+kek = {KEK}
+",
+        log = at("barbican.log"),
+        database = at("barbican.db"),
+    );
+    fs::write(dir.join("key-manager/.barbican/barbican.conf"), text).expect("a file");
+}
+
+fn serve(programs: &Path, dir: &Path, port: u16) -> Child {
+    let home = dir.join("key-manager");
+    let mut uwsgi = uwsgi(programs, dir, "barbican", port);
+    uwsgi.args(["--paste", &format!("config:{}", home.join("barbican-api-paste.ini").display())]).env("HOME", home);
+    uwsgi.spawn().expect("setpriv of util-linux")
+}
