@@ -13,9 +13,9 @@ use args::{ImagesVerb, List};
 use super::failure::{Failure, FailureKind};
 use super::print;
 use super::settings::Global;
-use crate::openstack::config::{CloudConfig, Places};
+use crate::openstack::config::{CloudConfig, Places, Secret};
 use crate::openstack::image::{FindError, Image, Wanted};
-use crate::openstack::{Cloud, CloudError, Member};
+use crate::openstack::{Cloud, CloudError, Member, Proxies};
 
 /// Looks after the images of a cloud.
 pub(super) fn images(args: &Images, global: &Global) -> Result<(), Failure> {
@@ -99,6 +99,20 @@ pub(super) fn places(args: &CloudArgs) -> Places {
         file: path("OS_CLIENT_CONFIG_FILE"),
         dirs: dirs.into_iter().flatten().collect(),
         variables: std::env::vars().filter(|(name, _)| name.starts_with("OS_")).collect(),
+        proxies: proxies(),
+    }
+}
+
+/// Proxies by the variables of most programs. The names in small letters are the older ones, and count first; an empty one
+/// means none.
+fn proxies() -> Proxies {
+    let told = |names: [&str; 2]| names.into_iter().find_map(|name| std::env::var(name).ok());
+    let proxy = |names| told(names).or_else(|| told(["all_proxy", "ALL_PROXY"])).filter(|text| !text.is_empty());
+    let except = told(["no_proxy", "NO_PROXY"]).unwrap_or_default();
+    Proxies {
+        http: proxy(["http_proxy", "HTTP_PROXY"]).map(Secret::new),
+        https: proxy(["https_proxy", "HTTPS_PROXY"]).map(Secret::new),
+        except: except.split(',').map(|entry| entry.trim().to_owned()).collect(),
     }
 }
 
@@ -110,6 +124,7 @@ pub(super) fn failure(error: &CloudError) -> Failure {
         | CloudError::WhichRegion { .. }
         | CloudError::Config { .. }
         | CloudError::NoProject { .. }
+        | CloudError::Proxy { .. }
         | CloudError::Certificates { .. }
         | CloudError::File(_) => FailureKind::Usage,
         CloudError::Yaml(found) => {

@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use ureq::Timeout;
 use ureq::tls::{RootCerts, TlsConfig};
 
 use crate::interrupt::Interrupt;
@@ -199,7 +200,18 @@ pub(crate) fn reason(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::HostNotFound => "the host's name cannot be resolved".to_owned(),
+        ureq::Error::Timeout(Timeout::PerWrite) => "it takes no more data".to_owned(),
+        ureq::Error::Timeout(Timeout::PerRead | Timeout::RecvResponse) => "nothing comes from it".to_owned(),
         error => error.to_string(),
+    }
+}
+
+/// Whether what has happened to a request may not happen to the next one: a connection that has broken, or was too slow.
+pub(crate) fn passes(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Io(error) => error.kind() != std::io::ErrorKind::ConnectionRefused,
+        ureq::Error::Timeout(_) | ureq::Error::Protocol(_) | ureq::Error::ConnectionFailed => true,
+        _ => false,
     }
 }
 

@@ -1,29 +1,22 @@
 //! Requests to a cloud: a token of Keystone, the address of the image service, and answers as JSON.
 
-use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use ureq::http::{Method, Request, Response};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, SendBody};
 
 use super::CloudError;
+use super::agent::{Settings, UPLOAD_TIMEOUT};
 use super::config::{Auth, CloudConfig, Secret};
-use crate::fetch::http::reason;
-use crate::fsx::IoContext as _;
+use super::patience::{patiently, retry_after};
+use crate::fetch::http::{passes, reason};
+use crate::interrupt::Interrupt;
 use crate::text::printable;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// How long a service may be silent: some ask others before they answer.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How long a service may take over data that has arrived: it looks into it, and writes it to its stores.
-const UPLOAD_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// Age of a token after which no upload begins with it: the shortest life that operators give tokens is an hour.
 const FRESH: Duration = Duration::from_secs(5 * 60);
@@ -38,21 +31,16 @@ const MESSAGE_LIMIT: usize = 600;
 const JSON: &str = "application/json";
 const PATCH: &str = "application/openstack-images-v2.1-json-patch";
 
-/// Data that comes.
-pub(super) struct Data {
-    /// Whether it begins where it was asked to begin, rather than at the first byte.
-    pub(super) partial: bool,
-    /// The data.
-    pub(super) body: Box<dyn Read>,
-}
-
 /// A cloud to which somebody has logged in.
 #[derive(Debug)]
 pub struct Cloud {
     config: CloudConfig,
+    /// For requests to Keystone.
+    identity: Agent,
+    /// For requests to the image service that are answered at once.
     agent: Agent,
-    /// For requests whose answer may take long.
-    uploads: Agent,
+    /// How the image service is reached.
+    settings: Settings,
     session: Mutex<Session>,
     catalog: Vec<Service>,
     image: String,
@@ -112,8 +100,8 @@ impl Cloud {
     ///
     /// If Keystone refuses or cannot be reached, or its catalog has no image service.
     pub fn connect(config: CloudConfig) -> Result<Self, CloudError> {
-        let (agent, uploads) = (agent(&config, READ_TIMEOUT)?, agent(&config, UPLOAD_TIMEOUT)?);
-        let (token, body) = log_in(&agent, &config)?;
+        let identity = Settings::new(&config, &config.auth_url)?.agent();
+        let (token, body) = patiently(&Interrupt::new(), || log_in(&identity, &config))?;
         let catalog = body.catalog;
         let image = match &config.image_endpoint {
             Some(url) => url.clone(),
@@ -121,8 +109,10 @@ impl Cloud {
             None => endpoint(&catalog, &config, "image")?,
         };
         let image = base(&image).to_owned();
+        let settings = Settings::new(&config, &image)?;
         let session = Mutex::new(Session { token, since: Instant::now() });
-        Ok(Self { config, agent, uploads, session, catalog, image, project: body.project.map(|project| project.id) })
+        let project = body.project.map(|project| project.id);
+        Ok(Self { config, identity, agent: settings.agent(), settings, session, catalog, image, project })
     }
 
     /// Its name in `clouds.yaml`.
@@ -149,15 +139,29 @@ impl Cloud {
         Ok(base(&url).to_owned())
     }
 
-    /// Asks the image service. `path` begins with a slash.
+    /// How long a service may be silent.
+    pub(super) fn silence(&self) -> Duration {
+        self.config.silence
+    }
+
+    /// Address of something at the image service. `path` begins with a slash.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.image)
+    }
+
+    /// Asks the image service, again if what goes wrong may pass. `path` begins with a slash.
     ///
     /// # Errors
     ///
     /// If it cannot be reached, refuses, or answers something else.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CloudError> {
-        let url = format!("{}{path}", self.image);
-        let answer = self.send(&Method::GET, &url, None)?;
-        json_of(&url, answer)
+        self.get_until(path, &Interrupt::new())
+    }
+
+    /// As [`Cloud::get`], as long as nobody wants to stop.
+    pub(super) fn get_until<T: DeserializeOwned>(&self, path: &str, interrupt: &Interrupt) -> Result<T, CloudError> {
+        let url = self.url(path);
+        patiently(interrupt, || json_of(&url, self.send(&Method::GET, &url, None)?))
     }
 
     /// Asks a service at any address of the cloud.
@@ -176,73 +180,31 @@ impl Cloud {
         let token = self.session().token;
         let request = Request::get(url).header("X-Auth-Token", token.reveal()).header("Accept", kind);
         let request = request.body(SendBody::none()).map_err(ureq::Error::from);
-        let unreachable = |error: &ureq::Error| CloudError::Unreachable { url: url.to_owned(), reason: reason(error) };
-        let answer = request.and_then(|request| self.agent.run(request)).map_err(|error| unreachable(&error))?;
+        let answer = request.and_then(|request| self.identity.run(request)).map_err(|error| unreachable(url, &error))?;
         if !answer.status().is_success() {
-            return Err(refused(&Method::GET, url, answer));
+            return Err(refused(&Method::GET, url, answer, Some(&token)));
         }
         let read = answer.into_body().with_config().limit(ANSWER_LIMIT).read_to_vec();
-        read.map_err(|error| unreachable(&error))
+        read.map_err(|error| unreachable(url, &error))
     }
 
     /// Sends JSON to the image service and returns what it answers.
     pub(super) fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, CloudError> {
-        let url = format!("{}{path}", self.image);
+        let url = self.url(path);
         let answer = self.send(&Method::POST, &url, Some(body))?;
         json_of(&url, answer)
     }
 
     /// Changes something of the image service: "HTTP PATCH media types" of its API.
     pub(super) fn patch<T: DeserializeOwned>(&self, path: &str, operations: &Value) -> Result<T, CloudError> {
-        let url = format!("{}{path}", self.image);
+        let url = self.url(path);
         let answer = self.send_as(&Method::PATCH, &url, Some((PATCH, operations)))?;
         json_of(&url, answer)
     }
 
-    /// Data of the image service, from this byte on.
-    pub(super) fn data(&self, path: &str, from: u64) -> Result<Data, CloudError> {
-        let url = format!("{}{path}", self.image);
-        self.renew()?;
-        let token = self.session().token;
-        let mut request = Request::get(&url).header("X-Auth-Token", token.reveal());
-        if from > 0 {
-            request = request.header("Range", format!("bytes={from}-"));
-        }
-        let request = request.body(SendBody::none()).map_err(ureq::Error::from);
-        let answer = request.and_then(|request| self.uploads.run(request));
-        let answer = answer.map_err(|error| CloudError::Unreachable { url: url.clone(), reason: reason(&error) })?;
-        if !answer.status().is_success() {
-            return Err(refused(&Method::GET, &url, answer));
-        }
-        let partial = answer.status().as_u16() == 206;
-        Ok(Data { partial, body: Box::new(answer.into_body().into_reader()) })
-    }
-
     /// Asks the image service for something that has no answer but its success.
     pub(super) fn call(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<(), CloudError> {
-        self.send(method, &format!("{}{path}", self.image), body).map(drop)
-    }
-
-    /// Sends so many bytes to the image service, into one of its stores if it is told. Never in chunks of unknown number: servers before the service refuse them, or
-    /// keep all of them before they pass them on.
-    pub(super) fn put(
-        &self,
-        path: &str,
-        size: u64,
-        store: Option<&str>,
-        data: &mut impl Read,
-    ) -> Result<(), CloudError> {
-        let url = format!("{}{path}", self.image);
-        let token = self.session().token;
-        let request = Request::put(&url)
-            .header("X-Auth-Token", token.reveal())
-            .header("Content-Type", "application/octet-stream")
-            .header("Content-Length", size);
-        let request = store.into_iter().fold(request, |request, store| request.header("X-Image-Meta-Store", store));
-        let request = request.body(SendBody::from_reader(data)).map_err(ureq::Error::from);
-        let answer = request.and_then(|request| self.uploads.run(request));
-        let answer = answer.map_err(|error| CloudError::Unreachable { url: url.clone(), reason: reason(&error) })?;
-        if answer.status().is_success() { Ok(()) } else { Err(refused(&Method::PUT, &url, answer)) }
+        self.send(method, &self.url(path), body).map(drop)
     }
 
     /// Logs in anew unless that was done a moment ago.
@@ -250,8 +212,9 @@ impl Cloud {
         if self.session().since.elapsed() > FRESH { self.log_in() } else { Ok(()) }
     }
 
-    fn log_in(&self) -> Result<(), CloudError> {
-        let (token, _) = log_in(&self.agent, &self.config)?;
+    /// Logs in anew.
+    pub(super) fn log_in(&self) -> Result<(), CloudError> {
+        let (token, _) = patiently(&Interrupt::new(), || log_in(&self.identity, &self.config))?;
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Session { token, since: Instant::now() };
         Ok(())
     }
@@ -260,25 +223,41 @@ impl Cloud {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn send(&self, method: &Method, url: &str, body: Option<&Value>) -> Result<Response<Body>, CloudError> {
-        self.send_as(method, url, body.map(|body| (JSON, body)))
+    /// The token of now.
+    pub(super) fn token(&self) -> Secret {
+        self.session().token
     }
 
-    /// Sends a request, once more with a new token if the old one is not taken any more.
-    fn send_as(&self, method: &Method, url: &str, body: Option<(&str, &Value)>) -> Result<Response<Body>, CloudError> {
-        match self.attempt(method, url, body) {
+    /// For one download. It ends by itself where nothing comes any more.
+    pub(super) fn download_agent(&self) -> Agent {
+        self.settings.agent()
+    }
+
+    /// For one upload.
+    pub(super) fn upload_config(&self) -> ureq::config::Config {
+        self.settings.config(UPLOAD_TIMEOUT)
+    }
+
+    /// Asks with a token, once more with a new one if the old one is not taken any more.
+    pub(super) fn with_token<T>(&self, ask: impl Fn(&Secret) -> Result<T, CloudError>) -> Result<T, CloudError> {
+        match ask(&self.token()) {
             Err(CloudError::Refused { status: 401, .. }) => {
                 self.log_in()?;
-                self.attempt(method, url, body)
+                ask(&self.token())
             }
             result => result,
         }
     }
 
-    fn attempt(&self, method: &Method, url: &str, body: Option<(&str, &Value)>) -> Result<Response<Body>, CloudError> {
-        let token = self.session().token;
-        let request = Request::builder().method(method.clone()).uri(url).header("X-Auth-Token", token.reveal());
-        send(&self.agent, method, url, request, body)
+    fn send(&self, method: &Method, url: &str, body: Option<&Value>) -> Result<Response<Body>, CloudError> {
+        self.send_as(method, url, body.map(|body| (JSON, body)))
+    }
+
+    fn send_as(&self, method: &Method, url: &str, body: Option<(&str, &Value)>) -> Result<Response<Body>, CloudError> {
+        self.with_token(|token| {
+            let request = Request::builder().method(method.clone()).uri(url).header("X-Auth-Token", token.reveal());
+            send(&self.agent, method, url, request, body, Some(token))
+        })
     }
 }
 
@@ -288,8 +267,8 @@ fn send(
     url: &str,
     request: ureq::http::request::Builder,
     body: Option<(&str, &Value)>,
+    secret: Option<&Secret>,
 ) -> Result<Response<Body>, CloudError> {
-    let unreachable = |error: &ureq::Error| CloudError::Unreachable { url: url.to_owned(), reason: reason(error) };
     let request = request.header("Accept", "application/json");
     let answer = match body {
         Some((kind, body)) => {
@@ -303,14 +282,22 @@ fn send(
             request.body(SendBody::none()).map_err(ureq::Error::from).and_then(|request| agent.run(request))
         }
     };
-    let answer = answer.map_err(|error| unreachable(&error))?;
-    if answer.status().is_success() { Ok(answer) } else { Err(refused(method, url, answer)) }
+    let answer = answer.map_err(|error| unreachable(url, &error))?;
+    if answer.status().is_success() { Ok(answer) } else { Err(refused(method, url, answer, secret)) }
 }
 
-/// What a service says when it refuses: Keystone and Barbican in JSON, Glance as text or a page.
-fn refused(method: &Method, url: &str, mut answer: Response<Body>) -> CloudError {
+/// Why there is no answer.
+pub(super) fn unreachable(url: &str, error: &ureq::Error) -> CloudError {
+    CloudError::Unreachable { url: url.to_owned(), reason: reason(error), passing: passes(error) }
+}
+
+/// What a service says when it refuses: Keystone and Barbican in JSON, Glance as text or a page. Some say of a request that fails all that
+/// was in it: a secret of the request is shown to nobody.
+pub(super) fn refused(method: &Method, url: &str, mut answer: Response<Body>, secret: Option<&Secret>) -> CloudError {
     let status = answer.status();
-    let request_id = answer.headers().get("x-openstack-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+    let request_id = header("x-openstack-request-id").map(|id| printable(id.as_bytes()));
+    let retry_after = header("retry-after").and_then(|text| retry_after(text, Timestamp::now()));
     let text = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_string().unwrap_or_default();
     let told = serde_json::from_str::<Value>(&text).ok().and_then(|json| {
         let message =
@@ -322,6 +309,10 @@ fn refused(method: &Method, url: &str, mut answer: Response<Body>) -> CloudError
     // Glance repeats the status as a title.
     let title = format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or_default());
     let told = told.trim().trim_start_matches(&title).trim();
+    let told = match secret {
+        Some(secret) if !secret.reveal().is_empty() => told.replace(secret.reveal(), "***"),
+        _ => told.to_owned(),
+    };
     let told: String = printable(told.replace('\n', " ").as_bytes()).chars().take(MESSAGE_LIMIT).collect();
     let message =
         if told.is_empty() { status.canonical_reason().unwrap_or("no reason is told").to_owned() } else { told };
@@ -331,6 +322,7 @@ fn refused(method: &Method, url: &str, mut answer: Response<Body>) -> CloudError
         status: status.as_u16(),
         message,
         request_id,
+        retry_after,
     }
 }
 
@@ -354,14 +346,19 @@ fn without_tags(page: &str) -> String {
 fn json_of<T: DeserializeOwned>(url: &str, mut answer: Response<Body>) -> Result<T, CloudError> {
     let strange = |reason: String| CloudError::Strange { url: url.to_owned(), reason };
     let text = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec();
-    let text = text.map_err(|error| CloudError::Unreachable { url: url.to_owned(), reason: reason(&error) })?;
+    let text = text.map_err(|error| unreachable(url, &error))?;
     serde_json::from_slice(&text).map_err(|error| strange(error.to_string()))
 }
 
 fn log_in(agent: &Agent, config: &CloudConfig) -> Result<(Secret, TokenBody), CloudError> {
     let url = format!("{}/auth/tokens", config.auth_url);
     let request = Request::builder().method(Method::POST).uri(&url);
-    let answer = send(agent, &Method::POST, &url, request, Some((JSON, &credentials(&config.auth))))?;
+    let secret = match &config.auth {
+        Auth::Password { password: secret, .. }
+        | Auth::ApplicationCredential { secret, .. }
+        | Auth::Token { token: secret, .. } => secret,
+    };
+    let answer = send(agent, &Method::POST, &url, request, Some((JSON, &credentials(&config.auth))), Some(secret))?;
     let token = answer.headers().get("x-subject-token").and_then(|token| token.to_str().ok()).map(Secret::new);
     let token =
         token.ok_or_else(|| CloudError::Strange { url: url.clone(), reason: "there is no token".to_owned() })?;
@@ -429,40 +426,6 @@ fn base(url: &str) -> &str {
         Some((base, version)) if (version == "v1" || version.starts_with("v2")) && !base.ends_with('/') => base,
         _ => url,
     }
-}
-
-fn agent(config: &CloudConfig, answer: Duration) -> Result<Agent, CloudError> {
-    let mut tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).disable_verification(!config.verify);
-    if let Some(path) = &config.ca_file {
-        let pem = std::fs::read(path).at(path)?;
-        let items: Result<Vec<_>, _> = parse_pem(&pem).collect();
-        let items =
-            items.map_err(|error| CloudError::Certificates { path: path.clone(), reason: error.to_string() })?;
-        let certificates: Vec<Certificate<'static>> = items
-            .into_iter()
-            .filter_map(|item| match item {
-                PemItem::Certificate(certificate) => Some(certificate),
-                _ => None,
-            })
-            .collect();
-        if certificates.is_empty() {
-            let reason = "it is no PEM file with a certificate".to_owned();
-            return Err(CloudError::Certificates { path: path.clone(), reason });
-        }
-        tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
-    }
-    Ok(Agent::config_builder()
-        .timeout_connect(Some(CONNECT_TIMEOUT))
-        .timeout_recv_response(Some(answer))
-        .timeout_per_read(Some(READ_TIMEOUT))
-        .http_status_as_error(false)
-        // A token must not go where a service points to.
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .user_agent(concat!("goldsmith/", env!("CARGO_PKG_VERSION")))
-        .tls_config(tls.build())
-        .build()
-        .new_agent())
 }
 
 #[cfg(test)]

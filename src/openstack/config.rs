@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::CloudError;
+use super::{CloudError, Proxies};
 use crate::fsx::IoContext as _;
 use crate::recipe::decode::decode;
 use crate::recipe::diagnostic::{Diagnostics, Source};
@@ -18,6 +19,9 @@ const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// Ways to authenticate that are understood, in the names of keystoneauth.
 const AUTH_TYPES: &str = "password, token, v3applicationcredential";
+
+/// How long a service may be silent if nobody says otherwise.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Text that is shown to nobody.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,6 +58,8 @@ pub struct Places {
     pub dirs: Vec<PathBuf>,
     /// Variables of the environment that begin with `OS_`.
     pub variables: BTreeMap<String, String>,
+    /// Proxies on the way, as the environment names them.
+    pub proxies: Proxies,
 }
 
 /// A cloud, and how to get in.
@@ -77,6 +83,10 @@ pub struct CloudConfig {
     pub ca_file: Option<PathBuf>,
     /// Whether certificates are verified at all.
     pub verify: bool,
+    /// How long a service may be silent, or take no data, before it counts as away: `api_timeout`.
+    pub silence: Duration,
+    /// Proxies on the way.
+    pub proxies: Proxies,
 }
 
 /// Who logs in, and for what.
@@ -116,6 +126,7 @@ impl CloudConfig {
     pub fn find(places: &Places) -> Result<Self, CloudError> {
         let mut found = Self::meant(places)?;
         found.region = places.region.clone().or(found.region);
+        found.proxies = places.proxies.clone();
         Ok(found)
     }
 
@@ -324,6 +335,15 @@ impl Settings<'_> {
         }
     }
 
+    /// Some services ask others before they answer.
+    fn silence(&self) -> Result<Duration, CloudError> {
+        let Some(text) = self.text(&["api_timeout"]) else { return Ok(SILENCE) };
+        let seconds = text.parse().ok().filter(|seconds: &f64| *seconds > 0.0);
+        seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| {
+            self.fault(format!("`api_timeout` cannot be `{text}`"), "it is a number of seconds, larger than 0")
+        })
+    }
+
     fn auth(&self) -> Result<Auth, CloudError> {
         let told = self.map.get("auth_type").and_then(Value::as_str).map(str::to_owned);
         let credential = self.text(&["application_credential_secret"]).is_some();
@@ -389,6 +409,8 @@ fn config(cloud: &str, map: &Map<String, Value>, files: &[String]) -> Result<Clo
         image_endpoint: settings.text(&["image_endpoint_override", "image_endpoint"]),
         key_manager_endpoint: settings.text(&["key_manager_endpoint_override", "key_manager_endpoint"]),
         ca_file: settings.text(&["cacert"]).map(PathBuf::from),
+        silence: settings.silence()?,
+        proxies: Proxies::default(),
         verify: truth("verify").unwrap_or(true) && !truth("insecure").unwrap_or(false),
     })
 }

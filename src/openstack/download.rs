@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::image::{Image, encoded};
+use super::patience::{ATTEMPTS, wait};
 use super::signature::{Certificate, Signature, SignatureError};
 use super::upload::KINDS;
 use super::{Cloud, CloudError};
@@ -95,27 +96,43 @@ impl Cloud {
             done = 0;
         }
         hash(&mut opened, &path, &mut hasher, interrupt)?;
-        if done < size {
-            let mut answer = self.data(&format!("/v2/images/{}/file", encoded(&image.id)), done)?;
+        let (mut attempt, mut buffer) = (1, vec![0; CHUNK]);
+        'connections: while done < size {
+            let result = self.data(&format!("/v2/images/{}/file", encoded(&image.id)), done, interrupt);
+            if interrupt.is_raised() {
+                return Err(DownloadError::Interrupted);
+            }
+            let mut answer = result?;
+            let begun = done;
             if !answer.partial && done > 0 {
                 // It does not know ranges, and sends all of it.
                 opened.set_len(0).at(&path)?;
                 (done, hasher) = (0, Hasher::new(KINDS));
             }
-            let mut buffer = vec![0; CHUNK];
             while done < size {
+                let read = answer.body.read(&mut buffer);
                 if interrupt.is_raised() {
                     return Err(DownloadError::Interrupted);
                 }
-                let short = |reason: String| DownloadError::Short { done, size, reason };
-                let count = answer.body.read(&mut buffer).map_err(|error| short(error.to_string()))?;
-                if count == 0 {
-                    return Err(short("the service sent no more".to_owned()));
+                let reason = match read {
+                    Ok(0) => "the service sent no more".to_owned(),
+                    Ok(count) => {
+                        hasher.update(&buffer[..count]);
+                        opened.write_all(&buffer[..count]).at(&path)?;
+                        done += count as u64;
+                        progress(done);
+                        continue;
+                    }
+                    Err(error) => error.to_string(),
+                };
+                if done > begun {
+                    attempt = 1;
                 }
-                hasher.update(&buffer[..count]);
-                opened.write_all(&buffer[..count]).at(&path)?;
-                done += count as u64;
-                progress(done);
+                if attempt >= ATTEMPTS || !wait(attempt, interrupt) {
+                    return Err(DownloadError::Short { done, size, reason });
+                }
+                attempt += 1;
+                continue 'connections;
             }
         }
         let come = Written { size: done, digests: hasher.finish() };

@@ -431,9 +431,9 @@ fn request(import: &Import) -> Value {
 /// The service repeats the address, which may hold a password or a signature.
 fn without_secrets(error: CloudError, method: &Method) -> CloudError {
     match (error, method) {
-        (CloudError::Refused { method, url, status, message, request_id }, Method::WebDownload(address)) => {
+        (CloudError::Refused { method, url, status, message, request_id, retry_after }, Method::WebDownload(address)) => {
             let message = message.replace(address.as_str(), "the address");
-            CloudError::Refused { method, url, status, message, request_id }
+            CloudError::Refused { method, url, status, message, request_id, retry_after }
         }
         (error, _) => error,
     }
@@ -515,6 +515,7 @@ mod tests {
             status: 400,
             message: "no: https://me:secret@host/file?signature=secret".to_owned(),
             request_id: None,
+            retry_after: None,
         };
         assert!(!without_secrets(refused, &method).to_string().contains("secret"));
     }

@@ -2,6 +2,7 @@
 //!
 //! What a service offers is asked, never assumed. Secrets are in no message: see [`config::Secret`].
 
+mod agent;
 mod barbican;
 mod change;
 mod client;
@@ -9,14 +10,19 @@ pub mod config;
 mod download;
 pub mod image;
 pub mod import;
+mod patience;
+mod proxies;
 pub mod signature;
+mod transfer;
 pub mod upload;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use change::{Change, Member, Store};
 pub use client::Cloud;
 pub use download::{DownloadError, part};
+pub use proxies::Proxies;
 pub use upload::UploadError;
 
 use crate::fsx::PathError;
@@ -73,6 +79,14 @@ pub enum CloudError {
         /// Why.
         reason: String,
     },
+    /// A proxy cannot be used.
+    #[error("the proxy in `{variable}` cannot be used: {reason}")]
+    Proxy {
+        /// Name of the variable that most programs read it from.
+        variable: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// A service cannot be reached, or its answer was cut off.
     #[error("cannot reach {url}: {reason}")]
     Unreachable {
@@ -80,6 +94,8 @@ pub enum CloudError {
         url: String,
         /// What happened.
         reason: String,
+        /// Whether it may be otherwise in a moment.
+        passing: bool,
     },
     /// A service refuses.
     #[error("{method} {url} is refused with {status}: {message}")]
@@ -94,6 +110,8 @@ pub enum CloudError {
         message: String,
         /// Number under which the operators of the cloud find the request.
         request_id: Option<String>,
+        /// How long the service wants to be left alone before the next try.
+        retry_after: Option<Duration>,
     },
     /// A service answers something else than its documentation says.
     #[error("{url} answers something that is not understood: {reason}")]
@@ -130,6 +148,16 @@ pub enum CloudError {
 }
 
 impl CloudError {
+    /// Whether it may be otherwise in a moment: a service that is too busy, or one behind another that is away (RFC 9110,
+    /// section 15.6; RFC 6585, section 4), or a connection that has broken.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => matches!(status, 429 | 502 | 503 | 504),
+            Self::Unreachable { passing, .. } => *passing,
+            _ => false,
+        }
+    }
+
     /// What to do, where there is something.
     pub fn help(&self) -> Option<String> {
         Some(match self {
@@ -155,6 +183,10 @@ impl CloudError {
                 format!("`{key}_endpoint_override` names its address where the catalog does not")
             }
             Self::NoService { known, .. } => format!("it has: {}", known.join(", ")),
+            Self::Proxy { .. } => "name a proxy for HTTP, or in `no_proxy` what is reached without one".to_owned(),
+            Self::Unreachable { passing: true, .. } => {
+                "it was tried several times: is the service, or what is before it, in trouble?".to_owned()
+            }
             Self::Unreachable { .. } => "is the address right, and does this host reach it?".to_owned(),
             Self::Refused { status: 401, url, .. } if url.ends_with("/auth/tokens") => {
                 "user, password and domain, or the credential, are not what the cloud knows".to_owned()
@@ -165,6 +197,9 @@ impl CloudError {
             }
             Self::Refused { status: 403, .. } => {
                 "the cloud's policy does not let this user do it: ask its operators".to_owned()
+            }
+            Self::Refused { status: 429 | 502..=504, .. } => {
+                "the service is too busy or away: try again later".to_owned()
             }
             Self::Refused { status: 500..=599, request_id: Some(id), .. } => {
                 format!("the cloud's operators find it in their logs by {id}")

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -10,8 +11,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 use ureq::http::Method;
 
+use super::agent::UPLOAD_TIMEOUT;
 use super::image::Image;
 use super::import::ImportError;
+use super::patience::{ATTEMPTS, patiently, pause};
 use super::{Cloud, CloudError};
 use crate::fsx::{IoContext as _, PathError};
 use crate::image::Written;
@@ -30,10 +33,7 @@ const WAITING: usize = 8;
 /// Time between two looks at an image.
 const POLL: Duration = Duration::from_millis(250);
 
-/// How often data is sent again where the connection has broken.
-const ATTEMPTS: u32 = 3;
-
-/// How long a service may take to see that a connection has broken.
+/// How long a service may take to see that a connection has broken, or to come back.
 const SETTLE: Duration = Duration::from_secs(30);
 
 /// Why data is not at the service.
@@ -45,6 +45,12 @@ pub enum UploadError {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] PathError),
+    /// The file is not the one that it was at the beginning.
+    #[error("{} has become shorter while it was sent", file.display())]
+    Changed {
+        /// The file.
+        file: PathBuf,
+    },
     /// The service has something else than what was sent.
     #[error("the service has other data than what was sent: {what} is {theirs}, and {ours} was sent")]
     Differs {
@@ -86,7 +92,12 @@ impl Cloud {
     ///
     /// If the service refuses: 409 if there is one of this id, or was one.
     pub fn create_image(&self, record: &Map<String, Value>) -> Result<Image, CloudError> {
-        self.post("/v2/images", &Value::Object(record.clone()))
+        let id = record.get("id").and_then(Value::as_str);
+        patiently(&Interrupt::new(), || match (self.post("/v2/images", &Value::Object(record.clone())), id) {
+            // It may have been made before the connection broke. Another try would find it there.
+            (Err(error), Some(id)) if error.may_pass() => self.image_by_id(id)?.ok_or(error),
+            (result, _) => result,
+        })
     }
 
     /// Removes an image, if it is there.
@@ -95,7 +106,7 @@ impl Cloud {
     ///
     /// If the service refuses.
     pub fn delete_image(&self, id: &str) -> Result<(), CloudError> {
-        match self.call(&Method::DELETE, &format!("/v2/images/{id}"), None) {
+        match patiently(&Interrupt::new(), || self.call(&Method::DELETE, &format!("/v2/images/{id}"), None)) {
             Ok(()) | Err(CloudError::Refused { status: 404, .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -154,7 +165,7 @@ impl Cloud {
         compared(image, &sent).map(|_| sent)
     }
 
-    /// Sends a file, again where the connection breaks, and returns what the service says of it when it has settled.
+    /// Sends a file, again where what goes wrong may pass, and returns what the service says of it when it has settled.
     fn send_file(
         &self,
         id: &str,
@@ -163,24 +174,52 @@ impl Cloud {
         progress: &(dyn Fn(u64) + Sync),
         interrupt: &Interrupt,
     ) -> Result<(Image, Written), UploadError> {
-        let mut attempt = 1;
+        let (mut attempt, mut token_ended) = (1, false);
         let sent = loop {
             // A token that ends during the upload makes it worthless.
             self.renew()?;
-            match self.send_data(id, file, to, progress, interrupt) {
-                Err(UploadError::Cloud(CloudError::Unreachable { .. })) if attempt < ATTEMPTS => {
-                    // The connection may have broken after all had arrived.
-                    if to.has_all(&self.settled(id, to, interrupt)?) {
-                        break written(file, interrupt)?;
-                    }
-                    attempt += 1;
+            let (result, read) = self.send_data(id, file, to, progress, interrupt)?;
+            let error = match (result, read) {
+                (Ok(()), Some(sent)) => break sent,
+                (Ok(()), None) => {
+                    let reason = "it thanks for data before all of it was sent".to_owned();
+                    return Err(CloudError::Strange { url: self.url(&format!("/v2/images/{id}")), reason }.into());
                 }
-                result => break result?,
+                (Err(error), read) => {
+                    let again = match &error {
+                        CloudError::Refused { status: 401, .. } => !token_ended,
+                        // Who is restarted takes no connections for a while.
+                        CloudError::Unreachable { .. } => true,
+                        error => error.may_pass(),
+                    };
+                    if !again {
+                        return Err(error.into());
+                    }
+                    // It may have broken after all had arrived.
+                    let image = self.settled(id, to, read.is_some(), interrupt)?;
+                    match read {
+                        Some(sent) if to.has_all(&image) => break sent,
+                        _ if to.has_all(&image) => break written(file, interrupt)?,
+                        _ if image.status != "queued" => return Err(UploadError::Status { status: image.status }),
+                        _ => error,
+                    }
+                }
+            };
+            if let CloudError::Refused { status: 401, .. } = error {
+                token_ended = true;
+                self.log_in()?;
+            } else if attempt >= ATTEMPTS {
+                return Err(error.into());
+            } else if !pause(attempt, &error, interrupt) {
+                return Err(UploadError::Interrupted);
+            } else {
+                attempt += 1;
             }
         };
-        Ok((self.settled(id, to, interrupt)?, sent))
+        Ok((self.settled(id, to, true, interrupt)?, sent))
     }
 
+    /// Sends a file. Returns how that went, and what was read if all of it was.
     fn send_data(
         &self,
         id: &str,
@@ -188,33 +227,56 @@ impl Cloud {
         to: Destination<'_>,
         progress: &(dyn Fn(u64) + Sync),
         interrupt: &Interrupt,
-    ) -> Result<Written, UploadError> {
+    ) -> Result<(Result<(), CloudError>, Option<Written>), UploadError> {
         let opened = File::open(file).at(file)?;
         let size = opened.metadata().at(file)?.len();
-        let hashing = Hashing::start();
-        let mut sending = Sending { file: opened, hashing, done: 0, progress, interrupt };
+        let done = AtomicU64::new(0);
+        let (hashing, failed) = (Hashing::start(), None);
+        let mut sending = Sending { file: opened, hashing, failed, done: &done, progress, interrupt };
         let (path, store) = match to {
             Destination::Image(store) => ("file", store),
             Destination::Staging => ("stage", None),
         };
-        let result = self.put(&format!("/v2/images/{id}/{path}"), size, store, &mut sending);
+        // An answer that takes long may never come: what is between here and there forgets connections without data.
+        let mut looked = Instant::now();
+        let mut arrived = || {
+            let look = done.load(Ordering::Relaxed) == size && looked.elapsed() > self.silence();
+            if look {
+                looked = Instant::now();
+            }
+            look && self.image_by_id(id).is_ok_and(|image| image.is_some_and(|image| to.has_all(&image)))
+        };
+        let stop = || interrupt.is_raised() || arrived();
+        let result = self.put(&format!("/v2/images/{id}/{path}"), size, store, &mut sending, stop);
         if interrupt.is_raised() {
             return Err(UploadError::Interrupted);
         }
-        result?;
-        Ok(sending.hashing.finish())
+        if let Some(source) = sending.failed {
+            return Err(match source.kind() {
+                io::ErrorKind::UnexpectedEof => UploadError::Changed { file: file.to_owned() },
+                _ => PathError { path: file.to_owned(), source }.into(),
+            });
+        }
+        let all = done.load(Ordering::Relaxed) == size;
+        let read = sending.hashing.finish();
+        Ok((result, all.then_some(read)))
     }
 
-    /// Waits until the service does nothing more with the data of an image.
-    fn settled(&self, id: &str, to: Destination<'_>, interrupt: &Interrupt) -> Result<Image, UploadError> {
-        let started = Instant::now();
+    /// Waits until the service does nothing more with the data of an image. If it has got all of it, that may take long.
+    fn settled(&self, id: &str, to: Destination<'_>, all: bool, interrupt: &Interrupt) -> Result<Image, UploadError> {
+        let (started, limit) = (Instant::now(), if all { UPLOAD_TIMEOUT } else { SETTLE });
         loop {
             if interrupt.is_raised() {
                 return Err(UploadError::Interrupted);
             }
-            let image = self.image_by_id(id)?.ok_or_else(|| UploadError::Status { status: "deleted".to_owned() })?;
-            if !to.is_receiving(&image) || started.elapsed() > SETTLE {
-                return Ok(image);
+            match self.get_until::<Image>(&format!("/v2/images/{id}"), interrupt) {
+                Ok(image) if !to.is_receiving(&image) || started.elapsed() > limit => return Ok(image),
+                Ok(_) => {}
+                Err(CloudError::Unreachable { .. }) if started.elapsed() < SETTLE => {}
+                Err(CloudError::Refused { status: 404, .. }) => {
+                    return Err(UploadError::Status { status: "deleted".to_owned() });
+                }
+                Err(error) => return Err(error.into()),
             }
             std::thread::sleep(POLL);
         }
@@ -266,17 +328,15 @@ pub fn compared(image: Image, data: &Written) -> Result<Image, UploadError> {
 /// If it cannot be read, or the user does not want to wait.
 pub fn written(file: &Path, interrupt: &Interrupt) -> Result<Written, UploadError> {
     let opened = File::open(file).at(file)?;
-    let mut reading = Sending { file: opened, hashing: Hashing::start(), done: 0, progress: &|_| {}, interrupt };
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        let read = reading.read(&mut buffer);
-        if interrupt.is_raised() {
-            return Err(UploadError::Interrupted);
-        }
-        if read.at(file)? == 0 {
-            return Ok(reading.hashing.finish());
-        }
+    let size = opened.metadata().at(file)?.len();
+    let (hashing, done) = (Hashing::start(), AtomicU64::new(0));
+    let mut reading = Sending { file: opened, hashing, failed: None, done: &done, progress: &|_| {}, interrupt };
+    let read = io::copy(&mut reading.by_ref().take(size), &mut io::sink());
+    if interrupt.is_raised() {
+        return Err(UploadError::Interrupted);
     }
+    read.at(file)?;
+    Ok(reading.hashing.finish())
 }
 
 /// Digests are computed beside the sending.
@@ -307,10 +367,12 @@ impl Hashing {
 }
 
 /// A file on its way.
-pub(super) struct Sending<'a> {
+struct Sending<'a> {
     file: File,
     hashing: Hashing,
-    done: u64,
+    /// Why the file cannot be read to its end.
+    failed: Option<io::Error>,
+    done: &'a AtomicU64,
     progress: &'a (dyn Fn(u64) + Sync),
     interrupt: &'a Interrupt,
 }
@@ -321,12 +383,23 @@ impl Read for Sending<'_> {
             return Err(io::Error::other("interrupted"));
         }
         let length = buffer.len().min(CHUNK);
-        let count = self.file.read(&mut buffer[..length])?;
-        if count > 0 && self.hashing.chunks.send(buffer[..count].to_vec()).is_err() {
+        let count = match self.file.read(&mut buffer[..length]) {
+            // No more is asked for than there was.
+            Ok(0) if length > 0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            result => result,
+        };
+        let count = match count {
+            Ok(count) => count,
+            Err(error) => {
+                let told = io::Error::new(error.kind(), error.to_string());
+                self.failed = Some(error);
+                return Err(told);
+            }
+        };
+        if self.hashing.chunks.send(buffer[..count].to_vec()).is_err() {
             return Err(io::Error::other("the digests cannot be computed"));
         }
-        self.done += count as u64;
-        (self.progress)(self.done);
+        (self.progress)(self.done.fetch_add(count as u64, Ordering::Relaxed) + count as u64);
         Ok(count)
     }
 }

@@ -8,8 +8,9 @@ use uuid::Uuid;
 use super::glance::Wanted;
 use super::{PublishError, Source};
 use crate::digest::Sha256;
+use crate::interrupt::Interrupt;
 use crate::openstack::image::Image;
-use crate::openstack::{Cloud, CloudError};
+use crate::openstack::{Cloud, CloudError, UploadError};
 
 /// Namespace of the ids of published images: version 4, drawn once for this purpose.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8d1f_2c0e_6f5b_4c53_9a77_1b6f_0b3f_52d4);
@@ -21,6 +22,9 @@ pub(super) const GENERATIONS: u32 = 64;
 const REMOVAL: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(500);
 
+/// How long it is waited for somebody else who is at work on the same image.
+const IDLE: Duration = Duration::from_secs(30);
+
 /// A record that waits for its data, or an image that is whole.
 pub(super) struct Begun {
     pub(super) id: String,
@@ -28,40 +32,97 @@ pub(super) struct Begun {
 }
 
 /// Finds the image, or makes its record.
-pub(super) fn begin(cloud: &Cloud, source: &Source, wanted: &Wanted) -> Result<Begun, PublishError> {
+pub(super) fn begin(
+    cloud: &Cloud,
+    source: &Source,
+    wanted: &Wanted,
+    interrupt: &Interrupt,
+) -> Result<Begun, PublishError> {
     for generation in 0..GENERATIONS {
         let id = image_id(&wanted.name, &source.artifact.digests.sha256, generation).to_string();
-        match cloud.image_by_id(&id)? {
-            Some(image) if image.status == "active" => return Ok(Begun { id, there: Some(image) }),
-            // An earlier run has ended here.
-            Some(image) if image.status == "queued" => return Ok(Begun { id, there: None }),
-            Some(image) if image.status == "saving" || image.status == "importing" => {
-                return Err(PublishError::Busy { id, status: image.status });
-            }
-            Some(_) => {}
-            None => match cloud.create_image(&record(&id, source, wanted)) {
-                Ok(_) => return Ok(Begun { id, there: None }),
-                // It was there once, and was deleted.
-                Err(CloudError::Refused { status: 409, .. }) => {}
+        let mut found = idle(cloud, &id, interrupt)?;
+        if found.is_none() {
+            found = match cloud.create_image(&record(&id, source, wanted)) {
+                Ok(image) => Some(image),
+                // It was there once, and was deleted; or it has been made in the meantime.
+                Err(CloudError::Refused { status: 409, .. }) => idle(cloud, &id, interrupt)?,
+                // It is not known whether there is one now.
+                Err(error) if error.may_pass() || matches!(error, CloudError::Refused { status: 500.., .. }) => {
+                    return Err(undone(cloud, &id, error.into()));
+                }
                 Err(error) => return Err(error.into()),
-            },
+            };
+        }
+        match found {
+            Some(image) if image.status == "active" => return Ok(Begun { id, there: Some(image) }),
+            // It is new, or an earlier run has ended here.
+            Some(image) if image.status == "queued" => return Ok(Begun { id, there: None }),
+            Some(image) if is_busy(&image) => return Err(PublishError::Busy { id, status: image.status }),
+            _ => {}
         }
     }
     Err(PublishError::Worn)
 }
 
-/// Removes what was begun. The service may still be at work on what has arrived.
-pub(super) fn remove(cloud: &Cloud, id: &str) -> Result<(), CloudError> {
+/// An image, when nothing happens to it: a service needs a moment to see that an earlier run has ended.
+fn idle(cloud: &Cloud, id: &str, interrupt: &Interrupt) -> Result<Option<Image>, CloudError> {
     let started = Instant::now();
     loop {
-        match cloud.delete_image(id) {
-            Err(CloudError::Refused { status: 409 | 500..=599, .. } | CloudError::Unreachable { .. })
-                if started.elapsed() < REMOVAL =>
-            {
-                std::thread::sleep(POLL);
-            }
-            result => return result,
+        let image = cloud.image_by_id(id)?;
+        if !image.as_ref().is_some_and(is_busy) || started.elapsed() > IDLE || interrupt.is_raised() {
+            return Ok(image);
         }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Whether data is on its way into an image.
+fn is_busy(image: &Image) -> bool {
+    matches!(image.status.as_str(), "saving" | "uploading" | "importing")
+}
+
+/// What somebody else has uploaded in the meantime, who publishes the same: it is not removed, whatever becomes of it. What is
+/// not theirs is removed.
+pub(super) fn of_others(cloud: &Cloud, id: &str, error: UploadError) -> Result<Image, PublishError> {
+    if matches!(error, UploadError::Cloud(CloudError::Refused { status: 409, .. })) {
+        match cloud.image_by_id(id)? {
+            Some(image) if image.status == "active" => return Ok(image),
+            Some(image) if is_busy(&image) => return Err(PublishError::Busy { id: image.id, status: image.status }),
+            _ => {}
+        }
+    }
+    Err(undone(cloud, id, error))
+}
+
+/// Why nothing came of what was begun, when it is removed.
+fn undone(cloud: &Cloud, id: &str, error: UploadError) -> PublishError {
+    // A service that is away was waited for already.
+    let away = matches!(error, UploadError::Cloud(CloudError::Unreachable { .. }));
+    match remove_within(if away { POLL } else { REMOVAL }, cloud, id) {
+        Ok(()) => PublishError::Upload(error),
+        Err(removal) => PublishError::Orphan { id: id.to_owned(), source: error, removal },
+    }
+}
+
+/// Removes what was begun. The service may still be at work on what has arrived.
+pub(super) fn remove(cloud: &Cloud, id: &str) -> Result<(), CloudError> {
+    remove_within(REMOVAL, cloud, id)
+}
+
+fn remove_within(time: Duration, cloud: &Cloud, id: &str) -> Result<(), CloudError> {
+    let started = Instant::now();
+    loop {
+        let Err(error) = cloud.delete_image(id) else { return Ok(()) };
+        // A service may do it and fail to say so.
+        if let Ok(None) = cloud.image_by_id(id) {
+            return Ok(());
+        }
+        let passes =
+            matches!(&error, CloudError::Refused { status: 409 | 500..=599, .. } | CloudError::Unreachable { .. });
+        if !passes || started.elapsed() > time {
+            return Err(error);
+        }
+        std::thread::sleep(POLL);
     }
 }
 

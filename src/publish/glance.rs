@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::export::manifest;
 use crate::openstack::config::{CloudConfig, Places};
 use crate::openstack::image::Image;
-use crate::openstack::{Change, Cloud, UploadError};
+use crate::openstack::{Change, Cloud};
 use crate::recipe::publish::{Glance, Visibility, dated};
 
 /// Property that holds the name of the recipe's image: what the images of a recipe have in common.
@@ -107,29 +107,22 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
     if let Some(signed) = &signed {
         wanted.properties.values.extend(signed.properties.clone());
     }
-    let Begun { id, there } = begin::begin(&cloud, &source, &wanted)?;
-    let mut deeds = Vec::new();
-    let (place, name, before) = (id.clone(), wanted.name.clone(), there.is_some());
-    let image = match there {
-        Some(image) => {
-            // Every signature of the same is another one.
-            if let Some(signed) = signed.filter(|signed| signed.is_of(&image)) {
-                wanted.properties.values.retain(|name, _| !signed.properties.contains_key(name));
-            }
-            let (image, updated) = bring_up_to_date(&cloud, image, &wanted, target)?;
-            deeds.push(Deed::Before { place, name, image: Some(Box::new(image.clone())) });
-            deeds.extend(updated);
-            image
-        }
-        None => {
-            let image = deliver(&cloud, &id, &source, context).map_err(|error| match begin::remove(&cloud, &id) {
-                Ok(()) => PublishError::Upload(error),
-                Err(_) => PublishError::Orphan { id: id.clone(), source: error },
-            })?;
-            deeds.push(Deed::Published { place, name, image: Some(Box::new(image.clone())) });
-            image
-        }
+    let Begun { id, there } = begin::begin(&cloud, &source, &wanted, &context.interrupt)?;
+    let (image, before) = match there {
+        Some(image) => (image, true),
+        None => deliver(&cloud, &id, &source, context)?,
     };
+    // Every signature of the same is another one.
+    if let Some(signed) = signed.filter(|signed| before && signed.is_of(&image)) {
+        wanted.properties.values.retain(|name, _| !signed.properties.contains_key(name));
+    }
+    let (image, updated) = if before { bring_up_to_date(&cloud, image, &wanted, target)? } else { (image, None) };
+    let (place, name, shown) = (id.clone(), wanted.name.clone(), Some(Box::new(image.clone())));
+    let mut deeds = vec![match before {
+        true => Deed::Before { place, name, image: shown },
+        false => Deed::Published { place, name, image: shown },
+    }];
+    deeds.extend(updated);
     let series = Series::of(&cloud, target, context.subject);
     match series.promote(&image, &wanted.name) {
         Ok(done) => {
@@ -152,15 +145,20 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
     Ok(deeds)
 }
 
-fn deliver(cloud: &Cloud, id: &str, source: &Source, context: &Context<'_>) -> Result<Image, UploadError> {
+/// Sends the data. Returns the image, and whether somebody else has brought it in the meantime.
+fn deliver(cloud: &Cloud, id: &str, source: &Source, context: &Context<'_>) -> Result<(Image, bool), PublishError> {
     let (activity, started) = (format!("upload {} to {}", source.artifact.file, cloud.name()), Instant::now());
     let reporter = &context.reporter;
     reporter.report(&Event::ActivityStarted { activity: activity.clone() });
     let total = Some(source.artifact.size);
     let progress = |done| reporter.report(&Event::Progress { activity: activity.clone(), done, total });
-    let image = cloud.upload(id, &source.file(), None, &progress, &context.interrupt)?;
-    reporter.report(&Event::ActivityFinished { activity: activity.clone(), elapsed: started.elapsed() });
-    Ok(image)
+    match cloud.upload(id, &source.file(), None, &progress, &context.interrupt) {
+        Ok(image) => {
+            reporter.report(&Event::ActivityFinished { activity: activity.clone(), elapsed: started.elapsed() });
+            Ok((image, false))
+        }
+        Err(error) => begin::of_others(cloud, id, error).map(|image| (image, true)),
+    }
 }
 
 /// Changes what the service tells of an image that is there. What somebody else has added stays.

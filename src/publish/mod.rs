@@ -200,6 +200,8 @@ pub enum PublishError {
         /// Why it could not be uploaded.
         #[source]
         source: UploadError,
+        /// Why it could not be removed.
+        removal: CloudError,
     },
     /// There is such an image, and somebody else is at work on it.
     #[error("the image {id} is `{status}`: somebody else uploads it")]

@@ -2,6 +2,8 @@
 
 mod changing;
 mod cloud;
+mod faults;
+mod proxy;
 mod publishing;
 mod releasing;
 mod signing;

@@ -6,6 +6,9 @@ use crate::openstack::signature::SignatureError;
 use crate::openstack::{CloudError, UploadError};
 use crate::publish::{PublishError, SigningError, SourceError};
 
+/// What to do about an image that has gone.
+const DELETED: &str = "somebody has deleted it in the meantime: publish it again";
+
 /// One failure for all targets that failed.
 pub(super) fn all(mut failures: Vec<(String, Failure)>, targets: usize) -> Result<(), Failure> {
     if targets == 1
@@ -64,13 +67,24 @@ pub(super) fn failure(error: &PublishError) -> Failure {
             let told = problems.iter().map(|problem| format!("{}; {}", problem.message, problem.help));
             Failure { causes: told.collect(), ..failure }
         }
+        PublishError::Upload(UploadError::Changed { .. }) => {
+            failure.hint("let nothing write to it, build it again, and publish it then")
+        }
+        PublishError::Upload(UploadError::Differs { .. }) => {
+            failure.hint("publish it again; if it stays so, what lies between here and the service changes data")
+        }
+        PublishError::Upload(UploadError::Status { status }) if status == "deleted" => failure.hint(DELETED),
         PublishError::Upload(UploadError::Cloud(cloud)) => match advice(cloud) {
             Some(help) => failure.hint(help),
             None => failure,
         },
-        PublishError::Orphan { id, .. } => failure.hint(format!(
-            "`goldsmith publish --cleanup` removes it later, or `goldsmith images delete {id}` at once"
-        )),
+        PublishError::Orphan { id, removal, .. } => {
+            let mut failure = failure.hint(format!(
+                "publishing again goes on with it; `goldsmith publish --cleanup` removes it later, or `goldsmith images delete {id}` at once"
+            ));
+            failure.causes.push(format!("it is not removed: {removal}"));
+            failure
+        }
         PublishError::Busy { .. } => failure.hint(
             "wait for it, or see who it is: `goldsmith images show ID`; `goldsmith publish --cleanup` removes what is left over",
         ),
@@ -118,7 +132,12 @@ fn advice(error: &CloudError) -> Option<String> {
             "it is larger than the service or the project's quota allows: free some, or ask the operators".to_owned(),
         ),
         415 => Some("the service looks into images: `goldsmith inspect FILE` tells what it objects to".to_owned()),
-        410 => Some("somebody has deleted it in the meantime: publish it again".to_owned()),
+        401 => Some("the token has ended, and a new one is not taken either: ask the cloud's operators".to_owned()),
+        404 | 410 => Some(DELETED.to_owned()),
+        409 => Some(
+            "something is at work on it already: look at it with `goldsmith images list`, and publish it again"
+                .to_owned(),
+        ),
         _ => error.help(),
     }
 }

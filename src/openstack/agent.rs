@@ -1,0 +1,78 @@
+//! How a service is reached: certificates, proxies, and how long it may be silent.
+
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::config::Config;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+use super::CloudError;
+use super::config::CloudConfig;
+use crate::fsx::IoContext as _;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a service may take over data that has arrived: it looks into it, and writes it to its stores.
+pub(super) const UPLOAD_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// How one service is reached.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    silence: Duration,
+    tls: TlsConfig,
+    proxy: Option<ureq::Proxy>,
+}
+
+impl Settings {
+    /// For the service of this address.
+    pub(super) fn new(config: &CloudConfig, url: &str) -> Result<Self, CloudError> {
+        Ok(Self { silence: config.silence, tls: tls(config)?, proxy: config.proxies.toward(url)? })
+    }
+
+    /// For requests that are answered at once.
+    pub(super) fn agent(&self) -> Agent {
+        self.config(self.silence).new_agent()
+    }
+
+    /// For requests whose answer may take this long. The service may not be silent longer than that, nor take no data for longer
+    /// than [`CloudConfig::silence`].
+    pub(super) fn config(&self, answer: Duration) -> Config {
+        Agent::config_builder()
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_recv_response(Some(answer))
+            .timeout_per_read(Some(answer))
+            .timeout_per_write(Some(self.silence))
+            .http_status_as_error(false)
+            // A token must not go where a service points to.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(concat!("goldsmith/", env!("CARGO_PKG_VERSION")))
+            .tls_config(self.tls.clone())
+            // Of itself, the client would read the environment.
+            .proxy(self.proxy.clone())
+            .build()
+    }
+}
+
+fn tls(config: &CloudConfig) -> Result<TlsConfig, CloudError> {
+    let mut tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).disable_verification(!config.verify);
+    if let Some(path) = &config.ca_file {
+        let pem = std::fs::read(path).at(path)?;
+        let items: Result<Vec<_>, _> = parse_pem(&pem).collect();
+        let items =
+            items.map_err(|error| CloudError::Certificates { path: path.clone(), reason: error.to_string() })?;
+        let certificates: Vec<Certificate<'static>> = items
+            .into_iter()
+            .filter_map(|item| match item {
+                PemItem::Certificate(certificate) => Some(certificate),
+                _ => None,
+            })
+            .collect();
+        if certificates.is_empty() {
+            let reason = "it is no PEM file with a certificate".to_owned();
+            return Err(CloudError::Certificates { path: path.clone(), reason });
+        }
+        tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
+    }
+    Ok(tls.build())
+}
