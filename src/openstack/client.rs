@@ -180,7 +180,8 @@ impl Cloud {
         let token = self.session().token;
         let request = Request::get(url).header("X-Auth-Token", token.reveal()).header("Accept", kind);
         let request = request.body(SendBody::none()).map_err(ureq::Error::from);
-        let answer = request.and_then(|request| self.identity.run(request)).map_err(|error| unreachable(url, &error))?;
+        let answer =
+            request.and_then(|request| self.identity.run(request)).map_err(|error| unreachable(url, &error))?;
         if !answer.status().is_success() {
             return Err(refused(&Method::GET, url, answer, Some(&token)));
         }

@@ -431,7 +431,10 @@ fn request(import: &Import) -> Value {
 /// The service repeats the address, which may hold a password or a signature.
 fn without_secrets(error: CloudError, method: &Method) -> CloudError {
     match (error, method) {
-        (CloudError::Refused { method, url, status, message, request_id, retry_after }, Method::WebDownload(address)) => {
+        (
+            CloudError::Refused { method, url, status, message, request_id, retry_after },
+            Method::WebDownload(address),
+        ) => {
             let message = message.replace(address.as_str(), "the address");
             CloudError::Refused { method, url, status, message, request_id, retry_after }
         }

@@ -117,7 +117,13 @@ impl TestCloud {
         self.openstack_plain(&["image", "save", image, "--file", file.to_str().expect("text")]);
     }
 
-    fn logs(&self) -> String {
+    /// Glance is gone at once, and stays so.
+    pub(crate) fn kill_glance(&mut self) {
+        self.glance.kill().expect("it runs");
+        self.glance.wait().expect("it ends");
+    }
+
+    pub(crate) fn logs(&self) -> String {
         ["keystone.out", "glance.out", "glance.log", "barbican.out", "barbican.log"]
             .map(|name| tail(&self.path(name)))
             .join("\n")
@@ -214,7 +220,7 @@ fn configure_keystone(dir: &Path) {
         fs::create_dir_all(dir.join(name)).expect("a directory");
     }
     let text = format!(
-        "[DEFAULT]\nlog_file = {}\n[database]\nconnection = sqlite:///{}\n[fernet_tokens]\nkey_repository = {}\n\
+        "[DEFAULT]\nlog_file = {}\n[database]\nconnection = sqlite:///{}\nsqlite_synchronous = false\n[fernet_tokens]\nkey_repository = {}\n\
          [credential]\nkey_repository = {}\n",
         at("keystone.log"),
         at("keystone.db"),
@@ -253,6 +259,8 @@ filesystem_store_datadir = {staging}
 filesystem_store_datadir = {tasks}
 [database]
 connection = sqlite:///{database}
+# A service that waits for a busy disk, with its database locked, answers others with 500.
+sqlite_synchronous = false
 [keystone_authtoken]
 www_authenticate_uri = {auth_url}
 auth_url = {auth_url}

@@ -28,13 +28,22 @@ impl Ran {
     }
 }
 
-fn goldsmith(cloud: &TestCloud, arguments: &[&str], variables: &[(&'static str, String)]) -> Ran {
+impl From<Output> for Ran {
+    fn from(Output { status, stdout, stderr }: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        Self { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    }
+}
+
+fn command(cloud: &TestCloud, arguments: &[&str], variables: &[(&'static str, String)]) -> Command {
     let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
     goldsmith.args(arguments).env_clear().env("HOME", cloud.path("home")).env("PATH", "/usr/bin:/bin");
-    let Output { status, stdout, stderr } =
-        goldsmith.envs(variables.iter().cloned()).current_dir(cloud.path("store")).output().expect("it runs");
-    let text = |bytes| String::from_utf8(bytes).expect("text");
-    Ran { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+    goldsmith.envs(variables.iter().cloned()).current_dir(cloud.path("store"));
+    goldsmith
+}
+
+fn goldsmith(cloud: &TestCloud, arguments: &[&str], variables: &[(&'static str, String)]) -> Ran {
+    command(cloud, arguments, variables).output().expect("it runs").into()
 }
 
 #[test]
