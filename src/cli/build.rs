@@ -189,12 +189,8 @@ pub(super) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
                 return Ok(());
             }
             let loaded = &preparation.loaded.recipe;
-            let subject = Subject {
-                name: loaded.name.clone(),
-                outputs: loaded.outputs.clone(),
-                dir: exported.dir,
-                root: loaded.dir.clone(),
-            };
+            let subject = Subject { name: loaded.name.clone(), outputs: loaded.outputs.clone(), dir: exported.dir };
+            let targets: Vec<_> = targets.into_iter().map(|target| target.below(&loaded.dir)).collect();
             let interrupt = preparation.workshop.interrupt.clone();
             publish::at_targets(Verb::Publish, &subject, &targets, &args.cloud, json, interrupt, global)
         }

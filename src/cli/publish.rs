@@ -1,6 +1,7 @@
 //! `goldsmith publish`.
 
 mod failing;
+mod keys;
 
 use std::io::Stdout;
 use std::path::{Path, PathBuf};
@@ -16,16 +17,17 @@ use super::failure::{Failure, FailureKind};
 use super::images::{self, CloudArgs};
 use super::jsonl::JsonReporter;
 use super::progress::TerminalReporter;
-use super::settings::{Global, read_secret};
+use super::settings::Global;
 use super::{hints, print, signals};
 use crate::event::Reporter;
 use crate::export::manifest::Summary;
 use crate::image::Format;
 use crate::interrupt::Interrupt;
 use crate::publish::{self, Context, SourceError, Subject, Verb};
-use crate::recipe::publish::{Certificate, Glance, Hash, Promote, Sign, Target, Visibility};
+use crate::recipe::publish::{Certificate, ChecksumKeys, Directory, Glance, Hash, Promote, Sign, Target, Visibility};
 use crate::recipe::{self, Layout, SecretSource, System};
 use crate::units::parse_duration;
+use keys::Environment;
 
 /// `goldsmith publish`.
 #[derive(Debug, Args)]
@@ -63,10 +65,19 @@ pub(super) struct Publish {
 #[derive(Debug, Args)]
 #[group(id = "target", multiple = true)]
 struct TargetArgs {
+    /// Publish to this directory, not to a cloud
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["name", "visibility", "property", "tag", "protected", "hidden", "promote"])]
+    directory: Option<PathBuf>,
+    /// Sign the checksums with this key of gpg: a fingerprint, or the last 16 digits of it
+    #[arg(long, value_name = "KEY", requires = "directory")]
+    sign_openpgp: Option<String>,
+    /// Sign the checksums with this secret key of minisign, which has no password
+    #[arg(long, value_name = "FILE", requires = "directory")]
+    sign_minisign: Option<PathBuf>,
     /// Name of the image at the service; %Y%m%d is the date when it was made [default: the image's own]
     #[arg(long)]
     name: Option<String>,
-    /// Publish the artifact of this format [default: the first that the service takes]
+    /// Publish the artifact of this format [default: the first that the service takes; all to a directory]
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     format: Option<Format>,
     /// Who sees it: private (default), shared, community, public
@@ -101,8 +112,27 @@ struct TargetArgs {
 impl TargetArgs {
     /// The target that they describe.
     fn target(&self) -> Target {
-        let Self { name, format, visibility, property, tag, protected, hidden, promote, keep, sign_key, certificate } =
-            self;
+        let Self {
+            name,
+            format,
+            visibility,
+            property,
+            tag,
+            protected,
+            hidden,
+            promote,
+            keep,
+            sign_key,
+            certificate,
+            ..
+        } = self;
+        if let Some(path) = &self.directory {
+            let (openpgp, minisign) = (self.sign_openpgp.clone(), self.sign_minisign.clone());
+            let sign = ChecksumKeys { openpgp, minisign, password: None };
+            let sign = Some(sign).filter(|sign| *sign != ChecksumKeys::default());
+            let formats = format.iter().copied().collect();
+            return Target::Directory(Directory { path: path.clone(), formats, keep: *keep, sign });
+        }
         let sign = sign_key.clone().zip(certificate.clone()).map(|(key, certificate)| Sign {
             key: SecretSource::File(key),
             certificate: match certificate.to_str().filter(|text| uuid::Uuid::try_parse(text).is_ok()) {
@@ -160,7 +190,7 @@ impl Publish {
             let none = || failing::source(&SourceError::NoManifest { dir: dir.clone() });
             let summary = Summary::read(&dir).ok_or_else(none)?;
             let outputs = summary.artifacts.into_iter().map(|artifact| artifact.output).collect();
-            return Ok((Subject { name: summary.name, outputs, dir, root: PathBuf::new() }, Vec::new()));
+            return Ok((Subject { name: summary.name, outputs, dir }, Vec::new()));
         }
         let source =
             Source { recipe: self.image.clone(), params: self.params.clone(), elements: self.elements.clone() };
@@ -176,7 +206,8 @@ impl Publish {
             loaded = load(Some(&System { distro, firmware: Layout::BiosUefi.firmware() }))?;
         }
         let targets = loaded.composition.map(|composition| composition.publish).unwrap_or_default();
-        Ok((Subject { name, outputs: loaded.recipe.outputs, dir, root: loaded.recipe.dir }, targets))
+        let targets = targets.into_iter().map(|target| target.below(&loaded.recipe.dir)).collect();
+        Ok((Subject { name, outputs: loaded.recipe.outputs, dir }, targets))
     }
 }
 
@@ -195,8 +226,7 @@ pub(super) fn at_targets(
         Some(lines) => Arc::clone(lines) as _,
         None => Arc::clone(&screen) as _,
     };
-    let secrets = |source: &SecretSource| read_secret(source, &subject.root);
-    let context = Context { subject, places: images::places(cloud), secrets: &secrets, reporter, interrupt };
+    let context = Context { subject, places: images::places(cloud), keys: &Environment, reporter, interrupt };
     let outcomes = publish::run(verb, targets, &context);
     screen.finish();
     let mut failures = Vec::new();

@@ -8,7 +8,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use ureq::Timeout;
+use ureq::config::ConfigBuilder;
 use ureq::tls::{RootCerts, TlsConfig};
+use ureq::typestate::AgentScope;
 
 use crate::interrupt::Interrupt;
 
@@ -16,7 +18,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 /// Attempts that may fail one after the other.
-pub(super) const ATTEMPTS: u32 = 4;
+pub(crate) const ATTEMPTS: u32 = 4;
 const CHUNK: usize = 256 * 1024;
 
 /// Why something could not be fetched.
@@ -140,7 +142,7 @@ fn get_once(url: &str, limit: usize, interrupt: &Interrupt) -> Result<Vec<u8>, H
 }
 
 /// Waits before the next attempt: 0.5 s, 1 s, 2 s, ...
-pub(super) fn pause(attempt: u32, interrupt: &Interrupt) -> Result<(), HttpError> {
+pub(crate) fn pause(attempt: u32, interrupt: &Interrupt) -> Result<(), HttpError> {
     let end = std::time::Instant::now() + Duration::from_millis(250 << attempt.min(6));
     while std::time::Instant::now() < end {
         if interrupt.is_raised() {
@@ -178,6 +180,11 @@ fn wait<T>(receiver: &Receiver<T>, interrupt: &Interrupt) -> Result<Option<T>, H
 }
 
 fn agent() -> ureq::Agent {
+    configuration().build().new_agent()
+}
+
+/// How connections are made and kept, and what is trusted.
+pub(crate) fn configuration() -> ConfigBuilder<AgentScope> {
     ureq::Agent::config_builder()
         .timeout_connect(Some(CONNECT_TIMEOUT))
         .timeout_recv_response(Some(READ_TIMEOUT))
@@ -186,8 +193,6 @@ fn agent() -> ureq::Agent {
         .user_agent(concat!("goldsmith/", env!("CARGO_PKG_VERSION")))
         // The host's own certificates: a company's mirror has a company's authority.
         .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
-        .build()
-        .new_agent()
 }
 
 fn failed(url: &str, error: &ureq::Error) -> HttpError {

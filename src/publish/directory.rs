@@ -134,15 +134,17 @@ impl Directory {
     }
 
     /// Removes what has the prefix of things that are not whole.
-    fn tidy_folder(&self, path: &str) -> Result<(), PathError> {
+    fn tidy_folder(&self, path: &str) -> Result<Vec<String>, PathError> {
+        let mut removed = Vec::new();
         for entry in self.entries(path)? {
             if entry.file_name().to_string_lossy().starts_with(PART_PREFIX) {
                 let path = entry.path();
                 let is_dir = entry.file_type().at(&path)?.is_dir();
                 if is_dir { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }.at(&path)?;
+                removed.push(path.display().to_string());
             }
         }
-        Ok(())
+        Ok(removed)
     }
 }
 
@@ -171,9 +173,9 @@ impl Shelf for Directory {
         }
     }
 
-    fn tidy(&self, image: &str) -> Result<(), TreeError> {
-        self.tidy_folder(image)?;
-        Ok(self.tidy_folder("streams/v1")?)
+    /// The lock keeps others out, so that nothing half is somebody's, however young it is.
+    fn tidy(&self, image: &str, _: Duration) -> Result<Vec<String>, TreeError> {
+        Ok([self.tidy_folder(image)?, self.tidy_folder("streams/v1")?].concat())
     }
 
     fn folders(&self, path: &str) -> Result<Vec<String>, TreeError> {

@@ -15,6 +15,8 @@ pub mod glance;
 pub mod preflight;
 pub mod properties;
 mod release;
+pub mod s3;
+mod shelves;
 pub mod sign;
 pub mod signature;
 mod simplestreams;
@@ -34,10 +36,11 @@ use crate::interrupt::Interrupt;
 use crate::openstack::config::Places;
 use crate::openstack::image::Image;
 use crate::openstack::{CloudError, UploadError};
-use crate::recipe::SecretSource;
 use crate::recipe::publish::Target;
 pub use properties::Properties;
+pub use shelves::Keys;
 pub use signature::SigningError;
+pub use tree::TreeError;
 
 /// An image whose releases are looked after.
 #[derive(Debug, Clone)]
@@ -48,8 +51,6 @@ pub struct Subject {
     pub outputs: Vec<Output>,
     /// Where a build leaves them.
     pub dir: PathBuf,
-    /// What paths of its targets are relative to.
-    pub root: PathBuf,
 }
 
 /// What is done at a target.
@@ -69,8 +70,8 @@ pub struct Context<'a> {
     pub subject: &'a Subject,
     /// Where clouds are configured. Targets choose among them.
     pub places: Places,
-    /// Reads a secret, or says why it has no value: the library does not look at the environment.
-    pub secrets: &'a (dyn Fn(&SecretSource) -> Result<Vec<u8>, String> + Sync),
+    /// Secrets and credentials that targets need.
+    pub keys: &'a dyn Keys,
     /// Whom it is told what is done.
     pub reporter: Arc<dyn Reporter>,
     /// The wish to stop.
@@ -245,6 +246,17 @@ pub enum PublishError {
         /// Id of the promoted one.
         promoted: String,
     },
+    /// A tree of files cannot be changed.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A secret or credentials are missing.
+    #[error("there is no key for {what}: {reason}")]
+    Key {
+        /// What it is needed for.
+        what: String,
+        /// Why there is none.
+        reason: String,
+    },
     /// The target promotes nothing.
     #[error("the target promotes no image, so that there is nothing to roll back")]
     PromotesNothing,
@@ -266,6 +278,8 @@ pub fn run(verb: Verb, targets: &[Target], context: &Context<'_>) -> Vec<Outcome
 fn at(verb: Verb, target: &Target, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
     match target {
         Target::Glance(target) => glance::run(verb, target, context),
+        Target::Directory(target) => shelves::directory(verb, target, context),
+        Target::S3(target) => shelves::s3(verb, target, context),
     }
 }
 
@@ -276,6 +290,8 @@ pub fn label(target: &Target) -> String {
             let said = [&glance.cloud, &glance.region].into_iter().flatten();
             said.fold("glance".to_owned(), |label, word| format!("{label} {word}"))
         }
+        Target::Directory(directory) => format!("directory {}", directory.path.display()),
+        Target::S3(s3) => format!("s3 {}", s3.bucket),
     }
 }
 

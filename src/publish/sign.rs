@@ -11,6 +11,7 @@ use minisign::{PublicKey, SecretKey, SecretKeyBox, SignatureBox};
 use crate::fsx::{IoContext as _, PathError};
 use crate::interrupt::Interrupt;
 use crate::process::{self, ProcessError};
+use crate::recipe::publish::key_id;
 
 /// How long `gpg` may take: its agent may ask a person for a passphrase.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -89,7 +90,7 @@ impl Signer {
     /// If `gpg` has no such secret key, or it cannot sign any more.
     pub fn openpgp(key: &str, home: Option<PathBuf>) -> Result<Self, SignError> {
         let no_key = |reason: &str| SignError::NoKey { key: key.to_owned(), reason: reason.to_owned() };
-        check_key(key).map_err(|reason| no_key(&reason))?;
+        key_id(key).map_err(|reason| no_key(&reason))?;
         let mut list = gpg(home.as_deref());
         let listed = match process::capture(list.args(["--with-colons", "--list-secret-keys", key])) {
             Err(ProcessError::Failed { .. }) => return Err(no_key("there is none")),
@@ -231,19 +232,6 @@ fn gpg(home: Option<&Path>) -> Command {
         command.arg("--homedir").arg(home);
     }
     command
-}
-
-/// Whether a text can name a key: its id or its fingerprint. Shorter ids are no names, anybody can make a key of the same.
-///
-/// # Errors
-///
-/// Why not.
-pub fn check_key(key: &str) -> Result<(), String> {
-    let digits = key.strip_prefix("0x").unwrap_or(key);
-    if [16, 40].contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(());
-    }
-    Err("a key is named by its fingerprint, 40 hexadecimal digits, or the last 16 of them".to_owned())
 }
 
 /// Fingerprint of the primary key that `gpg` lists, if it can sign (GnuPG, doc/DETAILS: fields 2, 10 and 12).

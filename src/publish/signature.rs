@@ -71,8 +71,7 @@ impl Signing {
     pub fn of(sign: &Sign, context: &Context<'_>) -> Result<Self, PublishError> {
         let read = |source: &SecretSource, what: &str| {
             let told = |reason: String| PublishError::Secret(format!("there is no {what}: {reason}"));
-            let bytes = (context.secrets)(source).map_err(told)?;
-            String::from_utf8(bytes).map_err(|_| told("it is no text, and PEM is".to_owned()))
+            context.keys.secret(source).map_err(told)
         };
         let certificate = match &sign.certificate {
             publish::Certificate::Id(id) => Certified::Stored(id.clone()),

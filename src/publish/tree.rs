@@ -11,9 +11,10 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::edition::{Content, Edition, EditionError, Entry, STREAMS, made_at};
+use super::s3::S3Error;
 use super::sign::{OpenPgp, SignError, Signer};
 use super::simplestreams::{self, Listed};
 use crate::digest::Sha256;
@@ -24,6 +25,9 @@ use crate::image::digests::Checksum;
 use crate::interrupt::Interrupt;
 use crate::units::ByteSize;
 
+/// How old something half must be to be no other run's at this moment.
+const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A place that keeps files under paths. Paths have `/` between their parts and no `/` before the first one.
 pub trait Shelf {
     /// What people call it.
@@ -32,8 +36,9 @@ pub trait Shelf {
     /// Waits until nobody else changes it, where that can be known; the result keeps others out.
     fn lock(&self, interrupt: &Interrupt) -> Result<Option<FileLock>, TreeError>;
 
-    /// Removes what runs that were killed have left of an image.
-    fn tidy(&self, image: &str) -> Result<(), TreeError>;
+    /// Removes what runs that were killed have left of an image, and tells it. Where others cannot be kept out, only what is
+    /// older than this is left over.
+    fn tidy(&self, image: &str, older_than: Duration) -> Result<Vec<String>, TreeError>;
 
     /// Names of the folders in a folder; the empty path is the whole place.
     fn folders(&self, path: &str) -> Result<Vec<String>, TreeError>;
@@ -88,6 +93,8 @@ pub struct Placed {
     pub folder: String,
     /// Whether it was there already.
     pub before: bool,
+    /// Whether `latest` led to another version before.
+    pub promoted: bool,
     /// Versions that were removed because of it.
     pub removed: Vec<String>,
 }
@@ -124,6 +131,9 @@ pub enum TreeError {
     /// The checksums could not be signed.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// The object store cannot be asked, or refuses.
+    #[error(transparent)]
+    S3(S3Error),
     /// What was begun could not be undone.
     #[error("cannot publish to {place}, nor undo what was begun there: {undo}")]
     Half {
@@ -200,7 +210,7 @@ impl<'a> Publication<'a> {
         interrupt: &Interrupt,
     ) -> Result<Self, TreeError> {
         let lock = shelf.lock(interrupt)?;
-        shelf.tidy(&edition.image)?;
+        shelf.tidy(&edition.image, STALE)?;
         let folder = edition.folder();
         let previous = shelf.latest(&edition.image)?;
         let found = shelf.files(&folder)?;
@@ -259,7 +269,9 @@ impl<'a> Publication<'a> {
                 }
             }
         }
-        Placed { place: self.shelf.place(), folder: self.edition.folder(), before: self.before, removed }
+        let promoted = self.previous.as_ref() != Some(&self.edition.version);
+        let (place, folder) = (self.shelf.place(), self.edition.folder());
+        Placed { place, folder, before: self.before, promoted, removed }
     }
 
     /// Brings the tree back to what it was. A version that was there with other content stays as it is now.
@@ -281,21 +293,31 @@ impl<'a> Publication<'a> {
 
     /// Writes the index of what is there and stays.
     fn index(&self, interrupt: &Interrupt) -> Result<(), TreeError> {
-        let mut listed = listed(self.shelf, &self.reporter)?;
-        listed.retain(|other| other.image != self.edition.image || !self.obsolete.contains(&other.version));
-        // Who reads the index goes on to the products, so these come first.
-        let write = |ending: &str, key: Option<&OpenPgp>| {
-            let (index, products) = simplestreams::index(&listed, ending);
-            self.refresh(&format!("{}.{ending}", simplestreams::PRODUCTS), &products, key, interrupt)?;
-            self.refresh(&format!("{}.{ending}", simplestreams::INDEX), &index, key, interrupt)
-        };
-        write("json", None)?;
-        let key = self.wanted.signers.iter().find_map(|signer| match signer {
+        let index = Index { shelf: self.shelf, signers: &self.wanted.signers, reporter: &self.reporter, interrupt };
+        index.write(|image, version| image != self.edition.image || !self.obsolete.iter().any(|gone| gone == version))
+    }
+}
+
+/// The index of a tree.
+struct Index<'a> {
+    shelf: &'a dyn Shelf,
+    signers: &'a [Signer],
+    reporter: &'a Arc<dyn Reporter>,
+    interrupt: &'a Interrupt,
+}
+
+impl Index<'_> {
+    /// Writes it, of the versions that are there and wanted.
+    fn write(&self, wanted: impl Fn(&str, &str) -> bool) -> Result<(), TreeError> {
+        let mut listed = listed(self.shelf, self.reporter)?;
+        listed.retain(|listed| wanted(&listed.image, &listed.version));
+        self.refresh("json", &listed, None)?;
+        let key = self.signers.iter().find_map(|signer| match signer {
             Signer::OpenPgp(key) => Some(key),
             Signer::Minisign(_) => None,
         });
         if key.is_some() {
-            return write("sjson", key);
+            return self.refresh("sjson", &listed, key);
         }
         // An index that was signed once would stay behind.
         for path in [simplestreams::INDEX, simplestreams::PRODUCTS].map(|path| format!("{path}.sjson")) {
@@ -308,26 +330,76 @@ impl<'a> Publication<'a> {
         Ok(())
     }
 
-    /// Writes a file of the index, if it is not there with this content.
-    fn refresh(
-        &self,
-        path: &str,
-        content: &[u8],
-        key: Option<&OpenPgp>,
-        interrupt: &Interrupt,
-    ) -> Result<(), TreeError> {
-        let found = self.shelf.read(path)?;
-        let there = match (&found, key) {
-            (None, _) => false,
-            (Some(found), None) => found == content,
-            (Some(found), Some(key)) => key.verified(found)?.as_deref() == Some(content),
-        };
-        match key {
-            _ if there => Ok(()),
-            None => self.shelf.write(path, content),
-            Some(key) => self.shelf.write(path, &key.clear_sign(content, interrupt)?),
+    /// Writes both files with an ending, where they are not there with this content. Who reads the index goes on to the
+    /// products, so these come first.
+    fn refresh(&self, ending: &str, listed: &[Listed], key: Option<&OpenPgp>) -> Result<(), TreeError> {
+        let (index, products) = simplestreams::index(listed, ending);
+        for (path, content) in [(simplestreams::PRODUCTS, products), (simplestreams::INDEX, index)] {
+            let path = format!("{path}.{ending}");
+            let found = self.shelf.read(&path)?;
+            let there = match (&found, key) {
+                (None, _) => false,
+                (Some(found), None) => *found == content,
+                (Some(found), Some(key)) => key.verified(found)?.as_ref() == Some(&content),
+            };
+            match key {
+                _ if there => {}
+                None => self.shelf.write(&path, &content)?,
+                Some(key) => self.shelf.write(&path, &key.clear_sign(&content, self.interrupt)?)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lets `latest` of an image lead to the version before again. The index has only versions up to that one.
+///
+/// # Errors
+///
+/// If there is no such version, or the tree cannot be changed; then all is as it was.
+pub fn roll_back(
+    shelf: &dyn Shelf,
+    image: &str,
+    signers: &[Signer],
+    reporter: &Arc<dyn Reporter>,
+    interrupt: &Interrupt,
+) -> Result<Option<Back>, TreeError> {
+    let _lock = shelf.lock(interrupt)?;
+    let Some(from) = shelf.latest(image)? else { return Ok(None) };
+    let to = versions(shelf, image)?.into_iter().rfind(|version| *version < from);
+    if let Some(to) = &to {
+        let index = Index { shelf, signers, reporter, interrupt };
+        shelf.point(image, Some(to))?;
+        if let Err(error) = index.write(|_, _| true) {
+            shelf.point(image, Some(&from))?;
+            return Err(error);
         }
     }
+    Ok(Some(Back { from, to }))
+}
+
+/// What rolling back has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Back {
+    /// The version that `latest` led to.
+    pub from: String,
+    /// The version that it leads to now; `None` if there is no earlier one, and nothing was changed.
+    pub to: Option<String>,
+}
+
+/// Removes what runs that were killed have left of an image longer ago than this, and tells it.
+///
+/// # Errors
+///
+/// If the tree cannot be read or changed.
+pub fn clean_up(
+    shelf: &dyn Shelf,
+    image: &str,
+    older_than: Duration,
+    interrupt: &Interrupt,
+) -> Result<Vec<String>, TreeError> {
+    let _lock = shelf.lock(interrupt)?;
+    shelf.tidy(image, older_than)
 }
 
 /// Whether an edition is there, with the content it has now and signatures of all keys.
@@ -385,14 +457,16 @@ fn versions(shelf: &dyn Shelf, image: &str) -> Result<Vec<String>, TreeError> {
     Ok(versions)
 }
 
-/// All versions of all images that are there.
+/// All versions of all images that are there, up to those that `latest` leads to: clients take the youngest, and what is younger
+/// was rolled back, or is not promoted yet.
 fn listed(shelf: &dyn Shelf, reporter: &Arc<dyn Reporter>) -> Result<Vec<Listed>, TreeError> {
     let mut listed = Vec::new();
     let mut images = shelf.folders("")?;
     images.retain(|image| image != STREAMS);
     images.sort();
     for image in images {
-        for version in versions(shelf, &image)? {
+        let Some(latest) = shelf.latest(&image)? else { continue };
+        for version in versions(shelf, &image)?.into_iter().filter(|version| *version <= latest) {
             let path = format!("{image}/{version}/{}", manifest::FILE);
             // Somebody may have removed it at this moment.
             let Some(bytes) = shelf.read(&path)? else { continue };

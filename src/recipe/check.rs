@@ -217,7 +217,8 @@ pub(crate) fn publish(
         if let Some(first) = targets[..index].iter().position(|known| known.same_place(target)) {
             let message = "two targets are the same place: each would take its images for the other's";
             let diagnostic = Diagnostic::new(source, node.span, message).also(nodes[first].span, "here is the other");
-            found.push(diagnostic.help("remove one of them, or give them formats or regions of their own"));
+            found
+                .push(diagnostic.help("remove one of them, or give them places of their own: regions, formats, paths"));
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What a recipe says about publishing its image.
 
+mod trees;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -9,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schema::SecretSource;
 use crate::image::{Format, Output};
+pub use trees::{ChecksumKeys, Directory, S3, key_id};
 
 /// Beginning of the names of properties that are the image service's own.
 pub const RESERVED: &str = "os_glance";
@@ -54,6 +57,10 @@ const LIMIT: usize = 255;
 pub enum Target {
     /// The image service of an OpenStack cloud.
     Glance(Glance),
+    /// A directory: a web server's, or one that others mount.
+    Directory(Directory),
+    /// A bucket of an object store.
+    S3(S3),
 }
 
 /// An image at the image service of a cloud. What is not said follows from the image.
@@ -209,6 +216,8 @@ impl Target {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Glance(_) => "glance",
+            Self::Directory(_) => "directory",
+            Self::S3(_) => "s3",
         }
     }
 
@@ -216,6 +225,18 @@ impl Target {
     pub fn faults(&self, outputs: Option<&[Output]>) -> Vec<Fault> {
         match self {
             Self::Glance(glance) => glance.faults(outputs),
+            Self::Directory(directory) => directory.faults(outputs),
+            Self::S3(s3) => s3.faults(outputs),
+        }
+    }
+
+    /// With the paths that are relative to the recipe, whose directory this is.
+    #[must_use]
+    pub fn below(self, dir: &Path) -> Self {
+        match self {
+            Self::Glance(glance) => Self::Glance(glance.below(dir)),
+            Self::Directory(directory) => Self::Directory(directory.below(dir)),
+            Self::S3(s3) => Self::S3(s3.below(dir)),
         }
     }
 
@@ -225,11 +246,29 @@ impl Target {
             (Self::Glance(one), Self::Glance(other)) => {
                 (&one.cloud, &one.region, one.format) == (&other.cloud, &other.region, other.format)
             }
+            (Self::Directory(one), Self::Directory(other)) => one.path == other.path,
+            (Self::S3(one), Self::S3(other)) => {
+                (one.endpoint(), &one.bucket, &one.prefix) == (other.endpoint(), &other.bucket, &other.prefix)
+            }
+            _ => false,
         }
     }
 }
 
 impl Glance {
+    /// With paths that are relative to a directory.
+    fn below(mut self, dir: &Path) -> Self {
+        self.sign = self.sign.map(|Sign { key, certificate, hash }| Sign {
+            key: key.below(dir),
+            certificate: match certificate {
+                Certificate::File(file) => Certificate::File(dir.join(file)),
+                id @ Certificate::Id(_) => id,
+            },
+            hash,
+        });
+        self
+    }
+
     fn faults(&self, outputs: Option<&[Output]>) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut add = |path: &[&str], message: String, help: &str| {

@@ -262,6 +262,16 @@ pub enum SecretSource {
     File(PathBuf),
 }
 
+impl SecretSource {
+    /// With a path that is relative to a directory.
+    pub(super) fn below(self, dir: &std::path::Path) -> Self {
+        match self {
+            Self::File(file) => Self::File(dir.join(file)),
+            variable @ Self::Env(_) => variable,
+        }
+    }
+}
+
 fn default_components() -> Vec<String> {
     vec!["main".to_owned()]
 }

@@ -10,5 +10,6 @@ mod mirrors;
 mod recipes;
 mod relay;
 mod run;
+mod trees;
 mod verbs;
 mod verify;

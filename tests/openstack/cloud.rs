@@ -49,7 +49,7 @@ impl TestCloud {
 
     /// A cloud whose Glance is told more in `glance-api.conf`: sections may be there again. `AUTH_URL` is Keystone's address.
     pub(crate) fn start_with(more: &str) -> Self {
-        let programs = programs("programs", REQUIREMENTS);
+        let programs = programs();
         let template = template(&programs);
         let dir = tempfile::tempdir().expect("a temporary directory");
         copy(&template, dir.path());
@@ -151,8 +151,13 @@ fn shared() -> (PathBuf, File) {
     (dir, lock)
 }
 
+/// A Python environment with the services.
+pub(crate) fn programs() -> PathBuf {
+    environment("programs", REQUIREMENTS)
+}
+
 /// A Python environment with services, made anew where the requirements have changed.
-fn programs(name: &str, requirements: &str) -> PathBuf {
+fn environment(name: &str, requirements: &str) -> PathBuf {
     let (dir, _lock) = shared();
     let (programs, done) = (dir.join(name), dir.join(name).join("requirements.txt"));
     if fs::read_to_string(&done).is_ok_and(|installed| installed == requirements) {
@@ -386,16 +391,16 @@ fn answers(url: &str) -> bool {
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
 }
 
-fn run(command: &mut Command) {
+pub(crate) fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn id(option: &str) -> String {
+pub(crate) fn id(option: &str) -> String {
     let output = Command::new("id").arg(option).output().expect("id");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
@@ -404,7 +409,7 @@ fn copy(from: &Path, to: &Path) {
     run(Command::new("cp").arg("-a").arg(from.join(".")).arg(to));
 }
 
-fn tail(path: &Path) -> String {
+pub(crate) fn tail(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(30)..].join("\n")

@@ -7,6 +7,8 @@ mod proxy;
 mod publishing;
 mod releasing;
 mod signing;
+mod store;
+mod targets;
 
 use std::process::{Command, Output};
 

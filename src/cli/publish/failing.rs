@@ -4,7 +4,9 @@ use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::{hints, images};
 use crate::openstack::signature::SignatureError;
 use crate::openstack::{CloudError, UploadError};
-use crate::publish::{PublishError, SigningError, SourceError};
+use crate::publish::edition::EditionError;
+use crate::publish::sign::SignError;
+use crate::publish::{PublishError, SigningError, SourceError, TreeError};
 
 /// What to do about an image that has gone.
 const DELETED: &str = "somebody has deleted it in the meantime: publish it again";
@@ -53,6 +55,11 @@ pub(super) fn failure(error: &PublishError) -> Failure {
         }
         PublishError::Secret(_) => Failure::new(FailureKind::Host, error),
         PublishError::Source(error) => return source(error),
+        PublishError::Tree(error) => return tree(error),
+        PublishError::Key { .. } => {
+            return Failure::new(FailureKind::Usage, error)
+                .hint("set the variables, or name another place in the recipe");
+        }
         PublishError::Derive(_) | PublishError::Name(_) | PublishError::PromotesNothing => {
             Failure::new(FailureKind::Usage, error)
         }
@@ -112,6 +119,41 @@ pub(super) fn failure(error: &PublishError) -> Failure {
         PublishError::NothingPromoted(_) => failure.hint("`promote` in the recipe names the tag of promoted images"),
         PublishError::NothingBefore { .. } => failure.hint("`keep` says how many images stay"),
         PublishError::PromotesNothing => failure.hint("write `promote: {}` in the recipe's target, or --promote"),
+        _ => failure,
+    }
+}
+
+/// Why a tree of files has not got an image.
+fn tree(error: &TreeError) -> Failure {
+    let kind = match error {
+        TreeError::Edition(EditionError::Source(error)) => return source(error),
+        TreeError::Edition(_) => FailureKind::Usage,
+        TreeError::Interrupted => FailureKind::Interrupted,
+        _ => FailureKind::Publish,
+    };
+    let failure = Failure::new(kind, error);
+    match error {
+        TreeError::Edition(EditionError::NoTime { .. }) => failure.hint("build it again"),
+        TreeError::Edition(EditionError::NoSuchFormat { .. }) => {
+            failure.hint("`outputs` of the recipe say what is made")
+        }
+        TreeError::Edition(EditionError::Name { .. }) => {
+            failure.hint("letters, digits, `.`, `_` and `-` make a name; `streams` is the folder of the index")
+        }
+        TreeError::Differs { .. } => failure.hint("build it again: what is there is not what was verified"),
+        TreeError::Room { .. } => failure.hint("free some, or let fewer versions stay: `keep`"),
+        TreeError::File(error) if error.is_no_space() => failure.hint("free some, or let fewer versions stay: `keep`"),
+        TreeError::Sign(SignError::NoKey { .. }) => {
+            failure.hint("`gpg --list-secret-keys` shows what is there; GNUPGHOME names another place with keys")
+        }
+        TreeError::Sign(SignError::Minisign { .. }) => {
+            failure.hint("`password: { env: VARIABLE }` or `{ file: PATH }` beside it says where its password is")
+        }
+        TreeError::S3(error) => match error.help() {
+            Some(help) => failure.hint(help),
+            None => failure,
+        },
+        TreeError::Half { .. } => failure.hint("publish again when the cause is gone: that puts it right"),
         _ => failure,
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Child;
 
-use super::{Admin, PASSWORD, TestCloud, free_port, programs, uwsgi};
+use super::{Admin, PASSWORD, TestCloud, environment, free_port, uwsgi};
 
 const REQUIREMENTS: &str = include_str!("requirements-key-manager.txt");
 
@@ -18,7 +18,7 @@ impl TestCloud {
         let url = format!("http://127.0.0.1:{port}");
         let more = "[key_manager]\nbackend = barbican\n[barbican]\nauth_endpoint = AUTH_URL\nbarbican_endpoint = ";
         let mut cloud = Self::start_with(&format!("{more}{url}\n"));
-        let programs = programs("key-manager", REQUIREMENTS);
+        let programs = environment("key-manager", REQUIREMENTS);
         configure(&programs, cloud.dir.path(), &cloud.auth_url, &url);
         cloud.barbican = Some(serve(&programs, cloud.dir.path(), port));
         cloud.wait_for(&format!("{url}/healthcheck"), "barbican");

@@ -1,0 +1,405 @@
+//! A bucket of an object store as a target, by the S3 API that most of them have.
+//!
+//! A store has no folders and renames nothing. So the manifest of a version, which tells that it is there, is written last and
+//! removed first, and `latest` is a small object with the name of the version.
+
+mod client;
+mod upload;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub use rusty_s3::Credentials;
+use rusty_s3::actions::{ListObjectsV2, ListObjectsV2Response};
+
+use super::edition::{Content, Entry, LATEST, made_at};
+use super::tree::{Shelf, TreeError};
+use crate::export::manifest::{self, Summary};
+use crate::fsx::{FileLock, IoContext as _};
+use crate::interrupt::Interrupt;
+use client::{Client, body};
+use upload::{Object, Progress, Upload};
+
+/// Where a bucket is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Address of the store: `https://s3.example.org`.
+    pub endpoint: String,
+    /// Name of the bucket.
+    pub bucket: String,
+    /// What names of objects begin with, without a `/` at its ends; may be empty.
+    pub prefix: String,
+    /// Region, which requests are signed for.
+    pub region: String,
+    /// Whether the bucket's name is part of the path, and not of the host's name.
+    pub path_style: bool,
+    /// Who may read the objects, in the store's words: `public-read`. Else it is the bucket's affair.
+    pub acl: Option<String>,
+}
+
+/// Why a store does not do what is asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum S3Error {
+    /// There is no such address.
+    #[error("{endpoint} is no address of an object store: {reason}")]
+    Address {
+        /// The address.
+        endpoint: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It cannot be reached.
+    #[error("cannot reach {url}: {reason}")]
+    Unreachable {
+        /// What was asked for.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
+    /// It refuses.
+    #[error("{method} {url} is refused with {status}{}{code}{}{message}", colon(code), colon(message))]
+    Refused {
+        /// The request's method.
+        method: String,
+        /// What was asked for.
+        url: String,
+        /// The status of the answer.
+        status: u16,
+        /// The store's word for the reason: `AccessDenied`.
+        code: String,
+        /// What the store says.
+        message: String,
+    },
+    /// It says something that is not understood.
+    #[error("cannot understand what the store answers about {what}: {reason}")]
+    Answer {
+        /// What was asked for.
+        what: String,
+        /// Why not.
+        reason: String,
+    },
+    /// It has something else than what was sent.
+    #[error(
+        "the store has other data than what was sent as {key}: its ETag is {theirs}, and the MD5 of what was sent is {ours}"
+    )]
+    Differs {
+        /// Name of the object.
+        key: String,
+        /// What it has.
+        theirs: String,
+        /// What was sent.
+        ours: String,
+    },
+    /// Parts of an upload that failed could not be removed; nobody sees them, but they take room.
+    #[error("cannot upload {key}, nor remove the parts of it that have arrived")]
+    Parts {
+        /// Name of the object.
+        key: String,
+        /// Why they could not be removed.
+        #[source]
+        source: Box<S3Error>,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+fn colon(text: &str) -> &'static str {
+    if text.is_empty() { "" } else { ": " }
+}
+
+impl S3Error {
+    /// Whether another attempt may succeed.
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { status, .. } => matches!(status, 408 | 429 | 500..=599),
+            _ => false,
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<&'static str> {
+        let Self::Refused { status, code, .. } = self else { return None };
+        Some(match (status, code.as_str()) {
+            (_, "NoSuchBucket") => "make the bucket first, or name another one",
+            (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch") => {
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are for another store, or the region is another one"
+            }
+            (_, "AccessControlListNotSupported") => "leave out `acl`: the bucket's policy says who may read",
+            (_, "AccessDenied") | (403, _) => {
+                "these credentials must be allowed to list the bucket, and to get, put and delete objects"
+            }
+            (301 | 307 | 308, _) | (_, "AuthorizationHeaderMalformed") => "the bucket is in another region",
+            _ => return None,
+        })
+    }
+}
+
+impl From<S3Error> for TreeError {
+    fn from(error: S3Error) -> Self {
+        match error {
+            S3Error::Interrupted => Self::Interrupted,
+            error => Self::S3(error),
+        }
+    }
+}
+
+/// A tree in a bucket.
+pub struct Store {
+    place: Place,
+    client: Client,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// A bucket, and who asks. Nothing is asked yet.
+    ///
+    /// # Errors
+    ///
+    /// If the address is none.
+    pub fn new(place: Place, credentials: Credentials) -> Result<Self, S3Error> {
+        let client = Client::new(&place, credentials)?;
+        Ok(Self { place, client })
+    }
+
+    /// Name of an object.
+    fn key(&self, path: &str) -> String {
+        match (self.place.prefix.as_str(), path) {
+            ("", path) => path.to_owned(),
+            (prefix, "") => prefix.to_owned(),
+            (prefix, path) => format!("{prefix}/{path}"),
+        }
+    }
+
+    fn object<'a>(&'a self, key: &'a str, changes: bool) -> Object<'a> {
+        Object { key, acl: self.place.acl.as_deref(), changes }
+    }
+
+    /// What is in a folder: objects and folders, with their whole names.
+    fn list(&self, path: &str) -> Result<(String, Vec<ListObjectsV2Response>), S3Error> {
+        let key = self.key(path);
+        let prefix = if key.is_empty() { key } else { format!("{key}/") };
+        let (mut pages, mut next): (Vec<ListObjectsV2Response>, Option<String>) = (Vec::new(), None);
+        loop {
+            let mut list = self.client.bucket.list_objects_v2(Some(&self.client.credentials));
+            list.with_prefix(prefix.clone());
+            list.with_delimiter("/");
+            if let Some(token) = next {
+                list.with_continuation_token(token);
+            }
+            let answer = body(self.client.send(list, &[], None, &Interrupt::new())?, "a list of objects")?;
+            let page = ListObjectsV2::parse_response(&String::from_utf8_lossy(&answer));
+            let page = page.map_err(|error| S3Error::Answer { what: prefix.clone(), reason: error.to_string() })?;
+            next = page.next_continuation_token.clone();
+            pages.push(page);
+            if next.is_none() {
+                return Ok((prefix, pages));
+            }
+        }
+    }
+
+    fn get(&self, path: &str) -> Result<Option<Vec<u8>>, S3Error> {
+        let key = self.key(path);
+        let get = self.client.bucket.get_object(Some(&self.client.credentials), &key);
+        match self.client.send(get, &[], None, &Interrupt::new()) {
+            Ok(answer) => body(answer, &key).map(Some),
+            Err(S3Error::Refused { status: 404, code, .. }) if code != "NoSuchBucket" => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn delete(&self, path: &str) -> Result<(), S3Error> {
+        let key = self.key(path);
+        let delete = self.client.bucket.delete_object(Some(&self.client.credentials), &key);
+        match self.client.send(delete, &[], None, &Interrupt::new()) {
+            Ok(_) | Err(S3Error::Refused { status: 404, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The manifest of a folder that is a version.
+    fn manifest(&self, folder: &str) -> Result<Option<Summary>, S3Error> {
+        let bytes = self.get(&format!("{folder}/{}", manifest::FILE))?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// Uploads one file.
+    fn send(&self, folder: &str, entry: &Entry, progress: &Progress<'_>) -> Result<(), TreeError> {
+        let key = self.key(&format!("{folder}/{}", entry.name));
+        let object = self.object(&key, false);
+        let path = match &entry.content {
+            Content::Made(content) => return Ok(self.client.write(&object, content, progress.interrupt)?),
+            Content::Artifact(path) => path,
+        };
+        let file = upload::open(path)?;
+        match self.client.upload(&object, &file, entry.size, &entry.sha256, progress) {
+            Ok(()) => {}
+            Err(Upload::S3(error)) => return Err(error.into()),
+            Err(Upload::File(error)) => return Err(error).at(path).map_err(TreeError::from),
+            Err(Upload::Differs(found)) => {
+                return Err(TreeError::Differs { file: path.display().to_string(), told: entry.sha256, found });
+            }
+        }
+        // What is there is what was sent, by its size too.
+        let head = self.client.bucket.head_object(Some(&self.client.credentials), &key);
+        let answer = self.client.send(head, &[], None, progress.interrupt)?;
+        match client::header(&answer, "content-length").and_then(|size| size.parse::<u64>().ok()) {
+            Some(size) if size == entry.size => Ok(()),
+            size => {
+                let reason = format!("its size is {size:?}, and {} bytes were sent", entry.size);
+                Err(S3Error::Answer { what: key, reason }.into())
+            }
+        }
+    }
+}
+
+impl Shelf for Store {
+    fn place(&self) -> String {
+        let Place { bucket, prefix, .. } = &self.place;
+        let slash = if prefix.is_empty() { "" } else { "/" };
+        format!("s3://{bucket}{slash}{prefix}")
+    }
+
+    /// A store locks nothing: two runs that publish the same image at once may write an index that lacks one of them, until
+    /// the next run.
+    fn lock(&self, _: &Interrupt) -> Result<Option<FileLock>, TreeError> {
+        Ok(None)
+    }
+
+    fn tidy(&self, image: &str, older_than: Duration) -> Result<Vec<String>, TreeError> {
+        let mut removed = Vec::new();
+        for version in self.folders(image)?.into_iter().filter(|version| made_at(version).is_some()) {
+            let folder = format!("{image}/{version}");
+            let (_, pages) = self.list(&folder)?;
+            let mut objects = pages.iter().flat_map(|page| &page.contents);
+            let whole = objects.clone().any(|object| object.key.ends_with(&format!("/{}", manifest::FILE)));
+            let stale = objects.all(|object| {
+                let time = object.last_modified.as_deref().and_then(|time| time.parse::<jiff::Timestamp>().ok());
+                let age = time.map(|time| jiff::Timestamp::now().duration_since(time));
+                age.is_some_and(|age| !age.is_negative() && age.unsigned_abs() >= older_than)
+            });
+            if !whole && stale {
+                self.discard(&folder)?;
+                removed.push(folder);
+            }
+        }
+        Ok(removed)
+    }
+
+    fn folders(&self, path: &str) -> Result<Vec<String>, TreeError> {
+        let (prefix, pages) = self.list(path)?;
+        let folders = pages.iter().flat_map(|page| &page.common_prefixes);
+        let names = folders.filter_map(|folder| folder.prefix.strip_prefix(&prefix)?.strip_suffix('/'));
+        Ok(names.filter(|name| !name.is_empty() && !name.starts_with('.')).map(str::to_owned).collect())
+    }
+
+    fn files(&self, path: &str) -> Result<BTreeMap<String, u64>, TreeError> {
+        let (prefix, pages) = self.list(path)?;
+        let mut files = BTreeMap::new();
+        for object in pages.iter().flat_map(|page| &page.contents) {
+            let Some(name) = object.key.strip_prefix(&prefix).filter(|name| !name.is_empty()) else { continue };
+            let size = object.size.ok_or_else(|| S3Error::Answer {
+                what: object.key.clone(),
+                reason: "the list has no size of it".to_owned(),
+            })?;
+            files.insert(name.to_owned(), size);
+        }
+        Ok(files)
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, TreeError> {
+        Ok(self.get(path)?)
+    }
+
+    fn write(&self, path: &str, content: &[u8]) -> Result<(), TreeError> {
+        let key = self.key(path);
+        Ok(self.client.write(&self.object(&key, true), content, &Interrupt::new())?)
+    }
+
+    fn remove(&self, path: &str) -> Result<(), TreeError> {
+        Ok(self.delete(path)?)
+    }
+
+    /// An artifact that is there already is not sent again. A version that is there, and some artifact of which changes, is
+    /// none until it is whole.
+    fn put(
+        &self,
+        folder: &str,
+        files: &[Entry],
+        progress: &dyn Fn(u64),
+        interrupt: &Interrupt,
+    ) -> Result<(), TreeError> {
+        let found = self.files(folder)?;
+        let known = if found.contains_key(manifest::FILE) { self.manifest(folder)? } else { None };
+        let known = known.map(|summary| summary.artifacts).unwrap_or_default();
+        let there = |entry: &Entry| {
+            let told =
+                known.iter().any(|artifact| artifact.file == entry.name && artifact.digests.sha256 == entry.sha256);
+            told && found.get(&entry.name) == Some(&entry.size) && matches!(entry.content, Content::Artifact(_))
+        };
+        let changes = |entry: &Entry| {
+            matches!(entry.content, Content::Artifact(_)) && found.contains_key(&entry.name) && !there(entry)
+        };
+        if files.iter().any(changes) {
+            self.delete(&format!("{folder}/{}", manifest::FILE))?;
+        }
+        let (mut before, mut sent) = (0, Vec::new());
+        for entry in files {
+            if !there(entry) {
+                sent.push(&entry.name);
+                if let Err(error) = self.send(folder, entry, &Progress { before, tell: progress, interrupt }) {
+                    // What was there before stays: it may be part of a version.
+                    for name in sent.into_iter().filter(|name| !found.contains_key(*name)) {
+                        self.delete(&format!("{folder}/{name}"))?;
+                    }
+                    return Err(error);
+                }
+            }
+            before += entry.size;
+            progress(before);
+        }
+        for name in found.keys().filter(|name| !files.iter().any(|entry| entry.name == **name)) {
+            self.delete(&format!("{folder}/{name}"))?;
+        }
+        Ok(())
+    }
+
+    fn discard(&self, folder: &str) -> Result<(), TreeError> {
+        let files = self.files(folder)?;
+        self.delete(&format!("{folder}/{}", manifest::FILE))?;
+        for name in files.keys().filter(|name| *name != manifest::FILE) {
+            self.delete(&format!("{folder}/{name}"))?;
+        }
+        Ok(())
+    }
+
+    fn latest(&self, image: &str) -> Result<Option<String>, TreeError> {
+        let content = self.get(&format!("{image}/{LATEST}"))?;
+        Ok(content.map(|content| String::from_utf8_lossy(&content).trim().to_owned()))
+    }
+
+    fn point(&self, image: &str, version: Option<&str>) -> Result<(), TreeError> {
+        let path = format!("{image}/{LATEST}");
+        match version {
+            Some(version) => self.write(&path, format!("{version}\n").as_bytes()),
+            None => self.remove(&path),
+        }
+    }
+}
+
+/// What browsers are told a file is: text where a person may want to look at it.
+fn content_type(key: &str) -> &'static str {
+    let name = key.rsplit('/').next().unwrap_or(key);
+    match name.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("json") => "application/json",
+        Some("asc" | "minisig" | "sjson") => "text/plain; charset=utf-8",
+        None => "text/plain; charset=utf-8",
+        Some(_) => "application/octet-stream",
+    }
+}

@@ -1,0 +1,126 @@
+//! Trees of files as targets of recipes: which tree is meant, by whose keys, and what was done there.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use super::directory::Directory;
+use super::edition::Edition;
+use super::s3::{Credentials, Place, Store};
+use super::sign::Signer;
+use super::tree::{self, Back, Shelf, TreeError, Wanted};
+use super::{Context, Deed, PublishError, SourceError, Verb};
+use crate::image::Format;
+use crate::recipe::SecretSource;
+use crate::recipe::publish::{self as recipe, ChecksumKeys};
+
+/// What only the caller can know, who has an environment.
+pub trait Keys: Sync {
+    /// The value of a secret.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    fn secret(&self, source: &SecretSource) -> Result<String, String>;
+
+    /// Credentials for object stores, from a profile if one is named.
+    ///
+    /// # Errors
+    ///
+    /// Why there are none.
+    fn s3(&self, profile: Option<&str>) -> Result<Credentials, String>;
+}
+
+/// What a target wants of its tree.
+struct Terms<'a> {
+    formats: &'a [Format],
+    keep: Option<u32>,
+    sign: Option<&'a ChecksumKeys>,
+}
+
+pub(super) fn directory(
+    verb: Verb,
+    target: &recipe::Directory,
+    context: &Context<'_>,
+) -> Result<Vec<Deed>, PublishError> {
+    let terms = Terms { formats: &target.formats, keep: target.keep, sign: target.sign.as_ref() };
+    run(verb, &Directory::new(&target.path), &terms, context)
+}
+
+pub(super) fn s3(verb: Verb, target: &recipe::S3, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
+    let terms = Terms { formats: &target.formats, keep: target.keep, sign: target.sign.as_ref() };
+    let place = Place {
+        endpoint: target.endpoint(),
+        bucket: target.bucket.clone(),
+        prefix: target.prefix.clone(),
+        region: target.region.clone(),
+        path_style: target.path_style(),
+        acl: target.acl.clone(),
+    };
+    let credentials = context.keys.s3(target.profile.as_deref());
+    let credentials =
+        credentials.map_err(|reason| PublishError::Key { what: "the object store".to_owned(), reason })?;
+    run(verb, &Store::new(place, credentials).map_err(TreeError::from)?, &terms, context)
+}
+
+fn run(verb: Verb, shelf: &dyn Shelf, terms: &Terms<'_>, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
+    let Context { subject, reporter, interrupt, .. } = context;
+    let image = subject.name.as_str();
+    let at = |folder: &str| format!("{}/{image}/{folder}", shelf.place());
+    match verb {
+        Verb::Publish => {
+            // Keys that are not there are told before anything is copied.
+            let signers = signers(terms.sign, context.keys)?;
+            let edition = Edition::read(&subject.dir, terms.formats).map_err(TreeError::from)?;
+            if edition.image != image {
+                let (dir, found, wanted): (PathBuf, _, _) = (subject.dir.clone(), edition.image, image.to_owned());
+                return Err(SourceError::Other { dir, found, wanted }.into());
+            }
+            let keep = terms.keep.and_then(|keep| NonZeroUsize::new(usize::try_from(keep).unwrap_or(usize::MAX)));
+            let placed = tree::publish(shelf, &edition, &Wanted { keep, signers }, reporter, interrupt)?;
+            let (place, name) = (at(&edition.version), image.to_owned());
+            let mut deeds = vec![match placed.before {
+                true => Deed::Before { place: place.clone(), name, image: None },
+                false => Deed::Published { place: place.clone(), name, image: None },
+            }];
+            if placed.promoted {
+                deeds.push(Deed::Promoted { place });
+            }
+            deeds.extend(placed.removed.iter().map(|version| {
+                let stay = terms.keep.unwrap_or_default();
+                Deed::Removed { place: at(version), reason: format!("as many as are to stay are there: {stay}") }
+            }));
+            Ok(deeds)
+        }
+        Verb::RollBack => {
+            let signers = signers(terms.sign, context.keys)?;
+            match tree::roll_back(shelf, image, &signers, reporter, interrupt)? {
+                None => Err(PublishError::NothingPromoted(image.to_owned())),
+                Some(Back { from, to: None }) => {
+                    Err(PublishError::NothingBefore { name: image.to_owned(), promoted: at(&from) })
+                }
+                Some(Back { from, to: Some(to) }) => {
+                    Ok(vec![Deed::Promoted { place: at(&to) }, Deed::Retired { place: at(&from) }])
+                }
+            }
+        }
+        Verb::CleanUp(older_than) => {
+            let removed = tree::clean_up(shelf, image, older_than, interrupt)?;
+            let deed = |place| Deed::Removed { place, reason: "a run that did not end has left it".to_owned() };
+            Ok(removed.into_iter().map(deed).collect())
+        }
+    }
+}
+
+fn signers(sign: Option<&ChecksumKeys>, keys: &dyn Keys) -> Result<Vec<Signer>, PublishError> {
+    let Some(ChecksumKeys { openpgp, minisign, password }) = sign else { return Ok(Vec::new()) };
+    let mut signers = Vec::new();
+    if let Some(key) = openpgp {
+        signers.push(Signer::openpgp(key, None).map_err(TreeError::from)?);
+    }
+    if let Some(file) = minisign {
+        let no_password = |reason| PublishError::Key { what: file.display().to_string(), reason };
+        let password = password.as_ref().map(|source| keys.secret(source)).transpose().map_err(no_password)?;
+        signers.push(Signer::minisign(file, password).map_err(TreeError::from)?);
+    }
+    Ok(signers)
+}

@@ -1,0 +1,243 @@
+//! Targets that are trees of files: directories and buckets.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Fault;
+use crate::image::{Format, Output};
+use crate::recipe::SecretSource;
+
+/// A directory with a folder for every image, and in it one for every version, under the time when it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Directory {
+    /// The directory, absolute or relative to the recipe. It is made if it is not there.
+    pub path: PathBuf,
+    /// Formats of the outputs that are published. Default: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub formats: Vec<Format>,
+    /// How many versions of the image stay. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<u32>,
+    /// Keys that sign the checksums.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign: Option<ChecksumKeys>,
+}
+
+/// A bucket of an object store with the S3 API, with the same folders as a directory. Credentials come from
+/// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or from a profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct S3 {
+    /// Name of the bucket, which must be there.
+    pub bucket: String,
+    /// Address of the store: `https://s3.example.org`. Default: Amazon's in the region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// What names of objects begin with: `images/cloud`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+    /// The region.
+    #[serde(default = "default_region")]
+    pub region: String,
+    /// Whether the bucket's name is in the path of addresses, not in the host's name. Default: at Amazon it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_style: Option<bool>,
+    /// Who may read the objects, in the store's words: `public-read`. Default: the bucket's policy says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acl: Option<String>,
+    /// The profile of `~/.aws/credentials` that is used. Default: `AWS_PROFILE`, where no credentials are in the environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Formats of the outputs that are published. Default: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub formats: Vec<Format>,
+    /// How many versions of the image stay. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<u32>,
+    /// Keys that sign the checksums.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign: Option<ChecksumKeys>,
+}
+
+/// Keys that sign the file of checksums: by OpenPGP, by minisign, or by both.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ChecksumKeys {
+    /// Fingerprint of a secret key that `gpg` has, or its last 16 digits. The index is signed too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub openpgp: Option<String>,
+    /// File with a secret key of minisign, absolute or relative to the recipe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minisign: Option<PathBuf>,
+    /// Where the password of minisign's key is, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretSource>,
+}
+
+fn default_region() -> String {
+    "us-east-1".to_owned()
+}
+
+impl Directory {
+    pub(super) fn faults(&self, outputs: Option<&[Output]>) -> Vec<Fault> {
+        let mut faults = common(&self.formats, self.keep, self.sign.as_ref(), outputs);
+        if self.path.as_os_str().is_empty() {
+            faults.push(fault(&["path"], "the directory has no name", "name the directory of a web server, say"));
+        }
+        faults
+    }
+
+    /// With paths that are relative to a directory.
+    pub(super) fn below(mut self, dir: &Path) -> Self {
+        self.path = dir.join(&self.path);
+        self.sign = self.sign.map(|sign| sign.below(dir));
+        self
+    }
+}
+
+impl S3 {
+    pub(super) fn faults(&self, outputs: Option<&[Output]>) -> Vec<Fault> {
+        let mut faults = common(&self.formats, self.keep, self.sign.as_ref(), outputs);
+        if self.bucket.is_empty() || self.bucket.contains('/') {
+            let message = format!("`{}` is no name of a bucket", self.bucket);
+            faults.push(fault(&["bucket"], message, "what follows the bucket's name is `prefix`"));
+        }
+        let is_url = |endpoint: &str| endpoint.starts_with("http://") || endpoint.starts_with("https://");
+        if let Some(endpoint) = self.endpoint.as_deref().filter(|endpoint| !is_url(endpoint)) {
+            let message = format!("`{endpoint}` is no address of an object store");
+            faults.push(fault(&["endpoint"], message, "it begins with `https://`"));
+        }
+        let plain = |part: &str| !matches!(part, "" | "." | "..");
+        if !self.prefix.is_empty() && !self.prefix.split('/').all(plain) {
+            let message = format!("`{}` cannot begin the name of an object", self.prefix);
+            faults.push(fault(&["prefix"], message, "no `/` is at its ends, and no part of it is empty, `.` or `..`"));
+        }
+        faults
+    }
+
+    /// Address of the store.
+    pub fn endpoint(&self) -> String {
+        self.endpoint.clone().unwrap_or_else(|| format!("https://s3.{}.amazonaws.com", self.region))
+    }
+
+    /// Whether the bucket's name is in the path. Stores of other makers are seldom set up for host names of buckets.
+    pub fn path_style(&self) -> bool {
+        self.path_style.unwrap_or(self.endpoint.is_some())
+    }
+
+    /// With paths that are relative to a directory.
+    pub(super) fn below(mut self, dir: &Path) -> Self {
+        self.sign = self.sign.map(|sign| sign.below(dir));
+        self
+    }
+}
+
+impl ChecksumKeys {
+    fn below(mut self, dir: &Path) -> Self {
+        self.minisign = self.minisign.map(|file| dir.join(file));
+        self.password = self.password.map(|password| password.below(dir));
+        self
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if let Some(Err(message)) = self.openpgp.as_deref().map(key_id) {
+            faults.push(fault(&["sign", "openpgp"], message, "`gpg --list-secret-keys` shows fingerprints"));
+        }
+        if self.openpgp.is_none() && self.minisign.is_none() {
+            faults.push(fault(&["sign"], "no key is named here", "`openpgp` or `minisign` names one"));
+        }
+        if self.password.is_some() && self.minisign.is_none() {
+            let help = "gpg asks for passphrases itself, or its agent has them";
+            faults.push(fault(&["sign", "password"], "this is the password of a key of minisign", help));
+        }
+        faults
+    }
+}
+
+fn fault(path: &[&str], message: impl Into<String>, help: &str) -> Fault {
+    Fault { path: path.iter().map(|key| (*key).to_owned()).collect(), message: message.into(), help: help.to_owned() }
+}
+
+fn common(
+    formats: &[Format],
+    keep: Option<u32>,
+    sign: Option<&ChecksumKeys>,
+    outputs: Option<&[Output]>,
+) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let missing =
+        |format: &&Format| outputs.is_some_and(|outputs| outputs.iter().all(|output| output.format != **format));
+    if let Some(format) = formats.iter().find(missing) {
+        let message = format!("no output is a {} file", format.name());
+        faults.push(fault(&["formats"], message, "add it to `outputs`, or leave it out here"));
+    }
+    if keep == Some(0) {
+        let message = "at least one version stays: the one that is published";
+        faults.push(fault(&["keep"], message, "leave it out to keep all"));
+    }
+    faults.extend(sign.map(ChecksumKeys::faults).unwrap_or_default());
+    faults
+}
+
+/// Whether a text can name a key of OpenPGP: its id or its fingerprint. Shorter ids are no names, anybody can make a key of
+/// the same.
+///
+/// # Errors
+///
+/// Why not.
+pub fn key_id(key: &str) -> Result<(), String> {
+    let digits = key.strip_prefix("0x").unwrap_or(key);
+    if [16, 40].contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(());
+    }
+    Err("a key is named by its fingerprint, 40 hexadecimal digits, or the last 16 of them".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Target;
+    use super::*;
+
+    #[test]
+    fn what_contradicts_itself_is_told() {
+        let outputs = [Output::new(Format::Qcow2)];
+        for (target, places) in [
+            (r#"{"directory":{"path":"/srv","keep":1,"formats":["qcow2"]}}"#, &[][..]),
+            (r#"{"directory":{"path":"","keep":0,"formats":["tar"]}}"#, &["formats", "keep", "path"]),
+            (r#"{"directory":{"path":"x","sign":{}}}"#, &["sign"]),
+            (r#"{"directory":{"path":"x","sign":{"openpgp":"me@example.org"}}}"#, &["sign.openpgp"]),
+            (r#"{"directory":{"path":"x","sign":{"openpgp":"0x0123456789ABCDEF"}}}"#, &[]),
+            (r#"{"directory":{"path":"x","sign":{"password":{"env":"X"}}}}"#, &["sign", "sign.password"]),
+            (r#"{"s3":{"bucket":"images","endpoint":"https://s3.example.org","prefix":"a/b"}}"#, &[]),
+            (r#"{"s3":{"bucket":"a/b","endpoint":"s3.example.org","prefix":"/a"}}"#, &["bucket", "endpoint", "prefix"]),
+            (r#"{"s3":{"bucket":"b","prefix":"a/../b"}}"#, &["prefix"]),
+        ] {
+            let told: Target = serde_json::from_str(target).expect("a target");
+            let found: Vec<_> = told.faults(Some(&outputs)).into_iter().map(|fault| fault.path.join(".")).collect();
+            assert_eq!(found, places, "{target}");
+        }
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_recipe() {
+        let target = r#"{"directory":{"path":"x","sign":{"minisign":"/key","password":{"file":"y"}}}}"#;
+        let target: Target = serde_json::from_str(target).expect("a target");
+        let Target::Directory(directory) = target.below(Path::new("/recipes")) else { panic!("another target") };
+        assert_eq!(directory.path, Path::new("/recipes/x"));
+        let sign = directory.sign.expect("keys");
+        assert_eq!(sign.minisign.as_deref(), Some(Path::new("/key")));
+        assert_eq!(sign.password, Some(SecretSource::File("/recipes/y".into())));
+    }
+
+    #[test]
+    fn amazons_buckets_have_hosts_of_their_own() {
+        let s3 = |text: &str| serde_json::from_str::<S3>(text).expect("a bucket");
+        let amazon = s3(r#"{"bucket":"b","region":"eu-west-1"}"#);
+        assert_eq!((amazon.endpoint().as_str(), amazon.path_style()), ("https://s3.eu-west-1.amazonaws.com", false));
+        assert!(s3(r#"{"bucket":"b","endpoint":"https://s3.example.org"}"#).path_style());
+    }
+}
