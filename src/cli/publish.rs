@@ -24,6 +24,7 @@ use crate::export::manifest::Summary;
 use crate::image::Format;
 use crate::interrupt::Interrupt;
 use crate::publish::{self, Context, SourceError, Subject, Verb};
+use crate::recipe::delivery::{Elsewhere, Import};
 use crate::recipe::publish::{Certificate, ChecksumKeys, Directory, Glance, Hash, Promote, Sign, Target, Visibility};
 use crate::recipe::{self, Layout, SecretSource, System};
 use crate::units::parse_duration;
@@ -95,6 +96,21 @@ struct TargetArgs {
     /// Leave it out of lists
     #[arg(long)]
     hidden: bool,
+    /// How its data gets there: auto (default), upload, glance-direct, web-download (with --url), glance-download (with --from)
+    #[arg(long, value_name = "METHOD", value_parser = parse_word::<Import>)]
+    import: Option<Import>,
+    /// A store that its data goes to, or `all`; may be given several times [default: the one the service prefers]
+    #[arg(long, value_name = "NAME")]
+    store: Vec<String>,
+    /// Where the service finds the file, for web-download
+    #[arg(long)]
+    url: Option<String>,
+    /// The image of another region that has the same data, for glance-download
+    #[arg(long, value_name = "REGION/ID")]
+    from: Option<Elsewhere>,
+    /// Give an import up in which nothing changes for this long; a download changes nothing until it is whole [default: 1h]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    patience: Option<Duration>,
     /// Put it in the place of the image that has this tag
     #[arg(long, value_name = "TAG", num_args = 0..=1, require_equals = true, default_missing_value = "promoted")]
     promote: Option<String>,
@@ -149,6 +165,11 @@ impl TargetArgs {
             tags: tag.clone(),
             protected: *protected,
             hidden: *hidden,
+            import: self.import.unwrap_or_default(),
+            stores: self.store.clone(),
+            url: self.url.clone(),
+            from: self.from.clone(),
+            patience: self.patience,
             promote: promote.clone().map(|tag| Promote { tag, ..Promote::default() }),
             keep: *keep,
             sign,

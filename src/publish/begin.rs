@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::deliver::Route;
 use super::glance::Wanted;
 use super::{PublishError, Source};
 use crate::digest::Sha256;
 use crate::interrupt::Interrupt;
 use crate::openstack::image::Image;
-use crate::openstack::{Cloud, CloudError, UploadError};
+use crate::openstack::{Change, Cloud, CloudError, UploadError};
 
 /// Namespace of the ids of published images: version 4, drawn once for this purpose.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8d1f_2c0e_6f5b_4c53_9a77_1b6f_0b3f_52d4);
@@ -29,6 +30,8 @@ const IDLE: Duration = Duration::from_secs(30);
 pub(super) struct Begun {
     pub(super) id: String,
     pub(super) there: Option<Image>,
+    /// What a record is that is not whole.
+    pub(super) status: String,
 }
 
 /// Finds the image, or makes its record.
@@ -36,16 +39,18 @@ pub(super) fn begin(
     cloud: &Cloud,
     source: &Source,
     wanted: &Wanted,
+    route: &Route,
     interrupt: &Interrupt,
 ) -> Result<Begun, PublishError> {
+    let busy = |image: &Image| is_busy(image) && !route.goes_on(image, source.artifact.size);
     for generation in 0..GENERATIONS {
         let id = image_id(&wanted.name, &source.artifact.digests.sha256, generation).to_string();
-        let mut found = idle(cloud, &id, interrupt)?;
+        let mut found = idle(cloud, &id, busy, interrupt)?;
         if found.is_none() {
             found = match cloud.create_image(&record(&id, source, wanted)) {
                 Ok(image) => Some(image),
                 // It was there once, and was deleted; or it has been made in the meantime.
-                Err(CloudError::Refused { status: 409, .. }) => idle(cloud, &id, interrupt)?,
+                Err(CloudError::Refused { status: 409, .. }) => idle(cloud, &id, busy, interrupt)?,
                 // It is not known whether there is one now.
                 Err(error) if error.may_pass() || matches!(error, CloudError::Refused { status: 500.., .. }) => {
                     return Err(undone(cloud, &id, error.into()));
@@ -54,9 +59,13 @@ pub(super) fn begin(
             };
         }
         match found {
-            Some(image) if image.status == "active" => return Ok(Begun { id, there: Some(image) }),
+            Some(image) if image.status == "active" => {
+                return Ok(Begun { id, status: image.status.clone(), there: Some(image) });
+            }
             // It is new, or an earlier run has ended here.
-            Some(image) if image.status == "queued" => return Ok(Begun { id, there: None }),
+            Some(image) if route.goes_on(&image, source.artifact.size) => {
+                return Ok(Begun { id, status: image.status, there: None });
+            }
             Some(image) if is_busy(&image) => return Err(PublishError::Busy { id, status: image.status }),
             _ => {}
         }
@@ -65,11 +74,16 @@ pub(super) fn begin(
 }
 
 /// An image, when nothing happens to it: a service needs a moment to see that an earlier run has ended.
-fn idle(cloud: &Cloud, id: &str, interrupt: &Interrupt) -> Result<Option<Image>, CloudError> {
+fn idle(
+    cloud: &Cloud,
+    id: &str,
+    busy: impl Fn(&Image) -> bool,
+    interrupt: &Interrupt,
+) -> Result<Option<Image>, CloudError> {
     let started = Instant::now();
     loop {
         let image = cloud.image_by_id(id)?;
-        if !image.as_ref().is_some_and(is_busy) || started.elapsed() > IDLE || interrupt.is_raised() {
+        if !image.as_ref().is_some_and(&busy) || started.elapsed() > IDLE || interrupt.is_raised() {
             return Ok(image);
         }
         std::thread::sleep(POLL);
@@ -84,8 +98,10 @@ fn is_busy(image: &Image) -> bool {
 /// What somebody else has uploaded in the meantime, who publishes the same: it is not removed, whatever becomes of it. What is
 /// not theirs is removed.
 pub(super) fn of_others(cloud: &Cloud, id: &str, error: UploadError) -> Result<Image, PublishError> {
-    if matches!(error, UploadError::Cloud(CloudError::Refused { status: 409, .. })) {
+    if let UploadError::Cloud(CloudError::Refused { status: 409, url, .. }) = &error {
         match cloud.image_by_id(id)? {
+            // Who may import it has staged it.
+            Some(image) if image.status == "uploading" && url.ends_with("/import") => {}
             Some(image) if image.status == "active" => return Ok(image),
             Some(image) if is_busy(&image) => return Err(PublishError::Busy { id: image.id, status: image.status }),
             _ => {}
@@ -95,7 +111,7 @@ pub(super) fn of_others(cloud: &Cloud, id: &str, error: UploadError) -> Result<I
 }
 
 /// Why nothing came of what was begun, when it is removed.
-fn undone(cloud: &Cloud, id: &str, error: UploadError) -> PublishError {
+pub(super) fn undone(cloud: &Cloud, id: &str, error: UploadError) -> PublishError {
     // A service that is away was waited for already.
     let away = matches!(error, UploadError::Cloud(CloudError::Unreachable { .. }));
     match remove_within(if away { POLL } else { REMOVAL }, cloud, id) {
@@ -113,6 +129,10 @@ fn remove_within(time: Duration, cloud: &Cloud, id: &str) -> Result<(), CloudErr
     let started = Instant::now();
     loop {
         let Err(error) = cloud.delete_image(id) else { return Ok(()) };
+        // The record of a protected image is protected before there is any data.
+        if matches!(error, CloudError::Refused { status: 403, .. }) && unprotected(cloud, id)? {
+            continue;
+        }
         // A service may do it and fail to say so.
         if let Ok(None) = cloud.image_by_id(id) {
             return Ok(());
@@ -123,6 +143,16 @@ fn remove_within(time: Duration, cloud: &Cloud, id: &str) -> Result<(), CloudErr
             return Err(error);
         }
         std::thread::sleep(POLL);
+    }
+}
+
+/// Takes the protection off an image; `false` if it has none.
+fn unprotected(cloud: &Cloud, id: &str) -> Result<bool, CloudError> {
+    match cloud.image_by_id(id)? {
+        Some(image) if image.protected => {
+            cloud.change(&image, &[Change::Set("protected".to_owned(), json!(false))]).map(|_| true)
+        }
+        _ => Ok(false),
     }
 }
 

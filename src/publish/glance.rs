@@ -1,18 +1,16 @@
 //! The image service of a cloud as a target.
 
-use std::time::Instant;
-
 use serde_json::{Value, json};
 
 use super::begin::{self, Begun};
+use super::deliver::{self, Courier, Offer};
 use super::release::Series;
 use super::signature::Signing;
 use super::{Context, Deed, Properties, PublishError, Source, Verb, preflight, properties};
-use crate::event::Event;
 use crate::export::manifest;
 use crate::openstack::config::{CloudConfig, Places};
 use crate::openstack::image::Image;
-use crate::openstack::{Change, Cloud};
+use crate::openstack::{Change, Cloud, CloudError};
 use crate::recipe::publish::{Glance, Visibility, dated};
 
 /// Property that holds the name of the recipe's image: what the images of a recipe have in common.
@@ -100,28 +98,42 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
     let cloud = connect(target, context)?;
     let signing = target.sign.as_ref().map(|sign| Signing::of(sign, context)).transpose()?;
     let problems = preflight::check(&cloud, &source, &wanted, signing.as_ref())?;
-    if !problems.is_empty() {
-        return Err(PublishError::Refused(problems));
-    }
+    let route = match deliver::route(target, &Offer::of(&cloud, target)?) {
+        Ok(route) if problems.is_empty() => route,
+        route => return Err(PublishError::Refused([problems, route.err().unwrap_or_default()].concat())),
+    };
     let signed = signing.map(|signing| signing.sign(&cloud, &source)).transpose()?;
     if let Some(signed) = &signed {
         wanted.properties.values.extend(signed.properties.clone());
     }
-    let Begun { id, there } = begin::begin(&cloud, &source, &wanted, &context.interrupt)?;
+    let Begun { id, there, status } = begin::begin(&cloud, &source, &wanted, &route, &context.interrupt)?;
+    let courier =
+        Courier { cloud: &cloud, source: &source, reporter: &context.reporter, interrupt: &context.interrupt };
     let (image, before) = match there {
         Some(image) => (image, true),
-        None => deliver(&cloud, &id, &source, context)?,
+        None => match courier.deliver(&id, &status, &route) {
+            Ok(image) => (image, false),
+            Err(error) => (begin::of_others(&cloud, &id, error)?, true),
+        },
     };
     // Every signature of the same is another one.
     if let Some(signed) = signed.filter(|signed| before && signed.is_of(&image)) {
         wanted.properties.values.retain(|name, _| !signed.properties.contains_key(name));
     }
-    let (image, updated) = if before { bring_up_to_date(&cloud, image, &wanted, target)? } else { (image, None) };
+    let (image, updated) = match (before, route.brings_properties()) {
+        (true, _) => bring_up_to_date(&cloud, image, &wanted, target)?,
+        (false, true) => match bring_up_to_date(&cloud, image, &wanted, target) {
+            Ok((image, _)) => (image, None),
+            Err(error) => return Err(begin::undone(&cloud, &id, error.into())),
+        },
+        (false, false) => (image, None),
+    };
     let (place, name, shown) = (id.clone(), wanted.name.clone(), Some(Box::new(image.clone())));
     let mut deeds = vec![match before {
         true => Deed::Before { place, name, image: shown },
         false => Deed::Published { place, name, image: shown },
     }];
+    deeds.extend(route.because.filter(|_| !before).map(|how| Deed::Delivered { how }));
     deeds.extend(updated);
     let series = Series::of(&cloud, target, context.subject);
     match series.promote(&image, &wanted.name) {
@@ -145,29 +157,13 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
     Ok(deeds)
 }
 
-/// Sends the data. Returns the image, and whether somebody else has brought it in the meantime.
-fn deliver(cloud: &Cloud, id: &str, source: &Source, context: &Context<'_>) -> Result<(Image, bool), PublishError> {
-    let (activity, started) = (format!("upload {} to {}", source.artifact.file, cloud.name()), Instant::now());
-    let reporter = &context.reporter;
-    reporter.report(&Event::ActivityStarted { activity: activity.clone() });
-    let total = Some(source.artifact.size);
-    let progress = |done| reporter.report(&Event::Progress { activity: activity.clone(), done, total });
-    match cloud.upload(id, &source.file(), None, &progress, &context.interrupt) {
-        Ok(image) => {
-            reporter.report(&Event::ActivityFinished { activity: activity.clone(), elapsed: started.elapsed() });
-            Ok((image, false))
-        }
-        Err(error) => begin::of_others(cloud, id, error).map(|image| (image, true)),
-    }
-}
-
 /// Changes what the service tells of an image that is there. What somebody else has added stays.
 fn bring_up_to_date(
     cloud: &Cloud,
     image: Image,
     wanted: &Wanted,
     target: &Glance,
-) -> Result<(Image, Option<Deed>), PublishError> {
+) -> Result<(Image, Option<Deed>), CloudError> {
     let known = serde_json::to_value(&image).unwrap_or_default();
     let mut attributes = wanted.attributes();
     // These move with the promotion.

@@ -9,6 +9,7 @@
 //! there, finished or half done, and never makes a second copy.
 
 mod begin;
+pub mod deliver;
 pub mod directory;
 pub mod edition;
 pub mod glance;
@@ -108,6 +109,11 @@ pub enum Deed {
         #[serde(skip_serializing_if = "Option::is_none")]
         image: Option<Box<Image>>,
     },
+    /// The image's data got there otherwise than by an upload into the store that the service prefers.
+    Delivered {
+        /// How, and why: `staged, because several stores are wanted`.
+        how: String,
+    },
     /// What is told of an image that was there was brought up to date.
     Updated {
         /// Names of attributes and properties.
@@ -144,6 +150,7 @@ impl std::fmt::Display for Deed {
         match self {
             Self::Published { place, name, .. } => write!(f, "{name} is there as {place}"),
             Self::Before { place, name, .. } => write!(f, "{name} was there before as {place}"),
+            Self::Delivered { how } => write!(f, "its data was {how}"),
             Self::Updated { attributes } => write!(f, "up to date now: {}", attributes.join(", ")),
             Self::Promoted { place } => write!(f, "{place} is promoted"),
             Self::Retired { place } => write!(f, "{place} is retired"),

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 mod compose;
 pub mod decode;
+pub mod delivery;
 pub mod diagnostic;
 pub mod json_schema;
 pub mod load;

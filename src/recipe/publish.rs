@@ -4,11 +4,13 @@ mod trees;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::delivery::{self, Elsewhere, Import};
 use super::schema::SecretSource;
 use crate::image::{Format, Output};
 pub use trees::{ChecksumKeys, Directory, S3, key_id};
@@ -91,6 +93,21 @@ pub struct Glance {
     pub protected: bool,
     /// Whether lists leave it out.
     pub hidden: bool,
+    /// How its data gets there.
+    pub import: Import,
+    /// Stores of the service that the data goes to; `all` means all. Default: the one that the service prefers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<String>,
+    /// Where the service finds the file, for `web-download`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The image of another region that has the same data, for `glance-download`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Elsewhere>,
+    /// How long nothing may change in an import; a download by the service changes nothing until it is whole. Default: 1h.
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::units::option_duration")]
+    #[schemars(with = "Option<String>")]
+    pub patience: Option<Duration>,
     /// Put it in the place of the image that was promoted before, once it is there and verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub promote: Option<Promote>,
@@ -270,7 +287,7 @@ impl Glance {
     }
 
     fn faults(&self, outputs: Option<&[Output]>) -> Vec<Fault> {
-        let mut faults = Vec::new();
+        let mut faults = delivery::faults(self);
         let mut add = |path: &[&str], message: String, help: &str| {
             let path = path.iter().map(|key| (*key).to_owned()).collect();
             faults.push(Fault { path, message, help: help.to_owned() });

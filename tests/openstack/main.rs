@@ -3,6 +3,7 @@
 mod changing;
 mod cloud;
 mod faults;
+mod importing;
 mod proxy;
 mod publishing;
 mod releasing;

@@ -85,6 +85,10 @@ pub(super) fn failure(error: &PublishError) -> Failure {
             Some(help) => failure.hint(help),
             None => failure,
         },
+        PublishError::Upload(UploadError::Import(import)) => match import.help() {
+            Some(help) => failure.hint(help),
+            None => failure,
+        },
         PublishError::Orphan { id, removal, .. } => {
             let mut failure = failure.hint(format!(
                 "publishing again goes on with it; `goldsmith publish --cleanup` removes it later, or `goldsmith images delete {id}` at once"

@@ -1,0 +1,206 @@
+//! Data that the image service imports, and what becomes of it where that goes wrong.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::cloud::TestCloud;
+use crate::publishing::{built, only, path};
+use crate::{Ran, goldsmith};
+
+/// The service fetches nothing from loopback, nor from other ports than the usual ones, unless it is told to.
+const LOOPBACK: &str = "[import_filtering_opts]\nallowed_hosts = [127.0.0.1]\nallowed_ports = []\n";
+
+/// A web server of one file: `/file` is it, `/late` is it as soon as that is allowed, `/other` is another one, `/never` does not
+/// answer, and nothing else is there.
+struct Server {
+    url: String,
+    late: Arc<AtomicBool>,
+}
+
+impl Server {
+    fn start(file: &Path) -> Self {
+        let content = Arc::new(std::fs::read(file).expect("a file"));
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let late = Arc::new(AtomicBool::new(false));
+        let allowed = Arc::clone(&late);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (content, allowed) = (Arc::clone(&content), Arc::clone(&allowed));
+                std::thread::spawn(move || serve(stream.expect("a connection"), &content, &allowed));
+            }
+        });
+        Self { url, late }
+    }
+
+    fn url(&self, name: &str) -> String {
+        format!("{}/{name}", self.url)
+    }
+}
+
+fn serve(mut stream: TcpStream, content: &[u8], allowed: &AtomicBool) {
+    let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+    let lines: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+    let (mut status, mut body, last) = ("200 OK", content.to_vec(), content.len() - 1);
+    match lines.first().and_then(|line| line.split(' ').nth(1)) {
+        Some("/file") => {}
+        Some("/other") => body[last] ^= 1,
+        Some("/late") => {
+            while !allowed.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Some("/never") => loop {
+            std::thread::park();
+        },
+        _ => (status, body) = ("404 Not Found", Vec::new()),
+    }
+    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    // Whoever has gone away wants nothing any more.
+    let _ = stream.write_all(&[head.as_bytes(), &body].concat());
+}
+
+fn stores(image: &Value) -> Vec<&str> {
+    let mut stores: Vec<_> = image["stores"].as_str().expect("stores").split(',').collect();
+    stores.sort_unstable();
+    stores
+}
+
+fn starts(cloud: &TestCloud, dir: &Path, more: &[&str]) -> Child {
+    let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
+    goldsmith.args(["publish", path(dir)]).args(more).env_clear().envs(cloud.variables());
+    goldsmith.env("HOME", cloud.path("home")).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs")
+}
+
+fn wait_for_import(cloud: &TestCloud) -> Value {
+    let started = Instant::now();
+    loop {
+        let images = goldsmith(cloud, &["images", "list", "--json"], &cloud.variables()).json();
+        if images[0]["status"] == json!("importing") {
+            break images[0].clone();
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "nothing is imported: {images}");
+    }
+}
+
+#[test]
+#[ignore = "starts a Keystone and a Glance"]
+fn data_gets_there_by_every_way() {
+    let cloud = TestCloud::start_with(LOOPBACK);
+    let dir = built(&cloud, "gold", 3, &Value::Null);
+    let server = Server::start(&dir.join("gold.qcow2"));
+    let url = server.url("file");
+    let publish = |more: &[&str]| goldsmith(&cloud, &[&["publish", path(&dir)], more].concat(), &cloud.variables());
+    let show = |name: &str| goldsmith(&cloud, &["images", "show", name, "--json"], &cloud.variables()).json();
+    assert_eq!(publish(&["--name", "first", "--property", "os_distro=other"]).code, Some(0));
+    let first = show("first");
+    let from = format!("RegionOne/{}", first["id"].as_str().expect("an id"));
+    let web = ["--import", "web-download", "--url", &url];
+    for (number, (arguments, expected, words)) in [
+        (&["--store", "fast"][..], &["fast"][..], "its data was uploaded into the store fast"),
+        (&["--store", "slow", "--store", "fast"], &["fast", "slow"], "staged, because several stores are wanted"),
+        (&["--store", "all", "--import", "upload"], &["fast", "slow"], "uploaded and copied"),
+        (&["--import", "glance-direct"], &["slow"], "staged and imported"),
+        (&web, &["slow"], "downloaded by the service"),
+        (&[&web[..], &["--store", "all"]].concat(), &["fast", "slow"], "downloaded by the service"),
+        (&["--import", "glance-download", "--from", &from], &["slow"], "from the region RegionOne"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("image-{number}");
+        let ran = publish(&[&["--name", &name, "--patience", "60s"], arguments].concat());
+        assert_eq!(ran.code, Some(0), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stdout.contains(words), "{arguments:?}: {}", ran.stdout);
+        let image = show(&name);
+        assert_eq!((&image["status"], stores(&image)), (&json!("active"), expected.to_vec()), "{arguments:?}");
+        assert_eq!(image["os_hash_value"], first["os_hash_value"], "{arguments:?}");
+        assert_eq!(image["os_distro"], json!("debian"), "{arguments:?}");
+    }
+    // The service's own client sees it so too.
+    let theirs = cloud.openstack(&["image", "show", "image-2"]);
+    assert_eq!(stores(&theirs["properties"]), ["fast", "slow"], "{theirs}");
+}
+
+#[test]
+#[ignore = "starts a Keystone and a Glance"]
+fn what_cannot_be_imported_leaves_nothing() {
+    let cloud = TestCloud::start_with(LOOPBACK);
+    let dir = built(&cloud, "gold", 1, &Value::Null);
+    let server = Server::start(&dir.join("gold.qcow2"));
+    let [never, none, other] = ["never", "none", "other"].map(|name| server.url(name));
+    let nobody = format!("Nowhere/{}", uuid::Uuid::nil());
+    let run = |arguments: &[&str], code: i32, all_words: &[&str]| {
+        let ran: Ran = goldsmith(&cloud, &[&["publish", path(&dir)], arguments].concat(), &cloud.variables());
+        assert_eq!(ran.code, Some(code), "{arguments:?}: {}", ran.stderr);
+        for words in all_words {
+            assert!(ran.stderr.contains(words), "{arguments:?}: {words}: {}", ran.stderr);
+        }
+        assert!(!ran.stderr.contains("secret") && !ran.stdout.contains("secret"), "{}", ran.stderr);
+        let left = goldsmith(&cloud, &["images", "list"], &cloud.variables());
+        assert_eq!(left.stdout, "no image\n", "{arguments:?}");
+    };
+    let web = |url: &str, more: &[&str], code: i32, words: &[&str]| {
+        run(&[&["--import", "web-download", "--url", url], more].concat(), code, words);
+    };
+    web(&none, &[], 14, &["by web-download: Task failed", "curl -I"]);
+    web(&never, &["--patience", "3s"], 14, &["nothing has changed", "the image is `importing`", "more patience"]);
+    web(&other, &[], 14, &["other data than what was sent: sha512"]);
+    web("http://me:secret@127.0.0.2/file?secret", &[], 14, &["400", "hosts and ports that its operators allow"]);
+    web("ftp://127.0.0.1/file", &[], 2, &["by http or https only"]);
+    web(&none, &["--protected"], 14, &["by web-download: Task failed"]);
+    run(&["--import", "web-download"], 2, &["`web-download` needs `url`"]);
+    run(&["--import", "upload", "--url", &none], 2, &["only `web-download` fetches from an address"]);
+    run(&["--import", "glance-download", "--from", "Nowhere"], 2, &["write it like REGION/ID"]);
+    run(&["--import", "glance-download", "--from", &nobody], 14, &["is the region one of the catalog"]);
+    run(&["--import", "copy"], 2, &["glance-direct"]);
+    run(&["--store", "tape", "--store", "fast"], 14, &["no store `tape`", "it has slow, fast"]);
+
+    let child = starts(&cloud, &dir, &["--import", "web-download", "--url", &never]);
+    wait_for_import(&cloud);
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill").success());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(goldsmith(&cloud, &["images", "list"], &cloud.variables()).stdout, "no image\n");
+}
+
+#[test]
+#[ignore = "starts a Keystone and a Glance"]
+fn who_is_killed_finds_the_import_again() {
+    let cloud = TestCloud::start_with(LOOPBACK);
+    let dir = built(&cloud, "gold", 1, &Value::Null);
+    let server = Server::start(&dir.join("gold.qcow2"));
+    let web = ["--import", "web-download", "--url", &server.url("late")];
+    let mut child = starts(&cloud, &dir, &web);
+    let begun = wait_for_import(&cloud);
+    child.kill().expect("it is killed");
+    child.wait().expect("it ends");
+    let again = starts(&cloud, &dir, &web);
+    server.late.store(true, Ordering::SeqCst);
+    let output = again.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let image = only(&cloud);
+    assert_eq!((&image["id"], &image["status"]), (&begun["id"], &json!("active")));
+}
+
+#[test]
+#[ignore = "starts a Keystone and a Glance"]
+fn a_service_is_asked_what_it_can_do() {
+    let cloud = TestCloud::start_with("[DEFAULT]\nenabled_import_methods = [web-download]\n");
+    let dir = built(&cloud, "gold", 1, &Value::Null);
+    for (arguments, words) in [
+        (&["--import", "glance-direct"][..], "does not import by glance-direct; it knows web-download"),
+        (&["--store", "all"], "does not import by copy-image; it knows web-download"),
+    ] {
+        let ran = goldsmith(&cloud, &[&["publish", path(&dir)], arguments].concat(), &cloud.variables());
+        assert!(ran.code == Some(14) && ran.stderr.contains(words), "{arguments:?}: {}", ran.stderr);
+        assert_eq!(goldsmith(&cloud, &["images", "list"], &cloud.variables()).stdout, "no image\n");
+    }
+}
