@@ -13,6 +13,7 @@ pub mod deliver;
 pub mod directory;
 pub mod edition;
 pub mod glance;
+mod index;
 pub mod preflight;
 pub mod properties;
 mod release;

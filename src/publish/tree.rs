@@ -13,13 +13,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::edition::{Content, Edition, EditionError, Entry, STREAMS, made_at};
+use super::edition::{Content, Edition, EditionError, Entry, made_at};
+use super::index::Index;
 use super::s3::S3Error;
-use super::sign::{OpenPgp, SignError, Signer};
-use super::simplestreams::{self, Listed};
+use super::sign::{SignError, Signer};
 use crate::digest::Sha256;
 use crate::event::{Event, Reporter};
-use crate::export::manifest::{self, Summary};
+use crate::export::manifest;
 use crate::fsx::{FileLock, PathError};
 use crate::image::digests::Checksum;
 use crate::interrupt::Interrupt;
@@ -298,60 +298,6 @@ impl<'a> Publication<'a> {
     }
 }
 
-/// The index of a tree.
-struct Index<'a> {
-    shelf: &'a dyn Shelf,
-    signers: &'a [Signer],
-    reporter: &'a Arc<dyn Reporter>,
-    interrupt: &'a Interrupt,
-}
-
-impl Index<'_> {
-    /// Writes it, of the versions that are there and wanted.
-    fn write(&self, wanted: impl Fn(&str, &str) -> bool) -> Result<(), TreeError> {
-        let mut listed = listed(self.shelf, self.reporter)?;
-        listed.retain(|listed| wanted(&listed.image, &listed.version));
-        self.refresh("json", &listed, None)?;
-        let key = self.signers.iter().find_map(|signer| match signer {
-            Signer::OpenPgp(key) => Some(key),
-            Signer::Minisign(_) => None,
-        });
-        if key.is_some() {
-            return self.refresh("sjson", &listed, key);
-        }
-        // An index that was signed once would stay behind.
-        for path in [simplestreams::INDEX, simplestreams::PRODUCTS].map(|path| format!("{path}.sjson")) {
-            if self.shelf.read(&path)?.is_some() {
-                let message = format!("{path} of {} is removed: nobody signs it any more", self.shelf.place());
-                self.reporter.report(&Event::Warning { message });
-                self.shelf.remove(&path)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes both files with an ending, where they are not there with this content. Who reads the index goes on to the
-    /// products, so these come first.
-    fn refresh(&self, ending: &str, listed: &[Listed], key: Option<&OpenPgp>) -> Result<(), TreeError> {
-        let (index, products) = simplestreams::index(listed, ending);
-        for (path, content) in [(simplestreams::PRODUCTS, products), (simplestreams::INDEX, index)] {
-            let path = format!("{path}.{ending}");
-            let found = self.shelf.read(&path)?;
-            let there = match (&found, key) {
-                (None, _) => false,
-                (Some(found), None) => *found == content,
-                (Some(found), Some(key)) => key.verified(found)?.as_ref() == Some(&content),
-            };
-            match key {
-                _ if there => {}
-                None => self.shelf.write(&path, &content)?,
-                Some(key) => self.shelf.write(&path, &key.clear_sign(&content, self.interrupt)?)?,
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Lets `latest` of an image lead to the version before again. The index has only versions up to that one.
 ///
 /// # Errors
@@ -446,7 +392,7 @@ fn signed(edition: &Edition, signers: &[Signer], interrupt: &Interrupt) -> Resul
 }
 
 /// Versions of an image that are there, the oldest first.
-fn versions(shelf: &dyn Shelf, image: &str) -> Result<Vec<String>, TreeError> {
+pub(super) fn versions(shelf: &dyn Shelf, image: &str) -> Result<Vec<String>, TreeError> {
     let mut versions = Vec::new();
     for version in shelf.folders(image)? {
         if made_at(&version).is_some() && shelf.files(&format!("{image}/{version}"))?.contains_key(manifest::FILE) {
@@ -455,30 +401,4 @@ fn versions(shelf: &dyn Shelf, image: &str) -> Result<Vec<String>, TreeError> {
     }
     versions.sort();
     Ok(versions)
-}
-
-/// All versions of all images that are there, up to those that `latest` leads to: clients take the youngest, and what is younger
-/// was rolled back, or is not promoted yet.
-fn listed(shelf: &dyn Shelf, reporter: &Arc<dyn Reporter>) -> Result<Vec<Listed>, TreeError> {
-    let mut listed = Vec::new();
-    let mut images = shelf.folders("")?;
-    images.retain(|image| image != STREAMS);
-    images.sort();
-    for image in images {
-        let Some(latest) = shelf.latest(&image)? else { continue };
-        for version in versions(shelf, &image)?.into_iter().filter(|version| *version <= latest) {
-            let path = format!("{image}/{version}/{}", manifest::FILE);
-            // Somebody may have removed it at this moment.
-            let Some(bytes) = shelf.read(&path)? else { continue };
-            let (size, sha256) = (bytes.len() as u64, Sha256::of(&bytes));
-            match serde_json::from_slice::<Summary>(&bytes) {
-                Ok(summary) => listed.push(Listed { image: image.clone(), version, summary, size, sha256 }),
-                Err(error) => {
-                    let message = format!("{path} of {} is left out of the index: {error}", shelf.place());
-                    reporter.report(&Event::Warning { message });
-                }
-            }
-        }
-    }
-    Ok(listed)
 }

@@ -173,7 +173,12 @@ fn what_goes_wrong_leaves_the_bucket_as_it_was() {
     let mut child = uploading(&store, &dir, &variables);
     child.kill().expect("it is killed");
     child.wait().expect("it ends");
-    assert_eq!(store.objects(), objects);
+    assert_eq!((store.objects(), store.parts().len()), (objects, 1));
+    let young = publish(&dir, &["--cleanup"], &variables);
+    assert_eq!((young.code, store.parts().len()), (Some(0), 1), "{}", young.stdout);
+    let cleaned = publish(&dir, &["--cleanup", "--older-than", "0s"], &variables);
+    assert!(cleaned.code == Some(0) && cleaned.stdout.contains("gold.qcow2 is removed"), "{}", cleaned.stdout);
+    assert_eq!(store.parts(), Vec::<String>::new());
     assert_eq!(publish(&dir, &[], &variables).code, Some(0));
     assert_eq!(store.objects()["cloud/images/gold/latest"]["text"], "20261121T100000Z\n");
 }

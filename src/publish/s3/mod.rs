@@ -4,6 +4,7 @@
 //! removed first, and `latest` is a small object with the name of the version.
 
 mod client;
+mod leftovers;
 mod upload;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::export::manifest::{self, Summary};
 use crate::fsx::{FileLock, IoContext as _};
 use crate::interrupt::Interrupt;
 use client::{Client, body};
+use leftovers::is_older;
 use upload::{Object, Progress, Upload};
 
 /// Where a bucket is.
@@ -273,20 +275,18 @@ impl Shelf for Store {
     }
 
     fn tidy(&self, image: &str, older_than: Duration) -> Result<Vec<String>, TreeError> {
-        let mut removed = Vec::new();
+        let aborted = self.client.abort_stale(&format!("{}/", self.key(image)), older_than)?;
+        let mut removed: Vec<_> =
+            aborted.into_iter().map(|key| format!("what has arrived of s3://{}/{key}", self.place.bucket)).collect();
         for version in self.folders(image)?.into_iter().filter(|version| made_at(version).is_some()) {
             let folder = format!("{image}/{version}");
             let (_, pages) = self.list(&folder)?;
             let mut objects = pages.iter().flat_map(|page| &page.contents);
             let whole = objects.clone().any(|object| object.key.ends_with(&format!("/{}", manifest::FILE)));
-            let stale = objects.all(|object| {
-                let time = object.last_modified.as_deref().and_then(|time| time.parse::<jiff::Timestamp>().ok());
-                let age = time.map(|time| jiff::Timestamp::now().duration_since(time));
-                age.is_some_and(|age| !age.is_negative() && age.unsigned_abs() >= older_than)
-            });
+            let stale = objects.all(|object| is_older(object.last_modified.as_deref(), older_than));
             if !whole && stale {
                 self.discard(&folder)?;
-                removed.push(folder);
+                removed.push(format!("{}/{folder}", self.place()));
             }
         }
         Ok(removed)
