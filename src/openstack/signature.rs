@@ -64,6 +64,12 @@ pub enum SignatureError {
         #[source]
         source: ProcessError,
     },
+    /// `openssl` reads the certificate and leaves something out.
+    #[error("openssl does not tell the {what} of the certificate")]
+    Untold {
+        /// `subject`, say.
+        what: &'static str,
+    },
     /// The key cannot be read without a passphrase.
     #[error("the key is protected by a passphrase, for which nobody can be asked")]
     Passphrase,
@@ -209,14 +215,18 @@ impl Certificate {
             ["x509", "-noout", "-subject", "-nameopt", "RFC2253", "-fingerprint", "-sha256", "-enddate", "-pubkey"];
         let lines = openssl(&options, pem);
         let lines = lines.map_err(|source| SignatureError::Unreadable { what: "certificate", source })?;
-        let told =
-            |name: &str| lines.iter().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
+        // Versions of openssl write names of digests in capitals or not.
+        let told = |what: &'static str| {
+            let mut values = lines.iter().filter_map(|line| line.split_once('='));
+            let value = values.find(|(name, _)| name.trim().eq_ignore_ascii_case(what));
+            value.map(|(_, value)| value.trim().to_owned()).ok_or(SignatureError::Untold { what })
+        };
         let public = public_key(&lines);
         Ok(Self {
             pem: pem.to_owned(),
-            subject: told("subject="),
-            fingerprint: told("sha256 Fingerprint=").replace(':', "").to_lowercase(),
-            ends: told("notAfter="),
+            subject: told("subject")?,
+            fingerprint: told("sha256 fingerprint")?.replace(':', "").to_lowercase(),
+            ends: told("notAfter")?,
             kind: kind(&public).ok_or(SignatureError::Kind)?,
             public,
         })
