@@ -3,16 +3,24 @@
 mod args;
 mod change;
 mod download;
+mod import;
 mod render;
+
+use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::json;
 
+use args::{CacheVerb, ImagesVerb, List};
 pub(super) use args::{CloudArgs, Images};
-use args::{ImagesVerb, List};
 
 use super::failure::{Failure, FailureKind};
-use super::print;
+use super::jsonl::JsonReporter;
+use super::progress::TerminalReporter;
 use super::settings::Global;
+use super::{print, signals};
+use crate::event::{Event, Reporter};
+use crate::interrupt::Interrupt;
 use crate::openstack::config::{CloudConfig, Places, Secret};
 use crate::openstack::image::{FindError, Image, Wanted};
 use crate::openstack::{Cloud, CloudError, Member, Proxies};
@@ -40,13 +48,88 @@ pub(super) fn images(args: &Images, global: &Global) -> Result<(), Failure> {
             Ok(())
         }
         ImagesVerb::Download(wanted) => download::download(wanted, &find(&cloud, &wanted.image)?, &cloud, global),
-        ImagesVerb::Delete { images } => change::delete(images, &cloud),
+        ImagesVerb::Delete { images, store } => change::delete(images, store.as_deref(), &cloud),
+        ImagesVerb::Import(wanted) => import::import(wanted, &cloud, global),
+        ImagesVerb::Cache { command } => cache(command, &cloud, global),
+        ImagesVerb::Metadefs { namespace } => metadefs(namespace.as_deref(), &cloud, global),
         ImagesVerb::Stores => {
             let stores = cloud.stores().map_err(|error| failure(&error))?;
             print(&if global.json { format!("{}\n", json!(stores)) } else { render::stores(&stores) });
             Ok(())
         }
     }
+}
+
+/// Looks after the cache of the service.
+fn cache(verb: &CacheVerb, cloud: &Cloud, global: &Global) -> Result<(), Failure> {
+    // Its list may have images that are gone.
+    let id = |image: &str| match uuid::Uuid::try_parse(image) {
+        Ok(_) => Ok(image.to_owned()),
+        Err(_) => find(cloud, image).map(|image| image.id),
+    };
+    let (done, told) = match verb {
+        CacheVerb::List => {
+            let cache = cloud.cache().map_err(|error| failure(&error))?;
+            print(&if global.json { format!("{}\n", json!(cache)) } else { render::cache(&cache) });
+            return Ok(());
+        }
+        CacheVerb::Queue { image } => {
+            let id = id(image)?;
+            (cloud.cache_image(&id), format!("{id} will be fetched into the cache"))
+        }
+        CacheVerb::Delete { image } => {
+            let id = id(image)?;
+            (cloud.uncache_image(&id), format!("{id} is out of the cache"))
+        }
+        CacheVerb::Clear => (cloud.clear_cache(), "the cache is empty".to_owned()),
+    };
+    done.map_err(|error| failure(&error))?;
+    print(&format!("{told}\n"));
+    Ok(())
+}
+
+/// Shows the catalog of definitions.
+fn metadefs(namespace: Option<&str>, cloud: &Cloud, global: &Global) -> Result<(), Failure> {
+    let text = match namespace {
+        None => {
+            let namespaces = cloud.namespaces().map_err(|error| failure(&error))?;
+            if global.json { format!("{}\n", json!(namespaces)) } else { render::namespaces(&namespaces) }
+        }
+        Some(name) => {
+            let namespace = cloud.namespace(name).map_err(|error| match error {
+                CloudError::Refused { status: 404, .. } => {
+                    Failure::of(FailureKind::Usage, format!("the cloud has no namespace `{name}`"))
+                        .hint("`goldsmith images metadefs` lists those of images")
+                }
+                error => failure(&error),
+            })?;
+            if global.json { format!("{}\n", json!(namespace)) } else { render::namespace(&namespace) }
+        }
+    };
+    print(&text);
+    Ok(())
+}
+
+/// Does something that takes long: tells of it, and lets signals end it. `work` tells bytes that are done, and bytes in all.
+fn watched<T, E>(
+    activity: &str,
+    global: &Global,
+    work: impl FnOnce(&(dyn Fn(u64, Option<u64>) + Sync), &Interrupt) -> Result<T, E>,
+) -> Result<Result<T, E>, Failure> {
+    let interrupt = Interrupt::new();
+    signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
+    let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
+    let reporter: Arc<dyn Reporter> =
+        if global.json { Arc::new(JsonReporter::new(std::io::stdout())) } else { Arc::clone(&screen) as _ };
+    let started = Instant::now();
+    reporter.report(&Event::ActivityStarted { activity: activity.to_owned() });
+    let told = |done, total| reporter.report(&Event::Progress { activity: activity.to_owned(), done, total });
+    let result = work(&told, &interrupt);
+    if result.is_ok() {
+        reporter.report(&Event::ActivityFinished { activity: activity.to_owned(), elapsed: started.elapsed() });
+    }
+    screen.finish();
+    Ok(result)
 }
 
 /// The image that is meant.

@@ -97,6 +97,15 @@ impl Cloud {
         self.call(&Method::POST, &path(&image.id, &format!("/actions/{action}")), None)
     }
 
+    /// Removes the data of an image from one of the stores that have it.
+    ///
+    /// # Errors
+    ///
+    /// If the service refuses: 403 if it is the only store that has it, 404 if the service knows no stores or the image.
+    pub fn delete_from_store(&self, image: &Image, store: &str) -> Result<(), CloudError> {
+        self.call(&Method::DELETE, &format!("/v2/stores/{}/{}", encoded(store), encoded(&image.id)), None)
+    }
+
     /// Projects that an image is shared with.
     ///
     /// # Errors

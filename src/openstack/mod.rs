@@ -4,12 +4,14 @@
 
 mod agent;
 mod barbican;
+pub mod cache;
 mod change;
 mod client;
 pub mod config;
 mod download;
 pub mod image;
 pub mod import;
+pub mod metadefs;
 mod patience;
 mod proxies;
 pub mod signature;

@@ -58,6 +58,27 @@ impl Offer {
         Ok(Self { methods: cloud.import_methods()?, stores: cloud.stores()? })
     }
 
+    /// What is lacking for a method of import and for stores.
+    pub fn lacks(&self, method: Option<&str>, stores: &[String]) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let all = writable(self.stores.clone());
+        for name in stores.iter().filter(|name| !all.contains(name)) {
+            let help = match all.is_empty() {
+                true => "it has one store that has no name: name none".to_owned(),
+                false => format!("it has {}", all.join(", ")),
+            };
+            problems.push(Problem { message: format!("the service has no store `{name}` that takes data"), help });
+        }
+        if let Some(method) = method.filter(|method| !self.has(method)) {
+            let help = match self.methods.is_empty() {
+                true => "it knows no imports at all: upload instead".to_owned(),
+                false => format!("it knows {}", self.methods.join(", ")),
+            };
+            problems.push(Problem { message: format!("the service does not import by {method}"), help });
+        }
+        problems
+    }
+
     fn has(&self, method: &str) -> bool {
         self.methods.iter().any(|known| known == method)
     }
@@ -69,21 +90,13 @@ impl Offer {
 ///
 /// Methods that are not enabled and stores that are not there.
 pub fn route(target: &Glance, offer: &Offer) -> Result<Route, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let all = writable(offer.stores.clone());
     let (stores, named) = match target.stores.as_slice() {
         [] => (Stores::Preferred, Vec::new()),
-        [word] if word == ALL => (Stores::All, all.clone()),
+        [word] if word == ALL => (Stores::All, writable(offer.stores.clone())),
         names => (Stores::Named(names.to_vec()), names.to_vec()),
     };
-    for name in named.iter().filter(|name| !all.contains(name)) {
-        let help = match all.is_empty() {
-            true => "it has one store that has no name: leave `stores` out".to_owned(),
-            false => format!("it has {}", all.join(", ")),
-        };
-        problems.push(Problem { message: format!("the service has no store `{name}` that takes data"), help });
-    }
     let several = named.len() > 1;
+    let wanted = named.clone();
     let (steps, because) = match (target.import, &target.url, &target.from) {
         (Way::Auto, ..) if several && offer.has("glance-direct") => {
             (Steps::Import(Method::GlanceDirect, stores), "staged, because several stores are wanted".to_owned())
@@ -118,13 +131,7 @@ pub fn route(target: &Glance, offer: &Offer) -> Result<Route, Vec<Problem>> {
         Steps::SendAndCopy(..) => Some(Method::CopyImage.name()),
         Steps::Import(method, _) => Some(method.name()),
     };
-    if let Some(method) = method.filter(|method| !offer.has(method)) {
-        let help = match offer.methods.is_empty() {
-            true => "it knows no imports at all: upload instead".to_owned(),
-            false => format!("it knows {}", offer.methods.join(", ")),
-        };
-        problems.push(Problem { message: format!("the service does not import by {method}"), help });
-    }
+    let problems = offer.lacks(method, &wanted);
     let because = Some(because).filter(|text| !text.is_empty());
     let patience = target.patience.unwrap_or(import::PATIENCE);
     if problems.is_empty() { Ok(Route { steps, because, patience }) } else { Err(problems) }

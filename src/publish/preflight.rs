@@ -11,9 +11,6 @@ use super::signature::Signing;
 use crate::openstack::{Cloud, CloudError};
 use crate::units::ByteSize;
 
-/// What properties of images are, to the catalog of definitions.
-const IMAGES: &str = "OS::Glance::Image";
-
 /// Something that the service would refuse, or that nothing would understand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -35,26 +32,6 @@ struct Schema {
 struct Definition {
     #[serde(default, rename = "enum")]
     values: Option<Vec<Value>>,
-}
-
-#[derive(Deserialize)]
-struct Namespaces {
-    namespaces: Vec<Namespace>,
-}
-
-/// Definitions of properties that belong together.
-#[derive(Debug, Deserialize)]
-struct Namespace {
-    namespace: String,
-    #[serde(default)]
-    resource_type_associations: Vec<Association>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Association {
-    name: String,
-    #[serde(default)]
-    prefix: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -119,21 +96,19 @@ fn formats(source: &Source, schema: &Schema) -> Vec<Problem> {
 
 /// Values that properties may have, where somebody has defined them. A property may be defined for several hypervisors.
 fn allowed(cloud: &Cloud) -> Result<BTreeMap<String, BTreeSet<String>>, CloudError> {
-    let list = format!("/v2/metadefs/namespaces?limit=100&resource_types={IMAGES}");
-    let namespaces = match cloud.get::<Namespaces>(&list) {
+    let namespaces = match cloud.namespaces() {
         Err(CloudError::Refused { status: 403 | 404, .. }) => return Ok(BTreeMap::new()),
-        result => result?.namespaces,
+        result => result?,
     };
     let mut allowed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for namespace in namespaces {
-        let of_images = namespace.resource_type_associations.iter().find(|known| known.name == IMAGES);
-        let Some(association) = of_images else { continue };
-        let prefix = association.prefix.as_deref().unwrap_or_default();
-        let definitions: Schema = optional(cloud, &format!("/v2/metadefs/namespaces/{}", namespace.namespace))?;
-        for (name, definition) in definitions.properties {
-            let values = definition.values.into_iter().flatten();
-            let values = values.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-            let values: BTreeSet<_> = values.collect();
+        let Some(prefix) = namespace.prefix() else { continue };
+        let properties = match cloud.namespace(&namespace.namespace) {
+            Err(CloudError::Refused { status: 403 | 404, .. }) => continue,
+            result => result?.properties,
+        };
+        for (name, property) in properties {
+            let values: BTreeSet<_> = property.allowed().collect();
             if !values.is_empty() {
                 allowed.entry(format!("{prefix}{name}")).or_default().extend(values);
             }

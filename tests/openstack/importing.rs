@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use goldsmith::openstack::Cloud;
+use goldsmith::openstack::config::{CloudConfig, Places};
 use serde_json::{Value, json};
 
 use crate::cloud::TestCloud;
@@ -203,4 +205,111 @@ fn a_service_is_asked_what_it_can_do() {
         assert!(ran.code == Some(14) && ran.stderr.contains(words), "{arguments:?}: {}", ran.stderr);
         assert_eq!(goldsmith(&cloud, &["images", "list"], &cloud.variables()).stdout, "no image\n");
     }
+}
+
+/// A record that waits for its data.
+fn queued(cloud: &TestCloud, name: &str) {
+    let variables = cloud.variables().map(|(name, value)| (name.to_owned(), value));
+    let config = CloudConfig::find(&Places { variables: variables.into(), ..Places::default() });
+    let record = json!({ "name": name, "disk_format": "qcow2", "container_format": "bare" });
+    // OpenStack's own client sends what is on its standard input.
+    let glance = config.and_then(Cloud::connect).expect("a cloud");
+    let image = glance.create_image(record.as_object().expect("an object")).expect("an image");
+    assert_eq!(image.status, "queued");
+}
+
+#[test]
+#[ignore = "starts a Keystone and a Glance"]
+fn images_are_imported_copied_and_taken_out_of_stores() {
+    let cloud = TestCloud::start_with(LOOPBACK);
+    let file = built(&cloud, "gold", 1, &Value::Null).join("gold.qcow2");
+    let server = Server::start(&file);
+    let [web, other, never] = ["file", "other", "never"].map(|name| server.url(name));
+    let file = path(&file);
+    queued(&cloud, "gold");
+    queued(&cloud, "silver");
+    queued(&cloud, "bronze");
+    for (arguments, code, words) in [
+        (&["import", "gold", "--method", "glance-direct"][..], 2, "nothing is staged"),
+        (&["import", "gold", "--method", "web-download"], 2, "--url"),
+        (&["import", "gold", "--method", "copy-image"], 2, "nothing says where the data is copied to"),
+        (&["import", "gold", "--method", "copy-image", "--store", "slow"], 14, "Only images with status active"),
+        (&["import", "gold", "--method", "copy-image", "--store", "tape"], 14, "no store `tape`"),
+        (&["import", "gold", file, "--method", "glance-direct", "--store", "fast"], 0, ""),
+        (&["import", "gold", "--method", "copy-image", "--all-stores"], 0, ""),
+        // There is nothing left to do.
+        (&["import", "gold", "--method", "copy-image", "--all-stores"], 0, ""),
+        (&["import", "gold", "--method", "copy-image", "--store", "slow"], 14, "already present"),
+        (&["import", "silver", file, "--method", "web-download", "--url", &web], 0, ""),
+        (
+            &["import", "bronze", "--method", "web-download", "--url", &never, "--patience", "3s"],
+            14,
+            "nothing has changed",
+        ),
+    ] {
+        let ran = goldsmith(&cloud, &[&["images"], arguments].concat(), &cloud.variables());
+        assert_eq!(ran.code, Some(code), "{arguments:?}: {} {}", ran.stdout, ran.stderr);
+        assert!(ran.stderr.contains(words), "{arguments:?}: {words}: {}", ran.stderr);
+    }
+    queued(&cloud, "tin");
+    let tin = ["images", "import", "tin", file, "--method", "web-download", "--url", &other];
+    let ran = goldsmith(&cloud, &tin, &cloud.variables());
+    assert!(ran.code == Some(14) && ran.stderr.contains("other data than what was sent: sha512"), "{}", ran.stderr);
+
+    let shown = cloud.openstack(&["image", "show", "gold"]);
+    assert_eq!(stores(&shown["properties"]), ["fast", "slow"], "{shown}");
+    let delete = || goldsmith(&cloud, &["images", "delete", "gold", "--store", "fast"], &cloud.variables());
+    assert!(delete().stdout.ends_with("is deleted from fast\n"));
+    let shown = cloud.openstack(&["image", "show", "gold"]);
+    assert_eq!((&shown["status"], stores(&shown["properties"])), (&json!("active"), vec!["slow"]));
+    let only = delete();
+    assert!(only.code == Some(14) && only.stderr.contains("403"), "{}", only.stderr);
+}
+
+#[test]
+#[ignore = "starts a Keystone and a Glance"]
+fn caches_and_definitions_are_looked_into() {
+    let cloud = TestCloud::start();
+    let file = built(&cloud, "gold", 1, &Value::Null).join("gold.qcow2");
+    let run = |arguments: &[&str]| goldsmith(&cloud, &[&["images"], arguments].concat(), &cloud.variables());
+    let create =
+        ["image", "create", "--disk-format", "qcow2", "--container-format", "bare", "--file", path(&file), "gold"];
+    let id = cloud.openstack(&create)["id"].as_str().expect("an id").to_owned();
+    let cached = |what: &str| {
+        let started = Instant::now();
+        loop {
+            let list = run(&["cache", "list"]);
+            assert_eq!(list.code, Some(0), "{}", list.stderr);
+            if list.stdout.contains(what) {
+                break;
+            }
+            assert!(started.elapsed() < Duration::from_secs(60), "{what}: {}", list.stdout);
+        }
+    };
+    let row = format!("{id}  cached  1.");
+    let none = "the cache is empty\n";
+    cached(none);
+    assert_eq!(run(&["cache", "queue", "gold"]).stdout, format!("{id} will be fetched into the cache\n"));
+    cached(&row);
+    assert_eq!(run(&["cache", "list", "--json"]).json()["cached_images"][0]["image_id"], json!(id));
+    assert_eq!(run(&["cache", "delete", "gold"]).stdout, format!("{id} is out of the cache\n"));
+    cached(none);
+    assert_eq!(run(&["cache", "queue", &id]).code, Some(0));
+    cached(&row);
+    assert_eq!(run(&["cache", "clear"]).stdout, none);
+    cached(none);
+    let unknown = run(&["cache", "queue", &uuid::Uuid::nil().to_string()]);
+    assert!(unknown.code == Some(14) && unknown.stderr.contains("not found"), "{}", unknown.stderr);
+
+    let list = run(&["metadefs"]).stdout;
+    assert!(list.lines().any(|line| line.starts_with("OS::Compute::Watchdog") && line.contains("  hw_  ")), "{list}");
+    let watchdog = run(&["metadefs", "OS::Compute::Watchdog"]).stdout;
+    assert!(
+        watchdog.contains("hw_watchdog_action  string  disabled, reset, poweroff, pause, none  For the"),
+        "{watchdog}"
+    );
+    let json = run(&["metadefs", "OS::Compute::Watchdog", "--json"]).json();
+    assert_eq!(json["properties"]["watchdog_action"]["enum"][0], json!("disabled"), "{json}");
+    let none = run(&["metadefs", "OS::Nothing"]);
+    assert!(none.code == Some(2) && none.stderr.contains("no namespace `OS::Nothing`"), "{}", none.stderr);
 }

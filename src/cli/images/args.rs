@@ -1,8 +1,12 @@
 //! The command line of `goldsmith images`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+
+use crate::recipe::delivery::Elsewhere;
+use crate::units::parse_duration;
 
 /// `goldsmith images`.
 #[derive(Debug, Args)]
@@ -93,6 +97,22 @@ pub(super) enum ImagesVerb {
         /// Their ids or names; if one of them is not there, none is deleted
         #[arg(required = true)]
         images: Vec<String>,
+        /// Only their data in this store; others keep theirs
+        #[arg(long, value_name = "NAME")]
+        store: Option<String>,
+    },
+    /// Have the service fetch data for an image that waits for it, or copy that of an active one to more stores
+    Import(ImportArgs),
+    /// Look after the images that the service keeps in its cache
+    Cache {
+        /// What to do
+        #[command(subcommand)]
+        command: CacheVerb,
+    },
+    /// List the properties that the cloud has definitions for
+    Metadefs {
+        /// Show the definitions of this namespace
+        namespace: Option<String>,
     },
     /// List the stores that the service keeps data in
     Stores,
@@ -114,6 +134,55 @@ pub(super) struct Download {
     /// The certificate that is trusted, in PEM [default: the one that the image names, of the cloud's key manager]
     #[arg(long, value_name = "FILE", requires = "verify_signature")]
     pub(super) certificate: Option<PathBuf>,
+}
+
+/// What to do with the cache of an image service.
+#[derive(Debug, Subcommand)]
+pub(super) enum CacheVerb {
+    /// List the images that are there or will be
+    List,
+    /// Have an image fetched into it
+    Queue {
+        /// Id or name of the image
+        image: String,
+    },
+    /// Take an image out of it
+    Delete {
+        /// Id or name of the image
+        image: String,
+    },
+    /// Empty it
+    Clear,
+}
+
+/// `goldsmith images import`.
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// Id or name of the image: one that has no data yet, or an active one for copy-image
+    pub(super) image: String,
+    /// The file with the data: glance-direct sends it, the others compare what has arrived with it
+    pub(super) file: Option<PathBuf>,
+    /// Where the data comes from
+    #[arg(long, value_parser = ["glance-direct", "web-download", "glance-download", "copy-image"])]
+    pub(super) method: String,
+    /// Where the service finds it, for web-download
+    #[arg(long)]
+    pub(super) url: Option<String>,
+    /// The image of another region that has it, for glance-download
+    #[arg(long, value_name = "REGION/ID")]
+    pub(super) from: Option<Elsewhere>,
+    /// A store that it goes to; may be given several times [default: the one the service prefers]
+    #[arg(long, value_name = "NAME", conflicts_with = "all_stores")]
+    pub(super) store: Vec<String>,
+    /// It goes to all stores that do not have it
+    #[arg(long)]
+    pub(super) all_stores: bool,
+    /// Go on where a store fails, if another one has it
+    #[arg(long)]
+    pub(super) some: bool,
+    /// Give it up if nothing changes for this long; a download changes nothing until it is whole [default: 1h]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(super) patience: Option<Duration>,
 }
 
 /// `goldsmith images set`.

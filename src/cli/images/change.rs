@@ -99,8 +99,15 @@ pub(super) fn accept(image: &str, reject: bool, cloud: &Cloud) -> Result<(), Fai
 }
 
 /// `goldsmith images delete`.
-pub(super) fn delete(names: &[String], cloud: &Cloud) -> Result<(), Failure> {
+pub(super) fn delete(names: &[String], store: Option<&str>, cloud: &Cloud) -> Result<(), Failure> {
     let images = names.iter().map(|name| find(cloud, name)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(store) = store {
+        for image in images {
+            cloud.delete_from_store(&image, store).map_err(|error| failure(&error))?;
+            print(&format!("{} is deleted from {store}\n", image.id));
+        }
+        return Ok(());
+    }
     if let Some(image) = images.iter().find(|image| image.protected) {
         let failure = Failure::of(FailureKind::Usage, format!("{} is protected", image.id));
         return Err(failure.hint(format!("`goldsmith images protect --off {}` lets it be deleted", image.id)));

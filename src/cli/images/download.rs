@@ -1,21 +1,15 @@
 //! `goldsmith images download`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Instant;
 
 use serde_json::json;
 
 use super::args::Download;
-use super::failure as cloud_failure;
+use super::{failure as cloud_failure, watched};
 use crate::cli::failure::{Failure, FailureKind};
-use crate::cli::jsonl::JsonReporter;
-use crate::cli::progress::TerminalReporter;
 use crate::cli::settings::Global;
-use crate::cli::{hints, print, signals};
-use crate::event::{Event, Reporter};
+use crate::cli::{hints, print};
 use crate::fsx::IoContext as _;
-use crate::interrupt::Interrupt;
 use crate::openstack::image::Image;
 use crate::openstack::signature::{Certificate, Signature, SignatureError};
 use crate::openstack::{Cloud, DownloadError, part};
@@ -28,20 +22,10 @@ pub(super) fn download(wanted: &Download, image: &Image, cloud: &Cloud, global: 
         return Err(failure.hint("--force replaces it"));
     }
     let signed = if wanted.verify_signature { Some(signature(wanted, image, cloud)?) } else { None };
-    let interrupt = Interrupt::new();
-    signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
-    let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
-    let reporter: Arc<dyn Reporter> =
-        if global.json { Arc::new(JsonReporter::new(std::io::stdout())) } else { Arc::clone(&screen) as _ };
-    let (activity, started) = (format!("download {}", file.display()), Instant::now());
-    reporter.report(&Event::ActivityStarted { activity: activity.clone() });
-    let progress = |done| reporter.report(&Event::Progress { activity: activity.clone(), done, total: image.size });
-    let result =
-        cloud.download(image, &file, signed.as_ref().map(|(signature, by)| (signature, by)), &progress, &interrupt);
-    if result.is_ok() {
-        reporter.report(&Event::ActivityFinished { activity: activity.clone(), elapsed: started.elapsed() });
-    }
-    screen.finish();
+    let by = signed.as_ref().map(|(signature, by)| (signature, by));
+    let result = watched(&format!("download {}", file.display()), global, |told, interrupt| {
+        cloud.download(image, &file, by, &|done| told(done, image.size), interrupt)
+    })?;
     result.map_err(|error| failure(&error, &file))?;
     if !global.json {
         print(&format!("{}\n", file.display()));

@@ -2,10 +2,15 @@
 //!
 //! Others may have named them: everything goes through [`printable`].
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cli::columns;
+use crate::openstack::cache::Cache;
 use crate::openstack::image::Image;
+use crate::openstack::metadefs::Namespace;
 use crate::openstack::{Member, Store};
 use crate::text::printable;
 use crate::units::ByteSize;
@@ -71,6 +76,63 @@ pub(super) fn stores(stores: &[Store]) -> String {
     columns(&rows.collect::<Vec<_>>())
 }
 
+/// A line for each image in the cache, and for each that will be.
+pub(super) fn cache(cache: &Cache) -> String {
+    if cache.cached_images.is_empty() && cache.queued_images.is_empty() {
+        return "the cache is empty\n".to_owned();
+    }
+    let mut rows = vec![["ID", "STATE", "SIZE", "HITS", "LAST USED"].map(str::to_owned).to_vec()];
+    rows.extend(cache.cached_images.iter().map(|cached| {
+        // Whole seconds do.
+        let used = Duration::try_from_secs_f64(cached.last_accessed.trunc()).ok();
+        let used = used.and_then(|used| Timestamp::UNIX_EPOCH.checked_add(used).ok());
+        vec![
+            shown(&cached.image_id),
+            "cached".to_owned(),
+            ByteSize::bytes(cached.size).to_string(),
+            cached.hits.to_string(),
+            used.map_or_else(|| "-".to_owned(), |used| used.to_string()),
+        ]
+    }));
+    rows.extend(cache.queued_images.iter().map(|id| {
+        let [queued, nothing] = ["queued", "-"].map(str::to_owned);
+        vec![shown(id), queued, nothing.clone(), nothing.clone(), nothing]
+    }));
+    columns(&rows)
+}
+
+/// A line for each namespace of definitions.
+pub(super) fn namespaces(namespaces: &[Namespace]) -> String {
+    if namespaces.is_empty() {
+        return "no definitions\n".to_owned();
+    }
+    let rows = namespaces.iter().map(|namespace| {
+        let prefix = namespace.prefix().unwrap_or_default();
+        let name = namespace.display_name.as_deref().unwrap_or_default();
+        vec![shown(&namespace.namespace), shown(if prefix.is_empty() { "-" } else { prefix }), shown(name)]
+    });
+    let heading = ["NAMESPACE", "PREFIX", "ABOUT"].map(str::to_owned).to_vec();
+    columns(&[heading].into_iter().chain(rows).collect::<Vec<_>>())
+}
+
+/// What a namespace is about, and a line for each property, as images have it.
+pub(super) fn namespace(namespace: &Namespace) -> String {
+    let line = |text: &str| shown(&text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let prefix = namespace.prefix().unwrap_or_default();
+    let rows = namespace.properties.iter().map(|(name, property)| {
+        let range = [("at least", &property.minimum), ("at most", &property.maximum)];
+        let range = range.into_iter().filter_map(|(word, value)| Some(format!("{word} {}", value.as_ref()?)));
+        let items = property.items.iter().flat_map(|items| items.allowed());
+        let values: Vec<_> = property.allowed().chain(items).chain(range).collect();
+        let values = if values.is_empty() { "-".to_owned() } else { line(&values.join(", ")) };
+        let about = property.description.as_deref().or(property.title.as_deref()).unwrap_or_default();
+        vec![shown(&format!("{prefix}{name}")), shown(&property.kind), values, line(about)]
+    });
+    let heading = ["PROPERTY", "TYPE", "VALUES", "MEANING"].map(str::to_owned).to_vec();
+    let about = namespace.description.as_deref().map(|text| format!("{}\n\n", line(text))).unwrap_or_default();
+    about + &columns(&[heading].into_iter().chain(rows).collect::<Vec<_>>())
+}
+
 /// One of several that may be meant.
 pub(super) fn candidate(image: &Image) -> String {
     let created = image.created_at.as_deref().unwrap_or("an unknown time");
@@ -81,6 +143,6 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     printable(text.as_bytes())
 }
