@@ -206,6 +206,9 @@ impl CloudError {
             Self::Refused { status: 500..=599, request_id: Some(id), .. } => {
                 format!("the cloud's operators find it in their logs by {id}")
             }
+            Self::Refused { status: 500..=599, .. } => {
+                "something is wrong with the service: ask the cloud's operators".to_owned()
+            }
             _ => return None,
         })
     }

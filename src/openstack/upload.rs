@@ -174,10 +174,11 @@ impl Cloud {
         progress: &(dyn Fn(u64) + Sync),
         interrupt: &Interrupt,
     ) -> Result<(Image, Written), UploadError> {
-        let (mut attempt, mut token_ended) = (1, false);
+        let (mut attempt, mut sendings, mut token_ended, mut in_trouble) = (1, 0, false, false);
         let sent = loop {
             // A token that ends during the upload makes it worthless.
             self.renew()?;
+            sendings += 1;
             let (result, read) = self.send_data(id, file, to, progress, interrupt)?;
             let error = match (result, read) {
                 (Ok(()), Some(sent)) => break sent,
@@ -188,6 +189,12 @@ impl Cloud {
                 (Err(error), read) => {
                     let again = match &error {
                         CloudError::Refused { status: 401, .. } => !token_ended,
+                        // A slow service may still be at work on what an earlier one has brought.
+                        CloudError::Refused { status: 409, .. } => sendings > 1,
+                        // Who waits for data in vain says so too: uWSGI after four seconds. It may be something else.
+                        CloudError::Refused { status: 500, .. } => {
+                            read.is_none() && !std::mem::replace(&mut in_trouble, true)
+                        }
                         // Who is restarted takes no connections for a while.
                         CloudError::Unreachable { .. } => true,
                         error => error.may_pass(),
@@ -200,8 +207,8 @@ impl Cloud {
                     match read {
                         Some(sent) if to.has_all(&image) => break sent,
                         _ if to.has_all(&image) => break written(file, interrupt)?,
-                        _ if image.status != "queued" => return Err(UploadError::Status { status: image.status }),
-                        _ => error,
+                        _ if image.status == "queued" => error,
+                        _ => return Err(error.into()),
                     }
                 }
             };
