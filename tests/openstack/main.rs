@@ -11,6 +11,7 @@ mod signing;
 mod store;
 mod targets;
 
+use std::io::Write as _;
 use std::process::{Command, Output};
 
 use cloud::TestCloud;
@@ -154,4 +155,16 @@ fn a_cloud_is_found_by_its_configuration_or_told_why_not() {
     let mut variables = with("OS_REGION_NAME", "Nowhere");
     variables.push(("OS_IMAGE_ENDPOINT_OVERRIDE", cloud.image_url.clone()));
     assert_eq!(run(&["images", "list"], &variables).stdout, "no image\n");
+}
+
+/// A cloud for whoever measures: its variables go to standard output, and it ends with standard input.
+#[test]
+#[ignore = "for benches/publish.sh, which holds its input open"]
+fn holds_a_cloud_open() {
+    let cloud = TestCloud::start();
+    let variables = cloud.variables().into_iter().chain([("IMAGE_URL", cloud.image_url.clone())]);
+    let lines: String = variables.map(|(name, value)| format!("export {name}='{value}'\n")).collect();
+    std::io::stdout().write_all(format!("\n{lines}").as_bytes()).expect("an output");
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).expect("an input");
+    assert!(cloud::answers(&format!("{}/versions", cloud.image_url)), "Glance has ended:\n{}", cloud.logs());
 }

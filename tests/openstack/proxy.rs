@@ -247,7 +247,10 @@ impl Shared {
 
 fn say(client: &mut TcpStream, status: &str, text: &str) -> io::Result<()> {
     let length = text.len();
-    write!(client, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}")
+    write!(client, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}")?;
+    // Where data is left unread, closing the connection discards what is not on its way yet.
+    std::thread::sleep(Duration::from_millis(300));
+    Ok(())
 }
 
 /// Passes on so many bytes, and returns whether they were taken. That fewer came is an error: the sender has gone.
