@@ -17,6 +17,10 @@ pub(super) const STREAMS: &str = "streams";
 /// What points to the version that was published last, beside the versions.
 pub(super) const LATEST: &str = "latest";
 
+/// File with the versions that were rolled back, one in a line, beside them. They are not promoted because a build is
+/// published twice, nor are they in the index.
+pub(super) const ROLLED_BACK: &str = "rolled-back";
+
 /// Form of the names of versions, in the terms of strftime.
 const VERSION: &str = "%Y%m%dT%H%M%SZ";
 

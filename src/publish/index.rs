@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::edition::STREAMS;
+use super::rollback::rolled_back;
 use super::sign::{OpenPgp, Signer};
 use super::simplestreams::{self, Listed};
 use super::tree::{Shelf, TreeError, versions};
@@ -66,7 +67,7 @@ impl Index<'_> {
 }
 
 /// All versions of all images that are there, up to those that `latest` leads to: clients take the youngest, and what is younger
-/// was rolled back, or is not promoted yet.
+/// is not promoted. Those that were rolled back are not among them.
 fn listed(shelf: &dyn Shelf, reporter: &Arc<dyn Reporter>) -> Result<Vec<Listed>, TreeError> {
     let mut listed = Vec::new();
     let mut images = shelf.folders("")?;
@@ -74,7 +75,10 @@ fn listed(shelf: &dyn Shelf, reporter: &Arc<dyn Reporter>) -> Result<Vec<Listed>
     images.sort();
     for image in images {
         let Some(latest) = shelf.latest(&image)? else { continue };
-        for version in versions(shelf, &image)?.into_iter().filter(|version| *version <= latest) {
+        let gone = rolled_back(shelf, &image)?;
+        for version in
+            versions(shelf, &image)?.into_iter().filter(|version| *version <= latest && !gone.contains(version))
+        {
             let path = format!("{image}/{version}/{}", manifest::FILE);
             // Somebody may have removed it at this moment.
             let Some(bytes) = shelf.read(&path)? else { continue };

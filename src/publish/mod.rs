@@ -17,6 +17,7 @@ mod index;
 pub mod preflight;
 pub mod properties;
 mod release;
+pub mod rollback;
 pub mod s3;
 mod shelves;
 pub mod sign;

@@ -4,10 +4,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::directory::Directory;
-use super::edition::Edition;
+use super::edition::{Edition, ROLLED_BACK};
+use super::rollback::{self, Back};
 use super::s3::{Credentials, Place, Store};
 use super::sign::Signer;
-use super::tree::{self, Back, Shelf, TreeError, Wanted};
+use super::tree::{self, Shelf, TreeError, Wanted};
 use super::{Context, Deed, PublishError, SourceError, Verb};
 use crate::image::Format;
 use crate::recipe::SecretSource;
@@ -84,6 +85,10 @@ fn run(verb: Verb, shelf: &dyn Shelf, terms: &Terms<'_>, context: &Context<'_>) 
             }];
             if placed.promoted {
                 deeds.push(Deed::Promoted { place });
+            } else if placed.rolled_back {
+                let list = at(ROLLED_BACK);
+                let reason = format!("it was rolled back; without its line in {list} it is promoted again");
+                deeds.push(Deed::Left { place, reason });
             }
             deeds.extend(placed.removed.iter().map(|version| {
                 let stay = terms.keep.unwrap_or_default();
@@ -93,7 +98,7 @@ fn run(verb: Verb, shelf: &dyn Shelf, terms: &Terms<'_>, context: &Context<'_>) 
         }
         Verb::RollBack => {
             let signers = signers(terms.sign, context.keys)?;
-            match tree::roll_back(shelf, image, &signers, reporter, interrupt)? {
+            match rollback::roll_back(shelf, image, &signers, reporter, interrupt)? {
                 None => Err(PublishError::NothingPromoted(image.to_owned())),
                 Some(Back { from, to: None }) => {
                     Err(PublishError::NothingBefore { name: image.to_owned(), promoted: at(&from) })
@@ -104,7 +109,7 @@ fn run(verb: Verb, shelf: &dyn Shelf, terms: &Terms<'_>, context: &Context<'_>) 
             }
         }
         Verb::CleanUp(older_than) => {
-            let removed = tree::clean_up(shelf, image, older_than, interrupt)?;
+            let removed = rollback::clean_up(shelf, image, older_than, interrupt)?;
             let deed = |place| Deed::Removed { place, reason: "a run that did not end has left it".to_owned() };
             Ok(removed.into_iter().map(deed).collect())
         }

@@ -8,13 +8,14 @@
 //!
 //! A version is there if it has a manifest. The index is made of the versions that are there, so it is never out of step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::edition::{Content, Edition, EditionError, Entry, made_at};
 use super::index::Index;
+use super::rollback::rolled_back;
 use super::s3::S3Error;
 use super::sign::{SignError, Signer};
 use crate::digest::Sha256;
@@ -95,6 +96,8 @@ pub struct Placed {
     pub before: bool,
     /// Whether `latest` led to another version before.
     pub promoted: bool,
+    /// Whether it was rolled back before, and so is not promoted.
+    pub rolled_back: bool,
     /// Versions that were removed because of it.
     pub removed: Vec<String>,
 }
@@ -184,6 +187,8 @@ pub struct Publication<'a> {
     before: bool,
     /// Whether the version was there at all.
     replaced: bool,
+    /// Versions that were rolled back.
+    rolled_back: BTreeSet<String>,
     /// Versions that go when all is well.
     obsolete: Vec<String>,
     _lock: Option<FileLock>,
@@ -231,30 +236,40 @@ impl<'a> Publication<'a> {
             reporter: Arc::clone(reporter),
             previous,
             before,
+            rolled_back: rolled_back(shelf, &edition.image)?,
             replaced: found.contains_key(manifest::FILE),
             obsolete: Vec::new(),
             _lock: lock,
         })
     }
 
-    /// Lets `latest` and the index lead to the version. The index has no versions any more that are to go.
+    /// Lets `latest` and the index lead to the version, unless it was rolled back. The index has no versions any more that
+    /// are to go.
     ///
     /// # Errors
     ///
     /// If that fails: then [`Self::roll_back`] is needed.
     pub fn promote(&mut self, interrupt: &Interrupt) -> Result<(), TreeError> {
         let Edition { image, version, .. } = self.edition;
-        if self.previous.as_ref() != Some(version) {
+        if self.promotes() {
             self.shelf.point(image, Some(version))?;
         }
         if let Some(keep) = self.wanted.keep {
+            let latest = self.shelf.latest(image)?;
             let mut versions = versions(self.shelf, image)?;
-            versions.retain(|other| other != version);
-            // The youngest stay, and what was published now is one of those that stay, however old it is.
+            versions.retain(|other| Some(other) != latest.as_ref());
+            // The youngest stay, and the promoted one, however old it is. What was rolled back goes first.
+            versions.sort_by_key(|version| !self.rolled_back.contains(version));
             let gone = versions.len().saturating_sub(keep.get() - 1);
             self.obsolete = versions.drain(..gone).collect();
         }
         self.index(interrupt)
+    }
+
+    /// Whether `latest` is to lead to the version, and did not before.
+    fn promotes(&self) -> bool {
+        let version = &self.edition.version;
+        self.previous.as_ref() != Some(version) && !self.rolled_back.contains(version)
     }
 
     /// Removes the versions that are older than wanted. What cannot be removed is told, and the next run tries it again.
@@ -269,9 +284,14 @@ impl<'a> Publication<'a> {
                 }
             }
         }
-        let promoted = self.previous.as_ref() != Some(&self.edition.version);
-        let (place, folder) = (self.shelf.place(), self.edition.folder());
-        Placed { place, folder, before: self.before, promoted, removed }
+        Placed {
+            place: self.shelf.place(),
+            folder: self.edition.folder(),
+            before: self.before,
+            promoted: self.promotes(),
+            rolled_back: self.rolled_back.contains(&self.edition.version),
+            removed,
+        }
     }
 
     /// Brings the tree back to what it was. A version that was there with other content stays as it is now.
@@ -281,8 +301,8 @@ impl<'a> Publication<'a> {
     /// If that fails.
     pub fn roll_back(mut self) -> Result<(), TreeError> {
         self.obsolete.clear();
-        let Edition { image, version, .. } = self.edition;
-        if self.previous.as_ref() != Some(version) {
+        let image = &self.edition.image;
+        if self.promotes() {
             self.shelf.point(image, self.previous.as_deref())?;
         }
         if !self.before && !self.replaced {
@@ -296,56 +316,6 @@ impl<'a> Publication<'a> {
         let index = Index { shelf: self.shelf, signers: &self.wanted.signers, reporter: &self.reporter, interrupt };
         index.write(|image, version| image != self.edition.image || !self.obsolete.iter().any(|gone| gone == version))
     }
-}
-
-/// Lets `latest` of an image lead to the version before again. The index has only versions up to that one.
-///
-/// # Errors
-///
-/// If there is no such version, or the tree cannot be changed; then all is as it was.
-pub fn roll_back(
-    shelf: &dyn Shelf,
-    image: &str,
-    signers: &[Signer],
-    reporter: &Arc<dyn Reporter>,
-    interrupt: &Interrupt,
-) -> Result<Option<Back>, TreeError> {
-    let _lock = shelf.lock(interrupt)?;
-    let Some(from) = shelf.latest(image)? else { return Ok(None) };
-    let to = versions(shelf, image)?.into_iter().rfind(|version| *version < from);
-    if let Some(to) = &to {
-        let index = Index { shelf, signers, reporter, interrupt };
-        shelf.point(image, Some(to))?;
-        if let Err(error) = index.write(|_, _| true) {
-            shelf.point(image, Some(&from))?;
-            return Err(error);
-        }
-    }
-    Ok(Some(Back { from, to }))
-}
-
-/// What rolling back has come to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Back {
-    /// The version that `latest` led to.
-    pub from: String,
-    /// The version that it leads to now; `None` if there is no earlier one, and nothing was changed.
-    pub to: Option<String>,
-}
-
-/// Removes what runs that were killed have left of an image longer ago than this, and tells it.
-///
-/// # Errors
-///
-/// If the tree cannot be read or changed.
-pub fn clean_up(
-    shelf: &dyn Shelf,
-    image: &str,
-    older_than: Duration,
-    interrupt: &Interrupt,
-) -> Result<Vec<String>, TreeError> {
-    let _lock = shelf.lock(interrupt)?;
-    shelf.tidy(image, older_than)
 }
 
 /// Whether an edition is there, with the content it has now and signatures of all keys.

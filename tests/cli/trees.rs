@@ -52,9 +52,18 @@ fn a_recipes_directory_gets_versions_and_goes_back() {
     assert_eq!(latest(), "two");
     let index = std::fs::read_to_string(bench.path("tree/streams/v1/goldsmith:download.json")).expect("an index");
     assert!(index.contains("20261120T100000Z") && !index.contains("20261121T100000Z"), "{index}");
+    // What was taken back does not come again because it is published again, and it is the first to go.
+    let again = run("");
+    assert!(again.stdout.contains("20261121T100000Z stays: it was rolled back"), "{again:?}");
+    assert_eq!(latest(), "two");
     let further = run("--rollback");
     assert_eq!(further.code, Some(14), "{further:?}");
     assert!(further.stderr.contains("there is no image of `gold` before"), "{further:?}");
+
+    built(&bench, "2026-11-22T10:00:00Z", b"four");
+    let fourth = run("");
+    assert!(fourth.stdout.contains("20261121T100000Z is removed"), "{fourth:?}");
+    assert_eq!(latest(), "four");
 
     bench.write("tree/gold/.goldsmith-left/gold.qcow2", "half");
     let cleaned = run("--cleanup");

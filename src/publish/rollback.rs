@@ -1,0 +1,80 @@
+//! Trees of files that go back to what was there before.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::edition::ROLLED_BACK;
+use super::index::Index;
+use super::sign::Signer;
+use super::tree::{Shelf, TreeError, versions};
+use crate::event::Reporter;
+use crate::interrupt::Interrupt;
+
+/// Lets `latest` of an image lead to the version before again, and writes down which version was rolled back.
+///
+/// # Errors
+///
+/// If there is no such version, or the tree cannot be changed; then all is as it was.
+pub fn roll_back(
+    shelf: &dyn Shelf,
+    image: &str,
+    signers: &[Signer],
+    reporter: &Arc<dyn Reporter>,
+    interrupt: &Interrupt,
+) -> Result<Option<Back>, TreeError> {
+    let _lock = shelf.lock(interrupt)?;
+    let Some(from) = shelf.latest(image)? else { return Ok(None) };
+    let (versions, mut gone) = (versions(shelf, image)?, rolled_back(shelf, image)?);
+    let good = |version: &&String| **version < from && !gone.contains(*version);
+    let Some(to) = versions.iter().rfind(good).cloned() else { return Ok(Some(Back { from, to: None })) };
+    let path = format!("{image}/{ROLLED_BACK}");
+    let before = shelf.read(&path)?;
+    // Of versions that were removed nothing needs to be known.
+    gone.retain(|version| versions.contains(version));
+    gone.insert(from.clone());
+    let list: String = gone.iter().flat_map(|version| [version, "\n"]).collect();
+    let index = Index { shelf, signers, reporter, interrupt };
+    let done = shelf.write(&path, list.as_bytes()).and_then(|()| shelf.point(image, Some(&to)));
+    if let Err(source) = done.and_then(|()| index.write(|_, _| true)) {
+        let undone = match &before {
+            Some(content) => shelf.write(&path, content),
+            None => shelf.remove(&path),
+        };
+        return Err(match undone.and_then(|()| shelf.point(image, Some(&from))) {
+            Ok(()) => source,
+            Err(undo) => TreeError::Half { place: shelf.place(), undo: Box::new(undo), source: Box::new(source) },
+        });
+    }
+    Ok(Some(Back { from, to: Some(to) }))
+}
+
+/// Versions of an image that were rolled back.
+pub(super) fn rolled_back(shelf: &dyn Shelf, image: &str) -> Result<BTreeSet<String>, TreeError> {
+    let list = shelf.read(&format!("{image}/{ROLLED_BACK}"))?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&list).lines().map(str::to_owned).collect())
+}
+
+/// What rolling back has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Back {
+    /// The version that `latest` led to.
+    pub from: String,
+    /// The version that it leads to now; `None` if there is no earlier one, and nothing was changed.
+    pub to: Option<String>,
+}
+
+/// Removes what runs that were killed have left of an image longer ago than this, and tells it.
+///
+/// # Errors
+///
+/// If the tree cannot be read or changed.
+pub fn clean_up(
+    shelf: &dyn Shelf,
+    image: &str,
+    older_than: Duration,
+    interrupt: &Interrupt,
+) -> Result<Vec<String>, TreeError> {
+    let _lock = shelf.lock(interrupt)?;
+    shelf.tidy(image, older_than)
+}
