@@ -14,6 +14,8 @@ pub struct ByteSize(u64);
 impl ByteSize {
     /// One mebibyte.
     pub const MIB: u64 = 1 << 20;
+    /// Bytes of a gibibyte.
+    pub const GIB: u64 = 1 << 30;
 
     /// A size of so many bytes.
     pub const fn bytes(bytes: u64) -> Self {

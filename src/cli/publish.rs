@@ -84,7 +84,7 @@ struct TargetArgs {
     /// Who sees it: private (default), shared, community, public
     #[arg(long, value_name = "WHO", value_parser = parse_word::<Visibility>)]
     visibility: Option<Visibility>,
-    /// A property beside those that follow from the image, or in place of one; may be given several times
+    /// A property beside those that follow from the image, or in place of one, which an empty value leaves out; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
     property: Vec<(String, String)>,
     /// A tag; may be given several times

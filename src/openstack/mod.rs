@@ -197,6 +197,20 @@ impl CloudError {
                 "the service fetches only from hosts and ports that its operators allow: ask them, or upload instead"
                     .to_owned()
             }
+            Self::Refused { status: 403, message, .. } if message.contains("publicize_image") => {
+                "only some users may show images to everybody: choose another visibility, or ask the cloud's operators"
+                    .to_owned()
+            }
+            Self::Refused { status: 403, message, .. } if message.contains("communitize_image") => {
+                "this cloud has no community images for this user: choose another visibility, or ask its operators"
+                    .to_owned()
+            }
+            Self::Refused { status: 403, message, .. } if message.contains("' is reserved") => {
+                "the cloud protects this property: leave it as it is, or ask its operators for the role".to_owned()
+            }
+            Self::Refused { status: 413, .. } => {
+                "the service or the project's quota does not allow it: free some, or ask the operators".to_owned()
+            }
             Self::Refused { status: 403, .. } => {
                 "the cloud's policy does not let this user do it: ask its operators".to_owned()
             }

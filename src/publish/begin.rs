@@ -156,13 +156,19 @@ fn unprotected(cloud: &Cloud, id: &str) -> Result<bool, CloudError> {
     }
 }
 
+/// Ids that an image may have.
+pub(super) fn ids(source: &Source, wanted: &Wanted) -> Vec<String> {
+    let id = |generation| image_id(&wanted.name, &source.artifact.digests.sha256, generation).to_string();
+    (0..GENERATIONS).map(id).collect()
+}
+
 /// Id of an image. The generation is 0 unless images of this name and content were deleted before.
 fn image_id(name: &str, content: &Sha256, generation: u32) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{name}\n{content}\n{generation}").as_bytes())
 }
 
 /// The request to make an image: Image Service API v2, "Create image".
-fn record(id: &str, source: &Source, wanted: &Wanted) -> Map<String, Value> {
+pub(super) fn record(id: &str, source: &Source, wanted: &Wanted) -> Map<String, Value> {
     let mut record: Map<_, _> = wanted.attributes().into_iter().collect();
     let mut set = |name: &str, value: Value| record.insert(name.to_owned(), value);
     set("id", json!(id));

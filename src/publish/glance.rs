@@ -6,12 +6,15 @@ use super::begin::{self, Begun};
 use super::deliver::{self, Courier, Offer};
 use super::release::Series;
 use super::signature::Signing;
-use super::{Context, Deed, Properties, PublishError, Source, Verb, preflight, properties};
+use super::{Context, Deed, Properties, PublishError, Source, Verb, permission, preflight, properties};
+use crate::event::Event;
 use crate::export::manifest;
+use crate::image::probe::probe;
 use crate::openstack::config::{CloudConfig, Places};
 use crate::openstack::image::Image;
 use crate::openstack::{Change, Cloud, CloudError};
 use crate::recipe::publish::{Glance, Visibility, dated};
+use crate::units::ByteSize;
 
 /// Property that holds the name of the recipe's image: what the images of a recipe have in common.
 pub(super) const IMAGE: &str = "goldsmith_image";
@@ -47,6 +50,9 @@ impl Wanted {
         };
         let mut properties = properties::derive(source, &target.properties)?;
         properties.values.insert(IMAGE.to_owned(), source.summary.name.clone());
+        // Nova starts nothing from a disk that is larger than the flavor's.
+        let disk = probe(&source.file()).map_err(|error| PublishError::Upload(error.into()))?.virtual_size;
+        properties.min_disk = properties.min_disk.max(disk.unwrap_or(0).div_ceil(ByteSize::GIB));
         Ok(Self {
             name,
             visibility: target.visibility,
@@ -97,7 +103,10 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
     }
     let cloud = connect(target, context)?;
     let signing = target.sign.as_ref().map(|sign| Signing::of(sign, context)).transpose()?;
-    let problems = preflight::check(&cloud, &source, &wanted, signing.as_ref())?;
+    let preflight::Found { problems, notes } = preflight::check(&cloud, &source, &wanted, target, signing.as_ref())?;
+    for message in notes {
+        context.reporter.report(&Event::Warning { message });
+    }
     let route = match deliver::route(target, &Offer::of(&cloud, target)?) {
         Ok(route) if problems.is_empty() => route,
         route => return Err(PublishError::Refused([problems, route.err().unwrap_or_default()].concat())),
@@ -106,7 +115,8 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
     if let Some(signed) = &signed {
         wanted.properties.values.extend(signed.properties.clone());
     }
-    let Begun { id, there, status } = begin::begin(&cloud, &source, &wanted, &route, &context.interrupt)?;
+    let Begun { id, there, status } = begin::begin(&cloud, &source, &wanted, &route, &context.interrupt)
+        .map_err(|error| permission::explain(&cloud, &source, &wanted, error))?;
     let courier =
         Courier { cloud: &cloud, source: &source, reporter: &context.reporter, interrupt: &context.interrupt };
     let (image, before) = match there {
@@ -135,6 +145,9 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
     }];
     deeds.extend(route.because.filter(|_| !before).map(|how| Deed::Delivered { how }));
     deeds.extend(updated);
+    if let Some(message) = not_shown(&image, &wanted) {
+        context.reporter.report(&Event::Warning { message });
+    }
     let series = Series::of(&cloud, target, context.subject);
     match series.promote(&image, &wanted.name) {
         Ok(done) => {
@@ -180,8 +193,20 @@ fn bring_up_to_date(
     if changed.is_empty() {
         return Ok((image, None));
     }
-    let names = changed.iter().map(|(name, _)| name.clone()).collect();
-    let changes: Vec<_> = changed.into_iter().map(|(name, value)| Change::Set(name, value)).collect();
+    let changes: Vec<_> = changed.iter().cloned().map(|(name, value)| Change::Set(name, value)).collect();
     let image = cloud.change(&image, &changes)?;
-    Ok((image, Some(Deed::Updated { attributes: names })))
+    let known = serde_json::to_value(&image).unwrap_or_default();
+    // What is not seen to be so is not told to be so.
+    let names: Vec<_> = changed.into_iter().map(|(name, _)| name).filter(|name| known.get(name).is_some()).collect();
+    Ok((image, (!names.is_empty()).then_some(Deed::Updated { attributes: names })))
+}
+
+/// Properties that the service does not show. Glance drops those that a user may set and not read.
+fn not_shown(image: &Image, wanted: &Wanted) -> Option<String> {
+    let shown = |name: &str, value: &str| image.properties.get(name).and_then(Value::as_str) == Some(value);
+    let wanted = wanted.properties.values.iter().filter(|(name, value)| !shown(name, value));
+    let names: Vec<_> = wanted.map(|(name, _)| name.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        format!("the cloud does not show this user what was set, and may not have taken it: {}", names.join(", "))
+    })
 }

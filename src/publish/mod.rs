@@ -14,6 +14,7 @@ pub mod directory;
 pub mod edition;
 pub mod glance;
 mod index;
+mod permission;
 pub mod preflight;
 pub mod properties;
 mod release;

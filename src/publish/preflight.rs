@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Source;
 use super::glance::Wanted;
 use super::signature::Signing;
+use super::{PublishError, Source, begin, permission};
+use crate::image::accept::accept;
+use crate::openstack::image::{self, Image};
 use crate::openstack::{Cloud, CloudError};
+use crate::recipe::publish::Glance;
 use crate::units::ByteSize;
 
 /// Something that the service would refuse, or that nothing would understand.
@@ -47,24 +50,86 @@ struct Usage {
     usage: i64,
 }
 
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// What would go wrong.
+    pub problems: Vec<Problem>,
+    /// What is worth knowing, as sentences.
+    pub notes: Vec<String>,
+}
+
 /// Looks for everything that would go wrong.
 ///
 /// # Errors
 ///
-/// If the service cannot be asked.
-pub fn check(
+/// If the service cannot be asked, or the artifact cannot be read.
+pub(super) fn check(
     cloud: &Cloud,
     source: &Source,
     wanted: &Wanted,
+    target: &Glance,
     signing: Option<&Signing>,
-) -> Result<Vec<Problem>, CloudError> {
+) -> Result<Found, PublishError> {
+    let named = named(cloud, &wanted.name)?;
+    let ids = begin::ids(source, wanted);
+    let there = named.iter().any(|image| image.status == "active" && ids.contains(&image.id));
     let schema: Schema = optional(cloud, "/v2/schemas/image")?;
     let mut problems = formats(source, &schema);
     problems.extend(values(wanted, &allowed(cloud)?));
-    let usages: Usages = optional(cloud, "/v2/info/usage")?;
-    problems.extend(quotas(source, &usages));
     problems.extend(signing.and_then(|signing| signing.problem(cloud)));
-    Ok(problems)
+    if !there {
+        problems.extend(content(source)?);
+        let usages: Usages = optional(cloud, "/v2/info/usage")?;
+        problems.extend(quotas(source, &usages));
+        if let Some(visibility) = target.promote.as_ref().and_then(|promote| promote.visibility) {
+            problems.extend(permission::showing(cloud, source, wanted, visibility)?);
+        }
+    }
+    // What is promoted takes the place of the others.
+    let others = named.iter().filter(|image| target.promote.is_none() && !ids.contains(&image.id) && !image.os_hidden);
+    let others: Vec<_> = others.filter(|image| image.owner.as_deref() == cloud.project()).collect();
+    let mut notes = Vec::new();
+    if let Some(image) = others.first() {
+        let (count, id) = (others.len(), &image.id);
+        notes.push(format!(
+            "{count} other image{} the name `{}` already ({id}): who asks for it by name finds several",
+            if count == 1 { " has" } else { "s have" },
+            wanted.name
+        ));
+    }
+    Ok(Found { problems, notes })
+}
+
+/// Images of a name, whether lists have them or not.
+fn named(cloud: &Cloud, name: &str) -> Result<Vec<Image>, CloudError> {
+    let mut images = Vec::new();
+    for hidden in ["false", "true"] {
+        let filters = [("name", name), ("os_hidden", hidden)].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        images.extend(cloud.images(&image::Wanted { filters: filters.into(), ..image::Wanted::default() })?);
+    }
+    // To the service, `in:` before a name begins a list of names.
+    images.retain(|image| image.name.as_deref() == Some(name));
+    Ok(images)
+}
+
+/// What Glance would say to the data. Raw disks are left to it: what it forgives in them is up to its operators.
+fn content(source: &Source) -> Result<Option<Problem>, PublishError> {
+    let told = source.artifact.disk_format.as_deref().unwrap_or_default();
+    if source.artifact.container_format.as_deref() != Some("bare") || told == "raw" {
+        return Ok(None);
+    }
+    let file = source.file();
+    let [glance, _] = accept(&file).map_err(|error| PublishError::Upload(error.into()))?;
+    let message = if !glance.accepted {
+        format!("the service looks into images and takes no such {told}: {}", glance.reasons.join("; "))
+    } else if glance.disk_format != Some(told) {
+        let is = glance.disk_format.unwrap_or("something else");
+        format!("the service looks into images, and the content of this {told} is {is}")
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(Problem { message, help: format!("`goldsmith inspect {}` tells more", file.display()) }))
 }
 
 /// What a service tells if it is asked; nothing if it does not know the question, or does not tell this user.
@@ -129,7 +194,8 @@ fn values(wanted: &Wanted, allowed: &BTreeMap<String, BTreeSet<String>>) -> Vec<
 }
 
 fn quotas(source: &Source, usages: &Usages) -> Vec<Problem> {
-    let mib = i64::try_from(source.artifact.size.div_ceil(ByteSize::MIB)).unwrap_or(i64::MAX);
+    // The service counts whole ones.
+    let mib = i64::try_from(source.artifact.size / ByteSize::MIB).unwrap_or(i64::MAX);
     let mut problems = Vec::new();
     for (name, needed, what) in [("image_size_total", mib, "MiB of images"), ("image_count_total", 1, "images")] {
         if let Some(Usage { limit, usage }) = usages.usage.get(name)
@@ -148,6 +214,34 @@ fn quotas(source: &Source, usages: &Usages) -> Vec<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_service_would_find_in_the_data_is_known_before() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let make = |options: &[&str], file: &str| {
+            let mut create = std::process::Command::new("qemu-img");
+            create.args(["create", "-q", "-f", "qcow2"]).args(options).arg(dir.path().join(file)).arg("1M");
+            assert!(create.status().expect("qemu-img").success());
+        };
+        make(&[], "plain.qcow2");
+        make(&["-b", "plain.qcow2", "-F", "qcow2"], "backed.qcow2");
+        let data = format!("data_file={}", dir.path().join("data").display());
+        make(&["-o", &data], "elsewhere.qcow2");
+        for (file, disk_format, words) in [
+            ("plain.qcow2", "qcow2", ""),
+            ("plain.qcow2", "raw", ""),
+            ("plain.qcow2", "vmdk", "the content of this vmdk is qcow2"),
+            ("backed.qcow2", "qcow2", "it has a backing file"),
+            ("elsewhere.qcow2", "qcow2", "its data is in another file"),
+        ] {
+            let mut source = crate::publish::tests::source();
+            source.dir = dir.path().to_owned();
+            source.artifact.file = file.to_owned();
+            source.artifact.disk_format = Some(disk_format.to_owned());
+            let found = content(&source).expect("it can be read").map_or_else(String::new, |problem| problem.message);
+            assert!(if words.is_empty() { found.is_empty() } else { found.contains(words) }, "{file}: {found}");
+        }
+    }
 
     #[test]
     fn quotas_have_limits_or_none() {

@@ -83,8 +83,12 @@ pub fn derive(source: &Source, said: &BTreeMap<String, String>) -> Result<Proper
     set("hw_disk_bus", seen.then(|| "virtio".to_owned()));
     set("hw_vif_model", seen.then(|| "virtio".to_owned()));
     for (name, value) in said {
-        property(name, value)?;
-        values.insert(name.clone(), value.clone());
+        property(name)?;
+        if value.is_empty() {
+            values.remove(name);
+        } else {
+            values.insert(name.clone(), value.clone());
+        }
     }
     let min_disk = known.min_disk_gib.unwrap_or(0);
     let min_ram = known.min_ram_mib.filter(|_| known.measured).unwrap_or(0);

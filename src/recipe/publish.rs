@@ -83,7 +83,7 @@ pub struct Glance {
     pub format: Option<Format>,
     /// Who sees it.
     pub visibility: Visibility,
-    /// Properties beside those that follow from the image, or in place of them.
+    /// Properties beside those that follow from the image, or in place of them; an empty value leaves one out.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub properties: BTreeMap<String, String>,
     /// Words that it can be found by.
@@ -304,8 +304,8 @@ impl Glance {
                 "add it to `outputs`, or leave this out",
             );
         }
-        for (name, value) in &self.properties {
-            if let Err(error) = property(name, value) {
+        for name in self.properties.keys() {
+            if let Err(error) = property(name) {
                 add(&["properties", name], error.to_string(), "`goldsmith images metadefs` shows what clouds know");
             }
         }
@@ -361,20 +361,18 @@ pub struct PropertyError {
     pub reason: String,
 }
 
-/// Whether somebody may give an image a property of this name and value.
+/// Whether somebody may give an image a property of this name.
 ///
 /// # Errors
 ///
 /// Why not.
-pub fn property(name: &str, value: &str) -> Result<(), PropertyError> {
+pub fn property(name: &str) -> Result<(), PropertyError> {
     let reason = if name.starts_with(RESERVED) {
         "is the service's own: names that begin with `os_glance` are reserved"
     } else if name.starts_with(OWN) {
         "is set by goldsmith itself, which finds its images by it"
     } else if ATTRIBUTES.contains(&name) {
         "is no property but an attribute, which the service or an option sets"
-    } else if value.is_empty() {
-        "has no value"
     } else if name.chars().count() > LIMIT {
         "has a name of more than 255 characters"
     } else {
@@ -390,17 +388,10 @@ mod tests {
     #[test]
     fn what_is_no_property_is_refused() {
         let longest = "n".repeat(LIMIT + 1);
-        for (name, value) in [
-            ("os_glance_stores", "x"),
-            ("min_disk", "3"),
-            ("status", "active"),
-            ("team", ""),
-            ("goldsmith_image", "x"),
-            (&longest, "x"),
-        ] {
-            assert!(property(name, value).is_err(), "{name}");
+        for name in ["os_glance_stores", "min_disk", "status", "goldsmith_image", &longest] {
+            assert!(property(name).is_err(), "{name}");
         }
-        assert_eq!(property("os_distro", "debian"), Ok(()));
+        assert_eq!(property("os_distro"), Ok(()));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 #[path = "cloud/key_manager.rs"]
 mod key_manager;
+#[path = "cloud/members.rs"]
+pub(crate) mod members;
 
 use std::fs::{self, File};
 use std::net::TcpListener;

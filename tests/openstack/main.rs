@@ -4,6 +4,7 @@ mod changing;
 mod cloud;
 mod faults;
 mod importing;
+mod protections;
 mod proxy;
 mod publishing;
 mod releasing;

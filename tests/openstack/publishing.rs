@@ -150,7 +150,7 @@ fn what_goes_wrong_leaves_nothing() {
         assert_eq!(ran.code, Some(code), "{arguments:?}: {}", ran.stderr);
         assert!(ran.stderr.contains(words), "{arguments:?}: {}", ran.stderr);
     }
-    // The service looks into what it gets.
+    // The service would look into what it gets.
     std::fs::write(
         dir.join("manifest.json"),
         manifest.replace("\"disk_format\":\"qcow2\"", "\"disk_format\":\"vhdx\""),
@@ -158,7 +158,11 @@ fn what_goes_wrong_leaves_nothing() {
     .expect("a file");
     let ran = publish(&[]);
     assert_eq!(ran.code, Some(14), "{}", ran.stderr);
-    assert!(ran.stderr.contains("415") && ran.stderr.contains("goldsmith inspect"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("the content of this vhdx is qcow2") && ran.stderr.contains("goldsmith inspect"),
+        "{}",
+        ran.stderr
+    );
     std::fs::write(dir.join("manifest.json"), &manifest).expect("a file");
     // What was changed after the build is not what was verified.
     let file = dir.join("gold.qcow2");

@@ -13,7 +13,11 @@ use crate::recipe::publish::{ATTRIBUTES, RESERVED, property};
 /// `goldsmith images set`.
 pub(super) fn set(args: &Set, cloud: &Cloud) -> Result<Image, Failure> {
     for (name, value) in &args.property {
-        property(name, value).map_err(|error| Failure::new(FailureKind::Usage, &error))?;
+        property(name).map_err(|error| Failure::new(FailureKind::Usage, &error))?;
+        if value.is_empty() {
+            let failure = Failure::of(FailureKind::Usage, format!("the property `{name}` has no value"));
+            return Err(failure.hint(format!("--remove {name} removes it")));
+        }
     }
     let image = find(cloud, &args.image)?;
     let changes = changes(args, &image);

@@ -174,9 +174,6 @@ fn advice(error: &CloudError) -> Option<String> {
         400 if message.contains("ignature verification") => Some(
             "the data is not what was signed, or by another key: sign it anew with --sign-key and --certificate".to_owned(),
         ),
-        413 => Some(
-            "it is larger than the service or the project's quota allows: free some, or ask the operators".to_owned(),
-        ),
         415 => Some("the service looks into images: `goldsmith inspect FILE` tells what it objects to".to_owned()),
         401 => Some("the token has ended, and a new one is not taken either: ask the cloud's operators".to_owned()),
         404 | 410 => Some(DELETED.to_owned()),

@@ -1,0 +1,110 @@
+//! What a service does not let this user do. Policies and protections of properties cannot be asked for: they are found out by
+//! records without data, which are gone again before anything is sent.
+
+use serde_json::{Map, Value, json};
+
+use super::begin::{record, remove};
+use super::glance::Wanted;
+use super::preflight::Problem;
+use super::{PublishError, Source};
+use crate::openstack::{Cloud, CloudError};
+use crate::recipe::publish::Visibility;
+
+/// What Glance says of a property that somebody else may set, around its name.
+const RESERVED: (&str, &str) = ("Attribute '", "' is reserved");
+
+/// All that keeps an image from being made, where the service has told the first thing of it: it tells one at a time.
+pub(super) fn explain(cloud: &Cloud, source: &Source, wanted: &Wanted, error: PublishError) -> PublishError {
+    let mut record = nameless(source, wanted);
+    let mut protected = Vec::new();
+    let mut refused = match &error {
+        PublishError::Cloud(error) => reserved(error),
+        _ => None,
+    };
+    while let Some(name) = refused.take().filter(|name| record.remove(name).is_some()) {
+        refused = attempt(cloud, &record).err().and_then(|error| reserved(&error));
+        protected.push(name);
+    }
+    if protected.is_empty() {
+        return error;
+    }
+    PublishError::Refused(protected.iter().map(|name| problem(name, wanted.properties.values.get(name))).collect())
+}
+
+/// Whether an image may be shown so when it is promoted: the service would tell only after all data is there.
+pub(super) fn showing(
+    cloud: &Cloud,
+    source: &Source,
+    wanted: &Wanted,
+    visibility: Visibility,
+) -> Result<Option<Problem>, CloudError> {
+    if visibility == wanted.visibility || !matches!(visibility, Visibility::Public | Visibility::Community) {
+        return Ok(None);
+    }
+    let mut record = nameless(source, wanted);
+    record.insert("visibility".to_owned(), json!(visibility.name()));
+    record.insert("os_hidden".to_owned(), json!(true));
+    match attempt(cloud, &record) {
+        Err(error @ CloudError::Refused { status: 403, .. }) if reserved(&error).is_none() => Ok(Some(Problem {
+            message: format!("the cloud does not let this user promote an image to be `{}`", visibility.name()),
+            help: error.help().unwrap_or_default(),
+        })),
+        // What else is wrong is found out by the record that counts.
+        Ok(()) | Err(CloudError::Refused { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A record whose id the service chooses: an id that was there once is never taken again. It can be deleted.
+fn nameless(source: &Source, wanted: &Wanted) -> Map<String, Value> {
+    let mut record = record("", source, wanted);
+    record.remove("id");
+    record.insert("protected".to_owned(), json!(false));
+    record
+}
+
+/// Makes a record and removes it.
+fn attempt(cloud: &Cloud, record: &Map<String, Value>) -> Result<(), CloudError> {
+    let image = cloud.create_image(record)?;
+    remove(cloud, &image.id)
+}
+
+/// The property that a service refuses to set.
+fn reserved(error: &CloudError) -> Option<String> {
+    let CloudError::Refused { status: 403, message, .. } = error else { return None };
+    let (_, rest) = message.split_once(RESERVED.0)?;
+    Some(rest.split_once(RESERVED.1)?.0.to_owned())
+}
+
+fn problem(name: &str, value: Option<&String>) -> Problem {
+    let value = value.map(|value| format!(" to `{value}`")).unwrap_or_default();
+    Problem {
+        message: format!("the cloud does not let this user set the property `{name}`{value}"),
+        help: format!("leave it out by an empty value (`{name}=`), or ask the cloud's operators for the role"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_property_is_in_the_words_of_the_service() {
+        for (status, message, name) in [
+            (403, "Attribute 'licence' is reserved.", Some("licence")),
+            (403, "You are not authorized to complete publicize_image action.", None),
+            (409, "Attribute 'licence' is reserved.", None),
+        ] {
+            let (method, url) = ("POST".to_owned(), "http://h/v2/images".to_owned());
+            let error = CloudError::Refused {
+                method,
+                url,
+                status,
+                message: message.to_owned(),
+                request_id: None,
+                retry_after: None,
+            };
+            assert_eq!(reserved(&error).as_deref(), name, "{message}");
+        }
+    }
+}
