@@ -29,6 +29,9 @@ pub trait Keys: Sync {
     ///
     /// Why there are none.
     fn s3(&self, profile: Option<&str>) -> Result<Credentials, String>;
+
+    /// A directory for temporary files.
+    fn scratch(&self) -> PathBuf;
 }
 
 /// What a target wants of its tree.
@@ -120,7 +123,7 @@ fn signers(sign: Option<&ChecksumKeys>, keys: &dyn Keys) -> Result<Vec<Signer>, 
     let Some(ChecksumKeys { openpgp, minisign, password }) = sign else { return Ok(Vec::new()) };
     let mut signers = Vec::new();
     if let Some(key) = openpgp {
-        signers.push(Signer::openpgp(key, None).map_err(TreeError::from)?);
+        signers.push(Signer::openpgp(key, None, &keys.scratch()).map_err(TreeError::from)?);
     }
     if let Some(file) = minisign {
         let no_password = |reason| PublishError::Key { what: file.display().to_string(), reason };

@@ -29,6 +29,8 @@ pub enum Signer {
 #[derive(Debug)]
 pub struct OpenPgp {
     home: Option<PathBuf>,
+    /// Directory for files that `gpg` reads and writes.
+    scratch: PathBuf,
     key: String,
     /// Fingerprint of the primary key, by which a signature tells who has made it.
     fingerprint: String,
@@ -83,12 +85,13 @@ pub enum SignError {
 }
 
 impl Signer {
-    /// A key of OpenPGP: 16 or 40 hexadecimal digits. `home` is where `gpg` keeps its keys, if it is not the usual place.
+    /// A key of OpenPGP: 16 or 40 hexadecimal digits. `home` is where `gpg` keeps its keys, if it is not the usual place;
+    /// `scratch` a directory for temporary files.
     ///
     /// # Errors
     ///
     /// If `gpg` has no such secret key, or it cannot sign any more.
-    pub fn openpgp(key: &str, home: Option<PathBuf>) -> Result<Self, SignError> {
+    pub fn openpgp(key: &str, home: Option<PathBuf>, scratch: &Path) -> Result<Self, SignError> {
         let no_key = |reason: &str| SignError::NoKey { key: key.to_owned(), reason: reason.to_owned() };
         key_id(key).map_err(|reason| no_key(&reason))?;
         let mut list = gpg(home.as_deref());
@@ -97,7 +100,7 @@ impl Signer {
             result => result.map_err(SignError::Gpg)?,
         };
         let fingerprint = usable(&listed).map_err(no_key)?.to_owned();
-        Ok(Self::OpenPgp(OpenPgp { home, key: key.to_owned(), fingerprint }))
+        Ok(Self::OpenPgp(OpenPgp { home, scratch: scratch.to_owned(), key: key.to_owned(), fingerprint }))
     }
 
     /// A key of minisign, with its password if it has one.
@@ -183,7 +186,7 @@ impl OpenPgp {
     ///
     /// If that cannot be found out.
     pub fn verified(&self, signed: &[u8]) -> Result<Option<Vec<u8>>, SignError> {
-        let dir = tempfile::tempdir().at(std::env::temp_dir())?;
+        let dir = tempfile::tempdir_in(&self.scratch).at(&self.scratch)?;
         let [file, text] = ["signed", "text"].map(|name| dir.path().join(name));
         std::fs::write(&file, signed).at(&file)?;
         let mut command = gpg(self.home.as_deref());
@@ -192,7 +195,7 @@ impl OpenPgp {
     }
 
     fn run(&self, content: &[u8], what: &[&str], interrupt: &Interrupt) -> Result<Vec<u8>, SignError> {
-        let dir = tempfile::tempdir().at(std::env::temp_dir())?;
+        let dir = tempfile::tempdir_in(&self.scratch).at(&self.scratch)?;
         let [input, output] = ["content", "signed"].map(|name| dir.path().join(name));
         std::fs::write(&input, content).at(&input)?;
         let mut command = gpg(self.home.as_deref());
@@ -203,7 +206,7 @@ impl OpenPgp {
     }
 
     fn verifies(&self, content: &[u8], signature: &[u8]) -> Result<bool, SignError> {
-        let dir = tempfile::tempdir().at(std::env::temp_dir())?;
+        let dir = tempfile::tempdir_in(&self.scratch).at(&self.scratch)?;
         let [file, beside] = ["content", "signature"].map(|name| dir.path().join(name));
         std::fs::write(&file, content).at(&file)?;
         std::fs::write(&beside, signature).at(&beside)?;
@@ -289,7 +292,7 @@ pub(super) mod tests {
         let fingerprint = openpgp(dir.path());
         let home = Some(dir.path().to_owned());
         for key in [fingerprint.as_str(), &fingerprint[24..]] {
-            let signer = Signer::openpgp(key, home.clone()).expect("the key is there");
+            let signer = Signer::openpgp(key, home.clone(), dir.path()).expect("the key is there");
             let signature = signer.sign("SHA256SUMS", b"sums\n", &Interrupt::new()).expect("a signature");
             assert!(signature.starts_with(b"-----BEGIN PGP SIGNATURE-----"));
             assert!(signer.verifies(b"sums\n", &signature).expect("gpg"));
@@ -305,14 +308,15 @@ pub(super) mod tests {
             ("--help", "a key is named by its fingerprint"),
             ("89abcdef", "a key is named by its fingerprint"),
         ] {
-            let error = Signer::openpgp(key, home.clone()).expect_err("there is no such key");
+            let error = Signer::openpgp(key, home.clone(), dir.path()).expect_err("there is no such key");
             assert!(error.to_string().contains(words), "{error}");
         }
         // A signature of another key is none.
         let other = tempfile::tempdir().expect("a directory");
-        let stranger = Signer::openpgp(&openpgp(other.path()), Some(other.path().to_owned())).expect("a key");
+        let stranger =
+            Signer::openpgp(&openpgp(other.path()), Some(other.path().to_owned()), dir.path()).expect("a key");
         let signature = stranger.sign("SHA256SUMS", b"sums\n", &Interrupt::new()).expect("a signature");
-        let signer = Signer::openpgp(&fingerprint, home).expect("the key is there");
+        let signer = Signer::openpgp(&fingerprint, home, dir.path()).expect("the key is there");
         assert!(!signer.verifies(b"sums\n", &signature).expect("gpg"));
         end_agent(dir.path());
         end_agent(other.path());

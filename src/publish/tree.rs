@@ -218,6 +218,7 @@ impl<'a> Publication<'a> {
         shelf.tidy(&edition.image, STALE)?;
         let folder = edition.folder();
         let previous = shelf.latest(&edition.image)?;
+        let rolled_back = rolled_back(shelf, &edition.image)?;
         let found = shelf.files(&folder)?;
         let before = same(shelf, edition, &wanted.signers, &found)?;
         if !before {
@@ -236,7 +237,7 @@ impl<'a> Publication<'a> {
             reporter: Arc::clone(reporter),
             previous,
             before,
-            rolled_back: rolled_back(shelf, &edition.image)?,
+            rolled_back,
             replaced: found.contains_key(manifest::FILE),
             obsolete: Vec::new(),
             _lock: lock,

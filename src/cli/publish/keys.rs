@@ -19,6 +19,10 @@ impl Keys for Environment {
         Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
     }
 
+    fn scratch(&self) -> PathBuf {
+        std::env::temp_dir()
+    }
+
     fn s3(&self, profile: Option<&str>) -> Result<Credentials, String> {
         let said = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         if let (None, Some(id), Some(secret)) = (profile, said("AWS_ACCESS_KEY_ID"), said("AWS_SECRET_ACCESS_KEY")) {

@@ -217,7 +217,7 @@ fn checksums_and_index_are_signed() {
     let fingerprint = openpgp(&home);
     minisign_key(&key, None);
     let signers = || {
-        let openpgp = Signer::openpgp(&fingerprint, Some(home.clone())).expect("a key");
+        let openpgp = Signer::openpgp(&fingerprint, Some(home.clone()), scratch.dir.path()).expect("a key");
         vec![openpgp, Signer::minisign(&key, None).expect("a key")]
     };
     let edition = scratch.build("gold", 0);
