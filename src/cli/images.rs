@@ -170,6 +170,12 @@ pub(super) fn connect(args: &CloudArgs) -> Result<Cloud, Failure> {
     CloudConfig::find(&places(args)).and_then(Cloud::connect).map_err(|error| failure(&error))
 }
 
+/// Whether options or variables name a cloud: one that a file alone names may be meant for others.
+pub(super) fn is_named(args: &CloudArgs) -> bool {
+    let told = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
+    args.os_cloud.is_some() || told("OS_CLOUD") || told("OS_AUTH_URL")
+}
+
 /// Where a configuration may come from: openstacksdk's search path, and the environment.
 pub(super) fn places(args: &CloudArgs) -> Places {
     let told = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());

@@ -14,7 +14,8 @@ fn built(bench: &Bench, created: &str, content: &[u8]) {
         "format": 1, "name": "gold", "arch": "x86_64", "layer": Sha256::of(content), "created": created,
         "distro": { "name": "debian", "release": "bookworm", "version": "12", "family": "debian" },
         "artifacts": [
-            { "file": "gold.qcow2", "format": "qcow2", "size": content.len(), "sha256": Sha256::of(content) },
+            { "file": "gold.qcow2", "format": "qcow2", "disk_format": "qcow2", "container_format": "bare",
+              "size": content.len(), "sha256": Sha256::of(content) },
         ],
     });
     bench.write("out/gold/manifest.json", manifest.to_string());
@@ -87,12 +88,26 @@ fn what_is_wrong_is_told_before_anything_is_copied() {
     check("--sign-openpgp 0123456789abcdef", 14, "gpg has no secret key 0123456789abcdef");
     check("--sign-minisign key", 14, "cannot use key as a secret key of minisign");
     check("--tag x", 2, "cannot be used with");
+    check("--store x", 2, "cannot be used with");
     // The tree is where a file is.
     bench.write("tree", "a file");
     check("", 14, "cannot access tree");
     std::fs::remove_file(bench.path("tree")).expect("a file");
     std::fs::write(bench.path("out/gold/gold.qcow2"), "DISK").expect("a file");
     check("", 14, "gold.qcow2 is not what was built");
+}
+
+#[test]
+fn what_has_no_target_goes_to_a_directory_unless_a_cloud_is_named() {
+    let bench = Bench::new();
+    built(&bench, "2026-11-21T10:00:00Z", b"disk");
+    let ran = bench.run("publish out/gold --keep 1");
+    assert!(ran.code == Some(0) && ran.stdout.contains("published/gold/20261121T100000Z"), "{ran:?}");
+    for (words, env) in [("--visibility public", &[][..]), ("--os-cloud nobody", &[]), ("", &[("OS_CLOUD", "nobody")])]
+    {
+        let ran = bench.run_with(&format!("publish out/gold {words}"), env);
+        assert!(ran.code == Some(2) && ran.stderr.contains("cloud"), "{words}: {ran:?}");
+    }
 }
 
 #[test]
