@@ -6,7 +6,7 @@ use super::begin::{self, Begun};
 use super::deliver::{self, Courier, Offer};
 use super::release::Series;
 use super::signature::Signing;
-use super::{Context, Deed, Properties, PublishError, Source, Verb, permission, preflight, properties};
+use super::{Context, Deed, Properties, PublishError, Source, Verb, permission, preflight, properties, scs};
 use crate::event::Event;
 use crate::export::manifest;
 use crate::image::probe::probe;
@@ -53,6 +53,9 @@ impl Wanted {
         // Nova starts nothing from a disk that is larger than the flavor's.
         let disk = probe(&source.file()).map_err(|error| PublishError::Upload(error.into()))?.virtual_size;
         properties.min_disk = properties.min_disk.max(disk.unwrap_or(0).div_ceil(ByteSize::GIB));
+        if let Some(scs) = &target.scs {
+            scs::describe(source, scs, &mut properties)?;
+        }
         Ok(Self {
             name,
             visibility: target.visibility,

@@ -20,6 +20,7 @@ pub mod properties;
 mod release;
 pub mod rollback;
 pub mod s3;
+mod scs;
 mod shelves;
 pub mod sign;
 pub mod signature;
@@ -194,6 +195,9 @@ pub enum PublishError {
     /// The service would refuse it.
     #[error("the service would refuse the image")]
     Refused(Vec<preflight::Problem>),
+    /// It lacks what a standard asks for that the recipe names.
+    #[error("the image lacks what SCS-0102 asks for")]
+    Lacking(Vec<preflight::Problem>),
     /// A secret has no value.
     #[error("{0}")]
     Secret(String),

@@ -19,6 +19,8 @@ pub struct Properties {
     pub min_disk: u64,
     /// Least memory, in MiB; 0 where nobody has measured it.
     pub min_ram: u64,
+    /// Whether the image was seen to boot, with devices of virtio.
+    pub booted: bool,
 }
 
 /// The part of a manifest's facts that is published.
@@ -92,7 +94,7 @@ pub fn derive(source: &Source, said: &BTreeMap<String, String>) -> Result<Proper
     }
     let min_disk = known.min_disk_gib.unwrap_or(0);
     let min_ram = known.min_ram_mib.filter(|_| known.measured).unwrap_or(0);
-    Ok(Properties { values, min_disk, min_ram })
+    Ok(Properties { values, min_disk, min_ram, booted: seen })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod node;
 pub(crate) mod params;
 pub mod publish;
 pub mod schema;
+pub mod scs;
 pub(crate) mod template;
 pub mod verify;
 

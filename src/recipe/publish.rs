@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::delivery::{self, Elsewhere, Import};
 use super::schema::SecretSource;
+use super::scs::Scs;
 use crate::image::{Format, Output};
 pub use trees::{ChecksumKeys, Directory, S3, key_id};
 
@@ -117,6 +118,9 @@ pub struct Glance {
     /// Sign it, so that the service and whoever boots it find out whether it was changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign: Option<Sign>,
+    /// Metadata of the Sovereign Cloud Stack, SCS-0102: what cannot be found out about the image. The rest follows from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scs: Option<Scs>,
 }
 
 /// By what an image is signed.
@@ -313,7 +317,10 @@ impl Glance {
             && uuid::Uuid::try_parse(id).is_err()
         {
             let message = format!("`{id}` is no id of a key manager: a UUID is one");
-            add(&["sign", "certificate"], message, "`file: PATH` names a certificate in PEM");
+            add(&["sign", "certificate", "id"], message, "`file: PATH` names a certificate in PEM");
+        }
+        for (key, message) in self.scs.iter().flat_map(|scs| scs.faults(self.keep)) {
+            add(&["scs", key], message, "SCS-0102 \"Image Metadata\" has the words");
         }
         if self.keep == Some(0) {
             let message = "at least one image stays: the one that is published".to_owned();
@@ -420,7 +427,7 @@ mod tests {
         for (glance, place) in [
             (Glance { keep: Some(0), ..good.clone() }, "keep"),
             (Glance { hidden: true, ..good.clone() }, "hidden"),
-            (Glance { sign: Some(sign), ..good.clone() }, "sign.certificate"),
+            (Glance { sign: Some(sign), ..good.clone() }, "sign.certificate.id"),
             (Glance { name: Some("%".to_owned()), ..good.clone() }, "name"),
             (Glance { format: Some(Format::Vmdk), ..good.clone() }, "format"),
             (Glance { tags: vec!["promoted".to_owned()], ..good.clone() }, "tags"),

@@ -70,7 +70,7 @@ pub(super) fn failure(error: &PublishError) -> Failure {
         error => Failure::new(FailureKind::Publish, error),
     };
     match error {
-        PublishError::Refused(problems) => {
+        PublishError::Refused(problems) | PublishError::Lacking(problems) => {
             let told = problems.iter().map(|problem| format!("{}; {}", problem.message, problem.help));
             Failure { causes: told.collect(), ..failure }
         }
