@@ -59,7 +59,7 @@ const LIMIT: usize = 255;
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
     /// The image service of an OpenStack cloud.
-    Glance(Glance),
+    Glance(Box<Glance>),
     /// A directory: a web server's, or one that others mount.
     Directory(Directory),
     /// A bucket of an object store.
@@ -255,7 +255,7 @@ impl Target {
     #[must_use]
     pub fn below(self, dir: &Path) -> Self {
         match self {
-            Self::Glance(glance) => Self::Glance(glance.below(dir)),
+            Self::Glance(glance) => Self::Glance(Box::new(glance.below(dir))),
             Self::Directory(directory) => Self::Directory(directory.below(dir)),
             Self::S3(s3) => Self::S3(s3.below(dir)),
         }

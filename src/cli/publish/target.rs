@@ -87,7 +87,7 @@ impl TargetArgs {
         let only_glance = Glance { format: None, keep: None, ..glance.clone() } != Glance::default();
         match &self.directory {
             Some(path) => self.tree(path.clone()),
-            None if cloud || only_glance => Target::Glance(glance),
+            None if cloud || only_glance => Target::Glance(Box::new(glance)),
             None => self.tree(PathBuf::from(DIRECTORY)),
         }
     }
