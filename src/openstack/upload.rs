@@ -27,6 +27,10 @@ const CHUNK: usize = 1 << 20;
 /// Digests that services tell.
 pub(super) const KINDS: Kinds = Kinds { sha512: true, md5: true };
 
+/// Those of them that are computed while data is sent. MD5 would cost as much again, and is told beside SHA-512 by all services
+/// since Rocky.
+const SENT: Kinds = Kinds { sha512: true, md5: false };
+
 /// Chunks that may wait to be hashed.
 const WAITING: usize = 8;
 
@@ -223,7 +227,9 @@ impl Cloud {
                 attempt += 1;
             }
         };
-        Ok((self.settled(id, to, true, interrupt)?, sent))
+        let image = self.settled(id, to, true, interrupt)?;
+        let old = image.os_hash_value.is_none() && image.checksum.is_some();
+        Ok((image, if old { written(file, interrupt)? } else { sent }))
     }
 
     /// Sends a file. Returns how that went, and what was read if all of it was.
@@ -238,7 +244,7 @@ impl Cloud {
         let opened = File::open(file).at(file)?;
         let size = opened.metadata().at(file)?.len();
         let done = AtomicU64::new(0);
-        let (hashing, failed) = (Hashing::start(), None);
+        let (hashing, failed) = (Hashing::start(SENT), None);
         let mut sending = Sending { file: opened, hashing, failed, done: &done, progress, interrupt };
         let (path, store) = match to {
             Destination::Image(store) => ("file", store),
@@ -336,7 +342,7 @@ pub fn compared(image: Image, data: &Written) -> Result<Image, UploadError> {
 pub fn written(file: &Path, interrupt: &Interrupt) -> Result<Written, UploadError> {
     let opened = File::open(file).at(file)?;
     let size = opened.metadata().at(file)?.len();
-    let (hashing, done) = (Hashing::start(), AtomicU64::new(0));
+    let (hashing, done) = (Hashing::start(KINDS), AtomicU64::new(0));
     let mut reading = Sending { file: opened, hashing, failed: None, done: &done, progress: &|_| {}, interrupt };
     let read = io::copy(&mut reading.by_ref().take(size), &mut io::sink());
     if interrupt.is_raised() {
@@ -353,10 +359,10 @@ struct Hashing {
 }
 
 impl Hashing {
-    fn start() -> Self {
+    fn start(kinds: Kinds) -> Self {
         let (chunks, received) = mpsc::sync_channel::<Vec<u8>>(WAITING);
         let worker = std::thread::spawn(move || {
-            let mut hasher = Hasher::new(KINDS);
+            let mut hasher = Hasher::new(kinds);
             let mut size = 0;
             for chunk in received {
                 size += chunk.len() as u64;
