@@ -18,6 +18,7 @@ bench: ## measure against the same work done by hand (as root; takes some minute
 	@.ci/setup guestfish jq
 	@benches/cold_build.sh
 	@benches/formats.sh
+	@benches/publish.sh
 
 setup: ## install what is missing
 	@.ci/setup
