@@ -307,9 +307,11 @@ pub(super) fn refused(method: &Method, url: &str, mut answer: Response<Body>, se
     });
     // Messages in JSON hold tags too.
     let told = without_tags(&told.unwrap_or(text));
-    // Glance repeats the status as a title.
-    let title = format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or_default());
-    let told = told.trim().trim_start_matches(&title).trim();
+    // Glance repeats the status as a title, some in the words of older standards.
+    let mut told = told.trim();
+    for words in [status.canonical_reason().unwrap_or_default(), "Request Entity Too Large"] {
+        told = told.trim_start_matches(&format!("{} {words}", status.as_u16())).trim();
+    }
     let told = match secret {
         Some(secret) if !secret.reveal().is_empty() => told.replace(secret.reveal(), "***"),
         _ => told.to_owned(),

@@ -55,6 +55,12 @@ pub enum UploadError {
         /// The file.
         file: PathBuf,
     },
+    /// The file has other content than it should.
+    #[error("{} is not what was built: its SHA-256 is another one", file.display())]
+    Other {
+        /// The file.
+        file: PathBuf,
+    },
     /// The service has something else than what was sent.
     #[error("the service has other data than what was sent: {what} is {theirs}, and {ours} was sent")]
     Differs {
@@ -129,7 +135,7 @@ impl Cloud {
     }
 
     /// Sends the data of an image whose record is `queued`, into this store or the one that the service prefers, and compares
-    /// what the service says of it with what was sent. `progress` is told the bytes sent.
+    /// what the service says of it with what was sent. Returns both. `progress` is told the bytes sent.
     ///
     /// # Errors
     ///
@@ -141,12 +147,12 @@ impl Cloud {
         store: Option<&str>,
         progress: &(dyn Fn(u64) + Sync),
         interrupt: &Interrupt,
-    ) -> Result<Image, UploadError> {
+    ) -> Result<(Image, Written), UploadError> {
         let (image, sent) = self.send_file(id, file, Destination::Image(store), progress, interrupt)?;
         if image.status != "active" {
             return Err(UploadError::Status { status: image.status });
         }
-        compared(image, &sent)
+        Ok((compared(image, &sent)?, sent))
     }
 
     /// Sends data to where an import takes it from, for an image whose record is `queued`: Image Service API v2, "Stage binary

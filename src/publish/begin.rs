@@ -32,6 +32,8 @@ pub(super) struct Begun {
     pub(super) there: Option<Image>,
     /// What a record is that is not whole.
     pub(super) status: String,
+    /// The record that an earlier run has left.
+    pub(super) left: Option<Image>,
 }
 
 /// Finds the image, or makes its record.
@@ -46,6 +48,7 @@ pub(super) fn begin(
     for generation in 0..GENERATIONS {
         let id = image_id(&wanted.name, &source.artifact.digests.sha256, generation).to_string();
         let mut found = idle(cloud, &id, busy, interrupt)?;
+        let left = found.clone();
         if found.is_none() {
             found = match cloud.create_image(&record(&id, source, wanted)) {
                 Ok(image) => Some(image),
@@ -60,11 +63,11 @@ pub(super) fn begin(
         }
         match found {
             Some(image) if image.status == "active" => {
-                return Ok(Begun { id, status: image.status.clone(), there: Some(image) });
+                return Ok(Begun { id, status: image.status.clone(), there: Some(image), left: None });
             }
             // It is new, or an earlier run has ended here.
             Some(image) if route.goes_on(&image, source.artifact.size) => {
-                return Ok(Begun { id, status: image.status, there: None });
+                return Ok(Begun { id, status: image.status, there: None, left });
             }
             Some(image) if is_busy(&image) => return Err(PublishError::Busy { id, status: image.status }),
             _ => {}

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::Source;
 use super::preflight::Problem;
 use crate::event::{Event, Reporter};
+use crate::image::Written;
 use crate::interrupt::Interrupt;
 use crate::openstack::image::Image;
 use crate::openstack::import::{self, Import, ImportError, Method, Progress, Stores, Watch, writable};
@@ -203,16 +204,27 @@ impl Courier<'_> {
                     "importing" => self.cloud.await_import(id, method, watch),
                     _ => Ok(self.cloud.import(id, &import, watch)?.image),
                 })?;
+                self.as_built(&sent)?;
                 compared(image, &sent)
             }
         }
     }
 
+    /// Whether that is the file whose image was verified.
+    fn as_built(&self, sent: &Written) -> Result<(), UploadError> {
+        if sent.digests.sha256 == self.source.artifact.digests.sha256 {
+            return Ok(());
+        }
+        Err(UploadError::Other { file: self.source.file() })
+    }
+
     fn send(&self, id: &str, store: Option<&str>) -> Result<Image, UploadError> {
-        self.activity(&self.named("upload"), |told| {
+        let (image, sent) = self.activity(&self.named("upload"), |told| {
             let size = self.source.artifact.size;
             self.cloud.upload(id, &self.source.file(), store, &|done| told(done, size), self.interrupt)
-        })
+        })?;
+        self.as_built(&sent)?;
+        Ok(image)
     }
 
     fn watched(

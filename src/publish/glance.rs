@@ -118,10 +118,14 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
     if let Some(signed) = &signed {
         wanted.properties.values.extend(signed.properties.clone());
     }
-    let Begun { id, there, status } = begin::begin(&cloud, &source, &wanted, &route, &context.interrupt)
+    let Begun { id, there, status, left } = begin::begin(&cloud, &source, &wanted, &route, &context.interrupt)
         .map_err(|error| permission::explain(&cloud, &source, &wanted, error))?;
     let courier =
         Courier { cloud: &cloud, source: &source, reporter: &context.reporter, interrupt: &context.interrupt };
+    // A record that an earlier run has made says what was wanted then.
+    if let Some(record) = left {
+        bring_up_to_date(&cloud, record, &wanted, target).map_err(|error| begin::undone(&cloud, &id, error.into()))?;
+    }
     let (image, before) = match there {
         Some(image) => (image, true),
         None => match courier.deliver(&id, &status, &route) {

@@ -284,10 +284,10 @@ fn what_does_not_fit_is_told_and_so_is_what_is_left_where_a_service_dies() {
         assert!(words.iter().all(|words| ran.stderr.contains(words)), "{name}: {}", ran.stderr);
         assert_eq!(images(&cloud, name).len(), usize::from(words.is_empty()), "{name}");
     };
-    publish(&large, "large", &["refused with 413", "larger than the service or the project's quota allows"]);
+    publish(&large, "large", &["refused with 413", "quota does not allow it"]);
     publish(&small, "first", &[]);
     publish(&small, "second", &[]);
-    publish(&small, "third", &["refused with 413", "larger than the service or the project's quota allows"]);
+    publish(&small, "third", &["refused with 413", "quota does not allow it"]);
     cloud.openstack_plain(&["image", "delete", "second"]);
 
     let run = Held::publish(&cloud, &small, "fourth", fault("PUT", "/file", 0..1, At::Body(50), Act::Hold));

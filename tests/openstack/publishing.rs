@@ -170,6 +170,11 @@ fn what_goes_wrong_leaves_nothing() {
     std::fs::write(&file, &content[..1000]).expect("a file");
     let ran = publish(&[]);
     assert!(ran.code == Some(2) && ran.stderr.contains("has 1000 bytes"), "{}", ran.stderr);
+    let mut other = content.clone();
+    *other.last_mut().expect("content") ^= 1;
+    std::fs::write(&file, &other).expect("a file");
+    let ran = publish(&[]);
+    assert!(ran.code == Some(14) && ran.stderr.contains("is not what was built"), "{}", ran.stderr);
     assert_eq!(goldsmith(&cloud, &["images", "list"], &variables).stdout, "no image\n");
 }
 

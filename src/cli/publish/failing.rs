@@ -74,7 +74,7 @@ pub(super) fn failure(error: &PublishError) -> Failure {
             let told = problems.iter().map(|problem| format!("{}; {}", problem.message, problem.help));
             Failure { causes: told.collect(), ..failure }
         }
-        PublishError::Upload(UploadError::Changed { .. }) => {
+        PublishError::Upload(UploadError::Changed { .. } | UploadError::Other { .. }) => {
             failure.hint("let nothing write to it, build it again, and publish it then")
         }
         PublishError::Upload(UploadError::Differs { .. }) => {
