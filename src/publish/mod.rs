@@ -13,6 +13,7 @@ pub mod deliver;
 pub mod directory;
 pub mod edition;
 pub mod glance;
+mod hypervisor;
 mod index;
 mod permission;
 pub mod preflight;

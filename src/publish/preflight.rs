@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::glance::Wanted;
 use super::signature::Signing;
-use super::{PublishError, Source, begin, permission};
+use super::{PublishError, Source, begin, hypervisor, permission};
 use crate::image::accept::accept;
 use crate::openstack::image::{self, Image};
 use crate::openstack::{Cloud, CloudError};
@@ -77,6 +77,7 @@ pub(super) fn check(
     let schema: Schema = optional(cloud, "/v2/schemas/image")?;
     let mut problems = formats(source, &schema);
     problems.extend(values(wanted, &allowed(cloud)?));
+    problems.extend(hypervisor::problems(wanted));
     problems.extend(signing.and_then(|signing| signing.problem(cloud)));
     if !there {
         problems.extend(content(source)?);
