@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Cloud, CloudError};
 use crate::image::Written;
@@ -116,6 +116,14 @@ pub enum FindError {
 }
 
 impl Image {
+    /// All that the service tells of it, by the names that the service has for it.
+    pub fn fields(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(fields)) => fields,
+            other => unreachable!("an image is an object in JSON: {other:?}"),
+        }
+    }
+
     /// What the service tells of the data otherwise than it is: what, by the service, in truth. What it does not tell, or
     /// computes in a way that is not known here, cannot be compared.
     pub(super) fn differs(&self, data: &Written) -> Option<(String, String, String)> {

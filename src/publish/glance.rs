@@ -184,7 +184,7 @@ fn bring_up_to_date(
     wanted: &Wanted,
     target: &Glance,
 ) -> Result<(Image, Option<Deed>), CloudError> {
-    let known = serde_json::to_value(&image).unwrap_or_default();
+    let known = image.fields();
     let mut attributes = wanted.attributes();
     // These move with the promotion.
     if target.promote.is_none() {
@@ -202,7 +202,7 @@ fn bring_up_to_date(
     }
     let changes: Vec<_> = changed.iter().cloned().map(|(name, value)| Change::Set(name, value)).collect();
     let image = cloud.change(&image, &changes)?;
-    let known = serde_json::to_value(&image).unwrap_or_default();
+    let known = image.fields();
     // What is not seen to be so is not told to be so.
     let names: Vec<_> = changed.into_iter().map(|(name, _)| name).filter(|name| known.get(name).is_some()).collect();
     Ok((image, (!names.is_empty()).then_some(Deed::Updated { attributes: names })))

@@ -138,12 +138,12 @@ impl<'a> Series<'a> {
         wanted: &[(&str, Value)],
         steps: &mut Vec<Step<'i>>,
     ) -> Result<bool, CloudError> {
-        let known = serde_json::to_value(image).unwrap_or_default();
+        let known = image.fields();
         let change = |name: &str, value: &Value| match value {
             Value::Null => Change::Remove(name.to_owned()),
             value => Change::Set(name.to_owned(), value.clone()),
         };
-        let differing: Vec<_> = wanted.iter().filter(|(name, value)| known.get(name) != Some(value)).collect();
+        let differing: Vec<_> = wanted.iter().filter(|(name, value)| known.get(*name) != Some(value)).collect();
         if differing.is_empty() {
             return Ok(false);
         }

@@ -268,18 +268,10 @@ filesystem_store_datadir = {tasks}
 # While one request waits for a busy disk, others wait for its lock, or are answered with 500.
 connection = sqlite:///{database}?timeout=60
 sqlite_synchronous = false
-[keystone_authtoken]
-www_authenticate_uri = {auth_url}
-auth_url = {auth_url}
-auth_type = password
-project_domain_name = Default
-user_domain_name = Default
-project_name = service
-username = glance
-password = {PASSWORD}
-[paste_deploy]
+{identity}[paste_deploy]
 flavor = keystone+caching
 ",
+        identity = identity(auth_url),
         log = at("glance.log"),
         cache = at("store/cache"),
         slow = at("store/slow"),
@@ -289,6 +281,22 @@ flavor = keystone+caching
         database = at("glance.db"),
     );
     fs::write(dir.join("glance/glance-api.conf"), text).expect("a file");
+}
+
+/// The part of a service's configuration that says how it verifies tokens.
+fn identity(auth_url: &str) -> String {
+    format!(
+        "[keystone_authtoken]
+www_authenticate_uri = {auth_url}
+auth_url = {auth_url}
+auth_type = password
+project_domain_name = Default
+user_domain_name = Default
+project_name = service
+username = glance
+password = {PASSWORD}
+"
+    )
 }
 
 /// Starts a service.

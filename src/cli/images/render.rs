@@ -38,7 +38,7 @@ pub(super) fn list(images: &[Image]) -> String {
 
 /// All that is known of an image, a line each.
 pub(super) fn show(image: &Image) -> String {
-    let Ok(Value::Object(fields)) = serde_json::to_value(image) else { return String::new() };
+    let fields = image.fields();
     let rows: Vec<_> = fields
         .iter()
         .filter(|(_, value)| !value.is_null())

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Child;
 
-use super::{Admin, PASSWORD, TestCloud, environment, free_port, uwsgi};
+use super::{Admin, TestCloud, environment, free_port, identity, uwsgi};
 
 const REQUIREMENTS: &str = include_str!("requirements-key-manager.txt");
 
@@ -40,18 +40,10 @@ host_href = {url}
 db_auto_create = True
 [database]
 connection = sqlite:///{database}
-[keystone_authtoken]
-www_authenticate_uri = {auth_url}
-auth_url = {auth_url}
-auth_type = password
-project_domain_name = Default
-user_domain_name = Default
-project_name = service
-username = glance
-password = {PASSWORD}
-[simple_crypto_plugin]
+{identity}[simple_crypto_plugin]
 kek = {KEK}
 ",
+        identity = identity(auth_url),
         log = at("barbican.log"),
         database = at("barbican.db"),
     );
