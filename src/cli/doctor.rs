@@ -99,10 +99,15 @@ pub fn examine(facts: &HostFacts) -> Vec<CheckResult> {
         None => warning("firmware", "no OVMF: images cannot be tried under UEFI".to_owned(), install("ovmf")),
     });
     results.extend(bootstrap(facts));
-    for (name, format) in [("mksquashfs", "squashfs"), ("mkfs.erofs", "erofs")] {
+    for (name, what) in [
+        ("mksquashfs", "outputs of format squashfs need it"),
+        ("mkfs.erofs", "outputs of format erofs need it"),
+        ("openssl", "signed images need it"),
+        ("gpg", "checksums signed by OpenPGP need it"),
+    ] {
         results.push(match facts.program(name) {
             Some(program) => ok(name, program.version.clone()),
-            None => warning(name, format!("not found; outputs of format {format} need it"), install(name)),
+            None => warning(name, format!("not found; {what}"), install(name)),
         });
     }
     results.push(match facts.cache_space {
@@ -265,6 +270,8 @@ mod tests {
             "newuidmap",
             "mksquashfs",
             "mkfs.erofs",
+            "openssl",
+            "gpg",
         ];
         HostFacts {
             family: Family::Debian,
@@ -323,6 +330,10 @@ mod tests {
                            fix: sudo apt-get install squashfs-tools
         ! mkfs.erofs       not found; outputs of format erofs need it
                            fix: sudo apt-get install erofs-utils
+        ! openssl          not found; signed images need it
+                           fix: sudo apt-get install openssl
+        ! gpg              not found; checksums signed by OpenPGP need it
+                           fix: sudo apt-get install gpg
         ! disk space       2 GiB free for /home/ada/.cache/goldsmith; 10 GiB are advised
                            fix: run `goldsmith cache gc`, or name a larger place by --cache
         ! memory           512 MiB available; 2 GiB are advised

@@ -111,6 +111,8 @@ impl HostFacts {
             ("unshare", "unshare", "--version"),
             ("newuidmap", "newuidmap", ""),
             ("mksquashfs", "mksquashfs", "-version"),
+            ("openssl", "openssl", "version"),
+            ("gpg", "gpg", "--version"),
             ("mkfs.erofs", "mkfs.erofs", "-V"),
         ];
         Self {

@@ -18,7 +18,7 @@ pub enum Family {
 }
 
 /// What is needed, and its package in Debian, Fedora, openSUSE and Arch.
-const PACKAGES: [(&str, [&str; 4]); 14] = [
+const PACKAGES: [(&str, [&str; 4]); 16] = [
     ("qemu-system", ["qemu-system-x86", "qemu-system-x86-core", "qemu-x86", "qemu-system-x86"]),
     ("qemu-img", ["qemu-utils", "qemu-img", "qemu-img", "qemu-img"]),
     ("ovmf", ["ovmf", "edk2-ovmf", "qemu-ovmf-x86_64", "edk2-ovmf"]),
@@ -32,6 +32,8 @@ const PACKAGES: [(&str, [&str; 4]); 14] = [
     ("newuidmap", ["uidmap", "shadow-utils", "shadow", "shadow"]),
     ("mksquashfs", ["squashfs-tools", "squashfs-tools", "squashfs", "squashfs-tools"]),
     ("mkfs.erofs", ["erofs-utils", "erofs-utils", "erofs-utils", "erofs-utils"]),
+    ("openssl", ["openssl", "openssl", "openssl", "openssl"]),
+    ("gpg", ["gpg", "gnupg2", "gpg2", "gnupg"]),
     ("mcopy", ["mtools", "mtools", "mtools", "mtools"]),
 ];
 
