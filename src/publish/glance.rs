@@ -166,14 +166,23 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
             }
             deeds.extend(done);
         }
-        // What this run has brought goes with it.
-        Err(error) if !before => match begin::remove(&cloud, &series.unprotected(&image)?.id) {
-            Ok(()) => return Err(error),
-            Err(gone) => return Err(PublishError::Cloud(gone)),
-        },
-        Err(error) => return Err(error),
+        Err(error) => {
+            // What this run has brought goes with it.
+            if !before && let Err(gone) = begin::remove(&cloud, &id) {
+                let message = format!("the image that was not promoted stays: {gone}; `goldsmith images delete {id}`");
+                context.reporter.report(&Event::Warning { message });
+            }
+            return Err(error);
+        }
     }
-    deeds.extend(series.rotate(&image.id)?);
+    // The image is where it should be: what is not removed today is removed by the next run.
+    match series.rotate(&image.id) {
+        Ok(done) => deeds.extend(done),
+        Err(error) => {
+            let message = format!("older images are not removed: {error}");
+            context.reporter.report(&Event::Warning { message });
+        }
+    }
     Ok(deeds)
 }
 

@@ -182,19 +182,11 @@ impl<'a> Series<'a> {
         if image.protected && !self.target.protected {
             return Ok(Deed::Left { place, reason: "somebody has protected it".to_owned() });
         }
-        match self.unprotected(image).and_then(|image| remove(self.cloud, &image.id)) {
+        match remove(self.cloud, &image.id) {
             Ok(()) => Ok(Deed::Removed { place, reason: reason.to_owned() }),
             Err(CloudError::Refused { status: 403 | 409, message, .. }) => Ok(Deed::Left { place, reason: message }),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Lets an image be deleted.
-    pub(super) fn unprotected(&self, image: &Image) -> Result<Image, CloudError> {
-        if !image.protected {
-            return Ok(image.clone());
-        }
-        self.cloud.change(image, &[Change::Set("protected".to_owned(), json!(false))])
     }
 
     /// Promotes the image before the promoted one again.
@@ -211,10 +203,16 @@ impl<'a> Series<'a> {
         })?;
         let renamed = before.properties.get(NAME).and_then(Value::as_str);
         let name = renamed.or(before.name.as_deref()).unwrap_or(self.name);
-        let deeds = self.promote(before, name)?;
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        self.cloud.change(&images[present], &[Change::Set(ROLLED_BACK.to_owned(), json!(now))])?;
-        Ok(deeds)
+        let marked = self.cloud.change(&images[present], &[Change::Set(ROLLED_BACK.to_owned(), json!(now))])?;
+        self.promote(before, name).map_err(|error| {
+            match (self.cloud.change(&marked, &[Change::Remove(ROLLED_BACK.to_owned())]), error) {
+                (Err(left), PublishError::Promote { id, source }) => {
+                    PublishError::HalfPromoted { id, left: left.to_string(), source }
+                }
+                (_, error) => error,
+            }
+        })
     }
 
     /// Removes what interrupted runs have left.
