@@ -12,6 +12,7 @@
 //!             ── build::finalize > FinalDisk             trimmed, the guest stopped
 //!             ── export::export > Exported               artifacts, checksums, manifest
 //!             ── verify ────────> Report                 what was seen of the image, looked at and booted
+//!             ── publish::run ──> Vec<Outcome>           what was done at each target, or why nothing was
 //! ```
 //!
 //! # The modules

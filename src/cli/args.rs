@@ -45,7 +45,7 @@ pub(super) enum Verb {
     Verify(Box<VerifyArgs>),
     /// Boot an image for a person, on a disk that is thrown away, and join its console to the terminal
     Run(Run),
-    /// Hand an image that was built to the image service of a cloud
+    /// Hand an image that was built to clouds, directories and object stores
     Publish(Box<Publish>),
     /// Look after the images of a cloud
     Images(Box<Images>),
