@@ -181,10 +181,17 @@ impl Cloud {
         {
             return Ok(image);
         }
-        let filters = vec![("name".to_owned(), name.to_owned())];
-        let mut found = self.images(&Wanted { filters, ..Wanted::default() })?;
-        // To the service, `in:` before a name begins a list of names.
-        found.retain(|image| image.name.as_deref() == Some(name));
+        let mut found = Vec::new();
+        // One that is hidden is meant where no other has the name.
+        for hidden in ["false", "true"] {
+            if found.is_empty() {
+                let filters = [("name", name), ("os_hidden", hidden)];
+                let filters = filters.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+                found = self.images(&Wanted { filters, ..Wanted::default() })?;
+                // To the service, `in:` before a name begins a list of names.
+                found.retain(|image| image.name.as_deref() == Some(name));
+            }
+        }
         match <[Image; 1]>::try_from(found) {
             Ok([image]) => Ok(image),
             Err(images) if images.is_empty() => Err(FindError::None { name: name.to_owned() }),

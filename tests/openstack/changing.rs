@@ -55,7 +55,7 @@ fn images_are_changed_and_deleted() {
     assert_eq!(good(&["tag", "silver", "--remove", "one", "none"])["tags"], json!(["two words"]));
     assert_eq!(good(&["hide", "silver"])["os_hidden"], json!(true));
     assert_eq!(good(&["list"]), json!([]));
-    assert_eq!(good(&["hide", "--off", &id])["os_hidden"], json!(false));
+    assert_eq!(good(&["hide", "--off", "silver"])["os_hidden"], json!(false));
     assert_eq!(good(&["deactivate", "silver"])["status"], json!("deactivated"));
     assert_eq!(good(&["reactivate", "silver"])["status"], json!("active"));
 
