@@ -71,8 +71,7 @@ impl Machine {
 /// QEMU's program for this host's architecture, as the shell would find it.
 pub(super) fn qemu() -> PathBuf {
     let name = format!("qemu-system-{}", std::env::consts::ARCH);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).map(|dir| dir.join(&name)).find(|file| file.is_file()).unwrap_or(name.into())
+    which::which(&name).unwrap_or(name.into())
 }
 
 /// Reads the values of secrets. They live in memory only.

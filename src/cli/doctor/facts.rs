@@ -158,9 +158,7 @@ fn program(name: &'static str, file: &str, flag: &str) -> Option<Program> {
 
 /// Where a program is. File system tools lie where an ordinary user's `PATH` does not look.
 fn find_program(file: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let more = ["/usr/sbin", "/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(more).map(|directory| directory.join(file)).find(|path| path.is_file())
+    which::which(file).ok().or_else(|| which::which_in_global(file, Some("/usr/sbin:/sbin")).ok()?.next())
 }
 
 fn kernels() -> Vec<(PathBuf, bool)> {
