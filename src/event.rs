@@ -128,6 +128,23 @@ impl Reporter for Redacting {
     }
 }
 
+/// Reports to several reporters, in order.
+pub struct Tee(pub Vec<Arc<dyn Reporter>>);
+
+impl Reporter for Tee {
+    fn report(&self, event: &Event) {
+        for reporter in &self.0 {
+            reporter.report(event);
+        }
+    }
+}
+
+impl std::fmt::Debug for Tee {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tee({} reporters)", self.0.len())
+    }
+}
+
 /// Drops every event.
 #[derive(Debug, Clone, Copy)]
 pub struct Silent;
@@ -138,4 +155,23 @@ impl Reporter for Silent {
 
 fn seconds<S: serde::Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64((elapsed.as_secs_f64() * 1000.0).round() / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tee_passes_an_event_on_to_all_reporters() {
+        struct Count(std::sync::Mutex<usize>);
+        impl Reporter for Count {
+            fn report(&self, _: &Event) {
+                *self.0.lock().expect("no thread panicked") += 1;
+            }
+        }
+        let both = [0, 0].map(|count| Arc::new(Count(std::sync::Mutex::new(count))));
+        let tee = Tee(both.iter().map(|count| Arc::clone(count) as Arc<dyn Reporter>).collect());
+        tee.report(&Event::Output { line: "x".to_owned() });
+        assert!(both.iter().all(|count| *count.0.lock().expect("no thread panicked") == 1));
+    }
 }

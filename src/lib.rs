@@ -3,6 +3,7 @@
 //! # The flow
 //!
 //! One type per stage, each stage a function from one to the next; the wrong order does not compile.
+//! [`pipeline::Pipeline::run`] is all of them.
 //!
 //! ```text
 //! recipe.yaml ── recipe::load ──> Recipe + Composition   what is written, elements composed and rendered
@@ -22,6 +23,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`cli`] | everything that knows a terminal, the environment or an exit code |
+//! | [`pipeline`] | the stages as one job: from a recipe to artifacts that were verified and published |
 //! | [`diff`], [`verify`], [`publish`] | what changed between two images; whether an image keeps its promises; handing it to a cloud |
 //! | [`pin`], [`build`], [`export`], [`inspect`] | from a recipe's pins to a plan's disk to files; what is in an image |
 //! | [`fetch`], [`base`], [`guest`], [`disk`], [`machine`], [`metadata`], [`openstack`] | one outside thing each: networks, mmdebstrap, libguestfs, disk formats, QEMU as a cloud's machine, a cloud's metadata, OpenStack |
@@ -61,6 +63,7 @@ pub mod machine;
 pub mod metadata;
 pub mod openstack;
 pub mod pin;
+pub mod pipeline;
 pub mod plan;
 pub mod process;
 pub mod publish;

@@ -13,11 +13,11 @@ mod extract;
 mod session;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::base::{BootstrapError, BootstrapRequest};
+use crate::base::{BootstrapError, BootstrapRequest, bootstrap};
 use crate::disk::layout::{DiskLayout, LayoutError};
 use crate::event::{Event, Reporter};
 use crate::fsx::available_bytes;
@@ -42,7 +42,8 @@ const PACKAGES: &str = "packages";
 const LOOK: &str = "look at the final disk";
 
 /// Makes the disk that a bootstrap request describes, or ends early when the flag is raised.
-pub type MakeBase = dyn Fn(&BootstrapRequest<'_>, &Interrupt) -> Result<(), BootstrapError> + Send + Sync;
+pub type MakeBase =
+    dyn Fn(&BootstrapRequest<'_>, &dyn Reporter, &Interrupt) -> Result<(), BootstrapError> + Send + Sync;
 
 /// What a build works with and reports to.
 pub struct Workshop {
@@ -62,6 +63,37 @@ pub struct Workshop {
     pub reporter: Arc<dyn Reporter>,
     /// Ends the build when it is raised.
     pub interrupt: Interrupt,
+}
+
+/// How long a step may take if neither its action nor the user says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+impl Workshop {
+    /// A workshop without secrets whose bases mmdebstrap makes. `cache` is the directory of the store, `scratch` a private
+    /// directory with a short name.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be opened.
+    pub fn new(
+        cache: &Path,
+        scratch: &Path,
+        reporter: Arc<dyn Reporter>,
+        interrupt: Interrupt,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            store: Store::open(cache)?,
+            bootstrap: Box::new(|request, reporter, interrupt| {
+                bootstrap::build(request, reporter, interrupt).map(drop)
+            }),
+            cache: cache.to_owned(),
+            scratch: scratch.to_owned(),
+            secrets: BTreeMap::new(),
+            timeout: TIMEOUT,
+            reporter,
+            interrupt,
+        })
+    }
 }
 
 impl std::fmt::Debug for Workshop {
@@ -293,7 +325,8 @@ fn bootstrap(plan: &Plan, step: &Step, slot: Slot, session: &mut Session<'_>) ->
     let raised = both.clone();
     workshop.interrupt.on_raise(move || raised.raise());
     let (made, launched) = std::thread::scope(|scope| {
-        let made = scope.spawn(|| (workshop.bootstrap)(&request, &both).inspect_err(|_| both.raise()));
+        let made =
+            scope.spawn(|| (workshop.bootstrap)(&request, &*workshop.reporter, &both).inspect_err(|_| both.raise()));
         let launched = session.launch(&both).inspect_err(|_| both.raise());
         (made.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), launched)
     });

@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::args::AccelArg;
 use super::failure::{Failure, FailureKind};
-use super::guest::Launcher;
 use super::settings::Global;
-use super::{hints, signals};
+use super::{guest, hints, signals};
 use crate::base::workdir::WorkDir;
 use crate::disk::qemu_img::QemuImg;
 use crate::event::{Event, Reporter};
 use crate::guest::Guest;
 use crate::image::local::{self, Local};
 use crate::interrupt::Interrupt;
+use crate::pipeline::{Host as _, QemuHost};
+use crate::units::ByteSize;
 
 /// Directories that are removed with it, and whom to tell.
 pub(super) struct Bench {
@@ -54,10 +56,15 @@ impl Bench {
         Ok(overlay)
     }
 
+    /// This computer, for guests with so much memory.
+    pub(super) fn host(&self, accel: AccelArg, memory: ByteSize) -> Result<QemuHost, Failure> {
+        guest::host(accel, memory, &self.cache, self.private.path())
+    }
+
     /// A guest without network. It need not be stopped in order: nothing that it has written is wanted.
-    pub(super) fn launch(&self, launcher: &Launcher) -> Result<Box<dyn Guest>, Failure> {
+    pub(super) fn launch(&self, host: &QemuHost) -> Result<Box<dyn Guest>, Failure> {
         self.active("start the guest", || {
-            let launched = launcher.launch(false, &self.cache, self.private.path(), &self.reporter, &self.interrupt);
+            let launched = host.launch(false, &self.reporter, &self.interrupt);
             launched.map_err(|error| hints::guest_error(&error))
         })
     }

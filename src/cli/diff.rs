@@ -11,7 +11,6 @@ use std::sync::Arc;
 use super::args::Diff;
 use super::bench::Bench;
 use super::failure::{Failure, FailureKind};
-use super::guest::Launcher;
 use super::progress::TerminalReporter;
 use super::settings::Global;
 use super::{hints, print};
@@ -44,7 +43,7 @@ pub(super) fn diff(args: &Diff, global: &Global) -> Result<bool, Failure> {
 fn snapshots(args: &Diff, global: &Global, reporter: Arc<dyn Reporter>) -> Result<[Snapshot; 2], Failure> {
     let bench = Bench::new(global, "diff-", reporter)?;
     let (before, after) = (bench.prepare(&args.before, "a")?, bench.prepare(&args.after, "b")?);
-    let mut guest = bench.launch(&Launcher::new(&args.machine))?;
+    let mut guest = bench.launch(&bench.host(args.machine.accel, args.machine.memory)?)?;
     let before = gather(&bench, &mut *guest, &args.before, &before, "a")?;
     std::thread::scope(|scope| {
         // The host hashes the first image while the guest reads the second.

@@ -21,7 +21,9 @@ use crate::image::unpack::UnpackError;
 use crate::layer::StoreError;
 use crate::machine::MachineError;
 use crate::pin::PinError;
+use crate::pipeline::{HostError, PipelineError};
 use crate::recipe::diagnostic::Diagnostics;
+use crate::verify::boot::BootError;
 
 /// What helps against a full image.
 const LARGER_DISK: &str = "make the disk larger: `disk: { size: ... }`";
@@ -86,6 +88,36 @@ pub(super) fn pin(error: &PinError) -> Failure {
         PinError::Image(_) | PinError::Repository(_) | PinError::Open(_) | PinError::File(_) => {
             no_space(Failure::new(FailureKind::Host, error), error)
         }
+    }
+}
+
+/// Errors of a whole pipeline. `color` is for errors of the recipe, which show its lines.
+pub(super) fn pipeline(error: &PipelineError, color: bool) -> Failure {
+    match error {
+        PipelineError::Recipe(found) => recipe_found(found, color),
+        PipelineError::NoTarget => {
+            Failure::new(FailureKind::Recipe, error).hint("add `publish:` with a target, such as `- glance: {}`")
+        }
+        PipelineError::Store(error) => store(error),
+        PipelineError::Pin(error) => pin(error),
+        PipelineError::Build(error) => build(error),
+        PipelineError::Export(error) => export(error),
+        PipelineError::LostExamination => Failure::new(FailureKind::Verification, error)
+            .hint("`goldsmith cache verify --repair` removes damaged layers; build it again after that"),
+        PipelineError::Local(error) => local(error),
+        PipelineError::Host(error) => host(error),
+        PipelineError::File(error) => file(error),
+    }
+}
+
+/// Errors of a host that boots an image.
+pub(super) fn host(error: &HostError) -> Failure {
+    match error {
+        HostError::Guest(error) => guest_error(error),
+        HostError::Boot(BootError::Machine(error)) => machine(error),
+        HostError::Boot(BootError::Interrupted) => Failure::new(FailureKind::Interrupted, error),
+        HostError::Boot(_) => Failure::new(FailureKind::Host, error),
+        HostError::File(error) => file(error),
     }
 }
 

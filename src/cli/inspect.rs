@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::args::Inspect;
 use super::bench::Bench;
 use super::failure::{Failure, FailureKind};
-use super::guest::Launcher;
 use super::progress::TerminalReporter;
 use super::settings::Global;
 use super::{hints, print};
@@ -70,7 +69,7 @@ fn gather(args: &Inspect, global: &Global, reporter: Arc<dyn Reporter>) -> Resul
     let local = bench.prepare(&args.image, "disk");
     let local = local.map_err(|failure| failure.hint("`--header` tells what the file itself says"))?;
     let overlay = bench.overlay(&local, "overlay")?;
-    let mut guest = bench.launch(&Launcher::new(&args.machine))?;
+    let mut guest = bench.launch(&bench.host(args.machine.accel, args.machine.memory)?)?;
     bench.active("look at the image", || {
         let system = guest.attach(&overlay).and_then(|()| inspect::system(&mut *guest));
         system.map_err(|error| hints::guest_error(&error))

@@ -2,7 +2,6 @@
 
 mod args;
 mod bench;
-mod booting;
 mod build;
 mod cache;
 mod convert;

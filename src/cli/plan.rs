@@ -5,25 +5,27 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::args::PlanArgs;
-use super::build::{Preparation, Prepared};
+use super::build::Place;
 use super::failure::Failure;
 use super::progress::TerminalReporter;
 use super::settings::Global;
 use super::{columns, hints, print};
-use crate::event::Reporter;
 use crate::layer::Store;
+use crate::pipeline::Pipeline;
 use crate::plan::{BasePlan, Plan};
 
 /// Shows what a build would do.
 pub(super) fn plan(args: &PlanArgs, global: &Global) -> Result<(), Failure> {
     // A base image may have to be fetched and looked into first, which takes its time.
     let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
-    let reporter = Some(Arc::clone(&screen) as Arc<dyn Reporter>);
-    let preparation = Preparation::new(&args.source, &args.pinning, &args.machine, global, reporter)?;
-    let prepared = preparation.prepare(&mut preparation.session());
+    let source = super::build::read(&args.source, global)?;
+    let place = Place::new(&args.machine, global)?;
+    let workshop = place.workshop(Arc::clone(&screen) as _, global)?;
+    let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &place.host);
+    let prepared = pipeline.prepare(&mut pipeline.session());
     screen.finish();
-    let Prepared { plan, .. } = prepared?;
-    show(&plan, &preparation.workshop.store, global)
+    let prepared = prepared.map_err(|error| hints::pipeline(&error, global.terminal.color))?;
+    show(&prepared.plan, &pipeline.workshop().store, global)
 }
 
 /// Prints a plan with what is cached of it.

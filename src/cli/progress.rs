@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -19,23 +19,6 @@ const TICK: Duration = Duration::from_millis(125);
 
 /// Width of the column of names, in characters.
 const NAME_WIDTH: usize = 36;
-
-/// Reports to several reporters, in order.
-pub struct Tee(pub Vec<Arc<dyn Reporter>>);
-
-impl Reporter for Tee {
-    fn report(&self, event: &Event) {
-        for reporter in &self.0 {
-            reporter.report(event);
-        }
-    }
-}
-
-impl fmt::Debug for Tee {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tee({} reporters)", self.0.len())
-    }
-}
 
 /// Shows progress on a terminal, or as plain lines where there is none.
 pub struct TerminalReporter {

@@ -26,7 +26,7 @@ use crate::publish::{self, Context, SourceError, Subject, Verb};
 use crate::recipe::publish::Target;
 use crate::recipe::{self, Layout, System};
 use crate::units::parse_duration;
-use keys::Environment;
+pub(super) use keys::Environment;
 use target::TargetArgs;
 
 /// `goldsmith publish`.
@@ -83,7 +83,10 @@ pub(super) fn publish(args: &Publish, global: &Global) -> Result<(), Failure> {
     let interrupt = Interrupt::new();
     signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
     let lines = global.json.then(|| Arc::new(JsonReporter::new(std::io::stdout())));
-    at_targets(verb, &subject, &targets, &args.cloud, lines, interrupt, global)
+    let telling = Telling::new(lines, global);
+    let places = images::places(&args.cloud);
+    let context = Context { subject: &subject, places, keys: &Environment, reporter: telling.reporter(), interrupt };
+    telling.told(publish::run(verb, &targets, &context))
 }
 
 impl Publish {
@@ -115,42 +118,48 @@ impl Publish {
     }
 }
 
-/// Does something at all targets and tells what came of it.
-pub(super) fn at_targets(
-    verb: Verb,
-    subject: &Subject,
-    targets: &[Target],
-    cloud: &CloudArgs,
+/// Shows publishing to the user.
+pub(super) struct Telling {
+    screen: Arc<TerminalReporter>,
     lines: Option<Arc<JsonReporter<Stdout>>>,
-    interrupt: Interrupt,
-    global: &Global,
-) -> Result<(), Failure> {
-    let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
-    let reporter: Arc<dyn Reporter> = match &lines {
-        Some(lines) => Arc::clone(lines) as _,
-        None => Arc::clone(&screen) as _,
-    };
-    let context = Context { subject, places: images::places(cloud), keys: &Environment, reporter, interrupt };
-    let outcomes = publish::run(verb, targets, &context);
-    screen.finish();
-    let mut failures = Vec::new();
-    for outcome in outcomes {
-        let of = if targets.len() > 1 { format!("{}: ", outcome.target) } else { String::new() };
-        match (outcome.result, &lines) {
-            (Ok(deeds), Some(lines)) => {
-                lines.line(&json!({ "event": "published", "target": outcome.target, "deeds": deeds }));
-            }
-            (Ok(deeds), None) if deeds.is_empty() => print(&format!("{of}there was nothing to do\n")),
-            (Ok(deeds), None) => print(&deeds.iter().map(|deed| format!("{of}{deed}\n")).collect::<String>()),
-            (Err(error), lines) => {
-                let failure = failing::failure(&error);
-                if let Some(lines) = lines {
-                    let told = json!({ "event": "not-published", "target": outcome.target, "error": failure.message });
-                    lines.line(&told);
-                }
-                failures.push((outcome.target, failure));
-            }
+}
+
+impl Telling {
+    pub(super) fn new(lines: Option<Arc<JsonReporter<Stdout>>>, global: &Global) -> Self {
+        Self { screen: Arc::new(TerminalReporter::on_stderr(global.terminal)), lines }
+    }
+
+    /// Receives the events of publishing.
+    pub(super) fn reporter(&self) -> Arc<dyn Reporter> {
+        match &self.lines {
+            Some(lines) => Arc::clone(lines) as _,
+            None => Arc::clone(&self.screen) as _,
         }
     }
-    failing::all(failures, targets.len())
+
+    /// Tells what was done at each target; a failure if a target has failed.
+    pub(super) fn told(&self, outcomes: Vec<publish::Outcome>) -> Result<(), Failure> {
+        self.screen.finish();
+        let targets = outcomes.len();
+        let mut failures = Vec::new();
+        for outcome in outcomes {
+            let of = if targets > 1 { format!("{}: ", outcome.target) } else { String::new() };
+            match (outcome.result, &self.lines) {
+                (Ok(deeds), Some(lines)) => {
+                    lines.line(&json!({ "event": "published", "target": outcome.target, "deeds": deeds }));
+                }
+                (Ok(deeds), None) if deeds.is_empty() => print(&format!("{of}there was nothing to do\n")),
+                (Ok(deeds), None) => print(&deeds.iter().map(|deed| format!("{of}{deed}\n")).collect::<String>()),
+                (Err(error), lines) => {
+                    let failure = failing::failure(&error);
+                    if let Some(lines) = lines {
+                        let (target, error) = (&outcome.target, &failure.message);
+                        lines.line(&json!({ "event": "not-published", "target": target, "error": error }));
+                    }
+                    failures.push((outcome.target, failure));
+                }
+            }
+        }
+        failing::all(failures, targets)
+    }
 }

@@ -12,15 +12,15 @@ pub(super) use args::VerifyArgs;
 
 use super::bench::Bench;
 use super::failure::{Failure, FailureKind, exit};
-use super::guest::Launcher;
 use super::progress::TerminalReporter;
 use super::settings::Global;
 use super::terminal::Terminal;
-use super::{booting, hints, print};
+use super::{hints, print};
 use crate::element::schema::Check;
 use crate::event::Reporter;
 use crate::export::manifest::{self, Summary};
 use crate::image::local::Local;
+use crate::pipeline::{BootRequest, Host as _};
 use crate::recipe::Verify;
 use crate::recipe::verify::{Accept, Known, NetworkAccess};
 use crate::units::ByteSize;
@@ -47,7 +47,7 @@ pub(super) fn verify(args: &VerifyArgs, global: &Global) -> Result<u8, Failure> 
         let known = Known { disk: Some(ByteSize::bytes(local.size)), ..Known::default() };
         fitting(&settings, &known)?;
         let name = summary.as_ref().map_or_else(|| stem(image), |summary| summary.name.clone());
-        seen(&Image { path: image, local: &local, name, settings: &settings, checks }, args, global, &bench)
+        seen(&Image { path: image, local: &local, name, settings: &settings, checks }, args, &bench)
     });
     screen.finish();
     let report = report?;
@@ -77,28 +77,26 @@ struct Image<'a> {
 }
 
 /// Looks at an image, and boots it.
-fn seen(image: &Image<'_>, args: &VerifyArgs, global: &Global, bench: &Bench) -> Result<Report, Failure> {
-    let launcher = Launcher::with(args.accel, GUEST_MEMORY);
+fn seen(image: &Image<'_>, args: &VerifyArgs, bench: &Bench) -> Result<Report, Failure> {
+    let host = bench.host(args.accel, GUEST_MEMORY)?;
     let overlay = bench.overlay(image.local, "overlay")?;
-    let mut guest = bench.launch(&launcher)?;
+    let mut guest = bench.launch(&host)?;
     let examination = bench.active("look at the image", || {
         let examined = guest.attach(&overlay).and_then(|()| statics::examine_attached(&mut *guest, image.checks));
         examined.map_err(|error| hints::guest_error(&error))
     })?;
     // Its memory is wanted for the machines.
     drop(guest);
-    let booted = booting::boot(&booting::Request {
+    let request = BootRequest {
         image: image.path,
         local: image.local,
         verify: image.settings,
         checks: image.checks,
         subject: &examination.subject,
-        launcher: &launcher,
-        cache: &global.cache,
-        private: bench.private.path(),
         reporter: &bench.reporter,
         interrupt: &bench.interrupt,
-    })?;
+    };
+    let booted = host.boot(&request).map_err(|error| hints::host(&error))?;
     let file = image.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(Report::new(&image.name, &file, examination, booted, &image.settings.accept))
 }

@@ -149,7 +149,7 @@ impl Bench {
         std::fs::create_dir_all(&scratch).expect("a directory");
         Workshop {
             store: self.store(),
-            bootstrap: Box::new(move |request, _| {
+            bootstrap: Box::new(move |request, _, _| {
                 bootstraps.fetch_add(1, Ordering::SeqCst);
                 if !unknown.is_empty() {
                     return Err(BootstrapError::PackageNotFound { packages: unknown.clone() });

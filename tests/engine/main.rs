@@ -8,6 +8,7 @@ mod exporting;
 mod failing;
 mod image_base;
 mod packages;
+mod pipeline;
 mod secrets;
 mod sharing;
 mod system;

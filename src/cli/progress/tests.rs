@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use indicatif::InMemoryTerm;
 
 use super::*;
@@ -195,17 +197,4 @@ fn a_build_that_is_cached_whole_is_one_line() {
     insta::assert_snapshot!(plain(&events), @r#"
     = 3 steps, up to configure c                 cached
     "#);
-}
-
-#[test]
-fn the_tee_passes_on_to_all() {
-    struct Count(Mutex<usize>);
-    impl Reporter for Count {
-        fn report(&self, _: &Event) {
-            *self.0.lock().expect("no thread panicked") += 1;
-        }
-    }
-    let both = [Arc::new(Count(Mutex::new(0))), Arc::new(Count(Mutex::new(0)))];
-    Tee(both.iter().map(|count| Arc::clone(count) as Arc<dyn Reporter>).collect()).report(&output("x"));
-    assert!(both.iter().all(|count| *count.0.lock().expect("no thread panicked") == 1));
 }

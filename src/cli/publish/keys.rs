@@ -9,7 +9,7 @@ use crate::publish::s3::Credentials;
 use crate::recipe::SecretSource;
 
 /// The environment of this program.
-pub(super) struct Environment;
+pub(in crate::cli) struct Environment;
 
 impl Keys for Environment {
     fn secret(&self, source: &SecretSource) -> Result<String, String> {

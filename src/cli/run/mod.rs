@@ -20,12 +20,11 @@ use super::args::AccelArg;
 use super::bench::Bench;
 use super::convert::parse_word;
 use super::failure::{Failure, FailureKind};
-use super::guest::Launcher;
 use super::jsonl::JsonReporter;
 use super::progress::TerminalReporter;
 use super::settings::Global;
 use super::verify::fitting;
-use super::{booting, hints};
+use super::{guest, hints};
 use crate::event::{Event, Reporter};
 use crate::fsx::{FileLock, IoContext as _};
 use crate::guest::Accel;
@@ -115,7 +114,7 @@ pub(super) fn run(args: &Run, global: &Global) -> Result<(), Failure> {
     image.check(args)?;
     let bench = Bench::new(global, "run-", reporter)?;
     let (kept, _lock) = machine_of(args, &image, user_data, &bench)?;
-    let accel = accel(args, &kept, global, &bench)?;
+    let accel = accel(args, &kept, &bench)?;
     let offer = offer(args, &kept, &bench)?;
     let config = config(args, &kept, accel, &offer);
     let mut machine = Machine::start(&config, &bench.interrupt).map_err(|error| hints::machine(&error))?;
@@ -243,14 +242,13 @@ fn machine_of(
     Ok((Kept::make(&dir, &args.image, wish, &bench.interrupt)?, lock))
 }
 
-fn accel(args: &Run, kept: &Kept, global: &Global, bench: &Bench) -> Result<Accel, Failure> {
+fn accel(args: &Run, kept: &Kept, bench: &Bench) -> Result<Accel, Failure> {
     // KVM runs no other processor's code.
     if Arch::of_kernel(std::env::consts::ARCH) != Some(kept.record.arch) {
         return Ok(Accel::Tcg);
     }
-    let launcher = Launcher::with(args.accel, args.memory);
-    let chosen = launcher.accel(&global.cache, &bench.interrupt).map_err(|error| hints::guest_error(&error))?;
-    Ok(chosen.0)
+    let host = bench.host(args.accel, args.memory)?;
+    Ok(host.accel(&bench.interrupt).map_err(|error| hints::guest_error(&error))?.0)
 }
 
 /// How the instance gets its metadata.
@@ -271,7 +269,7 @@ fn offer(args: &Run, kept: &Kept, bench: &Bench) -> Result<Offer, Failure> {
         Datasource::OpenStack => {
             let socket = bench.private.path().join("md");
             let program = std::env::current_exe().map_err(|error| Failure::new(FailureKind::Host, &error))?;
-            let words = [&program, Path::new(booting::RELAY), &socket].map(|word| word.display().to_string());
+            let words = [&program, Path::new(guest::RELAY), &socket].map(|word| word.display().to_string());
             let service = Service::start(instance.clone(), &socket).map_err(failed)?;
             return Ok(Offer::Service { _alive: service, relay: Relay { command: words.to_vec() } });
         }

@@ -1,0 +1,47 @@
+//! What the user is told of a verified image.
+
+use std::io::Stdout;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::jsonl::JsonReporter;
+use crate::cli::print;
+use crate::export::Exported;
+use crate::pipeline::Verdict;
+use crate::verify::report;
+use crate::verify::{Report, Tally};
+
+/// Tells that the image has passed; with `json`, the result in any case, as a line of its own.
+pub(super) fn tell(verdict: &Verdict, exported: &Exported, json: Option<&JsonReporter<Stdout>>) {
+    let page = exported.dir.join(report::HTML);
+    let tally = match verdict {
+        Verdict::Before => None,
+        Verdict::Now(report) => Some(Tally::of(&report.findings)),
+    };
+    if let Some(json) = json {
+        json.line(&json!({ "event": "verified", "passed": verdict.passed(), "tally": tally, "report": page }));
+    } else if verdict.passed() {
+        let text = tally.map_or("verified before".to_owned(), |tally| format!("verified: {tally}"));
+        print(&format!("{text}; {} shows all of it\n", page.display()));
+    }
+}
+
+/// A failure if the image has not passed.
+pub(super) fn judge(verdict: &Verdict, exported: &Exported) -> Result<(), Failure> {
+    match verdict {
+        Verdict::Now(report) if !report.passed() => Err(failure(report, &exported.dir.join(report::HTML))),
+        _ => Ok(()),
+    }
+}
+
+fn failure(report: &Report, page: &Path) -> Failure {
+    let mut failure = Failure::of(FailureKind::Verification, format!("{} is not as it should be", report.image));
+    for finding in report.findings.iter().filter(|finding| finding.counts()) {
+        let place = finding.profile.as_ref().map(|profile| format!(" ({profile})")).unwrap_or_default();
+        let seen = finding.evidence.first().map(|line| format!(": {line}")).unwrap_or_default();
+        failure.causes.push(format!("{}{place}, not so: {}{seen}; {}", finding.id, finding.sentence, finding.mend));
+    }
+    failure.hint(format!("{} shows everything that was seen", page.display()))
+}

@@ -1,0 +1,45 @@
+//! Why a pipeline ended early.
+
+use super::host::HostError;
+use crate::build::BuildError;
+use crate::export::ExportError;
+use crate::fsx::PathError;
+use crate::image::local::LocalError;
+use crate::layer::StoreError;
+use crate::pin::PinError;
+use crate::recipe::diagnostic::Diagnostics;
+
+/// A pipeline that failed. Every layer finished before is in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The recipe does not fit the system on its base image.
+    #[error("the recipe has errors")]
+    Recipe(Diagnostics),
+    /// The image is to be published, and the recipe names no target.
+    #[error("the recipe does not say where its image is published")]
+    NoTarget,
+    /// The layer store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The base could not be pinned.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// A step failed.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The artifacts could not be written.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The layer holds no result of the checks that looked at the final disk.
+    #[error("the final layer has no readable result of the checks that looked at the disk")]
+    LostExamination,
+    /// The artifact could not be opened to boot it.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// The artifact could not be booted for a reason that is not the image's.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A report could not be written.
+    #[error(transparent)]
+    File(#[from] PathError),
+}

@@ -1,0 +1,97 @@
+//! Guests of libguestfs, and machines of QEMU.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::host::{BootRequest, Host, HostError};
+use crate::base::workdir::WorkDir;
+use crate::event::{Event, Reporter};
+use crate::guest::accel::{AccelError, AccelWish, choose_accel};
+use crate::guest::libguestfs::LibguestfsGuest;
+use crate::guest::{Accel, Guest, GuestConfig, GuestError};
+use crate::interrupt::Interrupt;
+use crate::recipe::Arch;
+use crate::units::ByteSize;
+use crate::verify::boot::{self, Booted, Settings};
+
+/// This computer, with QEMU and libguestfs.
+#[derive(Debug, Clone)]
+pub struct QemuHost {
+    /// How processors are to be provided.
+    pub accel: AccelWish,
+    /// Memory of guests.
+    pub memory: ByteSize,
+    /// Processors of guests.
+    pub cpus: u32,
+    /// QEMU's program for this computer's architecture.
+    pub qemu: PathBuf,
+    /// The cache: what is known of this computer's KVM is noted there, and machines write below its `tmp`.
+    pub cache: PathBuf,
+    /// A private directory with a short name, for sockets.
+    pub sockets: PathBuf,
+    /// Program that joins its standard input and output to a Unix socket, whose path is its last argument. Machines with a
+    /// metadata service need it.
+    pub relay: Vec<String>,
+}
+
+impl QemuHost {
+    /// How processors are provided, and why not by KVM where they are not.
+    ///
+    /// # Errors
+    ///
+    /// If KVM is wanted and does not work here, or if the user has interrupted the probe.
+    pub fn accel(&self, interrupt: &Interrupt) -> Result<(Accel, Option<String>), GuestError> {
+        choose_accel(self.accel, &self.qemu, &self.cache, interrupt).map_err(|error| match error {
+            AccelError::Interrupted => GuestError::Interrupted,
+            error => GuestError::Launch(error.to_string()),
+        })
+    }
+}
+
+impl Host for QemuHost {
+    fn launch(
+        &self,
+        network: bool,
+        reporter: &Arc<dyn Reporter>,
+        interrupt: &Interrupt,
+    ) -> Result<Box<dyn Guest>, GuestError> {
+        let (accel, reason) = self.accel(interrupt)?;
+        let message = match reason {
+            Some(reason) => format!("the guest runs under {accel}: {reason}"),
+            None => format!("the guest runs under {accel}"),
+        };
+        reporter.report(&Event::Detail { message });
+        let socket_dir = self.sockets.clone();
+        let config = GuestConfig { accel, memory: self.memory, cpus: self.cpus, network, socket_dir };
+        Ok(Box::new(LibguestfsGuest::launch(&config, Arc::clone(reporter), interrupt)?))
+    }
+
+    fn boot(&self, request: &BootRequest<'_>) -> Result<Option<Booted>, HostError> {
+        let profiles = boot::profiles(request.verify, request.subject);
+        if profiles.is_empty() {
+            return Ok(None);
+        }
+        let arch = request.subject.arch.as_deref().and_then(Arch::of_kernel);
+        // A machine of this host's own architecture tells something of any image.
+        let arch = arch.or_else(|| Arch::of_kernel(std::env::consts::ARCH)).unwrap_or(Arch::X86_64);
+        let (accel, _) = self.accel(request.interrupt)?;
+        // Instances write gigabytes, which may not fit where small files are.
+        let work = WorkDir::create(&self.cache.join("tmp"), "verify-")?;
+        let settings = Settings {
+            image: request.image,
+            local: request.local,
+            verify: request.verify,
+            profiles: &profiles,
+            checks: request.checks,
+            subject: request.subject,
+            arch,
+            accel,
+            relay: &self.relay,
+            work: work.path(),
+            sockets: &self.sockets,
+            reporter: request.reporter,
+            interrupt: request.interrupt,
+        };
+        Ok(Some(boot::boot(&settings)?))
+    }
+}

@@ -1,0 +1,245 @@
+//! The stages, in order.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::error::PipelineError;
+use super::host::Host;
+use super::source::Source;
+use super::verifying::Verdict;
+use crate::base::BootstrapError;
+use crate::build::actions::ActionError;
+use crate::build::{self, AfterFailure, BuildError, OnFailure, OpenedImage, Session, Workshop};
+use crate::event::{Redacting, Reporter, Tee};
+use crate::export::manifest::RecipeInfo;
+use crate::export::{self, Exported};
+use crate::fetch::PinPolicy;
+use crate::guest::Guest;
+use crate::openstack::config::Places;
+use crate::pin;
+use crate::plan::{self, BasePlan, Plan, StepId};
+use crate::publish::{self, Context, Keys, Subject, Verb};
+use crate::recipe::publish::Target;
+use crate::recipe::{Base, Loaded};
+use crate::verify;
+use crate::verify::report::Recorder;
+
+/// What is wanted of a run.
+pub struct Options<'a> {
+    /// Directory of the artifacts.
+    pub out: PathBuf,
+    /// Whether the image is booted and checked where its recipe does not say otherwise.
+    pub verify: bool,
+    /// What publishing needs; `None` to publish nothing.
+    pub publish: Option<Publishing<'a>>,
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("out", &self.out).field("verify", &self.verify).finish_non_exhaustive()
+    }
+}
+
+/// What publishing needs to know of the user.
+pub struct Publishing<'a> {
+    /// Where clouds are configured.
+    pub places: Places,
+    /// Secrets and credentials that targets need.
+    pub keys: &'a dyn Keys,
+    /// Receives the events of publishing.
+    pub reporter: Arc<dyn Reporter>,
+}
+
+impl std::fmt::Debug for Publishing<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Publishing").finish_non_exhaustive()
+    }
+}
+
+/// Decides what happens when a step fails, and sees the image before it is published.
+pub trait Watch: OnFailure {
+    /// Called once the artifacts are written and verified, before anything is published.
+    fn made(&mut self, _made: &Made) {}
+}
+
+/// Ends a build at the first step that fails.
+#[derive(Debug, Clone, Copy)]
+pub struct Unattended;
+
+impl OnFailure for Unattended {
+    fn failed(&mut self, _: &StepId, _: &ActionError, _: &mut dyn Guest) -> AfterFailure {
+        AfterFailure::Clean
+    }
+}
+
+impl Watch for Unattended {}
+
+/// A plan, and what is known of its base.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The plan.
+    pub plan: Plan,
+    /// For a base that is an image: its file, and what is on it.
+    pub image: Option<OpenedImage>,
+}
+
+/// An image that was built.
+#[derive(Debug)]
+pub struct Made {
+    /// Its artifacts.
+    pub exported: Exported,
+    /// The result of verifying it; `None` if it was not verified.
+    pub verdict: Option<Verdict>,
+    /// Where its recipe wants it published.
+    pub targets: Vec<Target>,
+}
+
+/// What a run has done.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The image.
+    pub made: Made,
+    /// What was done at each target. Empty if nothing was to be published, or if the image did not pass verification.
+    pub published: Vec<publish::Outcome>,
+}
+
+/// A recipe on its way to an image.
+pub struct Pipeline<'h> {
+    source: Source,
+    pins: PinPolicy,
+    workshop: Workshop,
+    host: &'h dyn Host,
+    recorder: Arc<Recorder>,
+}
+
+impl std::fmt::Debug for Pipeline<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline").field("source", &self.source.path).finish_non_exhaustive()
+    }
+}
+
+impl<'h> Pipeline<'h> {
+    /// A pipeline that has done nothing yet. The values of the workshop's secrets are hidden in its events.
+    pub fn new(source: Source, pins: PinPolicy, mut workshop: Workshop, host: &'h dyn Host) -> Self {
+        let recorder = Arc::new(Recorder::default());
+        let all: Arc<dyn Reporter> = Arc::new(Tee(vec![workshop.reporter, Arc::clone(&recorder) as _]));
+        workshop.reporter = Arc::new(Redacting::new(all, workshop.secrets.values()));
+        Self { source, pins, workshop, host, recorder }
+    }
+
+    /// Where the work is done.
+    pub fn workshop(&self) -> &Workshop {
+        &self.workshop
+    }
+
+    pub(super) fn host(&self) -> &'h dyn Host {
+        self.host
+    }
+
+    pub(super) fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// A session whose guests are those of the host.
+    pub fn session(&self) -> Session<'_> {
+        let network = self.source.uses_network();
+        let launch = move |interrupt: &_| self.host.launch(network, &self.workshop.reporter, interrupt);
+        Session::new(&self.workshop, Box::new(launch))
+    }
+
+    /// Pins what floats, and makes the plan.
+    ///
+    /// # Errors
+    ///
+    /// If the base cannot be pinned, or the recipe does not fit it.
+    pub fn prepare(&self, session: &mut Session<'_>) -> Result<Prepared, PipelineError> {
+        self.prepare_by(session, &self.pins)
+    }
+
+    fn prepare_by(&self, session: &mut Session<'_>, policy: &PinPolicy) -> Result<Prepared, PipelineError> {
+        let Loaded { recipe, composition, notes } = &self.source.loaded;
+        let Workshop { cache, reporter, interrupt, .. } = &self.workshop;
+        let pinned = pin::pin(recipe, policy, cache, session, &**reporter, interrupt)?;
+        let composition = match (composition, &recipe.base, &pinned.image) {
+            (Some(composition), ..) => composition.clone(),
+            (None, Base::Image(source), Some(image)) => {
+                let system = pin::system(source, &image.inspection)?;
+                let loaded = self.source.for_system(&system).map_err(PipelineError::Recipe)?;
+                loaded.composition.expect("the distribution is known")
+            }
+            _ => unreachable!("a bootstrap's distribution follows from the recipe"),
+        };
+        let plan = plan::resolve(recipe, composition, pinned.base, notes.clone());
+        Ok(Prepared { plan, image: pinned.image })
+    }
+
+    /// Does all of it: pins, plans, builds, exports, verifies, and publishes what has passed.
+    ///
+    /// # Errors
+    ///
+    /// If the image could not be made. What could not be published is in the outcome.
+    pub fn run(&self, options: &Options<'_>, watch: &mut dyn Watch) -> Result<Outcome, PipelineError> {
+        let made = self.make(options, watch)?;
+        watch.made(&made);
+        let passed = made.verdict.as_ref().is_none_or(Verdict::passed);
+        let published = match &options.publish {
+            Some(publishing) if passed => self.publish(&made, publishing),
+            _ => Vec::new(),
+        };
+        Ok(Outcome { made, published })
+    }
+
+    fn make(&self, options: &Options<'_>, watch: &mut dyn Watch) -> Result<Made, PipelineError> {
+        let mut session = self.session();
+        let mut prepared = self.prepare(&mut session)?;
+        if options.publish.is_some() && prepared.plan.publish.is_empty() {
+            return Err(PipelineError::NoTarget);
+        }
+        let base = prepared.plan.steps[0].key;
+        let bootstrapped = matches!(prepared.plan.base, BasePlan::Bootstrap { .. });
+        // A base is made from the repositories as they are now, so that is what its key must say.
+        if bootstrapped && !self.pins.offline && self.workshop.store.find(&base)?.is_none() {
+            prepared = self.prepare_by(&mut session, &PinPolicy { refresh: true, ..self.pins })?;
+        }
+        let on_failure: &mut dyn OnFailure = watch;
+        let built = match build::build(&prepared.plan, prepared.image.as_ref(), session, on_failure) {
+            Err(BuildError::Bootstrap(moved)) if matches!(*moved, BootstrapError::RepositoryMoved) => {
+                let mut session = self.session();
+                prepared = self.prepare_by(&mut session, &PinPolicy { refresh: true, ..self.pins })?;
+                build::build(&prepared.plan, prepared.image.as_ref(), session, on_failure)
+            }
+            built => built,
+        };
+        let plan = &prepared.plan;
+        let verify = plan.verify.as_ref().filter(|_| options.verify);
+        let examiner = verify.map(|_| verify::examiner(plan));
+        let disk = build::finalize(plan, built?, examiner.as_ref())?;
+        let file = self.source.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let info = RecipeInfo { file, sha256: self.source.loaded.recipe.digest };
+        let Workshop { reporter, interrupt, .. } = &self.workshop;
+        let exported = export::export(plan, &disk, &options.out, &info, reporter, interrupt)?;
+        let verdict = match verify.zip(examiner) {
+            Some((settings, examiner)) => {
+                let seen = build::examination(&disk.layer, &examiner.key);
+                Some(self.verify(plan, settings, seen, &exported)?)
+            }
+            None => None,
+        };
+        let targets = prepared.plan.publish.into_iter().map(|target| target.below(&self.source.loaded.recipe.dir));
+        Ok(Made { exported, verdict, targets: targets.collect() })
+    }
+
+    fn publish(&self, made: &Made, publishing: &Publishing<'_>) -> Vec<publish::Outcome> {
+        let recipe = &self.source.loaded.recipe;
+        let subject =
+            Subject { name: recipe.name.clone(), outputs: recipe.outputs.clone(), dir: made.exported.dir.clone() };
+        let context = Context {
+            subject: &subject,
+            places: publishing.places.clone(),
+            keys: publishing.keys,
+            reporter: Arc::clone(&publishing.reporter),
+            interrupt: self.workshop.interrupt.clone(),
+        };
+        publish::run(Verb::Publish, &made.targets, &context)
+    }
+}
