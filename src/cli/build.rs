@@ -8,60 +8,29 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::args::{self, Build, Machine};
+use super::args::Build;
 use super::failure::{Failure, FailureKind};
 use super::jsonl::JsonReporter;
 use super::logfile::Deferred;
 use super::on_failure::Handler;
+use super::place::{self, Place};
 use super::progress::TerminalReporter;
 use super::publish::{Environment, Telling};
 use super::settings::{Global, read_secrets};
-use super::{columns, guest, hints, images, print, signals};
+use super::{columns, hints, images, print};
 
-use crate::base::workdir::WorkDir;
 use crate::build::actions::ActionError;
-use crate::build::{AfterFailure, OnFailure, Workshop};
+use crate::build::{AfterFailure, OnFailure};
 use crate::event::{Reporter, Tee};
 use crate::export::Exported;
 use crate::guest::Guest;
-use crate::interrupt::Interrupt;
-use crate::pipeline::{Made, Options, Pipeline, Publishing, QemuHost, Source, Watch};
+use crate::pipeline::{Made, Options, Pipeline, Publishing, Watch};
 use crate::plan::StepId;
 use crate::units::ByteSize;
 
-/// The place where a recipe's image is made.
-pub(super) struct Place {
-    /// Sockets and scratch files of this process; removed with it.
-    private: WorkDir,
-    /// Libguestfs and QEMU.
-    pub(super) host: QemuHost,
-}
-
-impl Place {
-    pub(super) fn new(machine: &Machine, global: &Global) -> Result<Self, Failure> {
-        let private = WorkDir::create(&std::env::temp_dir(), "goldsmith-").map_err(|error| {
-            Failure::new(FailureKind::Host, &error).hint("TMPDIR names a directory for temporary files")
-        })?;
-        let host = guest::host(machine.accel, machine.memory, &global.cache, private.path())?;
-        Ok(Self { private, host })
-    }
-
-    /// What a build works with, ended by the signals that end a program.
-    pub(super) fn workshop(&self, reporter: Arc<dyn Reporter>, global: &Global) -> Result<Workshop, Failure> {
-        let interrupt = Interrupt::new();
-        signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
-        Workshop::new(&global.cache, self.private.path(), reporter, interrupt).map_err(|error| hints::store(&error))
-    }
-}
-
-/// Reads a recipe.
-pub(super) fn read(source: &args::Source, global: &Global) -> Result<Source, Failure> {
-    Source::read(&source.recipe, source.load_options()?).map_err(|found| hints::recipe(&found, global))
-}
-
 /// Builds the image a recipe describes.
 pub(super) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
-    let source = read(&args.source, global)?;
+    let source = place::read(&args.source, global)?;
     let recipe = source.loaded.recipe.clone();
     let screen = (!global.json).then(|| Arc::new(TerminalReporter::on_stderr(global.terminal)));
     let json = global.json.then(|| Arc::new(JsonReporter::new(std::io::stdout())));
@@ -69,17 +38,17 @@ pub(super) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
     let mut reporters: Vec<Arc<dyn Reporter>> = vec![Arc::clone(&log) as _];
     reporters.extend(screen.clone().map(|screen| screen as Arc<dyn Reporter>));
     reporters.extend(json.clone().map(|json| json as Arc<dyn Reporter>));
-    let place = Place::new(&args.machine, global)?;
-    let mut workshop = place.workshop(Arc::new(Tee(reporters)), global)?;
+    let workplace = Place::new(&args.machine, global)?;
+    let mut workshop = workplace.workshop(Arc::new(Tee(reporters)), global)?;
     workshop.timeout = args.timeout;
     let failed = |error| hints::pipeline(&error, global.terminal.color);
     if args.dry_run {
-        let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &place.host);
+        let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &workplace.host);
         let prepared = pipeline.prepare(&mut pipeline.session()).map_err(failed)?;
         return super::plan::show(&prepared.plan, &pipeline.workshop().store, global);
     }
     workshop.secrets = read_secrets(&recipe.secrets, &recipe.dir)?;
-    let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &place.host);
+    let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &workplace.host);
     let out = args.out.clone().unwrap_or_else(|| Path::new("out").join(&recipe.name));
     log.open(&out).map_err(|error| Failure::new(FailureKind::Host, &error))?;
     let telling = Telling::new(json.clone(), global);

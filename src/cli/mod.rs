@@ -16,6 +16,7 @@ mod inspect;
 pub mod jsonl;
 pub mod logfile;
 mod on_failure;
+mod place;
 mod plan;
 pub mod progress;
 mod publish;

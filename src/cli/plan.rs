@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::args::PlanArgs;
-use super::build::Place;
 use super::failure::Failure;
+use super::place::{self, Place};
 use super::progress::TerminalReporter;
 use super::settings::Global;
 use super::{columns, hints, print};
@@ -18,10 +18,10 @@ use crate::plan::{BasePlan, Plan};
 pub(super) fn plan(args: &PlanArgs, global: &Global) -> Result<(), Failure> {
     // A base image may have to be fetched and looked into first, which takes its time.
     let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
-    let source = super::build::read(&args.source, global)?;
-    let place = Place::new(&args.machine, global)?;
-    let workshop = place.workshop(Arc::clone(&screen) as _, global)?;
-    let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &place.host);
+    let source = place::read(&args.source, global)?;
+    let workplace = Place::new(&args.machine, global)?;
+    let workshop = workplace.workshop(Arc::clone(&screen) as _, global)?;
+    let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &workplace.host);
     let prepared = pipeline.prepare(&mut pipeline.session());
     screen.finish();
     let prepared = prepared.map_err(|error| hints::pipeline(&error, global.terminal.color))?;

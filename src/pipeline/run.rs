@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::PipelineError;
 use super::host::Host;
 use super::source::Source;
-use super::verifying::Verdict;
+use super::verifying::{self, Verdict};
 use crate::base::BootstrapError;
 use crate::build::actions::ActionError;
 use crate::build::{self, AfterFailure, BuildError, OnFailure, OpenedImage, Session, Workshop};
@@ -132,14 +132,6 @@ impl<'h> Pipeline<'h> {
         &self.workshop
     }
 
-    pub(super) fn host(&self) -> &'h dyn Host {
-        self.host
-    }
-
-    pub(super) fn recorder(&self) -> &Recorder {
-        &self.recorder
-    }
-
     /// A session whose guests are those of the host.
     pub fn session(&self) -> Session<'_> {
         let network = self.source.uses_network();
@@ -221,7 +213,7 @@ impl<'h> Pipeline<'h> {
         let verdict = match verify.zip(examiner) {
             Some((settings, examiner)) => {
                 let seen = build::examination(&disk.layer, &examiner.key);
-                Some(self.verify(plan, settings, seen, &exported)?)
+                Some(verifying::verify(&self.workshop, self.host, &self.recorder, plan, settings, seen, &exported)?)
             }
             None => None,
         };

@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::error::PipelineError;
-use super::host::BootRequest;
-use super::run::Pipeline;
+use super::host::{BootRequest, Host};
+use crate::build::Workshop;
 use crate::export::manifest::{self, Summary, Verified};
 use crate::export::{self, Exported};
 use crate::image::local;
 use crate::plan::Plan;
 use crate::recipe::Verify;
-use crate::verify::report::{self, BuildInfo};
+use crate::verify::report::{self, BuildInfo, Recorder};
 use crate::verify::{self, Examination, Report};
 
 /// The result of verifying an image.
@@ -32,54 +32,52 @@ impl Verdict {
     }
 }
 
-impl Pipeline<'_> {
-    /// Boots the first artifact that is a disk, and writes the reports beside it. `seen` is what the checks that look at
-    /// the disk have left in the final layer.
-    pub(super) fn verify(
-        &self,
-        plan: &Plan,
-        settings: &Verify,
-        seen: Option<Value>,
-        exported: &Exported,
-    ) -> Result<Verdict, PipelineError> {
-        let disk = exported.artifacts.iter().find(|artifact| artifact.output.format.is_disk());
-        // Where there is no disk, the final layer stands for what was looked at.
-        let digest = disk.map_or(*plan.steps[plan.steps.len() - 1].key.digest(), |artifact| artifact.digests.sha256);
-        let key = verify::key(&digest, &plan.checks, settings);
-        let known = Summary::read(&exported.dir).and_then(|manifest| manifest.verified);
-        let written = [report::HTML, report::JSON, report::JUNIT].iter().all(|file| exported.dir.join(file).is_file());
-        if known == Some(Verified { key, passed: true }) && written {
-            return Ok(Verdict::Before);
-        }
-        // Without it, what was not looked at would count as passed.
-        let seen = seen
-            .and_then(|seen| serde_json::from_value::<Examination>(seen).ok())
-            .ok_or(PipelineError::LostExamination)?;
-        let workshop = self.workshop();
-        let booted = match disk {
-            Some(artifact) => {
-                let image = exported.dir.join(&artifact.file);
-                let copy = workshop.scratch.join("disk.raw");
-                let local = local::prepare(&image, &copy, &workshop.interrupt)?;
-                self.host().boot(&BootRequest {
-                    image: &image,
-                    local: &local,
-                    verify: settings,
-                    checks: &plan.checks,
-                    subject: &seen.subject,
-                    reporter: &workshop.reporter,
-                    interrupt: &workshop.interrupt,
-                })?
-            }
-            None => None,
-        };
-        let file = disk.map(|artifact| artifact.file.clone()).unwrap_or_default();
-        let report = Report::new(&plan.name, &file, seen, booted, &settings.accept);
-        let manifest = std::fs::read(exported.dir.join(manifest::FILE)).unwrap_or_default();
-        let info = BuildInfo::of_manifest(&manifest).map(|info| info.timed(self.recorder()));
-        report::write(&exported.dir, &report, info.as_ref())?;
-        let verified = Verified { key, passed: report.passed() };
-        export::verified(exported, json!(report.facts), verified, &workshop.interrupt)?;
-        Ok(Verdict::Now(Box::new(report)))
+/// Boots the first artifact that is a disk, and writes the reports beside it. `seen` is what the checks that look at
+/// the disk have left in the final layer.
+pub(super) fn verify(
+    workshop: &Workshop,
+    host: &dyn Host,
+    recorder: &Recorder,
+    plan: &Plan,
+    settings: &Verify,
+    seen: Option<Value>,
+    exported: &Exported,
+) -> Result<Verdict, PipelineError> {
+    let disk = exported.artifacts.iter().find(|artifact| artifact.output.format.is_disk());
+    // Where there is no disk, the final layer stands for what was looked at.
+    let digest = disk.map_or(*plan.steps[plan.steps.len() - 1].key.digest(), |artifact| artifact.digests.sha256);
+    let key = verify::key(&digest, &plan.checks, settings);
+    let known = Summary::read(&exported.dir).and_then(|manifest| manifest.verified);
+    let written = [report::HTML, report::JSON, report::JUNIT].iter().all(|file| exported.dir.join(file).is_file());
+    if known == Some(Verified { key, passed: true }) && written {
+        return Ok(Verdict::Before);
     }
+    // Without it, what was not looked at would count as passed.
+    let seen =
+        seen.and_then(|seen| serde_json::from_value::<Examination>(seen).ok()).ok_or(PipelineError::LostExamination)?;
+    let booted = match disk {
+        Some(artifact) => {
+            let image = exported.dir.join(&artifact.file);
+            let copy = workshop.scratch.join("disk.raw");
+            let local = local::prepare(&image, &copy, &workshop.interrupt)?;
+            host.boot(&BootRequest {
+                image: &image,
+                local: &local,
+                verify: settings,
+                checks: &plan.checks,
+                subject: &seen.subject,
+                reporter: &workshop.reporter,
+                interrupt: &workshop.interrupt,
+            })?
+        }
+        None => None,
+    };
+    let file = disk.map(|artifact| artifact.file.clone()).unwrap_or_default();
+    let report = Report::new(&plan.name, &file, seen, booted, &settings.accept);
+    let manifest = std::fs::read(exported.dir.join(manifest::FILE)).unwrap_or_default();
+    let info = BuildInfo::of_manifest(&manifest).map(|info| info.timed(recorder));
+    report::write(&exported.dir, &report, info.as_ref())?;
+    let verified = Verified { key, passed: report.passed() };
+    export::verified(exported, json!(report.facts), verified, &workshop.interrupt)?;
+    Ok(Verdict::Now(Box::new(report)))
 }

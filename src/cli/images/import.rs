@@ -13,7 +13,7 @@ use crate::openstack::Cloud;
 use crate::openstack::image::Image;
 use crate::openstack::import::{Import, Imported, Method, PATIENCE, Progress, Stores, Watch};
 use crate::openstack::upload::{UploadError, compared, written};
-use crate::publish::deliver::Offer;
+use crate::publish::images::deliver::Offer;
 
 /// Imports data into an image that is there.
 pub(super) fn import(args: &ImportArgs, cloud: &Cloud, global: &Global) -> Result<(), Failure> {

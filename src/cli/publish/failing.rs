@@ -4,8 +4,8 @@ use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::{hints, images};
 use crate::openstack::signature::SignatureError;
 use crate::openstack::{CloudError, UploadError};
-use crate::publish::edition::EditionError;
-use crate::publish::sign::SignError;
+use crate::publish::trees::edition::EditionError;
+use crate::publish::trees::sign::SignError;
 use crate::publish::{PublishError, SigningError, SourceError, TreeError};
 
 /// What to do about an image that has gone.
@@ -109,7 +109,7 @@ pub(super) fn failure(error: &PublishError) -> Failure {
             None => failure,
         },
         PublishError::Signing(SigningError::Changed { .. }) => failure.hint("build it again"),
-        PublishError::Worn => failure.hint("give it another name"),
+        PublishError::Worn(_) => failure.hint("give it another name"),
         PublishError::NotVerified => {
             failure.hint("write `verify: {}` in the recipe and build it, or leave out `promote`")
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::settings::read_secret;
 use crate::publish::Keys;
-use crate::publish::s3::Credentials;
+use crate::publish::trees::s3::Credentials;
 use crate::recipe::SecretSource;
 
 /// The environment of this program.

@@ -4,20 +4,22 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
-use super::preflight::Problem;
-use super::{Context, PublishError, Source};
-use crate::fsx::{IoContext as _, PathError};
+use crate::fsx::IoContext as _;
 use crate::image::digests::{Digests, Hasher, Kinds};
+use crate::openstack::Cloud;
 use crate::openstack::config::Secret;
 use crate::openstack::image::Image;
-use crate::openstack::signature::{self, Certificate, Key, Signature, SignatureError};
-use crate::openstack::{Cloud, CloudError};
+use crate::openstack::signature::{self, Certificate, Key, Signature};
+use crate::publish::context::Context;
+use crate::publish::error::{PublishError, SigningError};
+use crate::publish::problem::Problem;
+use crate::publish::subject::Source;
 use crate::recipe::SecretSource;
 use crate::recipe::publish::{self, Hash, Sign};
 
 /// By what an image is signed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Signing {
+pub(super) struct Signing {
     key: Key,
     certificate: Certified,
     hash: Hash,
@@ -34,32 +36,12 @@ enum Certified {
 
 /// An artifact that is signed.
 #[derive(Debug)]
-pub struct Signed {
+pub(super) struct Signed {
     /// The properties that say so.
     pub properties: BTreeMap<String, String>,
     file: PathBuf,
     digests: Digests,
     certificate: Certificate,
-}
-
-/// Why an image is not signed.
-#[derive(Debug, thiserror::Error)]
-pub enum SigningError {
-    /// The key manager cannot be asked, or refuses.
-    #[error("the key manager does not give or take the certificate")]
-    Cloud(#[from] CloudError),
-    /// Key, certificate or `openssl` do not do.
-    #[error("cannot sign the image")]
-    Signature(#[from] SignatureError),
-    /// A file cannot be read.
-    #[error(transparent)]
-    File(#[from] PathError),
-    /// The artifact is not what was built.
-    #[error("{file} is not what was built: it is not signed")]
-    Changed {
-        /// The artifact.
-        file: String,
-    },
 }
 
 impl Signing {
@@ -68,7 +50,7 @@ impl Signing {
     /// # Errors
     ///
     /// If key or certificate cannot be read.
-    pub fn of(sign: &Sign, context: &Context<'_>) -> Result<Self, PublishError> {
+    pub(super) fn of(sign: &Sign, context: &Context<'_>) -> Result<Self, PublishError> {
         let read = |source: &SecretSource, what: &str| {
             let told = |reason: String| PublishError::Secret(format!("there is no {what}: {reason}"));
             context.keys.secret(source).map_err(told)
@@ -87,7 +69,7 @@ impl Signing {
     /// # Errors
     ///
     /// If it cannot be had, or does not do.
-    pub fn certificate(&self, cloud: &Cloud) -> Result<Certificate, SigningError> {
+    pub(super) fn certificate(&self, cloud: &Cloud) -> Result<Certificate, SigningError> {
         let pem = match &self.certificate {
             Certified::Stored(id) => cloud.stored_certificate(id)?,
             Certified::Text(pem) => pem.clone(),
@@ -118,7 +100,7 @@ impl Signing {
     /// # Errors
     ///
     /// If that fails. Nothing is signed but what was built.
-    pub fn sign(&self, cloud: &Cloud, source: &Source) -> Result<Signed, SigningError> {
+    pub(super) fn sign(&self, cloud: &Cloud, source: &Source) -> Result<Signed, SigningError> {
         let certificate = self.certificate(cloud)?;
         let file = source.file();
         let opened = File::open(&file).at(&file)?;
@@ -138,7 +120,7 @@ impl Signing {
 
 impl Signed {
     /// Whether an image at the service has a signature like this one: of the same data, digest and certificate.
-    pub fn is_of(&self, image: &Image) -> bool {
+    pub(super) fn is_of(&self, image: &Image) -> bool {
         let Ok((known, id)) = Signature::of(image) else { return false };
         let told = |name: &str| self.properties.get(name);
         let hash = image.properties.get(signature::HASH).and_then(|hash| hash.as_str());

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Source;
+use crate::publish::subject::Source;
 use crate::recipe::publish::{PropertyError, property};
 use crate::recipe::verify::BootKind;
 use crate::recipe::{Arch, Firmware};
 
 /// Properties of an image, and what a flavor must have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Properties {
+pub(super) struct Properties {
     /// Names and values, in the terms of Nova and Glance ("Useful image properties").
     pub values: BTreeMap<String, String>,
     /// Least disk, in GiB.
@@ -54,7 +54,7 @@ pub enum DeriveError {
 /// # Errors
 ///
 /// If something that is said cannot be a property, or what is known cannot be read.
-pub fn derive(source: &Source, said: &BTreeMap<String, String>) -> Result<Properties, DeriveError> {
+pub(super) fn derive(source: &Source, said: &BTreeMap<String, String>) -> Result<Properties, DeriveError> {
     let known = match &source.summary.facts {
         None | Some(Value::Null) => Facts::default(),
         Some(facts) => serde_json::from_value(facts.clone()).map_err(DeriveError::Facts)?,
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn facts_that_are_not_understood_are_not_passed_over() {
-        let mut source = crate::publish::tests::source();
+        let mut source = crate::publish::subject::tests::source();
         assert_eq!(derive(&source, &BTreeMap::new()).expect("without facts").values["os_version"], "12");
         source.summary.facts = Some(serde_json::json!({ "firmware": "all" }));
         assert!(matches!(derive(&source, &BTreeMap::new()), Err(DeriveError::Facts(_))));

@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-use super::preflight::Problem;
-use super::{Properties, PublishError, Source};
+use super::properties::Properties;
+use crate::publish::error::PublishError;
+use crate::publish::problem::Problem;
+use crate::publish::subject::Source;
 use crate::recipe::scs::Scs;
 
 /// Properties that are mandatory, and what brings them.
@@ -67,7 +69,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::publish::properties::derive;
+    use crate::publish::images::properties::derive;
 
     fn scs() -> Scs {
         let said = serde_json::json!({
@@ -79,7 +81,7 @@ mod tests {
 
     #[test]
     fn what_is_known_is_told_in_the_words_of_the_standard() {
-        let mut source = crate::publish::tests::source();
+        let mut source = crate::publish::subject::tests::source();
         source.summary.created = Some("2026-11-21T19:05:06Z".parse().expect("a time"));
         source.summary.facts = Some(serde_json::json!({
             "boots": ["bios"], "default_user": "debian", "min_disk_gib": 3, "min_ram_mib": 256, "measured": true,
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_told_all_at_once() {
-        let source = crate::publish::tests::source();
+        let source = crate::publish::subject::tests::source();
         let mut properties = derive(&source, &BTreeMap::new()).expect("properties");
         let Err(PublishError::Lacking(problems)) = describe(&source, &scs(), &mut properties) else {
             panic!("something is missing");

@@ -6,10 +6,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::begin::remove;
-use super::glance::IMAGE;
-use super::{Deed, PublishError, Subject};
+use super::wanted::IMAGE;
 use crate::openstack::image::{Image, Wanted};
 use crate::openstack::{Change, Cloud, CloudError};
+use crate::publish::deed::Deed;
+use crate::publish::error::PublishError;
+use crate::publish::subject::Subject;
 use crate::recipe::publish::{Glance, Retire};
 
 /// Property that keeps the name of an image that was renamed when it was retired.

@@ -4,10 +4,11 @@
 use serde_json::{Map, Value, json};
 
 use super::begin::{record, remove};
-use super::glance::Wanted;
-use super::preflight::Problem;
-use super::{PublishError, Source};
+use super::wanted::Wanted;
 use crate::openstack::{Cloud, CloudError};
+use crate::publish::error::PublishError;
+use crate::publish::problem::Problem;
+use crate::publish::subject::Source;
 use crate::recipe::publish::Visibility;
 
 /// What Glance says of a property that somebody else may set, around its name.

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Source;
-use super::preflight::Problem;
 use crate::event::{Event, Reporter};
 use crate::image::Written;
 use crate::interrupt::Interrupt;
@@ -12,6 +10,8 @@ use crate::openstack::image::Image;
 use crate::openstack::import::{self, Import, ImportError, Method, Progress, Stores, Watch, writable};
 use crate::openstack::upload::{UploadError, compared, written};
 use crate::openstack::{Cloud, CloudError, Store};
+use crate::publish::problem::Problem;
+use crate::publish::subject::Source;
 use crate::recipe::delivery::{ALL, Elsewhere, Import as Way};
 use crate::recipe::publish::Glance;
 

@@ -1,84 +1,27 @@
-//! Trees of files as targets: what people get who download images. Only how files are kept differs between them.
-//!
-//! ```text
-//! NAME/20261121T191500Z/   the artifacts, SHA256SUMS, its signatures, manifest.json
-//! NAME/latest              the version that was published last
-//! streams/v1/              an index of all images
-//! ```
-//!
-//! A version is there if it has a manifest. The index is made of the versions that are there, so it is never out of step.
+//! An edition on its way into a tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::edition::{Content, Edition, EditionError, Entry, made_at};
+use super::edition::{Content, Edition, Entry};
+use super::error::TreeError;
 use super::index::Index;
-use super::rollback::rolled_back;
-use super::s3::S3Error;
-use super::sign::{SignError, Signer};
-use crate::digest::Sha256;
+use super::shelf::{Shelf, rolled_back, versions};
+use super::sign::Signer;
 use crate::event::{Event, Reporter};
 use crate::export::manifest;
-use crate::fsx::{FileLock, PathError};
+use crate::fsx::FileLock;
 use crate::image::digests::Checksum;
 use crate::interrupt::Interrupt;
-use crate::units::ByteSize;
 
 /// How old something half must be to be no other run's at this moment.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A place that keeps files under paths. Paths have `/` between their parts and no `/` before the first one.
-pub trait Shelf {
-    /// What people call it.
-    fn place(&self) -> String;
-
-    /// Waits until nobody else changes it, where that can be known; the result keeps others out.
-    fn lock(&self, interrupt: &Interrupt) -> Result<Option<FileLock>, TreeError>;
-
-    /// Removes what runs that were killed have left of an image, and tells it. Where others cannot be kept out, only what is
-    /// older than this is left over.
-    fn tidy(&self, image: &str, older_than: Duration) -> Result<Vec<String>, TreeError>;
-
-    /// Names of the folders in a folder; the empty path is the whole place.
-    fn folders(&self, path: &str) -> Result<Vec<String>, TreeError>;
-
-    /// Names and sizes of the files in a folder; none if there is no such folder.
-    fn files(&self, path: &str) -> Result<BTreeMap<String, u64>, TreeError>;
-
-    /// Content of a small file; `None` if there is none.
-    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, TreeError>;
-
-    /// Writes a small file, which is seen with its whole content or not at all.
-    fn write(&self, path: &str, content: &[u8]) -> Result<(), TreeError>;
-
-    /// Removes a small file, if it is there.
-    fn remove(&self, path: &str) -> Result<(), TreeError>;
-
-    /// Makes the folder of a version with these files, in place of what has its name. It is seen with all of them or is no
-    /// version. `progress` is told the bytes done.
-    fn put(
-        &self,
-        folder: &str,
-        files: &[Entry],
-        progress: &dyn Fn(u64),
-        interrupt: &Interrupt,
-    ) -> Result<(), TreeError>;
-
-    /// Removes a version, whose folder is no version any more from the first moment on.
-    fn discard(&self, folder: &str) -> Result<(), TreeError>;
-
-    /// The version that `latest` of an image leads to.
-    fn latest(&self, image: &str) -> Result<Option<String>, TreeError>;
-
-    /// Lets `latest` of an image lead to a version, or removes it.
-    fn point(&self, image: &str, version: Option<&str>) -> Result<(), TreeError>;
-}
-
 /// What is wanted of a tree.
 #[derive(Debug, Default)]
-pub struct Wanted {
+pub(super) struct TreeOptions {
     /// How many versions of the image stay; all if it is not said.
     pub keep: Option<NonZeroUsize>,
     /// Keys that sign the checksums, and the index if they can.
@@ -87,7 +30,7 @@ pub struct Wanted {
 
 /// A version that is in a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
+pub(super) struct Placed {
     /// What people call the tree.
     pub place: String,
     /// Path of the version's folder.
@@ -102,66 +45,15 @@ pub struct Placed {
     pub removed: Vec<String>,
 }
 
-/// Why a version is not in a tree. Nothing half is there.
-#[derive(Debug, thiserror::Error)]
-pub enum TreeError {
-    /// There is nothing that could be put there.
-    #[error(transparent)]
-    Edition(#[from] EditionError),
-    /// A file could not be read or written.
-    #[error(transparent)]
-    File(#[from] PathError),
-    /// The place has too little room.
-    #[error("{place} has {} free, and {} are needed", ByteSize::bytes(*free), ByteSize::bytes(*needed))]
-    Room {
-        /// What people call the place.
-        place: String,
-        /// Bytes free.
-        free: u64,
-        /// Bytes needed.
-        needed: u64,
-    },
-    /// An artifact is not what was built.
-    #[error("{file} is not what was built: its SHA-256 is {found}, and the manifest says {told}")]
-    Differs {
-        /// The artifact.
-        file: String,
-        /// What the manifest says.
-        told: Sha256,
-        /// What it is.
-        found: Sha256,
-    },
-    /// The checksums could not be signed.
-    #[error(transparent)]
-    Sign(#[from] SignError),
-    /// The object store cannot be asked, or refuses.
-    #[error(transparent)]
-    S3(S3Error),
-    /// What was begun could not be undone.
-    #[error("cannot publish to {place}, nor undo what was begun there: {undo}")]
-    Half {
-        /// What people call the place.
-        place: String,
-        /// Why it could not be undone.
-        undo: Box<TreeError>,
-        /// Why it could not be published.
-        #[source]
-        source: Box<TreeError>,
-    },
-    /// The user asked to stop.
-    #[error("interrupted")]
-    Interrupted,
-}
-
 /// Puts an edition into a tree, lets `latest` lead to it, and removes what is older than wanted: all of it or nothing.
 ///
 /// # Errors
 ///
 /// See [`TreeError`].
-pub fn publish(
+pub(super) fn publish(
     shelf: &dyn Shelf,
     edition: &Edition,
-    wanted: &Wanted,
+    wanted: &TreeOptions,
     reporter: &Arc<dyn Reporter>,
     interrupt: &Interrupt,
 ) -> Result<Placed, TreeError> {
@@ -176,10 +68,10 @@ pub fn publish(
 }
 
 /// An edition on its way into a tree, step by step. Nobody else changes the tree meanwhile, where that can be known.
-pub struct Publication<'a> {
+pub(super) struct Publication<'a> {
     shelf: &'a dyn Shelf,
     edition: &'a Edition,
-    wanted: &'a Wanted,
+    wanted: &'a TreeOptions,
     reporter: Arc<dyn Reporter>,
     /// Where `latest` led to before.
     previous: Option<String>,
@@ -207,10 +99,10 @@ impl<'a> Publication<'a> {
     /// # Errors
     ///
     /// If that fails; then nothing is left of them.
-    pub fn upload(
+    pub(super) fn upload(
         shelf: &'a dyn Shelf,
         edition: &'a Edition,
-        wanted: &'a Wanted,
+        wanted: &'a TreeOptions,
         reporter: &Arc<dyn Reporter>,
         interrupt: &Interrupt,
     ) -> Result<Self, TreeError> {
@@ -250,7 +142,7 @@ impl<'a> Publication<'a> {
     /// # Errors
     ///
     /// If that fails: then [`Self::roll_back`] is needed.
-    pub fn promote(&mut self, interrupt: &Interrupt) -> Result<(), TreeError> {
+    pub(super) fn promote(&mut self, interrupt: &Interrupt) -> Result<(), TreeError> {
         let Edition { image, version, .. } = self.edition;
         if self.promotes() {
             self.shelf.point(image, Some(version))?;
@@ -274,7 +166,7 @@ impl<'a> Publication<'a> {
     }
 
     /// Removes the versions that are older than wanted. What cannot be removed is told, and the next run tries it again.
-    pub fn finish(self) -> Placed {
+    pub(super) fn finish(self) -> Placed {
         let (mut removed, image) = (Vec::new(), &self.edition.image);
         for version in &self.obsolete {
             match self.shelf.discard(&format!("{image}/{version}")) {
@@ -300,7 +192,7 @@ impl<'a> Publication<'a> {
     /// # Errors
     ///
     /// If that fails.
-    pub fn roll_back(mut self) -> Result<(), TreeError> {
+    pub(super) fn roll_back(mut self) -> Result<(), TreeError> {
         self.obsolete.clear();
         let image = &self.edition.image;
         if self.promotes() {
@@ -360,16 +252,4 @@ fn signed(edition: &Edition, signers: &[Signer], interrupt: &Interrupt) -> Resul
         files.insert(files.len().saturating_sub(1), Entry::made(signature_of(signer), signature));
     }
     Ok(files)
-}
-
-/// Versions of an image that are there, the oldest first.
-pub(super) fn versions(shelf: &dyn Shelf, image: &str) -> Result<Vec<String>, TreeError> {
-    let mut versions = Vec::new();
-    for version in shelf.folders(image)? {
-        if made_at(&version).is_some() && shelf.files(&format!("{image}/{version}"))?.contains_key(manifest::FILE) {
-            versions.push(version);
-        }
-    }
-    versions.sort();
-    Ok(versions)
 }

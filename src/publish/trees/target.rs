@@ -5,34 +5,18 @@ use std::path::PathBuf;
 
 use super::directory::Directory;
 use super::edition::{Edition, ROLLED_BACK};
+use super::error::TreeError;
+use super::publication::{self, TreeOptions};
 use super::rollback::{self, Back};
-use super::s3::{Credentials, Place, Store};
+use super::s3::{Place, Store};
+use super::shelf::Shelf;
 use super::sign::Signer;
-use super::tree::{self, Shelf, TreeError, Wanted};
-use super::{Context, Deed, PublishError, SourceError, Verb};
 use crate::image::Format;
-use crate::recipe::SecretSource;
+use crate::publish::context::{Context, Keys, Verb};
+use crate::publish::deed::Deed;
+use crate::publish::error::PublishError;
+use crate::publish::subject::SourceError;
 use crate::recipe::publish::{self as recipe, ChecksumKeys};
-
-/// What only the caller can know, who has an environment.
-pub trait Keys: Sync {
-    /// The value of a secret.
-    ///
-    /// # Errors
-    ///
-    /// Why there is none.
-    fn secret(&self, source: &SecretSource) -> Result<String, String>;
-
-    /// Credentials for object stores, from a profile if one is named.
-    ///
-    /// # Errors
-    ///
-    /// Why there are none.
-    fn s3(&self, profile: Option<&str>) -> Result<Credentials, String>;
-
-    /// A directory for temporary files.
-    fn scratch(&self) -> PathBuf;
-}
 
 /// What a target wants of its tree.
 struct Terms<'a> {
@@ -41,7 +25,7 @@ struct Terms<'a> {
     sign: Option<&'a ChecksumKeys>,
 }
 
-pub(super) fn directory(
+pub(in crate::publish) fn directory(
     verb: Verb,
     target: &recipe::Directory,
     context: &Context<'_>,
@@ -50,7 +34,11 @@ pub(super) fn directory(
     run(verb, &Directory::new(&target.path), &terms, context)
 }
 
-pub(super) fn s3(verb: Verb, target: &recipe::S3, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
+pub(in crate::publish) fn s3_bucket(
+    verb: Verb,
+    target: &recipe::S3,
+    context: &Context<'_>,
+) -> Result<Vec<Deed>, PublishError> {
     let terms = Terms { formats: &target.formats, keep: target.keep, sign: target.sign.as_ref() };
     let place = Place {
         endpoint: target.endpoint(),
@@ -80,7 +68,7 @@ fn run(verb: Verb, shelf: &dyn Shelf, terms: &Terms<'_>, context: &Context<'_>) 
                 return Err(SourceError::Other { dir, found, wanted }.into());
             }
             let keep = terms.keep.and_then(|keep| NonZeroUsize::new(usize::try_from(keep).unwrap_or(usize::MAX)));
-            let placed = tree::publish(shelf, &edition, &Wanted { keep, signers }, reporter, interrupt)?;
+            let placed = publication::publish(shelf, &edition, &TreeOptions { keep, signers }, reporter, interrupt)?;
             let (place, name) = (at(&edition.version), image.to_owned());
             let mut deeds = vec![match placed.before {
                 true => Deed::Before { place: place.clone(), name, image: None },

@@ -7,7 +7,7 @@ use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use ureq::http::{Request, Response};
 use ureq::{Agent, Body, SendBody};
 
-use super::{Place, S3Error};
+use super::error::{Place, S3Error};
 use crate::fetch::http;
 use crate::interrupt::Interrupt;
 use crate::text::printable;

@@ -1,7 +1,7 @@
 //! What kinds of hypervisors give their machines: Nova refuses to start a server from an image that wants something else.
 
-use super::glance::Wanted;
-use super::preflight::Problem;
+use super::wanted::Wanted;
+use crate::publish::problem::Problem;
 
 /// Properties that say for which kind an image is; the second one is the older name.
 const KIND: [&str; 2] = ["img_hv_type", "hypervisor_type"];
@@ -82,7 +82,7 @@ pub(super) fn problems(wanted: &Wanted) -> Vec<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::Properties;
+    use crate::publish::images::properties::Properties;
     use crate::recipe::publish::Visibility;
 
     #[test]

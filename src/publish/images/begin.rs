@@ -6,18 +6,19 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::deliver::Route;
-use super::glance::Wanted;
-use super::{PublishError, Source};
+use super::wanted::Wanted;
 use crate::digest::Sha256;
 use crate::interrupt::Interrupt;
 use crate::openstack::image::Image;
 use crate::openstack::{Change, Cloud, CloudError, UploadError};
+use crate::publish::error::PublishError;
+use crate::publish::subject::Source;
 
 /// Namespace of the ids of published images: version 4, drawn once for this purpose.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8d1f_2c0e_6f5b_4c53_9a77_1b6f_0b3f_52d4);
 
 /// How many images of the same name and content may have been deleted before: a service never takes an id twice.
-pub(super) const GENERATIONS: u32 = 64;
+const GENERATIONS: u32 = 64;
 
 /// How long it is tried to remove what was begun, and the time between two tries.
 const REMOVAL: Duration = Duration::from_secs(30);
@@ -73,7 +74,7 @@ pub(super) fn begin(
             _ => {}
         }
     }
-    Err(PublishError::Worn)
+    Err(PublishError::Worn(GENERATIONS))
 }
 
 /// An image, when nothing happens to it: a service needs a moment to see that an earlier run has ended.

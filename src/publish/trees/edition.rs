@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::SourceError;
 use crate::digest::Sha256;
 use crate::export::manifest::{self, Summary};
 use crate::export::sums;
 use crate::image::Format;
 use crate::image::digests::Checksum;
+use crate::publish::subject::SourceError;
 
 /// Folder of the index, which no image can have the name of.
 pub(super) const STREAMS: &str = "streams";

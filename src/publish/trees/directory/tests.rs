@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::super::edition::Edition;
 use super::super::edition::tests::built;
+use super::super::publication::{Placed, Publication, TreeOptions, publish};
 use super::super::sign::Signer;
 use super::super::sign::tests::{minisign_key, openpgp};
-use super::super::tree::{Placed, Publication, Wanted, publish};
 use super::*;
 use crate::event::Silent;
 
@@ -37,7 +37,7 @@ impl Scratch {
         Edition::read(&out, &[]).expect("an edition")
     }
 
-    fn publish(&self, edition: &Edition, wanted: &Wanted) -> Result<Placed, TreeError> {
+    fn publish(&self, edition: &Edition, wanted: &TreeOptions) -> Result<Placed, TreeError> {
         publish(&self.tree, edition, wanted, &(Arc::new(Silent) as _), &self.interrupt)
     }
 
@@ -74,15 +74,15 @@ impl Scratch {
     }
 }
 
-fn keep(count: usize) -> Wanted {
-    Wanted { keep: NonZeroUsize::new(count), ..Wanted::default() }
+fn keep(count: usize) -> TreeOptions {
+    TreeOptions { keep: NonZeroUsize::new(count), ..TreeOptions::default() }
 }
 
 #[test]
 fn what_is_published_is_there_once() {
     let scratch = Scratch::new();
     let edition = scratch.build("gold", 0);
-    let placed = scratch.publish(&edition, &Wanted::default()).expect("it is published");
+    let placed = scratch.publish(&edition, &TreeOptions::default()).expect("it is published");
     assert_eq!((placed.folder.as_str(), placed.before), ("gold/20261119T100000Z", false));
     let latest = scratch.tree.at("gold/latest");
     for entry in &edition.files {
@@ -103,7 +103,7 @@ fn what_is_published_is_there_once() {
     assert_eq!(scratch.listing(), listing);
     // What somebody has damaged is mended.
     fs::write(latest.join("SHA256SUMS"), "damaged").expect("a file");
-    assert!(!scratch.publish(&edition, &Wanted::default()).expect("it is published").before);
+    assert!(!scratch.publish(&edition, &TreeOptions::default()).expect("it is published").before);
     assert_eq!(fs::read(latest.join("SHA256SUMS")).expect("a file"), edition.sums());
 }
 
@@ -112,7 +112,7 @@ fn as_many_versions_stay_as_are_wanted() {
     let scratch = Scratch::new();
     scratch.publish(&scratch.build("silver", 0), &keep(1)).expect("it is published");
     for day in [0, 1] {
-        scratch.publish(&scratch.build("gold", day), &Wanted::default()).expect("it is published");
+        scratch.publish(&scratch.build("gold", day), &TreeOptions::default()).expect("it is published");
     }
     // Nothing of this is one of the versions, and so none of it goes.
     for folder in ["gold/mine", "gold/20261118T100000Z"] {
@@ -137,7 +137,7 @@ fn what_goes_wrong_leaves_everything_as_it_was() {
     for before in [false, true] {
         let scratch = Scratch::new();
         if before {
-            scratch.publish(&scratch.build("gold", 0), &Wanted::default()).expect("it is published");
+            scratch.publish(&scratch.build("gold", 0), &TreeOptions::default()).expect("it is published");
         } else {
             fs::create_dir_all(&scratch.tree.root).expect("a directory");
         }
@@ -181,7 +181,7 @@ fn what_goes_wrong_leaves_everything_as_it_was() {
 #[test]
 fn a_publication_can_be_taken_back() {
     let scratch = Scratch::new();
-    scratch.publish(&scratch.build("gold", 0), &Wanted::default()).expect("it is published");
+    scratch.publish(&scratch.build("gold", 0), &TreeOptions::default()).expect("it is published");
     let (latest, products) = (scratch.tree.latest("gold").expect("a link"), scratch.indexed("gold"));
     let (edition, wanted, reporter) = (scratch.build("gold", 1), keep(1), Arc::new(Silent) as _);
     let mut publication =
@@ -203,7 +203,7 @@ fn leftovers_of_killed_runs_are_removed() {
         fs::create_dir_all(scratch.tree.at(path)).expect("a folder");
         fs::write(scratch.tree.at(path).join("gold.qcow2"), "half").expect("a file");
     }
-    scratch.publish(&scratch.build("gold", 0), &Wanted::default()).expect("it is published");
+    scratch.publish(&scratch.build("gold", 0), &TreeOptions::default()).expect("it is published");
     let left: Vec<_> = scratch.listing().into_iter().filter(|line| line.contains(".goldsmith-")).collect();
     assert_eq!(left, Vec::<String>::new());
 }
@@ -221,8 +221,8 @@ fn checksums_and_index_are_signed() {
         vec![openpgp, Signer::minisign(&key, None).expect("a key")]
     };
     let edition = scratch.build("gold", 0);
-    assert!(!scratch.publish(&edition, &Wanted::default()).expect("it is published").before);
-    let wanted = Wanted { keep: None, signers: signers() };
+    assert!(!scratch.publish(&edition, &TreeOptions::default()).expect("it is published").before);
+    let wanted = TreeOptions { keep: None, signers: signers() };
     // It was there, but nobody had signed it.
     assert!(!scratch.publish(&edition, &wanted).expect("it is published").before);
     let listing = scratch.listing();
@@ -237,7 +237,7 @@ fn checksums_and_index_are_signed() {
     let index = openpgp.verified(&index).expect("gpg").expect("it is signed");
     assert!(String::from_utf8_lossy(&index).contains("streams/v1/goldsmith:download.sjson"));
     // Who does not sign leaves no index that is out of step.
-    scratch.publish(&scratch.build("gold", 1), &Wanted::default()).expect("it is published");
+    scratch.publish(&scratch.build("gold", 1), &TreeOptions::default()).expect("it is published");
     assert!(!scratch.tree.at("streams/v1/index.sjson").exists());
     let _ = std::process::Command::new("gpgconf").arg("--homedir").arg(&home).args(["--kill", "all"]).status();
 }

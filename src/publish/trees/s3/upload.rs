@@ -13,7 +13,7 @@ use ureq::Body;
 use ureq::http::Response;
 
 use super::client::{Client, Headers, Sent, body, header};
-use super::{S3Error, content_type};
+use super::error::S3Error;
 use crate::digest::Sha256;
 use crate::fsx::{IoContext as _, PathError};
 use crate::interrupt::Interrupt;
@@ -255,6 +255,17 @@ fn hash(
 /// Opens a file.
 pub(super) fn open(path: &std::path::Path) -> Result<File, PathError> {
     File::open(path).at(path)
+}
+
+/// What browsers are told a file is: text where a person may want to look at it.
+fn content_type(key: &str) -> &'static str {
+    let name = key.rsplit('/').next().unwrap_or(key);
+    match name.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("json") => "application/json",
+        Some("asc" | "minisig" | "sjson") => "text/plain; charset=utf-8",
+        None => "text/plain; charset=utf-8",
+        Some(_) => "application/octet-stream",
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use rustix::fs::{CWD, RenameFlags, ioctl_ficlone, renameat_with};
 use sha2::Digest as _;
 
 use super::edition::{Content, Entry, LATEST};
-use super::tree::{Shelf, TreeError};
+use super::error::TreeError;
+use super::shelf::Shelf;
 use crate::digest::Sha256;
 use crate::fsx::{FileLock, IoContext as _, PathError, allocated_bytes, available_bytes, write_atomic};
 use crate::image::is_zero;

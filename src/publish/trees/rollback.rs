@@ -1,13 +1,13 @@
 //! Trees of files that go back to what was there before.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::edition::ROLLED_BACK;
+use super::error::TreeError;
 use super::index::Index;
+use super::shelf::{Shelf, rolled_back, versions};
 use super::sign::Signer;
-use super::tree::{Shelf, TreeError, versions};
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
 
@@ -16,7 +16,7 @@ use crate::interrupt::Interrupt;
 /// # Errors
 ///
 /// If there is no such version, or the tree cannot be changed; then all is as it was.
-pub fn roll_back(
+pub(super) fn roll_back(
     shelf: &dyn Shelf,
     image: &str,
     signers: &[Signer],
@@ -49,15 +49,9 @@ pub fn roll_back(
     Ok(Some(Back { from, to: Some(to) }))
 }
 
-/// Versions of an image that were rolled back.
-pub(super) fn rolled_back(shelf: &dyn Shelf, image: &str) -> Result<BTreeSet<String>, TreeError> {
-    let list = shelf.read(&format!("{image}/{ROLLED_BACK}"))?.unwrap_or_default();
-    Ok(String::from_utf8_lossy(&list).lines().map(str::to_owned).collect())
-}
-
 /// What rolling back has come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Back {
+pub(super) struct Back {
     /// The version that `latest` led to.
     pub from: String,
     /// The version that it leads to now; `None` if there is no earlier one, and nothing was changed.
@@ -69,7 +63,7 @@ pub struct Back {
 /// # Errors
 ///
 /// If the tree cannot be read or changed.
-pub fn clean_up(
+pub(super) fn clean_up(
     shelf: &dyn Shelf,
     image: &str,
     older_than: Duration,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::edition::STREAMS;
-use super::rollback::rolled_back;
+use super::error::TreeError;
+use super::shelf::{Shelf, rolled_back, versions};
 use super::sign::{OpenPgp, Signer};
 use super::simplestreams::{self, Listed};
-use super::tree::{Shelf, TreeError, versions};
 use crate::digest::Sha256;
 use crate::event::{Event, Reporter};
 use crate::export::manifest::{self, Summary};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use instant_xml::FromXml;
 use rusty_s3::S3Action as _;
 
-use super::S3Error;
 use super::client::{Client, body};
+use super::error::S3Error;
 use crate::interrupt::Interrupt;
 
 /// The answer of `ListMultipartUploads` (API reference), as far as it is looked into.

@@ -5,23 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::glance::Wanted;
 use super::signature::Signing;
-use super::{PublishError, Source, begin, hypervisor, permission};
+use super::wanted::Wanted;
+use super::{begin, hypervisor, permission};
 use crate::image::accept::accept;
 use crate::openstack::image::{self, Image};
 use crate::openstack::{Cloud, CloudError};
+use crate::publish::error::PublishError;
+use crate::publish::problem::Problem;
+use crate::publish::subject::Source;
 use crate::recipe::publish::Glance;
 use crate::units::ByteSize;
-
-/// Something that the service would refuse, or that nothing would understand.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// What it is.
-    pub message: String,
-    /// What to do.
-    pub help: String,
-}
 
 /// The schema of an image, as far as it is looked into.
 #[derive(Debug, Default, Deserialize)]
@@ -52,7 +46,7 @@ struct Usage {
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Found {
+pub(super) struct Found {
     /// What would go wrong.
     pub problems: Vec<Problem>,
     /// What is worth knowing, as sentences.
@@ -235,7 +229,7 @@ mod tests {
             ("backed.qcow2", "qcow2", "it has a backing file"),
             ("elsewhere.qcow2", "qcow2", "its data is in another file"),
         ] {
-            let mut source = crate::publish::tests::source();
+            let mut source = crate::publish::subject::tests::source();
             source.dir = dir.path().to_owned();
             source.artifact.file = file.to_owned();
             source.artifact.disk_format = Some(disk_format.to_owned());
@@ -249,7 +243,7 @@ mod tests {
         let usages = |limit: i64, usage: i64| Usages {
             usage: BTreeMap::from([("image_count_total".to_owned(), Usage { limit, usage })]),
         };
-        let source = crate::publish::tests::source();
+        let source = crate::publish::subject::tests::source();
         for (limit, usage, problems) in [(-1, 1000, 0), (10, 9, 0), (10, 10, 1), (0, 0, 1)] {
             assert_eq!(quotas(&source, &usages(limit, usage)).len(), problems, "{limit} {usage}");
         }

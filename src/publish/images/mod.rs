@@ -1,0 +1,23 @@
+//! The image service of a cloud as a target.
+//!
+//! ```text
+//! Source ── Wanted::of ─> Wanted ── preflight ─> Route ── begin, deliver ─> Image ── release: promote, rotate
+//! ```
+//!
+//! The id of an image follows from its name and its content: whoever publishes the same again finds what is there, finished
+//! or half done, and never makes a second copy.
+
+mod begin;
+pub mod deliver;
+mod glance;
+mod hypervisor;
+mod permission;
+mod preflight;
+mod properties;
+mod release;
+mod scs;
+mod signature;
+mod wanted;
+
+pub(super) use glance::run;
+pub use properties::DeriveError;

@@ -1,0 +1,49 @@
+//! Publishing to all targets.
+
+use super::context::{Context, Verb};
+use super::deed::Deed;
+use super::error::PublishError;
+use super::{images, trees};
+use crate::recipe::publish::Target;
+
+/// What came of a target.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The target, for people.
+    pub target: String,
+    /// What was done, in order; or why nothing was.
+    pub result: Result<Vec<Deed>, PublishError>,
+}
+
+/// Does something at all targets, side by side. Outcomes are in the order of the targets.
+pub fn run(verb: Verb, targets: &[Target], context: &Context<'_>) -> Vec<Outcome> {
+    std::thread::scope(|scope| {
+        let started: Vec<_> =
+            targets.iter().map(|target| (target, scope.spawn(move || at(verb, target, context)))).collect();
+        let ended = started.into_iter().map(|(target, thread)| Outcome {
+            target: label(target),
+            result: thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        });
+        ended.collect()
+    })
+}
+
+fn at(verb: Verb, target: &Target, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
+    match target {
+        Target::Glance(target) => images::run(verb, target, context),
+        Target::Directory(target) => trees::directory(verb, target, context),
+        Target::S3(target) => trees::s3_bucket(verb, target, context),
+    }
+}
+
+/// A target for people: `glance mycloud RegionOne`.
+pub fn label(target: &Target) -> String {
+    match target {
+        Target::Glance(glance) => {
+            let said = [&glance.cloud, &glance.region].into_iter().flatten();
+            said.fold("glance".to_owned(), |label, word| format!("{label} {word}"))
+        }
+        Target::Directory(directory) => format!("directory {}", directory.path.display()),
+        Target::S3(s3) => format!("s3 {}", s3.bucket),
+    }
+}

@@ -1,0 +1,148 @@
+//! The image that is published.
+
+use std::path::{Path, PathBuf};
+
+use crate::export::Artifact;
+use crate::export::manifest::{self, Summary};
+use crate::image::{Format, Output};
+
+/// An image whose releases are looked after.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// Name of the image.
+    pub name: String,
+    /// Files that are made of it.
+    pub outputs: Vec<Output>,
+    /// Where a build leaves them.
+    pub dir: PathBuf,
+}
+
+/// An image that was built, and the artifact of it that is published.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Directory of the artifacts.
+    pub dir: PathBuf,
+    /// What is known of the image.
+    pub summary: Summary,
+    /// The artifact.
+    pub artifact: Artifact,
+}
+
+/// Why there is nothing to publish.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The directory has no manifest.
+    #[error("{} has no {} that can be read", dir.display(), manifest::FILE)]
+    NoManifest {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The directory has another image.
+    #[error("{} has the image `{found}`, not `{wanted}`", dir.display())]
+    Other {
+        /// The directory.
+        dir: PathBuf,
+        /// Name of the image that is there.
+        found: String,
+        /// Name of the image that is published.
+        wanted: String,
+    },
+    /// No artifact is one that an image service takes.
+    #[error("{} has no artifact that an image service takes{}", dir.display(), format.map(|format| format!(" as {}", format.name())).unwrap_or_default())]
+    NoArtifact {
+        /// The directory.
+        dir: PathBuf,
+        /// The format that was asked for.
+        format: Option<Format>,
+    },
+    /// The artifact is not the one that the manifest speaks of.
+    #[error("{} has {found} bytes, and the manifest says {told}", file.display())]
+    Changed {
+        /// The artifact.
+        file: PathBuf,
+        /// Its size.
+        found: u64,
+        /// Its size when the manifest was written.
+        told: u64,
+    },
+}
+
+impl Subject {
+    /// What a build has left of it, in a format or in the first that an image service takes.
+    ///
+    /// # Errors
+    ///
+    /// If there is nothing that could be published.
+    pub fn source(&self, format: Option<Format>) -> Result<Source, SourceError> {
+        let source = Source::read(&self.dir, format)?;
+        if source.summary.name == self.name {
+            return Ok(source);
+        }
+        let (dir, found) = (self.dir.clone(), source.summary.name);
+        Err(SourceError::Other { dir, found, wanted: self.name.clone() })
+    }
+
+    /// The service's word for a format, or for that of the first output that it takes.
+    pub(super) fn disk_format(&self, format: Option<Format>) -> Option<&'static str> {
+        let formats = self.outputs.iter().map(|output| output.format);
+        let mut fitting = formats.filter(|known| format.is_none_or(|format| format == *known));
+        fitting.find_map(|format| format.facts().glance).map(|(disk, _)| disk)
+    }
+}
+
+impl Source {
+    /// Reads what a build has left in a directory. Without a format, the first artifact that an image service takes is meant.
+    ///
+    /// # Errors
+    ///
+    /// If there is nothing that could be published.
+    pub fn read(dir: &Path, format: Option<Format>) -> Result<Self, SourceError> {
+        let summary = Summary::read(dir).ok_or_else(|| SourceError::NoManifest { dir: dir.to_owned() })?;
+        let fitting = summary.artifacts.iter().find(|artifact| {
+            artifact.disk_format.is_some() && format.is_none_or(|format| artifact.output.format == format)
+        });
+        let artifact = fitting.ok_or_else(|| SourceError::NoArtifact { dir: dir.to_owned(), format })?.clone();
+        let file = dir.join(&artifact.file);
+        let found = std::fs::metadata(&file).map_or(0, |meta| meta.len());
+        if found != artifact.size {
+            return Err(SourceError::Changed { file, found, told: artifact.size });
+        }
+        Ok(Self { dir: dir.to_owned(), summary, artifact })
+    }
+
+    /// The file that is published.
+    pub fn file(&self) -> PathBuf {
+        self.dir.join(&self.artifact.file)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// An image as a build leaves it.
+    pub(in crate::publish) fn source() -> Source {
+        let summary = r#"{"name":"gold","arch":"x86_64","layer":"LAYER",
+            "distro":{"name":"debian","release":"bookworm","version":"12","family":"debian"},
+            "artifacts":[{"file":"gold.qcow2","format":"qcow2","disk_format":"qcow2","container_format":"bare","size":1048577,"sha256":"LAYER"}]}"#;
+        let summary: Summary = serde_json::from_str(&summary.replace("LAYER", &"0".repeat(64))).expect("a manifest");
+        let artifact = summary.artifacts[0].clone();
+        Source { dir: PathBuf::from("out/gold"), summary, artifact }
+    }
+
+    #[test]
+    fn what_is_there_is_what_was_built() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        assert!(matches!(Source::read(dir.path(), None), Err(SourceError::NoManifest { .. })));
+        let manifest = r#"{"name":"gold","arch":"x86_64","layer":"LAYER",
+            "distro":{"name":"debian","release":"bookworm","version":"12","family":"debian"},
+            "artifacts":[{"file":"a.tar","format":"tar","size":1,"sha256":"LAYER"},
+                {"file":"a.qcow2","format":"qcow2","disk_format":"qcow2","container_format":"bare","size":2,"sha256":"LAYER"}]}"#;
+        std::fs::write(dir.path().join(manifest::FILE), manifest.replace("LAYER", &"0".repeat(64))).expect("a file");
+        assert!(matches!(Source::read(dir.path(), None), Err(SourceError::Changed { found: 0, told: 2, .. })));
+        std::fs::write(dir.path().join("a.qcow2"), "ab").expect("a file");
+        assert_eq!(Source::read(dir.path(), None).expect("it is there").artifact.file, "a.qcow2");
+        let error = Source::read(dir.path(), Some(Format::Vmdk)).expect_err("there is none");
+        assert!(error.to_string().ends_with("that an image service takes as vmdk"), "{error}");
+    }
+}

@@ -1,0 +1,24 @@
+//! Trees of files as targets: what people get who download images. Only how files are kept differs between them.
+//!
+//! ```text
+//! NAME/20261121T191500Z/   the artifacts, SHA256SUMS, its signatures, manifest.json
+//! NAME/latest              the version that was published last
+//! streams/v1/              an index of all images
+//! ```
+//!
+//! A version is there if it has a manifest. The index is made of the versions that are there, so it is never out of step.
+
+pub mod directory;
+pub mod edition;
+mod error;
+mod index;
+mod publication;
+mod rollback;
+pub mod s3;
+mod shelf;
+pub mod sign;
+mod simplestreams;
+mod target;
+
+pub use error::TreeError;
+pub(super) use target::{directory, s3_bucket};
