@@ -21,8 +21,9 @@ use super::settings::Global;
 use super::{print, signals};
 use crate::event::{Event, Reporter};
 use crate::interrupt::Interrupt;
-use crate::openstack::config::{CloudConfig, Places, Secret};
+use crate::openstack::config::{CloudConfig, Places};
 use crate::openstack::image::{FindError, Image, Wanted};
+use crate::openstack::secret::Secret;
 use crate::openstack::{Cloud, CloudError, Member, Proxies};
 
 /// Looks after the images of a cloud.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::tree::{self, LOCK, META};
+use super::tree::{self, LOCK, META, POLL};
 use super::{ExtraMeta, Layer, LayerKey, LayerMeta, Store, StoreError};
 use crate::digest::Sha256;
 use crate::fsx::{FileLock, IoContext as _, PathError, write_atomic};
@@ -88,7 +88,7 @@ impl Store {
             if let Some(lock) = FileLock::try_exclusive(&directory.join(LOCK)).map_err(StoreError::from)? {
                 break lock;
             }
-            std::thread::sleep(super::store::POLL);
+            std::thread::sleep(POLL);
         };
         let Some(mut layer) = self.find(key)? else { return Ok(None) };
         if is_enough(&layer) {

@@ -4,21 +4,18 @@ use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::tree::{self, KEY, LOCK, Tree, USED};
+use super::tree::{self, KEY, LOCK, POLL, Tree, USED};
 use super::{Layer, LayerInfo, LayerKey, Slot, StoreError, explain};
 use crate::fsx::{FileLock, IoContext as _, write_atomic};
 use crate::interrupt::Interrupt;
 
 /// Format of the store; see the module's documentation.
 const VERSION: u64 = 1;
-
-/// How long a wait for a lock sleeps between looks at it.
-pub(super) const POLL: Duration = Duration::from_millis(50);
 
 /// How many looks at the store's lock opening takes: those who hold it alone are done soon.
 const OPEN_TRIES: u32 = 200;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{DirEntry, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
@@ -11,6 +12,9 @@ use serde::{Serialize, Serializer};
 use super::{Layer, LayerKey, LayerMeta, StoreError};
 use crate::digest::Sha256;
 use crate::fsx::{FileLock, IoContext as _, PathError, allocated_bytes};
+
+/// How long a wait for a lock sleeps between looks at it.
+pub(super) const POLL: Duration = Duration::from_millis(50);
 
 pub(super) const DISK: &str = "disk.qcow2";
 pub(super) const KEY: &str = "key.json";

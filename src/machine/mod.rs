@@ -7,6 +7,7 @@
 mod agent;
 mod arguments;
 mod child;
+mod end;
 mod error;
 mod firmware;
 pub(crate) mod qmp;
@@ -25,6 +26,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 pub use agent::{Agent, AgentError, Interface};
+pub use end::End;
 pub use error::MachineError;
 pub use serial::SerialView;
 pub use ssh::{KeyError, KeyPair, Output, Ssh, SshError};
@@ -100,21 +102,6 @@ pub enum Console {
     Watched,
     /// Whoever takes [`Machine::console`]. The machine starts again where the guest wants it.
     Lent,
-}
-
-/// How a machine ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// The guest has shut down.
-    PoweredOff,
-    /// The guest wanted to start again.
-    Reset,
-    /// The guest's kernel has told of its panic; the machine stands still and can be looked at.
-    Panicked,
-    /// It was ended from here, or by a signal.
-    Killed,
-    /// QEMU failed; its last words.
-    QemuFailed(String),
 }
 
 /// A running machine. It ends with this value.

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use super::{End, SerialView};
+use super::end::End;
+use super::serial::SerialView;
 use crate::text::printable;
 use crate::units::ByteSize;
 

@@ -12,8 +12,9 @@ use ureq::{Agent, Body, SendBody};
 
 use super::CloudError;
 use super::agent::{Settings, UPLOAD_TIMEOUT};
-use super::config::{Auth, CloudConfig, Secret};
+use super::config::{Auth, CloudConfig};
 use super::patience::{patiently, retry_after};
+use super::secret::Secret;
 use crate::fetch::http::{passes, reason};
 use crate::interrupt::Interrupt;
 use crate::text::printable;

@@ -2,12 +2,12 @@
 //! openstacksdk's "Configuring OpenStack SDK Applications".
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::secret::Secret;
 use super::{CloudError, Proxies};
 use crate::fsx::IoContext as _;
 use crate::recipe::decode::decode;
@@ -22,28 +22,6 @@ const AUTH_TYPES: &str = "password, token, v3applicationcredential";
 
 /// How long a service may be silent if nobody says otherwise.
 const SILENCE: Duration = Duration::from_secs(60);
-
-/// Text that is shown to nobody.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps a text to itself.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
 
 /// Where a configuration may come from.
 #[derive(Debug, Clone, Default)]

@@ -2,6 +2,7 @@
 //!
 //! A service answers at once and works on. What becomes of it is seen by looking at the image and at the image's tasks.
 
+mod task;
 mod verdict;
 
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use ureq::http::Method as Verb;
 
+pub use self::task::{Progress, Task};
 use self::verdict::{FAILED, STORES, Verdict, judge, names, seen_progress};
 use super::image::Image;
 use super::{Cloud, CloudError, Store};
@@ -86,25 +88,6 @@ impl std::fmt::Debug for Watch<'_> {
     }
 }
 
-/// How far an import is, as far as the service tells.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Stores that the data goes to.
-    pub stores: u64,
-    /// Stores that it has arrived in, or will not arrive in.
-    pub settled: u64,
-    /// Bytes that the present store has, to the mebibyte.
-    pub copied: u64,
-}
-
-impl Progress {
-    /// Bytes that are written and that are to be written, of data of this size.
-    pub fn bytes(&self, size: u64) -> (u64, u64) {
-        let total = self.stores.max(1) * size;
-        ((self.settled * size + self.copied.min(size)).min(total), total)
-    }
-}
-
 /// What an import has come to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Imported {
@@ -112,24 +95,6 @@ pub struct Imported {
     pub image: Image,
     /// Stores that it was to be in and is not.
     pub missing: Vec<String>,
-}
-
-/// A task of the service.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Task {
-    /// Its identity.
-    pub id: String,
-    /// `pending`, `processing`, `success`, `failure`.
-    pub status: String,
-    /// What it says of itself, for people.
-    #[serde(default)]
-    pub message: Option<String>,
-    /// When it was made, ISO 8601.
-    #[serde(default)]
-    pub created_at: Option<String>,
-    /// When it was changed.
-    #[serde(default)]
-    pub updated_at: Option<String>,
 }
 
 /// Why an import has come to nothing.

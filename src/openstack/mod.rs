@@ -1,6 +1,6 @@
 //! OpenStack: which cloud, Keystone's token and catalog, and the image service.
 //!
-//! What a service offers is asked, never assumed. Secrets are in no message: see [`config::Secret`].
+//! What a service offers is asked, never assumed. Secrets are in no message: see [`secret::Secret`].
 
 mod agent;
 mod barbican;
@@ -14,6 +14,7 @@ pub mod import;
 pub mod metadefs;
 mod patience;
 mod proxies;
+pub mod secret;
 pub mod signature;
 mod transfer;
 pub mod upload;

@@ -6,7 +6,7 @@ use ureq::http::Uri;
 use ureq::{Proxy, ProxyProtocol};
 
 use super::CloudError;
-use super::config::Secret;
+use super::secret::Secret;
 
 /// Which proxies are used, as the variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` of most programs say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::config::Secret;
 use super::image::Image;
+use super::secret::Secret;
 use crate::fsx::{IoContext as _, PathError};
 use crate::image::digests::Digests;
 use crate::interrupt::Interrupt;

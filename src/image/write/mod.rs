@@ -1,6 +1,7 @@
 //! Writers of image files, one for each kind of format.
 
 mod blocks;
+mod disk;
 mod flat;
 mod framed;
 mod ident;
@@ -16,48 +17,17 @@ mod vmdk_stream;
 use std::fs::File;
 use std::io;
 
+pub use disk::{Disk, Machine};
 pub use framed::Framed;
 pub use stream::Stream;
 
 use super::digests::Kinds;
-use super::{Encoding, Extents, Format, Sink};
-use crate::vocabulary::Firmware;
+use super::{Encoding, Format, Sink};
 use blocks::Blocks;
 use flat::Flat;
 use framed::CompressedFlat;
 use ova::Ova;
 use vmdk_stream::VmdkStream;
-
-/// A disk as its writers must know it before the first byte.
-#[derive(Debug, Clone, Copy)]
-pub struct Disk<'a> {
-    /// Its size, in bytes.
-    pub size: u64,
-    /// Where its data is.
-    pub extents: &'a Extents,
-    /// What identifiers in the files are made of: the same disk and the same seed give the same files.
-    pub seed: &'a [u8; 32],
-    /// The virtual machine that the disk is for.
-    pub machine: Machine<'a>,
-}
-
-/// A virtual machine, as far as formats that describe one must know it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Machine<'a> {
-    /// Name of the image; VMDK files call themselves by it, and OVA files their machine.
-    pub name: &'a str,
-    /// Its architecture, as `uname -m` has it.
-    pub arch: &'a str,
-    /// The only firmware that it boots under; `None` if it boots under either.
-    pub firmware: Option<Firmware>,
-}
-
-impl Default for Machine<'_> {
-    /// A PC that boots under either firmware, of no particular name.
-    fn default() -> Self {
-        Self { name: "disk", arch: "x86_64", firmware: None }
-    }
-}
 
 /// Size that a disk has in a file: greater than its own if the format has no such size. What is added reads as zeros.
 pub fn stored_size(encoding: &Encoding, size: u64) -> u64 {

@@ -11,9 +11,10 @@ use std::os::unix::fs::FileExt as _;
 
 use super::super::digests::{Hasher, Kinds};
 use super::super::{Adapter, Sink, VmdkOptions, Written};
+use super::disk::Disk;
+use super::stream::Stream;
 use super::vmdk::file_name;
 use super::vmdk_stream::VmdkStream;
-use super::{Disk, Stream};
 use crate::digest::Sha256;
 use crate::vocabulary::Firmware;
 

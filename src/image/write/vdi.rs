@@ -1,7 +1,8 @@
 //! VDI files of version 1.1 (VirtualBox, `VDICore.h`; QEMU, `block/vdi.c`). All numbers are little-endian.
 
 use super::blocks::{Layout, Map, Piece, Word};
-use super::{Disk, ident};
+use super::disk::Disk;
+use super::ident;
 
 const SECTOR: u64 = 512;
 

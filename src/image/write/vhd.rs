@@ -1,7 +1,8 @@
 //! VHD files (Microsoft, "Virtual Hard Disk Image Format Specification", version 1.0). All numbers are big-endian.
 
 use super::blocks::{Layout, Map, Piece, Word};
-use super::{Disk, ident};
+use super::disk::Disk;
+use super::ident;
 
 const SECTOR: u64 = 512;
 

@@ -1,7 +1,8 @@
 //! VHDX files (Microsoft, \[MS-VHDX\], "Virtual Hard Disk v2 File Format"). All numbers are little-endian.
 
 use super::blocks::{Layout, Map, Piece, Word};
-use super::{Disk, ident};
+use super::disk::Disk;
+use super::ident;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;

@@ -3,7 +3,8 @@
 use std::io;
 
 use super::blocks::{Layout, Map, Piece, Present, Word};
-use super::{Disk, ident};
+use super::disk::Disk;
+use super::ident;
 use crate::image::{Subformat, VmdkOptions};
 
 pub(super) const SECTOR: u64 = 512;

@@ -9,8 +9,9 @@ use std::io;
 use rayon::prelude::*;
 
 use super::super::{Sink, Subformat, VmdkOptions, Written, is_zero};
+use super::disk::Disk;
+use super::stream::Stream;
 use super::vmdk::{DESCRIPTOR, GRAIN, Header, SECTOR, TABLE_ENTRIES, TABLE_SECTORS, descriptor};
-use super::{Disk, Stream};
 
 /// Level of compression.
 ///

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Progress, Task};
+use super::task::{Progress, Task};
 use crate::openstack::image::Image;
 use crate::text::printable;
 
