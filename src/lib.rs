@@ -31,7 +31,7 @@
 //! | [`recipe`], [`element`], [`action`] | what people write |
 //! | [`layer`] | the layer store |
 //! | [`image`] | image files: formats, and one pass from a disk to many of them |
-//! | [`event`], [`vocabulary`], [`process`], [`interrupt`], [`fsx`], [`digest`], [`units`], [`text`] | leaves |
+//! | [`event`], [`vocabulary`], [`process`], [`interrupt`], [`fsx`], [`digest`], [`units`], [`text`], [`workdir`] | leaves |
 //!
 //! # Invariants
 //!
@@ -72,3 +72,4 @@ pub mod text;
 pub mod units;
 pub mod verify;
 pub mod vocabulary;
+pub mod workdir;

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use super::Package;
 use super::failure::{self, BootstrapError};
-use super::workdir::WorkDir;
 use crate::digest::Sha256;
 use crate::disk::DiskLayout;
 use crate::disk::layout::Purpose;
@@ -24,12 +23,10 @@ use crate::plan::{DiskPlan, RepositoryPin};
 use crate::process::{self, ProcessError};
 use crate::recipe::Arch;
 use crate::units::ByteSize;
+use crate::workdir::{USER_NAMESPACE, WorkDir};
 
 /// The work itself; see its first lines.
 const SCRIPT: &str = include_str!("bootstrap.sh");
-
-/// Options of `unshare` for a user who is not root: all identities the user owns, oneself as root.
-pub(crate) const USER_NAMESPACE: [&str; 3] = ["--user", "--map-auto", "--map-root-user"];
 
 /// Programs that are needed, and the Debian packages they are part of.
 const TOOLS: [(&str, &str); 6] = [

@@ -3,7 +3,6 @@
 pub mod bootstrap;
 mod failure;
 mod package;
-pub(crate) mod workdir;
 
 pub use bootstrap::{BootstrapRequest, Bootstrapped};
 pub use failure::BootstrapError;

@@ -8,7 +8,6 @@ use super::args::AccelArg;
 use super::failure::{Failure, FailureKind};
 use super::settings::Global;
 use super::{guest, hints, signals};
-use crate::base::workdir::WorkDir;
 use crate::disk::qemu_img::QemuImg;
 use crate::event::{Event, Reporter};
 use crate::guest::Guest;
@@ -16,6 +15,7 @@ use crate::image::local::{self, Local};
 use crate::interrupt::Interrupt;
 use crate::pipeline::{Host as _, QemuHost};
 use crate::units::ByteSize;
+use crate::workdir::WorkDir;
 
 /// Directories that are removed with it, and whom to tell.
 pub(super) struct Bench {
@@ -34,7 +34,7 @@ impl Bench {
     pub(super) fn new(global: &Global, name: &str, reporter: Arc<dyn Reporter>) -> Result<Self, Failure> {
         let interrupt = Interrupt::new();
         signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
-        let private = WorkDir::create(&std::env::temp_dir(), "goldsmith-").map_err(|error| {
+        let private = WorkDir::in_tmp(&std::env::temp_dir()).map_err(|error| {
             Failure::new(FailureKind::Host, &error).hint("TMPDIR names a directory for temporary files")
         })?;
         // What is written there is as large as what is in images, and may not fit where small files are.

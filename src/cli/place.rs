@@ -6,11 +6,11 @@ use super::args::{self, Machine};
 use super::failure::{Failure, FailureKind};
 use super::settings::Global;
 use super::{guest, hints, signals};
-use crate::base::workdir::WorkDir;
 use crate::build::Workshop;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
 use crate::pipeline::{QemuHost, Source};
+use crate::workdir::WorkDir;
 
 /// Directories and programs that a build works with.
 pub(super) struct Place {
@@ -22,7 +22,7 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(machine: &Machine, global: &Global) -> Result<Self, Failure> {
-        let private = WorkDir::create(&std::env::temp_dir(), "goldsmith-").map_err(|error| {
+        let private = WorkDir::in_tmp(&std::env::temp_dir()).map_err(|error| {
             Failure::new(FailureKind::Host, &error).hint("TMPDIR names a directory for temporary files")
         })?;
         let host = guest::host(machine.accel, machine.memory, &global.cache, private.path())?;

@@ -11,7 +11,6 @@ use std::time::Instant;
 
 use super::disks::Opened;
 use super::{Artifact, ExportError, Finished, Part};
-use crate::base::workdir::WorkDir;
 use crate::build::{FinalDisk, Range, boot_facts};
 use crate::disk::layout::Uuid;
 use crate::event::{Event, Reporter};
@@ -23,6 +22,7 @@ use crate::interrupt::Interrupt;
 use crate::layer::Extra;
 use crate::plan::Plan;
 use crate::process::{self, ProcessError};
+use crate::workdir::WorkDir;
 
 /// What all outputs of a plan have in common.
 pub(super) struct Trees<'a> {
@@ -174,7 +174,7 @@ impl Trees<'_> {
         let work = WorkDir::create(&cache.join("tmp"), "erofs-")?;
         let mut command = tool("unshare");
         if !rustix::process::geteuid().is_root() {
-            command.args(crate::base::bootstrap::USER_NAMESPACE);
+            command.args(crate::workdir::USER_NAMESPACE);
         }
         let uuid = Uuid::derive(self.disk.layer.key.digest(), "erofs");
         command

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::host::{BootRequest, Host, HostError};
-use crate::base::workdir::WorkDir;
 use crate::event::{Event, Reporter};
 use crate::guest::accel::{AccelError, AccelWish, choose_accel};
 use crate::guest::libguestfs::LibguestfsGuest;
@@ -13,6 +12,7 @@ use crate::interrupt::Interrupt;
 use crate::recipe::Arch;
 use crate::units::ByteSize;
 use crate::verify::boot::{self, Booted, Settings};
+use crate::workdir::WorkDir;
 
 /// This computer, with QEMU and libguestfs.
 #[derive(Debug, Clone)]

@@ -1,0 +1,240 @@
+//! Private directories for work that may be killed at any moment.
+//!
+//! Every such directory holds a marker file with a text of ours and is locked as long as its owner lives. Whoever makes the
+//! next one removes those whose owner has died: directories with the marker, without a lock, of the same user. Nothing else
+//! is ever removed, whatever its name is.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
+
+use crate::fsx::{IoContext as _, PathError};
+
+/// Name of the marker.
+const MARKER: &str = ".goldsmith-work";
+
+/// Content of the marker.
+const TEXT: &[u8] = b"goldsmith made this directory. It removes it, with all that is in it, when its work has ended.\n";
+
+/// Options of `unshare` for a user who is not root: all identities the user owns, oneself as root.
+pub(crate) const USER_NAMESPACE: [&str; 3] = ["--user", "--map-auto", "--map-root-user"];
+
+/// How often a directory is made anew whose parent another process has just removed, because it was empty.
+const TRIES: usize = 16;
+
+/// A directory that is removed when this value goes.
+#[derive(Debug)]
+pub struct WorkDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl WorkDir {
+    /// Makes a directory for sockets and small files below this user's own directory in `tmp`, the directory for temporary
+    /// files. Its path is short.
+    ///
+    /// # Errors
+    ///
+    /// If that directory is not this user's alone, or nothing can be made there.
+    pub fn in_tmp(tmp: &Path) -> Result<Self, PathError> {
+        Self::create(&tmp.join(format!(".goldsmith-{}", rustix::process::geteuid().as_raw())), "")
+    }
+
+    /// Makes a directory below `parent`, its name begun by `prefix`, after removing those that died there. `parent` is made,
+    /// readable by this user only, and removed again when nothing is left in it.
+    pub(crate) fn create(parent: &Path, prefix: &str) -> Result<Self, PathError> {
+        let mut tries = 0;
+        loop {
+            own(parent)?;
+            match Self::make(parent, prefix) {
+                Err(error) if error.source.kind() == io::ErrorKind::NotFound && tries < TRIES => tries += 1,
+                made => return made,
+            }
+        }
+    }
+
+    fn make(parent: &Path, prefix: &str) -> Result<Self, PathError> {
+        remove_abandoned(parent)?;
+        // It gets its name once it is locked and marked: what bears a name and has no lock has no owner.
+        let made = tempfile::Builder::new().prefix(&format!(".{prefix}")).tempdir_in(parent).at(parent)?;
+        let lock = File::open(made.path()).at(made.path())?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(io::Error::from).at(made.path())?;
+        let marker = made.path().join(MARKER);
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&marker).at(&marker)?;
+        file.write_all(TEXT).at(&marker)?;
+        let made = made.keep();
+        let name = made.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let path = parent.join(name.trim_start_matches('.'));
+        fs::rename(&made, &path).at(&path)?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for WorkDir {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed by the next run.
+        let _ = remove(&self.path);
+        if let Some(parent) = self.path.parent() {
+            // It stays while there is anything in it.
+            let _ = fs::remove_dir(parent);
+        }
+    }
+}
+
+/// Makes a directory of this user's own unless it is there, and refuses one that others could change.
+fn own(path: &Path) -> Result<(), PathError> {
+    if let Some(above) = path.parent() {
+        fs::create_dir_all(above).at(above)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error).at(path),
+    }
+    let refuse = |reason: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, reason)).at(path);
+    let metadata = fs::symlink_metadata(path).at(path)?;
+    if !metadata.is_dir() {
+        return refuse("it is not a directory: remove it, or name another place for temporary files".to_owned());
+    }
+    let user = rustix::process::geteuid().as_raw();
+    if metadata.uid() != user {
+        return refuse(format!("it belongs to the user {} and not to {user}: name another place", metadata.uid()));
+    }
+    if metadata.mode() & 0o022 != 0 {
+        return refuse(format!("others may write to it (mode {:o}): `chmod 700` it", metadata.mode() & 0o7777));
+    }
+    // Earlier versions let others read it.
+    if metadata.mode() & 0o055 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).at(path)
+    } else {
+        Ok(())
+    }
+}
+
+fn remove_abandoned(parent: &Path) -> Result<(), PathError> {
+    for entry in fs::read_dir(parent).at(parent)? {
+        let path = entry.at(parent)?.path();
+        if let Some(_lock) = abandoned(&path) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The lock on a directory whose owner has died; `None` if it is not marked, not this user's, or in use.
+fn abandoned(path: &Path) -> Option<File> {
+    // Neither a link to a directory nor one to a marker leads anywhere.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let directory = File::from(rustix::fs::openat(CWD, path, flags | OFlags::DIRECTORY, Mode::empty()).ok()?);
+    let marker = File::from(rustix::fs::openat(&directory, MARKER, flags, Mode::empty()).ok()?);
+    let user = rustix::process::geteuid().as_raw();
+    for file in [&directory, &marker] {
+        if file.metadata().ok()?.uid() != user {
+            return None;
+        }
+    }
+    let mut text = Vec::new();
+    let is_file = marker.metadata().ok()?.is_file();
+    marker.take(TEXT.len() as u64 + 1).read_to_end(&mut text).ok()?;
+    if !is_file || text != TEXT {
+        return None;
+    }
+    rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(directory)
+}
+
+/// Removes a marked directory. The marker goes last: what is left of a removal that was killed is removed by the next run.
+fn remove(path: &Path) -> Result<(), PathError> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.at(path)?,
+    };
+    let entries: Vec<_> = entries.collect::<io::Result<_>>().at(path)?;
+    let content: Vec<_> = entries.into_iter().filter(|entry| entry.file_name() != MARKER).collect();
+    let done = content.iter().try_for_each(|entry| {
+        let path = entry.path();
+        // A link is removed, and not what it leads to.
+        if entry.file_type()?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+    });
+    // Files of a tree that an unprivileged user made belong to other identities of that user.
+    if let Err(error) = done {
+        let mut command = Command::new("unshare");
+        command.args(USER_NAMESPACE).args(["rm", "-rf", "--one-file-system", "--"]);
+        command.args(content.iter().map(fs::DirEntry::path));
+        crate::process::capture(&mut command).map(drop).map_err(|_| error).at(path)?;
+    }
+    let marker = path.join(MARKER);
+    fs::remove_file(&marker).at(&marker)?;
+    fs::remove_dir(path).at(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn marked(path: &Path) {
+        fs::create_dir_all(path.join("deep/er")).expect("directories");
+        fs::write(path.join(MARKER), TEXT).expect("a marker");
+    }
+
+    #[test]
+    fn only_marked_directories_without_an_owner_are_removed() {
+        let tmp = tempfile::tempdir().expect("a temporary directory");
+        let first = WorkDir::in_tmp(tmp.path()).expect("a work directory");
+        let root = first.path().parent().expect("its root").to_owned();
+        assert_eq!(fs::metadata(&root).expect("the root").permissions().mode() & 0o777, 0o700);
+        let elsewhere = tmp.path().join("elsewhere");
+        marked(&elsewhere);
+        marked(&root.join("dead"));
+        fs::create_dir_all(root.join("goldsmith-src/.git")).expect("a foreign directory");
+        fs::create_dir(root.join("wrong")).expect("a directory");
+        fs::write(root.join("wrong").join(MARKER), "another text").expect("a file");
+        fs::create_dir(root.join("linked")).expect("a directory");
+        symlink(elsewhere.join(MARKER), root.join("linked").join(MARKER)).expect("a link");
+        symlink(&elsewhere, root.join("link")).expect("a link");
+        let second = WorkDir::in_tmp(tmp.path()).expect("a work directory");
+        assert!(!root.join("dead").exists(), "its owner has died");
+        assert!(first.path().join(MARKER).exists(), "its owner lives");
+        for kept in ["goldsmith-src/.git", "wrong", "linked", "link/deep/er"] {
+            assert!(root.join(kept).exists(), "{kept} is not ours");
+        }
+        let path = second.path().to_owned();
+        fs::create_dir(path.join("directory")).expect("a directory");
+        symlink(&elsewhere, path.join("link")).expect("a link");
+        drop(second);
+        assert!(!path.exists() && elsewhere.join("deep/er").exists());
+    }
+
+    #[test]
+    fn nothing_is_left_where_nothing_else_was() {
+        let tmp = tempfile::tempdir().expect("a temporary directory");
+        let both = [WorkDir::in_tmp(tmp.path()), WorkDir::in_tmp(tmp.path())].map(|made| made.expect("made"));
+        drop(both);
+        assert_eq!(fs::read_dir(tmp.path()).expect("a directory").count(), 0);
+    }
+
+    #[test]
+    fn a_directory_that_others_can_change_is_refused() {
+        let tmp = tempfile::tempdir().expect("a temporary directory");
+        let root = tmp.path().join(format!(".goldsmith-{}", rustix::process::geteuid().as_raw()));
+        fs::create_dir(&root).expect("a directory");
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o777)).expect("a mode");
+        let error = WorkDir::in_tmp(tmp.path()).expect_err("others may write to it");
+        assert!(error.source.to_string().contains("chmod 700"), "{error:?}");
+        fs::remove_dir(&root).expect("empty");
+        symlink(tmp.path(), &root).expect("a link");
+        let error = WorkDir::in_tmp(tmp.path()).expect_err("it is a link");
+        assert!(error.source.to_string().contains("not a directory"), "{error:?}");
+    }
+}
