@@ -9,7 +9,7 @@ use crate::event::Reporter;
 use crate::fetch::image::{self, CachedImage, ImageError};
 use crate::fetch::repository::{self, RepositoryError};
 use crate::fetch::{PinPolicy, host_mirrors, redacted};
-use crate::fsx::{IoContext as _, PathError, write_atomic};
+use crate::fsx::{IoContext as _, PathError, write_private};
 use crate::guest::Inspection;
 use crate::interrupt::Interrupt;
 use crate::plan::{BasePlan, Distro};
@@ -142,7 +142,7 @@ fn inspected(image: &CachedImage, session: &mut Session<'_>) -> Result<Inspectio
     QemuImg::default().create_overlay(&overlay, &image.path, image.format, image.virtual_size)?;
     let inspection = session.inspect(&overlay)?;
     let json = serde_json::to_vec_pretty(&inspection).expect("every key of an inspection is a string");
-    write_atomic(&note, &json)?;
+    write_private(&note, &json)?;
     Ok(inspection)
 }
 
@@ -153,7 +153,7 @@ fn refreshed(cache: &Path, image: &CachedImage, policy: &PinPolicy) -> Result<Op
         let now = jiff::Timestamp::now().to_string();
         let dir = cache.join("pins");
         std::fs::create_dir_all(&dir).at(&dir)?;
-        write_atomic(&note, now.as_bytes())?;
+        write_private(&note, now.as_bytes())?;
         return Ok(Some(now));
     }
     match std::fs::read_to_string(&note) {

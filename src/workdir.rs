@@ -41,11 +41,37 @@ impl WorkDir {
     ///
     /// If that directory is not this user's alone, or nothing can be made there.
     pub fn in_tmp(tmp: &Path) -> Result<Self, PathError> {
-        Self::create(&tmp.join(format!(".goldsmith-{}", rustix::process::geteuid().as_raw())), "")
+        Self::create(&hidden(tmp), "")
+    }
+
+    /// Makes a directory on the file system of `dir`, below a hidden directory in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::in_tmp`].
+    pub(crate) fn beside(dir: &Path) -> Result<Self, PathError> {
+        Self::create(&hidden(dir), "")
+    }
+
+    /// Removes the directories of [`Self::beside`] whose owners have died, and returns their paths.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be removed.
+    pub(crate) fn tidy_beside(dir: &Path) -> Result<Vec<PathBuf>, PathError> {
+        let parent = hidden(dir);
+        if parent.symlink_metadata().is_err() {
+            return Ok(Vec::new());
+        }
+        own(&parent)?;
+        let removed = remove_abandoned(&parent)?;
+        // It stays while there is anything in it.
+        let _ = fs::remove_dir(parent);
+        Ok(removed)
     }
 
     /// Makes a directory below `parent`, its name begun by `prefix`, after removing those that died there. `parent` is made,
-    /// readable by this user only, and removed again when nothing is left in it.
+    /// readable by this user only.
     pub(crate) fn create(parent: &Path, prefix: &str) -> Result<Self, PathError> {
         let mut tries = 0;
         loop {
@@ -83,11 +109,21 @@ impl Drop for WorkDir {
     fn drop(&mut self) {
         // What cannot be removed now is removed by the next run.
         let _ = remove(&self.path);
-        if let Some(parent) = self.path.parent() {
+        if let Some(parent) = self.path.parent().filter(|parent| is_hidden(parent)) {
             // It stays while there is anything in it.
             let _ = fs::remove_dir(parent);
         }
     }
+}
+
+/// This user's own directory in another one.
+fn hidden(dir: &Path) -> PathBuf {
+    dir.join(format!(".goldsmith-{}", rustix::process::geteuid().as_raw()))
+}
+
+/// Whether a directory is one of [`hidden`].
+fn is_hidden(path: &Path) -> bool {
+    path.parent().is_some_and(|dir| hidden(dir) == path)
 }
 
 /// Makes a directory of this user's own unless it is there, and refuses one that others could change.
@@ -120,14 +156,16 @@ fn own(path: &Path) -> Result<(), PathError> {
     }
 }
 
-fn remove_abandoned(parent: &Path) -> Result<(), PathError> {
+fn remove_abandoned(parent: &Path) -> Result<Vec<PathBuf>, PathError> {
+    let mut removed = Vec::new();
     for entry in fs::read_dir(parent).at(parent)? {
         let path = entry.at(parent)?.path();
         if let Some(_lock) = abandoned(&path) {
             remove(&path)?;
+            removed.push(path);
         }
     }
-    Ok(())
+    Ok(removed)
 }
 
 /// The lock on a directory whose owner has died; `None` if it is not marked, not this user's, or in use.

@@ -37,6 +37,7 @@ impl Bench {
         let private = WorkDir::in_tmp(&std::env::temp_dir()).map_err(|error| {
             Failure::new(FailureKind::Host, &error).hint("TMPDIR names a directory for temporary files")
         })?;
+        crate::layer::prepare(&global.cache).map_err(|error| hints::store(&error))?;
         // What is written there is as large as what is in images, and may not fit where small files are.
         let work = WorkDir::create(&global.cache.join("tmp"), name).map_err(|error| hints::file(&error))?;
         Ok(Self { private, work, reporter, interrupt, cache: global.cache.clone() })

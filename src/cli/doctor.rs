@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::failure::{Failure, FailureKind};
 use super::settings::{self, Global};
 use super::{print, signals};
-use crate::fsx::IoContext as _;
 use crate::guest::{accel, libguestfs};
 use crate::interrupt::Interrupt;
 
@@ -55,7 +54,7 @@ pub enum Status {
 /// Looks at this host and prints what it finds.
 pub(super) fn run(global: &Global) -> Result<(), Failure> {
     let host = |error: &dyn std::error::Error| Failure::new(FailureKind::Host, error);
-    std::fs::create_dir_all(&global.cache).at(&global.cache).map_err(|error| host(&error))?;
+    crate::layer::prepare(&global.cache).map_err(|error| super::hints::store(&error))?;
     let interrupt = Interrupt::new();
     signals::watch(interrupt.clone()).map_err(|error| host(&error))?;
     let verdict = accel::kvm_verdict(&settings::qemu(), &global.cache, &interrupt).map_err(|error| host(&error))?;

@@ -50,6 +50,10 @@ pub(super) fn recipe_found(found: &Diagnostics, color: bool) -> Failure {
 pub(super) fn store(error: &StoreError) -> Failure {
     match error {
         StoreError::Interrupted => Failure::new(FailureKind::Interrupted, error),
+        StoreError::Foreign { .. } | StoreError::NoStore { .. } => Failure::new(FailureKind::Usage, error)
+            .hint("`--cache DIR` or $XDG_CACHE_HOME name another directory; goldsmith makes it if it is not there"),
+        StoreError::Shared { root, .. } => Failure::new(FailureKind::Usage, error)
+            .hint(format!("`chmod 700 {}` keeps others out; or name another directory by --cache DIR", root.display())),
         StoreError::Access(_) => no_space(Failure::new(FailureKind::Host, error), error)
             .hint("`--cache DIR` or $XDG_CACHE_HOME name a directory that this user can write to"),
         _ => no_space(Failure::new(FailureKind::Host, error), error),
@@ -165,6 +169,9 @@ pub(super) fn export(error: &ExportError) -> Failure {
         ExportError::Interrupted => Failure::new(FailureKind::Interrupted, error),
         ExportError::NoSpace { .. } => Failure::new(FailureKind::Host, error)
             .hint("give another directory by --out, or make room; the layers are kept"),
+        ExportError::Foreign { .. } => {
+            Failure::new(FailureKind::Usage, error).hint("move it away, or give another directory by --out")
+        }
         ExportError::Misfit { .. } => Failure::new(FailureKind::Recipe, error),
         ExportError::MissingTool { .. } => {
             Failure::new(FailureKind::Host, error).hint("`goldsmith doctor` says how to install what is missing")

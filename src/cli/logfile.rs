@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::OFlags;
 
 use crate::cli::terminal::describe;
 use crate::event::{Event, Reporter};
@@ -31,7 +34,10 @@ struct State<W> {
 impl LogFile {
     /// Makes or empties the file.
     pub fn create(path: &Path) -> Result<Self, PathError> {
-        let out = File::create(path).at(path)?;
+        // The log may say what the image holds: it is the user's alone. A link is not followed.
+        let mut options = File::options();
+        options.create(true).write(true).truncate(true).mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+        let out = options.open(path).at(path)?;
         Ok(Self { path: path.to_owned(), state: Mutex::new(State::new(out, LIMIT)) })
     }
 
@@ -132,6 +138,11 @@ impl Deferred {
     /// [`Deferred::close`], so that the log of the build before stays until there is a new one.
     pub fn open(&self, dir: &Path) -> Result<(), PathError> {
         std::fs::create_dir_all(dir).at(dir)?;
+        let path = dir.join(NAME);
+        if !is_log(&path) {
+            let reason = "it is not a log of goldsmith and would be replaced: move it away, or give another --out DIR";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, reason)).at(path);
+        }
         let file = LogFile::create(&dir.join(PART))?;
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         if let Stage::Kept(events) = &*stage {
@@ -168,11 +179,22 @@ impl Reporter for Deferred {
     }
 }
 
+/// Whether a path is free for a log, or has one: its first word is the time of the first event.
+fn is_log(path: &Path) -> bool {
+    if path.symlink_metadata().is_err() {
+        return true;
+    }
+    let mut begin = [0; 24];
+    let regular = path.symlink_metadata().is_ok_and(|found| found.is_file());
+    let mut read = || File::open(path)?.read_exact(&mut begin);
+    regular && read().is_ok() && str::from_utf8(&begin).is_ok_and(|time| time.parse::<jiff::Timestamp>().is_ok())
+}
+
 /// Name of a build's log, in the directory of the artifacts.
 pub const NAME: &str = "build.log";
 
 /// Its name while it is written.
-const PART: &str = "build.log.part";
+const PART: &str = ".build.log.goldsmith-part";
 
 #[cfg(test)]
 mod tests {

@@ -79,7 +79,7 @@ impl Opened {
         reporter.report(&Event::ActivityStarted { activity: activity.clone() });
         let mut sinks = Vec::new();
         for (index, (_, encoding, part)) in outputs.iter().enumerate() {
-            let file = part.opened.try_clone().map_err(|source| failed(index, source))?;
+            let file = part.new.file().try_clone().map_err(|source| failed(index, source))?;
             sinks.push(sink(encoding, &described, file, kinds).map_err(|source| failed(index, source))?);
         }
         let total = Some(self.data());

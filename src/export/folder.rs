@@ -5,58 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::ExportError;
-use crate::fsx::{IoContext as _, PathError};
+use super::manifest::{self, Summary};
+use crate::fsx::{IoContext as _, PathError, is_temporary};
+use crate::image::digests::Checksum;
 use crate::interrupt::Interrupt;
 
 /// How long the wait for another export sleeps between looks.
 const POLL: Duration = Duration::from_millis(100);
-
-/// Beginning of the names of files that are not whole yet.
-const PART_PREFIX: &str = ".goldsmith-";
-
-/// A file on its way to its name.
-#[derive(Debug)]
-pub(super) struct Part {
-    /// The name it will have.
-    pub(super) file: String,
-    /// The file, open for reading and writing.
-    pub(super) opened: File,
-    path: tempfile::TempPath,
-}
-
-impl Part {
-    /// Begins an empty file in a directory.
-    pub(super) fn new(dir: &Path, file: String) -> Result<Self, PathError> {
-        let suffix = format!("-{file}");
-        let part = tempfile::Builder::new().prefix(PART_PREFIX).suffix(&suffix).tempfile_in(dir).at(dir)?;
-        let (opened, path) = part.into_parts();
-        Ok(Self { file, opened, path })
-    }
-
-    /// Where the file is until it gets its name.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Opens the file again, after a program has put another one in its place.
-    pub(super) fn reopen(&mut self) -> Result<(), PathError> {
-        self.opened = File::options().read(true).write(true).open(&self.path).at(&self.path)?;
-        Ok(())
-    }
-
-    /// Sees that the file is on stable storage, and readable for everybody who may see its directory.
-    pub(super) fn settle(&self) -> Result<(), PathError> {
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        self.opened.set_permissions(mode).at(&self.path)?;
-        self.opened.sync_all().at(&self.path)
-    }
-
-    /// Gives the file its name, in place of what was there.
-    pub(super) fn persist(self, dir: &Path) -> Result<(), PathError> {
-        let path = dir.join(&self.file);
-        self.path.persist(&path).map_err(|error| error.error).at(&path)
-    }
-}
 
 /// Keeps other exports out of a directory, for as long as the result lives; waits for the one that is there.
 pub(super) fn lock(dir: &Path, interrupt: &Interrupt) -> Result<File, ExportError> {
@@ -71,14 +26,45 @@ pub(super) fn lock(dir: &Path, interrupt: &Interrupt) -> Result<File, ExportErro
     }
 }
 
-/// Removes what a build that was killed had begun in the output directory.
-pub(super) fn remove_stale(dir: &Path) -> Result<(), PathError> {
+/// Removes what a build that was killed had begun of these files.
+pub(super) fn remove_stale<'a>(dir: &Path, files: impl Iterator<Item = &'a str> + Clone) -> Result<(), PathError> {
     for entry in std::fs::read_dir(dir).at(dir)? {
-        let path = entry.at(dir)?.path();
-        let stale = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PART_PREFIX));
-        if stale {
+        let entry = entry.at(dir)?;
+        let name = entry.file_name();
+        let stale = name.to_str().is_some_and(|name| files.clone().any(|file| is_temporary(name, Some(file))));
+        let path = entry.path();
+        if stale && entry.file_type().at(&path)?.is_file() {
             std::fs::remove_file(&path).at(&path)?;
         }
     }
     Ok(())
+}
+
+/// Refuses a directory in which files of other programs have names that an export would take.
+///
+/// A manifest of ours says that all of them are ours. Without one, checksums are if they list nothing but `artifacts`, and
+/// `reports` cannot be: they are written after the manifest.
+pub(super) fn check(dir: &Path, artifacts: &[String], reports: &[&str]) -> Result<(), ExportError> {
+    let foreign = |name: &str| Err(ExportError::Foreign { path: dir.join(name) });
+    let there = |name: &str| dir.join(name).symlink_metadata().is_ok();
+    let known = Summary::read(dir);
+    if known.is_none() && there(manifest::FILE) {
+        return foreign(manifest::FILE);
+    }
+    if let Some(report) = reports.iter().find(|report| known.is_none() && there(report)) {
+        return foreign(report);
+    }
+    let before = known.iter().flat_map(|summary| &summary.artifacts).map(|artifact| artifact.file.clone());
+    let ours: Vec<_> = before.chain(artifacts.iter().cloned()).collect();
+    match Checksum::ALL.into_iter().find(|checksum| there(checksum.file()) && !lists_only(dir, *checksum, &ours)) {
+        Some(checksum) => foreign(checksum.file()),
+        None => Ok(()),
+    }
+}
+
+/// Whether a file of checksums lists nothing but these files.
+fn lists_only(dir: &Path, checksum: Checksum, files: &[String]) -> bool {
+    let Ok(text) = std::fs::read_to_string(dir.join(checksum.file())) else { return false };
+    let listed = |line: &str| Some(line.split_once("  ")?.1.to_owned());
+    text.lines().all(|line| listed(line).is_some_and(|file| files.contains(&file)))
 }

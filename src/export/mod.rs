@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::build::FinalDisk;
 use crate::disk::qemu_img::QemuImg;
 use crate::event::{Event, Reporter};
-use crate::fsx::{IoContext as _, PathError, available_bytes, write_atomic};
+use crate::fsx::{Access, IoContext as _, NewFile, PathError, available_bytes, write_atomic};
 use crate::image::digests::{Checksum, Digests, Kinds};
 use crate::image::read::OpenError;
 use crate::image::{Encoding, Output, OutputError, Written};
@@ -27,7 +27,7 @@ use crate::plan::Plan;
 use crate::process::ProcessError;
 use crate::units::ByteSize;
 use disks::Opened;
-use folder::{Part, lock, remove_stale};
+use folder::{lock, remove_stale};
 use manifest::{Summary, Verified};
 use trees::Trees;
 
@@ -141,6 +141,12 @@ pub enum ExportError {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] PathError),
+    /// The output directory has a file of this name that no export has written.
+    #[error("{} was not written by goldsmith, and would be replaced", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -150,6 +156,32 @@ pub enum ExportError {
 struct Finished {
     artifact: Artifact,
     part: Part,
+}
+
+/// A file on its way to its name.
+#[derive(Debug)]
+struct Part {
+    /// The name it will have.
+    file: String,
+    new: NewFile,
+}
+
+impl Part {
+    fn new(dir: &Path, file: String) -> Result<Self, PathError> {
+        let new = NewFile::create(&dir.join(&file), Access::Umask)?;
+        Ok(Self { file, new })
+    }
+}
+
+/// Refuses an output directory in which an export would take the names of other programs' files. `reports` are files that
+/// will be written beside the manifest.
+///
+/// # Errors
+///
+/// [`ExportError::Foreign`] names the file.
+pub fn check(plan: &Plan, dir: &Path, reports: &[&str]) -> Result<(), ExportError> {
+    let artifacts: Vec<_> = plan.outputs.iter().map(|output| output.file_name(&plan.name)).collect();
+    folder::check(dir, &artifacts, reports)
 }
 
 /// Makes the artifacts of a plan from its final disk, unless they are there.
@@ -168,7 +200,8 @@ pub fn export(
         manifest.refresh(dir, plan)?;
         return Ok(Exported { dir: dir.to_owned(), artifacts: manifest.artifacts, unchanged: true });
     }
-    remove_stale(dir)?;
+    check(plan, dir, &[])?;
+    remove_stale(dir, wanted.iter().map(|(file, ..)| file.as_str()))?;
     let opened = Opened::new(disk)?;
     for (file, output, encoding) in &wanted {
         if let Some(reason) = output.format.misfit(opened.size()) {
@@ -201,10 +234,10 @@ pub fn export(
     finished.sort_by_key(place);
     let artifacts: Vec<_> = finished.iter().map(|finished| finished.artifact.clone()).collect();
     for finished in &finished {
-        finished.part.settle()?;
+        finished.part.new.settle()?;
     }
     for finished in finished {
-        finished.part.persist(dir)?;
+        finished.part.new.persist()?;
     }
     for checksum in Checksum::ALL {
         let path = dir.join(checksum.file());

@@ -107,7 +107,7 @@ impl Trees<'_> {
         let activity = format!("export {}", part.file);
         let started = Instant::now();
         self.reporter.report(&Event::ActivityStarted { activity: activity.clone() });
-        make(part.path()).map_err(|error| match error {
+        make(part.new.path()).map_err(|error| match error {
             ExportError::Tool { source: ProcessError::Start { source, .. }, .. }
                 if source.kind() == io::ErrorKind::NotFound =>
             {
@@ -123,9 +123,9 @@ impl Trees<'_> {
             ExportError::Tool { source, .. } => ExportError::Tool { file: part.file.clone(), source },
             error => error,
         })?;
-        part.reopen()?;
-        let size = part.opened.metadata().at(part.path())?.len();
-        let digests = Hasher::of_file(&part.opened, self.kinds).at(part.path())?;
+        part.new.reopen()?;
+        let size = part.new.file().metadata().at(part.new.path())?.len();
+        let digests = Hasher::of_file(part.new.file(), self.kinds).at(part.new.path())?;
         self.reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
         Ok(Finished { artifact: Artifact::new(&part.file, output, Written { size, digests }), part })
     }

@@ -18,7 +18,7 @@ use super::transfer::Transfer;
 use crate::digest::Sha256;
 use crate::disk::qemu_img::{QemuImg, QemuImgError};
 use crate::event::{Event, Reporter};
-use crate::fsx::{IoContext as _, PathError, write_atomic};
+use crate::fsx::{IoContext as _, PathError, write_private};
 use crate::image::convert::{Conversion, ConvertError, convert};
 use crate::image::digests::Kinds;
 use crate::image::probe::{self, Kind};
@@ -238,7 +238,7 @@ fn settle(
     reporter: &dyn Reporter,
     interrupt: &Interrupt,
 ) -> Result<(), ImageError> {
-    let read_only = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o444)).at(path);
+    let read_only = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o400)).at(path);
     let kind = File::open(part).and_then(|file| probe::identify(&file)).at(part)?;
     let is_direct = match kind {
         Kind::Packed(_) => false,
@@ -267,7 +267,7 @@ fn settle(
         return Err(error);
     }
     read_only(disk)?;
-    write_atomic(&digest_file(disk), format!("{}\n", converted.written.digests.sha256).as_bytes())?;
+    write_private(&digest_file(disk), format!("{}\n", converted.written.digests.sha256).as_bytes())?;
     fs::remove_file(part).at(part)?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256;
-use crate::fsx::{IoContext as _, PathError, write_atomic};
+use crate::fsx::{IoContext as _, PathError, write_private};
 
 /// When a pin is taken anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(super) fn store<T: Serialize>(cache: &Path, subject: &str, pin: &T) -> Resul
     std::fs::create_dir_all(&directory).at(&directory)?;
     let stored = Stored { subject: subject.to_owned(), taken: now(), pin };
     let content = serde_json::to_vec_pretty(&stored).map_err(std::io::Error::from).at(&path)?;
-    write_atomic(&path, &content)
+    write_private(&path, &content)
 }
 
 fn path(cache: &Path, subject: &str) -> std::path::PathBuf {

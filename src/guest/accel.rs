@@ -121,7 +121,7 @@ pub fn kvm_verdict(qemu: &Path, cache_dir: &Path, interrupt: &Interrupt) -> Resu
     let verdict = probe_kvm(qemu, &kernel, PROBE_DEADLINE, interrupt)?;
     let remembered = Remembered { boot_id, qemu: qemu.to_owned(), qemu_modified, verdict };
     let text = serde_json::to_vec_pretty(&remembered).map_err(io::Error::from).at(&file)?;
-    fsx::write_atomic(&file, &text)?;
+    fsx::write_private(&file, &text)?;
     Ok(remembered.verdict)
 }
 

@@ -3,6 +3,7 @@
 //! The new file is written under a name of its own beside its place, and appears there whole or not at all.
 
 use std::cell::Cell;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -15,7 +16,7 @@ use super::write::{self, Disk, Machine};
 use super::{Encoding, Extents, Format, Source, Written};
 use crate::digest::Sha256;
 use crate::event::{Event, Reporter};
-use crate::fsx::{self, IoContext as _, PathError};
+use crate::fsx::{self, Access, NewFile, PathError};
 use crate::interrupt::Interrupt;
 use crate::units::ByteSize;
 
@@ -138,18 +139,14 @@ pub fn convert(
     if room < needed {
         return Err(no_space(output, directory, room, needed));
     }
-    let suffix = output.file_name().map(|name| format!("-{}", name.to_string_lossy())).unwrap_or_default();
-    let part = tempfile::Builder::new().prefix(".goldsmith-").suffix(&suffix).tempfile_in(directory).at(directory)?;
-    let written = write(conversion, source, &extents, &part, directory, reporter, interrupt)?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    part.as_file().set_permissions(mode).at(output)?;
-    part.as_file().sync_all().at(output)?;
+    let new = NewFile::create(output, Access::Umask)?;
+    let written = write(conversion, source, &extents, new.file(), directory, reporter, interrupt)?;
     if conversion.replace {
-        part.persist(output).map_err(|error| error.error).at(output)?;
+        new.persist()?;
     } else {
-        part.persist_noclobber(output).map_err(|error| match error.error.kind() {
+        new.persist_new().map_err(|error| match error.source.kind() {
             io::ErrorKind::AlreadyExists => ConvertError::Exists(output.to_owned()),
-            _ => PathError { path: output.to_owned(), source: error.error }.into(),
+            _ => error.into(),
         })?;
     }
     Ok(Converted { from: opened.format, virtual_size: source.size(), written })
@@ -207,7 +204,7 @@ fn write(
     conversion: &Conversion<'_>,
     source: &dyn Source,
     extents: &Extents,
-    part: &tempfile::NamedTempFile,
+    file: &File,
     directory: &Path,
     reporter: &dyn Reporter,
     interrupt: &Interrupt,
@@ -219,7 +216,7 @@ fn write(
     let name = output.file_stem().unwrap_or_default().to_string_lossy();
     let disk =
         Disk { size: source.size(), extents, seed: &seed, machine: Machine { name: &name, ..Machine::default() } };
-    let file = part.as_file().try_clone().map_err(failed)?;
+    let file = file.try_clone().map_err(failed)?;
     let sink = write::sink(&conversion.encoding, &disk, file, conversion.kinds).map_err(failed)?;
 
     let activity = format!("write {}", self::name(output));

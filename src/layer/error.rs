@@ -28,6 +28,30 @@ pub enum StoreError {
         /// The highest format known here.
         known: u64,
     },
+    /// The directory belongs to another user, who could change what is in it.
+    #[error("the cache directory {} belongs to another user (uid {owner})", root.display())]
+    Foreign {
+        /// The directory.
+        root: PathBuf,
+        /// Its owner.
+        owner: u32,
+    },
+    /// Other users may write to the directory.
+    #[error("other users may write to the cache directory {} (mode {mode:o})", root.display())]
+    Shared {
+        /// The directory.
+        root: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The directory holds other things than a cache.
+    #[error("{} is not a cache: it holds `{found}` and no store.json", root.display())]
+    NoStore {
+        /// The directory.
+        root: PathBuf,
+        /// One of the things in it.
+        found: String,
+    },
     /// `store.json` says nothing understandable.
     #[error("{} is damaged ({reason}): remove that file if this directory is a layer cache, or use another directory", path.display())]
     Damaged {

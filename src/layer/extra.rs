@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::tree::{self, LOCK, META, POLL};
 use super::{ExtraMeta, Layer, LayerKey, LayerMeta, Store, StoreError};
 use crate::digest::Sha256;
-use crate::fsx::{FileLock, IoContext as _, PathError, write_atomic};
+use crate::fsx::{FileLock, IoContext as _, PathError, write_private};
 use crate::interrupt::Interrupt;
 
 /// A file that is taken out of a layer's disk.
@@ -121,7 +121,7 @@ fn kept(directory: &Path, fresh: &Path, layer: &Layer, new: &Extracted) -> Resul
     }
     let path = directory.join(META);
     let text = serde_json::to_vec_pretty(&meta).map_err(std::io::Error::from).at(&path)?;
-    write_atomic(&path, &text)?;
+    write_private(&path, &text)?;
     Ok(meta)
 }
 

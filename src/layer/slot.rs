@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::tree::{self, DISK, KEY, LOCK, META, Tree};
 use super::{Extra, Layer, LayerKey, LayerMeta, StoreError, canonical, extra};
 use crate::digest::Sha256;
-use crate::fsx::{FileLock, IoContext as _, same_file, write_atomic};
+use crate::fsx::{FileLock, IoContext as _, same_file, write_private};
 use crate::process;
 use crate::units::ByteSize;
 
@@ -157,10 +157,10 @@ impl Slot {
             facts: layer.facts,
             extras: extra::described(&self.directory, &layer.extras)?,
         };
-        write_atomic(&self.directory.join(KEY), canonical(&layer.ingredients).as_bytes())?;
+        write_private(&self.directory.join(KEY), canonical(&layer.ingredients).as_bytes())?;
         let path = self.directory.join(META);
         let text = serde_json::to_vec_pretty(&meta).map_err(io::Error::from).at(&path)?;
-        write_atomic(&path, &text)?;
+        write_private(&path, &text)?;
         self.committed = true;
         Ok(Layer { key: self.key, disk: self.disk.clone(), meta })
     }

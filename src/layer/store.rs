@@ -6,16 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::tree::{self, KEY, LOCK, POLL, Tree, USED};
-use super::{Layer, LayerInfo, LayerKey, Slot, StoreError, explain};
-use crate::fsx::{FileLock, IoContext as _, write_atomic};
+use super::tree::{KEY, LOCK, POLL, Tree, USED};
+use super::{Layer, LayerInfo, LayerKey, Slot, StoreError, explain, root};
+use crate::fsx::{FileLock, IoContext as _};
 use crate::interrupt::Interrupt;
-
-/// Format of the store; see the module's documentation.
-const VERSION: u64 = 1;
 
 /// How many looks at the store's lock opening takes: those who hold it alone are done soon.
 const OPEN_TRIES: u32 = 200;
@@ -39,20 +35,13 @@ pub enum Lookup {
     Miss(Slot),
 }
 
-#[derive(Serialize, Deserialize)]
-struct Version {
-    version: u64,
-}
-
 impl Store {
     /// Opens the store at a path, making it (readable by its owner only) if it is not there.
     ///
-    /// Waits for at most ten seconds while another process collects garbage.
+    /// Refuses what [`prepare`](super::prepare) refuses. Waits for at most ten seconds while another process collects garbage.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         let private = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path).at(path);
-        private(root)?;
-        let tree = Tree { root: root.canonicalize().at(root)? };
-        check_version(&tree.root)?;
+        let tree = Tree { root: root::prepare(root)? };
         private(&tree.layers())?;
         private(&tree.images())?;
         let path = tree.root.join(LOCK);
@@ -176,21 +165,5 @@ impl Store {
             std::thread::sleep(POLL);
         }
         result
-    }
-}
-
-fn check_version(root: &Path) -> Result<(), StoreError> {
-    let path = root.join("store.json");
-    let Some(text) = tree::present(std::fs::read(&path), &path)? else {
-        let text = serde_json::to_vec(&Version { version: VERSION }).map_err(std::io::Error::from).at(&path)?;
-        return Ok(write_atomic(&path, &text)?);
-    };
-    match serde_json::from_slice::<Version>(&text) {
-        Ok(Version { version: VERSION }) => Ok(()),
-        Ok(Version { version: found }) if found > VERSION => {
-            Err(StoreError::Newer { root: root.to_owned(), found, known: VERSION })
-        }
-        Ok(Version { version }) => Err(StoreError::Damaged { path, reason: format!("there is no version {version}") }),
-        Err(error) => Err(StoreError::Damaged { path, reason: error.to_string() }),
     }
 }

@@ -29,6 +29,9 @@ const CONVERTED_DIGEST: &str = ".disk.sha256";
 /// Extensions that a base image's file may have.
 const IMAGE_EXTENSIONS: [&str; 4] = ["", ".qcow2", ".raw", CONVERTED];
 
+/// Extensions of all files among the base images: besides the images, what is known of them, and what fetching them needs.
+const IMAGE_FILES: [&str; 8] = ["", ".qcow2", ".raw", CONVERTED, CONVERTED_DIGEST, ".json", ".part", ".lock"];
+
 /// What a directory of the store holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -138,10 +141,13 @@ impl Tree {
         Sha256::parse(text.trim())
     }
 
-    /// Keys of all directories, complete or not, sorted.
+    /// Keys of all directories, complete or not, sorted. A link to a directory is none.
     pub(super) fn keys(&self) -> Result<Vec<LayerKey>, StoreError> {
-        let mut keys: Vec<_> =
-            entries(&self.layers())?.iter().filter_map(|entry| LayerKey::parse(entry.file_name().to_str()?)).collect();
+        let key = |entry: &DirEntry| {
+            let key = LayerKey::parse(entry.file_name().to_str()?)?;
+            entry.file_type().ok()?.is_dir().then_some(key)
+        };
+        let mut keys: Vec<_> = entries(&self.layers())?.iter().filter_map(key).collect();
         keys.sort_unstable();
         Ok(keys)
     }
@@ -197,7 +203,7 @@ impl Tree {
         }
     }
 
-    /// Everything among the base images, also downloads that did not end.
+    /// Everything among the base images, also downloads that did not end. Files that bear no name of ours are left out.
     pub(super) fn image_files(&self) -> Result<Vec<ImageFile>, StoreError> {
         let mut files = Vec::new();
         for entry in entries(&self.images())? {
@@ -205,6 +211,10 @@ impl Tree {
             let Some(metadata) = present(entry.metadata(), &path)?.filter(Metadata::is_file) else { continue };
             let name = entry.file_name().to_string_lossy().into_owned();
             let digest = name.split('.').next().and_then(Sha256::parse);
+            let ours = |digest: &Sha256| IMAGE_FILES.iter().any(|extension| name == format!("{digest}{extension}"));
+            if !digest.as_ref().is_some_and(ours) {
+                continue;
+            }
             let last_used = metadata.modified().at(&path)?;
             files.push(ImageFile { path, name, sha256: digest, bytes: allocated_bytes(&metadata), last_used });
         }

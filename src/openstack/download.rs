@@ -3,14 +3,18 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use super::image::{Image, encoded};
 use super::patience::{ATTEMPTS, wait};
 use super::signature::{Certificate, Signature, SignatureError};
 use super::upload::KINDS;
 use super::{Cloud, CloudError};
-use crate::fsx::{IoContext as _, PathError};
+use crate::digest::Sha256;
+use crate::fsx::{IoContext as _, PathError, sync_dir};
 use crate::image::Written;
 use crate::image::digests::Hasher;
 use crate::interrupt::Interrupt;
@@ -61,11 +65,10 @@ pub enum DownloadError {
     Interrupted,
 }
 
-/// The file beside `file` that an unfinished download is kept in.
-pub fn part(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".part");
-    PathBuf::from(name)
+/// The file beside `file` that an unfinished download of an image is kept in: no other program and no other image has it.
+pub fn part(file: &Path, image: &str) -> PathBuf {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    file.with_file_name(format!(".{name}.{}.goldsmith-part", Sha256::of(image.as_bytes()).short()))
 }
 
 impl Cloud {
@@ -86,8 +89,14 @@ impl Cloud {
     ) -> Result<(), DownloadError> {
         let size = image.size.filter(|_| image.status == "active");
         let size = size.ok_or_else(|| DownloadError::NoData { status: image.status.clone() })?;
-        let path = part(file);
-        let mut opened = OpenOptions::new().read(true).append(true).create(true).open(&path).at(&path)?;
+        let path = part(file, &image.id);
+        let mut opened = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&path)
+            .at(&path)?;
         let mut hasher = Hasher::new(KINDS);
         let mut done = opened.metadata().at(&path)?.len();
         if done > size {
@@ -151,7 +160,8 @@ impl Cloud {
             return Err(error.into());
         }
         opened.sync_all().at(&path)?;
-        Ok(std::fs::rename(&path, file).at(file)?)
+        std::fs::rename(&path, file).at(file)?;
+        Ok(sync_dir(file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")))?)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::publish::{self, Context, Keys, Subject, Verb};
 use crate::recipe::publish::Target;
 use crate::recipe::{Base, Loaded};
 use crate::verify;
-use crate::verify::report::Recorder;
+use crate::verify::report::{self, Recorder};
 
 /// What is wanted of a run.
 pub struct Options<'a> {
@@ -187,6 +187,7 @@ impl<'h> Pipeline<'h> {
         if options.publish.is_some() && prepared.plan.publish.is_empty() {
             return Err(PipelineError::NoTarget);
         }
+        export::check(&prepared.plan, &options.out, &[report::HTML, report::JSON, report::JUNIT])?;
         let base = prepared.plan.steps[0].key;
         let bootstrapped = matches!(prepared.plan.base, BasePlan::Bootstrap { .. });
         // A base is made from the repositories as they are now, so that is what its key must say.

@@ -27,6 +27,7 @@ fn an_empty_cache() {
 fn what_is_damaged_is_found_and_removed() {
     let bench = Bench::new();
     let image = "a".repeat(64);
+    bench.write("home/.cache/goldsmith/store.json", r#"{"version":1}"#);
     bench.write(&format!("home/.cache/goldsmith/images/{image}"), "not what its name says");
     let lines = ["cache verify", "cache verify --json", "cache verify --repair", "cache verify"];
     assert_session!(bench, bench.session(&lines));

@@ -111,7 +111,7 @@ fn too_little_room_is_told_before_anything_is_written() {
                 "--mount",
                 "sh",
                 "-c",
-                "mkdir -p small && mount -t tmpfs -o size=4M small small && exec \"$@\"",
+                "mkdir -p small && mount -t tmpfs -o size=4M,mode=700 small small && exec \"$@\"",
                 "sh",
             ])
             .args(program.split_whitespace())

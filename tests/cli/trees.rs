@@ -66,9 +66,11 @@ fn a_recipes_directory_gets_versions_and_goes_back() {
     assert!(fourth.stdout.contains("20261121T100000Z is removed"), "{fourth:?}");
     assert_eq!(latest(), "four");
 
-    bench.write("tree/gold/.goldsmith-left/gold.qcow2", "half");
+    bench.write("tree/gold/.goldsmith-aB3dE6-latest", "half");
+    bench.write("tree/gold/.goldsmith-src/main.rs", "the user's");
     let cleaned = run("--cleanup");
-    assert!(cleaned.stdout.contains(".goldsmith-left is removed"), "{cleaned:?}");
+    assert!(cleaned.stdout.contains(".goldsmith-aB3dE6-latest is removed"), "{cleaned:?}");
+    assert!(bench.path("tree/gold/.goldsmith-src/main.rs").is_file(), "{cleaned:?}");
 }
 
 #[test]

@@ -40,10 +40,11 @@ fn artifacts_are_whole_summed_and_vouched_for() {
     let disk = bench.build(&plan).expect("it builds");
     let out = bench.dir.path().join("out");
     std::fs::create_dir(&out).expect("a directory");
-    std::fs::write(out.join(".goldsmith-left-by-a-killed-build"), "x").expect("writable");
+    std::fs::write(out.join(".goldsmith-aB3dE6-image.raw"), "left by a killed build").expect("writable");
+    std::fs::write(out.join(".goldsmith-notes"), "of the user").expect("writable");
     let exported = to(&out, &plan, &disk, &Interrupt::new()).expect("it is exported");
     assert!(!exported.unchanged);
-    assert_eq!(names(&out), ["SHA256SUMS", "image.qcow2", "image.raw", "manifest.json"]);
+    assert_eq!(names(&out), [".goldsmith-notes", "SHA256SUMS", "image.qcow2", "image.raw", "manifest.json"]);
     let mut check = std::process::Command::new("sha256sum");
     let checked = check.args(["--check", "--strict", "SHA256SUMS"]).current_dir(&out).output();
     assert!(checked.expect("sha256sum is there").status.success());

@@ -13,6 +13,7 @@ use crate::bench::{Bench, SIZE, assert_same};
 fn fetched(bench: &Bench, name: &str, sha256: &Sha256) -> Result<CachedImage, ImageError> {
     let source = ImageSource { source: name.to_owned(), sha256: sha256.to_string() };
     let (here, cache) = (bench.path(""), bench.path("cache"));
+    goldsmith::layer::prepare(&cache).expect("a cache");
     fetch(&source, sha256, &here, &cache, false, &Silent, &Interrupt::new())
 }
 

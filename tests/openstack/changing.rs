@@ -119,7 +119,12 @@ fn downloads_are_whole_or_go_on() {
     let digest = |path| Sha256::of_file(path).expect("a file");
     let download = |more: &[&str]| goldsmith(&cloud, &[&["images", "download", "gold"], more].concat(), &variables);
     // The working directory of these runs.
-    let (file, part) = (cloud.path("store/gold.raw"), cloud.path("store/gold.raw.part"));
+    let file = cloud.path("store/gold.raw");
+    let shown = goldsmith(&cloud, &["images", "show", "gold", "--json"], &variables);
+    let shown: Value = serde_json::from_str(&shown.stdout).expect("JSON");
+    let part = goldsmith::openstack::part(&file, shown["id"].as_str().expect("an id"));
+    let foreign = cloud.path("store/gold.raw.part");
+    std::fs::write(&foreign, "the user's").expect("a file");
     let ran = download(&[]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "gold.raw\n"), "{}", ran.stderr);
     assert_eq!(digest(&file), digest(&sent));
@@ -148,4 +153,5 @@ fn downloads_are_whole_or_go_on() {
     assert!(!part.exists());
     assert_eq!(digest(&file), digest(&sent));
     assert_eq!(download(&["--force"]).code, Some(0));
+    assert_eq!(std::fs::read(&foreign).expect("it stays"), b"the user's");
 }

@@ -17,7 +17,7 @@ use crate::openstack::{Cloud, DownloadError, part};
 /// Downloads an image.
 pub(super) fn download(wanted: &Download, image: &Image, cloud: &Cloud, global: &Global) -> Result<(), Failure> {
     let file = wanted.file.clone().unwrap_or_else(|| name_of(image));
-    if file.exists() && !wanted.force {
+    if file.symlink_metadata().is_ok() && !wanted.force {
         let failure = Failure::of(FailureKind::Usage, format!("{} is there already", file.display()));
         return Err(failure.hint("--force replaces it"));
     }
@@ -26,7 +26,7 @@ pub(super) fn download(wanted: &Download, image: &Image, cloud: &Cloud, global: 
     let result = watched(&format!("download {}", file.display()), global, |told, interrupt| {
         cloud.download(image, &file, by, &|done| told(done, image.size), interrupt)
     })?;
-    result.map_err(|error| failure(&error, &file))?;
+    result.map_err(|error| failure(&error, &part(&file, &image.id)))?;
     if !global.json {
         print(&format!("{}\n", file.display()));
     }
@@ -70,25 +70,30 @@ fn signature_failure(error: &SignatureError) -> Failure {
     }
 }
 
-/// A name in the working directory. An image may have been named by anybody: nothing of its name leads elsewhere.
+/// A name in the working directory. Anybody may have named the image, and the service may say anything of it: nothing of
+/// that leads elsewhere.
 fn name_of(image: &Image) -> PathBuf {
-    let name = image.name.as_deref().unwrap_or(&image.id);
-    let name: String = name.chars().map(|c| if c.is_alphanumeric() || "._-+".contains(c) { c } else { '_' }).collect();
-    let name = name.trim_start_matches('.');
-    let name = if name.is_empty() { image.id.as_str() } else { name };
-    let format = image.disk_format.as_deref().unwrap_or("img");
-    PathBuf::from(if name.ends_with(&format!(".{format}")) { name.to_owned() } else { format!("{name}.{format}") })
+    let plain = |text: &str| {
+        let text: String =
+            text.chars().map(|c| if c.is_alphanumeric() || "._-+".contains(c) { c } else { '_' }).collect();
+        text.trim_start_matches('.').to_owned()
+    };
+    let names = [image.name.as_deref().map(plain), Some(plain(&image.id)), Some("image".to_owned())];
+    let name = names.into_iter().flatten().find(|name| !name.is_empty()).unwrap_or_default();
+    let format = plain(image.disk_format.as_deref().unwrap_or("img"));
+    PathBuf::from(if name.ends_with(&format!(".{format}")) { name } else { format!("{name}.{format}") })
 }
 
-fn failure(error: &DownloadError, file: &Path) -> Failure {
+fn failure(error: &DownloadError, part: &Path) -> Failure {
     match error {
         DownloadError::Cloud(error) => cloud_failure(error),
         DownloadError::File(error) => hints::file(error),
         DownloadError::Signature(error) => signature_failure(error),
         DownloadError::Interrupted => Failure::new(FailureKind::Interrupted, error)
-            .hint(format!("the same command goes on from {}", part(file).display())),
-        DownloadError::Short { .. } => Failure::new(FailureKind::Publish, error)
-            .hint(format!("the same command goes on from {}", part(file).display())),
+            .hint(format!("the same command goes on from {}", part.display())),
+        DownloadError::Short { .. } => {
+            Failure::new(FailureKind::Publish, error).hint(format!("the same command goes on from {}", part.display()))
+        }
         DownloadError::Differs { .. } => Failure::new(FailureKind::Publish, error)
             .hint("download it again; if it stays so, ask the cloud's operators"),
         DownloadError::NoData { .. } => Failure::new(FailureKind::Usage, error),

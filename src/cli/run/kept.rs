@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::super::failure::{Failure, FailureKind};
 use super::super::hints;
 use crate::disk::qemu_img::QemuImg;
-use crate::fsx::{FileLock, IoContext as _, PathError, write_atomic};
+use crate::fsx::{self, FileLock, IoContext as _, PathError, write_private};
 use crate::image::local;
 use crate::interrupt::Interrupt;
 use crate::machine::KeyPair;
@@ -24,6 +24,9 @@ const RECORD: &str = "machine.json";
 /// Version of its form.
 const FORMAT: u32 = 1;
 
+/// File that says that a directory was made for a machine: it is written first.
+const MARKER: &str = ".goldsmith-machine";
+
 /// Lock of a directory: the machine in it runs, or is being made.
 const LOCK: &str = "lock";
 
@@ -34,7 +37,7 @@ const DISK: &str = "disk.qcow2";
 const COPY: &str = "image.raw";
 
 /// Names of the files of a machine, whose making may have been interrupted; those of the firmware's variables differ.
-const FILES: [&str; 7] = [LOCK, DISK, COPY, "id_ed25519", "id_ed25519.pub", METADATA, RECORD];
+const FILES: [&str; 8] = [MARKER, LOCK, DISK, COPY, "id_ed25519", "id_ed25519.pub", METADATA, RECORD];
 
 /// The disk with the metadata.
 const METADATA: &str = "metadata.iso";
@@ -146,7 +149,7 @@ impl Kept {
             instance: Instance::new(&wish.hostname, &key.public, wish.user_data),
         };
         let text = serde_json::to_vec_pretty(&record).map_err(|error| host(&error))?;
-        write_atomic(&dir.join(RECORD), &text).map_err(|error| hints::file(&error))?;
+        write_private(&dir.join(RECORD), &text).map_err(|error| hints::file(&error))?;
         Ok(Self { dir: dir.to_owned(), record })
     }
 
@@ -168,14 +171,20 @@ pub(super) fn open(dir: &Path) -> Result<(PathBuf, FileLock), Failure> {
     let dir = std::path::absolute(dir).at(dir).map_err(|error| hints::file(&error))?;
     let failed = |error: PathError| hints::file(&error);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).at(&dir).map_err(failed)?;
+    let mut names = Vec::new();
     for entry in fs::read_dir(&dir).at(&dir).map_err(failed)? {
-        let name = entry.at(&dir).map_err(failed)?.file_name();
-        let name = name.to_string_lossy();
-        if !FILES.contains(&&*name) && !name.contains("-vars.") && !name.starts_with(".goldsmith-") {
-            let message = format!("{} is no directory of a machine: it has `{name}`", dir.display());
-            return Err(Failure::of(FailureKind::Usage, message).hint("give a new or an empty directory by --keep"));
-        }
+        names.push(entry.at(&dir).map_err(failed)?.file_name().to_string_lossy().into_owned());
     }
+    // Keys of the user may have the names of a machine's keys.
+    let ours = names.is_empty() || [MARKER, RECORD].iter().any(|file| names.iter().any(|name| name == file));
+    let known =
+        |name: &String| FILES.contains(&name.as_str()) || name.contains("-vars.") || name.starts_with(fsx::TEMPORARY);
+    if let Some(name) = names.iter().find(|name| !ours || !known(name)) {
+        let message = format!("{} is no directory of a machine: it has `{name}`", dir.display());
+        return Err(Failure::of(FailureKind::Usage, message).hint("give a new or an empty directory by --keep"));
+    }
+    let marker = dir.join(MARKER);
+    fs::write(&marker, "goldsmith keeps a machine here.\n").at(&marker).map_err(failed)?;
     let lock = FileLock::try_exclusive(&dir.join(LOCK)).map_err(failed)?.ok_or_else(|| {
         Failure::of(FailureKind::Usage, format!("the machine in {} is running", dir.display()))
             .hint("end it first, or give another directory by --keep")

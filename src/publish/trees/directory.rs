@@ -14,12 +14,17 @@ use super::edition::{Content, Entry, LATEST};
 use super::error::TreeError;
 use super::shelf::Shelf;
 use crate::digest::Sha256;
-use crate::fsx::{FileLock, IoContext as _, PathError, allocated_bytes, available_bytes, write_atomic};
+use crate::export::manifest::Summary;
+use crate::fsx::{
+    FileLock, IoContext as _, PathError, TEMPORARY, allocated_bytes, available_bytes, is_temporary, sync_dir,
+    write_served,
+};
 use crate::image::is_zero;
 use crate::interrupt::Interrupt;
+use crate::workdir::WorkDir;
 
-/// Beginning of the names of what is not whole yet, or goes.
-const PART_PREFIX: &str = ".goldsmith-";
+/// Name of a folder of a version in a work directory.
+const VERSION: &str = "version";
 
 /// File that is locked while the tree is changed. A directory itself cannot be locked on NFS.
 const LOCK: &str = ".goldsmith.lock";
@@ -103,18 +108,19 @@ impl Directory {
 
     /// Makes a folder with these files, which is seen when it is whole.
     fn make(&self, parent: &Path, target: &Path, files: &[Entry], copying: &mut Copying<'_>) -> Result<(), TreeError> {
-        let work = tempfile::Builder::new().prefix(PART_PREFIX).tempdir_in(parent).at(parent)?;
-        self.fill(work.path(), files, copying)?;
-        if target.exists() {
-            // What was there goes with the temporary directory.
-            let exchanged = renameat_with(CWD, work.path(), CWD, target, RenameFlags::EXCHANGE);
+        let work = WorkDir::beside(parent)?;
+        let folder = work.path().join(VERSION);
+        fs::create_dir(&folder).at(&folder)?;
+        self.fill(&folder, files, copying)?;
+        if target.symlink_metadata().is_ok() {
+            is_version(target)?;
+            // What was there goes with the work directory.
+            let exchanged = renameat_with(CWD, &folder, CWD, target, RenameFlags::EXCHANGE);
             exchanged.map_err(io::Error::from).at(target)?;
         } else {
-            fs::rename(work.path(), target).at(target)?;
-            // It has another name now, under which it stays.
-            let _ = work.keep();
+            fs::rename(&folder, target).at(target)?;
         }
-        Ok(sync(parent)?)
+        Ok(sync_dir(parent)?)
     }
 
     fn fill(&self, dir: &Path, files: &[Entry], copying: &mut Copying<'_>) -> Result<(), TreeError> {
@@ -131,21 +137,21 @@ impl Directory {
         }
         // A temporary directory is private.
         fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).at(dir)?;
-        Ok(sync(dir)?)
+        Ok(sync_dir(dir)?)
     }
 
-    /// Removes what has the prefix of things that are not whole.
+    /// Removes files and work directories of runs that were killed.
     fn tidy_folder(&self, path: &str) -> Result<Vec<String>, PathError> {
-        let mut removed = Vec::new();
+        let mut removed = WorkDir::tidy_beside(&self.at(path))?;
         for entry in self.entries(path)? {
-            if entry.file_name().to_string_lossy().starts_with(PART_PREFIX) {
-                let path = entry.path();
-                let is_dir = entry.file_type().at(&path)?.is_dir();
-                if is_dir { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }.at(&path)?;
-                removed.push(path.display().to_string());
+            let path = entry.path();
+            let half = entry.file_name().to_str().is_some_and(|name| is_temporary(name, None));
+            if half && !entry.file_type().at(&path)?.is_dir() {
+                fs::remove_file(&path).at(&path)?;
+                removed.push(path);
             }
         }
-        Ok(removed)
+        Ok(removed.into_iter().map(|path| path.display().to_string()).collect())
     }
 }
 
@@ -220,8 +226,7 @@ impl Shelf for Directory {
         let path = self.at(path);
         let dir = path.parent().unwrap_or(&self.root);
         fs::create_dir_all(dir).at(dir)?;
-        write_atomic(&path, content)?;
-        Ok(sync(dir)?)
+        Ok(write_served(&path, content)?)
     }
 
     fn remove(&self, path: &str) -> Result<(), TreeError> {
@@ -253,12 +258,17 @@ impl Shelf for Directory {
     fn discard(&self, folder: &str) -> Result<(), TreeError> {
         let path = self.at(folder);
         let parent = path.parent().unwrap_or(&self.root);
-        let away = tempfile::Builder::new().prefix(PART_PREFIX).tempdir_in(parent).at(parent)?;
-        match fs::rename(&path, away.path()) {
+        match path.symlink_metadata() {
             Err(error) if missing(&error) => {}
-            result => result.at(&path)?,
+            found => {
+                found.at(&path)?;
+                is_version(&path)?;
+                let away = WorkDir::beside(parent)?;
+                fs::rename(&path, away.path().join(VERSION)).at(&path)?;
+                sync_dir(parent)?;
+            }
         }
-        away.close().at(&path)?;
+        // Only an empty one goes.
         let _ = fs::remove_dir(parent);
         Ok(())
     }
@@ -276,10 +286,10 @@ impl Shelf for Directory {
         let dir = self.at(image);
         let Some(version) = version else { return self.remove(&format!("{image}/{LATEST}")) };
         let link = |path: &Path| std::os::unix::fs::symlink(version, path);
-        let link = tempfile::Builder::new().prefix(PART_PREFIX).make_in(&dir, link).at(&dir)?;
+        let link = tempfile::Builder::new().prefix(TEMPORARY).suffix("-latest").make_in(&dir, link).at(&dir)?;
         let path = dir.join(LATEST);
         link.into_temp_path().persist(&path).map_err(|error| error.error).at(&path)?;
-        Ok(sync(&dir)?)
+        Ok(sync_dir(&dir)?)
     }
 }
 
@@ -293,9 +303,19 @@ fn settle(file: &File, path: &Path) -> Result<(), PathError> {
     file.sync_all().at(path)
 }
 
-/// Sees that the names in a directory are on stable storage.
-fn sync(dir: &Path) -> Result<(), PathError> {
-    File::open(dir).and_then(|opened| opened.sync_all()).at(dir)
+/// Refuses what has the name of a version and is none that was published: a link, or a folder with other things than files
+/// and a manifest.
+fn is_version(path: &Path) -> Result<(), TreeError> {
+    let foreign = || TreeError::Foreign { path: path.to_owned() };
+    if !path.symlink_metadata().at(path)?.is_dir() || Summary::read(path).is_none() {
+        return Err(foreign());
+    }
+    for entry in fs::read_dir(path).at(path)? {
+        if !entry.at(path)?.file_type().at(path)?.is_file() {
+            return Err(foreign());
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

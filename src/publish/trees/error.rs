@@ -1,5 +1,7 @@
 //! Why a tree of files is not as it should be.
 
+use std::path::PathBuf;
+
 use super::edition::EditionError;
 use super::s3::S3Error;
 use super::sign::SignError;
@@ -52,6 +54,12 @@ pub enum TreeError {
         /// Why it could not be published.
         #[source]
         source: Box<TreeError>,
+    },
+    /// What has the name of a version was not published by this program.
+    #[error("{} is not a version that goldsmith has published, and would be replaced or removed", path.display())]
+    Foreign {
+        /// The folder or file.
+        path: PathBuf,
     },
     /// The user asked to stop.
     #[error("interrupted")]

@@ -197,15 +197,39 @@ fn a_publication_can_be_taken_back() {
 }
 
 #[test]
-fn leftovers_of_killed_runs_are_removed() {
+fn leftovers_of_killed_runs_are_removed_and_files_of_others_stay() {
     let scratch = Scratch::new();
-    for path in ["gold/.goldsmith-abc", "streams/v1/.goldsmith-abc"] {
-        fs::create_dir_all(scratch.tree.at(path)).expect("a folder");
-        fs::write(scratch.tree.at(path).join("gold.qcow2"), "half").expect("a file");
+    fs::create_dir_all(scratch.tree.at("gold")).expect("a folder");
+    let work = WorkDir::beside(&scratch.tree.at("gold")).expect("a work directory");
+    let died = work.path().with_file_name("died");
+    fs::create_dir_all(died.join("version")).expect("a folder");
+    for entry in fs::read_dir(work.path()).expect("a folder") {
+        let marker = entry.expect("the marker");
+        fs::copy(marker.path(), died.join(marker.file_name())).expect("a file");
+    }
+    fs::create_dir_all(scratch.tree.at("streams/v1")).expect("a folder");
+    fs::write(scratch.tree.at("streams/v1/.goldsmith-aB3dE6-index.json"), "half").expect("a file");
+    for foreign in ["gold/.goldsmith-src", "gold/.goldsmith-notes", "streams/v1/.goldsmith-abc"] {
+        fs::create_dir_all(scratch.tree.at(foreign)).expect("a folder");
+        fs::write(scratch.tree.at(foreign).join("file"), "the user's").expect("a file");
     }
     scratch.publish(&scratch.build("gold", 0), &TreeOptions::default()).expect("it is published");
-    let left: Vec<_> = scratch.listing().into_iter().filter(|line| line.contains(".goldsmith-")).collect();
-    assert_eq!(left, Vec::<String>::new());
+    assert!(!died.exists() && !scratch.tree.at("streams/v1/.goldsmith-aB3dE6-index.json").exists());
+    for foreign in ["gold/.goldsmith-src", "gold/.goldsmith-notes", "streams/v1/.goldsmith-abc"] {
+        assert_eq!(fs::read(scratch.tree.at(foreign).join("file")).expect("it stays"), b"the user's");
+    }
+}
+
+#[test]
+fn a_folder_that_only_has_the_name_of_a_version_is_not_replaced() {
+    let scratch = Scratch::new();
+    let edition = scratch.build("gold", 0);
+    let folder = scratch.tree.at(&edition.folder());
+    fs::create_dir_all(folder.join("letters")).expect("a folder");
+    fs::write(folder.join("letters/first"), "dear").expect("a file");
+    let error = scratch.publish(&edition, &TreeOptions::default()).expect_err("it is somebody's folder");
+    assert!(matches!(error, TreeError::Foreign { .. }), "{error:?}");
+    assert_eq!(fs::read(folder.join("letters/first")).expect("it stays"), b"dear");
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! File system helpers: errors that name the path, and files that appear whole or not at all.
 
+mod files;
+
 use std::fs::{File, Metadata, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+pub use files::write_atomic;
+pub(crate) use files::{Access, NewFile, TEMPORARY, is_temporary, sync_dir, write_private, write_served};
 
 /// An I/O error and the path it happened at.
 #[derive(Debug, thiserror::Error)]
@@ -33,19 +38,6 @@ impl<T> IoContext<T> for io::Result<T> {
     fn at(self, path: impl AsRef<Path>) -> Result<T, PathError> {
         self.map_err(|source| PathError { path: path.as_ref().to_owned(), source })
     }
-}
-
-/// Writes a file so that it is seen with its whole content or not at all, also after a crash.
-pub fn write_atomic(path: &Path, content: &[u8]) -> Result<(), PathError> {
-    let parent = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".goldsmith-").tempfile_in(parent).at(parent)?;
-    file.write_all(content).at(path)?;
-    file.as_file().sync_all().at(path)?;
-    // A temporary file is private; what it becomes has the mode any new file gets.
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    file.as_file().set_permissions(mode).at(path)?;
-    file.persist(path).map_err(|error| error.error).at(path)?;
-    Ok(())
 }
 
 /// Bytes that an unprivileged user may still write to the file system of a path that exists.
