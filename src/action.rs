@@ -1,8 +1,8 @@
 //! The closed set of things a step can do.
 //!
 //! Elements and recipes are data: everything they ask for is one of these variants, and all but
-//! [`Run`] are declarative. A new action is a variant here, its executor in [`crate::build`], its
-//! row in the README and its tests. Values are rendered: no template is left in any of them.
+//! [`Run`] are declarative. A new action is a variant here, its executor in [`crate::build`] and
+//! its tests; the reference is made from this file. Values are rendered: no template is left in any of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -105,7 +105,7 @@ pub struct Write {
     pub path: String,
     /// The whole content of the file.
     pub content: String,
-    /// Permissions and owner.
+    /// Permissions. Default: 0644.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// `user` or `user:group`, names or numbers. Default: `root:root`.

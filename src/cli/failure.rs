@@ -11,17 +11,17 @@ use crate::cli::terminal::{Style, Terminal};
 pub mod exit {
     /// All went well.
     pub const OK: u8 = 0;
-    /// The two images that were compared differ.
+    /// `goldsmith diff`: the two images differ.
     pub const DIFFERENT: u8 = 1;
     /// The command line is wrong.
     pub const USAGE: u8 = 2;
-    /// The recipe or an element is wrong.
+    /// The recipe, an element or an image file is wrong.
     pub const RECIPE: u8 = 10;
     /// This host lacks something: a program, a library, disk space, the network.
     pub const HOST: u8 = 11;
     /// A step failed, or the guest died.
     pub const BUILD: u8 = 12;
-    /// The image was made but a check of it failed.
+    /// A check of the image failed.
     pub const VERIFICATION: u8 = 13;
     /// The image could not be published.
     pub const PUBLISH: u8 = 14;

@@ -65,6 +65,11 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Every command, argument and option. The documentation is made from this and compared with it.
+pub fn grammar() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Does what the command line says, and returns the exit code.
 fn execute(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
     // It needs nothing of the rest, and QEMU may give it no environment.
