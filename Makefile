@@ -1,5 +1,5 @@
 # Each target installs what it needs first (.ci/setup); sudo is asked only when not root.
-.PHONY: help image test lint bench setup
+.PHONY: help image test lint docs bench setup
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -13,6 +13,10 @@ test: setup ## all tests, fast ones first
 
 lint: setup ## format, clippy, documentation
 	@.ci/lint
+
+docs: ## the book, as a web site in target/book
+	@if command -v mdbook >/dev/null; then mdbook build docs; else \
+		echo 'the book needs mdbook: cargo install --locked mdbook; docs/src/index.md can be read without it' >&2; exit 1; fi
 
 bench: ## measure against the same work done by hand (as root; takes some minutes)
 	@.ci/setup guestfish jq
