@@ -28,7 +28,7 @@ pub(super) const ROOT_FILLS: Rule = Rule {
     sentence: "The root partition reaches to the end of the disk",
     reason: "What is behind it belongs to nobody until the partition grows, and an instance may have no larger disk.",
     page: guide!("disk-partitions-and-resize-root-partition-on-boot-cloud-init"),
-    mend: "leave out the size of the root partition in `disk.partitions`, or use one of the layouts of `disk.layout`",
+    mend: "grow the root partition to the end of the disk; the layouts of `disk.layout` reach it",
 };
 
 /// Bytes behind the last partition that belong to the copy of a GPT and to what partitions begin at multiples of.
