@@ -23,6 +23,10 @@ fn fault(block: &Block) -> Option<String> {
     match block.info.as_str() {
         "yaml" => recipe_fault(&block.text),
         "yaml,fragment" => recipe_fault(&completed(&block.text)),
+        "yaml,wrong" => match recipe_fault(&block.text) {
+            Some(_) => None,
+            None => Some("this recipe has no error".to_owned()),
+        },
         "yaml,element" => element_fault(&block.text),
         "yaml,other" => yaml_fault(&block.text),
         "json" => block.text.lines().find_map(|line| {
@@ -170,6 +174,7 @@ fn what_is_wrong_in_a_block_is_found() {
         ("yaml", "name: x"),
         ("yaml,fragment", "disk: { szie: 1GiB }"),
         ("yaml,element", "name: x\ndescription: y\ninstall: [{ wirte: {} }]"),
+        ("yaml,wrong", "name: x\nbase: { bootstrap: { distro: debian, release: trixie } }"),
         ("yaml,other", "a: [1"),
         ("json", "{"),
         ("sh", "FOO=1 sudo goldsmith biuld a.yaml"),

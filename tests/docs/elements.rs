@@ -22,18 +22,19 @@ pub(crate) fn all() -> String {
     for (name, _) in names {
         let element = load(&name);
         list.push_str(&row([&format!("[`{name}`](#{name})"), &format!("{}.", element.description)]));
-        text.push_str(&format!("## `{name}`\n\n{}", about(&element)));
+        let (said, notes) = readme(&name);
+        text.push_str(&format!("## `{name}`\n\n{said}\n\n{}", asks(&element)));
         if !element.params.is_empty() {
             text.push_str(&format!("{}\n", parameters(&name)));
         }
-        text.push_str(&format!("{}\n\n", notes(&name)));
+        text.push_str(&format!("{notes}\n\n"));
     }
     format!("{list}\n{text}")
 }
 
 /// What an element asks of others.
-fn about(element: &Element) -> String {
-    let mut text = format!("{}.\n\n", element.description);
+fn asks(element: &Element) -> String {
+    let mut text = String::new();
     for (what, names) in [
         ("Requires", &element.requires),
         ("Comes after, where the recipe lists them", &element.after),
@@ -48,7 +49,7 @@ fn about(element: &Element) -> String {
 }
 
 /// A table of the parameters of an element.
-pub(crate) fn parameters(name: &str) -> String {
+fn parameters(name: &str) -> String {
     let mut text = head(["parameter", "type", "default", "meaning"]);
     for (name, param) in &load(name).params {
         let default = param.default.as_ref().map_or("required".to_owned(), |value| format!("`{}`", default_of(value)));
@@ -76,11 +77,14 @@ fn meaning(param: &Param) -> String {
     if choices.is_empty() { text } else { format!("{text}: {}", choices.join(", ")) }
 }
 
-/// The notes of an element: the lists of its README.
-fn notes(name: &str) -> String {
+/// What the README of an element says, without what `element.yaml` says too: sentences, and a list.
+fn readme(name: &str) -> (String, String) {
     let path = pages::root().join("elements").join(name).join("README.md");
     let text = std::fs::read_to_string(path).expect("an element has a README");
-    text.lines().filter(|line| line.starts_with("- ")).collect::<Vec<_>>().join("\n")
+    let lines = || text.lines().map(str::trim_end).filter(|line| !line.starts_with(['#', '|']) && !line.is_empty());
+    let sentences: Vec<_> = lines().filter(|line| !line.starts_with("- ") && !line.starts_with("Requires:")).collect();
+    let notes: Vec<_> = lines().filter(|line| line.starts_with("- ")).collect();
+    (sentences.join("\n\n"), notes.join("\n"))
 }
 
 /// The README of an element says what its `element.yaml` says.

@@ -22,7 +22,6 @@ fn make(what: &str) -> String {
         "variants" => schema::variants(argument),
         "actions" => schema::actions(),
         "elements" => elements::all(),
-        "parameters" => elements::parameters(argument),
         "commands" => commands::table(),
         "options" => commands::options(),
         "checks" => checks(argument),

@@ -6,6 +6,7 @@ mod commands;
 mod elements;
 mod generated;
 mod links;
+mod outputs;
 mod pages;
 mod schema;
 mod variables;
