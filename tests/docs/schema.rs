@@ -261,3 +261,37 @@ fn sentences(schema: &Json) -> (String, Option<String>) {
         None => (text, None),
     }
 }
+
+/// Whether a recipe has a key such as `disk.layout`; `None` where the first word is no key of a recipe at all.
+fn has(path: &str) -> Option<bool> {
+    let (first, second) = path.split_once('.')?;
+    let property = find("Recipe").pointer(&format!("/properties/{first}"))?.clone();
+    let direct = reference(&property);
+    let optional = property.get("anyOf").and_then(Json::as_array).into_iter().flatten().find_map(reference);
+    let schema = find(direct.or(optional)?);
+    Some(schema.pointer(&format!("/properties/{second}")).is_some())
+}
+
+#[test]
+fn advice_of_checks_names_keys_that_recipes_have() {
+    assert_eq!((has("disk.layout"), has("disk.nothing"), has("junit.xml")), (Some(true), Some(false), None));
+    for rule in goldsmith::verify::rules() {
+        for code in rule.mend.split('`').skip(1).step_by(2) {
+            assert_ne!(has(code), Some(false), "{}: no recipe has `{code}`", rule.id);
+        }
+    }
+}
+
+#[test]
+fn advice_of_checks_names_elements_that_there_are() {
+    let known = goldsmith::element::library::Library::new(vec![]).names();
+    let mut seen = 0;
+    for rule in goldsmith::verify::rules() {
+        for rest in rule.mend.split("element ").skip(1) {
+            let name = rest.split([',', ';', ' ', ':']).next().unwrap_or_default().trim_matches('`');
+            assert!(known.contains_key(name), "{}: there is no element `{name}`", rule.id);
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen} rules name an element");
+}

@@ -25,7 +25,7 @@ pub(super) const ROOT_LAST: Rule = Rule {
     sentence: "The root partition is the last one on the disk",
     reason: "It grows to the end of the instance's disk, and cannot where another partition is in its way.",
     page: guide!("disk-partitions-and-resize-root-partition-on-boot-cloud-init"),
-    mend: "put the root partition last in `disk.partitions`, or use one of the layouts of `disk.layout`",
+    mend: "put the root partition last on the disk; the layouts of `disk.layout` do",
 };
 
 pub(super) const ROOT_PLAIN: Rule = Rule {
@@ -81,7 +81,7 @@ pub(super) const NO_SWAP: Rule = Rule {
     reason: "A flavor gives swap as a disk of its own; in the image it is copied with every instance, and a partition of \
              it may keep the root from growing.",
     page: None,
-    mend: "remove the swap partition from `disk.partitions`, the swap file and its line in /etc/fstab",
+    mend: "remove the swap partition or the swap file, and its line in /etc/fstab",
 };
 
 pub(super) fn operating_system(view: &View) -> Finding {
