@@ -4,6 +4,8 @@ mod bench;
 mod cache;
 mod convert;
 mod diffs;
+mod files;
+mod foreign;
 mod images;
 mod inspect;
 mod mirrors;

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::bench::{Bench, Ran, names};
 
 /// A directory as a build leaves it.
-fn built(bench: &Bench, created: &str, content: &[u8]) {
+pub(crate) fn built(bench: &Bench, created: &str, content: &[u8]) {
     bench.write("out/gold/gold.qcow2", content);
     let manifest = json!({
         "format": 1, "name": "gold", "arch": "x86_64", "layer": Sha256::of(content), "created": created,
