@@ -10,6 +10,10 @@ const NO_SHELLS: [&str; 6] = ["nologin", "false", "sync", "shutdown", "halt", "g
 /// Most accounts whose keys are looked at.
 const KEYS_LIMIT: usize = 200;
 
+/// Most memberships in groups that are told, of all accounts together. Every account may be in every group, so two
+/// files of some megabytes could come to more than any memory holds.
+const MEMBERSHIPS_LIMIT: usize = 100_000;
+
 /// What is read for it. A home may be anywhere.
 pub(super) const WANTED: &[&str] = &[
     "/etc/passwd",
@@ -30,7 +34,12 @@ pub(super) fn users(image: &mut Image<'_>) -> Vec<User> {
         rules.push('\n');
         rules.push_str(&text);
     }
-    let mut users = accounts(&passwd, &shadow, &groups, &rules);
+    let (mut users, whole) = accounts(&passwd, &shadow, &groups, &rules);
+    if !whole {
+        let note =
+            format!("read /etc/group: accounts are in more than {MEMBERSHIPS_LIMIT} groups, the rest is not told");
+        image.notes.push(note);
+    }
     for user in users.iter_mut().take(KEYS_LIMIT) {
         for name in ["authorized_keys", "authorized_keys2"] {
             let path = format!("{}/.ssh/{name}", user.home.trim_end_matches('/'));
@@ -45,8 +54,11 @@ pub(super) fn users(image: &mut Image<'_>) -> Vec<User> {
     users
 }
 
-/// Accounts with a shell, and their rights; keys are not known here.
-fn accounts(passwd: &str, shadow: &str, groups: &str, rules: &str) -> Vec<User> {
+/// Accounts with a shell, and their rights; keys are not known here. Also whether all of their groups are told.
+fn accounts(passwd: &str, shadow: &str, groups: &str, rules: &str) -> (Vec<User>, bool) {
+    let groups = Groups::of(groups);
+    let mut room = MEMBERSHIPS_LIMIT;
+    let mut whole = true;
     let hashes: BTreeMap<&str, &str> = shadow.lines().filter_map(|line| pair(line, 1)).collect();
     let rules = sudo_rules(rules);
     let mut users: Vec<User> = Vec::new();
@@ -58,7 +70,9 @@ fn accounts(passwd: &str, shadow: &str, groups: &str, rules: &str) -> Vec<User> 
         if NO_SHELLS.contains(&super::file_name(shell)) {
             continue;
         }
-        let groups = groups_of(name, gid, groups);
+        let (groups, all) = groups.of_account(name, gid, room);
+        room -= groups.len();
+        whole &= all;
         // The second field is the hash itself on systems without shadow, and `x` on all others.
         let hash = if hash == "x" { hashes.get(name).copied().unwrap_or("!") } else { hash };
         let subjects = groups.iter().map(|group| format!("%{group}")).chain([name.to_owned(), "ALL".to_owned()]);
@@ -75,7 +89,7 @@ fn accounts(passwd: &str, shadow: &str, groups: &str, rules: &str) -> Vec<User> 
         });
     }
     users.sort_by_key(|user| user.uid);
-    users
+    (users, whole)
 }
 
 /// The first field of a line, and the one with a number.
@@ -102,20 +116,41 @@ pub(crate) fn accounts_with_passwords(text: &str) -> impl Iterator<Item = &str> 
     accounts.filter(|(_, hash)| login(hash) == Some(Login::Password)).map(|(name, _)| name)
 }
 
-/// Groups of an account, its own first.
-fn groups_of(name: &str, gid: &str, groups: &str) -> Vec<String> {
-    let (mut own, mut others) = (Vec::new(), Vec::new());
-    for line in groups.lines() {
-        let fields: Vec<&str> = line.split(':').collect();
-        let [group, _, number, members] = fields[..] else { continue };
-        if number == gid {
-            own.push(group.to_owned());
-        } else if members.split(',').any(|member| member.trim() == name) {
-            others.push(group.to_owned());
+/// The groups of group(5), found by their number and by their members: looking through all of them for each account
+/// would take hours where there are very many of both.
+#[derive(Default)]
+struct Groups<'a> {
+    by_number: BTreeMap<&'a str, Vec<&'a str>>,
+    /// With the number of each.
+    by_member: BTreeMap<&'a str, Vec<(&'a str, &'a str)>>,
+}
+
+impl<'a> Groups<'a> {
+    fn of(text: &'a str) -> Self {
+        let mut groups = Self::default();
+        for line in text.lines() {
+            let fields: Vec<&str> = line.split(':').collect();
+            let [group, _, number, members] = fields[..] else { continue };
+            groups.by_number.entry(number).or_default().push(group);
+            for member in members.split(',').map(str::trim) {
+                let of_member = groups.by_member.entry(member).or_default();
+                // A line may name an account twice.
+                if of_member.last() != Some(&(group, number)) {
+                    of_member.push((group, number));
+                }
+            }
         }
+        groups
     }
-    own.append(&mut others);
-    own
+
+    /// Groups of an account, its own first, up to a number of them, and whether these are all.
+    fn of_account(&self, name: &str, gid: &str, most: usize) -> (Vec<String>, bool) {
+        let own = self.by_number.get(gid).into_iter().flatten().copied();
+        let others = self.by_member.get(name).into_iter().flatten().filter(|(_, number)| *number != gid);
+        let mut all = own.chain(others.map(|(group, _)| *group));
+        let told = all.by_ref().take(most).map(str::to_owned).collect();
+        (told, all.next().is_none())
+    }
 }
 
 /// Who may run all commands as root, by subject: a name, or `%` and a group. Of the grammar of sudoers(5) it knows
@@ -163,7 +198,9 @@ mod tests {
 
     #[test]
     fn accounts_are_told_with_what_lets_them_in() {
-        let users = accounts(PASSWD, SHADOW, GROUP, "root ALL=(ALL:ALL) ALL\n%sudo\tALL=(ALL:ALL) NOPASSWD: ALL\n");
+        let rules = "root ALL=(ALL:ALL) ALL\n%sudo\tALL=(ALL:ALL) NOPASSWD: ALL\n";
+        let (users, whole) = accounts(PASSWD, SHADOW, GROUP, rules);
+        assert!(whole);
         let told: Vec<_> = users
             .iter()
             .map(|u| format!("{} {} {} {:?} {:?} {}", u.uid, u.name, u.shell, u.logins, u.sudo, u.groups.join(",")))
@@ -177,6 +214,24 @@ mod tests {
                 "1002 old /bin/sh [Password] No users",
             ]
         );
+    }
+
+    /// Each account was looked for in each group, and all that was found was kept.
+    #[test]
+    fn very_many_accounts_in_very_many_groups_take_neither_time_nor_memory() {
+        use std::fmt::Write as _;
+        let (mut passwd, mut group) = (String::new(), String::new());
+        for n in 0..20_000 {
+            writeln!(passwd, "u{n}:x:{n}:7::/:/bin/sh").expect("memory");
+            writeln!(group, "g{n}:x:7:u{n},u{n}").expect("memory");
+        }
+        let begun = std::time::Instant::now();
+        let (users, whole) = accounts(&passwd, "", &group, "");
+        assert_eq!((users.len(), whole), (20_000, false));
+        assert_eq!(users.iter().map(|user| user.groups.len()).sum::<usize>(), MEMBERSHIPS_LIMIT);
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+        let (users, whole) = accounts("a:x:1:9::/:/bin/sh\n", "", &group.replace("u7,", "a,a,"), "");
+        assert_eq!((users[0].groups.as_slice(), whole), (&["g7".to_owned()][..], true));
     }
 
     #[test]

@@ -39,8 +39,12 @@ fn datasources(text: &str) -> Option<Vec<String>> {
         return Some(items.collect());
     }
     // A flow sequence may go on in the lines that follow.
-    while !flow.contains(']') {
-        flow.push_str(without_comment(lines.next()?));
+    let mut ends = flow.contains(']');
+    while !ends {
+        // Only what is new is searched: the whole each time would take hours where there are millions of lines.
+        let more = without_comment(lines.next()?);
+        ends = more.contains(']');
+        flow.push_str(more);
     }
     let inner = flow.trim_start_matches('[').split(']').next().unwrap_or_default();
     Some(inner.split(',').map(unquoted).filter(|name| !name.is_empty()).collect())
@@ -70,6 +74,15 @@ fn unquoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The whole list was searched again for its end after each line.
+    #[test]
+    fn a_list_over_very_many_lines_takes_no_time() {
+        let text = format!("datasource_list: [\n{}]\n", "a,\n".repeat(300_000));
+        let begun = std::time::Instant::now();
+        assert_eq!(datasources(&text).map(|list| list.len()), Some(300_000));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
 
     #[test]
     fn lists_are_read_in_both_notations() {

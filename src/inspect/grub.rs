@@ -13,6 +13,13 @@ const DEPTH_LIMIT: usize = 8;
 /// Most entries that are read.
 const ENTRIES_LIMIT: usize = 1000;
 
+/// Longest value of a variable, in bytes. No kernel takes a longer command line.
+const VALUE_LIMIT: usize = 64 << 10;
+
+/// Most bytes that all variables of one file may come to: several times the longest file. Each line may double a
+/// variable, so a short file could fill the memory otherwise.
+const EXPANDED_LIMIT: usize = 16 << 20;
+
 /// A menu entry, or a submenu with its own.
 #[derive(Debug, Default, PartialEq)]
 struct Item {
@@ -35,6 +42,7 @@ pub(super) fn default_entry(config: &str, environment: &BTreeMap<String, String>
     let mut stack = vec![Item::default()];
     let mut default = None;
     let mut count = 0;
+    let mut room = EXPANDED_LIMIT;
     // Braces of functions and of entries within them, which are nobody's menu.
     let mut skipped = 0_usize;
     for line in config.replace("\\\n", " ").lines() {
@@ -69,10 +77,11 @@ pub(super) fn default_entry(config: &str, environment: &BTreeMap<String, String>
                 }
             }
             "linux" | "linuxefi" | "linux16" if stack.len() > 1 => {
-                let expanded = words[1..].iter().flat_map(|word| {
-                    expand(word, &variables).split_whitespace().map(str::to_owned).collect::<Vec<_>>()
-                });
-                let expanded = expanded.collect();
+                let mut expanded = Vec::new();
+                for word in &words[1..] {
+                    let value = expand(word, &variables, &mut room);
+                    expanded.extend(value.split_whitespace().map(str::to_owned));
+                }
                 if let Some(item) = stack.last_mut() {
                     item.kernel = Some(expanded);
                 }
@@ -80,12 +89,12 @@ pub(super) fn default_entry(config: &str, environment: &BTreeMap<String, String>
             "initrd" | "initrdefi" | "initrd16" if stack.len() > 1 => {
                 if let Some(item) = stack.last_mut() {
                     // The last one is the system's; those before are microcode.
-                    item.initrd = words[1..].last().map(|word| expand(word, &variables));
+                    item.initrd = words[1..].last().map(|word| expand(word, &variables, &mut room));
                 }
             }
             "set" => {
                 let Some((name, value)) = words.get(1).and_then(|word| word.split_once('=')) else { continue };
-                let value = expand(value, &variables);
+                let value = expand(value, &variables, &mut room);
                 // Which branch of an `if` counts is not known: one that sets something does.
                 if name == "default" {
                     default = Some(value).filter(|value| !value.is_empty()).or(default);
@@ -144,11 +153,12 @@ pub(super) fn default_of_entries(
     };
     let kernel = values("linux").first().map(|kernel| (*kernel).to_owned())?;
     let options = values("options").join(" ");
+    let mut room = EXPANDED_LIMIT;
     Some(Entry {
         title: values("title").first().map_or_else(|| name.clone(), |title| (*title).to_owned()),
         kernel,
-        initrd: values("initrd").last().map(|initrd| expand(initrd, environment)),
-        args: expand(&options, environment).split_whitespace().map(str::to_owned).collect(),
+        initrd: values("initrd").last().map(|initrd| expand(initrd, environment, &mut room)),
+        args: expand(&options, environment, &mut room).split_whitespace().map(str::to_owned).collect(),
         source: format!("{directory}/{name}.conf"),
     })
 }
@@ -206,8 +216,9 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// Text with the values of `$name` and `${name}`; what is not set is nothing.
-fn expand(text: &str, variables: &BTreeMap<String, String>) -> String {
+/// Text with the values of `$name` and `${name}`; what is not set is nothing, and so is a value that would make the text
+/// longer than a value may be, or take more than the room that is left.
+fn expand(text: &str, variables: &BTreeMap<String, String>, room: &mut usize) -> String {
     let mut expanded = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -216,7 +227,11 @@ fn expand(text: &str, variables: &BTreeMap<String, String>) -> String {
         let braced = rest.starts_with('{');
         let name = &rest[usize::from(braced)..];
         let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
-        expanded.push_str(variables.get(&name[..end]).map_or("", String::as_str));
+        let value = variables.get(&name[..end]).map_or("", String::as_str);
+        if value.len() <= *room && expanded.len() + value.len() <= VALUE_LIMIT {
+            *room -= value.len();
+            expanded.push_str(value);
+        }
         rest = &name[end..];
         if braced {
             rest = rest.strip_prefix('}').unwrap_or(rest);
@@ -328,7 +343,24 @@ submenu 'Advanced options' $menuentry_id_option 'gnulinux-advanced-1' {
         for text in ["}", "menuentry {", "linux /x", "set", "set default", "menuentry 'x {\nlinux", "$", "set a=${"] {
             assert_eq!(default_entry(text, &BTreeMap::new(), "x"), None, "{text}");
         }
-        assert_eq!(expand("${", &BTreeMap::new()), "");
+        assert_eq!(expand("${", &BTreeMap::new(), &mut EXPANDED_LIMIT.clone()), "");
+    }
+
+    /// Without limits, the first file would need more bytes than any machine has.
+    #[test]
+    fn variables_that_grow_are_cut_off() {
+        let doubled = "set a=0123456789abcdef\n".to_owned() + &"set a=\"$a$a\"\n".repeat(60);
+        let menu = |line: &str| format!("{doubled}menuentry x {{\n{line}}}\n");
+        let length = |config: &str| {
+            let entry = default_entry(config, &BTreeMap::new(), "x").expect("an entry");
+            entry.args.iter().map(String::len).sum::<usize>()
+        };
+        assert_eq!(length(&menu("linux /k $a\n")), VALUE_LIMIT);
+        assert!(length(&menu(&format!("linux /k {}\n", "$a ".repeat(200_000)))) <= EXPANDED_LIMIT);
+        let variables = BTreeMap::from([("a".to_owned(), "x".repeat(VALUE_LIMIT))]);
+        let files = [("x".to_owned(), format!("linux /k\noptions {}\n", "$a".repeat(200_000)))];
+        let entry = default_of_entries(&files, &variables, "/b").expect("an entry");
+        assert_eq!(entry.args.iter().map(String::len).sum::<usize>(), VALUE_LIMIT);
     }
 
     #[test]

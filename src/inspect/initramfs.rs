@@ -14,6 +14,9 @@ const UNPACKED_LIMIT: u64 = 1 << 30;
 /// Most names that are kept.
 const NAMES_LIMIT: usize = 200_000;
 
+/// Most bytes that the names may have together: several times what initial RAM disks have.
+const NAMES_SIZE: usize = 32 << 20;
+
 /// Longest name, as Linux has it.
 const NAME_LIMIT: u32 = 4096;
 
@@ -45,6 +48,7 @@ pub fn names(bytes: &[u8]) -> Result<BTreeSet<String>, Unreadable> {
 
 fn names_within(bytes: &[u8], limit: u64) -> Result<BTreeSet<String>, Unreadable> {
     let (mut found, mut left, mut rest) = (BTreeSet::new(), limit, bytes);
+    let mut room = NAMES_SIZE;
     loop {
         // Archives begin at multiples of four.
         let zeros = rest.iter().take_while(|byte| **byte == 0).count();
@@ -53,10 +57,10 @@ fn names_within(bytes: &[u8], limit: u64) -> Result<BTreeSet<String>, Unreadable
             return Ok(found);
         }
         if rest.starts_with(b"07070") {
-            archive(&mut rest, &mut found).map_err(Unreadable::Damaged)?;
+            archive(&mut rest, &mut found, &mut room).map_err(Unreadable::Damaged)?;
         } else {
             let mut unpacked = BufReader::new(decoder(&mut rest)?.take(left));
-            archives(&mut unpacked, &mut found).map_err(Unreadable::Damaged)?;
+            archives(&mut unpacked, &mut found, &mut room).map_err(Unreadable::Damaged)?;
             left = unpacked.into_inner().limit();
             if left == 0 {
                 return Err(Unreadable::Damaged(invalid("it unpacks to more than any initial RAM disk has")));
@@ -95,20 +99,20 @@ where
 }
 
 /// Archives up to the end of what was compressed together.
-fn archives(reader: &mut dyn BufRead, found: &mut BTreeSet<String>) -> io::Result<()> {
+fn archives(reader: &mut dyn BufRead, found: &mut BTreeSet<String>, room: &mut usize) -> io::Result<()> {
     loop {
         let zeros = reader.fill_buf()?.iter().take_while(|byte| **byte == 0).count();
         reader.consume(zeros);
         match reader.fill_buf()?.first() {
             None => return Ok(()),
             Some(0) => {}
-            Some(_) => archive(reader, found)?,
+            Some(_) => archive(reader, found, room)?,
         }
     }
 }
 
 /// One archive in the format `newc` of cpio(5), with its last member.
-fn archive(reader: &mut dyn BufRead, found: &mut BTreeSet<String>) -> io::Result<()> {
+fn archive(reader: &mut dyn BufRead, found: &mut BTreeSet<String>, room: &mut usize) -> io::Result<()> {
     loop {
         let mut header = [0; HEADER];
         reader.read_exact(&mut header)?;
@@ -133,8 +137,10 @@ fn archive(reader: &mut dyn BufRead, found: &mut BTreeSet<String>) -> io::Result
         if name == "TRAILER!!!" {
             return Ok(());
         }
-        if found.len() < NAMES_LIMIT {
-            found.insert(name.trim_start_matches("./").trim_start_matches('/').to_owned());
+        let name = name.trim_start_matches("./").trim_start_matches('/');
+        if found.len() < NAMES_LIMIT && name.len() <= *room && !found.contains(name) {
+            *room -= name.len();
+            found.insert(name.to_owned());
         }
     }
 }
@@ -242,6 +248,15 @@ pub(crate) mod tests {
                 bytes[at] = before;
             }
         }
+    }
+
+    /// A few kilobytes may unpack to a gigabyte of names.
+    #[test]
+    fn names_take_no_more_memory_than_those_of_real_archives() {
+        let names: Vec<_> = (0..9_000).map(|n| format!("{n:04000}")).collect();
+        let found = listed(&cpio(&names.iter().map(String::as_str).collect::<Vec<_>>()));
+        let size = found.iter().map(String::len).sum::<usize>();
+        assert!((NAMES_SIZE - 4000..=NAMES_SIZE).contains(&size), "{size}");
     }
 
     #[test]
