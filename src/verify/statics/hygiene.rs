@@ -1,5 +1,7 @@
 //! What must not be the same in two machines, and what building left behind.
 
+use std::collections::BTreeSet;
+
 use super::{View, lines_of, release};
 use crate::guest::{Entry, FileKind};
 use crate::inspect;
@@ -349,13 +351,14 @@ pub(super) fn no_leftovers(view: &View) -> Finding {
         "/root/{install,original-ks}*.{log,cfg}",
     ];
     let named: Vec<_> = patterns.iter().flat_map(|pattern| view.tree.glob(pattern)).collect();
+    let known: BTreeSet<_> = named.iter().collect();
     let proxies = lines_of(&view.tree, PROXIES).into_iter().filter(|(path, line)| {
         let line = line.trim_start_matches("export ");
         let (key, value) = line.split_at(line.find(['=', ' ', '"']).unwrap_or(line.len()));
         let key = key.to_ascii_lowercase();
         let proxy = ["http_proxy", "https_proxy", "ftp_proxy", "proxy"].contains(&key.as_str())
             || key.starts_with("acquire::http") && key.ends_with("::proxy");
-        proxy && !value.trim_matches(['=', ' ', '"', '\'', ';']).is_empty() && !named.contains(path)
+        proxy && !value.trim_matches(['=', ' ', '"', '\'', ';']).is_empty() && !known.contains(path)
     });
     let proxies = proxies.map(|(path, line)| format!("{path}: {line}")).collect::<Vec<_>>();
     NO_LEFTOVERS.unless(named.into_iter().chain(proxies))
