@@ -52,7 +52,7 @@ pub(super) fn verify(args: &VerifyArgs, global: &Global) -> Result<u8, Failure> 
     screen.finish();
     let report = report?;
     if let Some(dir) = &args.report {
-        let manifest = summary.and_then(|_| std::fs::read(image.with_file_name(manifest::FILE)).ok());
+        let manifest = summary.and_then(|_| image.parent().and_then(|dir| manifest::read(dir).ok()));
         let build = manifest.as_deref().and_then(BuildInfo::of_manifest);
         report::write(dir, &report, build.as_ref()).map_err(|error| hints::file(&error))?;
     }

@@ -11,7 +11,7 @@ use crate::build::{BootFacts, FinalDisk, boot_facts};
 use crate::digest::Sha256;
 use crate::disk::qemu_img::QemuImg;
 use crate::element::schema::Check;
-use crate::fsx::{PathError, write_atomic};
+use crate::fsx::{IoContext as _, PathError, read_regular, write_atomic};
 use crate::layer::LayerKey;
 use crate::plan::{BasePlan, DiskPlan, Distro, Plan};
 use crate::process;
@@ -19,6 +19,9 @@ use crate::recipe::{Arch, Verify};
 
 /// Name of the file.
 pub const FILE: &str = "manifest.json";
+
+/// Longest manifest that is read, in bytes. Those of images with ten thousand packages have one megabyte.
+const LIMIT: u64 = 16 << 20;
 
 /// Version of the manifest's form.
 const FORMAT: u32 = 1;
@@ -105,6 +108,15 @@ pub struct Summary {
     pub verified: Option<Verified>,
 }
 
+/// Content of the manifest in a directory, which may be anybody's.
+///
+/// # Errors
+///
+/// There is none, it is no regular file, or it is longer than any manifest.
+pub fn read(dir: &Path) -> Result<Vec<u8>, PathError> {
+    read_regular(&dir.join(FILE), LIMIT)
+}
+
 /// What verifying an image came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
@@ -117,7 +129,7 @@ pub struct Verified {
 impl Summary {
     /// The manifest in a directory; `None` if there is none that can be understood.
     pub fn read(dir: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(dir.join(FILE)).ok()?).ok()
+        serde_json::from_slice(&read(dir).ok()?).ok()
     }
 
     /// The manifest beside an image, if it speaks of that file.
@@ -139,8 +151,8 @@ impl Summary {
 /// Adds entries to the manifest in a directory, in place of those of the same names.
 pub(super) fn amend<const N: usize>(dir: &Path, entries: [(&str, Value); N]) -> Result<(), PathError> {
     let path = dir.join(FILE);
-    let read = || serde_json::from_slice::<Map<String, Value>>(&std::fs::read(&path)?).map_err(std::io::Error::from);
-    let mut manifest = read().map_err(|source| PathError { path: path.clone(), source })?;
+    let mut manifest: Map<String, Value> =
+        serde_json::from_slice(&read(dir)?).map_err(std::io::Error::from).at(&path)?;
     manifest.extend(entries.map(|(name, value)| (name.to_owned(), value)));
     write_atomic(&path, &json_of(&manifest))
 }
@@ -204,4 +216,33 @@ impl<'a> Manifest<'a> {
 fn tool_version(tool: &str) -> Option<String> {
     let said = process::capture(std::process::Command::new(tool).arg("--version")).ok()?;
     Some(said.lines().next()?.trim_start_matches(tool).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Opening a pipe without a writer would wait for ever, and so would reading a device without an end.
+    #[test]
+    fn what_is_no_manifest_is_not_waited_for() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join(FILE);
+        let (done, told) = std::sync::mpsc::channel();
+        let reads = |done: std::sync::mpsc::Sender<String>, dir: std::path::PathBuf| {
+            std::thread::spawn(move || done.send(read(&dir).expect_err("it is no manifest").source.to_string()));
+        };
+        let answer = || told.recv_timeout(std::time::Duration::from_secs(20)).expect("an answer in time");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).expect("a pipe");
+        reads(done.clone(), dir.path().to_owned());
+        assert_eq!(answer(), "it is no regular file");
+        std::fs::remove_file(&path).expect("removed");
+        std::os::unix::fs::symlink("/dev/zero", &path).expect("a link");
+        reads(done.clone(), dir.path().to_owned());
+        assert_eq!(answer(), "it is no regular file");
+        std::fs::remove_file(&path).expect("removed");
+        std::fs::File::create(&path).and_then(|file| file.set_len(LIMIT + 1)).expect("a sparse file");
+        reads(done, dir.path().to_owned());
+        assert_eq!(answer(), format!("it is longer than {LIMIT} bytes"));
+        assert!(Summary::read(dir.path()).is_none());
+    }
 }

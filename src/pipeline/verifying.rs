@@ -74,7 +74,7 @@ pub(super) fn verify(
     };
     let file = disk.map(|artifact| artifact.file.clone()).unwrap_or_default();
     let report = Report::new(&plan.name, &file, seen, booted, &settings.accept);
-    let manifest = std::fs::read(exported.dir.join(manifest::FILE)).unwrap_or_default();
+    let manifest = manifest::read(&exported.dir).unwrap_or_default();
     let info = BuildInfo::of_manifest(&manifest).map(|info| info.timed(recorder));
     report::write(&exported.dir, &report, info.as_ref())?;
     let verified = Verified { key, passed: report.passed() };

@@ -1,6 +1,6 @@
 //! The image that is published.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::export::Artifact;
 use crate::export::manifest::{self, Summary};
@@ -36,6 +36,20 @@ pub enum SourceError {
     NoManifest {
         /// The directory.
         dir: PathBuf,
+    },
+    /// The manifest names a file that is not in its directory.
+    #[error("{} of {} names {file:?}, which is no file name", manifest::FILE, dir.display())]
+    Elsewhere {
+        /// The directory.
+        dir: PathBuf,
+        /// What the manifest says.
+        file: String,
+    },
+    /// An artifact is a directory, a pipe or a device.
+    #[error("{} is no regular file", file.display())]
+    NoFile {
+        /// The artifact.
+        file: PathBuf,
     },
     /// The directory has another image.
     #[error("{} has the image `{found}`, not `{wanted}`", dir.display())]
@@ -90,6 +104,19 @@ impl Subject {
     }
 }
 
+/// Whether an artifact is a file of the size that its manifest tells.
+pub(super) fn unchanged(file: &Path, told: u64) -> Result<(), SourceError> {
+    let meta = std::fs::metadata(file).ok();
+    if meta.as_ref().is_some_and(|meta| !meta.is_file()) {
+        return Err(SourceError::NoFile { file: file.to_owned() });
+    }
+    let found = meta.map_or(0, |meta| meta.len());
+    if found != told {
+        return Err(SourceError::Changed { file: file.to_owned(), found, told });
+    }
+    Ok(())
+}
+
 impl Source {
     /// Reads what a build has left in a directory. Without a format, the first artifact that an image service takes is meant.
     ///
@@ -102,11 +129,13 @@ impl Source {
             artifact.disk_format.is_some() && format.is_none_or(|format| artifact.output.format == format)
         });
         let artifact = fitting.ok_or_else(|| SourceError::NoArtifact { dir: dir.to_owned(), format })?.clone();
-        let file = dir.join(&artifact.file);
-        let found = std::fs::metadata(&file).map_or(0, |meta| meta.len());
-        if found != artifact.size {
-            return Err(SourceError::Changed { file, found, told: artifact.size });
+        // A manifest may be anybody's: what it names must not lead out of its directory.
+        let mut parts = Path::new(&artifact.file).components();
+        if !matches!((parts.next(), parts.next()), (Some(Component::Normal(name)), None) if name == artifact.file.as_str())
+        {
+            return Err(SourceError::Elsewhere { dir: dir.to_owned(), file: artifact.file });
         }
+        unchanged(&dir.join(&artifact.file), artifact.size)?;
         Ok(Self { dir: dir.to_owned(), summary, artifact })
     }
 
@@ -142,6 +171,17 @@ pub(super) mod tests {
         assert!(matches!(Source::read(dir.path(), None), Err(SourceError::Changed { found: 0, told: 2, .. })));
         std::fs::write(dir.path().join("a.qcow2"), "ab").expect("a file");
         assert_eq!(Source::read(dir.path(), None).expect("it is there").artifact.file, "a.qcow2");
+        for elsewhere in ["../a.qcow2", "/a.qcow2", "b/../a.qcow2", "./a.qcow2", "a.qcow2/", "..", ""] {
+            let manifest = manifest.replace("a.qcow2", elsewhere).replace("LAYER", &"0".repeat(64));
+            std::fs::write(dir.path().join(manifest::FILE), manifest).expect("a file");
+            let error = Source::read(dir.path(), None).expect_err(elsewhere);
+            assert!(matches!(error, SourceError::Elsewhere { .. }), "{elsewhere}: {error}");
+        }
+        let empty = manifest.replace("LAYER", &"0".repeat(64)).replace("\"size\":2", "\"size\":0");
+        std::fs::write(dir.path().join(manifest::FILE), empty).expect("a file");
+        std::fs::remove_file(dir.path().join("a.qcow2")).expect("removed");
+        rustix::fs::mkfifoat(rustix::fs::CWD, dir.path().join("a.qcow2"), 0o600.into()).expect("a pipe");
+        assert!(matches!(Source::read(dir.path(), None), Err(SourceError::NoFile { .. })));
         let error = Source::read(dir.path(), Some(Format::Vmdk)).expect_err("there is none");
         assert!(error.to_string().ends_with("that an image service takes as vmdk"), "{error}");
     }

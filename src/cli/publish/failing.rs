@@ -41,6 +41,10 @@ pub(super) fn source(error: &SourceError) -> Failure {
         }
         SourceError::Other { .. } => failure.hint("--out DIR names the directory of the recipe's artifacts"),
         SourceError::NoArtifact { .. } => failure.hint("`outputs` of the recipe say what is made: qcow2, say"),
+        SourceError::Elsewhere { .. } => failure.hint("do not publish it: no build has written this manifest"),
+        SourceError::NoFile { file } => {
+            failure.hint(format!("put the image itself there, or build it again: {}", file.display()))
+        }
         SourceError::Changed { file, .. } => {
             failure.hint(format!("build it again: {} is not what was made", file.display()))
         }

@@ -9,7 +9,7 @@ use crate::export::manifest::{self, Summary};
 use crate::export::sums;
 use crate::image::Format;
 use crate::image::digests::Checksum;
-use crate::publish::subject::SourceError;
+use crate::publish::subject::{SourceError, unchanged};
 
 /// Folder of the index, which no image can have the name of.
 pub(super) const STREAMS: &str = "streams";
@@ -104,7 +104,7 @@ impl Edition {
     pub fn read(dir: &Path, formats: &[Format]) -> Result<Self, EditionError> {
         let file = dir.join(manifest::FILE);
         let no_manifest = || SourceError::NoManifest { dir: dir.to_owned() };
-        let bytes = std::fs::read(&file).map_err(|_| no_manifest())?;
+        let bytes = manifest::read(dir).map_err(|_| no_manifest())?;
         let mut summary: Summary = serde_json::from_slice(&bytes).map_err(|_| no_manifest())?;
         for format in formats {
             if !summary.artifacts.iter().any(|artifact| artifact.output.format == *format) {
@@ -122,10 +122,7 @@ impl Edition {
         for artifact in &summary.artifacts {
             name_of("an artifact", &artifact.file)?;
             let path = dir.join(&artifact.file);
-            let found = std::fs::metadata(&path).map_or(0, |meta| meta.len());
-            if found != artifact.size {
-                return Err(SourceError::Changed { file: path, found, told: artifact.size }.into());
-            }
+            unchanged(&path, artifact.size)?;
             files.push(Entry {
                 name: artifact.file.clone(),
                 size: artifact.size,
