@@ -1,5 +1,8 @@
 //! What the fuzz targets share: a file in memory, and a disk that is read as far as it can be.
 
+#[path = "../tests/support/hostile.rs"]
+pub mod hostile;
+
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;

@@ -68,6 +68,8 @@ pub mod plan;
 pub mod process;
 pub mod publish;
 pub mod recipe;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod text;
 pub mod units;
 pub mod verify;

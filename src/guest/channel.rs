@@ -160,6 +160,33 @@ fn end_line(line: &[u8], held_back: &mut usize, shared: &Shared, reporter: &dyn 
     }
 }
 
+/// For the fuzz targets.
+#[cfg(feature = "testing")]
+pub(super) mod seam {
+    use super::*;
+
+    struct Counter(Mutex<usize>);
+
+    impl Reporter for Counter {
+        fn report(&self, event: &Event) {
+            if let Event::Output { line } = event {
+                assert!(!line.contains(char::is_control), "a line that may steer a terminal");
+                *self.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            }
+        }
+    }
+
+    /// Number of lines that a guest's output has.
+    pub fn guest_output(bytes: &[u8]) -> usize {
+        let shared = Shared::default();
+        shared.lock().marker = "0123456789abcdef".to_owned();
+        let counter = Counter(Mutex::new(0));
+        read_lines(bytes, &shared, &counter);
+        assert!(shared.lock().tail.len() <= TAIL_LINES, "the tail has a limit");
+        counter.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

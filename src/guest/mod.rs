@@ -23,6 +23,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+#[cfg(feature = "testing")]
+pub use channel::seam::guest_output;
 pub use devices::{Devices, FileSystem, Partition, PartitionTable};
 pub use terminal::Terminal;
 

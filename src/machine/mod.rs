@@ -28,6 +28,8 @@ use serde_json::{Value, json};
 pub use agent::{Agent, AgentError, Interface};
 pub use end::End;
 pub use error::MachineError;
+#[cfg(feature = "testing")]
+pub use qmp::seam::answers;
 pub use serial::SerialView;
 pub use ssh::{KeyError, KeyPair, Output, Ssh, SshError};
 

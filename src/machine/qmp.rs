@@ -117,6 +117,24 @@ impl Qmp {
     }
 }
 
+/// For the fuzz targets.
+#[cfg(feature = "testing")]
+pub(super) mod seam {
+    use super::*;
+
+    /// Number of events that are understood after a greeting and an answer, among what a QEMU writes before it ends.
+    pub fn answers(bytes: &[u8]) -> io::Result<usize> {
+        let (ours, mut theirs) = UnixStream::pair()?;
+        // What does not fit the socket's buffer is cut off, so that nobody waits.
+        theirs.set_nonblocking(true)?;
+        let _ = theirs.write_all(bytes);
+        theirs.shutdown(std::net::Shutdown::Write)?;
+        let Ok(mut qmp) = Qmp::over(ours) else { return Ok(0) };
+        let answered = qmp.execute("query-status", &json!({})).is_ok();
+        Ok(usize::from(answered) + qmp.events().len())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

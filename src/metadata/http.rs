@@ -164,6 +164,28 @@ fn head(bytes: &[u8]) -> Result<Option<(usize, usize, Request)>, Unread> {
     Ok(Some((length, body, request)))
 }
 
+/// For the fuzz targets.
+#[cfg(feature = "testing")]
+pub(super) mod seam {
+    use super::*;
+
+    /// Number of requests that a client's bytes hold.
+    pub fn requests(bytes: &[u8]) -> io::Result<usize> {
+        let (mut client, server) = UnixStream::pair()?;
+        // What does not fit the socket's buffer is cut off, so that nobody waits.
+        client.set_nonblocking(true)?;
+        let _ = client.write_all(bytes);
+        drop(client);
+        let mut connection = Connection::new(server)?;
+        let mut count = 0;
+        while let Ok(request) = connection.read() {
+            assert!(request.body.len() <= MAX_BODY && request.target.len() <= MAX_HEAD, "a request has limits");
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

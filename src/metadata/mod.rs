@@ -21,6 +21,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use disks::{config_drive, no_cloud};
+#[cfg(feature = "testing")]
+pub use http::seam::requests;
 pub use relay::relay;
 pub use service::{Request, Service};
 pub use user_data::{Part, user_data};
