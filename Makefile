@@ -1,9 +1,9 @@
 # Each target installs what it needs first (.ci/setup); sudo is asked only when not root.
-.PHONY: help image test lint docs bench setup
+.PHONY: help image test test-long lint docs bench setup
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 image: setup ## build recipes/debian-12.yaml and say how to boot it
 	@.ci/image recipes/debian-12.yaml
@@ -11,7 +11,12 @@ image: setup ## build recipes/debian-12.yaml and say how to boot it
 test: setup ## all tests, fast ones first
 	@.ci/test
 
-lint: setup ## format, clippy, documentation
+SECONDS_EACH ?= 600
+
+test-long: setup ## each fuzz target for SECONDS_EACH seconds (600)
+	@.ci/test-long $(SECONDS_EACH)
+
+lint: setup ## format, clippy, documentation, dependencies
 	@.ci/lint
 
 docs: ## the book, as a web site in target/book

@@ -11,9 +11,6 @@ const SUMMARY: &str = "docs/src/SUMMARY.md";
 /// The pages of the book.
 const BOOK: &str = "docs/src";
 
-/// A page that others write at the same time: it may be missing.
-const COMING: &str = "docs/src/explanation/security.md";
-
 /// What is wrong with the links of these pages. `exists` tells whether the repository has a file that is no page.
 pub(crate) fn faults(pages: &[Page], exists: impl Fn(&Path) -> bool) -> Vec<String> {
     let known: BTreeMap<&Path, &Page> = pages.iter().map(|page| (page.path.as_path(), page)).collect();
@@ -40,7 +37,7 @@ pub(crate) fn faults(pages: &[Page], exists: impl Fn(&Path) -> bool) -> Vec<Stri
                 if !anchor.is_empty() && !page.anchors.contains(anchor) {
                     fault("no heading has this anchor");
                 }
-            } else if !exists(&target) && target != Path::new(COMING) {
+            } else if !exists(&target) {
                 fault("leads nowhere");
             }
         }
@@ -63,7 +60,7 @@ fn the_summary_lists_every_page() {
     assert_eq!(listed.len(), once.len(), "the summary lists a page twice");
     let written = pages.iter().map(|page| page.path.clone());
     let written = written.filter(|path| path.starts_with(BOOK) && path != Path::new(SUMMARY));
-    let there: BTreeSet<_> = written.chain([COMING.into()]).collect();
+    let there: BTreeSet<_> = written.collect();
     assert_eq!(once, there);
 }
 
