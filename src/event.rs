@@ -100,7 +100,7 @@ pub trait Reporter: Send + Sync {
     fn report(&self, event: &Event);
 }
 
-/// Passes events on with secrets hidden in what programs print.
+/// Passes events on with secrets hidden in what programs print and in what is said about them.
 pub struct Redacting {
     reporter: Arc<dyn Reporter>,
     redactor: Redactor,
@@ -121,8 +121,11 @@ impl std::fmt::Debug for Redacting {
 
 impl Reporter for Redacting {
     fn report(&self, event: &Event) {
+        let hide = |text: &str| self.redactor.redact(text);
         match event {
-            Event::Output { line } => self.reporter.report(&Event::Output { line: self.redactor.redact(line) }),
+            Event::Output { line } => self.reporter.report(&Event::Output { line: hide(line) }),
+            Event::Warning { message } => self.reporter.report(&Event::Warning { message: hide(message) }),
+            Event::Detail { message } => self.reporter.report(&Event::Detail { message: hide(message) }),
             event => self.reporter.report(event),
         }
     }

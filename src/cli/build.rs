@@ -26,6 +26,7 @@ use crate::export::Exported;
 use crate::guest::Guest;
 use crate::pipeline::{Made, Options, Pipeline, Publishing, Watch};
 use crate::plan::StepId;
+use crate::text::Redactor;
 use crate::units::ByteSize;
 
 /// Builds the image a recipe describes.
@@ -48,9 +49,10 @@ pub(super) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
         return super::plan::show(&prepared.plan, &pipeline.workshop().store, global);
     }
     workshop.secrets = read_secrets(&recipe.secrets, &recipe.dir)?;
+    let redactor = Redactor::new(workshop.secrets.values());
     let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &workplace.host);
     let out = args.out.clone().unwrap_or_else(|| Path::new("out").join(&recipe.name));
-    log.open(&out).map_err(|error| Failure::new(FailureKind::Host, &error))?;
+    log.open(&out, redactor.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
     let telling = Telling::new(json.clone(), global);
     let publish = args.publish.then(|| Publishing {
         places: images::places(&args.cloud),
@@ -71,7 +73,7 @@ pub(super) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
         screen.finish();
     }
     let log = log.close(&out);
-    let outcome = outcome.map_err(|error| match (failed(error), log) {
+    let outcome = outcome.map_err(|error| match (failed(error).redacted(&redactor), log) {
         (failure, Some(log)) if failure.kind == FailureKind::Build => {
             failure.hint(format!("the whole log is {}", log.display()))
         }

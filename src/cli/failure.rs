@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::cli::terminal::{Style, Terminal};
+use crate::text::{Redactor, printable_lines};
 
 /// The exit codes of `goldsmith`. They are part of its interface.
 pub mod exit {
@@ -117,6 +118,20 @@ impl Failure {
         self
     }
 
+    /// The failure without secrets in any of its texts.
+    #[must_use]
+    pub fn redacted(self, redactor: &Redactor) -> Self {
+        let hide = |text: String| redactor.redact(&text);
+        let hide_all = |texts: Vec<String>| texts.into_iter().map(hide).collect();
+        Self {
+            message: hide(self.message),
+            causes: hide_all(self.causes),
+            hints: hide_all(self.hints),
+            rendered: self.rendered.map(hide),
+            ..self
+        }
+    }
+
     /// The text for people, with a line end.
     pub fn to_text(&self, terminal: Terminal) -> String {
         let mut text = match &self.rendered {
@@ -162,8 +177,9 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Text that may quote what a guest, an image or a service said: safe to print, lines below the first one moved in.
 fn indented(text: &str, by: usize) -> String {
-    text.replace('\n', &format!("\n{:by$}", ""))
+    printable_lines(text).replace('\n', &format!("\n{:by$}", ""))
 }
 
 #[cfg(test)]
@@ -194,6 +210,22 @@ mod tests {
               or make this one writable
         hint: run `goldsmith doctor`
         "#);
+    }
+
+    #[test]
+    fn the_text_is_safe_to_print_and_can_be_freed_of_secrets() {
+        let failure =
+            Failure::of(FailureKind::Build, "cannot\u{1b}[2J find \u{202e}txt").hint("say hunter2\u{9b}H\nnow");
+        assert_eq!(
+            failure.to_text(Terminal::PLAIN),
+            "error: cannot find \\u{202e}txt\n\nhint: say hunter2\n      now\n"
+        );
+        let redactor = Redactor::new([b"hunter2".to_vec()].iter());
+        let failure =
+            Failure { causes: vec!["aHVudGVyMg==".to_owned()], rendered: Some("hunter2".to_owned()), ..failure };
+        let failure = failure.redacted(&redactor);
+        assert!(failure.hints[0].starts_with("say ***") && failure.causes == ["***"], "{failure:?}");
+        assert_eq!(failure.rendered.as_deref(), Some("***"));
     }
 
     #[test]

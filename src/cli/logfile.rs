@@ -13,6 +13,8 @@ use rustix::fs::OFlags;
 use crate::cli::terminal::describe;
 use crate::event::{Event, Reporter};
 use crate::fsx::{IoContext, PathError};
+use crate::text::Redactor;
+use crate::text::redact::RedactingWriter;
 
 /// Size after which output lines are left out of a log, in bytes.
 pub const LIMIT: u64 = 256 << 20;
@@ -20,7 +22,7 @@ pub const LIMIT: u64 = 256 << 20;
 /// Writes every event to a file, with a time stamp in RFC 3339 (UTC, milliseconds).
 pub struct LogFile {
     path: PathBuf,
-    state: Mutex<State<File>>,
+    state: Mutex<State<RedactingWriter<File>>>,
 }
 
 struct State<W> {
@@ -32,12 +34,12 @@ struct State<W> {
 }
 
 impl LogFile {
-    /// Makes or empties the file.
-    pub fn create(path: &Path) -> Result<Self, PathError> {
+    /// Makes or empties the file, in which no secret will be.
+    pub fn create(path: &Path, redactor: Redactor) -> Result<Self, PathError> {
         // The log may say what the image holds: it is the user's alone. A link is not followed.
         let mut options = File::options();
         options.create(true).write(true).truncate(true).mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
-        let out = options.open(path).at(path)?;
+        let out = RedactingWriter::new(options.open(path).at(path)?, redactor);
         Ok(Self { path: path.to_owned(), state: Mutex::new(State::new(out, LIMIT)) })
     }
 
@@ -136,14 +138,14 @@ impl Deferred {
 
     /// Begins the log in a directory, which is made if it is not there. It bears a name of its own until
     /// [`Deferred::close`], so that the log of the build before stays until there is a new one.
-    pub fn open(&self, dir: &Path) -> Result<(), PathError> {
+    pub fn open(&self, dir: &Path, redactor: Redactor) -> Result<(), PathError> {
         std::fs::create_dir_all(dir).at(dir)?;
         let path = dir.join(NAME);
         if !is_log(&path) {
             let reason = "it is not a log of goldsmith and would be replaced: move it away, or give another --out DIR";
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, reason)).at(path);
         }
-        let file = LogFile::create(&dir.join(PART))?;
+        let file = LogFile::create(&dir.join(PART), redactor)?;
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         if let Stage::Kept(events) = &*stage {
             events.iter().for_each(|event| file.report(event));
@@ -229,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_at_the_end() {
-        let log = LogFile::create(Path::new("/dev/full")).expect("the device is there");
+        let log = LogFile::create(Path::new("/dev/full"), Redactor::default()).expect("the device is there");
         log.report(&output("x"));
         log.report(&output("y"));
         assert!(log.finish().expect_err("nothing could be written").is_no_space());

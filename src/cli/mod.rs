@@ -51,6 +51,7 @@ pub fn main() -> ExitCode {
     };
     let terminal = Terminal::of_stderr();
     let json = arguments.json;
+    keep_secrets();
     match execute(arguments, terminal) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -68,6 +69,17 @@ pub fn main() -> ExitCode {
 /// Every command, argument and option. The documentation is made from this and compared with it.
 pub fn grammar() -> clap::Command {
     <Arguments as clap::CommandFactory>::command()
+}
+
+/// This process has secrets of its user and of images: it leaves no core dump, nor do the children that libraries start,
+/// and its own children do not see the credentials in its environment.
+fn keep_secrets() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Core).maximum;
+    // Lowering a limit is allowed to everybody.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum });
+    let names = std::env::vars_os().map(|(name, _)| name);
+    crate::process::withhold(names.filter(|name| crate::process::names_credential(name)));
 }
 
 /// Does what the command line says, and returns the exit code.

@@ -87,17 +87,33 @@ pub(super) fn read_secrets(
         .iter()
         .map(|(name, source)| {
             let value = read_secret(source, recipe_dir).map_err(|reason| missing(name, reason))?;
+            crate::text::redact::require_length(&value).map_err(|error| {
+                let message = format!("the secret `{name}`{} cannot be used: {error}", origin(source));
+                Failure::of(FailureKind::Host, message).hint("use a longer secret, or a parameter if it is none")
+            })?;
             Ok((name.clone(), value))
         })
         .collect()
 }
 
+/// Where a secret comes from, for a message.
+fn origin(source: &SecretSource) -> String {
+    match source {
+        SecretSource::Env(variable) => format!(" in ${variable}"),
+        SecretSource::File(path) => format!(" in {}", path.display()),
+    }
+}
+
 /// Reads the value of a secret, or says why there is none.
 pub(super) fn read_secret(source: &SecretSource, dir: &Path) -> Result<Vec<u8>, String> {
     match source {
-        SecretSource::Env(variable) => std::env::var_os(variable)
-            .map(std::os::unix::ffi::OsStringExt::into_vec)
-            .ok_or_else(|| format!("${variable} is not set")),
+        SecretSource::Env(variable) => {
+            // No child needs it: what is given a secret is given it by other ways.
+            crate::process::withhold([variable.into()]);
+            std::env::var_os(variable)
+                .map(std::os::unix::ffi::OsStringExt::into_vec)
+                .ok_or_else(|| format!("${variable} is not set"))
+        }
         SecretSource::File(path) => {
             let path = dir.join(path);
             std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))

@@ -157,7 +157,7 @@ pub fn probe_kvm(
             let said = tail.iter().find(|line| line.contains("error")).or(tail.last()).cloned();
             format!("QEMU cannot use KVM: {}", said.unwrap_or_else(|| status.to_string()))
         }
-        Err(error @ ProcessError::Start { .. }) => error.to_string(),
+        Err(error @ (ProcessError::Start { .. } | ProcessError::TooMuch { .. })) => error.to_string(),
     };
     Ok(KvmVerdict::Unusable { reason })
 }

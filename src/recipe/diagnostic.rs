@@ -1,12 +1,13 @@
 //! Errors in recipes and elements: where they are, what is wrong, what to write instead.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
-use crate::text::printable;
+use crate::text::{hidden_shown, printable};
 
 /// A file whose text is pointed at.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,6 +65,17 @@ impl Source {
         Span { start, end: start + line.len() }
     }
 
+    /// Where the line of a byte begins.
+    fn line_start(&self, byte: usize) -> usize {
+        self.text[..self.floor(byte)].rfind('\n').map_or(0, |newline| newline + 1)
+    }
+
+    /// Where the line of a byte ends.
+    fn line_end(&self, byte: usize) -> usize {
+        let byte = self.floor(byte);
+        self.text[byte..].find('\n').map_or(self.text.len(), |newline| byte + newline)
+    }
+
     fn floor(&self, byte: usize) -> usize {
         let mut byte = byte.min(self.text.len());
         while !self.text.is_char_boundary(byte) {
@@ -93,7 +105,7 @@ impl Diagnostic {
     /// An error of a file as a whole.
     pub fn of_file(source: &Arc<Source>, message: impl AsRef<str>) -> Self {
         Self {
-            message: printable(message.as_ref().as_bytes()),
+            message: brief(message),
             source: source.clone(),
             span: None,
             label: String::new(),
@@ -105,21 +117,21 @@ impl Diagnostic {
     /// Adds a few words beside the place itself.
     #[must_use]
     pub fn label(mut self, text: impl AsRef<str>) -> Self {
-        self.label = printable(text.as_ref().as_bytes());
+        self.label = brief(text);
         self
     }
 
     /// Points at a second place of the same file.
     #[must_use]
     pub fn also(mut self, span: Span, text: impl AsRef<str>) -> Self {
-        self.labels.push((span, printable(text.as_ref().as_bytes())));
+        self.labels.push((span, brief(text)));
         self
     }
 
     /// Adds what to do about it.
     #[must_use]
     pub fn help(mut self, text: impl AsRef<str>) -> Self {
-        self.help.push(printable(text.as_ref().as_bytes()));
+        self.help.push(brief(text));
         self
     }
 
@@ -153,20 +165,32 @@ impl Diagnostic {
         match self.span {
             Some(span) => {
                 let span = self.source.first_line(span);
-                let label = (!self.label.is_empty()).then_some(self.label.as_str());
-                let primary = AnnotationKind::Primary.span(span.start..span.end).label(label);
-                let others = self.labels.iter().map(|(span, text)| {
-                    let span = self.source.first_line(*span);
-                    AnnotationKind::Context.span(span.start..span.end).label(text.as_str())
-                });
-                let snippet = Snippet::source(self.source.text()).path(self.source.name());
-                group = group.element(snippet.annotation(primary).annotations(others));
+                let others: Vec<_> =
+                    self.labels.iter().map(|(span, text)| (self.source.first_line(*span), text.as_str())).collect();
+                let all = || others.iter().map(|(span, _)| *span).chain([span]);
+                let begin = self.source.line_start(all().map(|span| span.start).min().unwrap_or(span.start));
+                let end = self.source.line_end(all().map(|span| span.end).max().unwrap_or(span.end));
+                let Position { line, column } = self.source.position(span.start);
+                if end - begin > MAX_SNIPPET {
+                    let origin = Origin::path(self.source.name()).line(line).char_column(column);
+                    group = group.element(origin);
+                } else {
+                    let within = |span: Span| span.start - begin..span.end - begin;
+                    let label = (!self.label.is_empty()).then_some(self.label.as_str());
+                    let primary = AnnotationKind::Primary.span(within(span)).label(label);
+                    let others =
+                        others.iter().map(|(span, text)| AnnotationKind::Context.span(within(*span)).label(*text));
+                    let snippet = Snippet::source(&self.source.text()[begin..end]);
+                    let snippet = snippet.line_start(self.source.position(begin).line).path(self.source.name());
+                    group = group.element(snippet.annotation(primary).annotations(others));
+                }
             }
             None => group = group.element(Origin::path(self.source.name())),
         }
         group = group.elements(self.help.iter().map(|help| Level::HELP.message(help.as_str())));
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        renderer.render(&[group])
+        // The lines of the file are shown as they are, but for what nobody would see.
+        hidden_shown(&renderer.render(&[group]))
     }
 }
 
@@ -189,61 +213,100 @@ pub struct DiagnosticRecord {
 
 /// All errors of a recipe and its elements, at least one, sorted by file and place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostics(Vec<Diagnostic>);
+pub struct Diagnostics {
+    shown: Vec<Diagnostic>,
+    /// How many there are beside those.
+    more: usize,
+}
+
+/// Most errors that are shown, and kept.
+const MAX_SHOWN: usize = 100;
+
+/// Most bytes of a file that are shown with an error.
+const MAX_SNIPPET: usize = 16 << 10;
+
+/// Most characters of a message: it may quote what a file of a stranger has.
+const MAX_MESSAGE: usize = 1000;
+
+/// Longest name for which others are looked for that it may stand for.
+const MAX_NAME: usize = 64;
+
+/// A message, printable and not too long.
+fn brief(text: impl AsRef<str>) -> String {
+    let text = printable(text.as_ref().as_bytes());
+    match text.char_indices().nth(MAX_MESSAGE) {
+        Some((cut, _)) => format!("{}...", &text[..cut]),
+        None => text,
+    }
+}
 
 impl Diagnostics {
     /// Sorts errors and drops those that say the same of the same place; `None` if there are none.
-    /// The files come in the order in which they first appear.
+    /// The files come in the order in which they first appear. The first hundred are kept, the others counted.
     pub fn collect(found: Vec<Diagnostic>) -> Option<Self> {
         let mut files: Vec<Arc<Source>> = Vec::new();
-        let mut distinct: Vec<Diagnostic> = Vec::new();
+        let mut seen = HashSet::new();
+        let mut distinct: Vec<(usize, Diagnostic)> = Vec::new();
         for diagnostic in found {
-            if !files.contains(&diagnostic.source) {
+            let same = |file: &Arc<Source>| Arc::ptr_eq(file, &diagnostic.source) || *file == diagnostic.source;
+            let file = files.iter().position(same).unwrap_or_else(|| {
                 files.push(diagnostic.source.clone());
-            }
-            let same = |other: &Diagnostic| {
-                other.span == diagnostic.span
-                    && other.message == diagnostic.message
-                    && other.source == diagnostic.source
-            };
-            if !distinct.iter().any(same) {
-                distinct.push(diagnostic);
+                files.len() - 1
+            });
+            let place = diagnostic.span.map(|span| (span.start, span.end));
+            if seen.insert((file, place, diagnostic.message.clone())) {
+                distinct.push((file, diagnostic));
             }
         }
-        distinct.sort_by_key(|diagnostic| {
-            (files.iter().position(|file| *file == diagnostic.source), diagnostic.span.map(|span| span.start))
-        });
-        (!distinct.is_empty()).then_some(Self(distinct))
+        distinct.sort_by_key(|(file, diagnostic)| (*file, diagnostic.span.map(|span| span.start)));
+        let more = distinct.len().saturating_sub(MAX_SHOWN);
+        distinct.truncate(MAX_SHOWN);
+        let shown: Vec<_> = distinct.into_iter().map(|(_, diagnostic)| diagnostic).collect();
+        (!shown.is_empty()).then_some(Self { shown, more })
+    }
+
+    /// What is said of the errors that are not shown.
+    fn rest(&self) -> Option<String> {
+        match self.more {
+            0 => None,
+            1 => Some("1 more error is not shown: mend these first".to_owned()),
+            more => Some(format!("{more} more errors are not shown: mend these first")),
+        }
     }
 
     /// Each error.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
-        self.0.iter()
+        self.shown.iter()
     }
 
     /// Number of errors.
     #[expect(clippy::len_without_is_empty, reason = "there is always at least one")]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.shown.len() + self.more
     }
 
     /// Every error with its snippet, an empty line between them. No newline at the end.
     pub fn render(&self, colour: bool) -> String {
-        self.0.iter().map(|diagnostic| diagnostic.render(colour)).collect::<Vec<_>>().join("\n\n")
+        let mut texts: Vec<_> = self.shown.iter().map(|diagnostic| diagnostic.render(colour)).collect();
+        texts.extend(self.rest());
+        texts.join("\n\n")
     }
 
     /// The errors in the form of `--json`.
     pub fn records(&self) -> Vec<DiagnosticRecord> {
-        self.0
-            .iter()
-            .map(|diagnostic| DiagnosticRecord {
-                message: diagnostic.message.clone(),
-                file: diagnostic.file().to_owned(),
-                line: diagnostic.position().map(|position| position.line),
-                column: diagnostic.position().map(|position| position.column),
-                help: diagnostic.help.clone(),
-            })
-            .collect()
+        let record = |diagnostic: &Diagnostic| DiagnosticRecord {
+            message: diagnostic.message.clone(),
+            file: diagnostic.file().to_owned(),
+            line: diagnostic.position().map(|position| position.line),
+            column: diagnostic.position().map(|position| position.column),
+            help: diagnostic.help.clone(),
+        };
+        let mut records: Vec<_> = self.shown.iter().map(record).collect();
+        if let (Some(message), Some(last)) = (self.rest(), self.shown.last()) {
+            let file = last.file().to_owned();
+            records.push(DiagnosticRecord { message, file, line: None, column: None, help: Vec::new() });
+        }
+        records
     }
 }
 
@@ -252,13 +315,13 @@ impl IntoIterator for Diagnostics {
     type IntoIter = std::vec::IntoIter<Diagnostic>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.shown.into_iter()
     }
 }
 
 impl From<Diagnostic> for Diagnostics {
     fn from(diagnostic: Diagnostic) -> Self {
-        Self(vec![diagnostic])
+        Self { shown: vec![diagnostic], more: 0 }
     }
 }
 
@@ -272,9 +335,12 @@ impl std::error::Error for Diagnostics {}
 
 /// The candidate nearest to a name that is not one of them, if any is near enough to be meant.
 pub(crate) fn near<S: AsRef<str>>(name: &str, candidates: impl IntoIterator<Item = S>) -> Option<String> {
-    let limit = (name.chars().count() / 3).max(1);
+    let length = name.chars().count();
+    let limit = (length / 3).max(1);
+    // The time that it takes grows with the product of the lengths.
     candidates
         .into_iter()
+        .filter(|candidate| length <= MAX_NAME && candidate.as_ref().len() <= 2 * MAX_NAME)
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate.as_ref()), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
@@ -287,59 +353,4 @@ pub(crate) fn list<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn positions_count_lines_and_characters_from_one() {
-        let source = Source::new("x.yaml", "a: ö\nbc: d\n");
-        for (byte, line, column) in [(0, 1, 1), (3, 1, 4), (5, 1, 5), (6, 2, 1), (10, 2, 5), (99, 3, 1)] {
-            assert_eq!(source.position(byte), Position { line, column }, "{byte}");
-        }
-    }
-
-    #[test]
-    fn an_error_shows_its_line_and_what_to_do() {
-        let source = Source::new("x.yaml", "one: 1\ntwo: 2\nthree:\n  - 3\n");
-        let diagnostic = Diagnostic::new(&source, Span { start: 7, end: 99 }, "unknown key `two`")
-            .label("here")
-            .also(Span { start: 0, end: 3 }, "first")
-            .did_you_mean(Some("too"));
-        insta::assert_snapshot!(diagnostic.render(false), @r"
-        error: unknown key `two`
-         --> x.yaml:2:1
-          |
-        1 | one: 1
-          | --- first
-        2 | two: 2
-          | ^^^^^^ here
-          |
-          = help: did you mean `too`?
-        ");
-        assert!(diagnostic.render(true).contains("\u{1b}["));
-    }
-
-    #[test]
-    fn what_a_terminal_would_obey_is_not_passed_on() {
-        let source = Source::new("x.yaml", "");
-        assert_eq!(Diagnostic::of_file(&source, "bad \u{1b}[2Jkey").message(), "bad key");
-    }
-
-    #[test]
-    fn errors_are_sorted_and_said_once() {
-        let (a, b) = (Source::new("a", "xxxx"), Source::new("b", "xxxx"));
-        let at = |source, start| Diagnostic::new(source, Span { start, end: start + 1 }, "bad");
-        let all = Diagnostics::collect(vec![at(&a, 2), at(&b, 0), at(&a, 1), at(&a, 2)]).expect("there are errors");
-        let places: Vec<_> = all.records().into_iter().map(|record| (record.file, record.column)).collect();
-        let place = |file: &str, column| (file.to_owned(), Some(column));
-        assert_eq!(places, [place("a", 2), place("a", 3), place("b", 1)]);
-        assert_eq!(Diagnostics::collect(Vec::new()), None);
-    }
-
-    #[test]
-    fn near_names_are_near() {
-        for (name, near_name) in [("pth", Some("path")), ("contnet", Some("content")), ("zzz", None), ("", None)] {
-            assert_eq!(near(name, ["path", "content", "mode"]).as_deref(), near_name, "{name}");
-        }
-    }
-}
+mod tests;

@@ -229,8 +229,7 @@ impl Executor<'_> {
             _ => Some(self.guest.free_space("/").for_action(label)?)
                 .filter(|space| space.is_exhausted() || ended.tail.iter().any(|line| line.contains(NO_SPACE))),
         };
-        let redactor = Redactor::new(self.secrets.values());
-        succeeded(label, ended, full).map_err(|error| error.redacted(&redactor))
+        succeeded(label, ended, full).map_err(|error| error.redacted(&Redactor::new(self.secrets.values())))
     }
 
     /// Runs lines of shell that are part of Goldsmith.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Family;
-use crate::process::capture;
+use crate::process::{capture, die_with_parent};
 use crate::units::ByteSize;
 
 /// Firmware for virtual machines, where distributions put it.
@@ -149,7 +149,8 @@ fn program(name: &'static str, file: &str, flag: &str) -> Option<Program> {
         String::new()
     } else {
         // Some print their version on standard error, or end with an error after it.
-        let output = Command::new(path).arg(flag).stdin(std::process::Stdio::null()).output().ok()?;
+        let mut command = Command::new(path);
+        let output = die_with_parent(&mut command).arg(flag).stdin(std::process::Stdio::null()).output().ok()?;
         let text = [output.stdout, output.stderr].concat();
         first_version(&String::from_utf8_lossy(&text)).unwrap_or_default()
     };

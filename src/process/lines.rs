@@ -1,0 +1,106 @@
+//! Lines of a child's output, within bounds.
+
+use std::io::{self, BufRead};
+use std::sync::mpsc;
+
+use crate::text::{LINE_LIMIT, printable};
+
+/// Lines that wait for whoever takes them. When they are all there, the reader waits, the pipe fills, and the child
+/// waits too.
+const WAITING: usize = 128;
+
+/// Reads each of the pipes on a thread of its own. All are at their end when the receiver is disconnected; a reader
+/// that waits for room ends when the receiver is dropped.
+pub(super) fn reader_threads(pipes: impl IntoIterator<Item = Box<dyn io::Read + Send>>) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::sync_channel(WAITING);
+    for pipe in pipes {
+        let sender = sender.clone();
+        std::thread::spawn(move || {
+            for line in Lines::new(io::BufReader::new(pipe)) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    receiver
+}
+
+/// The lines of a program, printable, each cut where it is too long. A line ends with a line feed or a carriage return:
+/// a progress display ends its lines with the latter. A line feed after a carriage return belongs to it.
+pub(super) struct Lines<R> {
+    reader: R,
+    after_return: bool,
+}
+
+impl<R: BufRead> Lines<R> {
+    pub(super) fn new(reader: R) -> Self {
+        Self { reader, after_return: false }
+    }
+
+    /// The bytes of the next line, and one more than a line may have where it has more; `None` at the end.
+    fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        loop {
+            let buffer = match self.reader.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                buffer => buffer?,
+            };
+            if buffer.is_empty() {
+                return Ok((!line.is_empty()).then_some(line));
+            }
+            if std::mem::take(&mut self.after_return) && buffer[0] == b'\n' {
+                self.reader.consume(1);
+                continue;
+            }
+            let end = buffer.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            let content = &buffer[..end.unwrap_or(buffer.len())];
+            let room = (LINE_LIMIT + 1).saturating_sub(line.len());
+            line.extend_from_slice(&content[..content.len().min(room)]);
+            let Some(end) = end else {
+                let length = buffer.len();
+                self.reader.consume(length);
+                continue;
+            };
+            self.after_return = buffer[end] == b'\r';
+            self.reader.consume(end + 1);
+            return Ok(Some(line));
+        }
+    }
+}
+
+impl<R: BufRead> Iterator for Lines<R> {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        // A pipe that cannot be read has ended.
+        self.read().ok()?.map(|line| printable(&line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::CUT;
+
+    #[test]
+    fn lines_end_as_a_terminal_shows_them() {
+        let lines =
+            |text: &str, size| Lines::new(io::BufReader::with_capacity(size, text.as_bytes())).collect::<Vec<_>>();
+        for size in 1..20 {
+            assert_eq!(lines("10%\r20%\rdone\r\n\nlast", size), ["10%", "20%", "done", "", "last"]);
+            assert_eq!(lines("\r\n\r\n\n", size), ["", "", ""]);
+            assert_eq!(lines("", size), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_takes_no_memory() {
+        let endless = io::Read::take(io::repeat(b'x'), 1 << 26);
+        let mut lines = Lines::new(io::BufReader::new(io::Read::chain(endless, &b"\nnext"[..])));
+        let bytes = lines.read().expect("memory").expect("a line");
+        assert!(bytes.capacity() <= 4 * LINE_LIMIT, "{}", bytes.capacity());
+        assert!(printable(&bytes).ends_with(CUT));
+        assert_eq!(lines.next().as_deref(), Some("next"));
+    }
+}

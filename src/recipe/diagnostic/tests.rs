@@ -1,0 +1,54 @@
+use super::*;
+
+#[test]
+fn positions_count_lines_and_characters_from_one() {
+    let source = Source::new("x.yaml", "a: ö\nbc: d\n");
+    for (byte, line, column) in [(0, 1, 1), (3, 1, 4), (5, 1, 5), (6, 2, 1), (10, 2, 5), (99, 3, 1)] {
+        assert_eq!(source.position(byte), Position { line, column }, "{byte}");
+    }
+}
+
+#[test]
+fn an_error_shows_its_line_and_what_to_do() {
+    let source = Source::new("x.yaml", "one: 1\ntwo: 2\nthree:\n  - 3\n");
+    let diagnostic = Diagnostic::new(&source, Span { start: 7, end: 99 }, "unknown key `two`")
+        .label("here")
+        .also(Span { start: 0, end: 3 }, "first")
+        .did_you_mean(Some("too"));
+    insta::assert_snapshot!(diagnostic.render(false), @r"
+    error: unknown key `two`
+     --> x.yaml:2:1
+      |
+    1 | one: 1
+      | --- first
+    2 | two: 2
+      | ^^^^^^ here
+      |
+      = help: did you mean `too`?
+    ");
+    assert!(diagnostic.render(true).contains("\u{1b}["));
+}
+
+#[test]
+fn what_a_terminal_would_obey_is_not_passed_on() {
+    let source = Source::new("x.yaml", "");
+    assert_eq!(Diagnostic::of_file(&source, "bad \u{1b}[2Jkey").message(), "bad key");
+}
+
+#[test]
+fn errors_are_sorted_and_said_once() {
+    let (a, b) = (Source::new("a", "xxxx"), Source::new("b", "xxxx"));
+    let at = |source, start| Diagnostic::new(source, Span { start, end: start + 1 }, "bad");
+    let all = Diagnostics::collect(vec![at(&a, 2), at(&b, 0), at(&a, 1), at(&a, 2)]).expect("there are errors");
+    let places: Vec<_> = all.records().into_iter().map(|record| (record.file, record.column)).collect();
+    let place = |file: &str, column| (file.to_owned(), Some(column));
+    assert_eq!(places, [place("a", 2), place("a", 3), place("b", 1)]);
+    assert_eq!(Diagnostics::collect(Vec::new()), None);
+}
+
+#[test]
+fn near_names_are_near() {
+    for (name, near_name) in [("pth", Some("path")), ("contnet", Some("content")), ("zzz", None), ("", None)] {
+        assert_eq!(near(name, ["path", "content", "mode"]).as_deref(), near_name, "{name}");
+    }
+}
