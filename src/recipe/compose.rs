@@ -1,6 +1,6 @@
 //! A recipe's elements and its own steps, put together for one distribution.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::node::{Map, Node, Value};
 use super::params::{self, Given, Values};
 use super::publish::Target;
 use super::schema::{Arch, ElementUse, Layout, Steps};
-use super::template::{Variables, render};
+use super::template::{Budget, Variables, render};
 use crate::action::Action;
 use crate::element::asset::Folder;
 use crate::element::library::{Element, Library, LoadError};
@@ -55,6 +55,8 @@ pub(super) struct Composer<'a> {
     pub(super) arch: Arch,
     /// Files that are made of the image; `None` if that cannot be read.
     pub(super) outputs: Option<Vec<Output>>,
+    /// What is left for its templates.
+    pub(super) budget: Arc<Budget>,
 }
 
 /// An element as a recipe uses it.
@@ -106,11 +108,14 @@ impl Composer<'_> {
         for (name, release, version, family) in families {
             let [name, release, version, family] = [name, release, version, family].map(str::to_owned);
             let distro = Distro { name, release, version, family };
+            // Only one of them will be built.
+            self.budget = Arc::default();
             let (_, errors, notes) = self.compose(&System { distro, firmware: Layout::BiosUefi.firmware() });
             common = Some(match common {
                 None => (errors, notes),
                 Some((mut all, mut said)) => {
-                    all.retain(|error| errors.contains(error));
+                    let errors: HashSet<_> = errors.iter().map(Diagnostic::identity).collect();
+                    all.retain(|error| errors.contains(&error.identity()));
                     said.retain(|note| notes.contains(note));
                     (all, said)
                 }
@@ -139,7 +144,7 @@ impl Composer<'_> {
 
     /// The recipe's elements, and what it brings itself.
     fn recipe(&mut self, built_ins: &BTreeMap<String, Json>, found: &mut Vec<Diagnostic>) -> (Vec<Use>, Part) {
-        let variables = variables(built_ins, self.params);
+        let variables = self.variables(built_ins, self.params);
         let mut own = Part { name: self.name.clone(), ..Part::default() };
         let Some(mut node) = render(&self.body, &variables, self.source, found) else { return (Vec::new(), own) };
         let (body, errors) = decode::<Body>(&mut node, self.source);
@@ -271,7 +276,8 @@ impl Composer<'_> {
         let source = &element.source;
         let owner = format!("element `{}`", element.name);
         let mut part = Part { name: element.name.clone(), ..Part::default() };
-        let plain = Variables { values: built_ins.clone(), ..Variables::default() };
+        let budget = Arc::clone(&self.budget);
+        let plain = Variables { values: built_ins.clone(), budget, ..Variables::default() };
         let mut values = params::defaults(&element.params, element.node.get("params"), &plain, source, found);
         let given: Given<'_> = used.params.as_ref().and_then(Node::map).map_or(Given::new(), |map| {
             map.entries.iter().map(|(key, node)| (key.text.as_str(), (key.span, node))).collect()
@@ -287,7 +293,7 @@ impl Composer<'_> {
             values.faulty.push(name.to_owned());
         }
         let body = element.node.filtered(|key| key != "params");
-        let Some(mut node) = render(&body, &variables(built_ins, &values), source, found) else { return part };
+        let Some(mut node) = render(&body, &self.variables(built_ins, &values), source, found) else { return part };
         let (file, errors) = decode::<ElementFile>(&mut node, source);
         found.extend(errors);
         let Some(file) = file else { return part };
@@ -305,12 +311,13 @@ impl Composer<'_> {
         part.checks = file.checks;
         part
     }
-}
 
-fn variables(built_ins: &BTreeMap<String, Json>, params: &Values) -> Variables {
-    let mut values = built_ins.clone();
-    values.extend(params.values.iter().map(|(name, value)| (name.clone(), value.clone())));
-    Variables { values, faulty: params.faulty.iter().cloned().collect(), withheld: &[] }
+    fn variables(&self, built_ins: &BTreeMap<String, Json>, params: &Values) -> Variables {
+        let mut values = built_ins.clone();
+        values.extend(params.values.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let faulty = params.faulty.iter().cloned().collect();
+        Variables { values, faulty, withheld: &[], budget: Arc::clone(&self.budget) }
+    }
 }
 
 /// The most specific list for a distribution, and that for all.

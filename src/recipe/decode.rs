@@ -18,10 +18,16 @@ mod deserializer;
 /// More errors than this are not looked for.
 const MAX_ERRORS: usize = 100;
 
+/// Every error takes another look at all of the tree, also one that follows from another and is not told.
+const MAX_PASSES: usize = 4 * MAX_ERRORS;
+
 /// Reads a type from a tree. The tree loses every entry that is at fault.
 pub fn decode<T: DeserializeOwned>(root: &mut Node, source: &Arc<Source>) -> (Option<T>, Vec<Diagnostic>) {
     let mut found = Vec::new();
-    while found.len() < MAX_ERRORS {
+    for _ in 0..MAX_PASSES {
+        if found.len() >= MAX_ERRORS {
+            break;
+        }
         let error = match T::deserialize(deserializer::View(root)) {
             Ok(value) => return (Some(value), found),
             Err(error) => error,

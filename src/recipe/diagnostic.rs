@@ -144,6 +144,11 @@ impl Diagnostic {
         }
     }
 
+    /// What tells it from other errors.
+    pub(super) fn identity(&self) -> (&str, Option<(usize, usize)>, &str) {
+        (self.file(), self.span.map(|span| (span.start, span.end)), &self.message)
+    }
+
     /// What is wrong.
     pub fn message(&self) -> &str {
         &self.message

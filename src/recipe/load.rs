@@ -18,7 +18,7 @@ use super::node::{Node, parse};
 use super::params::{self, Values};
 use super::publish::Target;
 use super::schema::{Arch, Base, Bootstrap, BootstrapDistro, Disk, RecipeFile, SecretSource};
-use super::template::{Variables, render};
+use super::template::{Budget, Variables, render};
 use super::verify::Known;
 use super::{Firmware, Layout, Verify, check};
 use crate::action::Action;
@@ -177,11 +177,13 @@ fn recipe(
     let mut root = root?;
     check::require(&mut root, &["name", "base"], source, found);
     check::some_output(&root, source, found);
-    let values = parameters(&root, options, source, found);
+    let budget = Arc::<Budget>::default();
+    let values = parameters(&root, options, &budget, source, found);
     let variables = Variables {
         values: values.values.clone(),
         faulty: values.faulty.iter().cloned().collect(),
         withheld: &check::BUILT_INS,
+        budget: Arc::clone(&budget),
     };
     let mut head = render(&root.filtered(|key| key != "params" && !BODY.contains(&key)), &variables, source, found)?;
     let (file, errors) = decode::<RecipeFile>(&mut head, source);
@@ -212,6 +214,7 @@ fn recipe(
         name: file.as_ref().map_or("image", |file| file.name.as_str()).to_owned(),
         arch,
         outputs: file.as_ref().map(|file| file.outputs.clone()),
+        budget,
     };
     if let Some(file) = &file
         && let Some(verify) = &file.verify
@@ -270,7 +273,13 @@ fn recipe(
 }
 
 /// Declarations and values of the recipe's parameters.
-fn parameters(root: &Node, options: &LoadOptions, source: &Arc<Source>, found: &mut Vec<Diagnostic>) -> Values {
+fn parameters(
+    root: &Node,
+    options: &LoadOptions,
+    budget: &Arc<Budget>,
+    source: &Arc<Source>,
+    found: &mut Vec<Diagnostic>,
+) -> Values {
     let mut declared = root.get("params").cloned();
     let span = root.key("params").map(|key| key.span);
     let mut params = BTreeMap::new();
@@ -279,7 +288,8 @@ fn parameters(root: &Node, options: &LoadOptions, source: &Arc<Source>, found: &
         found.extend(errors);
         params = decoded.unwrap_or_default();
     }
-    let nothing = Variables { withheld: &check::BUILT_INS, ..Variables::default() };
+    let budget = Arc::clone(budget);
+    let nothing = Variables { withheld: &check::BUILT_INS, budget, ..Variables::default() };
     let mut values = params::defaults(&params, declared.as_ref(), &nothing, source, found);
     params::give_texts(&mut values, &params, &options.params, span, source, found);
     for name in params::unset(&values, &params).into_iter().map(str::to_owned).collect::<Vec<_>>() {

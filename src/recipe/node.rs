@@ -17,6 +17,8 @@ pub const MAX_BYTES: usize = 1 << 20;
 pub const MAX_DEPTH: usize = 48;
 /// Most values of a file, aliases expanded.
 pub const MAX_NODES: usize = 100_000;
+/// Most bytes of text that the aliases of a file stand for.
+pub const MAX_ALIASED: usize = 4 << 20;
 
 /// A value and where it is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -166,6 +168,7 @@ pub fn parse(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
         parser: Parser::new_from_str_with_options(source.text(), options),
         anchors: HashMap::new(),
         nodes: 0,
+        aliased: 0,
         errors: Vec::new(),
     };
     match reader.document() {
@@ -184,6 +187,7 @@ struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    aliased: usize,
     errors: Vec<Diagnostic>,
 }
 
@@ -297,6 +301,11 @@ impl<'a> Reader<'a> {
         };
         let (nodes, height) = extent(&node);
         self.count(nodes, span)?;
+        self.aliased += text_bytes(&node);
+        if self.aliased > MAX_ALIASED {
+            let message = format!("the aliases up to here stand for more than {MAX_ALIASED} bytes");
+            return Err(Box::new(self.fault(span, &message).help("use shorter texts, or fewer aliases")));
+        }
         if depth + height > MAX_DEPTH {
             return Err(self.fault(span, &format!("nested deeper than {MAX_DEPTH} lists and maps")));
         }
@@ -324,6 +333,16 @@ impl<'a> Reader<'a> {
 
     fn fault(&self, span: Span, message: &str) -> Box<Diagnostic> {
         Box::new(Diagnostic::new(self.source, span, message))
+    }
+}
+
+/// Bytes of all texts and keys of a value.
+fn text_bytes(node: &Node) -> usize {
+    match &node.value {
+        Value::Str(text) => text.len(),
+        Value::List(list) => list.iter().map(text_bytes).sum(),
+        Value::Map(map) => map.entries.iter().map(|(key, value)| key.text.len() + text_bytes(value)).sum(),
+        _ => 0,
     }
 }
 
@@ -397,93 +416,4 @@ fn is_float(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
-        parse(&Source::new("x.yaml", text))
-    }
-
-    fn slice(text: &str, span: Span) -> &str {
-        &text[span.start..span.end]
-    }
-
-    #[test]
-    fn plain_scalars_follow_the_core_schema() {
-        let text = |text: &str| Value::Str(text.to_owned());
-        for (yaml, value) in [
-            ("~", Value::Null),
-            ("True", Value::Bool(true)),
-            ("no", text("no")),
-            ("on", text("on")),
-            ("12", Value::Int(12)),
-            ("-7", Value::Int(-7)),
-            ("0o17", Value::Int(15)),
-            ("0x1F", Value::Int(31)),
-            ("0644", Value::Int(644)),
-            ("1.5", Value::Float(1.5)),
-            ("1e3", Value::Float(1000.0)),
-            ("-.inf", Value::Float(f64::NEG_INFINITY)),
-            ("12.04.1", text("12.04.1")),
-            ("1_000", text("1_000")),
-            ("e3", text("e3")),
-            ("'12'", text("12")),
-            ("\"true\"", text("true")),
-            ("3GiB", text("3GiB")),
-        ] {
-            assert_eq!(read(yaml).0.map(|node| node.value), Some(value), "{yaml}");
-        }
-    }
-
-    #[test]
-    fn keys_and_values_know_their_place() {
-        let text = "ä: x\nsteps:\n  - write: { path: /a, mode: '0644' }\n  - run:\n      inline: |\n        true\n";
-        let root = read(text).0.expect("it is YAML");
-        let steps = root.get("steps").expect("there are steps");
-        assert_eq!(slice(text, root.key("steps").expect("it has a key").span), "steps");
-        let write = steps.list()[0].get("write").expect("it writes");
-        assert_eq!(slice(text, write.span), "{ path: /a, mode: '0644' }");
-        assert_eq!(slice(text, write.get("mode").expect("it has a mode").span), "'0644'");
-        assert_eq!(slice(text, write.key("mode").expect("it has a mode").span), "mode");
-        let inline = steps.list()[1].get("run").and_then(|run| run.get("inline")).expect("it has a script");
-        assert!(slice(text, inline.span).contains("true"), "{:?}", slice(text, inline.span));
-        assert_eq!(inline.text(), Some("true\n"));
-    }
-
-    #[test]
-    fn aliases_are_copies() {
-        let root = read("a: &x [1, 2]\nb: *x\n").0.expect("it is YAML");
-        assert_eq!(root.get("a"), root.get("b"));
-    }
-
-    #[test]
-    fn what_is_refused_says_why() {
-        let bomb = (0..9).fold("a0: &a0 [x]\n".to_owned(), |text, level| {
-            format!("{text}a{}: &a{} [{}]\n", level + 1, level + 1, vec![format!("*a{level}"); 9].join(", "))
-        });
-        let chain = (0..60).fold("a0: &a0 [x]\n".to_owned(), |text, level| {
-            format!("{text}a{}: &a{} [*a{level}]\n", level + 1, level + 1)
-        });
-        for (yaml, words) in [
-            ("", "empty"),
-            ("# nothing\n", "empty"),
-            ("a: 1\na: 2\n", "twice"),
-            ("a: 1\n---\nb: 2\n", "second document"),
-            ("a: !!python/object x\n", "tags"),
-            ("a:\n\tb: 1\n", "tab"),
-            ("a: [1\n", "not YAML"),
-            ("? [a]\n: b\n", "key must be a word"),
-            ("a: &x [*x]\n", "contains it"),
-            ("a: *nope\n", "not YAML"),
-            ("a: 99999999999999999999\n", "too large"),
-            (&format!("{}{}", "[".repeat(60), "]".repeat(60)), "deeper"),
-            (&bomb, "more than 100000 values"),
-            (&chain, "deeper"),
-            (&"#".repeat(MAX_BYTES + 1), "at most 1048576"),
-        ] {
-            let errors = read(yaml).1;
-            let shown = errors.iter().map(|error| error.render(false)).collect::<Vec<_>>().join("\n");
-            assert!(shown.contains(words), "{}: {shown}", &yaml[..yaml.len().min(80)]);
-        }
-    }
-}
+mod tests;

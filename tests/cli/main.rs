@@ -8,6 +8,7 @@ mod files;
 mod foreign;
 mod images;
 mod inspect;
+mod limits;
 mod mirrors;
 mod recipes;
 mod relay;

@@ -5,6 +5,10 @@ use crate::digest::Sha256;
 /// Longest path in the image, as Linux has it.
 const PATH_MAX: usize = 4096;
 
+/// Longest regular expression, and the most bytes it may take compiled.
+const PATTERN_MAX: usize = 1000;
+const PATTERN_SIZE_MAX: usize = 1 << 20;
+
 fn fits(text: &str, first: impl Fn(char) -> bool, rest: impl Fn(char) -> bool, most: usize) -> bool {
     text.starts_with(first) && text.chars().all(rest) && text.len() <= most
 }
@@ -32,7 +36,9 @@ pub(super) fn file_path(text: &str) -> Result<(), String> {
 }
 
 pub(super) fn pattern(text: &str) -> Result<(), String> {
-    regex::Regex::new(text).map(|_| ()).map_err(|error| {
+    // A short text can stand for a large program: `(a{500}){500}`.
+    verdict(text.len() <= PATTERN_MAX, || format!("a regular expression has at most {PATTERN_MAX} bytes"))?;
+    regex::RegexBuilder::new(text).size_limit(PATTERN_SIZE_MAX).build().map(|_| ()).map_err(|error| {
         // The last line of the message says what is wrong; those before draw the pattern.
         let shown = error.to_string();
         let why = shown.lines().last().unwrap_or_default().trim_start_matches("error: ");

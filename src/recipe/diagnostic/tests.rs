@@ -52,3 +52,25 @@ fn near_names_are_near() {
         assert_eq!(near(name, ["path", "content", "mode"]).as_deref(), near_name, "{name}");
     }
 }
+
+#[test]
+fn the_first_hundred_errors_are_shown_and_the_others_counted() {
+    let source = Source::new("x.yaml", "a: b\n".repeat(300));
+    let error = |number: usize| Diagnostic::new(&source, Span { start: number * 5, end: number * 5 + 1 }, "wrong");
+    let all = Diagnostics::collect((0..300).chain(0..300).map(error).collect()).expect("errors");
+    assert_eq!((all.len(), all.iter().count(), all.records().len()), (300, 100, 101));
+    assert!(all.render(false).ends_with("\n\n200 more errors are not shown: mend these first"));
+    assert!(all.render(false).contains("x.yaml:100:1") && !all.render(false).contains("x.yaml:101:1"));
+    let long = Diagnostic::new(&source, Span::default(), "x".repeat(10_000));
+    assert!(long.message().len() < 1100 && long.message().ends_with("..."));
+}
+
+#[test]
+fn a_long_line_is_not_shown_and_its_place_is() {
+    let source = Source::new("x.yaml", format!("a: b\nc: \"{}\"\n", "x".repeat(100_000)));
+    let shown = Diagnostic::new(&source, Span { start: 8, end: 9 }, "wrong").render(false);
+    assert!(shown.contains("x.yaml:2:4") && shown.len() < 200, "{shown}");
+    let source = Source::new("x.yaml", "a: \u{202e}\u{200b}b\n");
+    let shown = Diagnostic::new(&source, Span { start: 0, end: 1 }, "wrong").render(false);
+    assert!(!shown.contains(['\u{202e}', '\u{200b}']) && shown.contains('\u{fffd}'), "{shown}");
+}
