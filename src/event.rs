@@ -2,7 +2,8 @@
 //!
 //! Work reports facts; reporters render them. The library prints nothing.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -148,6 +149,36 @@ impl std::fmt::Debug for Tee {
     }
 }
 
+/// Passes events on, each warning only once.
+pub struct Once {
+    reporter: Arc<dyn Reporter>,
+    said: Mutex<HashSet<String>>,
+}
+
+impl Once {
+    /// Spares a reporter warnings that it has got.
+    pub fn new(reporter: Arc<dyn Reporter>) -> Self {
+        Self { reporter, said: Mutex::default() }
+    }
+}
+
+impl std::fmt::Debug for Once {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Once").finish()
+    }
+}
+
+impl Reporter for Once {
+    fn report(&self, event: &Event) {
+        if let Event::Warning { message } = event
+            && !self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(message.clone())
+        {
+            return;
+        }
+        self.reporter.report(event);
+    }
+}
+
 /// Drops every event.
 #[derive(Debug, Clone, Copy)]
 pub struct Silent;
@@ -164,17 +195,36 @@ fn seconds<S: serde::Serializer>(elapsed: &Duration, serializer: S) -> Result<S:
 mod tests {
     use super::*;
 
+    struct Count(Mutex<Vec<String>>);
+
+    impl Reporter for Count {
+        fn report(&self, event: &Event) {
+            let (Event::Warning { message } | Event::Detail { message } | Event::Output { line: message }) = event
+            else {
+                return;
+            };
+            self.0.lock().expect("no panic").push(message.clone());
+        }
+    }
+
+    #[test]
+    fn a_warning_is_said_once_and_has_no_secret() {
+        let count = Arc::new(Count(Mutex::default()));
+        let secrets = [b"hunter2".to_vec()];
+        let reporter = Redacting::new(Arc::new(Once::new(Arc::clone(&count) as _)), secrets.iter());
+        for _ in 0..2 {
+            reporter.report(&Event::Warning { message: "hunter2 is weak".to_owned() });
+            reporter.report(&Event::Detail { message: "run --password aHVudGVyMg==".to_owned() });
+        }
+        let detail = "run --password ***";
+        assert_eq!(*count.0.lock().expect("no panic"), ["*** is weak", detail, detail]);
+    }
+
     #[test]
     fn a_tee_passes_an_event_on_to_all_reporters() {
-        struct Count(std::sync::Mutex<usize>);
-        impl Reporter for Count {
-            fn report(&self, _: &Event) {
-                *self.0.lock().expect("no thread panicked") += 1;
-            }
-        }
-        let both = [0, 0].map(|count| Arc::new(Count(std::sync::Mutex::new(count))));
+        let both = [(); 2].map(|()| Arc::new(Count(Mutex::default())));
         let tee = Tee(both.iter().map(|count| Arc::clone(count) as Arc<dyn Reporter>).collect());
         tee.report(&Event::Output { line: "x".to_owned() });
-        assert!(both.iter().all(|count| *count.0.lock().expect("no thread panicked") == 1));
+        assert!(both.iter().all(|count| *count.0.lock().expect("no panic") == ["x"]));
     }
 }

@@ -18,6 +18,7 @@ use super::failure::{Failure, FailureKind};
 use super::jsonl::JsonReporter;
 use super::progress::TerminalReporter;
 use super::settings::Global;
+use super::terminal::Terminal;
 use super::{print, signals};
 use crate::event::{Event, Reporter};
 use crate::interrupt::Interrupt;
@@ -168,7 +169,13 @@ fn show(image: &Image, global: &Global) -> Result<(), Failure> {
 
 /// Logs in to the cloud that is meant.
 pub(super) fn connect(args: &CloudArgs) -> Result<Cloud, Failure> {
-    CloudConfig::find(&places(args)).and_then(Cloud::connect).map_err(|error| failure(&error))
+    let config = CloudConfig::find(&places(args)).map_err(|error| failure(&error))?;
+    if let Some(message) = config.warning() {
+        let screen = TerminalReporter::plain(Terminal::of_stderr(), Box::new(std::io::stderr()));
+        screen.report(&Event::Warning { message });
+        screen.finish();
+    }
+    Cloud::connect(config).map_err(|error| failure(&error))
 }
 
 /// Whether options or variables name a cloud: one that a file alone names may be meant for others.

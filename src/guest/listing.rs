@@ -4,15 +4,22 @@
 //! files are looked at, one `find` and one `tar` of the appliance do it. They write to a disk that is lent to them, from
 //! which the host reads.
 
+use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 
 use super::libguestfs::LibguestfsGuest;
 use super::script::{ROOT, quote};
 use super::{Entry, FileKind, GuestError, LIST_LIMIT};
 
 /// Longest listing, in bytes: of [`LIST_LIMIT`] files with paths that are not made to be long.
-const LISTING_MAX: u64 = 1 << 30;
+const LISTING_MAX: u64 = 768 << 20;
+
+/// Most bytes of paths and of what links point at: they are kept in memory.
+const NAMES_MAX: usize = 256 << 20;
+
+/// The record after the last one, which proves that the listing is whole. Those of files begin with their kind.
+const END: &[u8] = b"end";
 
 /// Longest name that is believed: Linux takes no path longer than this from a program.
 const NAME_LIMIT: u64 = 4096 + 256;
@@ -29,16 +36,37 @@ pub(super) fn list(guest: &mut LibguestfsGuest, below: &[&str]) -> Result<Vec<En
     require_mount(guest, CALL)?;
     let script = |device: &str| list_script(device, below);
     let mut file = BufReader::with_capacity(1 << 20, written(guest, CALL, LISTING_MAX, &script)?);
+    entries(&mut file, LIST_LIMIT, NAMES_MAX).map_err(|reason| refused(CALL, &reason))
+}
+
+/// The files of a listing that has its end, or why not.
+fn entries(listing: &mut impl BufRead, count: usize, names: usize) -> Result<Vec<Entry>, String> {
     let mut entries = Vec::new();
-    let mut seen = std::collections::HashSet::new();
-    while entries.len() < LIST_LIMIT {
-        let failed = |error: std::io::Error| refused(CALL, &error.to_string());
-        // The disk is zeros behind the listing: a record without a name ends it.
-        let Some(name) = record(&mut file).map_err(failed)?.filter(|name| !name.is_empty()) else { break };
-        let target = record(&mut file).map_err(failed)?.unwrap_or_default();
-        entries.extend(entry(&name, &target, &mut seen));
+    let mut seen = HashSet::new();
+    let mut room = names;
+    loop {
+        let failed = |error: std::io::Error| error.to_string();
+        let name = record(listing).map_err(failed)?;
+        if name.as_deref() == Some(END) {
+            entries.shrink_to_fit();
+            return Ok(entries);
+        }
+        // The disk is zeros behind what was written.
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
+            return Err(format!("the list has no end: it is longer than {LISTING_MAX} bytes, or could not be written"));
+        };
+        let target = record(listing).map_err(failed)?.unwrap_or_default();
+        if entries.len() == count {
+            return Err(format!("there are more than {count} files, and no image is looked at that has more"));
+        }
+        let entry = entry(&name, &target, &mut seen);
+        let length =
+            entry.as_ref().map_or(0, |entry| entry.path.len() + entry.target.as_ref().map_or(0, |to| to.len()));
+        room = room.checked_sub(length).ok_or_else(|| {
+            format!("the paths have more than {names} bytes together, and no image is looked at that has more")
+        })?;
+        entries.extend(entry);
     }
-    Ok(entries)
 }
 
 /// [`super::Guest::contents`].
@@ -91,17 +119,18 @@ fn written(
     scratch.reopen().map_err(failed)
 }
 
-/// Prints, for every file, its properties and its path, a zero, the target of a link, a zero.
+/// Prints, for every file, its properties and its path, a zero, the target of a link, a zero; then [`END`] and a zero.
 fn list_script(device: &str, below: &[&str]) -> String {
     let transient = ["dev", "proc", "run", "sys"].map(|name| format!("-path './{name}/*'")).join(" -o ");
     let starts = match below {
         [] => ".".to_owned(),
         below => below.iter().map(|name| quote(&format!("./{}", name.trim_matches('/')))).collect::<Vec<_>>().join(" "),
     };
-    // A directory that is damaged, or not there, is no reason to tell nothing of the others.
+    // A directory that is damaged, or not there, is no reason to tell nothing of the others; but who was killed has not
+    // told all.
     format!(
-        "cd {ROOT} && {{ find {starts} \\( {transient} \\) -prune \
-         -o -printf '%y %m %U %G %s %b %n %D:%i %p\\0%l\\0' >{device} 2>/dev/null; cd /; sync {device}; }}"
+        "cd {ROOT} && {{ {{ find {starts} \\( {transient} \\) -prune \
+         -o -printf '%y %m %U %G %s %b %n %D:%i %p\\0%l\\0'; [ $? -lt 128 ] && printf 'end\\0'; }} >{device} 2>/dev/null; cd /; sync {device}; }}"
     )
 }
 
@@ -124,7 +153,7 @@ fn name_scripts<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
 }
 
 /// Bytes up to a zero; `None` at the end of the file.
-fn record(reader: &mut BufReader<File>) -> std::io::Result<Option<Vec<u8>>> {
+fn record(reader: &mut impl BufRead) -> std::io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     reader.by_ref().take(2 * NAME_LIMIT).read_until(0, &mut bytes)?;
     if bytes.pop().is_some_and(|last| last == 0) { Ok(Some(bytes)) } else { Ok(None) }
@@ -139,7 +168,7 @@ fn is_plain(path: &str) -> bool {
 }
 
 /// A file as `find` has printed it; `None` if it is not understood. `seen` are files of which another name came before.
-fn entry(printed: &[u8], target: &[u8], seen: &mut std::collections::HashSet<Box<str>>) -> Option<Entry> {
+fn entry(printed: &[u8], target: &[u8], seen: &mut HashSet<(u64, u64)>) -> Option<Entry> {
     let text = String::from_utf8_lossy(printed);
     let mut fields = text.splitn(9, ' ');
     let mut next = || fields.next();
@@ -147,6 +176,8 @@ fn entry(printed: &[u8], target: &[u8], seen: &mut std::collections::HashSet<Box
     let (uid, gid, size) = (next()?.parse().ok()?, next()?.parse().ok()?, next()?.parse().ok()?);
     let (blocks, names, inode, path): (u64, u64, _, _) =
         (next()?.parse().ok()?, next()?.parse().ok()?, next()?, next()?);
+    let (device, inode) = inode.split_once(':')?;
+    let inode = (device.parse().ok()?, inode.parse().ok()?);
     let path = path.strip_prefix('.')?;
     let kind = match kind {
         "f" => FileKind::File,
@@ -154,7 +185,7 @@ fn entry(printed: &[u8], target: &[u8], seen: &mut std::collections::HashSet<Box
         "l" => FileKind::Symlink,
         _ => FileKind::Special,
     };
-    let first = kind == FileKind::Directory || names < 2 || seen.insert(inode.into());
+    let first = kind == FileKind::Directory || names < 2 || seen.insert(inode);
     Some(Entry {
         path: if path.is_empty() { "/" } else { path }.into(),
         kind,
@@ -216,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_find_prints_is_read() {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let mut read = |printed: &[u8], target: &[u8]| entry(printed, target, &mut seen);
         let found = read(b"f 4755 0 7 12345 24 1 2049:12 ./usr/bin/two words\n", b"").expect("a file");
         assert_eq!((&*found.path, found.kind, found.mode), ("/usr/bin/two words\n", FileKind::File, 0o4755));
@@ -234,5 +265,58 @@ mod tests {
         assert!(
             is_plain("/a/b") && !is_plain("/a/../b") && !is_plain("/a\u{fffd}") && !is_plain("/") && !is_plain("a")
         );
+    }
+
+    /// A listing as the appliance writes it, on a disk that is larger.
+    fn listing(files: usize) -> Vec<u8> {
+        use std::io::Write as _;
+        let mut listing = Vec::new();
+        for number in 0..files {
+            let (kind, target) = if number % 10 == 0 { ("l", "../share/target") } else { ("f", "") };
+            let record = format!(
+                "{kind} 644 0 0 {number} 8 1 2049:{number} ./usr/share/package-{}/directory/file-{number}\0{target}\0",
+                number / 100
+            );
+            listing.write_all(record.as_bytes()).expect("memory");
+        }
+        listing
+    }
+
+    #[test]
+    fn a_listing_is_whole_or_an_error_that_names_the_limit() {
+        let read = |listing: &[u8], count, names| entries(&mut { listing }, count, names);
+        let whole = [&listing(100)[..], b"end\0\0\0\0"].concat();
+        assert_eq!(read(&whole, 100, 10_000).expect("it is whole").len(), 100);
+        // The appliance had no room for all of it, or was ended.
+        for cut in [listing(100), [&listing(100)[..], &[0; 100]].concat(), listing(100)[..500].to_vec(), Vec::new()] {
+            assert!(read(&cut, 1000, 100_000).expect_err("it has no end").contains("longer than 805306368 bytes"));
+        }
+        assert!(read(&whole, 99, 10_000).expect_err("too many").contains("more than 99 files"));
+        assert!(read(&whole, 100, 1000).expect_err("too long").contains("more than 1000 bytes together"));
+        // A file whose name is that of the mark is a file.
+        let named = b"f 644 0 0 1 8 1 1:1 ./end\0\0end\0";
+        assert_eq!(read(named, 9, 99).expect("it is whole").len(), 1);
+    }
+
+    /// Memory of this process, in bytes: what `/proc/self/status` tells.
+    fn memory(what: &str) -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").expect("a Linux system");
+        let line = status.lines().find(|line| line.starts_with(what)).expect("it is told");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") << 10
+    }
+
+    #[test]
+    fn the_list_of_many_files_takes_little_more_than_their_names() {
+        const FILES: usize = 200_000;
+        use std::io::Write as _;
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(&listing(FILES)).and_then(|()| file.write_all(b"end\0")).expect("room");
+        std::io::Seek::rewind(&mut file).expect("a file");
+        let before = memory("VmRSS");
+        let tree = entries(&mut BufReader::new(file), LIST_LIMIT, NAMES_MAX).expect("it is whole");
+        let grown = memory("VmRSS").saturating_sub(before);
+        println!("{FILES} files take {grown} bytes");
+        assert_eq!(tree.len(), FILES);
+        assert!(grown < FILES as u64 * 256, "{grown}");
     }
 }

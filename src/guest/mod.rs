@@ -205,7 +205,7 @@ pub trait Guest {
     /// them; none stands for everything. What lies in `/dev`, `/proc`, `/run` and `/sys` is left out.
     ///
     /// What has no name in UTF-8 has one with U+FFFD in it, by which nothing is found. An image has more files than
-    /// the [limit](LIST_LIMIT) only to do harm: what comes after it is left out.
+    /// the [limit](LIST_LIMIT) only to do harm: that is an error.
     fn list(&mut self, below: &[&str]) -> Result<Vec<Entry>, GuestError>;
 
     /// Contents of regular files, many at once. The paths are those of [`Guest::list`]; none of their directories may
@@ -257,7 +257,7 @@ impl Space {
 }
 
 /// Most files that are listed.
-pub const LIST_LIMIT: usize = 2_000_000;
+pub const LIST_LIMIT: usize = 4_000_000;
 
 /// A file of an image, as a listing has it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,6 +13,9 @@ use crate::guest::{Entry, FileKind, Guest, GuestError};
 /// Links that are followed before there must be a circle: as many as Linux follows, path_resolution(7).
 const LINKS_LIMIT: usize = 40;
 
+/// Most parts of a path that is followed: no honest image has deeper ones, and each part takes a search of the whole tree.
+const PARTS_LIMIT: usize = 256;
+
 /// Most bytes of contents in a tree.
 const CONTENTS_LIMIT: u64 = 768 << 20;
 
@@ -263,10 +266,13 @@ impl Tree {
         self.position(path).map(|at| &self.entries[at])
     }
 
-    /// A path without links, at its end too if `last`. `None` if they lead in a circle. It never leaves the image.
+    /// A path without links, at its end too if `last`. `None` if they lead in a circle, or it is too deep. It never leaves the image.
     fn resolved(&self, path: &str, last: bool) -> Option<String> {
         let mut done = String::new();
         let mut rest: Vec<&str> = path.split('/').rev().filter(|part| !matches!(*part, "" | ".")).collect();
+        if rest.len() > PARTS_LIMIT {
+            return None;
+        }
         let mut links = 0;
         while let Some(part) = rest.pop() {
             if part == ".." {
@@ -285,6 +291,9 @@ impl Tree {
                         done.clear();
                     }
                     rest.extend(target.split('/').rev().filter(|part| !matches!(*part, "" | ".")));
+                    if rest.len() > PARTS_LIMIT {
+                        return None;
+                    }
                 }
                 None => done = next,
             }
@@ -445,5 +454,15 @@ pub(crate) mod tests {
         let tree = Tree::new(files, []);
         assert_eq!(tree.glob("/d7/f?????").len(), 128);
         assert_eq!(tree.below("/d7").len(), 429);
+        // Deep ones neither.
+        let mut files = tree.entries().to_vec();
+        for number in 0..20_000 {
+            let path = format!("/deep{}/f{number}.conf", "/d".repeat(2000));
+            files.push(Entry { path: path.into(), ..files[0].clone() });
+        }
+        let tree = Tree::new(files, []);
+        let started = std::time::Instant::now();
+        assert!(tree.contents_to_read(&[Wanted { pattern: "/**/*.conf", limit: 9 }]).is_empty());
+        assert!(started.elapsed() < std::time::Duration::from_secs(30), "{:?}", started.elapsed());
     }
 }

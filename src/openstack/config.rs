@@ -61,6 +61,8 @@ pub struct CloudConfig {
     pub ca_file: Option<PathBuf>,
     /// Whether certificates are verified at all.
     pub verify: bool,
+    /// Files, or variables, that the configuration comes from, for messages.
+    pub origin: Vec<String>,
     /// How long a service may be silent, or take no data, before it counts as away: `api_timeout`.
     pub silence: Duration,
     /// Proxies on the way.
@@ -106,6 +108,18 @@ impl CloudConfig {
         found.region = places.region.clone().or(found.region);
         found.proxies = places.proxies.clone();
         Ok(found)
+    }
+
+    /// What whoever uses this cloud should know. Other clients say the same at every request.
+    pub fn warning(&self) -> Option<String> {
+        (!self.verify).then(|| {
+            format!(
+                "the certificates of the cloud `{}` are not verified, as {} says by `verify: false` or `insecure`: \
+                 whoever is on the way can read the credentials and change images; `cacert` names certificates to trust",
+                self.name,
+                self.origin.join(", ")
+            )
+        })
     }
 
     fn meant(places: &Places) -> Result<Self, CloudError> {
@@ -390,6 +404,7 @@ fn config(cloud: &str, map: &Map<String, Value>, files: &[String]) -> Result<Clo
         silence: settings.silence()?,
         proxies: Proxies::default(),
         verify: truth("verify").unwrap_or(true) && !truth("insecure").unwrap_or(false),
+        origin: files.to_vec(),
     })
 }
 

@@ -117,3 +117,16 @@ fn the_environment_is_a_cloud_too() {
     let error = CloudConfig::find(&variables(&whole[..2])).expect_err("no password");
     assert!(error.to_string().contains("the password is missing"), "{error}");
 }
+
+#[test]
+fn a_cloud_whose_certificates_are_not_verified_is_told_of_with_its_file() {
+    let insecure = "clouds: { a: { auth: { auth_url: 'http://a', token: t }, insecure: true } }";
+    let (dir, places) = places(&[("clouds.yaml", insecure)]);
+    let warning = find(&places, "a").expect("a cloud").warning().expect("a warning");
+    let file = dir.path().join("clouds.yaml");
+    assert!(warning.contains("the cloud `a`") && warning.contains(&file.display().to_string()), "{warning}");
+    std::fs::write(&file, insecure.replace("insecure", "verify")).expect("a file");
+    assert_eq!(find(&places, "a").expect("a cloud").warning(), None);
+    std::fs::write(&file, insecure.replace("insecure: true", "verify: false")).expect("a file");
+    assert!(find(&places, "a").expect("a cloud").warning().is_some());
+}

@@ -1,9 +1,12 @@
 //! Publishing to all targets.
 
+use std::sync::Arc;
+
 use super::context::{Context, Verb};
 use super::deed::Deed;
 use super::error::PublishError;
 use super::{images, trees};
+use crate::event::Once;
 use crate::recipe::publish::Target;
 
 /// What came of a target.
@@ -17,6 +20,14 @@ pub struct Outcome {
 
 /// Does something at all targets, side by side. Outcomes are in the order of the targets.
 pub fn run(verb: Verb, targets: &[Target], context: &Context<'_>) -> Vec<Outcome> {
+    // Several targets may be of one cloud, of which the same is said.
+    let context = &Context {
+        subject: context.subject,
+        places: context.places.clone(),
+        keys: context.keys,
+        reporter: Arc::new(Once::new(Arc::clone(&context.reporter))),
+        interrupt: context.interrupt.clone(),
+    };
     std::thread::scope(|scope| {
         let started: Vec<_> =
             targets.iter().map(|target| (target, scope.spawn(move || at(verb, target, context)))).collect();

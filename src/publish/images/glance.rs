@@ -32,7 +32,11 @@ fn connect(target: &Glance, context: &Context<'_>) -> Result<Cloud, PublishError
         region: target.region.clone().or_else(|| context.places.region.clone()),
         ..context.places.clone()
     };
-    Ok(CloudConfig::find(&places).and_then(Cloud::connect)?)
+    let config = CloudConfig::find(&places)?;
+    if let Some(message) = config.warning() {
+        context.reporter.report(&Event::Warning { message });
+    }
+    Ok(Cloud::connect(config)?)
 }
 
 /// Hands the image over unless it is there, and promotes it.

@@ -1,7 +1,7 @@
 //! Requests to an object store: signed, tried again where that may help, and what is said when they are refused.
 
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use ureq::http::{Request, Response};
@@ -12,8 +12,9 @@ use crate::fetch::http;
 use crate::interrupt::Interrupt;
 use crate::text::printable;
 
-/// How long a request may be on its way after it was signed. Parts of large files take their time.
-const SIGNED_FOR: Duration = Duration::from_secs(6 * 60 * 60);
+/// How long a signature holds. Stores look at it when a request begins, and every part of a file, and every attempt, is a
+/// request with a signature of its own: a long upload needs no longer one, and whoever finds one has little time.
+const SIGNED_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// How long a store may think before it answers: putting the parts of a large file together takes minutes.
 const ANSWER: Duration = Duration::from_secs(600);
@@ -38,6 +39,7 @@ pub(super) struct Client {
     pub(super) bucket: Bucket,
     pub(super) credentials: Credentials,
     agent: Agent,
+    signed_for: Duration,
 }
 
 impl Client {
@@ -50,7 +52,7 @@ impl Client {
         // A signed request is for one place: where an answer points to, it would be refused.
         let agent = http::configuration().timeout_recv_response(Some(ANSWER)).max_redirects(0);
         let agent = agent.max_redirects_will_error(false).build().new_agent();
-        Ok(Self { bucket, credentials, agent })
+        Ok(Self { bucket, credentials, agent, signed_for: SIGNED_FOR })
     }
 
     /// Sends a request, several times if need be.
@@ -66,9 +68,10 @@ impl Client {
         }
         let mut attempt = 1;
         loop {
+            let begun = Instant::now();
             match self.attempt(&action, headers, sent) {
                 Err(_) if interrupt.is_raised() => return Err(S3Error::Interrupted),
-                Err(error) if error.is_transient() && attempt < http::ATTEMPTS => {
+                Err(error) if (error.is_transient() || self.has_expired(&error, begun)) && attempt < http::ATTEMPTS => {
                     http::pause(attempt, interrupt).map_err(|_| S3Error::Interrupted)?;
                     attempt += 1;
                 }
@@ -77,13 +80,18 @@ impl Client {
         }
     }
 
+    /// Whether a request was refused because it took longer than its signature holds: a new one may go through.
+    fn has_expired(&self, error: &S3Error, begun: Instant) -> bool {
+        matches!(error, S3Error::Refused { status: 403, .. }) && begun.elapsed() >= self.signed_for
+    }
+
     fn attempt<'a, A: S3Action<'a>>(
         &self,
         action: &A,
         headers: &Headers<'a>,
         sent: Option<&Sent<'_>>,
     ) -> Result<Response<Body>, S3Error> {
-        let signed = action.sign(SIGNED_FOR);
+        let signed = action.sign(self.signed_for);
         let method = A::METHOD.to_str();
         let mut request = Request::builder().method(method).uri(signed.as_str());
         for (name, value) in headers {
@@ -164,5 +172,67 @@ mod tests {
             let Err(error) = Client::new(&place, Credentials::new("id", "secret")) else { panic!("{endpoint}") };
             assert!(error.to_string().contains(words), "{error}");
         }
+    }
+
+    /// A store that answers requests one after the other, each with such a status, and tells what was asked for.
+    fn store(answers: Vec<(u16, Duration)>) -> (String, std::thread::JoinHandle<Vec<String>>) {
+        use std::io::{BufRead as _, BufReader, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let served = std::thread::spawn(move || {
+            let serve = |(status, wait): (u16, Duration)| {
+                let (mut stream, _) = listener.accept().expect("a client");
+                let mut lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
+                let asked = lines.next().expect("a request").expect("text");
+                lines.find(|line| line.as_ref().is_ok_and(String::is_empty));
+                std::thread::sleep(wait);
+                let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                stream.write_all(answer.as_bytes()).expect("a client");
+                asked
+            };
+            answers.into_iter().map(serve).collect()
+        });
+        (endpoint, served)
+    }
+
+    fn client(endpoint: &str) -> Client {
+        let place =
+            Place { endpoint: endpoint.to_owned(), bucket: "b".to_owned(), path_style: true, ..Place::default() };
+        Client::new(&place, Credentials::new("id", "secret")).expect("a client")
+    }
+
+    fn delete(client: &Client) -> Result<Response<Body>, S3Error> {
+        let action = client.bucket.delete_object(Some(&client.credentials), "key");
+        client.send(action, &[], None, &Interrupt::new())
+    }
+
+    /// The value of a parameter of a request.
+    fn parameter<'a>(asked: &'a str, name: &str) -> &'a str {
+        let query = asked.split([' ', '?', '&']);
+        query.filter_map(|part| part.split_once('=')).find(|(key, _)| *key == name).expect("it is there").1
+    }
+
+    #[test]
+    fn every_attempt_has_a_signature_of_its_own_that_holds_a_quarter_of_an_hour() {
+        let (endpoint, served) =
+            store(vec![(503, Duration::from_millis(700)), (503, Duration::ZERO), (204, Duration::ZERO)]);
+        delete(&client(&endpoint)).expect("it succeeds at last");
+        let asked = served.join().expect("no panic");
+        assert!(asked.iter().all(|asked| parameter(asked, "X-Amz-Expires") == "900"), "{asked:?}");
+        let signatures = [0, 2].map(|at| parameter(&asked[at], "X-Amz-Signature"));
+        assert_ne!(signatures[0], signatures[1], "{asked:?}");
+    }
+
+    #[test]
+    fn a_request_that_took_longer_than_its_signature_holds_is_signed_again() {
+        let (endpoint, served) = store(vec![(403, Duration::from_millis(1200)), (204, Duration::ZERO)]);
+        let client = Client { signed_for: Duration::from_secs(1), ..client(&endpoint) };
+        delete(&client).expect("the new signature holds");
+        assert_eq!(served.join().expect("no panic").len(), 2);
+        // A store that does not want it says so at once.
+        let (endpoint, served) = store(vec![(403, Duration::ZERO)]);
+        let client = self::client(&endpoint);
+        assert!(matches!(delete(&client), Err(S3Error::Refused { status: 403, .. })));
+        assert_eq!(served.join().expect("no panic").len(), 1);
     }
 }
