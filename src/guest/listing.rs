@@ -315,7 +315,6 @@ mod tests {
         let before = memory("VmRSS");
         let tree = entries(&mut BufReader::new(file), LIST_LIMIT, NAMES_MAX).expect("it is whole");
         let grown = memory("VmRSS").saturating_sub(before);
-        println!("{FILES} files take {grown} bytes");
         assert_eq!(tree.len(), FILES);
         assert!(grown < FILES as u64 * 256, "{grown}");
     }

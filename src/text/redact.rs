@@ -304,7 +304,7 @@ fn hexadecimal(text: &str, patterns: &mut BTreeSet<(usize, String)>) {
 fn escapes(secret: &[u8], patterns: &mut BTreeSet<(usize, String)>) {
     let mut characters = Vec::new();
     for chunk in secret.utf8_chunks() {
-        characters.extend(chunk.valid().chars().map(|c| character(c)));
+        characters.extend(chunk.valid().chars().map(character));
         characters.extend(
             chunk.invalid().iter().map(|byte| format!("(?:(?-u:\\x{byte:02x})|\u{fffd}|{})", escaped_byte(*byte))),
         );

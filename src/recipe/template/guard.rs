@@ -198,6 +198,7 @@ impl Guard {
                 Expr::Slice(at(sliced, span))
             }
             Expr::UnaryOp(node) => {
+                #[expect(clippy::needless_match, reason = "it cannot be copied")]
                 let op = match node.op {
                     UnaryOpKind::Not => UnaryOpKind::Not,
                     UnaryOpKind::Neg => UnaryOpKind::Neg,
