@@ -4,12 +4,15 @@
 //! no use for is refused: tags, several documents, keys that are not scalars, values nested deeper than
 //! [`MAX_DEPTH`], aliases that expand to more than [`MAX_NODES`] values.
 
+mod scalar;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, StrInput};
 
 use super::diagnostic::{Diagnostic, Source, Span};
+use scalar::resolve;
 
 /// Largest file, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -360,59 +363,6 @@ fn extent(node: &Node) -> (usize, usize) {
     let nodes = children.iter().map(|(nodes, _)| nodes).sum::<usize>();
     let depth = children.iter().map(|(_, depth)| *depth).max().unwrap_or(0);
     (nodes + 1, depth + 1)
-}
-
-/// Type and value of a plain scalar by the core schema.
-fn resolve(text: &str) -> Result<Value, String> {
-    let (negative, digits) = match text.as_bytes().first() {
-        Some(b'-') => (true, &text[1..]),
-        Some(b'+') => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let integer = |digits: &str, radix| {
-        i64::from_str_radix(digits, radix).map(Value::Int).map_err(|_| format!("`{text}` is too large a number"))
-    };
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Ok(Value::Null),
-        "true" | "True" | "TRUE" => return Ok(Value::Bool(true)),
-        "false" | "False" | "FALSE" => return Ok(Value::Bool(false)),
-        ".nan" | ".NaN" | ".NAN" => return Ok(Value::Float(f64::NAN)),
-        _ => {}
-    }
-    if matches!(digits, ".inf" | ".Inf" | ".INF") {
-        return Ok(Value::Float(if negative { f64::NEG_INFINITY } else { f64::INFINITY }));
-    }
-    for (prefix, radix) in [("0x", 16), ("0o", 8)] {
-        if let Some(rest) = text.strip_prefix(prefix)
-            && !rest.is_empty()
-            && rest.chars().all(|c| c.is_digit(radix))
-        {
-            return integer(rest, radix);
-        }
-    }
-    if !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit()) {
-        return integer(text, 10);
-    }
-    if is_float(digits)
-        && let Ok(value) = text.parse()
-    {
-        return Ok(Value::Float(value));
-    }
-    Ok(Value::Str(text.to_owned()))
-}
-
-/// `[0-9]+(\.[0-9]*)?` or `\.[0-9]+`, and an exponent.
-fn is_float(text: &str) -> bool {
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['-', '+']).unwrap_or(exponent))),
-        None => (text, None),
-    };
-    let number = |text: &str| text.bytes().all(|c| c.is_ascii_digit());
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    number(whole)
-        && number(fraction)
-        && !(whole.is_empty() && fraction.is_empty())
-        && exponent.is_none_or(|exponent| !exponent.is_empty() && number(exponent))
 }
 
 #[cfg(test)]
