@@ -21,8 +21,13 @@ use goldsmith::verify::boot::Booted;
 
 /// Builds the image of a recipe. `work` is a private directory with a short name.
 pub(crate) fn build(recipe: &Path, work: &Path, host: &dyn Host) -> Result<Outcome, Box<dyn Error>> {
-    let reading =
-        LoadOptions { params: Default::default(), element_dirs: vec![], host_arch: Arch::X86_64, rules: vec![] };
+    let reading = LoadOptions {
+        params: Default::default(),
+        element_dirs: vec![],
+        distro_dirs: vec![],
+        host_arch: Arch::X86_64,
+        rules: vec![],
+    };
     let source = Source::read(recipe, reading)?;
     let workshop = Workshop::new(&work.join("cache"), work, Arc::new(Silent), Interrupt::new())?;
     let pins = PinPolicy { max_age: Duration::from_secs(3600), refresh: false, offline: false };
@@ -39,6 +44,7 @@ impl MemoryHost {
         let world = FakeWorld::new();
         world.set_inspection(Inspection {
             distro: "debian".to_owned(),
+            ids: vec!["debian".to_owned()],
             product: "Debian GNU/Linux 12".to_owned(),
             version: "12".to_owned(),
             codename: Some("bookworm".to_owned()),

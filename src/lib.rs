@@ -28,7 +28,7 @@
 //! | [`pin`], [`build`], [`export`], [`inspect`] | from a recipe's pins to a plan's disk to files; what is in an image |
 //! | [`fetch`], [`base`], [`guest`], [`disk`], [`machine`], [`metadata`], [`openstack`] | one outside thing each: networks, mmdebstrap, libguestfs, disk formats, QEMU as a cloud's machine, a cloud's metadata, OpenStack |
 //! | [`plan`] | the plan and its layer keys |
-//! | [`recipe`], [`element`], [`action`] | what people write |
+//! | [`recipe`], [`element`], [`distro`], [`action`] | what people write, and what is known of distributions |
 //! | [`layer`] | the layer store |
 //! | [`image`] | image files: formats, and one pass from a disk to many of them |
 //! | [`event`], [`vocabulary`], [`process`], [`interrupt`], [`fsx`], [`digest`], [`units`], [`text`], [`workdir`] | leaves |
@@ -49,6 +49,7 @@ pub mod cli;
 pub mod diff;
 pub mod digest;
 pub mod disk;
+pub mod distro;
 pub mod element;
 pub mod event;
 pub mod export;

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use crate::build::{BuildError, OpenedImage, Session};
 use crate::disk::qemu_img::{QemuImg, QemuImgError};
+use crate::distro::Distros;
 use crate::event::Reporter;
 use crate::fetch::image::{self, CachedImage, ImageError};
 use crate::fetch::repository::{self, RepositoryError};
-use crate::fetch::{PinPolicy, host_mirrors, redacted};
+use crate::fetch::{Mirrors, PinPolicy, host_mirrors, redacted};
 use crate::fsx::{IoContext as _, PathError, write_private};
 use crate::guest::Inspection;
 use crate::interrupt::Interrupt;
-use crate::plan::{BasePlan, Distro};
+use crate::plan::BasePlan;
 use crate::recipe::{Base, ImageSource, Recipe, System};
 use crate::units::ByteSize;
 
@@ -44,12 +45,17 @@ pub enum PinError {
     #[error(transparent)]
     File(#[from] PathError),
     /// The operating system on the image is none that elements know.
-    #[error("{image} holds {product}, which belongs to none of the known families (debian, redhat, suse)")]
-    UnknownFamily {
+    #[error(
+        "{image} holds {product}, which is none of the known distributions ({}), nor said to be like one",
+        known.join(", ")
+    )]
+    UnknownDistribution {
         /// The image.
         image: String,
         /// What is on it.
         product: String,
+        /// Names of those that are known.
+        known: Vec<String>,
     },
     /// The image is of another architecture than the recipe says.
     #[error("{image} is an image for {found}, and the recipe is for {wanted}")]
@@ -88,7 +94,11 @@ pub fn pin(
 ) -> Result<Pinned, PinError> {
     match &recipe.base {
         Base::Bootstrap(source) => {
-            let repositories = repository::pin(source, &host_mirrors(), cache, policy, interrupt)?;
+            let how = recipe.bootstrap.as_ref().expect("a recipe that is made of packages says how");
+            let own = how.mirrors.get(&recipe.arch).cloned().unwrap_or_default();
+            let host = host_mirrors(how);
+            let mirrors = Mirrors { main: host.main.or(own.main), security: host.security.or(own.security) };
+            let repositories = repository::pin(source, how, &mirrors, cache, policy, interrupt)?;
             Ok(Pinned { base: BasePlan::Bootstrap { source: source.clone(), repositories }, image: None })
         }
         Base::Image(source) => {
@@ -112,24 +122,17 @@ pub fn pin(
     }
 }
 
-/// The system on an inspected image, in the terms of elements.
-pub fn system(source: &ImageSource, found: &Inspection) -> Result<System, PinError> {
-    let family = match found.distro.as_str() {
-        "debian" | "ubuntu" | "linuxmint" | "kalilinux" => "debian",
-        "fedora" | "rhel" | "centos" | "rocky" | "almalinux" | "oraclelinux" | "scientificlinux" => "redhat",
-        "opensuse" | "sles" | "suse-based" => "suse",
-        _ => {
-            let (image, product) = (source.source.clone(), found.product.clone());
-            return Err(PinError::UnknownFamily { image, product });
-        }
-    };
-    let distro = Distro {
-        name: found.distro.clone(),
-        release: found.codename.clone().unwrap_or_else(|| found.version.clone()),
-        version: found.version.clone(),
-        family: family.to_owned(),
-    };
-    Ok(System { distro, firmware: found.firmware.clone() })
+/// The system on an inspected image, in the terms of elements: what os-release says it is, or is like; if it says
+/// nothing, what libguestfs takes it for.
+pub fn system(source: &ImageSource, found: &Inspection, distros: &Distros) -> Result<System, PinError> {
+    let names = found.ids.iter().map(String::as_str).chain([found.distro.as_str()]);
+    let distribution = distros.recognise(names).ok_or_else(|| PinError::UnknownDistribution {
+        image: source.source.clone(),
+        product: found.product.clone(),
+        known: distros.iter().map(|one| one.file.name.clone()).collect(),
+    })?;
+    let release = found.codename.clone().unwrap_or_else(|| found.version.clone());
+    Ok(System { distro: distribution.named(release, found.version.clone()), firmware: found.firmware.clone() })
 }
 
 /// What is on an image: noted beside it, or found out now.

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use goldsmith::base::{self, BootstrapError, BootstrapRequest};
 use goldsmith::digest::Sha256;
+use goldsmith::distro;
 use goldsmith::event::{Event, Reporter, Silent};
 use goldsmith::fetch::image::{self, ImageError};
 use goldsmith::fetch::{self, PinPolicy, repository};
 use goldsmith::image::Format;
 use goldsmith::interrupt::Interrupt;
 use goldsmith::plan::DiskPlan;
-use goldsmith::recipe::{Arch, Bootstrap, BootstrapDistro, ImageSource, Layout};
+use goldsmith::recipe::{Arch, Bootstrap, ImageSource, Layout};
 use goldsmith::units::ByteSize;
 
 const FRESH: PinPolicy = PinPolicy { max_age: Duration::from_secs(3600), refresh: false, offline: false };
@@ -257,12 +258,18 @@ fn an_interrupt_ends_a_download_at_once() {
 
 fn bootstrap(mirror: Option<String>) -> Bootstrap {
     Bootstrap {
-        distro: BootstrapDistro::Debian,
+        distro: "debian".to_owned(),
         release: "bookworm".to_owned(),
         security_mirror: mirror.clone(),
         mirror,
         components: vec!["main".to_owned()],
     }
+}
+
+/// How Debian is made of packages.
+fn how() -> distro::Bootstrap {
+    let distros = distro::Distros::built_in();
+    distros.get("debian").and_then(|debian| debian.file.bootstrap.clone()).expect("it is there")
 }
 
 #[test]
@@ -278,7 +285,8 @@ fn repositories_are_pinned_once_and_remembered() {
     ]);
     let server = Server::start(files, Behaviour::Good);
     let source = bootstrap(Some(format!("{}/", server.url)));
-    let pin = |policy| repository::pin(&source, &fetch::Mirrors::default(), cache.path(), &policy, &Interrupt::new());
+    let pin =
+        |policy| repository::pin(&source, &how(), &fetch::Mirrors::default(), cache.path(), &policy, &Interrupt::new());
     assert!(pin(OFFLINE).expect_err("never seen").to_string().contains("without --offline"));
     let pins = pin(FRESH).expect("pins");
     let suites: Vec<_> = pins.iter().map(|pin| pin.suite.as_str()).collect();
@@ -308,8 +316,14 @@ fn a_mirror_that_is_none_is_named() {
         (Some(portal.url.clone()), &["is not the index", "/dists/bookworm"]),
         (Some(empty.url.clone()), &["404", "/dists/bookworm", "base.bootstrap.mirror"]),
     ] {
-        let result =
-            repository::pin(&bootstrap(mirror), &fetch::Mirrors::default(), cache.path(), &FRESH, &Interrupt::new());
+        let result = repository::pin(
+            &bootstrap(mirror),
+            &how(),
+            &fetch::Mirrors::default(),
+            cache.path(),
+            &FRESH,
+            &Interrupt::new(),
+        );
         let error = result.expect_err("no mirror").to_string();
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
     }
@@ -334,15 +348,17 @@ fn build(
     change: impl FnOnce(&mut Vec<goldsmith::plan::RepositoryPin>),
     interrupt: &Interrupt,
 ) -> Result<base::Bootstrapped, BootstrapError> {
-    let mirrors = fetch::host_mirrors();
-    let mut pins =
-        repository::pin(&bootstrap(None), &mirrors, directory, &FRESH, &Interrupt::new()).expect("a package mirror");
+    let mirrors = fetch::host_mirrors(&how());
+    let mut pins = repository::pin(&bootstrap(None), &how(), &mirrors, directory, &FRESH, &Interrupt::new())
+        .expect("a package mirror");
     change(&mut pins);
     let packages: Vec<_> = packages.iter().map(|name| (*name).to_owned()).collect();
     let disk = DiskPlan { size, layout: Layout::BiosUefi, firmware: Vec::new() };
     let lines = Lines::default();
     let result = base::bootstrap::build(
         &BootstrapRequest {
+            distro: "debian",
+            how: &how(),
             release: "bookworm",
             arch: Arch::X86_64,
             repositories: &pins,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use goldsmith::action::Action;
 use goldsmith::digest::Sha256;
+use goldsmith::distro::Distros;
 use goldsmith::layer::LayerKey;
 use goldsmith::plan::{self, Asset, BasePlan, DiskPlan, Origin, Plan, RepositoryPin, key};
 use goldsmith::recipe::{self, Arch, Base, Firmware, Layout, LoadOptions};
@@ -36,8 +37,13 @@ fn pin(url: &str, suite: &str, digit: &str) -> RepositoryPin {
 }
 
 fn plan(text: &str) -> Plan {
-    let options =
-        LoadOptions { params: BTreeMap::new(), element_dirs: Vec::new(), host_arch: Arch::X86_64, rules: Vec::new() };
+    let options = LoadOptions {
+        params: BTreeMap::new(),
+        element_dirs: Vec::new(),
+        distro_dirs: Vec::new(),
+        host_arch: Arch::X86_64,
+        rules: Vec::new(),
+    };
     let loaded = recipe::load_str(Path::new("tests/recipes/valid/fixed.yaml"), text, &options, None);
     let loaded = loaded.unwrap_or_else(|errors| panic!("{errors}"));
     let Base::Bootstrap(source) = loaded.recipe.base.clone() else { panic!("a bootstrap") };
@@ -58,11 +64,11 @@ fn the_keys_of_a_fixed_plan_are_these() {
     assert_eq!(
         keys,
         [
-            "2a5a974381393eaff442bfb0f861d0e6152e6609571737d5f6a31bd167039dc8 base debian bookworm",
-            "be9b9d4a027dcbbedd1195c3dd308e9c128386bd0825c99e4c46c1f0062728c0 install fixed",
-            "9ab402564a082ea31f51148e5e4800002a93ef3269d20c6a6278573865fb6554 configure fixed",
-            "37df09c187fef9072a4149c95246c7f779ebffb92f4359fec6219d85b9eb9372 clean fixed",
-            "b05e338ab92f932f7cea69ccbcf67240fad90797b2e13d3ae3e88a9c311dfebe finalize fixed"
+            "5d6a21658875863c02db1c9caf9975cd49a91ef36864b99398aeddd33a532ca7 base debian bookworm",
+            "7b9a7b66ea18c92d5a05f85d276bafc4f36d6bc83930c42600fe99e4254da39a install fixed",
+            "1f575b40dd1533f268dc4166efc39c356ef60061f1dde307a34b9e506004fb31 configure fixed",
+            "631f91d5443eb79efd6dc6a173f8f81700363bb71f7f0e974970d216521e357f clean fixed",
+            "fa6c68d1afa01d435932ad211d9f31e2d0d1de75c3580aa6e1e65c1be6e2a1bc finalize fixed"
         ]
     );
 }
@@ -82,7 +88,7 @@ fn ingredients_have_these_members_and_no_others() {
     let members = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
     assert_eq!(
         members(&plan.steps[0].ingredients),
-        ["format", "parent", "base", "disk", "packages", "repositories", "mirrors"]
+        ["format", "parent", "base", "mechanisms", "disk", "packages", "repositories", "mirrors"]
     );
     for step in &plan.steps[1..] {
         assert_eq!(members(&step.ingredients), ["format", "parent", "actions", "files", "network"], "{}", step.id);
@@ -138,9 +144,16 @@ fn what_changes_an_image_changes_its_keys_from_there_on() {
 }
 
 fn base_key(base: &BasePlan, size: u64, packages: &[&str]) -> LayerKey {
+    base_key_of("debian", base, size, packages)
+}
+
+fn base_key_of(distro: &str, base: &BasePlan, size: u64, packages: &[&str]) -> LayerKey {
+    let distros = Distros::built_in();
+    let distribution = distros.get(distro).expect("it is known");
+    let os = distribution.os(&distribution.named("x".to_owned(), "1".to_owned()), Arch::X86_64);
     let disk = DiskPlan { size: ByteSize::bytes(size), layout: Layout::BiosUefi, firmware: vec![Firmware::Bios] };
     let packages = packages.iter().map(|name| ((*name).to_owned(), vec!["someone".to_owned()])).collect();
-    key::of(&key::base(Arch::X86_64, &disk, base, &packages))
+    key::of(&key::base(Arch::X86_64, &os, &disk, base, &packages))
 }
 
 #[test]
@@ -151,6 +164,7 @@ fn the_repositories_of_a_bootstrap_count_with_their_place() {
         let options = LoadOptions {
             params: BTreeMap::new(),
             element_dirs: Vec::new(),
+            distro_dirs: Vec::new(),
             host_arch: Arch::X86_64,
             rules: Vec::new(),
         };
@@ -171,7 +185,7 @@ fn the_repositories_of_a_bootstrap_count_with_their_place() {
 }
 
 #[test]
-fn an_image_base_counts_by_its_content_alone() {
+fn an_image_base_counts_by_its_content_and_its_mechanisms() {
     let image = |source: &str, digit: &str, refreshed: Option<&str>| BasePlan::Image {
         source: source.to_owned(),
         sha256: Sha256::parse(&digit.repeat(64)).expect("64 digits"),
@@ -181,6 +195,9 @@ fn an_image_base_counts_by_its_content_alone() {
     assert_eq!(before, base_key(&image("http://a.example/b", "1", Some("now")), 1 << 30, &["nginx"]));
     assert_ne!(before, base_key(&image("a.qcow2", "2", None), 1 << 30, &[]));
     assert_ne!(before, base_key(&image("a.qcow2", "1", None), 2 << 30, &[]));
+    let of = |distro| base_key_of(distro, &image("a.qcow2", "1", None), 1 << 30, &[]);
+    assert_eq!(before, of("ubuntu"), "what it is called changes nothing");
+    assert_ne!(before, of("fedora"), "actions are carried out in another way there");
 }
 
 #[test]

@@ -12,6 +12,7 @@ fn options() -> LoadOptions {
     LoadOptions {
         params: BTreeMap::new(),
         element_dirs: Vec::new(),
+        distro_dirs: Vec::new(),
         host_arch: Arch::X86_64,
         rules: goldsmith::verify::rules().map(|rule| rule.id).collect(),
     }

@@ -10,16 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::Package;
 use super::failure::{self, BootstrapError};
-use crate::digest::Sha256;
+use super::{BootstrapRequest, Package};
 use crate::disk::DiskLayout;
 use crate::disk::layout::Purpose;
 use crate::event::{Event, Reporter};
 use crate::fsx::{self, IoContext as _};
 use crate::guest::Mount;
 use crate::interrupt::Interrupt;
-use crate::plan::{DiskPlan, RepositoryPin};
 use crate::process::{self, ProcessError};
 use crate::recipe::Arch;
 use crate::units::ByteSize;
@@ -38,40 +36,9 @@ const TOOLS: [(&str, &str); 6] = [
     ("qemu-img", "qemu-utils"),
 ];
 
-/// Keys of Debian's archive, on the host as in the image (package debian-archive-keyring).
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-
 /// Free memory below which work is done on the disk: a common tree of 550 MB is there twice, beside its packages, and
 /// the guest and the page cache want their share.
 const MIN_MEMORY: u64 = 3 << 30;
-
-/// A disk to be made.
-#[derive(Debug, Clone, Copy)]
-pub struct BootstrapRequest<'a> {
-    /// Release by code name.
-    pub release: &'a str,
-    /// Architecture of the packages.
-    pub arch: Arch,
-    /// Repositories; they become the image's own, too.
-    pub repositories: &'a [RepositoryPin],
-    /// Packages beside the essential ones and apt.
-    pub packages: &'a [String],
-    /// The disk.
-    pub disk: &'a DiskPlan,
-    /// What all identifiers of the disk derive from.
-    pub seed: Sha256,
-    /// The qcow2 file to make. After a failure there may be a part of it.
-    pub target: &'a Path,
-    /// Directory for packages and temporary files, shared by all builds.
-    pub cache_dir: &'a Path,
-}
-
-impl BootstrapRequest<'_> {
-    /// When the repositories were last changed, in seconds since 1970.
-    fn epoch(&self) -> u64 {
-        self.repositories.iter().map(|pin| pin.date).max().unwrap_or_default()
-    }
-}
 
 /// A disk that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,12 +70,13 @@ pub fn build(
     reporter: &dyn Reporter,
     interrupt: &Interrupt,
 ) -> Result<Bootstrapped, BootstrapError> {
-    check(request)?;
+    request.check()?;
     if let Some((tool, package)) = missing_tools().into_iter().next() {
         return Err(BootstrapError::MissingTool { tool, package });
     }
-    if !Path::new(KEYRING).exists() {
-        return Err(BootstrapError::MissingTool { tool: KEYRING, package: "debian-archive-keyring" });
+    let keyring = &request.how.keyring;
+    if !Path::new(&keyring.file).exists() {
+        return Err(BootstrapError::MissingKeyring(keyring.clone()));
     }
     let layout = DiskLayout::new(request.disk, request.arch, &request.seed)?;
     let memory = available_memory().filter(|bytes| *bytes >= MIN_MEMORY).map(|bytes| Place::Memory(bytes / 5 * 4));
@@ -192,7 +160,7 @@ fn explain(
         let needed = ByteSize::bytes(available.saturating_add(1 << 30));
         return BootstrapError::NoSpace { path, needed, available: ByteSize::bytes(available) };
     }
-    BootstrapError::from_output(&tail).unwrap_or_else(|| {
+    BootstrapError::from_output(&tail, &request.how.keyring).unwrap_or_else(|| {
         // What makes the namespaces only passes on how the work in them ended.
         let program = "mmdebstrap, or what follows it,".to_owned();
         BootstrapError::Failed(ProcessError::Failed { program, status, tail })
@@ -225,10 +193,11 @@ fn write_inputs(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout
     }
     let mut digests: Vec<_> = request.repositories.iter().map(|pin| pin.sha256.to_string()).collect();
     digests.sort();
+    let keyring = &request.how.keyring.file;
     let sources: String = request
         .repositories
         .iter()
-        .map(|pin| format!("deb [signed-by={KEYRING}] {} {} {}\n", pin.url, pin.suite, pin.components.join(" ")))
+        .map(|pin| format!("deb [signed-by={keyring}] {} {} {}\n", pin.url, pin.suite, pin.components.join(" ")))
         .collect();
     for (name, content) in [
         ("pins", digests.join("\n") + "\n"),
@@ -243,7 +212,8 @@ fn write_inputs(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout
 }
 
 fn command(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout, place: Place) -> Command {
-    let arch = debian_arch(request.arch);
+    let arch = dpkg_arch(request.arch);
+    let packages = format!("{}-{}-{arch}", request.distro, request.release);
     let memory = match place {
         Place::Memory(bytes) => bytes,
         Place::Disk => 0,
@@ -258,7 +228,7 @@ fn command(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout, pla
     command
         .env("WORK", work)
         .env("MEMORY", memory.to_string())
-        .env("CACHE", request.cache_dir.join("packages").join(format!("debian-{}-{arch}", request.release)))
+        .env("CACHE", request.cache_dir.join("packages").join(packages))
         .env("RELEASE", request.release)
         .env("ARCH", arch)
         .env("PACKAGES", request.packages.join(","))
@@ -273,33 +243,6 @@ fn command(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout, pla
         .env("EFI_ID", format!("{:08x}", layout.efi_volume_id))
         .env("TARGET", request.target);
     command
-}
-
-/// Refuses what the tools would take for something else.
-fn check(request: &BootstrapRequest<'_>) -> Result<(), BootstrapError> {
-    let plain = |text: &str| {
-        !text.is_empty()
-            && !text.starts_with(['-', '.', '+'])
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.:=~/_".contains(c))
-    };
-    if !plain(request.release) || request.release.contains('/') {
-        return Err(BootstrapError::Request(format!("`{}` is not the code name of a release", request.release)));
-    }
-    if let Some(name) = request.packages.iter().find(|name| !plain(name) || name.starts_with(['/', '~', ':'])) {
-        return Err(BootstrapError::Request(format!("`{name}` is not the name of a package")));
-    }
-    let words = |pin: &RepositoryPin| {
-        pin.components.iter().chain([&pin.suite, &pin.url]).any(|word| word.contains(char::is_whitespace))
-    };
-    if let Some(pin) = request.repositories.iter().find(|pin| words(pin)) {
-        return Err(BootstrapError::Request(format!("`{}` is not the URL of a package repository", pin.url)));
-    }
-    for path in [request.target, request.cache_dir] {
-        if !path.is_absolute() {
-            return Err(BootstrapError::Request(format!("{} must be an absolute path", path.display())));
-        }
-    }
-    Ok(())
 }
 
 /// Reports one activity after the other.
@@ -357,7 +300,8 @@ fn is_installed(tool: &str) -> bool {
         .any(|directory| Path::new(directory).join(tool).exists())
 }
 
-fn debian_arch(arch: Arch) -> &'static str {
+/// The name that dpkg has for an architecture.
+fn dpkg_arch(arch: Arch) -> &'static str {
     match arch {
         Arch::X86_64 => "amd64",
         Arch::Aarch64 => "arm64",
@@ -367,47 +311,11 @@ fn debian_arch(arch: Arch) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::Layout;
 
     #[test]
     fn installed_packages_are_listed() {
         let text = "installed zlib1g 1:1.2 amd64\nconfig-files old 1 amd64\ninstalled apt 2.6 amd64\n";
         let names: Vec<_> = parse_packages(text).into_iter().map(|package| package.name).collect();
         assert_eq!(names, ["apt", "zlib1g"]);
-    }
-
-    #[test]
-    fn odd_requests_are_refused() {
-        let disk = DiskPlan { size: ByteSize::mebibytes(2048), layout: Layout::Bios, firmware: Vec::new() };
-        let pin = |url: &str| RepositoryPin {
-            url: url.to_owned(),
-            suite: "bookworm".to_owned(),
-            components: vec!["main".to_owned()],
-            sha256: Sha256::of(b""),
-            date: 0,
-        };
-        for (release, package, url, target, complaint) in [
-            ("bookworm", "bash", "http://mirror/debian", "/t", None),
-            ("../x", "bash", "http://mirror/debian", "/t", Some("code name")),
-            ("bookworm", "--option", "http://mirror/debian", "/t", Some("name of a package")),
-            ("bookworm", "/etc/passwd", "http://mirror/debian", "/t", Some("name of a package")),
-            ("bookworm", "a b", "http://mirror/debian", "/t", Some("name of a package")),
-            ("bookworm", "bash", "http://mirror/debian\ndeb x", "/t", Some("URL of a package repository")),
-            ("bookworm", "bash", "http://mirror/debian", "t", Some("absolute")),
-        ] {
-            let result = check(&BootstrapRequest {
-                release,
-                arch: Arch::X86_64,
-                repositories: &[pin(url)],
-                packages: &[package.to_owned()],
-                disk: &disk,
-                seed: Sha256::of(b""),
-                target: Path::new(target),
-                cache_dir: Path::new("/c"),
-            });
-            let message = result.err().map(|error| error.to_string());
-            assert_eq!(message.is_some(), complaint.is_some(), "{message:?}");
-            assert!(message.unwrap_or_default().contains(complaint.unwrap_or_default()));
-        }
     }
 }

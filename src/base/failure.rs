@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::disk::layout::LayoutError;
+use crate::distro::Keyring;
 use crate::fsx::PathError;
 use crate::process::ProcessError;
 use crate::units::ByteSize;
@@ -10,14 +11,17 @@ use crate::units::ByteSize;
 /// Why there is no disk.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
-    /// A program, or Debian's keys, is missing.
+    /// A program is missing.
     #[error("{tool} is missing on this machine: install the package {package}")]
     MissingTool {
-        /// Name of the program, or path of the file.
+        /// Name of the program.
         tool: &'static str,
         /// Debian package it is part of.
         package: &'static str,
     },
+    /// The keys of the distribution's archive are missing.
+    #[error("{} is missing on this machine: install the package {}", .0.file, .0.package)]
+    MissingKeyring(Keyring),
     /// The user may not make a user namespace.
     #[error(
         "cannot work without privileges: {reason}\n  allow user namespaces and give this user ranges in /etc/subuid and \
@@ -43,12 +47,12 @@ pub enum BootstrapError {
     #[error("a package repository has changed since the build was planned: plan again")]
     RepositoryMoved,
     /// A repository is signed by someone this machine does not know.
-    #[error(
-        "cannot trust the package repository: {reason}\n  update the package debian-archive-keyring of this machine"
-    )]
+    #[error("cannot trust the package repository: {reason}\n  update the package {keyring} of this machine")]
     UnknownKey {
         /// apt's complaint.
         reason: String,
+        /// The host's package of the distribution's keys.
+        keyring: String,
     },
     /// A repository could not be read.
     #[error("cannot read from the package mirror: {reason}\n  check the network and the mirror's URL, then try again")]
@@ -98,7 +102,7 @@ pub enum BootstrapError {
 
 impl BootstrapError {
     /// Reads out of a failed run's last lines what went wrong. `None` if they tell nothing in particular.
-    pub(super) fn from_output(tail: &[String]) -> Option<Self> {
+    pub(super) fn from_output(tail: &[String], keyring: &Keyring) -> Option<Self> {
         let missing: Vec<_> = tail.iter().filter_map(|line| missing_package(line)).collect();
         if !missing.is_empty() {
             let mut packages: Vec<String> = missing.into_iter().map(str::to_owned).collect();
@@ -113,7 +117,7 @@ impl BootstrapError {
             return Some(Self::Unsatisfiable { tail: tail.to_vec() });
         }
         if let Some(line) = tail.iter().find(|line| line.contains("NO_PUBKEY")) {
-            return Some(Self::UnknownKey { reason: line.trim().to_owned() });
+            return Some(Self::UnknownKey { reason: line.trim().to_owned(), keyring: keyring.package.clone() });
         }
         const UNREACHABLE: [&str; 5] = [
             "E: Failed to fetch",
@@ -178,7 +182,9 @@ mod tests {
     use super::*;
 
     fn classify(lines: &[&str]) -> Option<BootstrapError> {
-        BootstrapError::from_output(&lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>())
+        let [file, package] = ["/k.gpg", "debian-archive-keyring"].map(str::to_owned);
+        let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
+        BootstrapError::from_output(&lines, &Keyring { file, package })
     }
 
     #[test]

@@ -3,7 +3,9 @@
 pub mod bootstrap;
 mod failure;
 mod package;
+mod request;
 
-pub use bootstrap::{BootstrapRequest, Bootstrapped};
+pub use bootstrap::Bootstrapped;
 pub use failure::BootstrapError;
 pub use package::Package;
+pub use request::BootstrapRequest;

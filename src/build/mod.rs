@@ -279,7 +279,7 @@ fn take_stock(plan: &Plan, slot: Slot, needs: Needs<'_>, built: &mut BuiltDisk<'
     session.enter(slot, plan, mounts)?;
     let guest = session.guest()?;
     guest.trim().doing("give unused blocks back")?;
-    let packages = actions::installed_packages(guest, &plan.distro).doing("list the packages")?;
+    let packages = actions::installed_packages(guest, plan.os.mechanisms.packages).doing("list the packages")?;
     let mut taken = extract::take(needs, guest, mounts, &packages, &dir).doing(LOOK)?;
     taken.facts.insert(PACKAGES.to_owned(), serde_json::json!(packages));
     Ok(Found { facts: serde_json::Value::Object(taken.facts), extras: taken.extras })
@@ -306,11 +306,15 @@ fn claim(plan: &Plan, step: &Step, session: &mut Session<'_>) -> Result<Option<S
 
 /// Makes the base of packages, natively, while the guest is being launched.
 fn bootstrap(plan: &Plan, step: &Step, slot: Slot, session: &mut Session<'_>) -> Result<(), BuildError> {
-    let BasePlan::Bootstrap { source, repositories } = &plan.base else { return Ok(()) };
+    let (BasePlan::Bootstrap { source, repositories }, Some(how)) = (&plan.base, &plan.os.bootstrap) else {
+        return Ok(());
+    };
     let workshop = session.workshop;
     let started = Instant::now();
     let packages: Vec<_> = plan.packages.keys().cloned().collect();
     let request = BootstrapRequest {
+        distro: &source.distro,
+        how,
         release: &source.release,
         arch: plan.arch,
         repositories,
@@ -397,7 +401,7 @@ fn run_step(
         let guest = session.guest()?;
         let result = Executor {
             guest: &mut *guest,
-            distro: &plan.distro,
+            mechanisms: &plan.os.mechanisms,
             arch: plan.arch.name(),
             packages: &plan.packages,
             secrets: &workshop.secrets,

@@ -51,6 +51,8 @@ pub(super) enum Verb {
     Images(Box<Images>),
     /// List the elements, or show one
     Elements(Elements),
+    /// List the distributions, or show one
+    Distros(Distros),
     /// Show what changed between two disk images
     Diff(Diff),
     /// Look after the cache
@@ -60,6 +62,9 @@ pub(super) enum Verb {
         /// Which format
         #[arg(value_enum)]
         format: SchemaFormat,
+        /// Look for distributions here first, which recipes and elements may name; may be given several times
+        #[arg(long, value_name = "DIR")]
+        distros: Vec<PathBuf>,
     },
     /// Check whether this host can build images, and say what is missing
     Doctor,
@@ -82,6 +87,9 @@ pub(super) struct Source {
     /// Look for elements here first; may be given several times
     #[arg(long, value_name = "DIR")]
     pub(super) elements: Vec<PathBuf>,
+    /// Look for distributions here first; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub(super) distros: Vec<PathBuf>,
 }
 
 /// How what floats is pinned.
@@ -245,6 +253,9 @@ pub(super) struct Elements {
     /// Look for elements here first; may be given several times
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) elements: Vec<PathBuf>,
+    /// Look for distributions here first; may be given several times
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(super) distros: Vec<PathBuf>,
 }
 
 /// What to do with elements.
@@ -255,6 +266,16 @@ pub(super) enum ElementsVerb {
         /// Name of the element
         name: String,
     },
+}
+
+/// `goldsmith distros`.
+#[derive(Debug, Args)]
+pub(super) struct Distros {
+    /// The one to show, by any of its names; without it, list all
+    pub(super) name: Option<String>,
+    /// Look for distributions here first; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub(super) distros: Vec<PathBuf>,
 }
 
 /// `goldsmith cache`.
@@ -300,6 +321,8 @@ pub(super) enum SchemaFormat {
     Recipe,
     /// element.yaml
     Element,
+    /// distro.yaml
+    Distro,
 }
 
 /// `--accel`.

@@ -37,7 +37,7 @@ pub(super) fn elements(args: &Elements, global: &Global) -> Result<(), Failure> 
     let mut dirs = args.elements.clone();
     // As for a recipe that lies in the current directory.
     dirs.push("elements".into());
-    let library = Library::new(dirs);
+    let library = Library::with_distros(dirs, super::distros::known(&args.distros, global)?);
     match &args.command {
         Some(ElementsVerb::Show { name }) => {
             let element = library.load(name).map_err(|found| hints::recipe(&found, global))?;

@@ -82,8 +82,10 @@ pub(super) fn pin(error: &PinError) -> Failure {
             .hint("`base.image.sha256` may also be the digest itself, as `sha256sum` prints it"),
         PinError::Image(ImageError::Convert(error)) => convert(error),
         PinError::Image(ImageError::Format(error)) => open(error),
+        PinError::UnknownDistribution { .. } => Failure::new(FailureKind::Recipe, error).hint(
+            "`distros/NAME/distro.yaml` beside the recipe describes another one; `goldsmith distros` lists those that are known",
+        ),
         PinError::Image(ImageError::Damaged { .. })
-        | PinError::UnknownFamily { .. }
         | PinError::WrongArch { .. }
         | PinError::DiskTooSmall { .. } => Failure::new(FailureKind::Recipe, error),
         PinError::Image(ImageError::Http(_)) => no_space(Failure::new(FailureKind::Host, error), error).hint(

@@ -6,6 +6,7 @@ mod build;
 mod cache;
 mod convert;
 mod diff;
+mod distros;
 pub mod doctor;
 mod elements;
 pub mod failure;
@@ -99,16 +100,17 @@ fn execute(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
         Verb::Publish(args) => publish::publish(&args, &global),
         Verb::Images(args) => images::images(&args, &global),
         Verb::Elements(args) => elements::elements(&args, &global),
+        Verb::Distros(args) => distros::distros(&args, &global),
         Verb::Convert(args) => convert::run(&args, &global),
         Verb::Cache(args) => cache::cache(&args.command, &global),
-        Verb::Schema { format } => {
+        Verb::Schema { format, distros } => distros::known(&distros, &global).map(|known| {
             let schema = match format {
-                SchemaFormat::Recipe => crate::recipe::json_schema::recipe_schema(),
-                SchemaFormat::Element => crate::recipe::json_schema::element_schema(),
+                SchemaFormat::Recipe => crate::recipe::json_schema::recipe_schema(&known),
+                SchemaFormat::Element => crate::recipe::json_schema::element_schema(&known),
+                SchemaFormat::Distro => crate::recipe::json_schema::distro_schema(),
             };
             print(&format!("{schema:#}\n"));
-            Ok(())
-        }
+        }),
         Verb::Doctor => doctor::run(&global),
         Verb::Relay { socket } => return relay(&socket),
         Verb::Diff(args) => {

@@ -41,6 +41,9 @@ pub(super) struct Publish {
     /// Look for elements of the recipe here first; may be given several times
     #[arg(long, value_name = "DIR")]
     elements: Vec<PathBuf>,
+    /// Look for distributions of the recipe here first; may be given several times
+    #[arg(long, value_name = "DIR")]
+    distros: Vec<PathBuf>,
     /// Directory of the recipe's artifacts [default: out/<image name>]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -99,8 +102,12 @@ impl Publish {
             let outputs = summary.artifacts.into_iter().map(|artifact| artifact.output).collect();
             return Ok((Subject { name: summary.name, outputs, dir }, Vec::new()));
         }
-        let source =
-            Source { recipe: self.image.clone(), params: self.params.clone(), elements: self.elements.clone() };
+        let source = Source {
+            recipe: self.image.clone(),
+            params: self.params.clone(),
+            elements: self.elements.clone(),
+            distros: self.distros.clone(),
+        };
         let options = source.load_options()?;
         let load = |system| recipe::load(&self.image, &options, system).map_err(|found| hints::recipe(&found, global));
         let mut loaded = load(None)?;

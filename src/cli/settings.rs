@@ -47,6 +47,7 @@ impl Source {
         Ok(LoadOptions {
             params: self.params.iter().cloned().collect::<BTreeMap<_, _>>(),
             element_dirs: self.elements.clone(),
+            distro_dirs: self.distros.clone(),
             host_arch,
             rules: crate::verify::rules().map(|rule| rule.id).collect(),
         })

@@ -9,6 +9,7 @@ use include_dir::{Dir, include_dir};
 
 use super::asset::Folder;
 use super::schema::{ElementFile, Param};
+use crate::distro::{self, Distros};
 use crate::recipe::decode::decode;
 use crate::recipe::diagnostic::{Diagnostic, Diagnostics, Source, near};
 use crate::recipe::node::{Node, parse};
@@ -20,6 +21,8 @@ static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/elements");
 #[derive(Debug, Clone)]
 pub struct Library {
     dirs: Vec<PathBuf>,
+    /// Those that elements may have packages for.
+    distros: Arc<Distros>,
 }
 
 /// Where an element comes from.
@@ -84,9 +87,14 @@ impl Library {
     /// Folders in the order in which they are searched; the program's own library comes last. Folders that
     /// do not exist have no elements; one that is named twice counts once.
     pub fn new(dirs: Vec<PathBuf>) -> Self {
+        Self::with_distros(dirs, Distros::built_in())
+    }
+
+    /// The same, where other distributions than the program's own are known.
+    pub fn with_distros(dirs: Vec<PathBuf>, distros: Arc<Distros>) -> Self {
         let mut seen = BTreeSet::new();
         let new = |dir: &PathBuf| seen.insert(dir.canonicalize().unwrap_or_else(|_| dir.clone()));
-        Self { dirs: dirs.into_iter().filter(new).collect() }
+        Self { dirs: dirs.into_iter().filter(new).collect(), distros }
     }
 
     /// Every element and where it comes from.
@@ -140,14 +148,14 @@ impl Library {
         let Some(home) = homes.next() else {
             let (dir, text) = built_in.ok_or_else(unknown)?;
             let source = Source::new(format!("built-in:{name}/element.yaml"), text);
-            return element(name, source, Folder::Embedded(dir), ElementOrigin::BuiltIn, None);
+            return element(name, source, Folder::Embedded(dir), ElementOrigin::BuiltIn, None, &self.distros);
         };
         let hidden = homes.next().map(|dir| format!("the one of {}", dir.display()));
         let hidden = hidden.or_else(|| built_in.map(|_| "the built-in one".to_owned()));
         let note = hidden.map(|hidden| format!("element `{name}` of {} is used instead of {hidden}", home.display()));
         let folder = home.join(name);
         let source = read(&folder.join("element.yaml")).map_err(|fault| LoadError::Faulty(vec![*fault]))?;
-        element(name, source, Folder::Host(folder), ElementOrigin::Dir(home.clone()), note)
+        element(name, source, Folder::Host(folder), ElementOrigin::Dir(home.clone()), note, &self.distros)
     }
 }
 
@@ -185,6 +193,7 @@ fn element(
     folder: Folder,
     origin: ElementOrigin,
     note: Option<String>,
+    distros: &Distros,
 ) -> Result<Element, LoadError> {
     let (node, mut found) = parse(&source);
     let Some(mut node) = node else { return Err(LoadError::Faulty(found)) };
@@ -194,7 +203,7 @@ fn element(
     let (file, errors) = decode::<ElementFile>(&mut head, &source);
     found.extend(errors);
     check::element_head(&head, name, &source, &mut found);
-    check::package_keys(&node, &source, &mut found);
+    distro::package_keys(&node, distros, &source, &mut found);
     if let Some(file) = file.as_ref() {
         // Which values defaults have is known when a recipe uses the element; here only their templates
         // can be told from values.

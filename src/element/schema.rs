@@ -10,7 +10,7 @@ use crate::action::Action;
 /// An element: what an image can be made to have, as data.
 ///
 /// Its templates see its parameters and the built-ins `name`, `arch`, `distro`, `release`,
-/// `version`, `family` and `firmware` (a list of `bios`, `uefi`).
+/// `version`, `family`, `firmware` (a list of `bios`, `uefi`) and `os` (see `goldsmith schema distro`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ElementFile {

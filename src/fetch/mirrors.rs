@@ -3,21 +3,13 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::distro::{Bootstrap, Mirrors};
 use crate::process;
 
-/// Package mirrors of Debian.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mirrors {
-    /// Base URL of the main archive, without a slash at its end.
-    pub main: Option<String>,
-    /// Base URL of the archive of security updates.
-    pub security: Option<String>,
-}
-
-/// Finds Debian's mirrors in the configuration of the host's apt. A host without apt has none.
-pub fn host_mirrors() -> Mirrors {
+/// Finds a distribution's mirrors in the configuration of the host's apt. A host without apt has none.
+pub fn host_mirrors(how: &Bootstrap) -> Mirrors {
     let sources = source_files();
-    let named = from_sources(sources.iter().map(String::as_str));
+    let named = from_sources(how, sources.iter().map(String::as_str));
     if named.main.is_some() && named.security.is_some() {
         return named;
     }
@@ -27,41 +19,42 @@ pub fn host_mirrors() -> Mirrors {
     // REPO_URI, RELEASE and ORIGIN are apt's own placeholders.
     apt.args(["indextargets", "--format", "$(REPO_URI)|$(RELEASE)|$(ORIGIN)", "Created-By: Packages"]);
     // No apt, no answer: what is left is to say so where a mirror is needed.
-    let known = from_targets(&process::capture(&mut apt).unwrap_or_default());
+    let known = from_targets(how, &process::capture(&mut apt).unwrap_or_default());
     Mirrors { main: named.main.or(known.main), security: named.security.or(known.security) }
 }
 
-fn from_targets(output: &str) -> Mirrors {
+fn from_targets(how: &Bootstrap, output: &str) -> Mirrors {
     let mut mirrors = Mirrors::default();
     for line in output.lines() {
-        if let [url, suite, "Debian"] = line.split('|').collect::<Vec<_>>()[..] {
-            mirrors.note(url, suite);
+        if let [url, suite, origin] = line.split('|').collect::<Vec<_>>()[..]
+            && origin == how.origin
+        {
+            note(&mut mirrors, url, suite);
         }
     }
     mirrors
 }
 
 /// Reads source lists of both styles. The origin of a repository is not in them, so its name must do.
-fn from_sources<'a>(files: impl Iterator<Item = &'a str>) -> Mirrors {
+fn from_sources<'a>(how: &Bootstrap, files: impl Iterator<Item = &'a str>) -> Mirrors {
     let mut mirrors = Mirrors::default();
     for (url, suite) in files.flat_map(|text| [one_line_sources(text), deb822_sources(text)].concat()) {
         let directory = url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-        if matches!(directory, "debian" | "debian-security") {
-            mirrors.note(&url, &suite);
+        if how.directories.iter().any(|known| known == directory) {
+            note(&mut mirrors, &url, &suite);
         }
     }
     mirrors
 }
 
-impl Mirrors {
-    fn note(&mut self, url: &str, suite: &str) {
-        if !super::http::is_url(url) {
-            return;
-        }
-        let security = suite.ends_with("-security") || suite.ends_with("/updates");
-        let place = if security { &mut self.security } else { &mut self.main };
-        place.get_or_insert_with(|| url.trim_end_matches('/').to_owned());
+/// Notes the first of each kind.
+fn note(mirrors: &mut Mirrors, url: &str, suite: &str) {
+    if !super::http::is_url(url) {
+        return;
     }
+    let security = suite.ends_with("-security") || suite.ends_with("/updates");
+    let place = if security { &mut mirrors.security } else { &mut mirrors.main };
+    place.get_or_insert_with(|| url.trim_end_matches('/').to_owned());
 }
 
 fn one_line_sources(text: &str) -> Vec<(String, String)> {
@@ -127,6 +120,11 @@ fn is_source(path: &Path) -> bool {
 mod tests {
     use super::*;
 
+    fn how() -> Bootstrap {
+        let distros = crate::distro::Distros::built_in();
+        distros.get("debian").and_then(|debian| debian.file.bootstrap.clone()).expect("it is there")
+    }
+
     fn found() -> Mirrors {
         Mirrors {
             main: Some("http://mirror.example/debian".to_owned()),
@@ -140,8 +138,8 @@ mod tests {
             http://mirror.example/debian/|bookworm|Debian\n\
             http://other.example/debian/|bookworm-updates|Debian\n\
             http://security.example/debian-security/|bookworm-security|Debian\n";
-        assert_eq!(from_targets(output), found());
-        assert_eq!(from_targets("garbage\n"), Mirrors::default());
+        assert_eq!(from_targets(&how(), output), found());
+        assert_eq!(from_targets(&how(), "garbage\n"), Mirrors::default());
     }
 
     #[test]
@@ -155,9 +153,9 @@ mod tests {
             Types: deb deb-src\n# a comment\nURIs:\n http://mirror.example/debian\nSuites: bookworm\n bookworm-updates\n\n\
             types: deb\nURIs: http://security.example/debian-security/\nSuites: bookworm-security\n";
         for text in [old, new] {
-            assert_eq!(from_sources([text].into_iter()), found(), "{text}");
+            assert_eq!(from_sources(&how(), [text].into_iter()), found(), "{text}");
         }
         let local = "deb cdrom:[Debian]/ bookworm main\ndeb file:/srv/debian bookworm main\n";
-        assert_eq!(from_sources([local].into_iter()), Mirrors::default());
+        assert_eq!(from_sources(&how(), [local].into_iter()), Mirrors::default());
     }
 }

@@ -7,6 +7,7 @@ pub mod pins;
 pub mod repository;
 mod transfer;
 
+pub use crate::distro::Mirrors;
 pub use http::{HttpError, redacted};
-pub use mirrors::{Mirrors, host_mirrors};
+pub use mirrors::host_mirrors;
 pub use pins::PinPolicy;

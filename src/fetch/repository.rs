@@ -4,23 +4,27 @@
 use std::path::Path;
 
 use super::http::{self, HttpError};
-use super::mirrors::Mirrors;
 use super::pins::{self, PinPolicy};
 use crate::digest::Sha256;
+use crate::distro::{self, Mirrors};
 use crate::fsx::PathError;
 use crate::interrupt::Interrupt;
 use crate::plan::RepositoryPin;
 use crate::recipe::Bootstrap;
-
 /// Larger than any `InRelease` file.
 const LIMIT: usize = 16 << 20;
 
 /// Why repositories could not be pinned.
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
-    /// Neither the recipe nor the host's apt names a mirror.
-    #[error("this machine's apt has no Debian mirror: set base.bootstrap.{0} in the recipe")]
-    NoMirror(&'static str),
+    /// Neither the recipe nor the host's apt names a mirror, nor do the distribution's data.
+    #[error("this machine's apt has no mirror of {origin}: set base.bootstrap.{key} in the recipe")]
+    NoMirror {
+        /// The distribution, as its repositories name it.
+        origin: String,
+        /// Key of the recipe that would name one.
+        key: &'static str,
+    },
     /// A mirror's URL holds a password, which would become part of the image and of its manifest.
     #[error("{0} holds credentials, and the image would carry them: give the mirror another way to know this machine")]
     Credentials(String),
@@ -61,12 +65,13 @@ pub enum RepositoryError {
 /// come before the given ones.
 pub fn pin(
     source: &Bootstrap,
+    how: &distro::Bootstrap,
     mirrors: &Mirrors,
     cache: &Path,
     policy: &PinPolicy,
     interrupt: &Interrupt,
 ) -> Result<Vec<RepositoryPin>, RepositoryError> {
-    let wanted = repositories(source, mirrors)?;
+    let wanted = repositories(source, how, mirrors)?;
     let list: Vec<_> = wanted.iter().map(|(url, suite)| format!("{url} {suite}")).collect();
     let subject = format!("{} {}", list.join(", "), source.components.join(" "));
     if let Some(pins) = pins::find(cache, &subject, policy) {
@@ -108,27 +113,33 @@ pub fn pin(
 }
 
 /// Base URL and suite of each repository of a release.
-fn repositories(source: &Bootstrap, mirrors: &Mirrors) -> Result<Vec<(String, String)>, RepositoryError> {
+fn repositories(
+    source: &Bootstrap,
+    how: &distro::Bootstrap,
+    mirrors: &Mirrors,
+) -> Result<Vec<(String, String)>, RepositoryError> {
     let given = |recipe: &Option<String>, host: &Option<String>, key| {
-        let url = recipe.as_ref().or(host.as_ref()).ok_or(RepositoryError::NoMirror(key))?;
+        let none = || RepositoryError::NoMirror { origin: how.origin.clone(), key };
+        let url = recipe.as_ref().or(host.as_ref()).ok_or_else(none)?;
         let shown = http::redacted(url);
         if shown != *url {
             return Err(RepositoryError::Credentials(shown));
         }
         Ok(url.trim_end_matches('/').to_owned())
     };
-    let release = &source.release;
-    let main = given(&source.mirror, &mirrors.main, "mirror")?;
-    // Unstable gets its updates in place.
-    if matches!(release.as_str(), "sid" | "unstable") {
-        return Ok(vec![(main, release.clone())]);
+    let mut wanted = Vec::new();
+    let suite = |suite: &String| suite.replace("RELEASE", &source.release);
+    let places = [
+        (&how.suites, &source.mirror, &mirrors.main, "mirror"),
+        (&how.security_suites, &source.security_mirror, &mirrors.security, "security-mirror"),
+    ];
+    for (suites, recipe, host, key) in places {
+        if !suites.is_empty() {
+            let url = given(recipe, host, key)?;
+            wanted.extend(suites.iter().map(|name| (url.clone(), suite(name))));
+        }
     }
-    let security = given(&source.security_mirror, &mirrors.security, "security-mirror")?;
-    Ok(vec![
-        (main.clone(), release.clone()),
-        (main, format!("{release}-updates")),
-        (security, format!("{release}-security")),
-    ])
+    Ok(wanted)
 }
 
 /// Digest and date of an index.
@@ -155,11 +166,15 @@ fn date_of(index: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::BootstrapDistro;
+
+    fn how() -> distro::Bootstrap {
+        let distros = distro::Distros::built_in();
+        distros.get("debian").and_then(|debian| debian.file.bootstrap.clone()).expect("it is there")
+    }
 
     fn source(mirror: Option<&str>) -> Bootstrap {
         Bootstrap {
-            distro: BootstrapDistro::Debian,
+            distro: "debian".to_owned(),
             release: "bookworm".to_owned(),
             mirror: mirror.map(str::to_owned),
             security_mirror: None,
@@ -171,7 +186,7 @@ mod tests {
     fn a_release_has_updates_and_security_updates() {
         let host = |url: &str| Some(url.to_owned());
         let mirrors = Mirrors { main: host("http://a.invalid/debian/"), security: host("http://a.invalid/security") };
-        let found = repositories(&source(Some("http://b.invalid/debian")), &mirrors).expect("both are known");
+        let found = repositories(&source(Some("http://b.invalid/debian")), &how(), &mirrors).expect("both are known");
         let found: Vec<_> = found.iter().map(|(url, suite)| (url.as_str(), suite.as_str())).collect();
         assert_eq!(
             found,
@@ -181,8 +196,8 @@ mod tests {
                 ("http://a.invalid/security", "bookworm-security"),
             ]
         );
-        let none = repositories(&source(None), &Mirrors::default());
-        assert!(matches!(none, Err(RepositoryError::NoMirror("mirror"))));
+        let none = repositories(&source(None), &how(), &Mirrors::default());
+        assert!(matches!(none, Err(RepositoryError::NoMirror { key: "mirror", .. })));
     }
 
     #[test]
@@ -202,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_password_does_not_get_into_an_image() {
-        let error = repositories(&source(Some("https://me:secret@b.invalid/debian")), &Mirrors::default());
+        let error = repositories(&source(Some("https://me:secret@b.invalid/debian")), &how(), &Mirrors::default());
         let said = error.expect_err("it is refused").to_string();
         assert!(said.starts_with("https://b.invalid/debian holds credentials"), "{said}");
     }

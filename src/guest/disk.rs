@@ -43,6 +43,11 @@ pub(super) fn inspect(guest: &LibguestfsGuest, disk: &str) -> Result<Inspection,
     let release = guest.read_if_present(root, "/etc/os-release")?;
     Ok(Inspection {
         distro: guest.call(CALL, |g| g.inspect_get_distro(root))?,
+        ids: ["ID", "ID_LIKE"]
+            .iter()
+            .filter_map(|name| os_release_value(&release, name))
+            .flat_map(|value| value.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+            .collect(),
         // libguestfs' own product name is, for Debian, no more than a number.
         product: match os_release_value(&release, "PRETTY_NAME") {
             Some(name) => name,

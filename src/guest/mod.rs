@@ -52,6 +52,8 @@ pub enum MountSource {
 pub struct Inspection {
     /// Distribution in libguestfs' terms: `debian`, `ubuntu`, `fedora`, `rhel`, ...
     pub distro: String,
+    /// What os-release says: its `ID`, and the names in `ID_LIKE`.
+    pub ids: Vec<String>,
     /// Product name for people.
     pub product: String,
     /// Version as its makers write it: `12`, `24.04`, `9.4`.

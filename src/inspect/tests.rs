@@ -10,6 +10,7 @@ fn world() -> FakeWorld {
     let world = FakeWorld::new();
     world.set_inspection(Inspection {
         distro: "debian".to_owned(),
+        ids: vec!["debian".to_owned()],
         product: "Debian GNU/Linux 12 (bookworm)".to_owned(),
         version: "12".to_owned(),
         codename: Some("bookworm".to_owned()),

@@ -155,7 +155,7 @@ impl<'h> Pipeline<'h> {
         let composition = match (composition, &recipe.base, &pinned.image) {
             (Some(composition), ..) => composition.clone(),
             (None, Base::Image(source), Some(image)) => {
-                let system = pin::system(source, &image.inspection)?;
+                let system = pin::system(source, &image.inspection, &self.source.distros())?;
                 let loaded = self.source.for_system(&system).map_err(PipelineError::Recipe)?;
                 loaded.composition.expect("the distribution is known")
             }

@@ -1,8 +1,10 @@
 //! A recipe file that has been read.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::action::Action;
+use crate::distro::Distros;
 use crate::recipe::diagnostic::Diagnostics;
 use crate::recipe::{self, LoadOptions, Loaded, System};
 
@@ -30,6 +32,11 @@ impl Source {
     /// Reads the recipe again for the system that was found on its base image.
     pub(super) fn for_system(&self, system: &System) -> Result<Loaded, Diagnostics> {
         recipe::load(&self.path, &self.options, Some(system))
+    }
+
+    /// The distributions that the recipe may be of.
+    pub(super) fn distros(&self) -> Arc<Distros> {
+        self.options.distros(&self.path).0
     }
 
     /// Whether a step may need the network. True for a base image that has not been looked at: its steps are not known.

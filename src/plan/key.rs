@@ -10,17 +10,20 @@ use serde_json::{Map, Value, json};
 
 use super::{Asset, BasePlan, DiskPlan};
 use crate::action::Action;
+use crate::distro::Os;
 use crate::layer::{LayerKey, canonical};
-use crate::recipe::{Arch, BootstrapDistro};
+use crate::recipe::Arch;
 
 /// Version of the ingredients' form and of what actions do. A change of either makes every layer anew.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Ingredients of the layer that holds the base.
-pub fn base(arch: Arch, disk: &DiskPlan, base: &BasePlan, packages: &BTreeMap<String, Vec<String>>) -> Value {
+///
+/// All layers stand on it, so it also holds the mechanisms, by which actions are carried out in any of them. What else is
+/// known of a distribution is in the actions that ask for it.
+pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BTreeMap<String, Vec<String>>) -> Value {
     match base {
         BasePlan::Bootstrap { source, repositories } => {
-            let BootstrapDistro::Debian = source.distro;
             let mirrors: BTreeMap<_, _> = repositories.iter().map(|pin| (&pin.suite, &pin.url)).collect();
             let repositories: BTreeMap<_, _> = repositories.iter().map(|pin| (&pin.suite, pin.sha256)).collect();
             json!({
@@ -28,7 +31,10 @@ pub fn base(arch: Arch, disk: &DiskPlan, base: &BasePlan, packages: &BTreeMap<St
                 "parent": null,
                 "base": { "bootstrap": {
                     "distro": source.distro, "release": source.release, "components": source.components, "arch": arch,
+                    // The image's own package manager trusts these keys.
+                    "keyring": os.bootstrap.as_ref().map(|how| &how.keyring.file),
                 } },
+                "mechanisms": os.mechanisms,
                 "disk": { "size": disk.size, "layout": disk.layout },
                 "packages": packages.keys().collect::<BTreeSet<_>>(),
                 "repositories": repositories,
@@ -40,6 +46,7 @@ pub fn base(arch: Arch, disk: &DiskPlan, base: &BasePlan, packages: &BTreeMap<St
             "format": FORMAT,
             "parent": null,
             "base": { "image": sha256 },
+            "mechanisms": os.mechanisms,
             "disk": { "size": disk.size },
         }),
     }

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::action::Action;
 use crate::digest::Sha256;
+use crate::distro::Os;
 use crate::element::schema::Check;
 use crate::image::Output;
 use crate::image::digests::Checksum;
@@ -35,6 +36,8 @@ pub struct Plan {
     pub arch: Arch,
     /// Its distribution.
     pub distro: Distro,
+    /// What is known of that: among it, how packages are installed and the boot loader is set up.
+    pub os: Os,
     /// Parameters with their values.
     pub params: BTreeMap<String, serde_json::Value>,
     /// The disk.

@@ -11,7 +11,7 @@ const PACKAGES: &str = "packages";
 
 /// Makes the plan. Pure: what floats has been pinned in `base`.
 pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes: Vec<String>) -> Plan {
-    let Composition { distro, firmware, packages, steps, checks, publish } = composition;
+    let Composition { distro, os, firmware, packages, steps, checks, publish } = composition;
     let layout = match base {
         BasePlan::Bootstrap { .. } => recipe.disk.layout,
         BasePlan::Image { .. } => Layout::of(&firmware),
@@ -21,7 +21,7 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
         BasePlan::Bootstrap { source, .. } => format!("{} {}", distro.name, source.release),
         BasePlan::Image { source, .. } => source.rsplit('/').next().unwrap_or(source).to_owned(),
     };
-    let ingredients = key::base(recipe.arch, &disk, &base, &packages);
+    let ingredients = key::base(recipe.arch, &os, &disk, &base, &packages);
     let mut planned = vec![Step {
         id: StepId { phase: Phase::Base, element: base_id },
         actions: Vec::new(),
@@ -54,6 +54,7 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
         description: recipe.description.clone(),
         arch: recipe.arch,
         distro,
+        os,
         params: recipe.params.clone(),
         disk,
         base,

@@ -1,8 +1,9 @@
 //! A recipe's elements and its own steps, put together for one distribution.
 
+mod step;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -16,17 +17,14 @@ use super::params::{self, Given, Values};
 use super::publish::Target;
 use super::schema::{Arch, ElementUse, Layout, Steps};
 use super::template::{Budget, Variables, render};
-use crate::action::Action;
+use crate::distro::{Distribution, Distros, Os};
 use crate::element::asset::Folder;
 use crate::element::library::{Element, Library, LoadError};
 use crate::element::order::{Item, OrderError, order};
 use crate::element::schema::{Check, ElementFile};
 use crate::image::Output;
-use crate::vocabulary::{Asset, Distro, Phase, StepId};
-
-/// What a step's actions without a timeout of their own may take, if others have one: the usual deadline
-/// of a step.
-const REST: Duration = Duration::from_secs(30 * 60);
+use crate::vocabulary::{Distro, Phase};
+use step::step;
 
 /// The part of a recipe that is rendered for a distribution.
 #[derive(Debug, Default, Deserialize)]
@@ -47,6 +45,7 @@ pub(super) struct Composer<'a> {
     pub(super) params: &'a Values,
     pub(super) secrets: Map,
     pub(super) library: Library,
+    pub(super) distros: Arc<Distros>,
     /// Elements that were looked for.
     pub(super) elements: BTreeMap<String, Arc<Result<Element, LoadError>>>,
     /// The recipe's own files.
@@ -81,10 +80,16 @@ const PHASES: [Phase; 5] = [Phase::Install, Phase::Configure, Phase::Boot, Phase
 
 impl Composer<'_> {
     /// Composes for a system: what came of it, errors, notes.
-    pub(super) fn compose(&mut self, system: &System) -> (Composition, Vec<Diagnostic>, Vec<String>) {
+    pub(super) fn compose(&mut self, system: &System) -> (Option<Composition>, Vec<Diagnostic>, Vec<String>) {
         let mut found = Vec::new();
         let mut notes = Vec::new();
-        let built_ins = self.built_ins(system);
+        let Some(os) = self.os(system) else {
+            let message = format!("the base image is of `{}`, and no such distribution is known", system.distro.name);
+            found.push(Diagnostic::of_file(self.source, message).help("`goldsmith distros` lists those that are"));
+            return (None, found, notes);
+        };
+        notes.extend(self.distros.get(&os.name).into_iter().flat_map(|one| one.hides.clone()));
+        let built_ins = self.built_ins(system, &os);
         let (uses, own) = self.recipe(&built_ins, &mut found);
         let mut parts = Vec::new();
         for index in self.order(&uses, &mut found) {
@@ -94,20 +99,14 @@ impl Composer<'_> {
             }
         }
         parts.push(own);
-        (composition(system, parts), found, notes)
+        (Some(composition(system, os, parts)), found, notes)
     }
 
     /// Looks for errors while the distribution is unknown: those that every family would show.
     pub(super) fn rehearse(&mut self) -> (Vec<Diagnostic>, Vec<String>) {
-        let families = [
-            ("debian", "bookworm", "12", "debian"),
-            ("fedora", "42", "42", "redhat"),
-            ("opensuse", "15.6", "15.6", "suse"),
-        ];
+        let distros = Arc::clone(&self.distros);
         let mut common: Option<(Vec<Diagnostic>, Vec<String>)> = None;
-        for (name, release, version, family) in families {
-            let [name, release, version, family] = [name, release, version, family].map(str::to_owned);
-            let distro = Distro { name, release, version, family };
+        for distro in distros.iter().filter(|one| one.root).map(Distribution::newest) {
             // Only one of them will be built.
             self.budget = Arc::default();
             let (_, errors, notes) = self.compose(&System { distro, firmware: Layout::BiosUefi.firmware() });
@@ -124,7 +123,11 @@ impl Composer<'_> {
         common.unwrap_or_default()
     }
 
-    fn built_ins(&self, System { distro, firmware }: &System) -> BTreeMap<String, Json> {
+    fn os(&self, System { distro, .. }: &System) -> Option<Os> {
+        self.distros.get(&distro.name).map(|distribution| distribution.os(distro, self.arch))
+    }
+
+    fn built_ins(&self, System { distro, firmware }: &System, os: &Os) -> BTreeMap<String, Json> {
         let values = [
             ("name", json!(self.name)),
             ("arch", json!(self.arch)),
@@ -133,6 +136,7 @@ impl Composer<'_> {
             ("version", json!(distro.version)),
             ("family", json!(distro.family)),
             ("firmware", json!(firmware)),
+            ("os", json!(os)),
         ];
         values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
@@ -332,68 +336,12 @@ fn packages_for(distro: &Distro, packages: &BTreeMap<String, Vec<String>>) -> Ve
     specific.into_iter().chain(packages.get("all")).flatten().cloned().collect()
 }
 
-/// A step with the files its actions bring. `root` is the tree that has the phase.
-fn step(
-    phase: Phase,
-    owner: &str,
-    mut actions: Vec<Action>,
-    root: &Node,
-    folder: &Folder,
-    source: &Arc<Source>,
-    found: &mut Vec<Diagnostic>,
-) -> ComposedStep {
-    let mut files: BTreeMap<String, Asset> = BTreeMap::new();
-    let nodes = root.get(phase.name()).map_or(&[][..], Node::list);
-    for (action, node) in actions.iter_mut().zip(nodes) {
-        let kind = action.name();
-        let (path, key, single) = match action {
-            Action::Run(run) => match &mut run.script {
-                Some(script) => (script, "script", true),
-                None => continue,
-            },
-            Action::Copy(copy) => (&mut copy.source, "source", false),
-            Action::Extract(extract) => (&mut extract.source, "source", true),
-            _ => continue,
-        };
-        let span = node.get(kind).and_then(|content| content.get(key)).map_or(node.span, |node| node.span);
-        match folder.bring(path) {
-            Ok(brought) if brought.directory && single => {
-                found.push(Diagnostic::new(source, span, format!("`{path}` is a directory; a file is needed")));
-            }
-            Ok(brought) => {
-                *path = brought.path;
-                files.extend(brought.files);
-            }
-            Err(fault) => {
-                let diagnostic = Diagnostic::new(source, span, fault.message);
-                found.push(match fault.help {
-                    Some(help) => diagnostic.help(help),
-                    None => diagnostic,
-                });
-            }
-        }
-    }
-    let timeout = timeout(&actions);
-    ComposedStep { id: StepId { phase, element: owner.to_owned() }, actions, files, timeout }
-}
-
-/// What the actions that say how long they may take add up to, and the usual time for the rest.
-fn timeout(actions: &[Action]) -> Option<Duration> {
-    let named: Vec<Duration> = actions
-        .iter()
-        .filter_map(|action| match action {
-            Action::Run(run) => run.timeout,
-            _ => None,
-        })
-        .collect();
-    (!named.is_empty()).then(|| named.iter().fold(REST, |sum, timeout| sum.saturating_add(*timeout)))
-}
-
 /// Parts in order, laid out by phase.
-fn composition(system: &System, parts: Vec<Part>) -> Composition {
+fn composition(system: &System, os: Os, parts: Vec<Part>) -> Composition {
     let System { distro, firmware } = system.clone();
     let mut composition = Composition {
         distro,
+        os,
         firmware,
         packages: BTreeMap::new(),
         steps: Vec::new(),

@@ -9,19 +9,56 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value as Json, json};
 
 use super::schema::RecipeFile;
+use crate::distro::{DistroFile, Distros};
 use crate::element::schema::ElementFile;
 
 /// A template that is wholly one expression.
 const TEMPLATE: &str = r"^\{\{.*\}\}$";
 
-/// Schema of a recipe, draft 2020-12.
-pub fn recipe_schema() -> Json {
-    schema::<RecipeFile>("Goldsmith recipe")
+/// Schema of a recipe, draft 2020-12. It may bootstrap the distributions that are known.
+pub fn recipe_schema(distros: &Distros) -> Json {
+    let mut schema = schema::<RecipeFile>("Goldsmith recipe");
+    let names: Vec<&str> = distros
+        .iter()
+        .filter(|one| one.file.bootstrap.is_some())
+        .flat_map(|one| [&one.file.name].into_iter().chain(&one.file.aliases))
+        .map(String::as_str)
+        .collect();
+    let text = json!({ "type": "string", "pattern": TEMPLATE });
+    narrow(&mut schema, "distro", "components", json!({ "anyOf": [{ "enum": names }, text] }));
+    schema
 }
 
-/// Schema of an `element.yaml`, draft 2020-12.
-pub fn element_schema() -> Json {
-    schema::<ElementFile>("Goldsmith element")
+/// Schema of an `element.yaml`, draft 2020-12. It may have packages for the distributions that are known.
+pub fn element_schema(distros: &Distros) -> Json {
+    let mut schema = schema::<ElementFile>("Goldsmith element");
+    let names: Vec<&str> = distros.iter().map(|one| one.file.name.as_str()).collect();
+    let pattern = format!("^({}|({})-.+)$", distros.package_keys().join("|"), names.join("|"));
+    narrow(&mut schema, "packages", "conflicts", json!({ "propertyNames": { "pattern": pattern } }));
+    schema
+}
+
+/// Schema of a `distro.yaml`, draft 2020-12.
+pub fn distro_schema() -> Json {
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<DistroFile>();
+    schema.insert("title".to_owned(), json!("Goldsmith distribution"));
+    schema.to_value()
+}
+
+/// Adds what only the data of distributions say to a property of the object that has another one beside it.
+fn narrow(schema: &mut Json, key: &str, beside: &str, more: Json) {
+    if let Some(properties) = schema.get_mut("properties").and_then(Json::as_object_mut)
+        && properties.contains_key(beside)
+        && let Some(property) = properties.get_mut(key).and_then(Json::as_object_mut)
+    {
+        property.insert("allOf".to_owned(), json!([more]));
+        return;
+    }
+    match schema {
+        Json::Object(object) => object.values_mut().for_each(|inner| narrow(inner, key, beside, more.clone())),
+        Json::Array(list) => list.iter_mut().for_each(|inner| narrow(inner, key, beside, more.clone())),
+        _ => {}
+    }
 }
 
 fn schema<T: JsonSchema>(title: &str) -> Json {
@@ -121,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_the_parser_accepts_the_schema_accepts() {
-        let schema = recipe_schema();
+        let schema = recipe_schema(&Distros::built_in());
         let recipes: Vec<_> = fixtures("tests/recipes/valid")
             .into_iter()
             .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
@@ -131,7 +168,7 @@ mod tests {
             let text = std::fs::read_to_string(&path).expect("a fixture");
             assert_eq!(faults(&schema, &text), [""; 0], "{}", path.display());
         }
-        let schema = element_schema();
+        let schema = element_schema(&Distros::built_in());
         for path in fixtures("elements").into_iter().chain(fixtures("tests/recipes/valid/elements")) {
             if let Ok(text) = std::fs::read_to_string(path.join("element.yaml")) {
                 assert_eq!(faults(&schema, &text), [""; 0], "{}", path.display());
@@ -140,9 +177,19 @@ mod tests {
     }
 
     #[test]
+    fn files_of_distributions_fit_their_schema() {
+        let schema = distro_schema();
+        for path in fixtures("distros") {
+            let text = std::fs::read_to_string(path.join("distro.yaml")).expect("a file");
+            assert_eq!(faults(&schema, &text), [""; 0], "{}", path.display());
+        }
+        assert!(!faults(&schema, "name: x\ntitle: x\nmechanisms: { packages: apk }\n").is_empty());
+    }
+
+    #[test]
     fn what_the_parser_refuses_the_schema_refuses() {
         let base = "name: x\nbase: { bootstrap: { distro: debian, release: bookworm } }\n";
-        assert_eq!(faults(&recipe_schema(), base), [""; 0]);
+        assert_eq!(faults(&recipe_schema(&Distros::built_in()), base), [""; 0]);
         for line in [
             "nmae: y",
             "disk: { szie: 3GiB }",
@@ -155,7 +202,15 @@ mod tests {
             "steps: { configure: [{ when: x }] }",
             "outputs: [{ format: iso }]",
         ] {
-            assert!(!faults(&recipe_schema(), &format!("{base}{line}\n")).is_empty(), "{line}");
+            assert!(!faults(&recipe_schema(&Distros::built_in()), &format!("{base}{line}\n")).is_empty(), "{line}");
+        }
+        let fedora = "name: x\nbase: { bootstrap: { distro: fedora, release: '42' } }\n";
+        assert!(!faults(&recipe_schema(&Distros::built_in()), fedora).is_empty());
+        for (packages, good) in
+            [("all", true), ("debian-12", true), ("suse", true), ("kali", true), ("raspbian", false)]
+        {
+            let element = format!("name: x\ndescription: x\npackages: {{ {packages}: [y] }}\n");
+            assert_eq!(faults(&element_schema(&Distros::built_in()), &element).is_empty(), good, "{packages}");
         }
         for line in [
             "disk: { layout: '{{ layout }}' }",
@@ -163,13 +218,18 @@ mod tests {
             "steps: { configure: [{ run: { network: '{{ online }}' }, when: true }] }",
             "packages: '{{ packages }}'",
         ] {
-            assert_eq!(faults(&recipe_schema(), &format!("{base}{line}\n")), [""; 0], "{line}");
+            assert_eq!(faults(&recipe_schema(&Distros::built_in()), &format!("{base}{line}\n")), [""; 0], "{line}");
         }
     }
 
     #[test]
     fn schemas_say_what_they_are() {
-        for (schema, title) in [(recipe_schema(), "Goldsmith recipe"), (element_schema(), "Goldsmith element")] {
+        let distros = Distros::built_in();
+        for (schema, title) in [
+            (recipe_schema(&distros), "Goldsmith recipe"),
+            (element_schema(&distros), "Goldsmith element"),
+            (distro_schema(), "Goldsmith distribution"),
+        ] {
             assert_eq!(schema["title"], title);
             assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
             assert_eq!(schema.get("$id"), None);

@@ -13,16 +13,17 @@ use serde_json::Value as Json;
 
 use super::compose::Composer;
 use super::decode::decode;
-use super::diagnostic::{Diagnostic, Diagnostics, Source, Span, list, near};
+use super::diagnostic::{Diagnostic, Diagnostics, Source, Span};
 use super::node::{Node, parse};
 use super::params::{self, Values};
 use super::publish::Target;
-use super::schema::{Arch, Base, Bootstrap, BootstrapDistro, Disk, RecipeFile, SecretSource};
+use super::schema::{Arch, Base, Disk, RecipeFile, SecretSource};
 use super::template::{Budget, Variables, render};
 use super::verify::Known;
-use super::{Firmware, Layout, Verify, check};
+use super::{Firmware, Layout, Verify, base, check};
 use crate::action::Action;
 use crate::digest::Sha256;
+use crate::distro::{self, Distros, Os};
 use crate::element::asset::Folder;
 use crate::element::library::{Library, read};
 use crate::element::schema::{Check, Param};
@@ -32,9 +33,6 @@ use crate::vocabulary::{Asset, Distro, StepId};
 
 /// Keys of a recipe that see all built-ins.
 pub(super) const BODY: [&str; 5] = ["elements", "packages", "steps", "checks", "publish"];
-
-/// Releases that can be bootstrapped: code name and version.
-const DEBIAN: [(&str, &str); 2] = [("bookworm", "12"), ("trixie", "13")];
 
 /// The system on a base image, as far as elements need to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,10 +50,21 @@ pub struct LoadOptions {
     pub params: BTreeMap<String, String>,
     /// Folders of elements, searched before the one beside the recipe.
     pub element_dirs: Vec<PathBuf>,
+    /// Folders of distributions, searched before the one beside the recipe.
+    pub distro_dirs: Vec<PathBuf>,
     /// Architecture of an image whose recipe names none.
     pub host_arch: Arch,
     /// Names of what is verified of every image, which a recipe may accept the failure of.
     pub rules: Vec<&'static str>,
+}
+
+impl LoadOptions {
+    /// The distributions that a recipe knows, and what is wrong with their files.
+    pub fn distros(&self, recipe: &Path) -> (Arc<Distros>, Vec<Diagnostic>) {
+        let mut dirs = self.distro_dirs.clone();
+        dirs.push(folder_of(recipe).join("distros"));
+        Distros::load(&dirs)
+    }
 }
 
 /// A recipe without errors.
@@ -82,6 +91,8 @@ pub struct Recipe {
     pub params: BTreeMap<String, Json>,
     /// What it starts from.
     pub base: Base,
+    /// How that is made, if it is made of packages.
+    pub bootstrap: Option<distro::Bootstrap>,
     /// Its disk.
     pub disk: Disk,
     /// Files to make of it.
@@ -103,6 +114,8 @@ pub struct Recipe {
 pub struct Composition {
     /// Its distribution.
     pub distro: Distro,
+    /// What is known of that.
+    pub os: Os,
     /// Firmware it boots under.
     pub firmware: Vec<Firmware>,
     /// Packages, and which elements ask for each.
@@ -186,19 +199,20 @@ fn recipe(
         budget: Arc::clone(&budget),
     };
     let mut head = render(&root.filtered(|key| key != "params" && !BODY.contains(&key)), &variables, source, found)?;
-    let (file, errors) = decode::<RecipeFile>(&mut head, source);
+    let (mut file, errors) = decode::<RecipeFile>(&mut head, source);
     found.extend(errors);
     root.map()?;
     check::recipe_head(&head, source, found);
 
-    let dir = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    for dir in options.element_dirs.iter().filter(|dir| !dir.is_dir()) {
-        let message = "no such directory of elements";
-        found.push(Diagnostic::of_file(&Source::new(dir.display().to_string(), ""), message));
+    let dir = folder_of(path);
+    for (what, dirs) in [("elements", &options.element_dirs), ("distributions", &options.distro_dirs)] {
+        for dir in dirs.iter().filter(|dir| !dir.is_dir()) {
+            let message = format!("no such directory of {what}");
+            found.push(Diagnostic::of_file(&Source::new(dir.display().to_string(), ""), message));
+        }
     }
+    let (distros, errors) = options.distros(path);
+    found.extend(errors);
     let mut dirs = options.element_dirs.clone();
     dirs.push(dir.join("elements"));
     let layout = file.as_ref().map_or(Layout::BiosUefi, |file| file.disk.layout);
@@ -208,7 +222,8 @@ fn recipe(
         body: root.filtered(|key| BODY.contains(&key)),
         params: &values,
         secrets: head.get("secrets").and_then(Node::map).cloned().unwrap_or_default(),
-        library: Library::new(dirs),
+        library: Library::with_distros(dirs, Arc::clone(&distros)),
+        distros: Arc::clone(&distros),
         elements: BTreeMap::new(),
         folder: Folder::Host(dir.clone()),
         name: file.as_ref().map_or("image", |file| file.name.as_str()).to_owned(),
@@ -229,12 +244,14 @@ fn recipe(
         };
         check::verify(&head, verify, &known, source, found);
     }
-    let bootstrapped = match file.as_ref().map(|file| &file.base) {
-        Some(Base::Bootstrap(bootstrap)) => bootstrap_distro(bootstrap, &head, source, found),
+    let bootstrapped = match file.as_mut().map(|file| &mut file.base) {
+        Some(Base::Bootstrap(bootstrap)) => base::bootstrapped(bootstrap, arch, &distros, &head, source, found),
         _ => None,
     };
-    let system = match file.as_ref().map(|file| &file.base) {
-        Some(Base::Bootstrap(_)) => bootstrapped.map(|distro| System { distro, firmware: layout.firmware() }),
+    let system = match (file.as_ref().map(|file| &file.base), &bootstrapped) {
+        (Some(Base::Bootstrap(_)), bootstrapped) => {
+            bootstrapped.as_ref().map(|(distro, _)| System { distro: distro.clone(), firmware: layout.firmware() })
+        }
         _ => system.cloned(),
     };
     let composition = match system {
@@ -242,10 +259,12 @@ fn recipe(
             let (composition, errors, said) = composer.compose(&system);
             found.extend(errors);
             notes.extend(said);
-            if let Some(verify) = file.as_ref().and_then(|file| file.verify.as_ref()) {
+            if let (Some(composition), Some(verify)) =
+                (&composition, file.as_ref().and_then(|file| file.verify.as_ref()))
+            {
                 check::accepted(&head, verify, &options.rules, &composition.checks, source, found);
             }
-            Some(composition)
+            composition
         }
         None => {
             let (errors, said) = composer.rehearse();
@@ -261,6 +280,7 @@ fn recipe(
         arch,
         params: values.values,
         base: file.base,
+        bootstrap: bootstrapped.map(|(_, how)| how),
         disk: file.disk,
         outputs: file.outputs,
         checksums: file.checksums,
@@ -270,6 +290,14 @@ fn recipe(
         digest: Sha256::of(source.text().as_bytes()),
     };
     Some((recipe, composition))
+}
+
+/// The folder that a recipe lies in.
+fn folder_of(recipe: &Path) -> PathBuf {
+    match recipe.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
 }
 
 /// Declarations and values of the recipe's parameters.
@@ -302,33 +330,6 @@ fn parameters(
     let undeclared = declared.as_ref().and_then(Node::map).map_or(&[][..], |map| &map.faulty);
     values.faulty.extend(undeclared.iter().cloned());
     values
-}
-
-fn bootstrap_distro(
-    bootstrap: &Bootstrap,
-    head: &Node,
-    source: &Arc<Source>,
-    found: &mut Vec<Diagnostic>,
-) -> Option<Distro> {
-    let BootstrapDistro::Debian = bootstrap.distro;
-    let release = bootstrap.release.as_str();
-    if let Some((name, version)) = DEBIAN.into_iter().find(|(name, _)| *name == release) {
-        let [distro, family] = ["debian", "debian"].map(str::to_owned);
-        return Some(Distro { name: distro, release: name.to_owned(), version: version.to_owned(), family });
-    }
-    let names = DEBIAN.map(|(name, _)| name);
-    let meant = DEBIAN.into_iter().find(|(_, version)| *version == release).map(|(name, _)| name.to_owned());
-    let node = head.get("base").and_then(|base| base.get("bootstrap")).and_then(|node| node.get("release"));
-    found.push(
-        Diagnostic::new(
-            source,
-            node.map_or(Span::default(), |node| node.span),
-            format!("unknown release `{release}` of debian"),
-        )
-        .did_you_mean(meant.or_else(|| near(release, names)))
-        .help(format!("known here: {}", list(names))),
-    );
-    None
 }
 
 impl Layout {

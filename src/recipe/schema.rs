@@ -19,7 +19,7 @@ use crate::units::ByteSize;
 /// A recipe: one YAML file that describes one image.
 ///
 /// Templates (`{{ ... }}`) in values see the recipe's parameters and the built-ins `name`, `arch`,
-/// `distro`, `release`, `version`, `family` and `firmware`. Only `elements`, `packages`, `steps`, `checks` and `publish` see
+/// `distro`, `release`, `version`, `family`, `firmware` and `os`. Only `elements`, `packages`, `steps`, `checks` and `publish` see
 /// the built-ins; the rest of the recipe sees its parameters, because the built-ins follow from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -112,27 +112,19 @@ pub enum Base {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Bootstrap {
-    /// Distribution.
-    pub distro: BootstrapDistro,
+    /// Distribution, by its name or another that it is known by.
+    pub distro: String,
     /// Its release, by code name: `bookworm`, `trixie`.
     pub release: String,
-    /// URL of the mirror. Default: the one the host's own apt is configured for.
+    /// URL of the mirror. Default: the one the host's own apt is configured for, or the distribution's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<String>,
-    /// URL of the mirror for security updates. Default: the one the host's own apt is configured for.
+    /// URL of the mirror for security updates. Default: the one the host's own apt is configured for, or the distribution's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security_mirror: Option<String>,
-    /// Archive components to use.
-    #[serde(default = "default_components")]
+    /// Archive components to use. Default: those that the distribution's data name.
+    #[serde(default)]
     pub components: Vec<String>,
-}
-
-/// A distribution that can be bootstrapped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum BootstrapDistro {
-    /// Debian.
-    Debian,
 }
 
 /// A base that is a disk image.
@@ -270,10 +262,6 @@ impl SecretSource {
             variable @ Self::Env(_) => variable,
         }
     }
-}
-
-fn default_components() -> Vec<String> {
-    vec!["main".to_owned()]
 }
 
 fn default_checksums() -> Vec<Checksum> {

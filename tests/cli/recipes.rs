@@ -25,6 +25,7 @@ fn every_fault_is_told_on_standard_error_and_in_json() {
     let options = || LoadOptions {
         params: BTreeMap::new(),
         element_dirs: Vec::new(),
+        distro_dirs: Vec::new(),
         host_arch: Arch::X86_64,
         rules: goldsmith::verify::rules().map(|rule| rule.id).collect(),
     };

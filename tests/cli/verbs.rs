@@ -70,9 +70,49 @@ fn elements_are_listed_and_shown() {
 }
 
 #[test]
+fn distributions_are_listed_and_shown() {
+    let bench = Bench::new();
+    bench.write(
+        "distros/acme/distro.yaml",
+        "name: acme\ntitle: Acme Linux\naliases: [acmeos]\nextends: debian\nuser: acme\nnotes: [it is made up]\n\
+         packages: { growpart: [acme-grow] }\nunits: { ssh: acme-ssh.service }\n",
+    );
+    bench.write(
+        "broken/bad/distro.yaml",
+        "name: bad\ntitle: x\nextends: debain\nfamly: y\nmechanisms: { packages: apk }\n",
+    );
+    assert_session!(
+        bench,
+        bench.session(&[
+            "distros",
+            "distros acmeos",
+            "distros debain",
+            "distros --distros broken",
+            "distros --distros nowhere",
+            "schema recipe --distros broken",
+        ])
+    );
+    let json = bench.run("distros --json").last_json();
+    let bootstrapped: Vec<_> = json
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|one| one["bootstrap"] == true)
+        .filter_map(|one| one["distro"]["name"].as_str())
+        .collect();
+    assert_eq!(bootstrapped, ["debian", "ubuntu"]);
+    assert_eq!(bench.run("distros acme --json").last_json()["distro"]["packages"]["sudo"][0], "sudo");
+    // A recipe and an element may name what the folder has, and an element's schema says so.
+    bench.write("elements/own/element.yaml", "name: own\ndescription: x\npackages: { acme: [y] }\n");
+    bench.write("x.yaml", format!("name: x\n{BASE}elements: [own]\n"));
+    assert_eq!(bench.run("validate x.yaml").code, Some(0));
+    assert!(bench.run("schema element").stdout.contains("|acme|"));
+}
+
+#[test]
 fn schemas_are_json() {
     let bench = Bench::new();
-    for format in ["recipe", "element"] {
+    for format in ["recipe", "element", "distro"] {
         let ran = bench.run(&format!("schema {format}"));
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
         let schema: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use goldsmith::cli::grammar;
+use goldsmith::distro::Distros;
 use goldsmith::element::library::Library;
 use goldsmith::recipe::diagnostic::Source;
 use goldsmith::recipe::node;
@@ -28,6 +29,7 @@ fn fault(block: &Block) -> Option<String> {
             None => Some("this recipe has no error".to_owned()),
         },
         "yaml,element" => element_fault(&block.text),
+        "yaml,distribution" => distribution_fault(&block.text),
         "yaml,other" => yaml_fault(&block.text),
         "json" => block.text.lines().find_map(|line| {
             serde_json::from_str::<serde_json::Value>(line).err().map(|error| format!("{error}: {line}"))
@@ -52,6 +54,21 @@ fn completed(fragment: &str) -> String {
     text + fragment
 }
 
+/// A distribution, in a folder of its name.
+fn distribution_fault(text: &str) -> Option<String> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let name = text.lines().find_map(|line| line.strip_prefix("name: "))?;
+    let folder = dir.path().join(name);
+    std::fs::create_dir(&folder).expect("a directory");
+    std::fs::write(folder.join("distro.yaml"), text).expect("a file");
+    let (distros, faults) = Distros::load(&[dir.path().to_owned()]);
+    match (distros.get(name), faults.first()) {
+        (Some(_), None) => None,
+        (_, Some(fault)) => Some(fault.render(false)),
+        (None, None) => Some(format!("there is no distribution `{name}`")),
+    }
+}
+
 fn recipe_fault(text: &str) -> Option<String> {
     load_fault(text, pages::root().join("examples/local-element/elements"))
 }
@@ -60,6 +77,7 @@ fn load_fault(text: &str, elements: PathBuf) -> Option<String> {
     let options = LoadOptions {
         params: BTreeMap::new(),
         element_dirs: vec![elements],
+        distro_dirs: Vec::new(),
         host_arch: Arch::X86_64,
         rules: verify::rules().map(|rule| rule.id).collect(),
     };

@@ -127,6 +127,7 @@ impl Bench {
         let options = LoadOptions {
             params: BTreeMap::new(),
             element_dirs: Vec::new(),
+            distro_dirs: Vec::new(),
             host_arch: Arch::X86_64,
             rules: Vec::new(),
         };

@@ -37,6 +37,7 @@ fn prepare(bench: &Bench, size: u64) -> (Plan, OpenedImage) {
     let options = goldsmith::recipe::LoadOptions {
         params: Default::default(),
         element_dirs: Vec::new(),
+        distro_dirs: Vec::new(),
         host_arch: bootstrapped.arch,
         rules: Vec::new(),
     };
@@ -50,6 +51,7 @@ fn prepare(bench: &Bench, size: u64) -> (Plan, OpenedImage) {
     let plan = goldsmith::plan::resolve(&loaded.recipe, composition, base, Vec::new());
     let inspection = Inspection {
         distro: "debian".to_owned(),
+        ids: vec!["debian".to_owned()],
         product: "Debian".to_owned(),
         version: "12.0".to_owned(),
         codename: Some("bookworm".to_owned()),

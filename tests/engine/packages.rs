@@ -1,14 +1,15 @@
 //! Packages that are installed in the guest.
 
 use goldsmith::build::actions::{ActionError, Executor, PackageCache};
+use goldsmith::distro::Distros;
 use goldsmith::guest::fake::{FakeWorld, set_files};
 use goldsmith::guest::{Ended, Guest as _, Mount, MountSource};
-use goldsmith::plan::{Distro, Plan};
+use goldsmith::plan::Plan;
 
 use crate::bench::{Bench, base_tree, file};
 
 /// Carries out the recipe's own configure step in a guest of its own, with a package cache.
-fn carry_out(bench: &Bench, plan: &Plan, family: &str, world: &FakeWorld) -> Result<Vec<String>, ActionError> {
+fn carry_out(bench: &Bench, plan: &Plan, distro: &str, world: &FakeWorld) -> Result<Vec<String>, ActionError> {
     let disk = bench.dir.path().join("disk");
     std::fs::write(&disk, "").expect("writable");
     let mut tree = base_tree();
@@ -22,7 +23,7 @@ fn carry_out(bench: &Bench, plan: &Plan, family: &str, world: &FakeWorld) -> Res
     let step = plan.steps.iter().find(|step| !step.actions.is_empty()).expect("a step");
     let result = Executor {
         guest: &mut guest,
-        distro: &Distro { family: family.to_owned(), ..plan.distro.clone() },
+        mechanisms: &Distros::built_in().get(distro).expect("it is known").mechanisms,
         arch: "x86_64",
         packages: &plan.packages,
         secrets: &bench.secrets,
@@ -45,11 +46,11 @@ fn script(world: &FakeWorld) -> String {
 }
 
 #[test]
-fn every_family_has_its_package_manager() {
+fn every_package_manager_is_asked_in_its_own_words() {
     let all = "{ install: [nginx, g++], remove: [nano], update: true }";
-    for (family, manager) in [("debian", "apt-get"), ("redhat", "dnf"), ("suse", "zypper")] {
+    for (distro, manager) in [("debian", "apt-get"), ("fedora", "dnf"), ("opensuse", "zypper")] {
         let (bench, world) = (Bench::new(), FakeWorld::new());
-        carry_out(&bench, &plan(&bench, all), family, &world).expect("it works");
+        carry_out(&bench, &plan(&bench, all), distro, &world).expect("it works");
         let script = script(&world);
         assert!(script.contains("UPDATE=1\nINSTALL='nginx g++'\nREMOVE='nano'\n"), "{script}");
         assert!(script.contains(manager), "{script}");
@@ -57,9 +58,6 @@ fn every_family_has_its_package_manager() {
         let parsed = std::process::Command::new("sh").args(["-n", "-c", &script]).status();
         assert!(parsed.expect("sh is there").success(), "{script}");
     }
-    let (bench, world) = (Bench::new(), FakeWorld::new());
-    let error = carry_out(&bench, &plan(&bench, "{ install: [x] }"), "arch", &world).expect_err("unknown");
-    assert_eq!(error.to_string(), "install x: no package manager is known for the family `arch`");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What actions on accounts, services and settings do to an image, and which programs they run for it.
 
+use goldsmith::distro::Distros;
 use goldsmith::guest::Ended;
 use goldsmith::guest::fake::{Content, Tree};
-use goldsmith::plan::Plan;
 
 use crate::actions::after;
 use crate::bench::{Bench, file, text};
@@ -59,21 +59,16 @@ fn kernel_arguments_of_debian_are_in_a_file_of_their_own() {
     assert_eq!(error, "kernel-args: the image has no /etc/default/grub: add the element `bootloader`");
 }
 
-/// A plan as if its image were of another family.
-fn of_family(mut plan: Plan, family: &str) -> Plan {
-    plan.distro.family = family.to_owned();
-    plan
-}
-
-/// What a step of the recipe does in an image of another family. The list of packages at the end needs a program.
-fn after_in(bench: &Bench, family: &str, actions: &str) -> Tree {
+/// What a step of the recipe does in an image of another distribution. The list of packages at the end needs a program.
+fn after_in(bench: &Bench, distro: &str, actions: &str) -> Tree {
     bench.world.on_run(|command, tree| {
         if command.program == "/bin/sh" {
             tree.insert("/run/goldsmith-packages".to_owned(), file(b"bash 5.2-1 x86_64\n"));
         }
         Ended { status: 0, tail: Vec::new() }
     });
-    let plan = of_family(bench.plan(&format!("steps:\n  configure:\n{actions}")), family);
+    let mut plan = bench.plan(&format!("steps:\n  configure:\n{actions}"));
+    plan.os.mechanisms = Distros::built_in().get(distro).expect("it is known").mechanisms;
     let disk = bench.build(&plan).expect("it builds");
     assert_eq!(disk.layer.meta.facts["packages"][0]["name"], "bash");
     goldsmith::guest::fake::files(&disk.layer.disk)
@@ -83,7 +78,7 @@ fn after_in(bench: &Bench, family: &str, actions: &str) -> Tree {
 fn kernel_arguments_elsewhere_are_in_the_settings_and_in_boot_entries() {
     let bench = Bench::new();
     let actions = format!("{GRUB}    - kernel-args: {{ add: [a, b], remove: [console=, quiet] }}\n");
-    let tree = after_in(&bench, "redhat", &actions);
+    let tree = after_in(&bench, "fedora", &actions);
     assert_eq!(
         text(&tree, "/etc/default/grub"),
         "GRUB_CMDLINE_LINUX_DEFAULT=\"splash a b\"\nGRUB_CMDLINE_LINUX=\"\"\n"
@@ -159,7 +154,7 @@ fn the_script_for_users_calls_the_programs_it_should() {
 }
 
 #[test]
-fn settings_of_the_system_are_where_the_family_has_them() {
+fn settings_of_the_system_are_where_the_distribution_has_them() {
     let zone = "    - write: { path: /usr/share/zoneinfo/Europe/Paris, content: TZif }\n";
     let actions = format!("{zone}    - hostname: web\n    - timezone: Europe/Paris\n    - locale: C.UTF-8\n");
     let bench = Bench::new();
@@ -170,7 +165,7 @@ fn settings_of_the_system_are_where_the_family_has_them() {
     assert_eq!(text(&tree, "/etc/default/locale"), "LANG=C.UTF-8\n");
     assert_eq!(bench.ran(), [""; 0]);
 
-    let tree = after_in(&Bench::new(), "suse", &actions);
+    let tree = after_in(&Bench::new(), "opensuse", &actions);
     assert!(!tree.contains_key("/etc/timezone"));
     assert_eq!(text(&tree, "/etc/locale.conf"), "LANG=C.UTF-8\n");
 }

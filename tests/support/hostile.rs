@@ -53,6 +53,7 @@ pub fn clouds(bytes: &[u8]) {
 /// A recipe with its templates.
 pub fn recipe(bytes: &[u8]) {
     let options = LoadOptions {
+        distro_dirs: Vec::new(),
         params: BTreeMap::new(),
         element_dirs: Vec::new(),
         host_arch: Arch::X86_64,

@@ -8,9 +8,10 @@ case $(echo /boot/vmlinu*) in
         exit 1
         ;;
 esac
-if command -v grub-mkconfig >/dev/null; then grub=grub; else grub=grub2; fi
-mkdir -p "/boot/$grub"
-config=/boot/$grub/grub.cfg
+# Its programs have the name of its directory: grub-mkconfig, grub2-mkconfig.
+grub=${GRUB##*/}
+mkdir -p "$GRUB"
+config=$GRUB/grub.cfg
 
 # grub-mkconfig asks grub-probe some twenty times what it asked before, and every answer takes half a second
 # without hardware virtualisation. Nothing it asks about changes in between, so while it runs its grub-probe

@@ -3,5 +3,5 @@
 # need not be made again whenever a setting changes.
 set -eu
 
-if command -v grub-install >/dev/null; then grub=grub; else grub=grub2; fi
-"$grub-install" --target=i386-pc "$GOLDSMITH_DISK"
+# Its programs have the name of its directory: grub-install, grub2-install.
+"${GRUB##*/}-install" --target=i386-pc "$GOLDSMITH_DISK"

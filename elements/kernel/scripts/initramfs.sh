@@ -27,24 +27,28 @@ for modules in /lib/modules/*/; do
     # A directory without a kernel is what a removed one left behind.
     [ -e "/boot/vmlinuz-$version" ] || [ -e "${modules}vmlinuz" ] || continue
     found=yes
-    if command -v update-initramfs >/dev/null; then
-        initrd=/boot/initrd.img-$version
-        if [ ! -e "$initrd" ]; then
-            update-initramfs -c -k "$version"
-        elif outdated "$initrd"; then
-            update-initramfs -u -k "$version"
-        fi
-    elif command -v dracut >/dev/null; then
-        initrd=/boot/initramfs-$version.img
-        [ ! -e "/boot/initrd-$version" ] || initrd=/boot/initrd-$version
-        if outdated "$initrd"; then
-            # The machine that builds is not the one that boots: no drivers are left out for it.
-            dracut --force --no-hostonly "$initrd" "$version"
-        fi
-    else
-        echo "neither update-initramfs nor dracut is installed: nothing can make an initramfs" >&2
-        exit 1
-    fi
+    case $INITRAMFS in
+        initramfs-tools)
+            initrd=/boot/initrd.img-$version
+            if [ ! -e "$initrd" ]; then
+                update-initramfs -c -k "$version"
+            elif outdated "$initrd"; then
+                update-initramfs -u -k "$version"
+            fi
+            ;;
+        dracut)
+            initrd=/boot/initramfs-$version.img
+            [ ! -e "/boot/initrd-$version" ] || initrd=/boot/initrd-$version
+            if outdated "$initrd"; then
+                # The machine that builds is not the one that boots: no drivers are left out for it.
+                dracut --force --no-hostonly "$initrd" "$version"
+            fi
+            ;;
+        *)
+            echo "no way is known to make an initramfs with $INITRAMFS" >&2
+            exit 1
+            ;;
+    esac
 done
 if [ -z "$found" ]; then
     echo "no kernel is installed below /boot" >&2

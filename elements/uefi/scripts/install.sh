@@ -17,29 +17,33 @@ case $GOLDSMITH_ARCH in
         ;;
 esac
 
-case $FAMILY in
-    debian)
+case $EFI in
+    grub-install)
         # Both paths get shim and the signed GRUB; nothing is written to the NVRAM of the machine that builds.
-        grub-install --target="$target" --efi-directory="$efi" --bootloader-id="$DISTRO" --no-nvram \
+        grub-install --target="$target" --efi-directory="$efi" --bootloader-id="${OWN##*/}" --no-nvram \
             --uefi-secure-boot --force-extra-removable
         ;;
-    redhat)
+    packaged)
         # The packages bring signed programs to their own path; grub-install would put unsigned ones there.
-        id=$(findmnt -no UUID -T /boot/grub2)
-        prefix=$(grub2-mkrelpath /boot/grub2)
-        cat >"$efi/EFI/$DISTRO/grub.cfg" <<END
+        id=$(findmnt -no UUID -T "$GRUB")
+        prefix=$("${GRUB##*/}-mkrelpath" "$GRUB")
+        cat >"$OWN/grub.cfg" <<END
 search --no-floppy --fs-uuid --set=dev $id
 set prefix=(\$dev)$prefix
 export \$prefix
 configfile \$prefix/grub.cfg
 END
         mkdir -p "$efi/EFI/BOOT"
-        cp "$efi/EFI/$DISTRO/shim$suffix.efi" "$efi/EFI/BOOT/$fallback"
-        cp "$efi/EFI/$DISTRO/grub$suffix.efi" "$efi/EFI/$DISTRO/grub.cfg" "$efi/EFI/BOOT/"
+        cp "$OWN/shim$suffix.efi" "$efi/EFI/BOOT/$fallback"
+        cp "$OWN/grub$suffix.efi" "$OWN/grub.cfg" "$efi/EFI/BOOT/"
         ;;
-    suse)
+    shim-install)
         shim-install --no-nvram --removable
         shim-install --no-nvram
+        ;;
+    *)
+        echo "no way is known to install a boot loader with $EFI" >&2
+        exit 1
         ;;
 esac
 

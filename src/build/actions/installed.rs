@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::base::Package;
+use crate::distro::mechanism::PackageManager;
 use crate::guest::{Command, Guest, GuestError};
-use crate::plan::Distro;
 
 /// Where dpkg keeps what is installed: deb-substvars(5), dpkg(1).
 const DPKG_STATUS: &str = "/var/lib/dpkg/status";
@@ -16,8 +16,8 @@ const RPM_TIMEOUT: Duration = Duration::from_secs(300);
 const DATABASE_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// Packages of the mounted image, sorted.
-pub fn installed_packages(guest: &mut dyn Guest, distro: &Distro) -> Result<Vec<Package>, GuestError> {
-    let mut packages = if distro.family == "debian" {
+pub fn installed_packages(guest: &mut dyn Guest, manager: PackageManager) -> Result<Vec<Package>, GuestError> {
+    let mut packages = if manager == PackageManager::Apt {
         let status = guest.read(DPKG_STATUS, DATABASE_LIMIT)?;
         Package::of_dpkg_status(&String::from_utf8_lossy(&status))
     } else {

@@ -3,6 +3,7 @@
 use super::files::with_line;
 use super::{ActionError, Executor, ForAction as _};
 use crate::action::KernelArgs;
+use crate::distro::mechanism::Bootloader;
 
 /// The settings of GRUB.
 const GRUB: &str = "/etc/default/grub";
@@ -33,9 +34,9 @@ impl Executor<'_> {
             }
         }
         let missing: Vec<_> = args.add.iter().filter(|arg| !present.contains(arg)).cloned().collect();
-        let debian = self.distro.family == "debian";
+        let bootloader = self.mechanisms.bootloader;
         if !missing.is_empty() {
-            let (path, text) = if debian {
+            let (path, text) = if bootloader == Bootloader::GrubDropIns {
                 self.guest.mkdir("/etc/default/grub.d").for_action(&label)?;
                 let line = format!("{GRUB_CMDLINE}=\"${GRUB_CMDLINE} {}\"", missing.join(" "));
                 (GRUB_DROP_IN, with_line(self.text(&label, GRUB_DROP_IN)?, &line))
@@ -44,10 +45,10 @@ impl Executor<'_> {
             };
             self.guest.write(path, text.as_bytes()).for_action(&label)?;
         }
-        if debian {
+        if bootloader != Bootloader::GrubBls {
             return Ok(());
         }
-        // Where boot entries are files of their own (Boot Loader Specification), they hold the arguments too.
+        // Boot entries are files of their own (Boot Loader Specification), and hold the arguments too.
         let lines = r#"command -v grubby >/dev/null || exit 0
 [ -z "$1" ] || grubby --update-kernel=ALL --args="$1"
 [ -z "$2" ] || grubby --update-kernel=ALL --remove-args="$2""#;

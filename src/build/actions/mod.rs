@@ -18,9 +18,10 @@ use tempfile::NamedTempFile;
 
 use crate::action::{Action, Run};
 use crate::digest::Sha256;
+use crate::distro::Mechanisms;
 use crate::fsx::IoContext as _;
 use crate::guest::{Command, Ended, Guest, GuestError, Space};
-use crate::plan::{Asset, Distro, Origin, Step};
+use crate::plan::{Asset, Origin, Step};
 use crate::text::Redactor;
 
 pub use installed::installed_packages;
@@ -116,8 +117,8 @@ impl ActionError {
 pub struct Executor<'a> {
     /// Where the actions are carried out; the image is mounted.
     pub guest: &'a mut dyn Guest,
-    /// Distribution of the image.
-    pub distro: &'a Distro,
+    /// How things are done in the image's distribution.
+    pub mechanisms: &'a Mechanisms,
     /// Architecture of the image, as the kernel names it.
     pub arch: &'a str,
     /// Packages of the plan and who asks for them.

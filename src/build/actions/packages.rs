@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{ActionError, Executor, ForAction as _};
 use crate::action::Packages;
+use crate::distro::mechanism::PackageManager;
 use crate::fsx::{IoContext as _, PathError};
 
 /// Where the guest's apt keeps what it downloaded.
@@ -46,7 +47,7 @@ impl PackageCache {
 
 /// Keeps services from being started while packages are configured: the interface of Debian's
 /// invoke-rc.d, exit status 101 means "not allowed".
-const DEBIAN: &str = r#"
+const APT: &str = r#"
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy"
@@ -72,14 +73,14 @@ if [ -n "$REMOVE" ]; then
 fi
 "#;
 
-const REDHAT: &str = r#"
+const DNF: &str = r#"
 dnf=$(command -v dnf || command -v yum)
 [ "$UPDATE" = 0 ] || $dnf -y upgrade
 [ -z "$INSTALL" ] || $dnf -y --setopt=install_weak_deps=False install $INSTALL
 [ -z "$REMOVE" ] || $dnf -y remove $REMOVE
 "#;
 
-const SUSE: &str = r#"
+const ZYPPER: &str = r#"
 [ "$UPDATE" = 0 ] || zypper --non-interactive update
 [ -z "$INSTALL" ] || zypper --non-interactive install --no-recommends $INSTALL
 [ -z "$REMOVE" ] || zypper --non-interactive remove --clean-deps $REMOVE
@@ -88,14 +89,11 @@ const SUSE: &str = r#"
 impl Executor<'_> {
     pub(super) fn packages(&mut self, packages: &Packages) -> Result<(), ActionError> {
         let label = summary(packages);
-        let lines = match self.distro.family.as_str() {
-            "debian" => DEBIAN,
-            "redhat" => REDHAT,
-            "suse" => SUSE,
-            family => {
-                let message = format!("no package manager is known for the family `{family}`");
-                return Err(ActionError::Unfit { action: label, message });
-            }
+        let manager = self.mechanisms.packages;
+        let lines = match manager {
+            PackageManager::Apt => APT,
+            PackageManager::Dnf => DNF,
+            PackageManager::Zypper => ZYPPER,
         };
         let script = format!(
             "UPDATE={}\nINSTALL='{}'\nREMOVE='{}'\n{lines}",
@@ -104,7 +102,7 @@ impl Executor<'_> {
             packages.install.join(" "),
             packages.remove.join(" "),
         );
-        let cache = self.package_cache.clone().filter(|_| self.distro.family == "debian");
+        let cache = self.package_cache.clone().filter(|_| manager == PackageManager::Apt);
         if let Some(cache) = &cache {
             self.bring_packages(&label, cache)?;
         }

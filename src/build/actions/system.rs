@@ -3,6 +3,7 @@
 use super::files::with_line;
 use super::{ActionError, Executor, ForAction as _};
 use crate::action::{Service, User};
+use crate::distro::mechanism::{Locale, TimeZone};
 use crate::guest::FileKind;
 
 /// Where units may be defined, most specific first.
@@ -139,7 +140,7 @@ passwd --lock "$name" >/dev/null"#;
             return Err(ActionError::Unfit { action: label, message });
         }
         self.guest.symlink(&format!("..{data}"), "/etc/localtime").for_action(&label)?;
-        if self.distro.family == "debian" {
+        if self.mechanisms.timezone == TimeZone::EtcTimezone {
             self.replace(&label, "/etc/timezone", format!("{zone}\n").as_bytes())?;
         }
         Ok(())
@@ -148,13 +149,13 @@ passwd --lock "$name" >/dev/null"#;
     pub(super) fn locale(&mut self, locale: &str) -> Result<(), ActionError> {
         let label = format!("locale {locale}");
         let setting = format!("LANG={locale}\n");
-        let debian = self.distro.family == "debian";
+        let made = self.mechanisms.locale == Locale::LocaleGen;
         // The one may be a link to the other: it is followed.
-        let file = if debian { "/etc/default/locale" } else { "/etc/locale.conf" };
+        let file = if made { "/etc/default/locale" } else { "/etc/locale.conf" };
         self.guest.write(file, setting.as_bytes()).for_action(&label)?;
-        // The C locale is part of the C library; on Debian every other one is made by the package `locales`.
+        // The C locale is part of the C library; elsewhere the package `locales` makes every other one.
         let (name, charset) = charset_of(locale);
-        if !debian || ["C", "POSIX"].contains(&name) {
+        if !made || ["C", "POSIX"].contains(&name) {
             return Ok(());
         }
         if !self.exists(&label, "/usr/sbin/locale-gen")? {

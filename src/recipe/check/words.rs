@@ -22,7 +22,7 @@ fn verdict(good: bool, message: impl FnOnce() -> String) -> Result<(), String> {
 }
 
 /// An absolute path that stays where it points; globs are allowed where the action allows them.
-pub(super) fn directory_path(text: &str) -> Result<(), String> {
+pub(crate) fn directory_path(text: &str) -> Result<(), String> {
     verdict(text.starts_with('/'), || format!("`{text}` is not an absolute path in the image"))?;
     verdict(!text.split('/').any(|part| part == ".."), || format!("`{text}` has a `..`"))?;
     verdict(!text.contains(['\0', '\n']), || "a path cannot have a newline or a NUL character".to_owned())?;
@@ -30,12 +30,12 @@ pub(super) fn directory_path(text: &str) -> Result<(), String> {
 }
 
 /// Such a path that is not the whole image.
-pub(super) fn file_path(text: &str) -> Result<(), String> {
+pub(crate) fn file_path(text: &str) -> Result<(), String> {
     directory_path(text)?;
     verdict(!text.trim_matches('/').is_empty(), || format!("`{text}` is the whole image"))
 }
 
-pub(super) fn pattern(text: &str) -> Result<(), String> {
+pub(crate) fn pattern(text: &str) -> Result<(), String> {
     // A short text can stand for a large program: `(a{500}){500}`.
     verdict(text.len() <= PATTERN_MAX, || format!("a regular expression has at most {PATTERN_MAX} bytes"))?;
     regex::RegexBuilder::new(text).size_limit(PATTERN_SIZE_MAX).build().map(|_| ()).map_err(|error| {
@@ -46,22 +46,22 @@ pub(super) fn pattern(text: &str) -> Result<(), String> {
     })
 }
 
-pub(super) fn one_line(text: &str) -> Result<(), String> {
+pub(crate) fn one_line(text: &str) -> Result<(), String> {
     verdict(!text.contains(['\n', '\r', '\0']), || "this must be one line".to_owned())
 }
 
-pub(super) fn package(text: &str) -> Result<(), String> {
+pub(crate) fn package(text: &str) -> Result<(), String> {
     // apt takes `name-` for a wish to remove it.
     let good = fits(text, |c| alphanumeric(c) || c == '@', |c| alphanumeric(c) || "@.+-_:=~/^*".contains(c), 200);
     verdict(good && !text.ends_with('-'), || format!("`{text}` is not the name of a package"))
 }
 
-pub(super) fn unit(text: &str) -> Result<(), String> {
+pub(crate) fn unit(text: &str) -> Result<(), String> {
     let good = fits(text, alphanumeric, |c| alphanumeric(c) || ":_.\\@-*".contains(c), 255);
     verdict(good, || format!("`{text}` is not the name of a unit"))
 }
 
-pub(super) fn kernel_argument(text: &str) -> Result<(), String> {
+pub(crate) fn kernel_argument(text: &str) -> Result<(), String> {
     // It is written into a setting that a shell reads.
     let bad = |c: char| c.is_whitespace() || c.is_control() || "'\"`$\\".contains(c);
     let good = !text.is_empty() && !text.contains(bad);
@@ -75,7 +75,7 @@ pub(crate) fn user(text: &str) -> Result<(), String> {
     verdict(good, || format!("`{text}` is not a user or group name"))
 }
 
-pub(super) fn owner(text: &str) -> Result<(), String> {
+pub(crate) fn owner(text: &str) -> Result<(), String> {
     let part = |part: &str| user(part).is_ok() || part.parse::<u32>().is_ok();
     let good = match text.split_once(':') {
         Some((user, group)) => part(user) && part(group),
@@ -89,22 +89,22 @@ pub(crate) fn host_name(text: &str) -> Result<(), String> {
     verdict(text.len() <= 253 && text.split('.').all(label), || format!("`{text}` is not a host name"))
 }
 
-pub(super) fn time_zone(text: &str) -> Result<(), String> {
+pub(crate) fn time_zone(text: &str) -> Result<(), String> {
     let part = |part: &str| fits(part, |c| c.is_ascii_alphabetic(), |c| alphanumeric(c) || "_+-".contains(c), 64);
     verdict(text.split('/').all(part), || format!("`{text}` is not a time zone: write it like Europe/Paris"))
 }
 
-pub(super) fn locale(text: &str) -> Result<(), String> {
+pub(crate) fn locale(text: &str) -> Result<(), String> {
     let good = fits(text, |c| c.is_ascii_alphabetic(), |c| alphanumeric(c) || "_.@-".contains(c), 64);
     verdict(good, || format!("`{text}` is not a locale: write it like en_US.UTF-8"))
 }
 
-pub(super) fn variable(text: &str) -> Result<(), String> {
+pub(crate) fn variable(text: &str) -> Result<(), String> {
     let good = fits(text, |c| c.is_ascii_alphabetic() || c == '_', |c| alphanumeric(c) || c == '_', 255);
     verdict(good, || format!("`{text}` cannot name an environment variable"))
 }
 
-pub(super) fn secret_name(text: &str) -> Result<(), String> {
+pub(crate) fn secret_name(text: &str) -> Result<(), String> {
     let good = fits(text, alphanumeric, |c| alphanumeric(c) || "_.-".contains(c), 64);
     verdict(good, || format!("`{text}` cannot name a secret: use letters, digits, `.`, `_` and `-`"))
 }
@@ -116,12 +116,12 @@ pub(crate) fn element_name(text: &str) -> Result<(), String> {
     verdict(good, || format!("`{text}` cannot name an element: use lowercase letters, digits, `.`, `_` and `-`"))
 }
 
-pub(super) fn image_name(text: &str) -> Result<(), String> {
+pub(crate) fn image_name(text: &str) -> Result<(), String> {
     let good = fits(text, alphanumeric, |c| alphanumeric(c) || "_.-".contains(c), 128);
     verdict(good, || format!("`{text}` cannot name an image: use letters, digits, `.`, `_` and `-`"))
 }
 
-pub(super) fn url(text: &str) -> Result<(), String> {
+pub(crate) fn url(text: &str) -> Result<(), String> {
     let known =
         ["http://", "https://", "file:///"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
     verdict(known && !text.contains(char::is_whitespace), || {
@@ -129,18 +129,18 @@ pub(super) fn url(text: &str) -> Result<(), String> {
     })
 }
 
-pub(super) fn component(text: &str) -> Result<(), String> {
+pub(crate) fn component(text: &str) -> Result<(), String> {
     let good = fits(text, alphanumeric, |c| alphanumeric(c) || "_.-".contains(c), 64);
     verdict(good, || format!("`{text}` is not a component of an archive"))
 }
 
-pub(super) fn image_source(text: &str) -> Result<(), String> {
+pub(crate) fn image_source(text: &str) -> Result<(), String> {
     let web = ["http://", "https://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
     let good = web && !text.contains(char::is_whitespace) || !text.is_empty() && !text.contains("://");
     verdict(good, || format!("`{text}` is neither an http:// or https:// URL nor a path"))
 }
 
-pub(super) fn image_digest(text: &str) -> Result<(), String> {
+pub(crate) fn image_digest(text: &str) -> Result<(), String> {
     let lower = text.to_ascii_lowercase();
     let sums = lower.ends_with("sha256sums") || lower.ends_with(".sha256");
     verdict(sums || (text.len() == 64 && Sha256::parse(text).is_some()), || {

@@ -254,12 +254,15 @@ fn kind(type_name: &str) -> &'static str {
         "Check" | "Booted" => "check",
         "Arch" => "architecture",
         "Base" => "kind of base",
-        "BootstrapDistro" => "distribution",
         "Compression" => "compression",
         "Format" => "format",
+        "Initramfs" | "PackageManager" | "Bootloader" | "Efi" | "Network" | "Locale" | "TimeZone" | "Relabel" => {
+            "mechanism"
+        }
         "Layout" => "layout",
         "ParamType" => "type",
         "SecretSource" => "source of a secret",
+        "Tool" => "tool",
         _ => "name",
     }
 }

@@ -177,6 +177,15 @@ impl Rendering<'_> {
         if unknown.iter().any(|name| self.variables.faulty.contains(name)) {
             return;
         }
+        let lacking = super::os_names::lacking(text, self.variables.values.get("os"));
+        if error.kind() != ErrorKind::SyntaxError && !lacking.is_empty() {
+            for one in lacking {
+                let span = self.find(&one.name, node.span).unwrap_or(span);
+                let diagnostic = Diagnostic::new(self.source, span, format!("there is no `{}` here", one.name));
+                self.found.push(diagnostic.did_you_mean(one.meant).help(one.help));
+            }
+            return;
+        }
         if error.kind() != ErrorKind::UndefinedError || unknown.is_empty() {
             let detail = error.detail().map_or(String::new(), |detail| format!(": {detail}"));
             let message = match error.kind() {
@@ -187,9 +196,8 @@ impl Rendering<'_> {
             let diagnostic = Diagnostic::new(self.source, span, message);
             self.found.push(match error.kind() {
                 ErrorKind::OutOfFuel => diagnostic.help("loop over fewer items, or write the text out"),
-                ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction => {
-                    diagnostic.help("README.md lists the filters, tests and functions that templates have")
-                }
+                ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction => diagnostic
+                    .help("the reference of recipes lists the filters, tests and functions that templates have"),
                 _ => diagnostic,
             });
             return;

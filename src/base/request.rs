@@ -1,0 +1,121 @@
+//! What is asked of a bootstrap.
+
+use std::path::Path;
+
+use super::failure::BootstrapError;
+use crate::digest::Sha256;
+use crate::distro;
+use crate::plan::{DiskPlan, RepositoryPin};
+use crate::recipe::Arch;
+
+/// A disk to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct BootstrapRequest<'a> {
+    /// Name of the distribution.
+    pub distro: &'a str,
+    /// How it is made of packages.
+    pub how: &'a distro::Bootstrap,
+    /// Release by code name.
+    pub release: &'a str,
+    /// Architecture of the packages.
+    pub arch: Arch,
+    /// Repositories; they become the image's own, too.
+    pub repositories: &'a [RepositoryPin],
+    /// Packages beside the essential ones and apt.
+    pub packages: &'a [String],
+    /// The disk.
+    pub disk: &'a DiskPlan,
+    /// What all identifiers of the disk derive from.
+    pub seed: Sha256,
+    /// The qcow2 file to make. After a failure there may be a part of it.
+    pub target: &'a Path,
+    /// Directory for packages and temporary files, shared by all builds.
+    pub cache_dir: &'a Path,
+}
+
+impl BootstrapRequest<'_> {
+    /// When the repositories were last changed, in seconds since 1970.
+    pub(super) fn epoch(&self) -> u64 {
+        self.repositories.iter().map(|pin| pin.date).max().unwrap_or_default()
+    }
+
+    /// Refuses what the tools would take for something else.
+    pub(super) fn check(&self) -> Result<(), BootstrapError> {
+        let plain = |text: &str| {
+            !text.is_empty()
+                && !text.starts_with(['-', '.', '+'])
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.:=~/_".contains(c))
+        };
+        if !plain(self.release) || self.release.contains('/') {
+            return Err(BootstrapError::Request(format!("`{}` is not the code name of a release", self.release)));
+        }
+        if !plain(self.distro) || self.distro.contains('/') {
+            return Err(BootstrapError::Request(format!("`{}` is not the name of a distribution", self.distro)));
+        }
+        if !plain(self.how.keyring.file.trim_start_matches('/')) {
+            return Err(BootstrapError::Request(format!("`{}` is not the path of a keyring", self.how.keyring.file)));
+        }
+        if let Some(name) = self.packages.iter().find(|name| !plain(name) || name.starts_with(['/', '~', ':'])) {
+            return Err(BootstrapError::Request(format!("`{name}` is not the name of a package")));
+        }
+        let words = |pin: &RepositoryPin| {
+            pin.components.iter().chain([&pin.suite, &pin.url]).any(|word| word.contains(char::is_whitespace))
+        };
+        if let Some(pin) = self.repositories.iter().find(|pin| words(pin)) {
+            return Err(BootstrapError::Request(format!("`{}` is not the URL of a package repository", pin.url)));
+        }
+        for path in [self.target, self.cache_dir] {
+            if !path.is_absolute() {
+                return Err(BootstrapError::Request(format!("{} must be an absolute path", path.display())));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::Layout;
+    use crate::units::ByteSize;
+
+    #[test]
+    fn odd_requests_are_refused() {
+        let disk = DiskPlan { size: ByteSize::mebibytes(2048), layout: Layout::Bios, firmware: Vec::new() };
+        let pin = |url: &str| RepositoryPin {
+            url: url.to_owned(),
+            suite: "bookworm".to_owned(),
+            components: vec!["main".to_owned()],
+            sha256: Sha256::of(b""),
+            date: 0,
+        };
+        let distros = distro::Distros::built_in();
+        let how = distros.get("debian").and_then(|debian| debian.file.bootstrap.as_ref()).expect("it is there");
+        for (release, package, url, target, complaint) in [
+            ("bookworm", "bash", "http://mirror/debian", "/t", None),
+            ("../x", "bash", "http://mirror/debian", "/t", Some("code name")),
+            ("bookworm", "--option", "http://mirror/debian", "/t", Some("name of a package")),
+            ("bookworm", "/etc/passwd", "http://mirror/debian", "/t", Some("name of a package")),
+            ("bookworm", "a b", "http://mirror/debian", "/t", Some("name of a package")),
+            ("bookworm", "bash", "http://mirror/debian\ndeb x", "/t", Some("URL of a package repository")),
+            ("bookworm", "bash", "http://mirror/debian", "t", Some("absolute")),
+        ] {
+            let result = BootstrapRequest {
+                distro: "debian",
+                how,
+                release,
+                arch: Arch::X86_64,
+                repositories: &[pin(url)],
+                packages: &[package.to_owned()],
+                disk: &disk,
+                seed: Sha256::of(b""),
+                target: Path::new(target),
+                cache_dir: Path::new("/c"),
+            }
+            .check();
+            let message = result.err().map(|error| error.to_string());
+            assert_eq!(message.is_some(), complaint.is_some(), "{message:?}");
+            assert!(message.unwrap_or_default().contains(complaint.unwrap_or_default()));
+        }
+    }
+}

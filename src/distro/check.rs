@@ -1,0 +1,163 @@
+//! What the types of a `distro.yaml` cannot say.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Distros;
+use crate::recipe::check::{Rule, apply, words};
+use crate::recipe::diagnostic::{Diagnostic, Source, Span, list, near};
+use crate::recipe::node::{Key, Node, Value};
+
+/// Places in a file, and the rule for what is there.
+const RULES: &[(&str, Rule)] = &[
+    ("name", name),
+    ("title", words::one_line),
+    ("aliases.*", alias),
+    ("family", name),
+    ("notes.*", words::one_line),
+    ("user", words::user),
+    ("releases.*.name", word),
+    ("releases.*.version", word),
+    ("releases.*.end", date),
+    ("bootstrap.origin", words::one_line),
+    ("bootstrap.directories.*", word),
+    ("bootstrap.keyring.file", words::file_path),
+    ("bootstrap.keyring.package", words::package),
+    ("bootstrap.suites.*", suite),
+    ("bootstrap.security-suites.*", suite),
+    ("bootstrap.components.*", words::component),
+];
+
+/// Checks what a file says. `known` are the names of all distributions.
+pub(super) fn file(
+    root: &Node,
+    folder: &str,
+    known: &BTreeSet<String>,
+    source: &Arc<Source>,
+    found: &mut Vec<Diagnostic>,
+) {
+    apply(RULES, root, source, found);
+    if let Some(node) = root.get("name")
+        && let Some(name) = node.text()
+        && name != folder
+    {
+        let message = format!("the distribution is named `{name}`, and its folder `{folder}`");
+        found.push(Diagnostic::new(source, node.span, message));
+    }
+    if let Some(node) = root.get("extends")
+        && let Some(other) = node.text().filter(|other| !known.contains(*other))
+    {
+        let diagnostic = Diagnostic::new(source, node.span, format!("unknown distribution `{other}`"));
+        found.push(diagnostic.did_you_mean(near(other, known)).help(format!("known here: {}", list(known))));
+    }
+    names(root, source, found);
+    let mut releases: Vec<(&str, Span)> = Vec::new();
+    for release in root.get("releases").map_or(&[][..], Node::list) {
+        names(release, source, found);
+        let Some(node) = release.get("name") else { continue };
+        let Some(name) = node.text() else { continue };
+        match releases.iter().find(|(known, _)| *known == name) {
+            Some((_, first)) => {
+                let message = format!("release `{name}` is there twice");
+                found.push(Diagnostic::new(source, node.span, message).also(*first, "first here"));
+            }
+            None => releases.push((name, node.span)),
+        }
+    }
+    for (_, mirrors) in map(root.get("bootstrap").and_then(|bootstrap| bootstrap.get("mirrors"))) {
+        apply(&[("main", words::url), ("security", words::url)], mirrors, source, found);
+    }
+    if let (Some(key), true) = (root.key("bootstrap"), releases.is_empty()) {
+        let message = "what can be bootstrapped are releases, and this file has none";
+        found.push(Diagnostic::new(source, key.span, message).help("add `releases`"));
+    }
+}
+
+/// Checks the packages, paths and units that templates can ask for.
+fn names(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    for (group, rule) in [("packages", words::package as Rule), ("paths", words::file_path), ("units", words::unit)] {
+        for (key, value) in map(root.get(group)) {
+            if let Err(message) = identifier(&key.text) {
+                found.push(Diagnostic::new(source, key.span, message));
+            }
+            let texts = |node: &Node| match node.list() {
+                [] => vec![node.clone()],
+                list => list.to_vec(),
+            };
+            let values = match &value.value {
+                Value::Map(map) => map.entries.iter().flat_map(|(_, value)| texts(value)).collect(),
+                _ => texts(value),
+            };
+            for value in values {
+                if let Some(Err(message)) = value.printed().map(|text| rule(&text)) {
+                    found.push(Diagnostic::new(source, value.span, message));
+                }
+            }
+        }
+    }
+}
+
+/// Checks for whom an element has packages.
+pub(crate) fn package_keys(root: &Node, distros: &Distros, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    for (key, _) in map(root.get("packages")) {
+        let name = key.text.as_str();
+        let known = distros.package_keys();
+        let distro = name.split_once('-').map_or(name, |(distro, _)| distro);
+        let release_of = distro != name && distros.iter().any(|one| one.file.name == distro);
+        if !known.contains(&name) && !release_of {
+            found.push(
+                Diagnostic::new(source, key.span, format!("unknown distribution or family `{name}`"))
+                    .did_you_mean(near(name, &known))
+                    .help(format!("known here: {}, and `<distribution>-<release>`", list(&known))),
+            );
+        }
+    }
+}
+
+fn map(node: Option<&Node>) -> &[(Key, Node)] {
+    node.and_then(Node::map).map_or(&[][..], |map| &map.entries)
+}
+
+fn lower(text: &str, beside: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.len() <= 64
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || beside.contains(c))
+}
+
+/// A name that stands before the `-` of `<distribution>-<release>`, and so has none.
+fn name(text: &str) -> Result<(), String> {
+    let message = || format!("`{text}` cannot name a distribution or family: use lowercase letters and digits");
+    if lower(text, "") { Ok(()) } else { Err(message()) }
+}
+
+/// A name as os-release has it in `ID`: os-release(5).
+fn alias(text: &str) -> Result<(), String> {
+    let message =
+        || format!("`{text}` is no name as os-release has it: use lowercase letters, digits, `.`, `_` and `-`");
+    if lower(text, "._-") { Ok(()) } else { Err(message()) }
+}
+
+/// A word that can be part of a path, a URL and a line of a list of sources.
+fn word(text: &str) -> Result<(), String> {
+    let good = text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.len() <= 64
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    if good { Ok(()) } else { Err(format!("`{text}` is not one word of letters, digits, `.`, `_` and `-`")) }
+}
+
+/// The name of a suite, in which `RELEASE` stands for the release.
+fn suite(text: &str) -> Result<(), String> {
+    text.split('/').try_for_each(word)?;
+    if text.contains("RELEASE") { Ok(()) } else { Err(format!("`{text}` is the same for all releases: say `RELEASE`")) }
+}
+
+fn date(text: &str) -> Result<(), String> {
+    let parsed: Result<jiff::civil::Date, _> = text.parse();
+    parsed.map(|_| ()).map_err(|_| format!("`{text}` is not a day: write it like 2028-08-09"))
+}
+
+/// A name that templates can use.
+fn identifier(text: &str) -> Result<(), String> {
+    let message = || format!("`{text}` cannot name anything in a template: use lowercase letters, digits and `_`");
+    if lower(text, "_") { Ok(()) } else { Err(message()) }
+}

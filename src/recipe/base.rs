@@ -1,0 +1,72 @@
+//! The distribution of a base that is made of packages.
+
+use std::sync::Arc;
+
+use super::diagnostic::{Diagnostic, Source, Span, list, near};
+use super::node::Node;
+use super::schema::{Arch, Bootstrap};
+use crate::distro::{self, Distribution, Distros};
+use crate::vocabulary::Distro;
+
+/// Finds what a recipe bootstraps, and fills in what it leaves to the distribution. The name becomes the distribution's own.
+pub(super) fn bootstrapped(
+    wanted: &mut Bootstrap,
+    arch: Arch,
+    distros: &Distros,
+    head: &Node,
+    source: &Arc<Source>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<(Distro, distro::Bootstrap)> {
+    let at = |key: &str| {
+        let bootstrap = head.get("base").and_then(|base| base.get("bootstrap"));
+        bootstrap.and_then(|node| node.get(key).or(Some(node))).map_or(Span::default(), |node| node.span)
+    };
+    let can = distros.bootstrapped();
+    let Some(distribution) = distros.get(&wanted.distro) else {
+        let message = format!("unknown distribution `{}`", wanted.distro);
+        let diagnostic = Diagnostic::new(source, at("distro"), message).did_you_mean(near(&wanted.distro, &can));
+        found.push(diagnostic.help(format!("known here: {}", list(&can))));
+        return None;
+    };
+    let Some(how) = &distribution.file.bootstrap else {
+        let message = format!("`{}` cannot be made of packages here", wanted.distro);
+        found.push(
+            Diagnostic::new(source, at("distro"), message)
+                .help("start from an image of it: `base: { image: { source: ..., sha256: ... } }`")
+                .help(format!("can be made of packages: {}", list(&can))),
+        );
+        return None;
+    };
+    wanted.distro.clone_from(&distribution.file.name);
+    if wanted.components.is_empty() {
+        wanted.components.clone_from(&how.components);
+    }
+    if !distribution.file.architectures.contains(&arch) {
+        let message = format!("{} is not made for {}", distribution.file.title, arch.name());
+        let known = distribution.file.architectures.iter().map(|arch| arch.name());
+        found.push(Diagnostic::new(source, at("distro"), message).help(format!("known here: {}", list(known))));
+    }
+    let distro = release(&wanted.release, distribution, at("release"), source, found)?;
+    Some((distro, how.clone()))
+}
+
+fn release(
+    wanted: &str,
+    distribution: &Distribution,
+    span: Span,
+    source: &Arc<Source>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Distro> {
+    let releases = &distribution.file.releases;
+    if let Some(release) = releases.iter().find(|release| release.name == wanted) {
+        return Some(distribution.named(release.name.clone(), release.version.clone()));
+    }
+    let names = || releases.iter().map(|release| release.name.as_str());
+    let meant = releases.iter().find(|release| release.version == wanted).map(|release| release.name.clone());
+    found.push(
+        Diagnostic::new(source, span, format!("unknown release `{wanted}` of {}", distribution.file.name))
+            .did_you_mean(meant.or_else(|| near(wanted, names())))
+            .help(format!("known here: {}", list(names()))),
+    );
+    None
+}

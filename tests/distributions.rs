@@ -1,0 +1,377 @@
+//! Distributions are data: what the program has, what people add, and what is wrong with what they add.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use goldsmith::distro::Distros;
+use goldsmith::plan::{self, BasePlan, Distro, RepositoryPin};
+use goldsmith::recipe::{self, Arch, Base, Firmware, LoadOptions, Loaded, System};
+
+fn options(distros: Option<&Path>) -> LoadOptions {
+    LoadOptions {
+        params: BTreeMap::new(),
+        element_dirs: Vec::new(),
+        distro_dirs: distros.map(Path::to_owned).into_iter().collect(),
+        host_arch: Arch::X86_64,
+        rules: Vec::new(),
+    }
+}
+
+/// A folder of distributions.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, text) in files {
+        std::fs::create_dir_all(folder.path().join(name)).expect("a folder");
+        std::fs::write(folder.path().join(name).join("distro.yaml"), text).expect("a file");
+    }
+    folder
+}
+
+/// What is wrong with the files of a folder: file, line, column and message.
+fn faults(files: &[(&str, &str)]) -> Vec<String> {
+    let folder = folder(files);
+    let (_, found) = Distros::load(&[folder.path().to_owned()]);
+    let mut told: Vec<_> = found
+        .iter()
+        .map(|fault| {
+            let file = fault.file().replace(&format!("{}/", folder.path().display()), "");
+            let at = fault.position().map_or(String::new(), |at| format!(":{}:{}", at.line, at.column));
+            format!("{file}{at} {}", fault.message())
+        })
+        .collect();
+    told.sort();
+    told
+}
+
+fn load(text: &str, distros: Option<&Path>, system: Option<&System>) -> Result<Loaded, String> {
+    let text = format!("name: x\narch: x86_64\n{text}\n");
+    recipe::load_str(Path::new("tests/recipes/valid/x.yaml"), &text, &options(distros), system)
+        .map_err(|errors| errors.render(false))
+}
+
+#[test]
+fn every_distribution_of_the_program_is_whole_and_has_names_of_its_own() {
+    let folders: BTreeSet<String> = std::fs::read_dir("distros")
+        .expect("they are there")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    let (distros, found) = Distros::load(&["distros".into()]);
+    assert_eq!(found, [], "files as they are in the tree");
+    let names: BTreeSet<_> = Distros::built_in().iter().map(|one| one.file.name.clone()).collect();
+    assert_eq!(names, folders, "what is in the tree is in the program");
+    let mut words = BTreeSet::new();
+    for one in distros.iter() {
+        for word in [&one.file.name].into_iter().chain(&one.file.aliases) {
+            assert!(words.insert(word.clone()), "`{word}` is there twice");
+            assert_eq!(distros.get(word).map(|found| &found.file.name), Some(&one.file.name), "{word}");
+        }
+        for arch in &one.file.architectures {
+            let os = one.os(&distros_release(one), *arch);
+            for element in ["ssh_server", "growpart", "grub", "network", "kernel_cloud"] {
+                assert!(os.packages.contains_key(element), "{} has no {element}", one.file.name);
+            }
+        }
+    }
+}
+
+fn distros_release(one: &goldsmith::distro::Distribution) -> Distro {
+    let release = one.file.releases.last().map(|release| (release.name.clone(), release.version.clone()));
+    let (name, version) = release.unwrap_or_default();
+    one.named(name, version)
+}
+
+/// Every element of the program that asks for something asks for what every distribution has.
+#[test]
+fn every_element_can_be_used_on_every_distribution() {
+    let elements = "elements: [base-system, kernel, dhcp-network, sshd, cloud-init, growpart, net-rules, no-firewall, \
+                    qemu-guest-agent, bootloader, uefi, serial-console, sysprep]";
+    let text = format!("base: {{ image: {{ source: a, sha256: SHA256SUMS }} }}\n{elements}");
+    for one in Distros::built_in().iter() {
+        for firmware in [vec![Firmware::Uefi], vec![Firmware::Bios, Firmware::Uefi]] {
+            let system = System { distro: distros_release(one), firmware };
+            let loaded = load(&text, None, Some(&system)).unwrap_or_else(|errors| panic!("{errors}"));
+            let composition = loaded.composition.expect("the distribution is known");
+            assert!(composition.packages.contains_key("cloud-init"), "{}", one.file.name);
+        }
+    }
+}
+
+#[test]
+fn what_os_release_says_finds_the_distribution() {
+    let distros = Distros::built_in();
+    for (names, found) in [
+        (&["debian"][..], Some("debian")),
+        (&["ubuntu", "debian"], Some("ubuntu")),
+        (&["kali", "debian", "kalilinux"], Some("kali")),
+        (&["amzn", "centos", "rhel", "fedora"], Some("amazonlinux")),
+        (&["opensuse-leap", "suse", "opensuse"], Some("opensuse")),
+        (&["almalinux", "rhel", "centos", "fedora", "redhat-based"], Some("almalinux")),
+        // Nobody has described these, but they say what they are like.
+        (&["pop", "ubuntu", "debian"], Some("ubuntu")),
+        (&["miraclelinux", "rhel", "centos", "fedora"], Some("rhel")),
+        (&["plan9", "unknown"], None),
+    ] {
+        let one = distros.recognise(names.iter().copied());
+        assert_eq!(one.map(|one| one.file.name.as_str()), found, "{names:?}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_told_with_its_place() {
+    let all = "family: x\narchitectures: [x86_64]\nmechanisms: { packages: apt, initramfs: dracut, bootloader: grub, \
+               efi: grub-install, network: networkd, locale: locale-gen, timezone: localtime, relabel: none }\n";
+    let whole = |name: &str, more: &str| format!("name: {name}\ntitle: A title\n{all}{more}");
+    assert_eq!(faults(&[("mine", &whole("mine", ""))]), [""; 0]);
+    let bad = "name: other\ntitle: A title\nfamly: x\nextends: debian\nmechanisms: { packages: apk }\nreleases:\n  \
+               - { name: one, version: \"1\", end: soon }\n  - { name: one, version: \"2\" }\n\
+               packages: { a-b: [x], ok: [-y], arch: { x86_64: [z], sparc: [z] } }\npaths: { grub: boot }\n\
+               units: { ssh: [a] }\n";
+    let faulty = faults(&[("bad", bad)]);
+    assert_eq!(
+        faulty,
+        [
+            "bad/distro.yaml:10:16 `boot` is not an absolute path in the image",
+            "bad/distro.yaml:11:15 expected a string, found a list",
+            "bad/distro.yaml:1:7 the distribution is named `other`, and its folder `bad`",
+            "bad/distro.yaml:3:1 unknown key `famly`",
+            "bad/distro.yaml:5:25 unknown mechanism `apk`",
+            "bad/distro.yaml:7:37 `soon` is not a day: write it like 2028-08-09",
+            "bad/distro.yaml:8:13 release `one` is there twice",
+            "bad/distro.yaml:9:13 `a-b` cannot name anything in a template: use lowercase letters, digits and `_`",
+            "bad/distro.yaml:9:28 `-y` is not the name of a package",
+            "bad/distro.yaml:9:54 unknown name `sparc`",
+        ]
+    );
+    for (files, told) in [
+        (
+            &[("a", "name: a\ntitle: A\n")][..],
+            &["a/distro.yaml `architectures` is missing", "a/distro.yaml `family` is missing"][..],
+        ),
+        (&[("a", "name: a\ntitle: A\nextends: debain\n")], &["a/distro.yaml:3:10 unknown distribution `debain`"]),
+        (
+            &[("a", "name: a\ntitle: A\nextends: b\n"), ("b", "name: b\ntitle: B\nextends: a\n")],
+            &["b/distro.yaml:3:10 distributions extend each other in a circle: a -> b -> a"],
+        ),
+        (
+            &[("a", "name: a\ntitle: A\nextends: debian\naliases: [ubuntu]\n")],
+            &["a/distro.yaml:4:11 `ubuntu` is a name of `ubuntu` already"],
+        ),
+        (
+            &[("a", "name: a\ntitle: A\nextends: debian\nbootstrap: { tool: mmdebstrap }\n")],
+            &["a/distro.yaml:4:1 `origin` is missing in `bootstrap`"],
+        ),
+    ] {
+        let found = faults(files);
+        assert!(told.iter().all(|told| found.contains(&(*told).to_owned())), "{found:#?} lacks one of {told:#?}");
+    }
+    // A recipe beside such a file says so too.
+    let folder = folder(&[("bad", bad)]);
+    let errors = load("base: { bootstrap: { distro: debian, release: bookworm } }", Some(folder.path()), None);
+    let errors = errors.expect_err("a distribution is at fault");
+    assert_eq!(errors.matches("error: ").count(), faulty.len(), "{errors}");
+}
+
+/// A new folder is all that a distribution of known mechanisms takes.
+#[test]
+fn a_folder_is_a_distribution_that_can_be_bootstrapped() {
+    let text = "name: acme\ntitle: Acme Linux\naliases: [acmeos]\nextends: debian\nuser: acme\n\
+        releases:\n  - { name: road, version: \"1\", units: { ssh: acme-ssh.service } }\n  - { name: cliff, version: \"2\" }\n\
+        bootstrap:\n  tool: mmdebstrap\n  origin: Acme\n  directories: [acme]\n  \
+        keyring: { file: /usr/share/keyrings/acme.gpg, package: acme-keyring }\n  suites: [RELEASE, RELEASE-more]\n  \
+        security-suites: [RELEASE/safe]\n  components: [main, tnt]\n\
+        packages: { growpart: [acme-grow], rocket: [acme-rocket] }\n";
+    let folder = folder(&[("acme", text)]);
+    let of = |release: &str| {
+        let base = format!("base: {{ bootstrap: {{ distro: acmeos, release: {release} }} }}");
+        let more = "elements: [cloud-init, growpart, sshd]\npackages: \"{{ os.packages.rocket + [os.user] }}\"";
+        let loaded = load(&format!("{base}\n{more}"), Some(folder.path()), None);
+        loaded.unwrap_or_else(|errors| panic!("{errors}"))
+    };
+    let loaded = of("cliff");
+    let Base::Bootstrap(source) = &loaded.recipe.base else { panic!("a bootstrap") };
+    assert_eq!((source.distro.as_str(), &source.components[..]), ("acme", &["main".to_owned(), "tnt".to_owned()][..]));
+    let composition = loaded.composition.expect("it is known");
+    assert_eq!((composition.distro.family.as_str(), composition.distro.version.as_str()), ("debian", "2"));
+    let packages: Vec<_> = composition.packages.keys().map(String::as_str).collect();
+    assert_eq!(packages, ["acme", "acme-grow", "acme-rocket", "cloud-init", "openssh-server", "sudo"]);
+    assert_eq!(composition.os.units["ssh"], "ssh.service");
+    assert_eq!(of("road").composition.expect("it is known").os.units["ssh"], "acme-ssh.service");
+}
+
+#[test]
+fn ubuntu_is_planned_from_its_own_repositories() {
+    let text = std::fs::read_to_string("recipes/debian-12.yaml").expect("a recipe");
+    let text = text.replace("{ distro: debian, release: bookworm }", "{ distro: ubuntu, release: noble }");
+    let loaded = recipe::load_str(Path::new("recipes/ubuntu.yaml"), &text, &options(None), None);
+    let loaded = loaded.unwrap_or_else(|errors| panic!("{errors}"));
+    let how = loaded.recipe.bootstrap.clone().expect("it is made of packages");
+    let Base::Bootstrap(source) = &loaded.recipe.base else { panic!("a bootstrap") };
+    assert_eq!(source.components, ["main", "universe"]);
+    assert_eq!(how.keyring.file, "/usr/share/keyrings/ubuntu-archive-keyring.gpg");
+
+    // Indexes as its mirrors would have them, and no host that has mirrors of Ubuntu.
+    let index = "-----BEGIN PGP SIGNED MESSAGE-----\n\nDate: Sat, 09 Sep 2023 09:08:31 UTC\n";
+    let mirror = tempfile::tempdir().expect("a temporary folder");
+    for suite in ["noble", "noble-updates", "noble-security"] {
+        let dir = mirror.path().join("dists").join(suite);
+        std::fs::create_dir_all(&dir).expect("a folder");
+        std::fs::write(dir.join("InRelease"), format!("{index}Suite: {suite}\n")).expect("a file");
+    }
+    let server = serve(mirror.path().to_owned(), 3);
+    let mirrors = goldsmith::fetch::Mirrors { main: Some(server.clone()), security: Some(server.clone()) };
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let policy = goldsmith::fetch::PinPolicy { max_age: std::time::Duration::ZERO, refresh: false, offline: false };
+    let interrupt = goldsmith::interrupt::Interrupt::new();
+    let repositories =
+        goldsmith::fetch::repository::pin(source, &how, &mirrors, cache.path(), &policy, &interrupt).expect("pins");
+    let suites: Vec<_> = repositories.iter().map(|pin: &RepositoryPin| pin.suite.as_str()).collect();
+    assert_eq!(suites, ["noble", "noble-updates", "noble-security"]);
+
+    let composition = loaded.composition.clone().expect("its distribution is known");
+    let base = BasePlan::Bootstrap { source: source.clone(), repositories };
+    let plan = plan::resolve(&loaded.recipe, composition, base, Vec::new());
+    assert_eq!(plan.steps[0].id.to_string(), "base ubuntu noble");
+    for (package, there) in
+        [("linux-image-virtual", true), ("linux-image-cloud-amd64", false), ("grub-efi-amd64-signed", true)]
+    {
+        assert_eq!(plan.packages.contains_key(package), there, "{package}");
+    }
+    let ingredients = &plan.steps[0].ingredients;
+    assert_eq!(ingredients["base"]["bootstrap"]["keyring"], "/usr/share/keyrings/ubuntu-archive-keyring.gpg");
+    assert_eq!(ingredients["mechanisms"]["packages"], "apt");
+    let checks = serde_json::to_string(&plan.checks).expect("JSON");
+    assert!(checks.contains("/boot/efi/EFI/ubuntu/shimx64.efi"), "{checks}");
+}
+
+/// Answers so many requests with files of a folder; its URL.
+fn serve(root: PathBuf, requests: usize) -> String {
+    use std::io::{BufRead as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(requests) {
+            let mut stream = stream.expect("a request");
+            let mut lines = std::io::BufReader::new(stream.try_clone().expect("a socket")).lines();
+            let first = lines.next().expect("a line").expect("a request");
+            while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            let path = first.split(' ').nth(1).expect("a path").trim_start_matches('/').to_owned();
+            let body = std::fs::read(root.join(path)).expect("a file that is there");
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).expect("a reader");
+        }
+    });
+    url
+}
+
+#[test]
+fn what_a_distribution_lacks_is_an_error_of_who_asks() {
+    let base = "base: { bootstrap: { distro: debian, release: bookworm } }";
+    for (line, place, words) in [
+        (
+            "packages: '{{ os.packages.growprt }}'",
+            "4:15",
+            &["there is no `os.packages.growprt`", "did you mean `os.packages.growpart`?"][..],
+        ),
+        (
+            "packages: ['a-{{ os.paths.bls_entries }}']",
+            "4:18",
+            &["there is no `os.paths.bls_entries`", "distros/debian/distro.yaml"],
+        ),
+        ("packages: '{{ os.packages.sudo + os.packages.rocket }}'", "4:34", &["there is no `os.packages.rocket`"]),
+        ("packages: '{{ os.package.sudo }}'", "4:15", &["there is no `os.package`", "did you mean `os.packages`?"]),
+    ] {
+        let errors = load(&format!("{base}\n{line}"), None, None).expect_err(line);
+        assert!(errors.contains(&format!("x.yaml:{place}")), "{line}: {errors}");
+        assert!(words.iter().all(|word| errors.contains(word)), "{line}: {errors}");
+        assert_eq!(errors.matches("error: ").count(), 1, "{errors}");
+    }
+    // Whoever asks for what no distribution has need not know which one the image holds.
+    let image = "base: { image: { source: a, sha256: SHA256SUMS } }";
+    let errors =
+        load(&format!("{image}\npackages: '{{{{ os.packages.rocket }}}}'"), None, None).expect_err("none has it");
+    assert!(errors.contains("there is no `os.packages.rocket`"), "{errors}");
+    // Some have this, and the image may be of one of them.
+    let text = format!("{image}\npackages: ['{{{{ os.paths.bls_entries | length }}}}']");
+    load(&text, None, None).expect("no error yet");
+}
+
+#[test]
+fn what_cannot_be_bootstrapped_says_what_can() {
+    for (distro, words) in [
+        ("debain", &["unknown distribution `debain`", "did you mean `debian`?", "`debian`, `ubuntu`"][..]),
+        ("fedora", &["`fedora` cannot be made of packages here", "start from an image of it"]),
+    ] {
+        let text = format!("base: {{ bootstrap: {{ distro: {distro}, release: bookworm }} }}");
+        let errors = load(&text, None, None).expect_err(distro);
+        assert!(errors.contains("x.yaml:3:30"), "{errors}");
+        assert!(words.iter().all(|word| errors.contains(word)), "{errors}");
+    }
+}
+
+#[test]
+fn a_distribution_of_a_folder_is_used_instead_of_the_programs() {
+    let text = std::fs::read_to_string("distros/debian/distro.yaml").expect("a file");
+    let text = text.replace("growpart: [cloud-guest-utils, fdisk]", "growpart: [grown-at-home]");
+    let folder = folder(&[("debian", &text)]);
+    let recipe = "base: { bootstrap: { distro: debian, release: bookworm } }\nelements: [cloud-init, growpart]";
+    let loaded = load(recipe, Some(folder.path()), None).unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(loaded.composition.expect("it is known").packages.contains_key("grown-at-home"));
+    let note = format!("distribution `debian` of {} is used instead of the built-in one", folder.path().display());
+    assert_eq!(loaded.notes, [note]);
+}
+
+/// Files in which a distribution may be named, and why.
+const MAY_NAME: [(&str, &str); 7] = [
+    ("src/cli/doctor/packages.rs", "packages of the host, which need not be of a distribution that images have"),
+    ("src/disk/qemu_img.rs", "the host's package of a program"),
+    ("src/machine/error.rs", "the host's package of a program"),
+    ("src/machine/ssh.rs", "the host's package of a program"),
+    ("src/cli/run/mod.rs", "examples of accounts for people"),
+    ("src/recipe/template.rs", "an example of a condition for people"),
+    ("src/recipe/template/mod.rs", "the same"),
+];
+
+/// Code without comments and tests.
+fn code(path: &Path) -> Vec<(usize, String)> {
+    let text = std::fs::read_to_string(path).expect("source");
+    let lines: Vec<&str> = text.lines().collect();
+    let tests = lines.windows(2).position(|pair| pair[0] == "#[cfg(test)]" && pair[1].ends_with("mod tests {"));
+    let kept = lines.iter().take(tests.unwrap_or(lines.len())).enumerate();
+    kept.map(|(at, line)| (at + 1, line.split("//").next().unwrap_or_default().to_lowercase())).collect()
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn code_names_no_distribution() {
+    let names: BTreeSet<String> = Distros::built_in()
+        .iter()
+        .flat_map(|one| [&one.file.name].into_iter().chain(&one.file.aliases).cloned().collect::<Vec<_>>())
+        .collect();
+    let mut files = Vec::new();
+    sources(Path::new("src"), &mut files);
+    assert!(files.len() > 200, "{}", files.len());
+    let mut found = Vec::new();
+    for file in &files {
+        let name = file.display().to_string();
+        if MAY_NAME.iter().any(|(allowed, _)| *allowed == name) {
+            continue;
+        }
+        for (line, text) in code(file) {
+            let words = text.split(|c: char| !(c.is_alphanumeric() || "_-".contains(c)));
+            let named = |word: &str| names.contains(word) || word.split('-').any(|part| names.contains(part));
+            found.extend(words.filter(|word| named(word)).map(|word| format!("{name}:{line}: {word}")));
+        }
+    }
+    assert_eq!(found, [""; 0], "ask the data of the distribution instead");
+}
