@@ -9,7 +9,7 @@ use crate::distro::Distros;
 use crate::event::Reporter;
 use crate::fetch::image::{self, CachedImage, ImageError};
 use crate::fetch::repository::{self, RepositoryError};
-use crate::fetch::{Mirrors, PinPolicy, host_mirrors, redacted};
+use crate::fetch::{PinPolicy, host_mirrors, redacted};
 use crate::fsx::{IoContext as _, PathError, write_private};
 use crate::guest::Inspection;
 use crate::interrupt::Interrupt;
@@ -95,9 +95,7 @@ pub fn pin(
     match &recipe.base {
         Base::Bootstrap(source) => {
             let how = recipe.bootstrap.as_ref().expect("a recipe that is made of packages says how");
-            let own = how.mirrors.get(&recipe.arch).cloned().unwrap_or_default();
-            let host = host_mirrors(how);
-            let mirrors = Mirrors { main: host.main.or(own.main), security: host.security.or(own.security) };
+            let mirrors = host_mirrors(how).or(how.mirrors(recipe.arch));
             let repositories = repository::pin(source, how, &mirrors, cache, policy, interrupt)?;
             Ok(Pinned { base: BasePlan::Bootstrap { source: source.clone(), repositories }, image: None })
         }

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use goldsmith::distro::Distros;
+use goldsmith::distro::{Distros, Mirrors};
+use goldsmith::guest::Inspection;
+use goldsmith::pin;
 use goldsmith::plan::{self, BasePlan, Distro, RepositoryPin};
-use goldsmith::recipe::{self, Arch, Base, Firmware, LoadOptions, Loaded, System};
+use goldsmith::recipe::{self, Arch, Base, Firmware, ImageSource, LoadOptions, Loaded, System};
 
 fn options(distros: Option<&Path>) -> LoadOptions {
     LoadOptions {
@@ -114,6 +116,95 @@ fn what_os_release_says_finds_the_distribution() {
         let one = distros.recognise(names.iter().copied());
         assert_eq!(one.map(|one| one.file.name.as_str()), found, "{names:?}");
     }
+}
+
+/// What inspection would tell of an image.
+fn inspection(distro: &str, ids: &[&str], version: &str, codename: Option<&str>) -> Inspection {
+    Inspection {
+        distro: distro.to_owned(),
+        ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        product: format!("Product {version}"),
+        version: version.to_owned(),
+        codename: codename.map(str::to_owned),
+        arch: "x86_64".to_owned(),
+        mounts: Vec::new(),
+        root_filesystem: "ext4".to_owned(),
+        firmware: vec![Firmware::Bios],
+    }
+}
+
+#[test]
+fn the_system_of_an_image_has_the_names_that_elements_use() {
+    let source = ImageSource { source: "base.qcow2".to_owned(), sha256: "SHA256SUMS".to_owned() };
+    let distros = Distros::built_in();
+    for (libguestfs, ids, version, codename, told) in [
+        ("debian", &["debian"][..], "12", Some("bookworm"), "debian bookworm 12 debian"),
+        ("kalilinux", &["kali", "debian"], "2026.1", Some("kali-rolling"), "kali kali-rolling 2026.1 debian"),
+        ("redhat-based", &["amzn", "fedora"], "2023", None, "amazonlinux 2023 2023 redhat"),
+        ("redhat-based", &["almalinux", "rhel"], "9.4", None, "almalinux 9.4 9.4 redhat"),
+        ("opensuse", &["opensuse-leap", "suse", "opensuse"], "15.6", None, "opensuse 15.6 15.6 suse"),
+        // Old images have no os-release.
+        ("centos", &[], "6", None, "centos 6 6 redhat"),
+    ] {
+        let system =
+            pin::system(&source, &inspection(libguestfs, ids, version, codename), &distros).expect("it is known");
+        let Distro { name, release, version, family } = system.distro;
+        assert_eq!(format!("{name} {release} {version} {family}"), told);
+    }
+    let error = pin::system(&source, &inspection("void", &["void"], "1", None), &distros).expect_err("nobody knows it");
+    let said = error.to_string();
+    assert!(
+        said.starts_with("base.qcow2 holds Product 1, which is none of the known distributions (almalinux,"),
+        "{said}"
+    );
+    assert!(said.ends_with("ubuntu), nor said to be like one"), "{said}");
+}
+
+/// What a release says counts for it and for what its makers call a part of it.
+#[test]
+fn releases_differ() {
+    let distros = Distros::built_in();
+    for (name, release, version, unit) in [
+        ("fedora", "42", "42", "cloud-init.service"),
+        ("fedora", "43", "43", "cloud-init-network.service"),
+        ("rocky", "9.4", "9.4", "cloud-init.service"),
+    ] {
+        let one = distros.get(name).expect("it is known");
+        let os = one.os(&one.named(release.to_owned(), version.to_owned()), Arch::X86_64);
+        assert_eq!(os.units["cloud_init"], unit, "{name} {release}");
+    }
+    let ubuntu = distros.get("ubuntu").expect("it is known");
+    let network = |release: &str, version: &str| {
+        ubuntu.os(&ubuntu.named(release.to_owned(), version.to_owned()), Arch::X86_64).packages["network"].clone()
+    };
+    assert_eq!((network("jammy", "22.04").len(), network("noble", "24.04").len()), (0, 1));
+    let text = "name: point\ntitle: Point\nextends: debian\nreleases: [{ name: one, version: \"9\", units: { ssh: nine.service } }]\n";
+    let folder = folder(&[("point", text)]);
+    let (distros, _) = Distros::load(&[folder.path().to_owned()]);
+    let point = distros.get("point").expect("it is known");
+    for (release, version, unit) in [
+        ("one", "", "nine.service"),
+        ("x", "9.4", "nine.service"),
+        ("x", "9", "nine.service"),
+        ("x", "90", "ssh.service"),
+    ] {
+        let os = point.os(&point.named(release.to_owned(), version.to_owned()), Arch::X86_64);
+        assert_eq!(os.units["ssh"], unit, "{release} {version}");
+    }
+}
+
+#[test]
+fn the_hosts_mirrors_come_before_the_distributions() {
+    let distros = Distros::built_in();
+    let how = |name: &str| distros.get(name).and_then(|one| one.file.bootstrap.clone()).expect("it has one");
+    let ports = how("ubuntu").mirrors(Arch::Aarch64);
+    assert!(ports.main.as_deref().is_some_and(|url| url.ends_with("/ubuntu-ports")), "{ports:?}");
+    assert_eq!(ports.main, ports.security);
+    let host = Mirrors { main: Some("http://here.example/ubuntu".to_owned()), security: None };
+    let both = host.clone().or(how("ubuntu").mirrors(Arch::X86_64));
+    assert_eq!(both.main, host.main);
+    assert!(both.security.is_some_and(|url| url.contains("security")));
+    assert_eq!(how("debian").mirrors(Arch::X86_64), Mirrors::default(), "the host's own, or the recipe's");
 }
 
 #[test]

@@ -140,6 +140,20 @@ pub struct Mirrors {
     pub security: Option<String>,
 }
 
+impl Mirrors {
+    /// These, and those of another where these have none.
+    pub fn or(self, other: Self) -> Self {
+        Self { main: self.main.or(other.main), security: self.security.or(other.security) }
+    }
+}
+
+impl Bootstrap {
+    /// The mirrors for an architecture; none for one that the file names none for.
+    pub fn mirrors(&self, arch: Arch) -> Mirrors {
+        self.mirrors.get(&arch).cloned().unwrap_or_default()
+    }
+}
+
 /// A value, or one for each architecture that has it.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
