@@ -31,7 +31,7 @@
 //! | [`recipe`], [`element`], [`distro`], [`action`] | what people write, and what is known of distributions |
 //! | [`layer`] | the layer store |
 //! | [`image`] | image files: formats, and one pass from a disk to many of them |
-//! | [`event`], [`vocabulary`], [`process`], [`interrupt`], [`fsx`], [`digest`], [`units`], [`text`], [`workdir`] | leaves |
+//! | [`event`], [`vocabulary`], [`process`], [`interrupt`], [`fsx`], [`digest`], [`units`], [`text`], [`address`], [`workdir`] | leaves |
 //!
 //! # Invariants
 //!
@@ -43,6 +43,7 @@
 //! - The guest is not trusted: nothing it prints or stores is run by the host or decides a path of the host.
 
 pub mod action;
+pub mod address;
 pub mod base;
 pub mod build;
 pub mod cli;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::build::{BuildError, OpenedImage, Session};
 use crate::disk::qemu_img::{QemuImg, QemuImgError};
 use crate::distro::Distros;
-use crate::event::Reporter;
+use crate::event::{Event, Reporter};
 use crate::fetch::image::{self, CachedImage, ImageError};
 use crate::fetch::repository::{self, RepositoryError};
-use crate::fetch::{PinPolicy, host_mirrors, redacted};
+use crate::fetch::{Network, PinPolicy, host_mirrors, redacted};
 use crate::fsx::{IoContext as _, PathError, write_private};
 use crate::guest::Inspection;
 use crate::interrupt::Interrupt;
@@ -87,6 +87,7 @@ pub enum PinError {
 pub fn pin(
     recipe: &Recipe,
     policy: &PinPolicy,
+    network: &Network,
     cache: &Path,
     session: &mut Session<'_>,
     reporter: &dyn Reporter,
@@ -96,12 +97,16 @@ pub fn pin(
         Base::Bootstrap(source) => {
             let how = recipe.bootstrap.as_ref().expect("a recipe that is made of packages says how");
             let mirrors = host_mirrors(how).or(how.mirrors(recipe.arch));
-            let repositories = repository::pin(source, how, &mirrors, cache, policy, interrupt)?;
+            let repositories = repository::pin(source, how, &mirrors, cache, policy, network, interrupt)?;
             Ok(Pinned { base: BasePlan::Bootstrap { source: source.clone(), repositories }, image: None })
         }
         Base::Image(source) => {
-            let sha256 = image::pin(source, &recipe.dir, cache, policy, interrupt)?;
-            let image = image::fetch(source, &sha256, &recipe.dir, cache, policy.offline, reporter, interrupt)?;
+            if let Some(message) = unguarded(source) {
+                reporter.report(&Event::Warning { message });
+            }
+            let sha256 = image::pin(source, &recipe.dir, cache, policy, network, interrupt)?;
+            let image =
+                image::fetch(source, &sha256, &recipe.dir, cache, policy.offline, network, reporter, interrupt)?;
             let (found, wanted) = (ByteSize::bytes(image.virtual_size), recipe.disk.size);
             if found > wanted {
                 return Err(PinError::DiskTooSmall { image: source.source.clone(), found, wanted });
@@ -118,6 +123,14 @@ pub fn pin(
             Ok(Pinned { base, image: Some(OpenedImage { file, virtual_size: image.virtual_size, inspection }) })
         }
     }
+}
+
+/// What is believed though anybody on the way to the server could change it.
+fn unguarded(source: &ImageSource) -> Option<String> {
+    (source.insecure && source.signed_by.is_none() && source.sha256.starts_with("http://")).then(|| {
+        let list = redacted(&source.sha256);
+        format!("{list} comes over http without a signature, as `base.image.insecure` allows: anybody on the way could name another image")
+    })
 }
 
 /// The system on an inspected image, in the terms of elements: what os-release says it is, or is like; if it says

@@ -3,7 +3,7 @@
 //! Each function takes what an untrusted side sends, hands it to the real parser to its end, and returns how much was
 //! understood, so that a caller can tell whether a parser was reached at all.
 
-pub use crate::fetch::image::seam::checksum;
+pub use crate::fetch::checksum;
 pub use crate::guest::guest_output;
 pub use crate::machine::answers;
 pub use crate::metadata::requests;

@@ -13,7 +13,7 @@ use goldsmith::digest::Sha256;
 use goldsmith::distro;
 use goldsmith::event::{Event, Reporter, Silent};
 use goldsmith::fetch::image::{self, ImageError};
-use goldsmith::fetch::{self, PinPolicy, repository};
+use goldsmith::fetch::{self, Network, PinPolicy, repository};
 use goldsmith::image::Format;
 use goldsmith::interrupt::Interrupt;
 use goldsmith::plan::DiskPlan;
@@ -118,11 +118,20 @@ fn run(program: &str, args: &[&str]) {
 }
 
 fn source(source: &str, sha256: impl ToString) -> ImageSource {
-    ImageSource { source: source.to_owned(), sha256: sha256.to_string() }
+    ImageSource { source: source.to_owned(), sha256: sha256.to_string(), signed_by: None, insecure: true }
 }
 
 fn fetch_image(server_path: &str, sha256: &Sha256, cache: &Path) -> Result<image::CachedImage, ImageError> {
-    image::fetch(&source(server_path, sha256), sha256, cache, cache, false, &Silent, &Interrupt::new())
+    image::fetch(
+        &source(server_path, sha256),
+        sha256,
+        cache,
+        cache,
+        false,
+        &Network::default(),
+        &Silent,
+        &Interrupt::new(),
+    )
 }
 
 fn leftovers(cache: &Path) -> Vec<String> {
@@ -227,7 +236,9 @@ fn digests_come_from_lists_and_are_remembered() {
     std::fs::write(cache.path().join("SHA256SUMS"), &sums).expect("write");
     let server = Server::start(BTreeMap::from([("/d/SHA256SUMS", sums)]), Behaviour::Good);
     let remote = source(&format!("{}/d/disk.qcow2", server.url), format!("{}/d/SHA256SUMS", server.url));
-    let pin = |source: &ImageSource, policy| image::pin(source, cache.path(), cache.path(), &policy, &Interrupt::new());
+    let pin = |source: &ImageSource, policy| {
+        image::pin(source, cache.path(), cache.path(), &policy, &Network::default(), &Interrupt::new())
+    };
     assert!(pin(&remote, OFFLINE).is_err());
     for policy in [FRESH, FRESH, OFFLINE] {
         assert_eq!(pin(&remote, policy).expect("digest"), digest);
@@ -252,7 +263,16 @@ fn an_interrupt_ends_a_download_at_once() {
         std::thread::park();
     });
     let sha256 = Sha256::of(b"x");
-    let result = image::fetch(&source(&url, sha256), &sha256, cache.path(), cache.path(), false, &Silent, &interrupt);
+    let result = image::fetch(
+        &source(&url, sha256),
+        &sha256,
+        cache.path(),
+        cache.path(),
+        false,
+        &Network::default(),
+        &Silent,
+        &interrupt,
+    );
     assert!(matches!(result, Err(ImageError::Interrupted)));
 }
 
@@ -285,8 +305,17 @@ fn repositories_are_pinned_once_and_remembered() {
     ]);
     let server = Server::start(files, Behaviour::Good);
     let source = bootstrap(Some(format!("{}/", server.url)));
-    let pin =
-        |policy| repository::pin(&source, &how(), &fetch::Mirrors::default(), cache.path(), &policy, &Interrupt::new());
+    let pin = |policy| {
+        repository::pin(
+            &source,
+            &how(),
+            &fetch::Mirrors::default(),
+            cache.path(),
+            &policy,
+            &Network::default(),
+            &Interrupt::new(),
+        )
+    };
     assert!(pin(OFFLINE).expect_err("never seen").to_string().contains("without --offline"));
     let pins = pin(FRESH).expect("pins");
     let suites: Vec<_> = pins.iter().map(|pin| pin.suite.as_str()).collect();
@@ -322,6 +351,7 @@ fn a_mirror_that_is_none_is_named() {
             &fetch::Mirrors::default(),
             cache.path(),
             &FRESH,
+            &Network::default(),
             &Interrupt::new(),
         );
         let error = result.expect_err("no mirror").to_string();
@@ -349,8 +379,9 @@ fn build(
     interrupt: &Interrupt,
 ) -> Result<base::Bootstrapped, BootstrapError> {
     let mirrors = fetch::host_mirrors(&how());
-    let mut pins = repository::pin(&bootstrap(None), &how(), &mirrors, directory, &FRESH, &Interrupt::new())
-        .expect("a package mirror");
+    let mut pins =
+        repository::pin(&bootstrap(None), &how(), &mirrors, directory, &FRESH, &Network::default(), &Interrupt::new())
+            .expect("a package mirror");
     change(&mut pins);
     let packages: Vec<_> = packages.iter().map(|name| (*name).to_owned()).collect();
     let disk = DiskPlan { size, layout: Layout::BiosUefi, firmware: Vec::new() };

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use crate::base::{BootstrapError, BootstrapRequest, bootstrap};
 use crate::disk::layout::{DiskLayout, LayoutError};
 use crate::event::{Event, Reporter};
+use crate::fetch::Network;
 use crate::fsx::available_bytes;
 use crate::guest::{Guest, GuestError, Inspection, Mount, MountSource};
 use crate::interrupt::Interrupt;
@@ -63,6 +64,8 @@ pub struct Workshop {
     pub reporter: Arc<dyn Reporter>,
     /// Ends the build when it is raised.
     pub interrupt: Interrupt,
+    /// Proxies and logins for what is fetched.
+    pub network: Network,
 }
 
 /// How long a step may take if neither its action nor the user says otherwise.
@@ -92,6 +95,7 @@ impl Workshop {
             timeout: TIMEOUT,
             reporter,
             interrupt,
+            network: Network::default(),
         })
     }
 }

@@ -205,6 +205,9 @@ pub(super) struct Convert {
     /// Replace OUT if it is there
     #[arg(long)]
     pub(super) force: bool,
+    /// Let a compressed file unpack to this size [default: 1000 times its length, 4 GiB at least, 64 GiB at most]
+    #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
+    pub(super) max_size: Option<ByteSize>,
 }
 
 /// `goldsmith inspect`.

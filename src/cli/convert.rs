@@ -33,6 +33,7 @@ pub(super) fn run(args: &Convert, global: &Global) -> Result<(), Failure> {
         to: output.format,
         encoding,
         kinds: Kinds { sha512: args.sha512, md5: args.md5 },
+        max_size: args.max_size.map(ByteSize::get),
         replace: args.force,
     };
     let interrupt = Interrupt::new();

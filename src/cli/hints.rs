@@ -10,6 +10,7 @@ use crate::build::BuildError;
 use crate::build::actions::ActionError;
 use crate::diff::GatherError;
 use crate::export::ExportError;
+use crate::fetch::SignatureError;
 use crate::fetch::image::ImageError;
 use crate::fetch::repository::RepositoryError;
 use crate::fsx::PathError;
@@ -78,8 +79,11 @@ pub(super) fn pin(error: &PinError) -> Failure {
         PinError::Image(ImageError::NoSuchFile { .. }) => Failure::new(FailureKind::Recipe, error)
             .hint("`base.image.source` and `sha256` are relative to the folder of the recipe"),
         PinError::Image(ImageError::NoSpace { .. }) => Failure::new(FailureKind::Host, error).hint(MAKE_ROOM),
-        PinError::Image(ImageError::NotListed { .. }) => Failure::new(FailureKind::Recipe, error)
+        PinError::Image(ImageError::Sums { .. }) => Failure::new(FailureKind::Recipe, error)
             .hint("`base.image.sha256` may also be the digest itself, as `sha256sum` prints it"),
+        PinError::Image(ImageError::Signature(SignatureError::NoProgram(_))) => Failure::new(FailureKind::Host, error),
+        PinError::Image(ImageError::Signature(_)) => Failure::new(FailureKind::Recipe, error)
+            .hint("`base.image.signed-by` names the public key of whoever signs the list; nothing of it was believed"),
         PinError::Image(ImageError::Convert(error)) => convert(error),
         PinError::Image(ImageError::Format(error)) => open(error),
         PinError::UnknownDistribution { .. } => Failure::new(FailureKind::Recipe, error).hint(
@@ -212,7 +216,10 @@ pub(super) fn open(error: &OpenError) -> Failure {
     let kind = match error {
         OpenError::Access(access) if access.source.kind() == std::io::ErrorKind::NotFound => FailureKind::Usage,
         OpenError::Refused { .. }
-        | OpenError::Unpack { source: UnpackError::Read(_) | UnpackError::Bomb { .. }, .. } => FailureKind::Recipe,
+        | OpenError::Unpack {
+            source: UnpackError::Read(_) | UnpackError::Bomb { .. } | UnpackError::TooLarge { .. },
+            ..
+        } => FailureKind::Recipe,
         OpenError::Unpack { source: UnpackError::Interrupted, .. } => FailureKind::Interrupted,
         OpenError::Access(_) | OpenError::Unpack { .. } => FailureKind::Host,
     };

@@ -16,6 +16,7 @@ pub(super) use args::{CloudArgs, Images};
 
 use super::failure::{Failure, FailureKind};
 use super::jsonl::JsonReporter;
+use super::network;
 use super::progress::TerminalReporter;
 use super::settings::Global;
 use super::terminal::Terminal;
@@ -24,8 +25,7 @@ use crate::event::{Event, Reporter};
 use crate::interrupt::Interrupt;
 use crate::openstack::config::{CloudConfig, Places};
 use crate::openstack::image::{FindError, Image, Wanted};
-use crate::openstack::secret::Secret;
-use crate::openstack::{Cloud, CloudError, Member, Proxies};
+use crate::openstack::{Cloud, CloudError, Member};
 
 /// Looks after the images of a cloud.
 pub(super) fn images(args: &Images, global: &Global) -> Result<(), Failure> {
@@ -196,20 +196,8 @@ pub(super) fn places(args: &CloudArgs) -> Places {
         file: path("OS_CLIENT_CONFIG_FILE"),
         dirs: dirs.into_iter().flatten().collect(),
         variables: std::env::vars().filter(|(name, _)| name.starts_with("OS_")).collect(),
-        proxies: proxies(),
-    }
-}
-
-/// Proxies by the variables of most programs. The names in small letters are the older ones, and count first; an empty one
-/// means none.
-fn proxies() -> Proxies {
-    let told = |names: [&str; 2]| names.into_iter().find_map(|name| std::env::var(name).ok());
-    let proxy = |names| told(names).or_else(|| told(["all_proxy", "ALL_PROXY"])).filter(|text| !text.is_empty());
-    let except = told(["no_proxy", "NO_PROXY"]).unwrap_or_default();
-    Proxies {
-        http: proxy(["http_proxy", "HTTP_PROXY"]).map(Secret::new),
-        https: proxy(["https_proxy", "HTTPS_PROXY"]).map(Secret::new),
-        except: except.split(',').map(|entry| entry.trim().to_owned()).collect(),
+        strange: Some(".".into()),
+        proxies: network::proxies(),
     }
 }
 

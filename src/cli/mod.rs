@@ -16,6 +16,7 @@ mod images;
 mod inspect;
 pub mod jsonl;
 pub mod logfile;
+mod network;
 mod on_failure;
 mod place;
 mod plan;

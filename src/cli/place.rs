@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::args::{self, Machine};
 use super::failure::{Failure, FailureKind};
 use super::settings::Global;
-use super::{guest, hints, signals};
+use super::{guest, hints, network, signals};
 use crate::build::Workshop;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
@@ -33,7 +33,8 @@ impl Place {
     pub(super) fn workshop(&self, reporter: Arc<dyn Reporter>, global: &Global) -> Result<Workshop, Failure> {
         let interrupt = Interrupt::new();
         signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
-        Workshop::new(&global.cache, self.private.path(), reporter, interrupt).map_err(|error| hints::store(&error))
+        let made = Workshop::new(&global.cache, self.private.path(), reporter, interrupt);
+        Ok(Workshop { network: network::network()?, ..made.map_err(|error| hints::store(&error))? })
     }
 }
 

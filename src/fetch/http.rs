@@ -12,6 +12,8 @@ use ureq::config::ConfigBuilder;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 
+use super::Network;
+use crate::address;
 use crate::interrupt::Interrupt;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -52,30 +54,21 @@ pub(super) fn is_url(source: &str) -> bool {
     source.starts_with("http://") || source.starts_with("https://")
 }
 
-/// A URL without the user name and password it may contain.
+/// A URL without what may be secret in it: the user name and password, and the query.
 pub fn redacted(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let host = rest.split('/').next().unwrap_or(rest);
-    match host.rsplit_once('@') {
-        Some((user, _)) => format!("{scheme}://{}", &rest[user.len() + 1..]),
-        None => url.to_owned(),
-    }
+    address::shown(url)
 }
 
 /// Sends one GET request; `from` asks for the bytes from there on.
-pub(super) fn get(url: &str, from: u64, interrupt: &Interrupt) -> Result<Answer, HttpError> {
+pub(super) fn get(url: &str, from: u64, network: &Network, interrupt: &Interrupt) -> Result<Answer, HttpError> {
     let (head_sender, head) = mpsc::sync_channel(1);
     let (sender, chunks) = mpsc::sync_channel(8);
-    let asked = url.to_owned();
+    let (asked, network) = (url.to_owned(), network.clone());
     std::thread::spawn(move || {
-        let mut request = agent().get(&asked).header("Accept-Encoding", "identity");
-        if from > 0 {
-            request = request.header("Range", format!("bytes={from}-"));
-        }
-        let mut response = match request.call() {
+        let mut response = match network.get(&asked, from) {
             Ok(response) => response,
             // A receiver that is gone wants no answer any more; the same holds below.
-            Err(error) => return drop(head_sender.send(Err(failed(&asked, &error)))),
+            Err(error) => return drop(head_sender.send(Err(error))),
         };
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let length = header("content-length").and_then(|length| length.parse().ok());
@@ -109,10 +102,15 @@ pub(super) fn get(url: &str, from: u64, interrupt: &Interrupt) -> Result<Answer,
 }
 
 /// The whole of a small file, after several attempts if need be.
-pub(super) fn get_small(url: &str, limit: usize, interrupt: &Interrupt) -> Result<Vec<u8>, HttpError> {
+pub(super) fn get_small(
+    url: &str,
+    limit: usize,
+    network: &Network,
+    interrupt: &Interrupt,
+) -> Result<Vec<u8>, HttpError> {
     let mut attempt = 1;
     loop {
-        match get_once(url, limit, interrupt) {
+        match get_once(url, limit, network, interrupt) {
             Err(HttpError::Failed { transient: true, .. }) if attempt < ATTEMPTS => pause(attempt, interrupt)?,
             result => return result,
         }
@@ -120,8 +118,25 @@ pub(super) fn get_small(url: &str, limit: usize, interrupt: &Interrupt) -> Resul
     }
 }
 
-fn get_once(url: &str, limit: usize, interrupt: &Interrupt) -> Result<Vec<u8>, HttpError> {
-    let answer = get(url, 0, interrupt)?;
+/// The same, `None` where the server has no such file.
+pub(super) fn get_if_there(
+    url: &str,
+    limit: usize,
+    network: &Network,
+    interrupt: &Interrupt,
+) -> Result<Option<Vec<u8>>, HttpError> {
+    // What object stores answer where there is nothing, too.
+    let is_absent = |status| matches!(status, 403 | 404 | 410);
+    match get(url, 0, network, interrupt) {
+        Ok(answer) if is_absent(answer.status) => Ok(None),
+        Err(HttpError::Interrupted) => Err(HttpError::Interrupted),
+        // With the attempts that a file deserves.
+        _ => get_small(url, limit, network, interrupt).map(Some),
+    }
+}
+
+fn get_once(url: &str, limit: usize, network: &Network, interrupt: &Interrupt) -> Result<Vec<u8>, HttpError> {
+    let answer = get(url, 0, network, interrupt)?;
     if answer.status != 200 {
         return Err(answer.refused(url));
     }
@@ -162,7 +177,12 @@ impl Answer {
     /// The error that a status means.
     pub(super) fn refused(&self, url: &str) -> HttpError {
         let transient = self.status >= 500 || self.status == 429 || self.status == 408;
-        HttpError::Failed { url: redacted(url), reason: format!("the server answers {}", self.status), transient }
+        let login = if self.status == 401 { ": it wants a login, which belongs into ~/.netrc" } else { "" };
+        HttpError::Failed {
+            url: redacted(url),
+            reason: format!("the server answers {}{login}", self.status),
+            transient,
+        }
     }
 }
 
@@ -179,10 +199,6 @@ fn wait<T>(receiver: &Receiver<T>, interrupt: &Interrupt) -> Result<Option<T>, H
     }
 }
 
-fn agent() -> ureq::Agent {
-    configuration().build().new_agent()
-}
-
 /// How connections are made and kept, and what is trusted.
 pub(crate) fn configuration() -> ConfigBuilder<AgentScope> {
     ureq::Agent::config_builder()
@@ -190,12 +206,14 @@ pub(crate) fn configuration() -> ConfigBuilder<AgentScope> {
         .timeout_recv_response(Some(READ_TIMEOUT))
         .timeout_per_read(Some(READ_TIMEOUT))
         .http_status_as_error(false)
+        // ureq would read the environment itself, which only the command line does.
+        .proxy(None)
         .user_agent(concat!("goldsmith/", env!("CARGO_PKG_VERSION")))
         // The host's own certificates: a company's mirror has a company's authority.
         .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
 }
 
-fn failed(url: &str, error: &ureq::Error) -> HttpError {
+pub(super) fn failed(url: &str, error: &ureq::Error) -> HttpError {
     let transient = !matches!(error, ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::TooManyRedirects);
     HttpError::Failed { url: redacted(url), reason: reason(error), transient }
 }
@@ -207,6 +225,8 @@ pub(crate) fn reason(error: &ureq::Error) -> String {
         ureq::Error::HostNotFound => "the host's name cannot be resolved".to_owned(),
         ureq::Error::Timeout(Timeout::PerWrite) => "it takes no more data".to_owned(),
         ureq::Error::Timeout(Timeout::PerRead | Timeout::RecvResponse) => "nothing comes from it".to_owned(),
+        // It would quote the address.
+        ureq::Error::BadUri(_) => "it is no address".to_owned(),
         error => error.to_string(),
     }
 }
@@ -217,21 +237,5 @@ pub(crate) fn passes(error: &ureq::Error) -> bool {
         ureq::Error::Io(error) => error.kind() != std::io::ErrorKind::ConnectionRefused,
         ureq::Error::Timeout(_) | ureq::Error::Protocol(_) | ureq::Error::ConnectionFailed => true,
         _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_are_not_shown() {
-        for (url, shown) in [
-            ("https://me:secret@host/a@b", "https://host/a@b"),
-            ("https://host/a@b", "https://host/a@b"),
-            ("./file", "./file"),
-        ] {
-            assert_eq!(redacted(url), shown);
-        }
     }
 }

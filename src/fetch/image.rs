@@ -5,15 +5,18 @@
 //! is compressed as a whole, is converted once, to `<sha256>.disk.qcow2`, whose own digest is in `<sha256>.disk.sha256`.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 
+use super::Network;
 use super::http::{self, HttpError};
 use super::pins::{self, PinPolicy};
+use super::signature::{self, Key, SignatureError};
+use super::sums::{self, SumsFault};
 use super::transfer::Transfer;
 use crate::digest::Sha256;
 use crate::disk::qemu_img::{QemuImg, QemuImgError};
@@ -27,9 +30,6 @@ use crate::image::{Compat, Encoding, Format};
 use crate::interrupt::Interrupt;
 use crate::recipe::ImageSource;
 use crate::units::ByteSize;
-
-/// Larger than any list of digests.
-const SUMS_LIMIT: usize = 4 << 20;
 
 /// Why a base image cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -61,14 +61,17 @@ pub enum ImageError {
         /// What the file has.
         found: Sha256,
     },
-    /// A list of digests has none for this file.
-    #[error("{sums} lists no SHA-256 of {name}")]
-    NotListed {
+    /// A list of checksums does not tell which digest this file has.
+    #[error("{sums} {fault}")]
+    Sums {
         /// The list.
         sums: String,
-        /// Base name of the file.
-        name: String,
+        /// Why.
+        fault: SumsFault,
     },
+    /// A list of checksums is not signed as the recipe says.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// There is nothing to go by offline.
     #[error("{0} is not in the cache: fetch it once without --offline")]
     NotCached(String),
@@ -131,31 +134,95 @@ pub fn pin(
     directory: &Path,
     cache: &Path,
     policy: &PinPolicy,
+    network: &Network,
     interrupt: &Interrupt,
 ) -> Result<Sha256, ImageError> {
     if let Some(digest) = Sha256::parse(&source.sha256) {
         return Ok(digest);
     }
+    let key = source.signed_by.as_ref().map(|key| Key::read(directory.join(key).components().collect())).transpose()?;
     let sums = &source.sha256;
-    let subject = format!("{sums} for {}", source.source);
+    // What was believed without a signature, or for another one, is looked at again.
+    let signed = key.as_ref().map(|key| format!(" signed by {}", key.digest)).unwrap_or_default();
+    let subject = format!("{sums} for {}{signed}", source.source);
     if let Some(digest) = pins::find(cache, &subject, policy).filter(|_| http::is_url(sums)) {
         return Ok(digest);
     }
-    let content = if !http::is_url(sums) {
-        let path: PathBuf = directory.join(sums).components().collect();
-        fs::read(&path).map_err(|source| ImageError::NoSuchFile { path, source })?
-    } else if policy.offline {
+    if policy.offline && http::is_url(sums) {
         return Err(ImageError::NotCached(http::redacted(sums)));
-    } else {
-        http::get_small(sums, SUMS_LIMIT, interrupt)?
-    };
+    }
+    let network = network.allowing(source.insecure);
+    let list = Sums { place: sums, directory, network: &network, interrupt };
+    let mut content =
+        list.get("")?.ok_or_else(|| ImageError::Sums { sums: http::redacted(sums), fault: SumsFault::Missing })?;
+    if let Some(key) = &key {
+        content = list.signed(key, &content, cache)?;
+    }
     let name = base_name(&source.source);
-    let digest = listed(&String::from_utf8_lossy(&content), name)
-        .ok_or_else(|| ImageError::NotListed { sums: http::redacted(sums), name: name.to_owned() })?;
+    let digest = sums::find(&content, name).map_err(|fault| ImageError::Sums { sums: http::redacted(sums), fault })?;
     if http::is_url(sums) {
         pins::store(cache, &subject, &digest)?;
     }
     Ok(digest)
+}
+
+/// A list of checksums, with what lies beside it.
+struct Sums<'a> {
+    place: &'a str,
+    directory: &'a Path,
+    network: &'a Network,
+    interrupt: &'a Interrupt,
+}
+
+impl Sums<'_> {
+    /// The list, or a file beside it whose name has this ending; `None` if there is no such file beside it.
+    fn get(&self, ending: &str) -> Result<Option<Vec<u8>>, ImageError> {
+        let place = self.beside(ending);
+        if http::is_url(self.place) {
+            return Ok(match ending {
+                "" => Some(http::get_small(&place, sums::LIMIT, self.network, self.interrupt)?),
+                _ => http::get_if_there(&place, signature::LIMIT, self.network, self.interrupt)?,
+            });
+        }
+        let path: PathBuf = self.directory.join(place).components().collect();
+        match read_limited(&path, sums::LIMIT) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !ending.is_empty() => Ok(None),
+            result => result.map(Some).map_err(|source| ImageError::NoSuchFile { path, source }),
+        }
+    }
+
+    fn beside(&self, ending: &str) -> String {
+        match self.place.find(['?', '#']).filter(|_| http::is_url(self.place)) {
+            Some(at) => format!("{}{ending}{}", &self.place[..at], &self.place[at..]),
+            None => format!("{}{ending}", self.place),
+        }
+    }
+
+    /// What the key has signed of the list.
+    fn signed(&self, key: &Key, list: &[u8], scratch: &Path) -> Result<Vec<u8>, ImageError> {
+        let name = http::redacted(self.place);
+        if key.signs_within(list) {
+            return Ok(key.signed(list, None, &name, scratch)?);
+        }
+        for ending in key.endings() {
+            if let Some(signature) = self.get(ending)? {
+                return Ok(key.signed(list, Some(&signature), &name, scratch)?);
+            }
+        }
+        let tried = key.endings().iter().map(|ending| http::redacted(&self.beside(ending))).collect();
+        Err(SignatureError::Unsigned { list: name, tried }.into())
+    }
+}
+
+/// Reads a regular file that has no more than so many bytes.
+pub(super) fn read_limited(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    readable_file(path)?;
+    let mut content = Vec::new();
+    File::open(path)?.take(limit as u64 + 1).read_to_end(&mut content)?;
+    if content.len() > limit {
+        return Err(io::Error::other(format!("it has more than {} KiB", limit >> 10)));
+    }
+    Ok(content)
 }
 
 /// Brings an image into the cache, if it is not there. Paths are relative to `directory`.
@@ -165,6 +232,7 @@ pub fn fetch(
     directory: &Path,
     cache: &Path,
     offline: bool,
+    network: &Network,
     reporter: &dyn Reporter,
     interrupt: &Interrupt,
 ) -> Result<CachedImage, ImageError> {
@@ -196,15 +264,16 @@ pub fn fetch(
     let started = Instant::now();
     reporter.report(&Event::ActivityStarted { activity: activity.clone() });
     let part = images.join(format!("{sha256}.part"));
+    let network = network.allowing(source.insecure);
     let mut transfer = Transfer::open(&part, &activity, reporter, interrupt)?;
     let found = if http::is_url(&source.source) {
         let resumed = transfer.is_resumed();
-        transfer.download(&source.source)?;
+        transfer.download(&source.source, &network)?;
         let found = transfer.finish()?;
         if found != *sha256 && resumed {
             // The beginning may be of another time than the rest.
             transfer.restart()?;
-            transfer.download(&source.source)?;
+            transfer.download(&source.source, &network)?;
             transfer.finish()?
         } else {
             found
@@ -259,6 +328,7 @@ fn settle(
         // Read by every build that stands on it: packed clusters would cost more than they spare.
         encoding: Encoding::Qcow2 { codec: None, cluster_size: 64 << 10, compat: Compat::V1_1 },
         kinds: Kinds::default(),
+        max_size: None,
         replace: true,
     };
     let converted = convert(&conversion, reporter, interrupt).map_err(|error| unconverted(error, origin))?;
@@ -356,42 +426,9 @@ fn base_name(source: &str) -> &str {
     path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
 }
 
-/// The digest a list has for a file: `<digest>  <name>`, `<digest> *<name>` or `SHA256 (<name>) = <digest>`.
-fn listed(sums: &str, name: &str) -> Option<Sha256> {
-    sums.lines().find_map(|line| {
-        if let Some((listed, digest)) = line.strip_prefix("SHA256 (").and_then(|rest| rest.split_once(") = ")) {
-            return (base_name(listed) == name).then(|| Sha256::parse(digest)).flatten();
-        }
-        let (digest, listed) = line.split_once(char::is_whitespace)?;
-        let listed = listed.trim_start().trim_start_matches('*').trim_end();
-        (base_name(listed) == name).then(|| Sha256::parse(digest)).flatten()
-    })
-}
-
-/// For the fuzz targets.
-#[cfg(feature = "testing")]
-pub mod seam {
-    /// Whether a list of checksums has one for a file.
-    pub fn checksum(sums: &[u8], name: &str) -> bool {
-        super::listed(&String::from_utf8_lossy(sums), name).is_some()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lists_of_digests_have_three_styles() {
-        let digest = Sha256::of(b"x");
-        for line in
-            [format!("{digest}  a.qcow2"), format!("{digest} *./a.qcow2"), format!("SHA256 (a.qcow2) = {digest}")]
-        {
-            let sums = format!("# comment\n{}  other\n{line}\n", Sha256::of(b"y"));
-            assert_eq!(listed(&sums, "a.qcow2"), Some(digest), "{line}");
-            assert_eq!(listed(&sums, "b.qcow2"), None);
-        }
-    }
 
     #[test]
     fn names_are_taken_from_the_path() {

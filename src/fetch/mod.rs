@@ -3,11 +3,28 @@
 pub(crate) mod http;
 pub mod image;
 pub mod mirrors;
+pub mod netrc;
+mod network;
 pub mod pins;
+mod proxies;
 pub mod repository;
+mod secret;
+mod signature;
+mod sums;
 mod transfer;
 
 pub use crate::distro::Mirrors;
 pub use http::{HttpError, redacted};
 pub use mirrors::host_mirrors;
+pub use network::Network;
 pub use pins::PinPolicy;
+pub use proxies::{Proxies, ProxyError};
+pub use secret::Secret;
+pub use signature::SignatureError;
+pub use sums::SumsFault;
+
+/// Whether a list of checksums has one for a file; for the fuzz targets.
+#[cfg(feature = "testing")]
+pub fn checksum(list: &[u8], name: &str) -> bool {
+    sums::find(list, name).is_ok()
+}

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::address;
 use crate::digest::Sha256;
 use crate::fsx::{IoContext as _, PathError, write_private};
 
@@ -35,6 +36,7 @@ struct Stored<T> {
 
 /// Looks for an earlier pin that the policy lets pass.
 pub(super) fn find<T: DeserializeOwned>(cache: &Path, subject: &str, policy: &PinPolicy) -> Option<T> {
+    forget_secrets(cache);
     // A file that cannot be read is as good as none: the pin is taken anew.
     let content = std::fs::read(path(cache, subject)).ok()?;
     let stored: Stored<T> = serde_json::from_slice(&content).ok()?;
@@ -49,9 +51,27 @@ pub(super) fn store<T: Serialize>(cache: &Path, subject: &str, pin: &T) -> Resul
     let path = path(cache, subject);
     let directory = cache.join("pins");
     std::fs::create_dir_all(&directory).at(&directory)?;
-    let stored = Stored { subject: subject.to_owned(), taken: now(), pin };
+    let stored = Stored { subject: without_secrets(subject), taken: now(), pin };
     let content = serde_json::to_vec_pretty(&stored).map_err(std::io::Error::from).at(&path)?;
     write_private(&path, &content)
+}
+
+/// What is pinned, without what may be secret in its addresses.
+fn without_secrets(subject: &str) -> String {
+    subject.split(' ').map(address::shown).collect::<Vec<_>>().join(" ")
+}
+
+/// Removes pins that hold logins or queries of addresses: earlier versions have stored them.
+fn forget_secrets(cache: &Path) {
+    let files = std::fs::read_dir(cache.join("pins")).into_iter().flatten().flatten().map(|entry| entry.path());
+    for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "json")) {
+        // What cannot be read is no pin, and what cannot be removed belongs to somebody else.
+        let content = std::fs::read(&file).ok();
+        let stored = content.and_then(|content| serde_json::from_slice::<Stored<serde_json::Value>>(&content).ok());
+        if stored.is_some_and(|stored| without_secrets(&stored.subject) != stored.subject) {
+            let _ = std::fs::remove_file(&file);
+        }
+    }
 }
 
 fn path(cache: &Path, subject: &str) -> std::path::PathBuf {
@@ -65,6 +85,22 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_secret_in_an_address_is_not_stored() {
+        let cache = tempfile::tempdir().expect("temporary directory");
+        let policy = PinPolicy { max_age: Duration::from_secs(60), refresh: false, offline: false };
+        let subject = "https://h/SHA256SUMS?sig=secret for https://me:secret@h/a?sig=secret";
+        store(cache.path(), subject, &7).expect("store");
+        let file = path(cache.path(), subject);
+        let text = std::fs::read_to_string(&file).expect("pin");
+        assert!(!text.contains("secret") && text.contains("https://h/SHA256SUMS for https://h/a"), "{text}");
+        assert_eq!(find::<u32>(cache.path(), subject, &policy), Some(7));
+        let old = file.with_file_name("old.json");
+        std::fs::write(&old, text.replace("https://h/a", "https://me:secret@h/a")).expect("write");
+        assert_eq!(find::<u32>(cache.path(), "another", &policy), None);
+        assert!(!old.exists() && file.exists());
+    }
 
     #[test]
     fn the_policy_decides_which_pin_serves() {

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::Network;
 use super::http::{self, HttpError};
 use super::pins::{self, PinPolicy};
 use crate::digest::Sha256;
@@ -69,6 +70,7 @@ pub fn pin(
     mirrors: &Mirrors,
     cache: &Path,
     policy: &PinPolicy,
+    network: &Network,
     interrupt: &Interrupt,
 ) -> Result<Vec<RepositoryPin>, RepositoryError> {
     let wanted = repositories(source, how, mirrors)?;
@@ -83,7 +85,9 @@ pub fn pin(
     let found = std::thread::scope(|scope| {
         let asked: Vec<_> = wanted
             .iter()
-            .map(|(url, suite)| scope.spawn(move || look(&format!("{url}/dists/{suite}/InRelease"), interrupt)))
+            .map(|(url, suite)| {
+                scope.spawn(move || look(&format!("{url}/dists/{suite}/InRelease"), network, interrupt))
+            })
             .collect();
         asked.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
@@ -121,9 +125,8 @@ fn repositories(
     let given = |recipe: &Option<String>, host: &Option<String>, key| {
         let none = || RepositoryError::NoMirror { origin: how.origin.clone(), key };
         let url = recipe.as_ref().or(host.as_ref()).ok_or_else(none)?;
-        let shown = http::redacted(url);
-        if shown != *url {
-            return Err(RepositoryError::Credentials(shown));
+        if crate::address::has_login(url) || url.contains('?') {
+            return Err(RepositoryError::Credentials(http::redacted(url)));
         }
         Ok(url.trim_end_matches('/').to_owned())
     };
@@ -143,8 +146,8 @@ fn repositories(
 }
 
 /// Digest and date of an index.
-fn look(url: &str, interrupt: &Interrupt) -> Result<(Sha256, u64), RepositoryError> {
-    let content = http::get_small(url, LIMIT, interrupt).map_err(|source| match source {
+fn look(url: &str, network: &Network, interrupt: &Interrupt) -> Result<(Sha256, u64), RepositoryError> {
+    let content = http::get_small(url, LIMIT, network, interrupt).map_err(|source| match source {
         HttpError::Interrupted => RepositoryError::Interrupted,
         source => RepositoryError::Unreachable { source, known: false },
     })?;

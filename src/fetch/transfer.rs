@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::Digest as _;
 
+use super::Network;
 use super::http::{self, Answer, HttpError};
 use super::image::ImageError;
 use crate::digest::Sha256;
@@ -96,11 +97,11 @@ impl<'a> Transfer<'a> {
     }
 
     /// Downloads a file, with as many attempts as bring it further.
-    pub(super) fn download(&mut self, url: &str) -> Result<(), ImageError> {
+    pub(super) fn download(&mut self, url: &str, network: &Network) -> Result<(), ImageError> {
         let mut failures = 0;
         loop {
             let before = self.done;
-            match self.attempt(url) {
+            match self.attempt(url, network) {
                 Err(ImageError::Http(HttpError::Failed { transient: true, .. })) if failures + 1 < http::ATTEMPTS => {
                     failures = if self.done > before { 0 } else { failures + 1 };
                     http::pause(failures, self.interrupt)?;
@@ -110,8 +111,8 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    fn attempt(&mut self, url: &str) -> Result<(), ImageError> {
-        let answer = http::get(url, self.done, self.interrupt)?;
+    fn attempt(&mut self, url: &str, network: &Network) -> Result<(), ImageError> {
+        let answer = http::get(url, self.done, network, self.interrupt)?;
         match answer.status {
             200 => {
                 // The server does not know ranges, or there is nothing to go on with.

@@ -38,6 +38,8 @@ pub struct Conversion<'a> {
     pub encoding: Encoding,
     /// Digests to compute.
     pub kinds: Kinds,
+    /// What a compressed file may hold, in bytes, in place of the usual bound.
+    pub max_size: Option<u64>,
     /// Whether a file that is there may be replaced.
     pub replace: bool,
 }
@@ -181,7 +183,7 @@ fn open(
     interrupt: &Interrupt,
 ) -> Result<Opened, ConvertError> {
     let options = Options { format: conversion.from, ..Options::default() };
-    let unpack = Unpack { directory, interrupt };
+    let unpack = Unpack { directory, max_size: conversion.max_size, interrupt };
     let activity = format!("unpack {}", name(conversion.input));
     let started = Instant::now();
     let mut begun = false;

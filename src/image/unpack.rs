@@ -30,6 +30,10 @@ const STEP: usize = 1 << 20;
 /// repeats itself to a fiftieth.
 const RATIO: u64 = 250;
 
+/// Bytes, zeros among them, that a byte of the compressed file may become, what even the smallest file may become, and
+/// what none may become if nobody says otherwise. Zeros take no room, but time: a kibibyte may hold years of them.
+const ZEROS: (u64, u64, u64) = (1000, 4 << 30, 64 << 30);
+
 /// Data that even the smallest file may have, in bytes.
 const ALWAYS: u64 = 64 << 20;
 
@@ -44,6 +48,8 @@ const XZ_MEMORY: u64 = 256 << 20;
 pub struct Unpack<'a> {
     /// Directory of the temporary file, which has no name there and goes when it is closed.
     pub directory: &'a Path,
+    /// Bytes that it may hold, zeros among them: in place of 64 GiB, and of 1000 times its length or 4 GiB.
+    pub max_size: Option<u64>,
     /// The wish to stop.
     pub interrupt: &'a Interrupt,
 }
@@ -79,6 +85,14 @@ pub enum UnpackError {
         /// What was unpacked until then.
         unpacked: ByteSize,
     },
+    /// It is larger than such files are.
+    #[error("it holds more than {most} in {packed}")]
+    TooLarge {
+        /// Length of the compressed file.
+        packed: ByteSize,
+        /// What it may hold.
+        most: ByteSize,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -98,6 +112,7 @@ pub fn unpack(
     let read = Arc::new(AtomicU64::new(0));
     let mut reader = decoder(Counted { file, read: Arc::clone(&read) }, codec).map_err(UnpackError::Read)?;
     let most = packed.saturating_mul(RATIO).saturating_add(ALWAYS);
+    let bound = unpack.max_size.unwrap_or_else(|| packed.saturating_mul(ZEROS.0).clamp(ZEROS.1, ZEROS.2)).min(MAX_SIZE);
     let (mut buffer, mut position, mut data, mut looked) = (vec![0; STEP], 0_u64, 0_u64, 0_u64);
     loop {
         if unpack.interrupt.is_raised() {
@@ -122,9 +137,11 @@ pub fn unpack(
             }
             position += piece.len() as u64;
         }
-        if data > most || position > MAX_SIZE {
-            let unpacked = ByteSize::bytes(if data > most { data } else { position });
-            return Err(UnpackError::Bomb { packed: ByteSize::bytes(packed), unpacked });
+        if data > most {
+            return Err(UnpackError::Bomb { packed: ByteSize::bytes(packed), unpacked: ByteSize::bytes(data) });
+        }
+        if position > bound {
+            return Err(UnpackError::TooLarge { packed: ByteSize::bytes(packed), most: ByteSize::bytes(bound) });
         }
         progress(read.load(Ordering::Relaxed));
     }
@@ -194,7 +211,12 @@ mod tests {
         file.write_all(bytes).expect("write");
         io::Seek::rewind(&mut file).expect("seek");
         let directory = tempfile::tempdir().expect("a directory");
-        unpack(file, codec, &Unpack { directory: directory.path(), interrupt: &Interrupt::new() }, &mut |_| {})
+        unpack(
+            file,
+            codec,
+            &Unpack { directory: directory.path(), max_size: None, interrupt: &Interrupt::new() },
+            &mut |_| {},
+        )
     }
 
     #[test]
@@ -216,6 +238,13 @@ mod tests {
             let error = unpacked(&packed[..packed.len() - 9], codec).expect_err("cut");
             assert!(matches!(error, UnpackError::Read(_)), "{error:?}");
         }
+    }
+
+    #[test]
+    fn zeros_are_bounded() {
+        let zeros = zstd::encode_all(io::repeat(0).take(5 << 30), 1).expect("zstd");
+        let error = unpacked(&zeros, Codec::Zstd).expect_err("too large").to_string();
+        assert!(error.contains("it holds more than 4 GiB"), "{error}");
     }
 
     #[test]

@@ -26,7 +26,11 @@ pub(super) struct Settings {
 impl Settings {
     /// For the service of this address.
     pub(super) fn new(config: &CloudConfig, url: &str) -> Result<Self, CloudError> {
-        Ok(Self { silence: config.silence, tls: tls(config)?, proxy: config.proxies.toward(url)? })
+        let proxy = config
+            .proxies
+            .toward(url)
+            .map_err(|error| CloudError::Proxy { variable: error.variable, reason: error.reason.to_owned() })?;
+        Ok(Self { silence: config.silence, tls: tls(config)?, proxy })
     }
 
     /// For requests that are answered at once.

@@ -14,7 +14,7 @@ use super::CloudError;
 use super::agent::{Settings, UPLOAD_TIMEOUT};
 use super::config::{Auth, CloudConfig};
 use super::patience::{patiently, retry_after};
-use super::secret::Secret;
+use crate::fetch::Secret;
 use crate::fetch::http::{passes, reason};
 use crate::interrupt::Interrupt;
 use crate::text::printable;

@@ -2,13 +2,15 @@
 //! openstacksdk's "Configuring OpenStack SDK Applications".
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::secret::Secret;
-use super::{CloudError, Proxies};
+use super::CloudError;
+use crate::fetch::Proxies;
+pub use crate::fetch::Secret;
 use crate::fsx::IoContext as _;
 use crate::recipe::decode::decode;
 use crate::recipe::diagnostic::{Diagnostics, Source};
@@ -34,6 +36,8 @@ pub struct Places {
     pub file: Option<PathBuf>,
     /// Directories in which files are looked for, the first one first.
     pub dirs: Vec<PathBuf>,
+    /// The one of these directories that may be a stranger's: the current one.
+    pub strange: Option<PathBuf>,
     /// Variables of the environment that begin with `OS_`.
     pub variables: BTreeMap<String, String>,
     /// Proxies on the way, as the environment names them.
@@ -154,28 +158,52 @@ struct Files {
     public: Map<String, Value>,
     /// Files that were read, for messages.
     read: Vec<String>,
+    /// Why a file with secrets was not read.
+    left_out: Option<String>,
 }
 
 impl Files {
     fn read(places: &Places) -> Result<Self, CloudError> {
-        let find = |name: &str| {
-            let files = places
-                .dirs
-                .iter()
-                .flat_map(|dir| EXTENSIONS.iter().map(move |extension| dir.join(format!("{name}.{extension}"))));
-            files.into_iter().find(|file| file.is_file())
+        let find_in = |name: &str, fits: &dyn Fn(&Path) -> bool| {
+            let dirs = places.dirs.iter().filter(|dir| fits(dir));
+            let mut files =
+                dirs.flat_map(|dir| EXTENSIONS.iter().map(move |extension| dir.join(format!("{name}.{extension}"))));
+            files.find(|file| file.is_file())
         };
+        let is_strange = |dir: &Path| places.strange.as_deref() == Some(dir);
         let mut read = Vec::new();
         let mut load = |file: Option<PathBuf>| -> Result<Map<String, Value>, CloudError> {
             let Some(file) = file else { return Ok(Map::new()) };
             read.push(file.display().to_string());
             yaml(&file)
         };
-        let mut whole = load(places.file.clone().or_else(|| find("clouds")))?;
+        let main = places.file.clone().or_else(|| find_in("clouds", &|_| true));
+        // A stranger's file must neither get the user's password nor say where it is sent. One that is named is trusted.
+        let beside = main.as_deref().and_then(Path::parent).map(Path::to_owned);
+        let theirs = places.file.is_none() && beside.as_deref().is_some_and(is_strange);
+        let suspect = main.as_deref().filter(|_| places.file.is_none()).and_then(suspicion);
+        let fits = |dir: &Path| match (theirs, suspect) {
+            (true, _) | (_, Some(_)) => beside.as_deref() == Some(dir),
+            (false, None) => !is_strange(dir) || beside.as_deref() == Some(dir),
+        };
+        let mut whole = load(main.clone())?;
         // What must not be shown may lie in a file of its own, of the same form.
-        merge(&mut whole, load(find("secure"))?);
-        let public = section(load(find("clouds-public"))?, "public-clouds");
-        Ok(Self { clouds: section(whole, "clouds"), public, read })
+        let secure = find_in("secure", &fits);
+        let first = find_in("secure", &|_| true);
+        merge(&mut whole, load(secure.clone())?);
+        // This one has no secrets, but says where they are sent.
+        let public = section(load(find_in("clouds-public", &|dir| theirs || fits(dir)))?, "public-clouds");
+        let left_out = match (main, first) {
+            (Some(main), Some(file)) if secure.as_ref() != Some(&file) => {
+                let reason = suspect.unwrap_or("one of them lies in the current directory, which may be a stranger's");
+                let (file, main) = (file.display(), main.display());
+                Some(format!(
+                    "{file} is not taken together with {main}: {reason}; to trust {main}, name it in OS_CLIENT_CONFIG_FILE"
+                ))
+            }
+            _ => None,
+        };
+        Ok(Self { clouds: section(whole, "clouds"), public, read, left_out })
     }
 
     fn names(&self) -> Vec<String> {
@@ -197,12 +225,27 @@ impl Files {
             }
         }
         merge(&mut settings, entry);
-        config(name, &settings, &self.read).map(Some)
+        config(name, &settings, &self.read).map(Some).map_err(|error| match (error, &self.left_out) {
+            (CloudError::Config { cloud, files, message, help }, Some(left_out)) => {
+                CloudError::Config { cloud, files, message, help: format!("{left_out}. Else {help}") }
+            }
+            (error, _) => error,
+        })
     }
 
     fn fault(&self, cloud: &str, message: String, help: &str) -> CloudError {
         CloudError::Config { cloud: cloud.to_owned(), files: self.read.clone(), message, help: help.to_owned() }
     }
+}
+
+/// Why a file may be somebody else's.
+fn suspicion(file: &Path) -> Option<&'static str> {
+    let metadata = file.metadata().ok()?;
+    let owner = metadata.uid();
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        return Some("the second one belongs to another user");
+    }
+    (metadata.mode() & 0o002 != 0).then_some("everybody can write to the second one")
 }
 
 fn yaml(file: &Path) -> Result<Map<String, Value>, CloudError> {

@@ -130,3 +130,56 @@ fn a_cloud_whose_certificates_are_not_verified_is_told_of_with_its_file() {
     std::fs::write(&file, insecure.replace("insecure: true", "verify: false")).expect("a file");
     assert!(find(&places, "a").expect("a cloud").warning().is_some());
 }
+
+#[test]
+fn a_strangers_directory_neither_gets_a_password_nor_says_where_it_goes() {
+    let write = |files: &[(&str, &str)]| {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (name, content) in files {
+            std::fs::write(dir.path().join(name), content).expect("a file");
+        }
+        dir
+    };
+    let clouds = |url: &str| format!("clouds: {{ one: {{ auth: {{ auth_url: 'http://{url}', username: me }} }} }}");
+    let secure = "clouds: { one: { auth: { password: hidden } } }";
+    let (mine, theirs) = (clouds("mine"), clouds("theirs"));
+    let moved = "clouds: { one: { auth: { auth_url: 'http://theirs' } } }";
+    let find = |here: &[(&str, &str)], home: &[(&str, &str)], named: bool| {
+        let (here, home) = (write(here), write(home));
+        let file = named.then(|| here.path().join("clouds.yaml"));
+        let dirs = vec![here.path().to_owned(), home.path().to_owned()];
+        let strange = Some(here.path().to_owned());
+        let cloud = Some("one".to_owned());
+        CloudConfig::find(&Places { cloud, file, dirs, strange, ..Places::default() })
+    };
+    let error = find(&[("clouds.yaml", &theirs)], &[("secure.yaml", secure)], false).expect_err("no password");
+    let told = format!("{error} {}", error.help().unwrap_or_default());
+    assert!(told.contains("the password is missing") && told.contains("is not taken together with"), "{told}");
+    // A file that the user names is the user's.
+    let named = find(&[("clouds.yaml", &theirs)], &[("secure.yaml", secure)], true).expect("it is trusted");
+    assert_eq!(named.auth_url, "http://theirs/v3");
+    // Both of one directory belong together.
+    find(&[("clouds.yaml", &theirs), ("secure.yaml", secure)], &[], false).expect("it is whole");
+    let home = [("clouds.yaml", mine.as_str()), ("secure.yaml", secure)];
+    let found = find(&[("secure.yaml", moved)], &home, false).expect("it is whole");
+    assert_eq!(found.auth_url, "http://mine/v3");
+    let profile = "clouds: { one: { profile: vendor, auth: { username: me, password: hidden } } }";
+    let public = "public-clouds: { vendor: { auth: { auth_url: 'http://theirs' } } }";
+    let error = find(&[("clouds-public.yaml", public)], &[("clouds.yaml", profile)], false).expect_err("no address");
+    assert!(error.to_string().contains("the profile `vendor`"), "{error}");
+}
+
+#[test]
+fn a_file_that_everybody_can_write_gets_no_password_from_elsewhere() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (open, own) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let file = open.path().join("clouds.yaml");
+    std::fs::write(&file, "clouds: { one: { auth: { auth_url: 'http://x', username: me } } }").expect("a file");
+    std::fs::write(own.path().join("secure.yaml"), "clouds: { one: { auth: { password: hidden } } }").expect("a file");
+    let dirs = vec![open.path().to_owned(), own.path().to_owned()];
+    let places = Places { cloud: Some("one".to_owned()), dirs, ..Places::default() };
+    CloudConfig::find(&places).expect("it is whole");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).expect("a mode");
+    let error = CloudConfig::find(&places).expect_err("no password");
+    assert!(error.help().is_some_and(|help| help.contains("everybody can write")), "{error:?}");
+}

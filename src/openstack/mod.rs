@@ -13,8 +13,6 @@ pub mod image;
 pub mod import;
 pub mod metadefs;
 mod patience;
-mod proxies;
-pub mod secret;
 pub mod signature;
 mod transfer;
 pub mod upload;
@@ -22,10 +20,10 @@ pub mod upload;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::fetch::Proxies;
 pub use change::{Change, Member, Store};
 pub use client::Cloud;
 pub use download::{DownloadError, part};
-pub use proxies::Proxies;
 pub use upload::UploadError;
 
 use crate::fsx::PathError;

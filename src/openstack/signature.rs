@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::image::Image;
-use super::secret::Secret;
+use crate::fetch::Secret;
 use crate::fsx::{IoContext as _, PathError};
 use crate::image::digests::Digests;
 use crate::interrupt::Interrupt;

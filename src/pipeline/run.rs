@@ -150,8 +150,8 @@ impl<'h> Pipeline<'h> {
 
     fn prepare_by(&self, session: &mut Session<'_>, policy: &PinPolicy) -> Result<Prepared, PipelineError> {
         let Loaded { recipe, composition, notes } = &self.source.loaded;
-        let Workshop { cache, reporter, interrupt, .. } = &self.workshop;
-        let pinned = pin::pin(recipe, policy, cache, session, &**reporter, interrupt)?;
+        let Workshop { cache, reporter, interrupt, network, .. } = &self.workshop;
+        let pinned = pin::pin(recipe, policy, network, cache, session, &**reporter, interrupt)?;
         let composition = match (composition, &recipe.base, &pinned.image) {
             (Some(composition), ..) => composition.clone(),
             (None, Base::Image(source), Some(image)) => {

@@ -16,6 +16,7 @@ use crate::image::Output;
 use crate::units::ByteSize;
 use words::*;
 
+mod base;
 pub(crate) mod words;
 
 pub(crate) use words::element_name as name;
@@ -89,6 +90,7 @@ const RECIPE_HEAD: &[(&str, Rule)] = &[
     ("base.bootstrap.components.*", component),
     ("base.image.source", image_source),
     ("base.image.sha256", image_digest),
+    ("base.image.signed-by", key_file),
 ];
 
 const ELEMENT_HEAD: &[(&str, Rule)] = &[
@@ -115,6 +117,7 @@ pub(crate) fn require(root: &mut Node, keys: &[&str], source: &Arc<Source>, foun
 /// Checks what a recipe says about its image, its secrets and its outputs.
 pub(crate) fn recipe_head(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     apply(RECIPE_HEAD, root, source, found);
+    base::image(root, source, found);
     if let Some(size) = root.get("disk").and_then(|disk| disk.get("size")) {
         let parsed = match &size.value {
             Value::Int(bytes) => u64::try_from(*bytes).ok().map(ByteSize::bytes),

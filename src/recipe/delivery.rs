@@ -69,10 +69,12 @@ pub(super) fn faults(glance: &Glance) -> Vec<Fault> {
     let needs = |key: &str| format!("`{}` needs `{key}`", glance.import.name());
     match (glance.import, &glance.url) {
         (Import::WebDownload, None) => add(&["import"], needs("url"), "it is the address of the file, for the service"),
-        (Import::WebDownload, Some(url)) if !(url.starts_with("http://") || url.starts_with("https://")) => {
-            add(&["url"], "services download by http or https only".to_owned(), "write it like https://host/path");
+        (Import::WebDownload, Some(url)) => {
+            if let Err((message, help)) = crate::address::for_a_service(url) {
+                add(&["url"], message.to_owned(), help);
+            }
         }
-        (Import::WebDownload, Some(_)) | (_, None) => {}
+        (_, None) => {}
         (_, Some(_)) => {
             let message = "only `web-download` fetches from an address".to_owned();
             add(&["url"], message, "`import: web-download` makes the service do so");

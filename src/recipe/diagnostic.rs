@@ -7,6 +7,7 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
+use crate::address::masked;
 use crate::text::{hidden_shown, printable};
 
 /// A file whose text is pointed at.
@@ -185,7 +186,7 @@ impl Diagnostic {
                     let primary = AnnotationKind::Primary.span(within(span)).label(label);
                     let others =
                         others.iter().map(|(span, text)| AnnotationKind::Context.span(within(*span)).label(*text));
-                    let snippet = Snippet::source(&self.source.text()[begin..end]);
+                    let snippet = Snippet::source(masked(&self.source.text()[begin..end]));
                     let snippet = snippet.line_start(self.source.position(begin).line).path(self.source.name());
                     group = group.element(snippet.annotation(primary).annotations(others));
                 }

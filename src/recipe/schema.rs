@@ -129,12 +129,20 @@ pub struct Bootstrap {
 
 /// A base that is a disk image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ImageSource {
     /// An `http://` or `https://` URL, or a path relative to the recipe.
     pub source: String,
     /// SHA-256 of the file in hexadecimal, or the URL or path of a `SHA256SUMS` file that lists it.
     pub sha256: String,
+    /// A public key that the list of checksums must be signed by: a file of OpenPGP or minisign, relative to the
+    /// recipe. The signature is in the list, or beside it: `.asc`, `.gpg`, `.sign`, `.sig`, `.minisig`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
+    /// Whether a list of checksums without a signature may come over `http://`, where anybody on the way can change it,
+    /// and a login of `.netrc` may go over it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
 }
 
 /// The disk of an image.

@@ -73,10 +73,12 @@ fn images_that_are_not_there_or_not_the_ones_that_are_meant() {
     // Nobody listens at the port that is given back at once.
     let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
     bench.image_recipe("url.yaml", &format!("http://127.0.0.1:{port}/x.qcow2"), &digest);
-    bench.image_recipe(
+    let [image, sums] = ["x.qcow2", "SHA256SUMS"].map(|name| format!("http://127.0.0.1:{port}/{name}"));
+    bench.write(
         "url-sums.yaml",
-        &format!("http://127.0.0.1:{port}/x.qcow2"),
-        &format!("http://127.0.0.1:{port}/SHA256SUMS"),
+        format!(
+            "name: x\narch: x86_64\nbase:\n  image:\n    source: {image}\n    sha256: {sums}\n    insecure: true\n"
+        ),
     );
     bench.write("missing.yaml", "name: x\nbase: { image: { source: images/some.raw } }\n");
     assert_session!(

@@ -4,6 +4,7 @@ mod bench;
 mod cache;
 mod convert;
 mod diffs;
+mod fetching;
 mod files;
 mod foreign;
 mod images;

@@ -164,6 +164,7 @@ impl Bench {
             timeout: Duration::from_secs(1800),
             reporter: self.events.clone(),
             interrupt: self.interrupt.clone(),
+            network: Default::default(),
         }
     }
 

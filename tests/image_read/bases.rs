@@ -2,6 +2,7 @@
 
 use goldsmith::digest::Sha256;
 use goldsmith::event::Silent;
+use goldsmith::fetch::Network;
 use goldsmith::fetch::image::{CachedImage, ImageError, fetch};
 use goldsmith::image::Format;
 use goldsmith::interrupt::Interrupt;
@@ -11,10 +12,10 @@ use goldsmith::recipe::ImageSource;
 use crate::bench::{Bench, SIZE, assert_same};
 
 fn fetched(bench: &Bench, name: &str, sha256: &Sha256) -> Result<CachedImage, ImageError> {
-    let source = ImageSource { source: name.to_owned(), sha256: sha256.to_string() };
+    let source = ImageSource { source: name.to_owned(), sha256: sha256.to_string(), signed_by: None, insecure: false };
     let (here, cache) = (bench.path(""), bench.path("cache"));
     goldsmith::layer::prepare(&cache).expect("a cache");
-    fetch(&source, sha256, &here, &cache, false, &Silent, &Interrupt::new())
+    fetch(&source, sha256, &here, &cache, false, &Network::default(), &Silent, &Interrupt::new())
 }
 
 fn digest(bench: &Bench, name: &str) -> Sha256 {

@@ -14,7 +14,7 @@ use crate::bench::Bench;
 fn verdict(bench: &Bench, name: &str) -> String {
     let path = bench.path(name);
     let directory = bench.path("");
-    let unpack = Unpack { directory: &directory, interrupt: &Interrupt::new() };
+    let unpack = Unpack { directory: &directory, max_size: None, interrupt: &Interrupt::new() };
     let said = match open_packed(&path, &Options::default(), &unpack, &mut |_, _| {}) {
         Err(error) => {
             let cause = std::error::Error::source(&error).map(|it| format!(": {it}")).unwrap_or_default();

@@ -155,7 +155,10 @@ fn what_cannot_be_imported_leaves_nothing() {
     web(&none, &[], 14, &["by web-download: Task failed", "curl -I"]);
     web(&never, &["--patience", "3s"], 14, &["nothing has changed", "the image is `importing`", "more patience"]);
     web(&other, &[], 14, &["other data than what was sent: sha512"]);
-    web("http://me:secret@127.0.0.2/file?secret", &[], 14, &["400", "hosts and ports that its operators allow"]);
+    web("http://me:secret@127.0.0.2/file?secret", &[], 2, &["the address has a login", "upload the image"]);
+    web("http://169.254.169.254/secret", &[], 2, &["link-local"]);
+    // This cloud is on loopback itself: there the address is one like any other.
+    web("http://127.0.0.2/file?secret", &[], 14, &["400", "hosts and ports that its operators allow"]);
     web("ftp://127.0.0.1/file", &[], 2, &["by http or https only"]);
     web(&none, &["--protected"], 14, &["by web-download: Task failed"]);
     run(&["--import", "web-download"], 2, &["`web-download` needs `url`"]);

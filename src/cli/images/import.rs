@@ -6,9 +6,12 @@ use serde_json::json;
 
 use super::args::ImportArgs;
 use super::{failure as cloud_failure, find, render, watched};
+use crate::address;
 use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::progress::TerminalReporter;
 use crate::cli::settings::Global;
 use crate::cli::{hints, print};
+use crate::event::{Event, Reporter as _};
 use crate::openstack::Cloud;
 use crate::openstack::image::Image;
 use crate::openstack::import::{Import, Imported, Method, PATIENCE, Progress, Stores, Watch};
@@ -18,6 +21,15 @@ use crate::publish::images::deliver::Offer;
 /// Imports data into an image that is there.
 pub(super) fn import(args: &ImportArgs, cloud: &Cloud, global: &Global) -> Result<(), Failure> {
     let import = args.import()?;
+    if let Method::WebDownload(url) = &import.method {
+        address::for_the_service(url, cloud.image_service())
+            .map_err(|(message, help)| Failure::of(FailureKind::Usage, message).hint(help))?;
+        if address::is_private(url) {
+            let shown = address::shown(url);
+            let message = format!("{shown}: the service needs a way into this private network");
+            TerminalReporter::on_stderr(global.terminal).report(&Event::Warning { message });
+        }
+    }
     let image = find(cloud, &args.image)?;
     let offer = Offer {
         methods: cloud.import_methods().map_err(|error| cloud_failure(&error))?,

@@ -112,6 +112,9 @@ impl OpenError {
                 UnpackError::Read(_) => Some(fault::GET_AGAIN),
                 UnpackError::NoSpace { .. } => Some("make room there, or unpack it elsewhere"),
                 UnpackError::Bomb { .. } => Some("if you trust it, unpack it yourself"),
+                UnpackError::TooLarge { .. } => {
+                    Some("if you trust it, `goldsmith convert --max-size SIZE` allows more")
+                }
                 UnpackError::Write { .. } | UnpackError::Interrupted => None,
             },
             Self::Refused { help, .. } => *help,

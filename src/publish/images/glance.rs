@@ -8,6 +8,7 @@ use super::release::Series;
 use super::signature::Signing;
 use super::wanted::Wanted;
 use super::{permission, preflight};
+use crate::address;
 use crate::event::Event;
 use crate::openstack::config::{CloudConfig, Places};
 use crate::openstack::image::Image;
@@ -15,6 +16,8 @@ use crate::openstack::{Change, Cloud, CloudError};
 use crate::publish::context::{Context, Verb};
 use crate::publish::deed::Deed;
 use crate::publish::error::PublishError;
+use crate::publish::problem::Problem;
+use crate::recipe::delivery::Import as Way;
 use crate::recipe::publish::Glance;
 
 /// Does something at the service.
@@ -51,6 +54,15 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
     let preflight::Found { problems, notes } = preflight::check(&cloud, &source, &wanted, target, signing.as_ref())?;
     for message in notes {
         context.reporter.report(&Event::Warning { message });
+    }
+    let mut problems = problems;
+    if let Some(url) = target.url.as_deref().filter(|_| target.import == Way::WebDownload) {
+        if let Err((message, help)) = address::for_the_service(url, cloud.image_service()) {
+            problems.push(Problem { message: message.to_owned(), help: help.to_owned() });
+        } else if address::is_private(url) {
+            let message = format!("{}: the service needs a way into this private network", address::shown(url));
+            context.reporter.report(&Event::Warning { message });
+        }
     }
     let route = match deliver::route(target, &Offer::of(&cloud, target)?) {
         Ok(route) if problems.is_empty() => route,

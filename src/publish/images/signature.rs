@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
+use crate::fetch::Secret;
 use crate::fsx::IoContext as _;
 use crate::image::digests::{Digests, Hasher, Kinds};
 use crate::openstack::Cloud;
 use crate::openstack::image::Image;
-use crate::openstack::secret::Secret;
 use crate::openstack::signature::{self, Certificate, Key, Signature};
 use crate::publish::context::Context;
 use crate::publish::error::{PublishError, SigningError};

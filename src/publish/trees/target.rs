@@ -47,6 +47,7 @@ pub(in crate::publish) fn s3_bucket(
         region: target.region.clone(),
         path_style: target.path_style(),
         acl: target.acl.clone(),
+        proxies: context.places.proxies.clone(),
     };
     let credentials = context.keys.s3(target.profile.as_deref());
     let credentials =

@@ -1,5 +1,6 @@
 //! What names, paths and patterns must be like. Each function says what is wrong.
 
+use crate::address::has_login;
 use crate::digest::Sha256;
 
 /// Longest path in the image, as Linux has it.
@@ -121,7 +122,23 @@ pub(crate) fn image_name(text: &str) -> Result<(), String> {
     verdict(good, || format!("`{text}` cannot name an image: use letters, digits, `.`, `_` and `-`"))
 }
 
+/// What is written in a recipe is kept: in the cache, in logs, in manifests.
+fn no_login(text: &str) -> Result<(), String> {
+    verdict(!has_login(text), || {
+        "the address has a login, which would be kept where others read it: write it into ~/.netrc, and leave it out here"
+            .to_owned()
+    })
+}
+
+/// A file with a public key, beside the recipe.
+pub(super) fn key_file(text: &str) -> Result<(), String> {
+    verdict(!text.is_empty() && !text.contains("://") && !text.contains('\0'), || {
+        format!("`{text}` is no path of a file with a public key")
+    })
+}
+
 pub(crate) fn url(text: &str) -> Result<(), String> {
+    no_login(text)?;
     let known =
         ["http://", "https://", "file:///"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
     verdict(known && !text.contains(char::is_whitespace), || {
@@ -135,14 +152,23 @@ pub(crate) fn component(text: &str) -> Result<(), String> {
 }
 
 pub(crate) fn image_source(text: &str) -> Result<(), String> {
+    no_login(text)?;
     let web = ["http://", "https://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
     let good = web && !text.contains(char::is_whitespace) || !text.is_empty() && !text.contains("://");
     verdict(good, || format!("`{text}` is neither an http:// or https:// URL nor a path"))
 }
 
 pub(crate) fn image_digest(text: &str) -> Result<(), String> {
+    no_login(text)?;
     let lower = text.to_ascii_lowercase();
-    let sums = lower.ends_with("sha256sums") || lower.ends_with(".sha256");
+    let path = lower.split(['?', '#']).next().unwrap_or(&lower);
+    verdict(!path.ends_with("sha512sums") && !path.ends_with(".sha512"), || {
+        format!(
+            "`{text}` lists SHA-512 digests, and an image is known by its SHA-256: name a list of those, or the digest itself"
+        )
+    })?;
+    // The last one is what Fedora calls its lists.
+    let sums = ["sha256sums", ".sha256", "checksum"].into_iter().any(|ending| path.ends_with(ending));
     verdict(sums || (text.len() == 64 && Sha256::parse(text).is_some()), || {
         format!(
             "`{text}` is not a SHA-256 digest (64 hexadecimal digits), nor a URL or path of a SHA256SUMS or .sha256 file"

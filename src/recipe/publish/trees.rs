@@ -110,6 +110,10 @@ impl S3 {
             let message = format!("`{endpoint}` is no address of an object store");
             faults.push(fault(&["endpoint"], message, "it begins with `https://`"));
         }
+        if self.endpoint.as_deref().is_some_and(crate::address::has_login) {
+            let message = "the address of the object store has a login".to_owned();
+            faults.push(fault(&["endpoint"], message, "leave it out: AWS_ACCESS_KEY_ID or `profile` say who asks"));
+        }
         let plain = |part: &str| !matches!(part, "" | "." | "..");
         if !self.prefix.is_empty() && !self.prefix.split('/').all(plain) {
             let message = format!("`{}` cannot begin the name of an object", self.prefix);

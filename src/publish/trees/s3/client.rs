@@ -49,8 +49,9 @@ impl Client {
         let endpoint = place.endpoint.parse().map_err(|_| wrong("it is no URL".to_owned()))?;
         let bucket = Bucket::new(endpoint, style, place.bucket.clone(), place.region.clone());
         let bucket = bucket.map_err(|error| wrong(error.to_string()))?;
+        let proxy = place.proxies.toward(&place.endpoint).map_err(|error| wrong(error.to_string()))?;
         // A signed request is for one place: where an answer points to, it would be refused.
-        let agent = http::configuration().timeout_recv_response(Some(ANSWER)).max_redirects(0);
+        let agent = http::configuration().timeout_recv_response(Some(ANSWER)).max_redirects(0).proxy(proxy);
         let agent = agent.max_redirects_will_error(false).build().new_agent();
         Ok(Self { bucket, credentials, agent, signed_for: SIGNED_FOR })
     }

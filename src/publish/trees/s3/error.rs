@@ -15,6 +15,8 @@ pub struct Place {
     pub path_style: bool,
     /// Who may read the objects, in the store's words: `public-read`. Else it is the bucket's affair.
     pub acl: Option<String>,
+    /// Proxies on the way.
+    pub proxies: crate::fetch::Proxies,
 }
 
 /// Why a store does not do what is asked for.

@@ -1,4 +1,4 @@
-//! Text that must not be shown.
+//! Passwords and tokens in memory.
 
 use std::fmt;
 

@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use ureq::http::Uri;
 use ureq::{Proxy, ProxyProtocol};
 
-use super::CloudError;
-use super::secret::Secret;
+use super::Secret;
 
 /// Which proxies are used, as the variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` of most programs say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,13 +19,23 @@ pub struct Proxies {
     pub except: Vec<String>,
 }
 
+/// A proxy that cannot be used. Its address is not told: there may be a password in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the proxy in `{variable}` cannot be used: {reason}")]
+pub struct ProxyError {
+    /// The variable that names it.
+    pub variable: &'static str,
+    /// What is wrong.
+    pub reason: &'static str,
+}
+
 impl Proxies {
     /// The proxy on the way to an address, if there is one.
     ///
     /// # Errors
     ///
     /// If it is none that can be used.
-    pub(super) fn toward(&self, url: &str) -> Result<Option<Proxy>, CloudError> {
+    pub(crate) fn toward(&self, url: &str) -> Result<Option<Proxy>, ProxyError> {
         // Whoever asks for what is no address is told so.
         let Ok(uri) = url.parse::<Uri>() else { return Ok(None) };
         let secure = uri.scheme_str() == Some("https");
@@ -36,7 +45,7 @@ impl Proxies {
         let Some(proxy) = proxy.as_ref().filter(|_| !self.except.iter().any(|entry| is_for(entry, &host, port))) else {
             return Ok(None);
         };
-        let fault = |reason: &str| CloudError::Proxy { variable, reason: reason.to_owned() };
+        let fault = |reason| ProxyError { variable, reason };
         let proxy = Proxy::new(proxy.reveal()).map_err(|_| fault("it is no address of a proxy"))?;
         match proxy.protocol() {
             ProxyProtocol::Http | ProxyProtocol::Https => Ok(Some(proxy)),

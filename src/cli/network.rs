@@ -1,0 +1,53 @@
+//! What the environment says about servers: proxies, and logins.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::failure::{Failure, FailureKind};
+use crate::fetch::netrc::Netrc;
+use crate::fetch::{Network, Proxies, Secret};
+
+/// The network as this person uses it.
+pub(super) fn network() -> Result<Network, Failure> {
+    Ok(Network { proxies: proxies(), logins: logins()?, insecure: false })
+}
+
+/// Proxies by the variables of most programs. The names in small letters are the older ones, and count first; an empty one
+/// means none.
+pub(super) fn proxies() -> Proxies {
+    let told = |names: [&str; 2]| names.into_iter().find_map(|name| std::env::var(name).ok());
+    let proxy = |names| told(names).or_else(|| told(["all_proxy", "ALL_PROXY"])).filter(|text| !text.is_empty());
+    let except = told(["no_proxy", "NO_PROXY"]).unwrap_or_default();
+    Proxies {
+        http: proxy(["http_proxy", "HTTP_PROXY"]).map(Secret::new),
+        https: proxy(["https_proxy", "HTTPS_PROXY"]).map(Secret::new),
+        except: except.split(',').map(|entry| entry.trim().to_owned()).collect(),
+    }
+}
+
+/// Logins of `$NETRC`, or else of `~/.netrc` if it is there.
+fn logins() -> Result<Netrc, Failure> {
+    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let (file, named) = match (path("NETRC"), path("HOME")) {
+        (Some(file), _) => (file, true),
+        (None, Some(home)) => (home.join(".netrc"), false),
+        (None, None) => return Ok(Netrc::default()),
+    };
+    match std::fs::metadata(&file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => Ok(Netrc::default()),
+        Err(error) => Err(unusable(&file, &error.to_string())),
+        Ok(metadata) if !metadata.is_file() => Err(unusable(&file, "it is no regular file")),
+        Ok(metadata) if metadata.mode() & 0o077 != 0 => {
+            let failure = unusable(&file, "other users can read or change it, and it has passwords");
+            Err(failure.hint(format!("`chmod 600 {}`", file.display())))
+        }
+        Ok(_) => {
+            let text = std::fs::read_to_string(&file).map_err(|error| unusable(&file, &error.to_string()))?;
+            Netrc::parse(&text).map_err(|error| unusable(&file, &error.to_string()))
+        }
+    }
+}
+
+fn unusable(file: &Path, reason: &str) -> Failure {
+    Failure::of(FailureKind::Host, format!("cannot take logins from {}: {reason}", file.display()))
+}

@@ -1,0 +1,134 @@
+//! The way to a server: proxies, logins, and the redirects that are followed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ureq::Body;
+use ureq::http::Response;
+use url::Url;
+
+use super::Proxies;
+use super::http::{self, HttpError};
+use super::netrc::Netrc;
+use crate::address;
+
+/// Redirects that are followed for one request.
+const REDIRECTS: usize = 10;
+
+/// What the user's environment says about servers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Network {
+    /// Proxies on the way.
+    pub proxies: Proxies,
+    /// Logins of servers.
+    pub logins: Netrc,
+    /// Whether a login may go over http, where everybody on the way reads it.
+    pub insecure: bool,
+}
+
+impl Network {
+    /// The same network for a source that allows http, or does not.
+    #[must_use]
+    pub(super) fn allowing(&self, insecure: bool) -> Self {
+        Self { insecure, ..self.clone() }
+    }
+
+    /// Sends a GET request and follows where its answers lead.
+    pub(super) fn get(&self, url: &str, from: u64) -> Result<Response<Body>, HttpError> {
+        let refused = |reason: String| HttpError::Failed { url: address::shown(url), reason, transient: false };
+        let first = Url::parse(url).map_err(|error| refused(error.to_string()))?;
+        if address::has_login(url) {
+            return Err(refused("its address has a login; write the login into ~/.netrc".to_owned()));
+        }
+        let mut here = first.clone();
+        for _ in 0..=REDIRECTS {
+            let proxy = self.proxies.toward(here.as_str()).map_err(|error| refused(error.to_string()))?;
+            // Redirects are looked at one by one.
+            let agent = http::configuration().max_redirects(0).max_redirects_will_error(false).proxy(proxy);
+            let mut request = agent.build().new_agent().get(here.as_str()).header("Accept-Encoding", "identity");
+            if from > 0 {
+                request = request.header("Range", format!("bytes={from}-"));
+            }
+            if let Some(login) = self.login(&first, &here) {
+                request = request.header("Authorization", login);
+            }
+            let response = request.call().map_err(|error| http::failed(url, &error))?;
+            let location = response.headers().get("location").and_then(|value| value.to_str().ok());
+            match (response.status().as_u16(), location) {
+                (301 | 302 | 303 | 307 | 308, Some(location)) => here = next(&here, location).map_err(refused)?,
+                _ => return Ok(response),
+            }
+        }
+        Err(refused(format!("the server redirects more than {REDIRECTS} times")))
+    }
+
+    /// The login for an address. It is for the server that was asked first, and for no other that a redirect names.
+    fn login(&self, first: &Url, here: &Url) -> Option<String> {
+        if first.origin() != here.origin() || here.scheme() != "https" && !self.insecure {
+            return None;
+        }
+        let (user, password) = self.logins.login(here.host_str()?.trim_matches(['[', ']']))?;
+        Some(format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.reveal()))))
+    }
+}
+
+/// Where a redirect leads, if it may be followed.
+fn next(here: &Url, location: &str) -> Result<Url, String> {
+    let to = here.join(location).map_err(|error| format!("the server redirects to what is no address: {error}"))?;
+    let shown = address::shown(to.as_str());
+    match (here.scheme(), to.scheme()) {
+        ("https", "http") => {
+            Err(format!("the server redirects from https to {shown}, where anybody on the way could change the answer"))
+        }
+        (_, "http" | "https") if address::has_login(to.as_str()) => {
+            Err(format!("the server redirects to {shown} with a login in the address"))
+        }
+        (_, "http" | "https") => Ok(to),
+        _ => Err(format!("the server redirects to {shown}, which is neither http nor https")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).expect(text)
+    }
+
+    #[test]
+    fn a_redirect_is_not_followed_anywhere() {
+        for (from, location, expected) in [
+            ("https://a/x", "/y?sig=s", Ok("https://a/y?sig=s")),
+            ("https://a/x", "https://b/y", Ok("https://b/y")),
+            ("http://a/x", "https://b/y", Ok("https://b/y")),
+            ("http://a/x", "//b/y", Ok("http://b/y")),
+            ("https://a/x", "http://a/y?sig=s", Err("from https to http://a/y,")),
+            ("http://a/x", "file:///etc/passwd", Err("neither http nor https")),
+            ("https://a/x", "https://me:secret@b/y", Err("to https://b/y with a login")),
+        ] {
+            match (next(&url(from), location), expected) {
+                (Ok(to), Ok(expected)) => assert_eq!(to.as_str(), expected),
+                (Err(said), Err(words)) => assert!(said.contains(words) && !said.contains("s="), "{said}"),
+                (found, _) => panic!("{from} {location}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_login_goes_to_its_server_only() {
+        let logins = Netrc::parse("machine a login me password p\nmachine b login you password q").expect("logins");
+        let network = Network { logins, ..Network::default() };
+        let basic = Some("Basic bWU6cA==".to_owned());
+        for (first, here, insecure, expected) in [
+            ("https://a/x", "https://a/y", false, &basic),
+            ("https://a/x", "https://a:8443/y", false, &None),
+            ("https://a/x", "https://b/y", false, &None),
+            ("https://c/x", "https://c/y", false, &None),
+            ("http://a/x", "http://a/x", false, &None),
+            ("http://a/x", "http://a/x", true, &basic),
+            ("http://a/x", "https://a/x", true, &None),
+        ] {
+            assert_eq!(&network.allowing(insecure).login(&url(first), &url(here)), expected, "{first} {here}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Who has signed a list of checksums: by OpenPGP, looked at by `gpgv` as Debian's tools do, or by minisign.
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use minisign::{PublicKey, PublicKeyBox, SignatureBox};
+
+use super::sums;
+use crate::digest::Sha256;
+use crate::fsx::{IoContext as _, PathError};
+use crate::process;
+
+/// Larger than any key or signature, in bytes.
+pub(super) const LIMIT: usize = 1 << 20;
+
+/// Why a signature is not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum SignatureError {
+    /// The key cannot be read.
+    #[error("cannot use {} as a key: {reason}", path.display())]
+    Key {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There is no signature.
+    #[error("{list} has no signature: there is none in it, and nothing at {}", tried.join(", "))]
+    Unsigned {
+        /// The list.
+        list: String,
+        /// Where a signature was looked for.
+        tried: Vec<String>,
+    },
+    /// Somebody else has signed, or something else.
+    #[error("{list} is not signed by the key in {}{}", key.display(), said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
+    Invalid {
+        /// The list.
+        list: String,
+        /// The key.
+        key: PathBuf,
+        /// What was said of the signature.
+        said: Option<String>,
+    },
+    /// `gpgv` is missing.
+    #[error("`gpgv` cannot be started; it looks at signatures of OpenPGP, and the package `gpgv` has it")]
+    NoProgram(#[source] std::io::Error),
+    /// A temporary file could not be written.
+    #[error(transparent)]
+    File(#[from] PathError),
+}
+
+/// A key that lists are signed by.
+#[derive(Debug)]
+pub(super) struct Key {
+    path: PathBuf,
+    kind: Kind,
+    /// Digest of the file: what was believed for one key is not believed for another.
+    pub(super) digest: Sha256,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// A keyring in binary form, as `gpgv` takes it.
+    OpenPgp(Vec<u8>),
+    Minisign(PublicKey),
+}
+
+impl Key {
+    /// Reads a key: a public key of OpenPGP, armored or not, or one of minisign.
+    pub(super) fn read(path: PathBuf) -> Result<Self, SignatureError> {
+        let failed = |reason: String| SignatureError::Key { path: path.clone(), reason };
+        let content = super::image::read_limited(&path, LIMIT).map_err(|error| failed(error.to_string()))?;
+        let text = std::str::from_utf8(&content).unwrap_or_default();
+        let kind = if text.contains("PRIVATE KEY BLOCK") || text.contains("secret key") {
+            return Err(failed("it is a secret key; the public one is needed".to_owned()));
+        } else if text.contains("-----BEGIN PGP PUBLIC KEY BLOCK-----") {
+            Kind::OpenPgp(unarmored(text).ok_or_else(|| failed("its armor is damaged".to_owned()))?)
+        } else if text.starts_with("untrusted comment:") {
+            let boxed = PublicKeyBox::from_string(text).and_then(PublicKeyBox::into_public_key);
+            Kind::Minisign(boxed.map_err(|error| failed(error.to_string()))?)
+        } else if let Ok(key) = PublicKey::from_base64(text.trim()) {
+            Kind::Minisign(key)
+        } else if content.first().is_some_and(|byte| byte & 0x80 != 0) {
+            Kind::OpenPgp(content.clone())
+        } else {
+            return Err(failed("it is neither a public key of OpenPGP nor one of minisign".to_owned()));
+        };
+        Ok(Self { digest: Sha256::of(&content), kind, path })
+    }
+
+    /// What is put behind the name of a list to name its signature.
+    pub(super) fn endings(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::OpenPgp(_) => &[".asc", ".gpg", ".sign", ".sig"],
+            Kind::Minisign(_) => &[".minisig"],
+        }
+    }
+
+    /// Whether a list can have its signature within.
+    pub(super) fn signs_within(&self, list: &[u8]) -> bool {
+        matches!(self.kind, Kind::OpenPgp(_)) && sums::is_signed_within(list)
+    }
+
+    /// What this key has signed of a list: all of it if the signature is a file beside it, or the text within. `scratch`
+    /// is a directory for temporary files.
+    pub(super) fn signed(
+        &self,
+        list: &[u8],
+        beside: Option<&[u8]>,
+        name: &str,
+        scratch: &Path,
+    ) -> Result<Vec<u8>, SignatureError> {
+        let invalid =
+            |said: Option<String>| SignatureError::Invalid { list: name.to_owned(), key: self.path.clone(), said };
+        match &self.kind {
+            Kind::Minisign(key) => {
+                let text = beside.and_then(|beside| std::str::from_utf8(beside).ok()).unwrap_or_default();
+                let boxed = SignatureBox::from_string(text).map_err(|error| invalid(Some(error.to_string())))?;
+                minisign::verify(key, &boxed, Cursor::new(list), true, false, false)
+                    .map_err(|error| invalid(Some(error.to_string())))?;
+                Ok(list.to_vec())
+            }
+            Kind::OpenPgp(ring) => gpgv(ring, list, beside, scratch)?.map_err(|said| invalid(Some(said))),
+        }
+    }
+}
+
+/// Asks `gpgv`, which knows no other keys than those of the ring. The inner error is what it says.
+fn gpgv(
+    ring: &[u8],
+    list: &[u8],
+    beside: Option<&[u8]>,
+    scratch: &Path,
+) -> Result<Result<Vec<u8>, String>, SignatureError> {
+    std::fs::create_dir_all(scratch).at(scratch)?;
+    let dir = tempfile::tempdir_in(scratch).at(scratch)?;
+    let file = |name: &str, content: &[u8]| -> Result<PathBuf, PathError> {
+        let path = dir.path().join(name);
+        std::fs::write(&path, content).at(&path)?;
+        Ok(path)
+    };
+    let (ring, list_file, text) = (file("ring.gpg", ring)?, file("list", list)?, dir.path().join("text"));
+    let mut command = Command::new("gpgv");
+    command.env("LC_ALL", "C").arg("--homedir").arg(dir.path()).args(["--status-fd", "1", "--keyring"]).arg(ring);
+    match beside {
+        Some(beside) => command.arg(file("signature", beside)?).arg(&list_file),
+        None => command.arg("--output").arg(&text).arg(&list_file),
+    };
+    let output = process::die_with_parent(&mut command).stdin(Stdio::null()).output();
+    let output = output.map_err(SignatureError::NoProgram)?;
+    // Its exit code tells of every signature. A list may also be signed by keys that are not asked about.
+    let status = String::from_utf8_lossy(&output.stdout).into_owned();
+    let has = |word: &str| status.lines().any(|line| line.split(' ').nth(1) == Some(word));
+    let good = has("GOODSIG") && has("VALIDSIG");
+    if !good || ["BADSIG", "EXPKEYSIG", "REVKEYSIG", "EXPSIG"].into_iter().any(has) {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("nothing is known of it");
+        return Ok(Err(crate::text::printable(last.trim_start_matches("gpgv: ").as_bytes())));
+    }
+    Ok(Ok(match beside {
+        Some(_) => list.to_vec(),
+        None => read_text(&text)?,
+    }))
+}
+
+fn read_text(path: &Path) -> Result<Vec<u8>, PathError> {
+    std::fs::read(path).at(path)
+}
+
+/// The bytes in an armor (RFC 9580, 6.2), of all blocks one after the other.
+fn unarmored(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for block in text.split("-----BEGIN PGP PUBLIC KEY BLOCK-----").skip(1) {
+        let (block, _) = block.split_once("-----END PGP PUBLIC KEY BLOCK-----")?;
+        let lines = block.lines().map(str::trim);
+        // Headers have a colon; the checksum begins with `=`, and nobody needs it any more.
+        let body = lines.filter(|line| !line.contains(':') && !line.starts_with('='));
+        bytes.extend(STANDARD.decode(body.collect::<String>()).ok()?);
+    }
+    Some(bytes)
+}

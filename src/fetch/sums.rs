@@ -1,0 +1,186 @@
+//! Lists of checksums, in the styles of GNU (`HASH  NAME`, `HASH *NAME`) and BSD (`SHA256 (NAME) = HASH`).
+
+use crate::digest::Sha256;
+
+/// Larger than any list of checksums, in bytes.
+pub(super) const LIMIT: usize = 1 << 20;
+
+/// More lines than any list has.
+const LINES: usize = 20_000;
+
+/// Why a list does not tell the digest of a file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SumsFault {
+    /// It has no line for the file.
+    #[error("lists no SHA-256 of {0}")]
+    NotListed(String),
+    /// It has lines for the file that contradict one another.
+    #[error(
+        "lists {name} with two SHA-256 digests, in line {first} and in line {second}: which one is meant is not known"
+    )]
+    Ambiguous {
+        /// Base name of the file.
+        name: String,
+        /// The first such line.
+        first: usize,
+        /// The line that says something else.
+        second: usize,
+    },
+    /// It has digests of another kind for the file.
+    #[error("lists a {kind} digest of {name}, in line {line}, and no SHA-256")]
+    OtherKind {
+        /// Base name of the file.
+        name: String,
+        /// The kind.
+        kind: &'static str,
+        /// The line.
+        line: usize,
+    },
+    /// It is larger than such lists are.
+    #[error("is no list of checksums: it has more than {} KiB or more than {LINES} lines", LIMIT >> 10)]
+    TooLarge,
+    /// It is not there.
+    #[error("is not there")]
+    Missing,
+    /// It is not text.
+    #[error("is no list of checksums: it is not text")]
+    NoText,
+}
+
+/// The digest that a list has for a file of this base name.
+pub(super) fn find(list: &[u8], name: &str) -> Result<Sha256, SumsFault> {
+    if list.len() > LIMIT || list.iter().filter(|byte| **byte == b'\n').count() > LINES {
+        return Err(SumsFault::TooLarge);
+    }
+    let text = std::str::from_utf8(list).map_err(|_| SumsFault::NoText)?;
+    let mut found: Option<(usize, Sha256)> = None;
+    let mut other = None;
+    for (number, line) in (1..).zip(signed_part(text)) {
+        let Some((listed, hash)) = entry(&line) else { continue };
+        if listed.rsplit('/').next() != Some(name) {
+            continue;
+        }
+        match (Sha256::parse(&hash), found) {
+            (None, _) => other = other.or(Some((number, kind(hash.len())))),
+            (Some(digest), Some((first, known))) if known != digest => {
+                return Err(SumsFault::Ambiguous { name: name.to_owned(), first, second: number });
+            }
+            (Some(digest), _) => found = found.or(Some((number, digest))),
+        }
+    }
+    match (found, other) {
+        (Some((_, digest)), _) => Ok(digest),
+        (None, Some((line, kind))) => Err(SumsFault::OtherKind { name: name.to_owned(), kind, line }),
+        (None, None) => Err(SumsFault::NotListed(name.to_owned())),
+    }
+}
+
+/// Whether a text is signed within (RFC 9580, 7).
+pub(super) fn is_signed_within(content: &[u8]) -> bool {
+    content.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----")
+}
+
+/// The lines of a list; of one that is signed within only those that are signed, without the dashes that protect them.
+/// Lines keep their numbers.
+fn signed_part(text: &str) -> impl Iterator<Item = String> + '_ {
+    let within = is_signed_within(text.as_bytes());
+    text.lines()
+        .take_while(move |line| !within || *line != "-----BEGIN PGP SIGNATURE-----")
+        .map(move |line| if within { line.strip_prefix("- ").unwrap_or(line).to_owned() } else { line.to_owned() })
+}
+
+/// Name and digest in a line. What is no entry is none: lists have comments and headings.
+fn entry(line: &str) -> Option<(String, String)> {
+    // A backslash before the line says that the name has escapes.
+    let (line, escaped) = match line.strip_prefix('\\') {
+        Some(rest) => (rest, true),
+        None => (line, false),
+    };
+    let line = line.trim_end_matches('\r');
+    let tagged = line.split_once(" (").filter(|(tag, _)| tag.starts_with("SHA") || *tag == "MD5");
+    let (name, hash) = match tagged.and_then(|(_, rest)| rest.rsplit_once(") = ")) {
+        Some((name, hash)) => (name, hash.trim()),
+        None => {
+            let (hash, name) = line.split_once([' ', '\t'])?;
+            let name = name.trim_start();
+            (name.strip_prefix('*').unwrap_or(name).trim_end(), hash)
+        }
+    };
+    let is_hash = kind(hash.len()) != "unknown" && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash.then(|| (if escaped { unescaped(name) } else { name.to_owned() }, hash.to_ascii_lowercase()))
+}
+
+fn unescaped(name: &str) -> String {
+    let mut plain = String::new();
+    let mut chars = name.chars();
+    while let Some(c) = chars.next() {
+        plain.push(match (c, if c == '\\' { chars.next() } else { None }) {
+            ('\\', Some('n')) => '\n',
+            ('\\', Some('r')) => '\r',
+            ('\\', Some(other)) => other,
+            (c, _) => c,
+        });
+    }
+    plain
+}
+
+/// The kind of a digest of so many hexadecimal digits.
+fn kind(digits: usize) -> &'static str {
+    match digits {
+        32 => "MD5",
+        40 => "SHA-1",
+        56 => "SHA-224",
+        64 => "SHA-256",
+        96 => "SHA-384",
+        128 => "SHA-512",
+        _ => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_have_several_styles() {
+        let digest = Sha256::of(b"x");
+        let upper = digest.to_string().to_uppercase();
+        for line in [
+            format!("{digest}  a.qcow2"),
+            format!("{digest} *./a.qcow2"),
+            format!("{digest}\ta.qcow2\r"),
+            format!("{upper}  a.qcow2"),
+            format!("SHA256 (a.qcow2) = {digest}"),
+            format!("SHA512 (a.qcow2) = {digest}{digest}\nSHA256 (a.qcow2) = {digest}"),
+            format!("{digest}  a.qcow2\n{digest}  ./a.qcow2"),
+        ] {
+            let sums = format!("# comment\n{}  other\n{line}\n", Sha256::of(b"y"));
+            assert_eq!(find(sums.as_bytes(), "a.qcow2"), Ok(digest), "{line}");
+            for name in ["b.qcow2", "qcow2", ".qcow2", "xa.qcow2"] {
+                assert_eq!(find(sums.as_bytes(), name), Err(SumsFault::NotListed(name.to_owned())));
+            }
+        }
+        let escaped = format!("\\{digest}  a\\\\b\\nc\n");
+        assert_eq!(find(escaped.as_bytes(), "a\\b\nc"), Ok(digest));
+    }
+
+    #[test]
+    fn lists_that_do_not_tell_are_refused() {
+        let [one, two] = [Sha256::of(b"x"), Sha256::of(b"y")];
+        for (list, words) in [
+            (format!("{one}  a\n{two}  b\n{two}  d/a\n"), "in line 1 and in line 3"),
+            (format!("{one}{two}  a\n"), "a SHA-512 digest of a, in line 1"),
+            ("d41d8cd98f00b204e9800998ecf8427e  a\n".to_owned(), "a MD5 digest"),
+            ("\n".repeat(LINES + 1), "more than"),
+            (" ".repeat(LIMIT + 1), "more than"),
+            (
+                format!("-----BEGIN PGP SIGNED MESSAGE-----\n\n{one}  b\n-----BEGIN PGP SIGNATURE-----\n{two}  a\n"),
+                "lists no SHA-256 of a",
+            ),
+        ] {
+            let error = find(list.as_bytes(), "a").expect_err(words).to_string();
+            assert!(error.contains(words), "{error}");
+        }
+        assert_eq!(find(b"\xff\xfe", "a"), Err(SumsFault::NoText));
+    }
+}

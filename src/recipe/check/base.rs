@@ -1,0 +1,72 @@
+//! Whether an image that a recipe stands on is believed for a reason.
+
+use std::sync::Arc;
+
+use super::super::diagnostic::{Diagnostic, Source};
+use super::super::node::{Node, Value};
+use crate::digest::Sha256;
+
+/// Checks that a list of checksums cannot be changed on its way, and that a key has something to verify.
+pub(super) fn image(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    let Some(image) = root.get("base").and_then(|base| base.get("image")) else { return };
+    let Some((node, sums)) = image.get("sha256").and_then(|node| Some((node, node.printed()?))) else { return };
+    let key = image.key("signed-by");
+    let insecure = image.get("insecure").is_some_and(|node| node.value == Value::Bool(true));
+    if let Some(key) = key.filter(|_| Sha256::parse(&sums).is_some()) {
+        let message = "there is nothing that a key could have signed: `sha256` is the digest itself";
+        found.push(Diagnostic::new(source, key.span, message).help("remove `signed-by`, or name a list of checksums"));
+    }
+    if sums.starts_with("http://") && key.is_none() && !insecure {
+        let message = "this list of checksums comes over http: anybody on the way could name another image";
+        found.push(
+            Diagnostic::new(source, node.span, message)
+                .help("take https, the digest itself, or `signed-by: KEY` if the list is signed")
+                .help("`insecure: true` beside it believes the list all the same"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::node::parse;
+    use super::*;
+
+    #[test]
+    fn a_list_over_http_needs_a_reason() {
+        let digest = Sha256::of(b"x");
+        for (image, words) in [
+            ("sha256: 'http://h/SHA256SUMS'".to_owned(), "comes over http"),
+            ("sha256: 'http://h/SHA256SUMS', insecure: false".to_owned(), "comes over http"),
+            ("sha256: 'http://h/SHA256SUMS', insecure: true".to_owned(), ""),
+            ("sha256: 'http://h/SHA256SUMS', signed-by: key.asc".to_owned(), ""),
+            ("sha256: 'https://h/SHA256SUMS'".to_owned(), ""),
+            ("sha256: SHA256SUMS, signed-by: key.asc".to_owned(), ""),
+            (format!("sha256: {digest}"), ""),
+            (format!("sha256: {digest}, signed-by: key.asc"), "nothing that a key could have signed"),
+        ] {
+            let text = format!("base: {{ image: {{ source: 'http://h/a', {image} }} }}");
+            let file = Source::new("x.yaml", text);
+            let mut found = Vec::new();
+            super::image(&parse(&file).0.expect("it is YAML"), &file, &mut found);
+            let messages: Vec<_> = found.iter().map(Diagnostic::message).collect();
+            assert!(messages.len() == usize::from(!words.is_empty()), "{image}: {messages:?}");
+            assert!(messages.iter().all(|message| message.contains(words)), "{image}: {messages:?}");
+        }
+    }
+
+    #[test]
+    fn a_login_in_an_address_is_refused_and_not_shown() {
+        let text = "base: { image: { source: 'https://me:s3cret@h/a', sha256: 'https://me:s3cret@h/SHA256SUMS' } }\n";
+        let file = Source::new("x.yaml", text);
+        let mut found = Vec::new();
+        super::super::recipe_head(&parse(&file).0.expect("it is YAML"), &file, &mut found);
+        assert_eq!(found.len(), 2);
+        for diagnostic in found {
+            let shown = diagnostic.render(false);
+            assert!(
+                shown.contains("~/.netrc") && shown.contains("*********@h") && !shown.contains("s3cret"),
+                "{shown}"
+            );
+        }
+    }
+}
