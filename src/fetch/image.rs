@@ -226,6 +226,7 @@ pub(super) fn read_limited(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 }
 
 /// Brings an image into the cache, if it is not there. Paths are relative to `directory`.
+#[expect(clippy::too_many_arguments, reason = "each is a thing of its own: what, where to, by which way, who is told")]
 pub fn fetch(
     source: &ImageSource,
     sha256: &Sha256,
