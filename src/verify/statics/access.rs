@@ -1,5 +1,7 @@
 //! Who gets in, and how the key of whoever starts an instance gets there.
 
+use std::collections::BTreeMap;
+
 use super::network::keyed;
 use super::{Unit, View, guide, lines_of, unit};
 use crate::inspect::{Login, Sudo, User};
@@ -8,6 +10,9 @@ use crate::verify::{Finding, Group, Rule, Severity, Stage};
 const SSHD_CONFIGS: &[&str] = &["/etc/ssh/sshd_config.d/*.conf", "/etc/ssh/sshd_config"];
 
 /// Configuration of cloud-init, of which each instance gets a copy.
+/// Settings by which sshd(8) takes passwords.
+const SSHD_KEYS: [&str; 3] = ["PasswordAuthentication", "PermitRootLogin", "PermitEmptyPasswords"];
+
 const CLOUD: &[&str] = &["/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg"];
 /// How a cloud is recognised: the documentation of cloud-init, "ds-identify".
 const IDENTIFY: &str = "/etc/cloud/ds-identify.cfg";
@@ -168,7 +173,7 @@ pub(super) fn cloud_init_enabled(view: &View) -> Finding {
     if entry.is_some_and(|entry| entry.args.iter().any(|arg| arg == "cloud-init=disabled")) {
         against.push("the kernel's arguments have cloud-init=disabled".to_owned());
     }
-    let policy = lines_of(&view.tree, &[IDENTIFY]).into_iter().find(|(_, line)| line.starts_with("policy: disabled"));
+    let policy = lines_of(&view.tree, &[IDENTIFY]).find(|(_, line)| line.starts_with("policy: disabled"));
     against.extend(policy.map(|(path, line)| format!("{path}: {line}")));
     let off = |name: &str| [Unit::Off, Unit::Masked].contains(&unit(&view.tree, name));
     let services = [
@@ -210,7 +215,7 @@ pub(super) fn no_passwords(view: &View) -> Finding {
     };
     // What cloud-init gives to the default user of every instance.
     let keys = ["password", "passwd", "plain_text_passwd", "hashed_passwd", "chpasswd"];
-    let set = keyed(view, &[(CLOUD, &keys)]).into_iter().map(|line| match line.split_once(": ") {
+    let set = keyed(view, &[(CLOUD, &keys)], |_| true).into_iter().map(|line| match line.split_once(": ") {
         // The password itself is not for a report.
         Some((path, rest)) => format!("{path}: {}: ...", rest.split(':').next().unwrap_or_default()),
         None => line,
@@ -223,7 +228,7 @@ pub(super) fn no_authorized_keys(view: &View) -> Finding {
     let text = |path: &str| view.tree.text(path);
     let has_key =
         |path: &String| text(path).lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-    let given = keyed(view, &[(CLOUD, &["ssh_authorized_keys", "ssh-authorized-keys"])]);
+    let given = keyed(view, &[(CLOUD, &["ssh_authorized_keys", "ssh-authorized-keys"])], |_| true);
     NO_AUTHORIZED_KEYS.unless(files.filter(has_key).chain(given))
 }
 
@@ -258,23 +263,26 @@ pub(super) fn ssh_passwords(view: &View) -> Finding {
     }
     // The first value counts: sshd_config(5). The main file reads the others at its beginning, where it does; what lies
     // behind `Match` is for some connections only.
-    let main = lines_of(&view.tree, &SSHD_CONFIGS[1..]);
-    let includes = main.iter().any(|(_, line)| line.to_ascii_lowercase().starts_with("include"));
-    let mut lines = if includes { lines_of(&view.tree, &SSHD_CONFIGS[..1]) } else { Vec::new() };
-    lines.extend(main.into_iter().take_while(|(_, line)| !line.to_ascii_lowercase().starts_with("match")));
-    let value = |name: &str| {
-        lines.iter().find_map(|(path, line)| {
-            let (key, value) = line.split_once([' ', '\t', '='])?;
-            key.eq_ignore_ascii_case(name).then(|| (path.clone(), value.trim().trim_matches('"').to_ascii_lowercase()))
-        })
-    };
+    let main = || lines_of(&view.tree, &SSHD_CONFIGS[1..]);
+    let includes = main().any(|(_, line)| line.to_ascii_lowercase().starts_with("include"));
+    let before = includes.then(|| lines_of(&view.tree, &SSHD_CONFIGS[..1])).into_iter().flatten();
+    let lines = before.chain(main().take_while(|(_, line)| !line.to_ascii_lowercase().starts_with("match")));
+    let mut values = BTreeMap::new();
+    for (path, line) in lines {
+        let Some((key, value)) = line.split_once([' ', '\t', '=']) else { continue };
+        let known = SSHD_KEYS.iter().find(|name| key.eq_ignore_ascii_case(name));
+        if let Some(key) = known {
+            values.entry(*key).or_insert_with(|| (path, value.trim().trim_matches('"').to_ascii_lowercase()));
+        }
+    }
+    let value = |name: &str| values.get(name).cloned();
     let mut against = Vec::new();
-    match value("PasswordAuthentication") {
+    match value(SSHD_KEYS[0]) {
         None => against.push("PasswordAuthentication is not set, and is `yes` by default".to_owned()),
         Some((path, value)) if value != "no" => against.push(format!("{path}: PasswordAuthentication {value}")),
         Some(_) => {}
     }
-    for name in ["PermitRootLogin", "PermitEmptyPasswords"] {
+    for name in &SSHD_KEYS[1..] {
         against.extend(value(name).filter(|(_, value)| value == "yes").map(|(path, _)| format!("{path}: {name} yes")));
     }
     // cloud-init writes a file of its own for it, which is read first.
@@ -282,7 +290,7 @@ pub(super) fn ssh_passwords(view: &View) -> Finding {
         let value = line.strip_prefix("ssh_pwauth:").map(|value| value.split('#').next().unwrap_or_default());
         value.is_some_and(|value| ["true", "yes", "1", "on"].contains(&value.trim().to_ascii_lowercase().as_str()))
     };
-    let cloud = lines_of(&view.tree, CLOUD).into_iter().filter(|(_, line)| allowed(line));
+    let cloud = lines_of(&view.tree, CLOUD).filter(|(_, line)| allowed(line));
     against.extend(cloud.map(|(path, line)| format!("{path}: {line}")));
     SSH_PASSWORDS.unless(against)
 }

@@ -162,7 +162,7 @@ pub(super) fn boot_names(view: &View) -> Finding {
     }
     // Installers leave the map of their machine, which does no harm; with devices of a build, `grub-install` fails.
     let of_builds = ["/dev/loop", "/dev/nbd", "/dev/mapper/loop", "/dev/mapper/nbd"];
-    let mapped = lines_of(&view.tree, DEVICE_MAP).into_iter();
+    let mapped = lines_of(&view.tree, DEVICE_MAP);
     let mapped =
         mapped.filter(|(_, line)| line.split_whitespace().any(|it| of_builds.iter().any(|of| it.starts_with(of))));
     against.extend(mapped.map(|(path, line)| format!("{path}: {line}")));

@@ -37,7 +37,7 @@ fn enabled(view: &View, name: &str) -> bool {
 
 /// The first line of files that is so.
 fn line(view: &View, patterns: &[&str], is: impl Fn(&str) -> bool) -> Option<String> {
-    let found = lines_of(&view.tree, patterns).into_iter().find(|(_, line)| is(line));
+    let found = lines_of(&view.tree, patterns).find(|(_, line)| is(line));
     found.map(|(path, line)| format!("{path}: {line}"))
 }
 
@@ -54,7 +54,7 @@ const RENDERERS: &[Renderer] = &[
         // Files of systemd itself are for containers, virtual links and radio: systemd.network(5).
         asks: |view| {
             let yes = |line: &str| value(line, "DHCP").is_some_and(|it| ["yes", "true", "ipv4"].contains(&it));
-            let found = lines_of(&view.tree, NETWORKD).into_iter().find(|(path, line)| {
+            let found = lines_of(&view.tree, NETWORKD).find(|(path, line)| {
                 let other = ["/80-container-", "/80-vm-", "/80-wifi-"].iter().any(|name| path.contains(name));
                 yes(line) && !other
             });

@@ -153,7 +153,7 @@ pub(super) fn root_grows(view: &View) -> Finding {
     let by_systemd = fstab(view)
         .iter()
         .any(|(_, path, options)| path == "/" && options.split(',').any(|it| it == "x-systemd.growfs"));
-    let off = lines_of(tree, &configs).into_iter().find(|(_, line)| {
+    let off = lines_of(tree, &configs).find(|(_, line)| {
         let inner = line.strip_prefix("growpart:").unwrap_or(line).trim().trim_start_matches('{').trim_start();
         let value = |key: &str| {
             let value = inner.strip_prefix(key)?.trim_start().strip_prefix(':')?;
@@ -185,7 +185,7 @@ pub(super) fn root_grows(view: &View) -> Finding {
 
 /// Lines of fstab(5): source, mount point, options. Those of swap have no mount point.
 fn fstab(view: &View) -> Vec<(String, String, String)> {
-    let lines = lines_of(&view.tree, &["/etc/fstab"]).into_iter();
+    let lines = lines_of(&view.tree, &["/etc/fstab"]);
     let parsed = lines.filter_map(|(_, line)| {
         let mut fields = line.split_whitespace().map(str::to_owned);
         let (source, path, _, options) = (fields.next()?, fields.next()?, fields.next()?, fields.next());
@@ -245,7 +245,7 @@ pub(super) fn fstab_exists(view: &View) -> Finding {
 pub(super) fn no_swap(view: &View) -> Finding {
     let areas = view.devices.file_systems.iter().filter(|held| held.kind == "swap").map(name);
     let areas = areas.map(|name| format!("{name} is a swap area"));
-    let lines = lines_of(&view.tree, &["/etc/fstab"]).into_iter();
+    let lines = lines_of(&view.tree, &["/etc/fstab"]);
     let lines = lines.filter(|(_, line)| line.split_whitespace().nth(2) == Some("swap"));
     let units = view.tree.glob("/etc/systemd/system/*.swap").into_iter();
     // Names that swap files commonly have: nothing but their first bytes tells what they are.

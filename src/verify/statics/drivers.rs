@@ -142,10 +142,8 @@ fn has(view: &View, rule: &Rule, drivers: &[&str], late: bool) -> Finding {
     let Some(kernel) = kernel(&view.system) else { return rule.skipped("/boot has no kernel") };
     let release = &kernel.release;
     let base = format!("/{{usr/lib,lib}}/modules/{release}");
-    let built_in: BTreeSet<_> = lines_of(&view.tree, &[&format!("{base}/modules.builtin")])
-        .iter()
-        .filter_map(|(_, line)| module(line))
-        .collect();
+    let built_in: BTreeSet<_> =
+        lines_of(&view.tree, &[&format!("{base}/modules.builtin")]).filter_map(|(_, line)| module(&line)).collect();
     let in_root = |driver: &str| {
         let files =
             ["/usr/lib", "/lib"].into_iter().flat_map(|lib| view.tree.below(&format!("{lib}/modules/{release}")));
@@ -180,7 +178,7 @@ fn has(view: &View, rule: &Rule, drivers: &[&str], late: bool) -> Finding {
 /// Settings that keep drivers from being loaded: modprobe.d(5), dracut.cmdline(7).
 fn forbidden(view: &View, drivers: &[&str]) -> Vec<String> {
     let is = |name: &str| drivers.contains(&name.replace('-', "_").as_str());
-    let lines = lines_of(&view.tree, MODPROBE).into_iter().filter(|(_, line)| {
+    let lines = lines_of(&view.tree, MODPROBE).filter(|(_, line)| {
         let mut words = line.split_whitespace();
         match (words.next(), words.next(), words.next()) {
             (Some("blacklist"), Some(name), _) => is(name),
@@ -201,7 +199,7 @@ fn forbidden(view: &View, drivers: &[&str]) -> Vec<String> {
 
 pub(super) fn no_xen(view: &View) -> Finding {
     let tools = view.tree.glob("/usr/{sbin,bin}/{xe-daemon,xe-linux-distribution,xen-guest-agent,xenstored}");
-    let forced = lines_of(&view.tree, FORCED).into_iter().filter(|(path, line)| {
+    let forced = lines_of(&view.tree, FORCED).filter(|(path, line)| {
         // What dracut only adds is there for machines that have it.
         let all = !path.starts_with("/etc/dracut") || line.starts_with("force_drivers");
         all && line.split([' ', '"', '=', '\t']).any(|word| word.starts_with("xen-") || word.starts_with("xen_"))

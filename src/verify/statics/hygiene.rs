@@ -333,7 +333,7 @@ pub(super) fn no_resolver(view: &View) -> Finding {
     if let Some(target) = view.tree.link(PATH) {
         return NO_RESOLVER.passed([format!("a link to {target}")]);
     }
-    let servers = lines_of(&view.tree, &[PATH]).into_iter().filter(|(_, line)| line.starts_with("nameserver"));
+    let servers = lines_of(&view.tree, &[PATH]).filter(|(_, line)| line.starts_with("nameserver"));
     NO_RESOLVER.unless(servers.map(|(path, line)| format!("{path}: {line}")))
 }
 
@@ -352,7 +352,7 @@ pub(super) fn no_leftovers(view: &View) -> Finding {
     ];
     let named: Vec<_> = patterns.iter().flat_map(|pattern| view.tree.glob(pattern)).collect();
     let known: BTreeSet<_> = named.iter().collect();
-    let proxies = lines_of(&view.tree, PROXIES).into_iter().filter(|(path, line)| {
+    let proxies = lines_of(&view.tree, PROXIES).filter(|(path, line)| {
         let line = line.trim_start_matches("export ");
         let (key, value) = line.split_at(line.find(['=', ' ', '"']).unwrap_or(line.len()));
         let key = key.to_ascii_lowercase();
@@ -371,7 +371,7 @@ pub(super) fn temporary_files(view: &View) -> Finding {
 
 pub(super) fn hostname(view: &View) -> Finding {
     const PATH: &str = "/etc/hostname";
-    let name = lines_of(&view.tree, &[PATH]).into_iter().next().map(|(_, line)| line).unwrap_or_default();
+    let name = lines_of(&view.tree, &[PATH]).next().map(|(_, line)| line).unwrap_or_default();
     // What distributions and cloud-init take for no name: hostname(5), os-release(5).
     let distro = release(&view.tree, "ID").unwrap_or_default();
     let none = ["", "localhost", "localhost.localdomain", "(none)"];

@@ -270,15 +270,25 @@ fn firmware(devices: &Devices) -> Vec<Firmware> {
     found
 }
 
-/// Lines of a configuration file without comments, with the file's path before them as evidence shows it.
-fn lines_of(tree: &Tree, patterns: &[&str]) -> Vec<(String, String)> {
-    let paths = patterns.iter().flat_map(|pattern| tree.glob(pattern));
-    let lines = paths.flat_map(|path| {
-        let text = tree.text(&path);
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
-        lines.map(|line| (path.clone(), line.to_owned())).collect::<Vec<_>>()
-    });
-    lines.collect()
+/// Lines of a configuration file without comments, with the file's path before them as evidence shows it. One is made
+/// after the other: all of them at once, each with its path, may be more than any memory holds.
+fn lines_of<'a>(tree: &'a Tree, patterns: &[&str]) -> impl Iterator<Item = (String, String)> + use<'a> {
+    let paths: Vec<_> = patterns.iter().flat_map(|pattern| tree.glob(pattern)).collect();
+    paths.into_iter().flat_map(move |path| {
+        let (text, mut at) = (tree.text(&path), 0);
+        std::iter::from_fn(move || {
+            while at < text.len() {
+                let rest = &text[at..];
+                let end = rest.find('\n').unwrap_or(rest.len());
+                at += end + 1;
+                let line = rest[..end].trim();
+                if !line.is_empty() && !line.starts_with(['#', ';']) {
+                    return Some((path.clone(), line.to_owned()));
+                }
+            }
+            None
+        })
+    })
 }
 
 /// A unit of systemd as the image configures it.

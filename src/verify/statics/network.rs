@@ -11,6 +11,9 @@ const NETWORKD: &str = "/etc/systemd/network/*.{network,link,netdev}";
 pub(super) const INTERFACES: &[&str] = &["/etc/network/interfaces", "/etc/network/interfaces.d/*"];
 /// What installers leave for cloud-init to write again.
 const CLOUD: &[&str] = &["/etc/cloud/cloud.cfg.d/*.cfg"];
+/// Most lines of one kind that are found: a finding shows fewer.
+const KEYED_LIMIT: usize = 100;
+
 const UFW: &str = "/etc/ufw/ufw.conf";
 
 pub(super) const WANTED: &[&str] =
@@ -75,7 +78,7 @@ pub(super) fn no_mac_in_udev(view: &View) -> Finding {
     let generator = "/75-persistent-net-generator.rules";
     // A file of the same name in /etc is read in the place of the distribution's: udev(7).
     let replaced = view.tree.exists(&format!("/etc/udev/rules.d{generator}"));
-    let named = lines_of(&view.tree, UDEV).into_iter().filter(|(path, line)| {
+    let named = lines_of(&view.tree, UDEV).filter(|(path, line)| {
         if path.ends_with(generator) { path.starts_with("/etc/") || !replaced } else { line.contains("ATTR{address}") }
     });
     NO_MAC_IN_UDEV.unless(named.map(|(path, line)| format!("{path}: {line}")))
@@ -90,11 +93,11 @@ pub(super) fn no_mac_in_config(view: &View) -> Finding {
         (&[NETWORKD], &["MACAddress", "PermanentMACAddress"]),
         (INTERFACES, &["hwaddress"]),
     ];
-    NO_MAC_IN_CONFIG.unless(keyed(view, &keys))
+    NO_MAC_IN_CONFIG.unless(keyed(view, &keys, |_| true))
 }
 
 pub(super) fn no_ifcfg_uuid(view: &View) -> Finding {
-    NO_IFCFG_UUID.unless(keyed(view, &[(IFCFG, &["UUID"])]))
+    NO_IFCFG_UUID.unless(keyed(view, &[(IFCFG, &["UUID"])], |_| true))
 }
 
 pub(super) fn no_static_address(view: &View) -> Finding {
@@ -107,16 +110,14 @@ pub(super) fn no_static_address(view: &View) -> Finding {
         (INTERFACES, &["address"]),
     ];
     let loopback = |line: &str| line.contains("127.0.0.1") || line.contains("::1/128");
-    let mut found = keyed(view, &keys);
-    found.retain(|line| !loopback(line) && !line.contains("/ifcfg-lo:"));
-    NO_STATIC_ADDRESS.unless(found)
+    NO_STATIC_ADDRESS.unless(keyed(view, &keys, |line| !loopback(line) && !line.contains("/ifcfg-lo:")))
 }
 
 /// Lines of files that set one of some keys to something, in any of the notations of such files.
-pub(super) fn keyed(view: &View, keys: &[(&[&str], &[&str])]) -> Vec<String> {
+pub(super) fn keyed(view: &View, keys: &[(&[&str], &[&str])], counts: impl Fn(&str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for (patterns, keys) in keys {
-        let lines = lines_of(&view.tree, patterns).into_iter().filter(|(_, line)| {
+        let lines = lines_of(&view.tree, patterns).filter(|(_, line)| {
             let line = line.trim_start_matches("- ");
             let end = line.find(['=', ':', ' ', '\t']).unwrap_or(line.len());
             let value = line[end..].trim_matches(['=', ':', ' ', '\t', '"', '\'']);
@@ -124,7 +125,8 @@ pub(super) fn keyed(view: &View, keys: &[(&[&str], &[&str])]) -> Vec<String> {
             let set = !value.is_empty() || line.ends_with(':');
             keys.contains(&line[..end].trim()) && set && !["permanent", "preserve", "random", "stable"].contains(&value)
         });
-        found.extend(lines.map(|(path, line)| format!("{path}: {line}")));
+        let lines = lines.map(|(path, line)| format!("{path}: {line}")).filter(|line| counts(line));
+        found.extend(lines.take(KEYED_LIMIT));
     }
     found
 }
@@ -134,7 +136,7 @@ pub(super) fn no_firewall(view: &View) -> Finding {
     let enabled = names.into_iter().filter(|name| {
         let starts = unit(&view.tree, &format!("{name}.service")) == Unit::Enabled;
         // Its unit starts on every Ubuntu, and does nothing unless this is set.
-        let idle = *name == "ufw" && !lines_of(&view.tree, &[UFW]).iter().any(|(_, line)| line == "ENABLED=yes");
+        let idle = *name == "ufw" && !lines_of(&view.tree, &[UFW]).any(|(_, line)| line == "ENABLED=yes");
         starts && !idle
     });
     NO_FIREWALL.unless(enabled.map(|name| format!("{name}.service starts at boot")))

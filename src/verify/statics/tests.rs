@@ -314,3 +314,16 @@ fn a_disk_without_a_system_is_a_finding() {
     assert!(found.findings[0].evidence.iter().any(|line| line.contains("no partition table")), "{found:?}");
     assert!(found.findings[1..].iter().all(|finding| finding.outcome == Outcome::Skipped));
 }
+
+/// Each line was kept with its path, which took a hundred times the size of a file of short lines.
+#[test]
+fn lines_are_not_kept() {
+    let path = format!("/etc/{}", "x".repeat(250));
+    let text = "a\n".repeat(1 << 20);
+    let tree = tree(&[(&path, &text)]);
+    let mut lines = lines_of(&tree, &["/etc/*"]);
+    assert_eq!(lines.next(), Some((path.clone(), "a".to_owned())));
+    // A list would know how many there are, and have them all.
+    assert_eq!(lines.size_hint().1, None);
+    assert_eq!(lines.count(), (1 << 20) - 1);
+}
