@@ -124,7 +124,7 @@ fn cloud_configurations() {
 fn recipes() {
     let valid = include_bytes!("../recipes/debian-12.yaml");
     let templates = b"name: x\nparams:\n  a: { type: string, default: b }\nbase: { image: \"{{ params.a }}\" }\nsteps:\n  - run: \"{% for i in range(9) %}{{ i }}{% endfor %}\"\n";
-    survives(hostile::recipe, &[valid, templates], 250);
+    survives(hostile::recipe, &[valid, templates], 120);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn answers_of_qemu() {
 
 #[test]
 fn files_of_images() {
-    survives(hostile::image_files, &[IMAGE, b"070701zzzz", &[0x1f, 0x8b, 8, 0]], 600);
+    survives(hostile::image_files, &[IMAGE, b"070701zzzz", &[0x1f, 0x8b, 8, 0]], 300);
 }
 
 /// Each parser is reached at all: what it is given first, it understands.
