@@ -139,7 +139,7 @@ pub(crate) fn small_tree(tree: &Path) {
             std::fs::copy(library, target).unwrap();
         }
     }
-    let release = "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian of the tests\"\nVERSION_CODENAME=bookworm\n";
+    let release = "ID=debian\nID_LIKE=\"one two\"\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian of the tests\"\nVERSION_CODENAME=bookworm\n";
     for (path, content) in [
         ("etc/os-release", release),
         ("etc/debian_version", "12.0\n"),

@@ -47,6 +47,7 @@ fn every_call_does_what_it_says() {
 fn inspects(guest: &mut dyn Guest) {
     let found = guest.inspect().unwrap();
     assert_eq!((found.distro.as_str(), found.version.as_str(), found.arch.as_str()), ("debian", "12", "x86_64"));
+    assert_eq!(found.ids, ["debian", "one", "two"]);
     assert_eq!((found.codename.as_deref(), found.product.as_str()), (Some("bookworm"), "Debian of the tests"));
     assert_eq!(found.root_filesystem, "ext4");
     assert_eq!(found.firmware, [Firmware::Uefi]);
