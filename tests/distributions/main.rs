@@ -1,12 +1,15 @@
 //! Distributions are data: what the program has, what people add, and what is wrong with what they add.
 
+mod names;
+mod ubuntu;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use goldsmith::distro::{Distros, Mirrors};
 use goldsmith::guest::Inspection;
 use goldsmith::pin;
-use goldsmith::plan::{self, BasePlan, Distro, RepositoryPin};
+use goldsmith::plan::Distro;
 use goldsmith::recipe::{self, Arch, Base, Firmware, ImageSource, LoadOptions, Loaded, System};
 
 fn options(distros: Option<&Path>) -> LoadOptions {
@@ -290,71 +293,6 @@ fn a_folder_is_a_distribution_that_can_be_bootstrapped() {
 }
 
 #[test]
-fn ubuntu_is_planned_from_its_own_repositories() {
-    let text = std::fs::read_to_string("recipes/debian-12.yaml").expect("a recipe");
-    let text = text.replace("{ distro: debian, release: bookworm }", "{ distro: ubuntu, release: noble }");
-    let loaded = recipe::load_str(Path::new("recipes/ubuntu.yaml"), &text, &options(None), None);
-    let loaded = loaded.unwrap_or_else(|errors| panic!("{errors}"));
-    let how = loaded.recipe.bootstrap.clone().expect("it is made of packages");
-    let Base::Bootstrap(source) = &loaded.recipe.base else { panic!("a bootstrap") };
-    assert_eq!(source.components, ["main", "universe"]);
-    assert_eq!(how.keyring.file, "/usr/share/keyrings/ubuntu-archive-keyring.gpg");
-
-    // Indexes as its mirrors would have them, and no host that has mirrors of Ubuntu.
-    let index = "-----BEGIN PGP SIGNED MESSAGE-----\n\nDate: Sat, 09 Sep 2023 09:08:31 UTC\n";
-    let mirror = tempfile::tempdir().expect("a temporary folder");
-    for suite in ["noble", "noble-updates", "noble-security"] {
-        let dir = mirror.path().join("dists").join(suite);
-        std::fs::create_dir_all(&dir).expect("a folder");
-        std::fs::write(dir.join("InRelease"), format!("{index}Suite: {suite}\n")).expect("a file");
-    }
-    let server = serve(mirror.path().to_owned(), 3);
-    let mirrors = goldsmith::fetch::Mirrors { main: Some(server.clone()), security: Some(server.clone()) };
-    let cache = tempfile::tempdir().expect("a temporary folder");
-    let policy = goldsmith::fetch::PinPolicy { max_age: std::time::Duration::ZERO, refresh: false, offline: false };
-    let interrupt = goldsmith::interrupt::Interrupt::new();
-    let repositories =
-        goldsmith::fetch::repository::pin(source, &how, &mirrors, cache.path(), &policy, &interrupt).expect("pins");
-    let suites: Vec<_> = repositories.iter().map(|pin: &RepositoryPin| pin.suite.as_str()).collect();
-    assert_eq!(suites, ["noble", "noble-updates", "noble-security"]);
-
-    let composition = loaded.composition.clone().expect("its distribution is known");
-    let base = BasePlan::Bootstrap { source: source.clone(), repositories };
-    let plan = plan::resolve(&loaded.recipe, composition, base, Vec::new());
-    assert_eq!(plan.steps[0].id.to_string(), "base ubuntu noble");
-    for (package, there) in
-        [("linux-image-virtual", true), ("linux-image-cloud-amd64", false), ("grub-efi-amd64-signed", true)]
-    {
-        assert_eq!(plan.packages.contains_key(package), there, "{package}");
-    }
-    let ingredients = &plan.steps[0].ingredients;
-    assert_eq!(ingredients["base"]["bootstrap"]["keyring"], "/usr/share/keyrings/ubuntu-archive-keyring.gpg");
-    assert_eq!(ingredients["mechanisms"]["packages"], "apt");
-    let checks = serde_json::to_string(&plan.checks).expect("JSON");
-    assert!(checks.contains("/boot/efi/EFI/ubuntu/shimx64.efi"), "{checks}");
-}
-
-/// Answers so many requests with files of a folder; its URL.
-fn serve(root: PathBuf, requests: usize) -> String {
-    use std::io::{BufRead as _, Write as _};
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    std::thread::spawn(move || {
-        for stream in listener.incoming().take(requests) {
-            let mut stream = stream.expect("a request");
-            let mut lines = std::io::BufReader::new(stream.try_clone().expect("a socket")).lines();
-            let first = lines.next().expect("a line").expect("a request");
-            while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
-            let path = first.split(' ').nth(1).expect("a path").trim_start_matches('/').to_owned();
-            let body = std::fs::read(root.join(path)).expect("a file that is there");
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-            stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).expect("a reader");
-        }
-    });
-    url
-}
-
-#[test]
 fn what_a_distribution_lacks_is_an_error_of_who_asks() {
     let base = "base: { bootstrap: { distro: debian, release: bookworm } }";
     for (line, place, words) in [
@@ -409,60 +347,4 @@ fn a_distribution_of_a_folder_is_used_instead_of_the_programs() {
     assert!(loaded.composition.expect("it is known").packages.contains_key("grown-at-home"));
     let note = format!("distribution `debian` of {} is used instead of the built-in one", folder.path().display());
     assert_eq!(loaded.notes, [note]);
-}
-
-/// Files in which a distribution may be named, and why.
-const MAY_NAME: [(&str, &str); 7] = [
-    ("src/cli/doctor/packages.rs", "packages of the host, which need not be of a distribution that images have"),
-    ("src/disk/qemu_img.rs", "the host's package of a program"),
-    ("src/machine/error.rs", "the host's package of a program"),
-    ("src/machine/ssh.rs", "the host's package of a program"),
-    ("src/cli/run/mod.rs", "examples of accounts for people"),
-    ("src/recipe/template.rs", "an example of a condition for people"),
-    ("src/recipe/template/mod.rs", "the same"),
-];
-
-/// Code without comments and tests.
-fn code(path: &Path) -> Vec<(usize, String)> {
-    let text = std::fs::read_to_string(path).expect("source");
-    let lines: Vec<&str> = text.lines().collect();
-    let tests = lines.windows(2).position(|pair| pair[0] == "#[cfg(test)]" && pair[1].ends_with("mod tests {"));
-    let kept = lines.iter().take(tests.unwrap_or(lines.len())).enumerate();
-    kept.map(|(at, line)| (at + 1, line.split("//").next().unwrap_or_default().to_lowercase())).collect()
-}
-
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
-            found.push(path);
-        }
-    }
-}
-
-#[test]
-fn code_names_no_distribution() {
-    let names: BTreeSet<String> = Distros::built_in()
-        .iter()
-        .flat_map(|one| [&one.file.name].into_iter().chain(&one.file.aliases).cloned().collect::<Vec<_>>())
-        .collect();
-    let mut files = Vec::new();
-    sources(Path::new("src"), &mut files);
-    assert!(files.len() > 200, "{}", files.len());
-    let mut found = Vec::new();
-    for file in &files {
-        let name = file.display().to_string();
-        if MAY_NAME.iter().any(|(allowed, _)| *allowed == name) {
-            continue;
-        }
-        for (line, text) in code(file) {
-            let words = text.split(|c: char| !(c.is_alphanumeric() || "_-".contains(c)));
-            let named = |word: &str| names.contains(word) || word.split('-').any(|part| names.contains(part));
-            found.extend(words.filter(|word| named(word)).map(|word| format!("{name}:{line}: {word}")));
-        }
-    }
-    assert_eq!(found, [""; 0], "ask the data of the distribution instead");
 }
