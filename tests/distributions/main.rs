@@ -138,7 +138,12 @@ fn inspection(distro: &str, ids: &[&str], version: &str, codename: Option<&str>)
 
 #[test]
 fn the_system_of_an_image_has_the_names_that_elements_use() {
-    let source = ImageSource { source: "base.qcow2".to_owned(), sha256: "SHA256SUMS".to_owned() };
+    let source = ImageSource {
+        source: "base.qcow2".to_owned(),
+        sha256: "SHA256SUMS".to_owned(),
+        signed_by: None,
+        insecure: false,
+    };
     let distros = Distros::built_in();
     for (libguestfs, ids, version, codename, told) in [
         ("debian", &["debian"][..], "12", Some("bookworm"), "debian bookworm 12 debian"),

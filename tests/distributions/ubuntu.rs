@@ -31,8 +31,16 @@ fn ubuntu_is_planned_from_its_own_repositories() {
     let cache = tempfile::tempdir().expect("a temporary folder");
     let policy = goldsmith::fetch::PinPolicy { max_age: std::time::Duration::ZERO, refresh: false, offline: false };
     let interrupt = goldsmith::interrupt::Interrupt::new();
-    let repositories =
-        goldsmith::fetch::repository::pin(source, &how, &mirrors, cache.path(), &policy, &interrupt).expect("pins");
+    let repositories = goldsmith::fetch::repository::pin(
+        source,
+        &how,
+        &mirrors,
+        cache.path(),
+        &policy,
+        &Default::default(),
+        &interrupt,
+    )
+    .expect("pins");
     let suites: Vec<_> = repositories.iter().map(|pin: &RepositoryPin| pin.suite.as_str()).collect();
     assert_eq!(suites, ["noble", "noble-updates", "noble-security"]);
 
