@@ -254,7 +254,7 @@ fn a_kernel_that_panics_is_told_by_its_own_words() {
         accel: Accel::Tcg,
         memory: ByteSize::mebibytes(768),
         cpus: 2,
-        network: false,
+        network: None,
         socket_dir: bench.path("tmp"),
     };
     let mut guest = LibguestfsGuest::launch(&config, Arc::new(Silent), &Interrupt::new()).unwrap();

@@ -209,10 +209,14 @@ fn what_is_wrong_does_not_stay() {
 fn a_server_in_trouble_is_asked_several_times_and_named() {
     let cache = tempfile::tempdir().expect("temporary directory");
     let server = Server::start(BTreeMap::new(), Behaviour::Refuses(503));
-    let url = server.url.replace("http://", "http://me:secret@") + "/a";
+    let url = server.url.clone() + "/a?secret";
     let error = fetch_image(&url, &Sha256::of(b"x"), cache.path()).expect_err("503").to_string();
     assert!(error.contains("503") && error.contains("/a") && !error.contains("secret"), "{error}");
     assert_eq!(server.requests().len(), 4);
+    let url = server.url.replace("http://", "http://me:secret@") + "/a";
+    let error = fetch_image(&url, &Sha256::of(b"x"), cache.path()).expect_err("a login").to_string();
+    assert!(error.contains("netrc") && !error.contains("secret"), "{error}");
+    assert_eq!(server.requests().len(), 4, "it is not asked");
 }
 
 #[test]

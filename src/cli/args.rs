@@ -11,6 +11,7 @@ use super::publish::Publish;
 use super::run::Run;
 use super::verify::VerifyArgs;
 use crate::image::{Adapter, Compat, Compression, Format, Subformat};
+use crate::recipe::verify::NetworkAccess;
 use crate::units::{ByteSize, parse_duration};
 
 /// Builds golden disk images from declarative recipes.
@@ -143,6 +144,9 @@ pub(super) struct Build {
     /// The guest.
     #[command(flatten)]
     pub(super) machine: Machine,
+    /// What steps that use the network reach: user (what this host reaches), host (this host too), isolated (nothing)
+    #[arg(long, value_name = "ACCESS", default_value = "user", value_parser = parse_word::<NetworkAccess>)]
+    pub(super) network: NetworkAccess,
     /// How long a program of a step may run, unless its action says so itself
     #[arg(long, value_name = "TIME", default_value = "30min", value_parser = parse_duration)]
     pub(super) timeout: Duration,

@@ -39,7 +39,8 @@ pub(super) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
     let mut reporters: Vec<Arc<dyn Reporter>> = vec![Arc::clone(&log) as _];
     reporters.extend(screen.clone().map(|screen| screen as Arc<dyn Reporter>));
     reporters.extend(json.clone().map(|json| json as Arc<dyn Reporter>));
-    let workplace = Place::new(&args.machine, global)?;
+    let mut workplace = Place::new(&args.machine, global)?;
+    workplace.host.access = args.network;
     let mut workshop = workplace.workshop(Arc::new(Tee(reporters)), global)?;
     workshop.timeout = args.timeout;
     let failed = |error| hints::pipeline(&error, global.terminal.color);

@@ -7,6 +7,7 @@ use super::failure::{Failure, FailureKind};
 use super::settings;
 use crate::guest::accel::AccelWish;
 use crate::pipeline::QemuHost;
+use crate::recipe::verify::NetworkAccess;
 use crate::units::ByteSize;
 
 /// The hidden verb that QEMU starts for each connection to the metadata service.
@@ -25,6 +26,7 @@ pub(super) fn host(accel: AccelArg, memory: ByteSize, cache: &Path, sockets: &Pa
         accel,
         memory,
         cpus: Machine::cpus(),
+        access: NetworkAccess::User,
         qemu: settings::qemu(),
         cache: cache.to_owned(),
         sockets: sockets.to_owned(),

@@ -4,6 +4,7 @@
 //! disk later than the launch, freezing a layer while the guest runs, and the network's link.
 //! A handle of libguestfs belongs to the thread that made it, and so does this guest.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,9 @@ use super::watchdog::{Cause, Watchdog};
 use super::{Accel, Guest, GuestConfig, GuestError};
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
+use crate::machine::gate::{Gate, Policy};
 use crate::machine::qmp::{Qmp, QmpError};
+use crate::recipe::verify::NetworkAccess;
 
 /// The appliance boots in seconds; where it takes longer than this it hangs.
 const LAUNCH_DEADLINE: Duration = Duration::from_secs(600);
@@ -43,6 +46,18 @@ const FOR_TCG: &str = "norandmaps clearcpuid=297";
 /// Name of the network back end in libguestfs' QEMU command line.
 const NETWORK: &str = "usernet";
 
+/// The network that libguestfs gives its appliance, where QEMU chooses the addresses, by IPv6 too.
+fn policy(access: NetworkAccess) -> Policy {
+    Policy {
+        access,
+        network: (Ipv4Addr::new(169, 254, 0, 0), 16),
+        gateway: Ipv4Addr::new(169, 254, 2, 2),
+        resolver: Ipv4Addr::new(169, 254, 2, 3),
+        ipv6: true,
+        service: false,
+    }
+}
+
 /// Place of the image's disk on the SCSI bus, by which the guest finds it, and the one of an archive.
 const DISK_TARGET: u32 = 5;
 const ARCHIVE_TARGET: u32 = 6;
@@ -63,7 +78,8 @@ pub struct LibguestfsGuest {
     qmp: Qmp,
     pub(super) watchdog: Watchdog,
     pub(super) socket_dir: PathBuf,
-    network: bool,
+    /// Judges what the guest sends, where it has a network.
+    gate: Option<Gate>,
     disk: Option<Disk>,
     /// Paths in the image at which file systems of the disk are mounted.
     pub(super) mounted: Vec<String>,
@@ -107,6 +123,13 @@ impl LibguestfsGuest {
         let memory = i32::try_from(config.memory.get() / crate::units::ByteSize::MIB).unwrap_or(i32::MAX);
         let temporary = text(&config.socket_dir)?;
         let (log, terminal) = (socket("log")?, socket("tty")?);
+        // It listens before QEMU starts, which does not start where nobody listens.
+        let gate = config.network.map(|access| Gate::listening(policy(access), &config.socket_dir)).transpose();
+        let gate = gate.map_err(|error| GuestError::Launch(format!("cannot watch its network: {error}")))?;
+        let (gate, filter) = match gate {
+            Some((gate, devices)) => (Some(gate), Gate::options(NETWORK, &devices)),
+            None => (None, Vec::new()),
+        };
         let launched = handle.call(|g| {
             // Set here so that the host's environment decides nothing but where the appliance is.
             g.set_verbose(false)?;
@@ -122,7 +145,7 @@ impl LibguestfsGuest {
             })?;
             g.set_memsize(memory)?;
             g.set_smp(i32::try_from(config.cpus).unwrap_or(1))?;
-            g.set_network(config.network)?;
+            g.set_network(config.network.is_some())?;
             g.set_pgroup(true)?; // Ctrl-C is for us to handle
             g.set_recovery_proc(true)?; // ends QEMU if we are killed
             g.set_autosync(true)?;
@@ -135,7 +158,10 @@ impl LibguestfsGuest {
                 ("-device", format!("virtserialport,chardev=goldlog,name={LOG_PORT}")),
                 ("-chardev", format!("socket,id=goldtty,{terminal}")),
                 ("-device", "virtconsole,chardev=goldtty".to_owned()),
-            ] {
+            ]
+            .into_iter()
+            .chain(filter)
+            {
                 g.config(option, Some(&value))?;
             }
             g.launch()?;
@@ -162,14 +188,14 @@ impl LibguestfsGuest {
             qmp,
             watchdog,
             socket_dir: config.socket_dir.clone(),
-            network: config.network,
+            gate,
             disk: None,
             mounted: Vec::new(),
             nodes: 0,
             complete: false,
         };
         guest.appliance("prepare the guest", script::PREPARE)?;
-        if guest.network {
+        if guest.gate.is_some() {
             // The appliance has taken its address at boot; from now on a program has to ask for the network.
             guest.set_link(false)?;
         }
@@ -254,7 +280,7 @@ impl LibguestfsGuest {
         if !wanted {
             return work(self);
         }
-        if !self.network {
+        if self.gate.is_none() {
             let message = "the guest was started without a network".to_owned();
             return Err(GuestError::Call { call: "use the network".to_owned(), message });
         }
@@ -266,7 +292,7 @@ impl LibguestfsGuest {
     }
 
     pub(super) fn has_network(&self) -> bool {
-        self.network
+        self.gate.is_some()
     }
 
     /// The attached disk's device.
@@ -442,8 +468,8 @@ pub(super) fn text(path: &Path) -> Result<String, GuestError> {
 
 /// Refuses a directory whose sockets have no name that the kernel and QEMU's option parser take.
 fn check_socket_dir(path: &Path) -> Result<(), GuestError> {
-    // sun_path has 108 bytes with its terminator; the names below take 4.
-    const LIMIT: usize = 103;
+    // sun_path has 108 bytes with its terminator; the names below and those of the gate take 5.
+    const LIMIT: usize = 102;
     let text = text(path)?;
     let problem = if text.len() > LIMIT {
         format!("is longer than {LIMIT} bytes")

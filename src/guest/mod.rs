@@ -323,8 +323,9 @@ pub struct GuestConfig {
     pub memory: crate::units::ByteSize,
     /// Number of processors.
     pub cpus: u32,
-    /// Whether the guest has a network interface at all. Its link is down but while a program that may use it runs.
-    pub network: bool,
+    /// What programs may reach that use the network; the guest has no network interface if this is `None`. Its link is
+    /// down but while such a program runs.
+    pub network: Option<crate::recipe::verify::NetworkAccess>,
     /// Directory for the guest's sockets; short, private, removed by whoever made it.
     pub socket_dir: PathBuf,
 }

@@ -1,10 +1,12 @@
 //! The command line of QEMU.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::firmware::Flash;
+use super::gate::{Gate, Policy};
 use super::{Console, MachineConfig};
 use crate::guest::Accel;
 use crate::recipe::Arch;
@@ -18,6 +20,18 @@ use crate::recipe::verify::{Board, NetworkAccess};
 /// What the Internet has between 168.0.0.0 and 175.255.255.255 cannot be reached from within.
 const NETWORK: &str = "net=168.0.0.0/5,host=172.16.0.2,dns=172.16.0.3,dhcpstart=172.16.0.15,ipv6=off";
 
+/// What of that network, and beyond it, the guest reaches.
+pub(super) fn policy(config: &MachineConfig) -> Policy {
+    Policy {
+        access: config.network,
+        network: (Ipv4Addr::new(168, 0, 0, 0), 5),
+        gateway: Ipv4Addr::new(172, 16, 0, 2),
+        resolver: Ipv4Addr::new(172, 16, 0, 3),
+        ipv6: false,
+        service: config.service.is_some(),
+    }
+}
+
 /// Where the metadata service answers.
 const METADATA: &str = "169.254.169.254:80";
 
@@ -30,6 +44,8 @@ pub(super) struct Sockets {
     pub(super) serial: i32,
     /// Guest agent, if there is one.
     pub(super) agent: Option<i32>,
+    /// The gate before the network.
+    pub(super) gate: [i32; 2],
 }
 
 /// The arguments. `port` is the one of the host that leads to the guest's port 22. `flash` is the firmware, with
@@ -73,6 +89,10 @@ pub(super) fn arguments(
         .option("-netdev", network(config, port))
         // Without its boot ROM, the firmware does not try the network for minutes.
         .option("-device", format!("virtio-net-pci,netdev=net,mac={},romfile=", config.mac));
+    let gate = sockets.gate.map(|socket| format!("socket,fd={socket}"));
+    for (option, value) in Gate::options("net", &gate) {
+        arguments.option(option, value);
+    }
     if let Some(agent) = sockets.agent {
         arguments
             .option("-device", "virtio-serial-pci")
@@ -220,7 +240,7 @@ mod tests {
 
     fn of(config: &MachineConfig, flash: Option<(&Flash, &Path)>) -> Vec<(String, String)> {
         let agent = config.agent.then_some(7);
-        let arguments = arguments(config, flash, 40_022, Sockets { qmp: 5, serial: 6, agent });
+        let arguments = arguments(config, flash, 40_022, Sockets { qmp: 5, serial: 6, agent, gate: [8, 9] });
         let pairs = arguments[2..].chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone()));
         // The first of the two that stand alone are followed by pairs only.
         assert_eq!(arguments[..2], ["-nodefaults", "-no-user-config"]);

@@ -10,6 +10,7 @@ mod child;
 mod end;
 mod error;
 mod firmware;
+pub(crate) mod gate;
 pub(crate) mod qmp;
 mod screen;
 mod serial;
@@ -41,6 +42,7 @@ use crate::recipe::verify::{Board, BootKind, NetworkAccess};
 use crate::units::ByteSize;
 use child::Child;
 use firmware::Flash;
+use gate::Gate;
 use qmp::{Qmp, QmpError};
 use serial::SerialLog;
 use watch::{Sign, Verdict, Watch};
@@ -110,6 +112,8 @@ pub enum Console {
 #[derive(Debug)]
 pub struct Machine {
     child: Child,
+    /// Goes after the child, which would lose its network.
+    _gate: Gate,
     qmp: Qmp,
     serial: SerialLog,
     console: Option<UnixStream>,
@@ -163,7 +167,9 @@ impl Machine {
         let pair = || UnixStream::pair().map_err(MachineError::Sockets);
         let ((qmp, their_qmp), (serial, their_serial)) = (pair()?, pair()?);
         let (agent, their_agent) = if config.agent { pair().map(|(a, b)| (Some(a), Some(b)))? } else { (None, None) };
+        let (gate, their_gate) = Gate::inherited(arguments::policy(config)).map_err(MachineError::Sockets)?;
         let sockets = arguments::Sockets {
+            gate: their_gate.each_ref().map(|socket| socket.as_raw_fd()),
             qmp: their_qmp.as_raw_fd(),
             serial: their_serial.as_raw_fd(),
             agent: their_agent.as_ref().map(|socket| socket.as_raw_fd()),
@@ -171,8 +177,12 @@ impl Machine {
         let program = format!("qemu-system-{}", config.arch.name());
         let mut command = Command::new(&program);
         command.args(arguments::arguments(config, flash, port, sockets));
-        let inherited: Vec<OwnedFd> =
-            [Some(their_qmp), Some(their_serial), their_agent].into_iter().flatten().map(OwnedFd::from).collect();
+        let inherited: Vec<OwnedFd> = [Some(their_qmp), Some(their_serial), their_agent]
+            .into_iter()
+            .flatten()
+            .chain(their_gate)
+            .map(OwnedFd::from)
+            .collect();
         let started = Instant::now();
         let child = Child::start(command, inherited, interrupt).map_err(|source| MachineError::NoQemu {
             program,
@@ -188,6 +198,7 @@ impl Machine {
         let (work, watched) = (config.work.clone(), console.is_none());
         Ok(Self {
             child,
+            _gate: gate,
             qmp,
             serial,
             console,

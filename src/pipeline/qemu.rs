@@ -10,6 +10,7 @@ use crate::guest::libguestfs::LibguestfsGuest;
 use crate::guest::{Accel, Guest, GuestConfig, GuestError};
 use crate::interrupt::Interrupt;
 use crate::recipe::Arch;
+use crate::recipe::verify::NetworkAccess;
 use crate::units::ByteSize;
 use crate::verify::boot::{self, Booted, Settings};
 use crate::workdir::WorkDir;
@@ -23,6 +24,8 @@ pub struct QemuHost {
     pub memory: ByteSize,
     /// Processors of guests.
     pub cpus: u32,
+    /// What programs of guests may reach that use the network.
+    pub access: NetworkAccess,
     /// QEMU's program for this computer's architecture.
     pub qemu: PathBuf,
     /// The cache: what is known of this computer's KVM is noted there, and machines write below its `tmp`.
@@ -62,6 +65,7 @@ impl Host for QemuHost {
         };
         reporter.report(&Event::Detail { message });
         let socket_dir = self.sockets.clone();
+        let network = network.then_some(self.access);
         let config = GuestConfig { accel, memory: self.memory, cpus: self.cpus, network, socket_dir };
         Ok(Box::new(LibguestfsGuest::launch(&config, Arc::clone(reporter), interrupt)?))
     }

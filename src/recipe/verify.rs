@@ -248,8 +248,11 @@ pub enum Board {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkAccess {
-    /// What this host reaches, by QEMU's user network; services that listen on the host's own loopback address too.
+    /// What this host reaches, without this host itself: neither what listens on it nor the metadata service of the cloud
+    /// that it may run in.
     User,
+    /// What this host reaches, and what listens on this host, on its loopback address too.
+    Host,
     /// Nothing but the metadata service. There is neither a default route nor DNS then.
     Isolated,
 }
@@ -274,7 +277,7 @@ macro_rules! names {
 names!(BootKind { Bios => "bios", Uefi => "uefi", SecureBoot => "secure-boot" });
 names!(Datasource { ConfigDrive => "config-drive", OpenStack => "openstack", NoCloud => "nocloud" });
 names!(Board { Q35 => "q35", Pc => "pc" });
-names!(NetworkAccess { User => "user", Isolated => "isolated" });
+names!(NetworkAccess { User => "user", Host => "host", Isolated => "isolated" });
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@ use goldsmith::event::{Event, Reporter};
 use goldsmith::guest::libguestfs::LibguestfsGuest;
 use goldsmith::guest::{Accel, Command, Ended, Guest, GuestConfig, GuestError, Mount, MountSource};
 use goldsmith::interrupt::Interrupt;
+use goldsmith::recipe::verify::NetworkAccess;
 use goldsmith::units::ByteSize;
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -50,11 +51,15 @@ impl Bench {
     }
 
     pub(crate) fn launch(&self) -> Result<LibguestfsGuest, GuestError> {
+        self.launch_with(NetworkAccess::User)
+    }
+
+    pub(crate) fn launch_with(&self, access: NetworkAccess) -> Result<LibguestfsGuest, GuestError> {
         let config = GuestConfig {
             accel: Accel::Tcg,
             memory: ByteSize::mebibytes(768),
             cpus: 2,
-            network: true,
+            network: Some(access),
             socket_dir: self.path("s"),
         };
         LibguestfsGuest::launch(&config, Arc::clone(&self.reporter) as Arc<dyn Reporter>, &self.interrupt)

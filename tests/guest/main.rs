@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bench;
+mod network;
 
 use goldsmith::guest::{Command, FileKind, Guest, GuestError, Mount, MountSource, Terminal};
 use goldsmith::recipe::Firmware;

@@ -65,7 +65,7 @@ impl Bench {
             accel: Accel::Tcg,
             memory: ByteSize::mebibytes(768),
             cpus: 2,
-            network: false,
+            network: None,
             socket_dir: self.work.path().join("s"),
         };
         LibguestfsGuest::launch(&config, Arc::new(Silent), &Interrupt::new()).expect("a guest")

@@ -1,6 +1,6 @@
 //! One instance of an image, from power-on to power-off.
 
-use std::net::UdpSocket;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -292,9 +292,13 @@ fn host_resolves() -> bool {
     let ask = || -> std::io::Result<bool> {
         let config = std::fs::read_to_string(Path::new("/etc/resolv.conf"))?;
         let Some(server) = config.lines().find_map(|line| line.strip_prefix("nameserver")) else { return Ok(false) };
-        let socket = UdpSocket::bind(("0.0.0.0", 0))?;
+        let Ok(server) = server.trim().parse::<IpAddr>() else { return Ok(false) };
+        let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind((any, 0))?;
+        // From now on it takes nothing from anybody else.
+        socket.connect((server, 53))?;
         socket.set_read_timeout(Some(Duration::from_secs(3)))?;
-        socket.send_to(QUESTION, (server.trim(), 53))?;
+        socket.send(QUESTION)?;
         let mut answer = [0; 600];
         let length = socket.recv(&mut answer)?;
         Ok(length > 3 && answer[..2] == QUESTION[..2] && matches!(answer[3] & 0x0f, 0 | 3))
