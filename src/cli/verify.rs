@@ -17,8 +17,9 @@ use super::settings::Global;
 use super::terminal::Terminal;
 use super::{hints, print};
 use crate::element::schema::Check;
-use crate::event::Reporter;
+use crate::event::{Event, Reporter};
 use crate::export::manifest::{self, Summary};
+use crate::export::origin::Origin;
 use crate::image::local::Local;
 use crate::pipeline::{BootRequest, Host as _};
 use crate::recipe::Verify;
@@ -36,11 +37,20 @@ pub(super) fn verify(args: &VerifyArgs, global: &Global) -> Result<u8, Failure> 
         print(&if global.json { format!("{}\n", json!(verify::rules().collect::<Vec<_>>())) } else { render::rules() });
         return Ok(exit::OK);
     };
-    let summary = Summary::beside(image);
+    let beside = Summary::beside(image);
+    let believed = args.trust_manifest || beside.is_some() && Origin::of(&global.cache).vouches_for(image);
+    let foreign = beside.is_some() && !believed;
+    let summary = beside.filter(|_| believed);
     let settings = settings(args, summary.as_ref());
     let checks = summary.as_ref().map(|summary| summary.checks.as_slice()).unwrap_or_default();
     accepted(&settings, checks)?;
     let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
+    let isolated = args.network.is_none() && !args.statics;
+    if summary.is_none()
+        && let Some(message) = unknown(image, foreign, isolated)
+    {
+        screen.report(&Event::Warning { message });
+    }
     let bench = Bench::new(global, "verify-", Arc::clone(&screen) as Arc<dyn Reporter>);
     let report = bench.and_then(|bench| {
         let local = bench.prepare(image, "disk")?;
@@ -99,6 +109,14 @@ fn seen(image: &Image<'_>, args: &VerifyArgs, bench: &Bench) -> Result<Report, F
     let booted = host.boot(&request).map_err(|error| hints::host(&error))?;
     let file = image.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(Report::new(&image.name, &file, examination, booted, &image.settings.accept))
+}
+
+/// What a person is told of an image that was not built with this cache: what is not believed, and how it is booted.
+pub(super) fn unknown(image: &Path, foreign: bool, isolated: bool) -> Option<String> {
+    let manifest = foreign.then_some("its manifest.json is not believed (--trust-manifest does)");
+    let network = isolated.then_some("it is booted without a network (--network user gives it one)");
+    let told: Vec<_> = manifest.into_iter().chain(network).collect();
+    (!told.is_empty()).then(|| format!("{} was not built with this cache: {}", image.display(), told.join(", ")))
 }
 
 /// What the manifest says, and the command line says otherwise.

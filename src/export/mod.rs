@@ -6,6 +6,7 @@
 mod disks;
 mod folder;
 pub mod manifest;
+pub mod origin;
 mod trees;
 
 use std::io;

@@ -12,6 +12,7 @@ use crate::build::actions::ActionError;
 use crate::build::{self, AfterFailure, BuildError, OnFailure, OpenedImage, Session, Workshop};
 use crate::event::{Redacting, Reporter, Tee};
 use crate::export::manifest::RecipeInfo;
+use crate::export::origin::Origin;
 use crate::export::{self, Exported};
 use crate::fetch::PinPolicy;
 use crate::guest::Guest;
@@ -210,7 +211,14 @@ impl<'h> Pipeline<'h> {
         let file = self.source.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let info = RecipeInfo { file, sha256: self.source.loaded.recipe.digest };
         let Workshop { reporter, interrupt, .. } = &self.workshop;
+        let origin = Origin::of(&self.workshop.cache);
+        // What was there before may come from anybody, and an export that changes nothing does not read it all.
+        let known = origin.knows(&options.out);
         let exported = export::export(plan, &disk, &options.out, &info, reporter, interrupt)?;
+        let ours = known || !exported.unchanged;
+        if ours {
+            origin.note(&exported.dir)?;
+        }
         let verdict = match verify.zip(examiner) {
             Some((settings, examiner)) => {
                 let seen = build::examination(&disk.layer, &examiner.key);
@@ -218,6 +226,10 @@ impl<'h> Pipeline<'h> {
             }
             None => None,
         };
+        if ours {
+            // Verifying has written into it.
+            origin.note(&exported.dir)?;
+        }
         let targets = prepared.plan.publish.into_iter().map(|target| target.below(&self.source.loaded.recipe.dir));
         Ok(Made { exported, verdict, targets: targets.collect() })
     }

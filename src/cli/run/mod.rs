@@ -23,9 +23,10 @@ use super::failure::{Failure, FailureKind};
 use super::jsonl::JsonReporter;
 use super::progress::TerminalReporter;
 use super::settings::Global;
-use super::verify::fitting;
+use super::verify::{fitting, unknown};
 use super::{guest, hints};
 use crate::event::{Event, Reporter};
+use crate::export::origin::Origin;
 use crate::fsx::{FileLock, IoContext as _};
 use crate::guest::Accel;
 use crate::image::partitions;
@@ -76,9 +77,13 @@ pub(super) struct Run {
     /// Size of the disk [default: 2 GiB more than the image has]
     #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
     disk: Option<ByteSize>,
-    /// What the machine may reach: user (what this host reaches), isolated (nothing)
-    #[arg(long, value_name = "ACCESS", default_value = "user", value_parser = parse_word::<NetworkAccess>)]
-    network: NetworkAccess,
+    /// What the machine may reach: user (what this host reaches), host (this host too), isolated (nothing) [default:
+    /// user for an image that was built with this cache, isolated for others]
+    #[arg(long, value_name = "ACCESS", value_parser = parse_word::<NetworkAccess>)]
+    network: Option<NetworkAccess>,
+    /// Believe manifest.json beside the image, although this cache did not make it
+    #[arg(long)]
+    trust_manifest: bool,
     /// Account that the key logs in as, for the command that is printed
     #[arg(long, value_name = "NAME", value_parser = parse_user)]
     user: Option<String>,
@@ -110,14 +115,19 @@ pub(super) fn run(args: &Run, global: &Global) -> Result<(), Failure> {
         None => Arc::new(TerminalReporter::plain(global.terminal, Box::new(io::stderr()))),
     };
     let user_data = user_data(args)?;
-    let image = Image::look(args)?;
+    let image = Image::look(args, &global.cache)?;
     image.check(args)?;
     let bench = Bench::new(global, "run-", reporter)?;
     let (kept, _lock) = machine_of(args, &image, user_data, &bench)?;
     let accel = accel(args, &kept, &bench)?;
     let offer = offer(args, &kept, &bench)?;
-    let config = config(args, &kept, accel, &offer);
+    let config = config(args, &image, &kept, accel, &offer);
     let mut machine = Machine::start(&config, &bench.interrupt).map_err(|error| hints::machine(&error))?;
+    if !image.known
+        && let Some(message) = unknown(&args.image, image.foreign, args.network.is_none())
+    {
+        bench.reporter.report(&Event::Warning { message });
+    }
     let user = args.user.as_ref().or(kept.record.user.as_ref());
     let ssh = Ssh {
         host: Ipv4Addr::LOCALHOST.to_string(),
@@ -149,13 +159,25 @@ struct Image {
     size: u64,
     firmware: Vec<Firmware>,
     beside: Beside,
+    /// Whether it was built with this cache, or its manifest is believed by name.
+    known: bool,
+    /// Whether there is a manifest beside it that is not believed.
+    foreign: bool,
 }
 
 impl Image {
-    fn look(args: &Run) -> Result<Self, Failure> {
+    fn look(args: &Run, cache: &Path) -> Result<Self, Failure> {
         let opened = read::open(&args.image, &Options::default()).map_err(|error| hints::open(&error))?;
         let table = partitions::read(&*opened.source).at(&args.image).map_err(|error| hints::file(&error))?;
-        Ok(Self { size: opened.source.size(), firmware: table.firmware(), beside: Beside::of(&args.image) })
+        let mut beside = Beside::of(&args.image);
+        let there = beside != Beside::default();
+        let known = there && (args.trust_manifest || Origin::of(cache).vouches_for(&args.image));
+        if !known {
+            // The architecture chooses an emulator and nothing else.
+            beside.user = None;
+        }
+        let foreign = there && !known;
+        Ok(Self { size: opened.source.size(), firmware: table.firmware(), beside, known, foreign })
     }
 
     /// Refuses machines that cannot be.
@@ -170,6 +192,11 @@ impl Image {
         };
         let known = Known { arch: Some(self.arch()), disk: Some(ByteSize::bytes(self.size)), firmware: None };
         fitting(&verify, &known)
+    }
+
+    /// What it reaches where nobody says so.
+    fn network(&self) -> NetworkAccess {
+        if self.known { NetworkAccess::User } else { NetworkAccess::Isolated }
     }
 
     /// Architecture, as far as it is known: this host's own where nothing is.
@@ -279,7 +306,7 @@ fn offer(args: &Run, kept: &Kept, bench: &Bench) -> Result<Offer, Failure> {
     Ok(Offer::Drive(file))
 }
 
-fn config(args: &Run, kept: &Kept, accel: Accel, offer: &Offer) -> MachineConfig {
+fn config(args: &Run, image: &Image, kept: &Kept, accel: Accel, offer: &Offer) -> MachineConfig {
     let record = &kept.record;
     let (service, drives) = match offer {
         Offer::Drive(file) => (None, vec![file.clone()]),
@@ -297,7 +324,7 @@ fn config(args: &Run, kept: &Kept, accel: Accel, offer: &Offer) -> MachineConfig
         mac: record.instance.mac.clone(),
         uuid: record.instance.uuid.clone(),
         nova: args.metadata.unwrap_or(record.metadata) != Datasource::NoCloud,
-        network: args.network,
+        network: args.network.unwrap_or_else(|| image.network()),
         service,
         agent: false,
         work: kept.dir.clone(),

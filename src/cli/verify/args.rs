@@ -10,10 +10,10 @@ use crate::cli::convert::parse_word;
 use crate::recipe::verify::{Accept, Board, BootKind, Datasource, NetworkAccess};
 use crate::units::{ByteSize, parse_duration};
 
-/// `goldsmith verify`. What is not said is as `manifest.json` beside the image says.
+/// `goldsmith verify`. What is not said is as `manifest.json` beside the image says, if the image was built with this cache.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct VerifyArgs {
-    /// The image file, of any format; with its manifest.json beside it, its elements' checks are known too
+    /// The image file, of any format; if it was built with this cache, its elements' checks are known too
     #[arg(value_name = "IMAGE", required_unless_present = "list")]
     pub(super) image: Option<PathBuf>,
     /// List the checks, and what is true where each is kept
@@ -40,10 +40,14 @@ pub(in crate::cli) struct VerifyArgs {
     /// Size of the disk, as a flavor gives it [default: 2 GiB more than the image has]
     #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
     pub(super) disk: Option<ByteSize>,
-    /// What the image may reach while it runs: user (what this host reaches) or isolated [default: isolated, or user with
-    /// a manifest.json beside the image]
+    /// What the image may reach while it runs: user (what this host reaches), host (this host too), isolated (nothing)
+    /// [default: isolated, or as the recipe says if the image was built with this cache]
     #[arg(long, value_name = "ACCESS", value_parser = parse_word::<NetworkAccess>)]
     pub(super) network: Option<NetworkAccess>,
+    /// Take what manifest.json beside the image says, although this cache did not make it: it may ask for a network, and
+    /// name failures that are accepted
+    #[arg(long)]
+    pub(super) trust_manifest: bool,
     /// Account that the key must log in as [default: cloud-init's default user in the image]
     #[arg(long, value_name = "NAME")]
     pub(super) user: Option<String>,
