@@ -209,7 +209,8 @@ pub(super) struct Convert {
     /// Replace OUT if it is there
     #[arg(long)]
     pub(super) force: bool,
-    /// Let a compressed file unpack to this size [default: 1000 times its length, 4 GiB at least, 64 GiB at most]
+    /// Let a compressed file unpack to this size [default: 1000 times its length, 4 GiB at least, 64 GiB at most],
+    /// and a raw file have it [default: 1 TiB]
     #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
     pub(super) max_size: Option<ByteSize>,
 }

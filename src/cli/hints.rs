@@ -199,6 +199,9 @@ pub(super) fn convert(error: &ConvertError) -> Failure {
         }
         ConvertError::Same(_) => Failure::new(FailureKind::Usage, error).hint("give another name for the new file"),
         ConvertError::Exists(_) => Failure::new(FailureKind::Usage, error).hint("`--force` replaces a file"),
+        ConvertError::TooLarge { .. } => Failure::new(FailureKind::Recipe, error).hint(
+            "--max-size allows more; qcow2, vmdk, vhdx and vdi files have no bytes for what is empty on the disk",
+        ),
         ConvertError::NoFile(_) => Failure::new(FailureKind::Usage, error),
         ConvertError::Misfit { .. } => Failure::new(FailureKind::Usage, error).hint("choose another format"),
         ConvertError::Interrupted => Failure::new(FailureKind::Interrupted, error),

@@ -23,6 +23,9 @@ use crate::units::ByteSize;
 /// Bytes of data after which free space is looked at again.
 const LOOK: u64 = 64 << 20;
 
+/// Largest disk that becomes a file of its own length unless the user asks for more, in bytes.
+const FLAT_MAX: u64 = 1 << 40;
+
 /// What is to be converted into what.
 #[derive(Debug, Clone, Copy)]
 pub struct Conversion<'a> {
@@ -73,6 +76,16 @@ pub enum ConvertError {
     /// The file to write is the one to read.
     #[error("{} is the file to read itself", .0.display())]
     Same(PathBuf),
+    /// The file would be longer than is good for the host.
+    #[error("{} would have {}, and {} is the limit", path.display(), ByteSize::bytes(*size), ByteSize::bytes(*limit))]
+    TooLarge {
+        /// The file to write.
+        path: PathBuf,
+        /// Its length in bytes.
+        size: u64,
+        /// The most that was allowed, in bytes.
+        limit: u64,
+    },
     /// There is a file already.
     #[error("{} exists", .0.display())]
     Exists(PathBuf),
@@ -132,6 +145,11 @@ pub fn convert(
     let source = opened.source.as_ref();
     if let Some(reason) = conversion.to.misfit(source.size()) {
         return Err(ConvertError::Misfit { path: output.to_owned(), reason });
+    }
+    // Every byte of it is hashed, holes too: a few bytes could keep a host busy for days.
+    let limit = conversion.max_size.unwrap_or(FLAT_MAX);
+    if matches!(conversion.encoding, Encoding::Raw(_) | Encoding::VhdFixed) && source.size() > limit {
+        return Err(ConvertError::TooLarge { path: output.to_owned(), size: source.size(), limit });
     }
     let unreadable = |source| ConvertError::Read { path: conversion.input.to_owned(), source };
     let extents = source.extents().map_err(unreadable)?;

@@ -160,3 +160,25 @@ fn an_interrupted_conversion_leaves_nothing() {
     assert_eq!(ran.code, Some(130), "{ran:?}");
     assert_eq!(names(&bench.path("")), before);
 }
+
+#[test]
+fn a_small_file_does_not_keep_the_host_busy_for_days() {
+    let bench = Bench::new();
+    let mut qemu_img = bench.command("qemu-img");
+    let made = qemu_img.args(["create", "-q", "-f", "qcow2", "-o", "cluster_size=2M", "huge.qcow2", "40T"]).status();
+    assert!(made.expect("qemu-img").success());
+    for output in ["huge.raw", "huge.raw.zst"] {
+        let begun = std::time::Instant::now();
+        let ran = bench.run(&format!("convert huge.qcow2 {output}"));
+        assert_eq!(ran.code, Some(10), "{ran:?}");
+        assert!(ran.stderr.contains("40 TiB") && ran.stderr.contains("--max-size"), "{ran:?}");
+        assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+        assert!(!bench.path(output).exists());
+    }
+    bench.write("small.qcow2", "");
+    let made = bench.command("qemu-img").args(["create", "-q", "-f", "qcow2", "small.qcow2", "2M"]).status();
+    assert!(made.expect("qemu-img").success());
+    let ran = bench.run("convert small.qcow2 small.raw --max-size 1MiB");
+    assert!(ran.code == Some(10) && ran.stderr.contains("1 MiB is the limit"), "{ran:?}");
+    assert_eq!(bench.run("convert small.qcow2 small.raw --max-size 2MiB").code, Some(0));
+}

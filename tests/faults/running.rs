@@ -1,6 +1,10 @@
 //! `goldsmith run`, as a person at a terminal sees it.
 
+use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use goldsmith::digest::Sha256;
@@ -26,6 +30,21 @@ fn image(bench: &Bench) -> PathBuf {
     bench.path("out/debian-12.qcow2")
 }
 
+/// Something that listens on all addresses of this host: its port, and how often somebody has connected.
+fn listener() -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+    let (port, count) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+    let heard = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            heard.fetch_add(1, Ordering::SeqCst);
+            // Whoever has left does not want to know.
+            let _ = writeln!(stream, "a service of this host");
+        }
+    });
+    (port, count)
+}
+
 /// A disk whose boot sector hangs: `jmp $`.
 fn hanging(bench: &Bench) {
     let mut disk = vec![0; 1 << 20];
@@ -41,7 +60,7 @@ fn a_person_looks_around_in_an_image_and_leaves_nothing() {
     let image = image(&bench);
     let before = Sha256::of_file(&image).unwrap();
     std::fs::write(bench.path("wishes"), "#cloud-config\nruncmd: [[sh, -c, 'echo ran >/run/wish']]\n").unwrap();
-    let words = format!("run {} --user debian --hostname try-it --user-data wishes", image.display());
+    let words = format!("run {} --user debian --hostname try-it --user-data wishes --network user", image.display());
     let mut terminal = Terminal::open(&bench, &words);
     let cooked = terminal.modes();
     terminal.see("  ssh -i ");
@@ -65,6 +84,14 @@ fn a_person_looks_around_in_an_image_and_leaves_nothing() {
     };
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ran\ntry-it\n");
     assert!(!bench.path("home/.ssh/known_hosts").exists());
+    // QEMU takes its gateway and other addresses of its network for this host's loopback.
+    let (port, heard) = listener();
+    for address in ["172.16.0.2", "172.16.0.77", "169.254.169.253", "127.0.0.1"] {
+        let script = format!("timeout 8 bash -c 'exec 3<>/dev/tcp/{address}/{port} && head -n 1 <&3'; echo ended");
+        let output = bench.command("sh").args(["-c", &format!("{told} \"{script}\"")]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "ended\n", "{address}: {output:?}");
+    }
+    assert_eq!(heard.load(Ordering::SeqCst), 0, "the machine reaches what listens on this host");
     terminal.enter(LEAVE);
     terminal.see("the power button is pressed");
     assert!(terminal.sees("Power down", BOOT), "{}", terminal.shown());
