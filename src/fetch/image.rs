@@ -21,7 +21,7 @@ use super::transfer::Transfer;
 use crate::digest::Sha256;
 use crate::disk::qemu_img::{QemuImg, QemuImgError};
 use crate::event::{Event, Reporter};
-use crate::fsx::{IoContext as _, PathError, write_private};
+use crate::fsx::{IoContext as _, PathError, sync_dir, write_private};
 use crate::image::convert::{Conversion, ConvertError, convert};
 use crate::image::digests::Kinds;
 use crate::image::probe::{self, Kind};
@@ -319,6 +319,7 @@ fn settle(
         examine(part, origin)?;
         read_only(part)?;
         fs::rename(part, path).at(path)?;
+        sync_dir(path.parent().unwrap_or(Path::new(".")))?;
         return Ok(());
     }
     let conversion = Conversion {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{ActionError, Executor, ForAction as _};
 use crate::action::Packages;
 use crate::distro::mechanism::PackageManager;
-use crate::fsx::{IoContext as _, PathError};
+use crate::fsx::{Access, IoContext as _, NewFile, PathError, TEMPORARY};
 
 /// Where the guest's apt keeps what it downloaded.
 const APT_ARCHIVES: &str = "/var/cache/apt/archives";
@@ -15,10 +15,7 @@ const APT_ARCHIVES: &str = "/var/cache/apt/archives";
 /// Most bytes of one package file that are carried into or out of the guest.
 const PACKAGE_LIMIT: u64 = 512 * 1024 * 1024;
 
-/// Beginning of the names of package files that are not whole yet.
-const PART: &str = ".goldsmith-";
-
-/// Age from which such a file is known to be of a build that was killed.
+/// Age from which a file that is not whole is known to be of a build that was killed.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Downloaded package files of one base image, kept on the host between builds.
@@ -124,7 +121,7 @@ impl Executor<'_> {
         for entry in std::fs::read_dir(&cache.dir).at(&cache.dir)? {
             let entry = entry.at(&cache.dir)?;
             let name = entry.file_name();
-            if name.as_encoded_bytes().starts_with(PART.as_bytes()) {
+            if name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
                 forget_stale(&entry.path())?;
             }
             if let Some(name) = name.to_str().filter(|name| is_package_file(name)) {
@@ -145,11 +142,11 @@ impl Executor<'_> {
             let kept = cache.dir.join(name);
             if is_package_file(name) && !kept.exists() {
                 // Seen under its name only when it is whole.
-                let part = tempfile::Builder::new().prefix(PART).tempfile_in(&cache.dir).at(&cache.dir)?;
+                let part = NewFile::create(&kept, Access::Private)?;
                 self.guest.download(&path, part.path()).for_action(label)?;
-                if part.as_file().metadata().at(part.path())?.len() <= PACKAGE_LIMIT {
+                if part.file().metadata().at(part.path())?.len() <= PACKAGE_LIMIT {
                     cache.forget_versions(name)?;
-                    part.persist(&kept).map_err(|error| error.error).at(&kept)?;
+                    part.persist()?;
                 }
             }
             self.guest.remove(&path).for_action(label)?;
