@@ -14,6 +14,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest line read. QEMU's longest answers are some hundred kilobytes.
 const LINE_LIMIT: u64 = 16 << 20;
 
+/// Most events that wait to be looked at. A guest causes some of them; the oldest make room for new ones.
+const EVENTS_MAX: usize = 4096;
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum QmpError {
@@ -68,7 +71,7 @@ impl Qmp {
         loop {
             let mut message = self.receive()?;
             if message.get("event").is_some() {
-                self.events.push_back(message);
+                self.keep(message);
             } else if let Some(answer) = message.get_mut("return") {
                 return Ok(answer.take());
             } else if let Some(reason) = message.pointer("/error/desc").and_then(Value::as_str) {
@@ -98,11 +101,18 @@ impl Qmp {
         // A connection that cannot be read any more has no further events; commands say what is the matter.
         if self.reader.get_ref().set_nonblocking(true).is_ok() {
             while let Ok(message) = self.receive() {
-                self.events.push_back(message);
+                self.keep(message);
             }
             let _ = self.reader.get_ref().set_nonblocking(false);
         }
         self.events.drain(..).collect()
+    }
+
+    fn keep(&mut self, event: Value) {
+        if self.events.len() == EVENTS_MAX {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
     }
 
     fn receive(&mut self) -> Result<Value, QmpError> {
@@ -190,5 +200,24 @@ mod tests {
             let lines: &'static [&'static str] = Box::leak(Box::new([greeting]));
             assert!(matches!(Qmp::over(scripted(lines)), Err(QmpError::Protocol(_))), "{greeting}");
         }
+    }
+
+    #[test]
+    fn a_flood_of_events_keeps_the_newest() {
+        let (ours, mut theirs) = UnixStream::pair().expect("a socket pair");
+        let writer = std::thread::spawn(move || {
+            let mut text = "{\"QMP\": {}}\n{\"return\": {}}\n".to_owned();
+            for number in 0..EVENTS_MAX + 10 {
+                text.push_str(&format!("{{\"event\": \"RTC_CHANGE\", \"data\": {number}}}\n"));
+            }
+            text.push_str("{\"return\": 7}\n");
+            theirs.write_all(text.as_bytes()).expect("the client reads");
+            theirs
+        });
+        let mut qmp = Qmp::over(ours).expect("a greeting");
+        assert_eq!(qmp.execute("one", &json!({})).expect("an answer"), 7);
+        let _open = writer.join().expect("it has written");
+        let events = qmp.events();
+        assert_eq!((events.len(), &events[0]["data"]), (EVENTS_MAX, &json!(10)));
     }
 }

@@ -1,11 +1,13 @@
 //! Modules use each other only as the table in `lib.rs` says.
 
+mod circles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Modules by the line of the table they are in.
 fn lines() -> BTreeMap<String, usize> {
-    let table = include_str!("../src/lib.rs").lines().filter(|line| line.starts_with("//! | [`"));
+    let table = include_str!("../../src/lib.rs").lines().filter(|line| line.starts_with("//! | [`"));
     let mut lines = BTreeMap::new();
     for (number, line) in table.enumerate() {
         let cell = line.split('|').nth(1).expect("a first cell");
@@ -37,7 +39,7 @@ fn used(module: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_module_is_in_the_table() {
-    let declared: BTreeSet<_> = include_str!("../src/lib.rs")
+    let declared: BTreeSet<_> = include_str!("../../src/lib.rs")
         .lines()
         .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
         // It is there for tests alone.
