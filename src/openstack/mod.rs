@@ -1,6 +1,6 @@
 //! OpenStack: which cloud, Keystone's token and catalog, and the image service.
 //!
-//! What a service offers is asked, never assumed. Secrets are in no message: see [`secret::Secret`].
+//! What a service offers is asked, never assumed. Secrets are in no message: see [`Secret`](crate::fetch::Secret).
 
 mod agent;
 mod barbican;
