@@ -161,6 +161,7 @@ fn tree(error: &TreeError) -> Failure {
             Some(help) => failure.hint(help),
             None => failure,
         },
+        TreeError::Foreign { .. } => failure.hint("move it away, or publish to another place"),
         TreeError::Half { .. } => failure.hint("publish again when the cause is gone: that puts it right"),
         _ => failure,
     }

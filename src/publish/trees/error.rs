@@ -55,8 +55,8 @@ pub enum TreeError {
         #[source]
         source: Box<TreeError>,
     },
-    /// What has the name of a version was not published by this program.
-    #[error("{} is not a version that goldsmith has published, and would be replaced or removed", path.display())]
+    /// What has the name of a version, or of the index, was not published by this program.
+    #[error("{} was not published by goldsmith, and would be replaced or removed", path.display())]
     Foreign {
         /// The folder or file.
         path: PathBuf,

@@ -1,5 +1,6 @@
 //! The index of a tree, kept in step with the versions that are there.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::edition::STREAMS;
@@ -35,7 +36,7 @@ impl Index<'_> {
         }
         // An index that was signed once would stay behind.
         for path in [simplestreams::INDEX, simplestreams::PRODUCTS].map(|path| format!("{path}.sjson")) {
-            if self.shelf.read(&path)?.is_some() {
+            if known(self.shelf, &path)?.is_some() {
                 let message = format!("{path} of {} is removed: nobody signs it any more", self.shelf.place());
                 self.reporter.report(&Event::Warning { message });
                 self.shelf.remove(&path)?;
@@ -50,7 +51,7 @@ impl Index<'_> {
         let (index, products) = simplestreams::index(listed, ending);
         for (path, content) in [(simplestreams::PRODUCTS, products), (simplestreams::INDEX, index)] {
             let path = format!("{path}.{ending}");
-            let found = self.shelf.read(&path)?;
+            let found = known(self.shelf, &path)?;
             let there = match (&found, key) {
                 (None, _) => false,
                 (Some(found), None) => *found == content,
@@ -64,6 +65,28 @@ impl Index<'_> {
         }
         Ok(())
     }
+}
+
+/// Refuses a tree whose index another program has made.
+pub(super) fn check(shelf: &dyn Shelf) -> Result<(), TreeError> {
+    for path in [simplestreams::INDEX, simplestreams::PRODUCTS] {
+        for ending in ["json", "sjson"] {
+            // What cannot be read now is told when the index is written.
+            if let Err(error @ TreeError::Foreign { .. }) = known(shelf, &format!("{path}.{ending}")) {
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A file of the index as it is now. One that tells of other things than our images was made by another program.
+fn known(shelf: &dyn Shelf, path: &str) -> Result<Option<Vec<u8>>, TreeError> {
+    let found = shelf.read(path)?;
+    if found.as_ref().is_some_and(|content| !simplestreams::is_ours(content)) {
+        return Err(TreeError::Foreign { path: PathBuf::from(format!("{}/{path}", shelf.place())) });
+    }
+    Ok(found)
 }
 
 /// All versions of all images that are there, up to those that `latest` leads to: clients take the youngest, and what is younger

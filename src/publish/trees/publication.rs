@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::edition::{Content, Edition, Entry};
 use super::error::TreeError;
-use super::index::Index;
+use super::index::{self, Index};
 use super::shelf::{Shelf, rolled_back, versions};
 use super::sign::Signer;
 use crate::event::{Event, Reporter};
@@ -107,6 +107,7 @@ impl<'a> Publication<'a> {
         interrupt: &Interrupt,
     ) -> Result<Self, TreeError> {
         let lock = shelf.lock(interrupt)?;
+        index::check(shelf)?;
         shelf.tidy(&edition.image, STALE)?;
         let folder = edition.folder();
         let previous = shelf.latest(&edition.image)?;

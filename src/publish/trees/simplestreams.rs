@@ -22,6 +22,11 @@ pub(super) const INDEX: &str = "streams/v1/index";
 /// Where the list of products is, without its ending.
 pub(super) const PRODUCTS: &str = "streams/v1/goldsmith:download";
 
+/// Whether a file of an index, signed or not, is one that [`index`] has made.
+pub(super) fn is_ours(content: &[u8]) -> bool {
+    content.windows(CONTENT_ID.len()).any(|part| part == CONTENT_ID.as_bytes())
+}
+
 /// A version that is there.
 #[derive(Debug, Clone)]
 pub(super) struct Listed {

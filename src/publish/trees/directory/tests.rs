@@ -233,6 +233,19 @@ fn a_folder_that_only_has_the_name_of_a_version_is_not_replaced() {
 }
 
 #[test]
+fn the_index_of_another_program_is_not_replaced() {
+    let scratch = Scratch::new();
+    let index = scratch.tree.at("streams/v1/index.json");
+    fs::create_dir_all(index.parent().expect("a folder")).expect("a folder");
+    let theirs = r#"{"format":"index:1.0","index":{"com.example:download":{}}}"#;
+    fs::write(&index, theirs).expect("a file");
+    let error = scratch.publish(&scratch.build("gold", 0), &TreeOptions::default()).expect_err("it is somebody's tree");
+    assert!(matches!(&error, TreeError::Foreign { path } if path.ends_with("streams/v1/index.json")), "{error}");
+    assert!(!scratch.tree.at("gold").exists(), "nothing was copied");
+    assert_eq!(fs::read_to_string(&index).expect("it stays"), theirs);
+}
+
+#[test]
 fn checksums_and_index_are_signed() {
     let scratch = Scratch::new();
     let (home, key) = (scratch.dir.path().join("gpg"), scratch.dir.path().join("key"));
