@@ -116,3 +116,17 @@ fn what_is_done_survives_a_loss_of_power() {
         assert!(after(&calls, renamed, "fsync(", &dir(folder)).is_some(), "the directory after the name of {}", told());
     }
 }
+
+#[test]
+fn children_do_not_see_credentials_of_the_environment() {
+    let bench = Bench::new();
+    bench.write("bin/qemu-img", "#!/bin/sh\nenv >>\"$HOME/seen\"\necho 'qemu-img version 8.0.0'\n");
+    std::fs::set_permissions(bench.path("bin/qemu-img"), PermissionsExt::from_mode(0o755)).expect("a mode");
+    let path = format!("{}:{}", bench.path("bin").display(), std::env::var("PATH").expect("a path"));
+    let mut command = bench.command(env!("CARGO_BIN_EXE_goldsmith"));
+    command.arg("doctor").env("PATH", path).env("PLAIN", "shown");
+    command.env("OS_PASSWORD", "hunter2").env("AWS_SECRET_ACCESS_KEY", "hunter2").env("REGISTRY_TOKEN", "hunter2");
+    command.output().expect("it starts");
+    let seen = std::fs::read_to_string(bench.path("home/seen")).expect("doctor runs qemu-img");
+    assert!(seen.contains("PLAIN=shown") && !seen.contains("hunter2"), "{seen}");
+}
