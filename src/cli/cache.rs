@@ -1,18 +1,55 @@
 //! `goldsmith cache`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::args::CacheVerb;
 use super::failure::{Failure, FailureKind};
+use super::output::{columns, print};
 use super::progress::TerminalReporter;
 use super::settings::Global;
-use super::{columns, hints, print, signals};
+use super::{hints, signals};
 use crate::event::{Event, Reporter as _};
 use crate::interrupt::Interrupt;
 use crate::layer::{Finding, GcPolicy, LayerInfo, LayerState, Store};
-use crate::units::ByteSize;
+use crate::units::{ByteSize, parse_duration};
+
+/// `goldsmith cache`.
+#[derive(Debug, Args)]
+pub(super) struct Cache {
+    /// What to do
+    #[command(subcommand)]
+    pub(super) command: CacheVerb,
+}
+
+/// What to do with the cache.
+#[derive(Debug, Subcommand)]
+pub(super) enum CacheVerb {
+    /// List the layers
+    Ls,
+    /// Remove what has not been used for long, or until the cache is small enough
+    Gc {
+        /// Remove what was not used for this long: `7d`, `12h`
+        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+        max_age: Option<Duration>,
+        /// Remove the least recently used layers until this much is left
+        #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
+        max_size: Option<ByteSize>,
+        /// Remove everything
+        #[arg(long)]
+        all: bool,
+        /// Only say what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Read every layer and compare it with its digest
+    Verify {
+        /// Remove layers that are damaged, and those that stand on them
+        #[arg(long)]
+        repair: bool,
+    },
+}
 
 /// Lists, shrinks or checks the store.
 pub(super) fn cache(verb: &CacheVerb, global: &Global) -> Result<(), Failure> {

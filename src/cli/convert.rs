@@ -1,23 +1,72 @@
 //! `goldsmith convert`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
+use clap::Args;
 use serde_json::json;
 
-use super::args::Convert;
 use super::failure::{Failure, FailureKind};
 use super::jsonl::JsonReporter;
+use super::output::print;
+use super::parse::{parse_format, parse_word};
 use super::progress::TerminalReporter;
 use super::settings::Global;
-use super::{hints, print, signals};
+use super::{hints, signals};
 use crate::event::Reporter;
 use crate::image::convert::{Conversion, Converted, convert};
 use crate::image::digests::Kinds;
-use crate::image::{Codec, Compression, Format, Output};
+use crate::image::{Adapter, Codec, Compat, Compression, Format, Output, Subformat};
 use crate::interrupt::Interrupt;
 use crate::units::ByteSize;
+
+/// `goldsmith convert`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Convert {
+    /// The image file to read; it may be compressed as a whole with gzip, xz or zstd
+    #[arg(value_name = "IN")]
+    pub(in crate::cli) input: PathBuf,
+    /// The file to write
+    #[arg(value_name = "OUT")]
+    pub(in crate::cli) output: PathBuf,
+    /// Format that IN must have; it is found from its content
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
+    pub(in crate::cli) from: Option<Format>,
+    /// Format of OUT [default: by its name]
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
+    pub(in crate::cli) to: Option<Format>,
+    /// qcow2: zstd (default), zlib, none; raw: none (default), zstd, gzip, xz
+    #[arg(long, value_name = "HOW", value_parser = parse_word::<Compression>)]
+    pub(in crate::cli) compression: Option<Compression>,
+    /// Size of the clusters of a qcow2 file [default: 64KiB]
+    #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
+    pub(in crate::cli) cluster_size: Option<ByteSize>,
+    /// Version of a qcow2 file: 1.1 (default), 0.10
+    #[arg(long, value_name = "VERSION", value_parser = parse_word::<Compat>)]
+    pub(in crate::cli) compat: Option<Compat>,
+    /// vmdk: streamOptimized (default), monolithicSparse; vhd: dynamic (default), fixed
+    #[arg(long, value_name = "KIND", value_parser = parse_word::<Subformat>)]
+    pub(in crate::cli) subformat: Option<Subformat>,
+    /// Disk adapter of a vmdk or ova file: lsilogic (default), ide, buslogic, pvscsi
+    #[arg(long, value_name = "ADAPTER", value_parser = parse_word::<Adapter>)]
+    pub(in crate::cli) adapter: Option<Adapter>,
+    /// Version of VMware's tools that a vmdk or ova file claims
+    #[arg(long, value_name = "NUMBER")]
+    pub(in crate::cli) tools_version: Option<u32>,
+    /// Compute the SHA-512 of OUT too
+    #[arg(long)]
+    pub(in crate::cli) sha512: bool,
+    /// Compute the MD5 of OUT too
+    #[arg(long)]
+    pub(in crate::cli) md5: bool,
+    /// Replace OUT if it is there
+    #[arg(long)]
+    pub(in crate::cli) force: bool,
+    /// Let a compressed file unpack to this size [default: 1000 times its length, 4 GiB at least, 64 GiB at most],
+    /// and a raw file have it [default: 1 TiB]
+    #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
+    pub(in crate::cli) max_size: Option<ByteSize>,
+}
 
 /// Converts an image file.
 pub(super) fn run(args: &Convert, global: &Global) -> Result<(), Failure> {
@@ -127,20 +176,6 @@ fn by_name(path: &Path) -> Result<(Format, Option<Codec>), Option<String>> {
     }
 }
 
-/// Reads a format by its name.
-pub(super) fn parse_format(text: &str) -> Result<Format, String> {
-    if let Some(format) = Format::of_name(text) {
-        return Ok(format);
-    }
-    let names: Vec<_> = Format::all().filter(|format| format.is_disk()).map(Format::name).collect();
-    Err(Format::why_refused(text).map_or_else(|| format!("formats are {}", names.join(", ")), str::to_owned))
-}
-
-/// Reads one of the words that recipes have for something.
-pub(super) fn parse_word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_json::from_value(json!(text)).map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,7 +192,5 @@ mod tests {
             assert_eq!(by_name(Path::new(name)), found, "{name}");
         }
         assert!(by_name(Path::new("a.iso")).expect_err("no disk").expect("a reason").contains("medium to install"));
-        assert!(parse_format("docker").expect_err("no disk").contains("docker import"));
-        assert_eq!(parse_word::<Compression>("xz"), Ok(Compression::Xz));
     }
 }

@@ -4,26 +4,37 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::Args;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use super::args::Distros as Args;
 use super::failure::{Failure, FailureKind};
+use super::hints;
+use super::output::{columns, print};
 use super::settings::Global;
-use super::{columns, hints, print};
 use crate::distro::schema::PerArch;
-use crate::distro::{Distribution, Distros};
+use crate::distro::{self, Distribution};
 use crate::recipe::Arch;
 use crate::recipe::diagnostic::Diagnostics;
 
+/// `goldsmith distros`.
+#[derive(Debug, Args)]
+pub(super) struct Distros {
+    /// The one to show, by any of its names; without it, list all
+    pub(super) name: Option<String>,
+    /// Look for distributions here first; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub(super) distros: Vec<PathBuf>,
+}
+
 /// The distributions of some folders, of the one in the current directory, and of the program.
-pub(super) fn known(dirs: &[PathBuf], global: &Global) -> Result<Arc<Distros>, Failure> {
+pub(super) fn known(dirs: &[PathBuf], global: &Global) -> Result<Arc<distro::Distros>, Failure> {
     if let Some(dir) = dirs.iter().find(|dir| !dir.is_dir()) {
         let message = format!("there is no directory of distributions at {}", dir.display());
         return Err(Failure::of(FailureKind::Usage, message));
     }
     // As for a recipe that lies in the current directory.
-    let (known, found) = Distros::load(&[dirs, &["distros".into()]].concat());
+    let (known, found) = distro::Distros::load(&[dirs, &["distros".into()]].concat());
     match Diagnostics::collect(found) {
         Some(found) => Err(hints::recipe(&found, global)),
         None => Ok(known),
@@ -31,7 +42,7 @@ pub(super) fn known(dirs: &[PathBuf], global: &Global) -> Result<Arc<Distros>, F
 }
 
 /// Lists distributions or shows one.
-pub(super) fn distros(args: &Args, global: &Global) -> Result<(), Failure> {
+pub(super) fn distros(args: &Distros, global: &Global) -> Result<(), Failure> {
     let known = known(&args.distros, global)?;
     let text = match &args.name {
         Some(name) => {

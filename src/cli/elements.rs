@@ -1,16 +1,44 @@
 //! `goldsmith validate` and `goldsmith elements`: what people write, looked at without building.
 
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::args::{Elements, ElementsVerb, Source};
 use super::failure::{Failure, FailureKind};
+use super::hints;
+use super::options::RecipeOptions;
+use super::output::{columns, print};
 use super::settings::Global;
-use super::{columns, hints, print};
 use crate::element::library::{Element, Library};
 use crate::recipe;
 
+/// `goldsmith elements`.
+#[derive(Debug, Args)]
+pub(super) struct Elements {
+    /// What to do; without it, list
+    #[command(subcommand)]
+    pub(super) command: Option<ElementsVerb>,
+    /// Look for elements here first; may be given several times
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(super) elements: Vec<PathBuf>,
+    /// Look for distributions here first; may be given several times
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(super) distros: Vec<PathBuf>,
+}
+
+/// What to do with elements.
+#[derive(Debug, Subcommand)]
+pub(super) enum ElementsVerb {
+    /// Show an element: its parameters, packages, steps and checks
+    Show {
+        /// Name of the element
+        name: String,
+    },
+}
+
 /// Checks a recipe and all that it uses.
-pub(super) fn validate(args: &Source, global: &Global) -> Result<(), Failure> {
+pub(super) fn validate(args: &RecipeOptions, global: &Global) -> Result<(), Failure> {
     let loaded =
         recipe::load(&args.recipe, &args.load_options()?, None).map_err(|found| hints::recipe(&found, global))?;
     if global.json {

@@ -2,26 +2,42 @@
 
 use std::sync::Arc;
 
+use clap::Args;
 use serde_json::json;
 
-use super::args::PlanArgs;
+use super::build_host::BuildHost;
 use super::failure::Failure;
-use super::place::{self, Place};
+use super::hints;
+use super::options::{GuestOptions, PinOptions, RecipeOptions};
+use super::output::{columns, print};
 use super::progress::TerminalReporter;
 use super::settings::Global;
-use super::{columns, hints, print};
 use crate::layer::Store;
 use crate::pipeline::Pipeline;
 use crate::plan::{BasePlan, Plan};
+
+/// `goldsmith plan`.
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// The recipe.
+    #[command(flatten)]
+    pub(super) source: RecipeOptions,
+    /// How what floats is pinned.
+    #[command(flatten)]
+    pub(super) pinning: PinOptions,
+    /// The guest.
+    #[command(flatten)]
+    pub(super) machine: GuestOptions,
+}
 
 /// Shows what a build would do.
 pub(super) fn plan(args: &PlanArgs, global: &Global) -> Result<(), Failure> {
     // A base image may have to be fetched and looked into first, which takes its time.
     let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
-    let source = place::read(&args.source, global)?;
-    let workplace = Place::new(&args.machine, global)?;
-    let workshop = workplace.workshop(Arc::clone(&screen) as _, global)?;
-    let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &workplace.host);
+    let source = args.source.read(global)?;
+    let host = BuildHost::new(&args.machine, global)?;
+    let workshop = host.workshop(Arc::clone(&screen) as _, global)?;
+    let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &host.host);
     let prepared = pipeline.prepare(&mut pipeline.session());
     screen.finish();
     let prepared = prepared.map_err(|error| hints::pipeline(&error, global.terminal.color))?;

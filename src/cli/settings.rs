@@ -3,14 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::args::{Machine, Pinning, Source};
 use super::failure::{Failure, FailureKind};
 use super::terminal::Terminal;
-use crate::fetch::PinPolicy;
-use crate::recipe::{Arch, LoadOptions, SecretSource};
-
-/// How long a pin is used before the mirror is asked again.
-const PIN_AGE: std::time::Duration = std::time::Duration::from_secs(12 * 3600);
+use crate::recipe::SecretSource;
 
 /// What holds for every verb.
 #[derive(Debug)]
@@ -35,37 +30,6 @@ impl Global {
             })?,
         };
         Ok(Self { cache, json, terminal })
-    }
-}
-
-impl Source {
-    /// How the recipe is read.
-    pub(super) fn load_options(&self) -> Result<LoadOptions, Failure> {
-        let host_arch = Arch::of_kernel(std::env::consts::ARCH).ok_or_else(|| {
-            Failure::of(FailureKind::Host, format!("images for {} cannot be built yet", std::env::consts::ARCH))
-        })?;
-        Ok(LoadOptions {
-            params: self.params.iter().cloned().collect::<BTreeMap<_, _>>(),
-            element_dirs: self.elements.clone(),
-            distro_dirs: self.distros.clone(),
-            host_arch,
-            rules: crate::verify::rules().map(|rule| rule.id).collect(),
-        })
-    }
-}
-
-impl Pinning {
-    /// When mirrors are asked.
-    pub(super) fn policy(&self) -> PinPolicy {
-        PinPolicy { max_age: PIN_AGE, refresh: self.refresh, offline: self.offline }
-    }
-}
-
-impl Machine {
-    /// Processors of the guest: those of the host, but not so many that starting them takes longer than they help.
-    pub(super) fn cpus() -> u32 {
-        let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        u32::try_from(count.min(4)).unwrap_or(1)
     }
 }
 

@@ -47,6 +47,8 @@ pub enum KvmVerdict {
         /// What was seen, as a clause.
         reason: String,
     },
+    /// There is a device, but this user may not open it.
+    Denied,
     /// There is no device.
     Absent,
 }
@@ -89,6 +91,7 @@ pub fn choose_accel(
     let reason = match kvm_verdict(qemu, cache_dir, interrupt)? {
         KvmVerdict::Works => return Ok((Accel::Kvm, None)),
         KvmVerdict::Absent => format!("{KVM} does not exist"),
+        KvmVerdict::Denied => format!("{KVM} may not be opened by this user, who should be in the group kvm"),
         KvmVerdict::Unusable { reason } => reason,
     };
     match wish {
@@ -103,10 +106,7 @@ pub fn kvm_verdict(qemu: &Path, cache_dir: &Path, interrupt: &Interrupt) -> Resu
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(KvmVerdict::Absent),
         // Not remembered: the user can mend this without a reboot.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let reason = format!("{KVM} may not be opened by this user, who should be in the group kvm");
-            return Ok(KvmVerdict::Unusable { reason });
-        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(KvmVerdict::Denied),
         Err(error) => return Ok(KvmVerdict::Unusable { reason: format!("{KVM} cannot be opened: {error}") }),
     }
     let file = cache_dir.join(REMEMBERED);

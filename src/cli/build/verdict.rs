@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::jsonl::JsonReporter;
-use crate::cli::print;
+use crate::cli::output::print;
 use crate::export::Exported;
 use crate::pipeline::Verdict;
 use crate::verify::report;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::cli::columns;
 use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::output::columns;
 use crate::diff::{Change, Difference, FileChange, How, Kind, Snapshot};
 use crate::text::{escaped, printable};
 use crate::units::ByteSize;

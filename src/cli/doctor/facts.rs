@@ -4,7 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::Family;
+use super::packages::Family;
+use crate::guest::accel::KvmVerdict;
 use crate::process::{capture, die_with_parent};
 use crate::units::ByteSize;
 
@@ -20,40 +21,27 @@ const OVMF: [&str; 6] = [
 
 /// What others have found out for `doctor`.
 #[derive(Debug, Clone)]
-pub struct Inputs {
+pub(super) struct Inputs {
     /// Whether hardware virtualisation works.
-    pub kvm: KvmVerdict,
+    pub(super) kvm: KvmVerdict,
     /// Version of libguestfs, or why it cannot be used.
-    pub libguestfs: Result<String, String>,
+    pub(super) libguestfs: Result<String, String>,
     /// Where the cache is or would be.
-    pub cache_dir: PathBuf,
-}
-
-/// Whether hardware virtualisation works.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KvmVerdict {
-    /// A kernel ran.
-    Works,
-    /// The device is there but this user may not open it.
-    Denied,
-    /// The device opens, but no kernel ran; with the reason.
-    Broken(String),
-    /// There is no device.
-    Absent,
+    pub(super) cache_dir: PathBuf,
 }
 
 /// A program that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program {
+pub(super) struct Program {
     /// What `doctor` calls it.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// The first version number it prints; empty if it prints none.
-    pub version: String,
+    pub(super) version: String,
 }
 
 /// Whether a user has ids of others for user namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subordinate {
+pub(super) enum Subordinate {
     /// In `/etc/subuid` and `/etc/subgid`.
     Granted,
     /// Not in both.
@@ -62,40 +50,40 @@ pub enum Subordinate {
 
 /// What was seen of the host.
 #[derive(Debug, Clone)]
-pub struct HostFacts {
+pub(super) struct HostFacts {
     /// Family of its distribution.
-    pub family: Family,
+    pub(super) family: Family,
     /// Whether this process is root.
-    pub root: bool,
+    pub(super) root: bool,
     /// Name of the user.
-    pub user: String,
+    pub(super) user: String,
     /// Whether hardware virtualisation works.
-    pub kvm: KvmVerdict,
+    pub(super) kvm: KvmVerdict,
     /// Version of libguestfs, or why it cannot be used.
-    pub libguestfs: Result<String, String>,
+    pub(super) libguestfs: Result<String, String>,
     /// Kernels that libguestfs could boot, and whether they are readable.
-    pub kernels: Vec<(PathBuf, bool)>,
+    pub(super) kernels: Vec<(PathBuf, bool)>,
     /// Programs that are there.
-    pub programs: Vec<Program>,
+    pub(super) programs: Vec<Program>,
     /// Whether qemu-img compresses by zstd.
-    pub zstd: bool,
+    pub(super) zstd: bool,
     /// UEFI firmware for virtual machines.
-    pub firmware: Option<PathBuf>,
+    pub(super) firmware: Option<PathBuf>,
     /// What forbids user namespaces to this user, if something does.
-    pub userns_forbidden: Option<String>,
+    pub(super) userns_forbidden: Option<String>,
     /// Whether the user has ids for user namespaces.
-    pub subordinate: Subordinate,
+    pub(super) subordinate: Subordinate,
     /// Where the cache is or would be.
-    pub cache_dir: PathBuf,
+    pub(super) cache_dir: PathBuf,
     /// Free space there.
-    pub cache_space: Option<ByteSize>,
+    pub(super) cache_space: Option<ByteSize>,
     /// Memory that programs may still take.
-    pub memory: Option<ByteSize>,
+    pub(super) memory: Option<ByteSize>,
 }
 
 impl HostFacts {
     /// Looks at the host. Runs some programs for their versions; takes well under a second.
-    pub fn gather(inputs: Inputs) -> Self {
+    pub(super) fn gather(inputs: Inputs) -> Self {
         let uid = rustix::process::getuid();
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let user = user_name(&read("/etc/passwd"), uid.as_raw());
@@ -138,7 +126,7 @@ impl HostFacts {
     }
 
     /// A program that was found.
-    pub fn program(&self, name: &str) -> Option<&Program> {
+    pub(super) fn program(&self, name: &str) -> Option<&Program> {
         self.programs.iter().find(|program| program.name == name)
     }
 }

@@ -2,7 +2,7 @@
 
 /// A family of distributions, by the names its packages have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
+pub(super) enum Family {
     /// Debian and what is derived from it.
     Debian,
     /// Ubuntu, whose kernel packages have names of their own.
@@ -39,7 +39,7 @@ const PACKAGES: [(&str, [&str; 4]); 16] = [
 
 impl Family {
     /// The family that `/etc/os-release` tells of.
-    pub fn from_os_release(text: &str) -> Self {
+    pub(super) fn from_os_release(text: &str) -> Self {
         let value = |key: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
             line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::cloud::CloudOptions;
+use crate::cli::parse::parse_param;
 use crate::recipe::delivery::Elsewhere;
 use crate::units::parse_duration;
 
@@ -16,18 +18,7 @@ pub(in crate::cli) struct Images {
     pub(super) command: ImagesVerb,
     /// The cloud.
     #[command(flatten)]
-    pub(super) cloud: CloudArgs,
-}
-
-/// Which cloud. What is not said is as `clouds.yaml` or the variables `OS_*` say.
-#[derive(Debug, Args)]
-pub(in crate::cli) struct CloudArgs {
-    /// The cloud, by its name in clouds.yaml [default: $OS_CLOUD, or the only one]
-    #[arg(long, global = true, value_name = "NAME")]
-    pub(super) os_cloud: Option<String>,
-    /// The region [default: as the cloud's configuration says, or the only one]
-    #[arg(long, global = true, value_name = "NAME")]
-    pub(super) os_region: Option<String>,
+    pub(super) cloud: CloudOptions,
 }
 
 /// What to do with images of a cloud.
@@ -203,7 +194,7 @@ pub(super) struct Set {
     #[arg(long, value_name = "MIB")]
     pub(super) min_ram: Option<u64>,
     /// A property; may be given several times
-    #[arg(long, value_name = "NAME=VALUE", value_parser = crate::cli::args::parse_param)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
     pub(super) property: Vec<(String, String)>,
     /// Remove a property; may be given several times
     #[arg(long, value_name = "NAME")]
@@ -242,7 +233,7 @@ pub(super) struct List {
     #[arg(long)]
     pub(super) tag: Vec<String>,
     /// Only those with this property; may be given several times
-    #[arg(long, value_name = "NAME=VALUE", value_parser = crate::cli::args::parse_param)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
     pub(super) property: Vec<(String, String)>,
     /// Only hidden ones
     #[arg(long)]

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::args::{Set, Switch};
-use super::{failure, find};
+use super::image::find;
+use crate::cli::cloud::failure;
 use crate::cli::failure::{Failure, FailureKind};
-use crate::cli::print;
+use crate::cli::output::print;
 use crate::openstack::image::Image;
 use crate::openstack::{Change, Cloud, CloudError, Member};
 use crate::recipe::publish::{ATTRIBUTES, RESERVED, property};

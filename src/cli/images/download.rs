@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::Download;
-use super::{failure as cloud_failure, watched};
+use super::image::watched;
+use crate::cli::cloud::failure as cloud_failure;
 use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::hints;
+use crate::cli::output::print;
 use crate::cli::settings::Global;
-use crate::cli::{hints, print};
 use crate::fsx::IoContext as _;
 use crate::openstack::image::Image;
 use crate::openstack::signature::{Certificate, Signature, SignatureError};

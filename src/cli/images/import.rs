@@ -5,12 +5,15 @@ use std::path::Path;
 use serde_json::json;
 
 use super::args::ImportArgs;
-use super::{failure as cloud_failure, find, render, watched};
+use super::image::{find, watched};
+use super::render;
 use crate::address;
+use crate::cli::cloud::failure as cloud_failure;
 use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::hints;
+use crate::cli::output::print;
 use crate::cli::progress::TerminalReporter;
 use crate::cli::settings::Global;
-use crate::cli::{hints, print};
 use crate::event::{Event, Reporter as _};
 use crate::openstack::Cloud;
 use crate::openstack::image::Image;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::cli::columns;
+use crate::cli::output::columns;
 use crate::openstack::cache::Cache;
 use crate::openstack::image::Image;
 use crate::openstack::metadefs::Namespace;

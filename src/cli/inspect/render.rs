@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use super::super::columns;
-use super::{Header, format_name};
+use super::header::{Header, format_name};
+use crate::cli::output::columns;
 use crate::image::accept::Service as CloudService;
 use crate::image::partitions::{self, Table, TableKind};
 use crate::image::probe::Kind;

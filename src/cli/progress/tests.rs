@@ -1,9 +1,13 @@
-use std::sync::Arc;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use indicatif::InMemoryTerm;
+use indicatif::{InMemoryTerm, ProgressDrawTarget};
 
-use super::*;
-use crate::plan::Phase;
+use super::TerminalReporter;
+use crate::cli::terminal::Terminal;
+use crate::event::{Event, Reporter as _};
+use crate::plan::{Phase, StepId};
 
 const FANCY: Terminal = Terminal { live: true, color: false, unicode: true };
 

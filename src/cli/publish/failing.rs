@@ -1,7 +1,7 @@
 //! Why an image is not published, in words.
 
 use crate::cli::failure::{Failure, FailureKind};
-use crate::cli::{hints, images};
+use crate::cli::{cloud, hints};
 use crate::openstack::signature::SignatureError;
 use crate::openstack::{CloudError, UploadError};
 use crate::publish::trees::edition::EditionError;
@@ -53,7 +53,7 @@ pub(super) fn source(error: &SourceError) -> Failure {
 
 pub(super) fn failure(error: &PublishError) -> Failure {
     let failure = match error {
-        PublishError::Cloud(error) => return images::failure(error),
+        PublishError::Cloud(error) => return cloud::failure(error),
         PublishError::Signing(SigningError::File(error) | SigningError::Signature(SignatureError::File(error))) => {
             return hints::file(error);
         }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::args::parse_param;
-use crate::cli::convert::{parse_format, parse_word};
+use crate::cli::parse::{parse_format, parse_param, parse_word};
 use crate::image::Format;
 use crate::recipe::SecretSource;
 use crate::recipe::delivery::{Elsewhere, Import};

@@ -18,7 +18,7 @@ use crate::machine::{End, Machine};
 const LEAVE: u8 = 0x1d;
 
 /// How long the guest may take to shut down once the power button was pressed.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Time between two looks at the machine.
 const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
@@ -112,7 +112,7 @@ impl<'a> Attendant<'a> {
             if typed {
                 self.typed();
             }
-            if self.cut.is_none() && self.pressed.is_some_and(|pressed| pressed.elapsed() > PATIENCE) {
+            if self.cut.is_none() && self.pressed.is_some_and(|pressed| pressed.elapsed() > SHUTDOWN_TIMEOUT) {
                 self.cut(Cut::Late);
             }
         }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::failure::{Failure, FailureKind};
-use super::super::hints;
+use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::hints;
 use crate::disk::qemu_img::QemuImg;
 use crate::fsx::{self, FileLock, IoContext as _, PathError, write_private};
 use crate::image::local;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::args::AccelArg;
-use crate::cli::convert::parse_word;
+use crate::cli::options::AccelOption;
+use crate::cli::parse::parse_word;
 use crate::recipe::verify::{Accept, Board, BootKind, Datasource, NetworkAccess};
 use crate::units::{ByteSize, parse_duration};
 
@@ -70,8 +70,8 @@ pub(in crate::cli) struct VerifyArgs {
     #[arg(long)]
     pub(super) all: bool,
     /// How processors are provided
-    #[arg(long, value_enum, default_value_t = AccelArg::Auto)]
-    pub(super) accel: AccelArg,
+    #[arg(long, value_enum, default_value_t = AccelOption::Auto)]
+    pub(super) accel: AccelOption,
 }
 
 fn parse_accept(text: &str) -> Result<Accept, String> {

@@ -2,7 +2,7 @@
 //!
 //! Nothing of the image reaches the terminal as it is: every line goes through [`printable`].
 
-use crate::cli::columns;
+use crate::cli::output::columns;
 use crate::cli::terminal::{Mark, Style, Terminal};
 use crate::recipe::Firmware;
 use crate::text::printable;

@@ -1,21 +1,20 @@
 //! `goldsmith verify`.
 
-mod args;
-mod render;
-
 use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::json;
 
-pub(super) use args::VerifyArgs;
-
-use super::bench::Bench;
-use super::failure::{Failure, FailureKind, exit};
-use super::progress::TerminalReporter;
-use super::settings::Global;
-use super::terminal::Terminal;
-use super::{hints, print};
+use super::args::VerifyArgs;
+use super::render;
+use crate::cli::booting::{fitting, unknown};
+use crate::cli::failure::{Failure, FailureKind, exit};
+use crate::cli::hints;
+use crate::cli::image_session::ImageSession;
+use crate::cli::output::print;
+use crate::cli::progress::TerminalReporter;
+use crate::cli::settings::Global;
+use crate::cli::terminal::Terminal;
 use crate::element::schema::Check;
 use crate::event::{Event, Reporter};
 use crate::export::manifest::{self, Summary};
@@ -32,7 +31,7 @@ use crate::verify::{self, Report, statics};
 const GUEST_MEMORY: ByteSize = ByteSize::mebibytes(1024);
 
 /// Verifies an image, and returns the exit code.
-pub(super) fn verify(args: &VerifyArgs, global: &Global) -> Result<u8, Failure> {
+pub(in crate::cli) fn verify(args: &VerifyArgs, global: &Global) -> Result<u8, Failure> {
     let Some(image) = &args.image else {
         print(&if global.json { format!("{}\n", json!(verify::rules().collect::<Vec<_>>())) } else { render::rules() });
         return Ok(exit::OK);
@@ -51,13 +50,13 @@ pub(super) fn verify(args: &VerifyArgs, global: &Global) -> Result<u8, Failure> 
     {
         screen.report(&Event::Warning { message });
     }
-    let bench = Bench::new(global, "verify-", Arc::clone(&screen) as Arc<dyn Reporter>);
-    let report = bench.and_then(|bench| {
-        let local = bench.prepare(image, "disk")?;
+    let session = ImageSession::new(global, "verify-", Arc::clone(&screen) as Arc<dyn Reporter>);
+    let report = session.and_then(|session| {
+        let local = session.prepare(image, "disk")?;
         let known = Known { disk: Some(ByteSize::bytes(local.size)), ..Known::default() };
         fitting(&settings, &known)?;
         let name = summary.as_ref().map_or_else(|| stem(image), |summary| summary.name.clone());
-        seen(&Image { path: image, local: &local, name, settings: &settings, checks }, args, &bench)
+        seen(&Image { path: image, local: &local, name, settings: &settings, checks }, args, &session)
     });
     screen.finish();
     let report = report?;
@@ -87,11 +86,11 @@ struct Image<'a> {
 }
 
 /// Looks at an image, and boots it.
-fn seen(image: &Image<'_>, args: &VerifyArgs, bench: &Bench) -> Result<Report, Failure> {
-    let host = bench.host(args.accel, GUEST_MEMORY)?;
-    let overlay = bench.overlay(image.local, "overlay")?;
-    let mut guest = bench.launch(&host)?;
-    let examination = bench.active("look at the image", || {
+fn seen(image: &Image<'_>, args: &VerifyArgs, session: &ImageSession) -> Result<Report, Failure> {
+    let host = session.host(args.accel, GUEST_MEMORY)?;
+    let overlay = session.overlay(image.local, "overlay")?;
+    let mut guest = session.launch(&host)?;
+    let examination = session.active("look at the image", || {
         let examined = guest.attach(&overlay).and_then(|()| statics::examine_attached(&mut *guest, image.checks));
         examined.map_err(|error| hints::guest_error(&error))
     })?;
@@ -103,20 +102,12 @@ fn seen(image: &Image<'_>, args: &VerifyArgs, bench: &Bench) -> Result<Report, F
         verify: image.settings,
         checks: image.checks,
         subject: &examination.subject,
-        reporter: &bench.reporter,
-        interrupt: &bench.interrupt,
+        reporter: &session.reporter,
+        interrupt: &session.interrupt,
     };
     let booted = host.boot(&request).map_err(|error| hints::host(&error))?;
     let file = image.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(Report::new(&image.name, &file, examination, booted, &image.settings.accept))
-}
-
-/// What a person is told of an image that was not built with this cache: what is not believed, and how it is booted.
-pub(super) fn unknown(image: &Path, foreign: bool, isolated: bool) -> Option<String> {
-    let manifest = foreign.then_some("its manifest.json is not believed (--trust-manifest does)");
-    let network = isolated.then_some("it is booted without a network (--network user gives it one)");
-    let told: Vec<_> = manifest.into_iter().chain(network).collect();
-    (!told.is_empty()).then(|| format!("{} was not built with this cache: {}", image.display(), told.join(", ")))
 }
 
 /// What the manifest says, and the command line says otherwise.
@@ -138,17 +129,6 @@ fn settings(args: &VerifyArgs, summary: Option<&Summary>) -> Verify {
         deadline: args.deadline.or(told.deadline),
         accept: told.accept.into_iter().chain(args.accept.iter().cloned()).collect(),
     }
-}
-
-/// Refuses what cannot work.
-pub(super) fn fitting(settings: &Verify, known: &Known) -> Result<(), Failure> {
-    let faults = settings.faults(known);
-    let Some((first, others)) = faults.split_first() else { return Ok(()) };
-    let mut failure = Failure::of(FailureKind::Usage, format!("--{}: {}", first.key, first.message)).hint(&first.help);
-    for fault in others {
-        failure = failure.hint(format!("--{}: {}; {}", fault.key, fault.message, fault.help));
-    }
-    Err(failure)
 }
 
 /// Refuses to accept what nobody checks.

@@ -64,7 +64,7 @@ impl TerminalReporter {
         Self::new(terminal, Sink::Plain(out))
     }
 
-    fn live(terminal: Terminal, target: ProgressDrawTarget, ticks: bool) -> Self {
+    pub(super) fn live(terminal: Terminal, target: ProgressDrawTarget, ticks: bool) -> Self {
         let multi = MultiProgress::with_draw_target(target);
         Self::new(terminal, Sink::Live { multi, output: None, ticks })
     }
@@ -321,6 +321,3 @@ fn style(terminal: Terminal, template: &str) -> ProgressStyle {
             let _ = out.write_str(&text);
         })
 }
-
-#[cfg(test)]
-mod tests;

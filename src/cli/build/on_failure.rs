@@ -3,15 +3,27 @@
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
-use super::args::OnFailureArg;
+use clap::ValueEnum;
+
 use crate::build::actions::ActionError;
 use crate::build::{AfterFailure, OnFailure};
 use crate::guest::Guest;
 use crate::plan::StepId;
 
+/// `--on-failure`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum OnFailureOption {
+    /// Leave nothing of the failed step
+    Clean,
+    /// Keep the disk as it was at the failure
+    Keep,
+    /// Open a shell in the guest at the failed step
+    Shell,
+}
+
 /// Carries out the user's wish.
 pub(super) struct Handler<'a> {
-    pub(super) wish: OnFailureArg,
+    pub(super) wish: OnFailureOption,
     /// Where the disk of a failed step is kept.
     pub(super) kept: PathBuf,
     /// Clears the terminal of what is drawn there, for as long as a person types.
@@ -21,10 +33,10 @@ pub(super) struct Handler<'a> {
 impl OnFailure for Handler<'_> {
     fn failed(&mut self, step: &StepId, error: &ActionError, guest: &mut dyn Guest) -> AfterFailure {
         match self.wish {
-            OnFailureArg::Clean => AfterFailure::Clean,
-            OnFailureArg::Keep => AfterFailure::Keep(self.kept.clone()),
-            OnFailureArg::Shell if !std::io::stdin().is_terminal() => AfterFailure::Clean,
-            OnFailureArg::Shell => {
+            OnFailureOption::Clean => AfterFailure::Clean,
+            OnFailureOption::Keep => AfterFailure::Keep(self.kept.clone()),
+            OnFailureOption::Shell if !std::io::stdin().is_terminal() => AfterFailure::Clean,
+            OnFailureOption::Shell => {
                 let mut after = AfterFailure::Clean;
                 (self.suspend)(&mut || after = shell(step, error, guest));
                 after
@@ -45,7 +57,7 @@ fn shell(step: &StepId, error: &ActionError, guest: &mut dyn Guest) -> AfterFail
         say(format!("  | {line}\n"));
     }
     say("\nThis is a shell in the image, as the failed step left it. Leave it with `exit`.\n\n".to_owned());
-    if let Err(error) = super::terminal::guest_shell(guest) {
+    if let Err(error) = crate::cli::terminal::guest_shell(guest) {
         say(format!("the shell ended: {error}\n"));
         return AfterFailure::Clean;
     }

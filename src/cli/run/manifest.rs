@@ -1,4 +1,4 @@
-//! What lies beside an image that was built here: `manifest.json`.
+//! The `manifest.json` in the directory of an image.
 
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use crate::recipe::{Arch, check};
 /// Longest manifest that is read. That of a system with ten thousand packages has 1 MiB.
 const LONGEST: u64 = 16 << 20;
 
-/// What the manifest beside an image says; nothing where there is none, or one of another image.
+/// What a manifest says about an image. It is empty where there is no manifest, or one of another image.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Beside {
+pub(super) struct Manifest {
     /// Architecture of the image.
     pub(super) arch: Option<Arch>,
     /// The account that cloud-init makes.
     pub(super) user: Option<String>,
 }
 
-impl Beside {
+impl Manifest {
     pub(super) fn of(image: &Path) -> Self {
         Self::read(image).unwrap_or_default()
     }
@@ -57,11 +57,11 @@ mod tests {
                 r#"{{"arch": "aarch64", "facts": {{"default_user": "{user}"}}, "artifacts": [{{"file": "a.qcow2", "size": 7}}]}}"#
             )
         };
-        let parse = |text: &str, name, size| Beside::parse(text.as_bytes(), name, size);
+        let parse = |text: &str, name, size| Manifest::parse(text.as_bytes(), name, size);
         let arch = Some(Arch::Aarch64);
-        let told = Beside { arch, user: Some("debian".to_owned()) };
+        let told = Manifest { arch, user: Some("debian".to_owned()) };
         assert_eq!(parse(&manifest("debian"), "a.qcow2", 7), Some(told));
-        assert_eq!(parse(&manifest("$(reboot)"), "a.qcow2", 7), Some(Beside { arch, user: None }));
+        assert_eq!(parse(&manifest("$(reboot)"), "a.qcow2", 7), Some(Manifest { arch, user: None }));
         assert_eq!(parse(&manifest("debian"), "b.qcow2", 7), None);
         assert_eq!(parse(&manifest("debian"), "a.qcow2", 8), None, "it was replaced");
         assert_eq!(parse("[]", "a.qcow2", 7), None);

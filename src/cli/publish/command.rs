@@ -1,37 +1,32 @@
 //! `goldsmith publish`.
 
-mod failing;
-mod keys;
-mod target;
-
-use std::io::Stdout;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::json;
 
-use super::args::{Source, parse_param};
-use super::failure::{Failure, FailureKind};
-use super::images::{self, CloudArgs};
-use super::jsonl::JsonReporter;
-use super::progress::TerminalReporter;
-use super::settings::Global;
-use super::{hints, print, signals};
-use crate::event::Reporter;
+use super::failing;
+use super::keys::Environment;
+use super::target::TargetArgs;
+use super::telling::Telling;
+use crate::cli::cloud::{self, CloudOptions};
+use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::jsonl::JsonReporter;
+use crate::cli::options::RecipeOptions;
+use crate::cli::parse::parse_param;
+use crate::cli::settings::Global;
+use crate::cli::{hints, signals};
 use crate::export::manifest::Summary;
 use crate::interrupt::Interrupt;
 use crate::publish::{self, Context, SourceError, Subject, Verb};
 use crate::recipe::publish::Target;
 use crate::recipe::{self, Layout, System};
 use crate::units::parse_duration;
-pub(super) use keys::Environment;
-use target::TargetArgs;
 
 /// `goldsmith publish`.
 #[derive(Debug, Args)]
-pub(super) struct Publish {
+pub(in crate::cli) struct Publish {
     /// A recipe whose image was built, or a directory that a build has written its artifacts to
     #[arg(value_name = "RECIPE|DIR")]
     image: PathBuf,
@@ -61,11 +56,11 @@ pub(super) struct Publish {
     target: TargetArgs,
     /// The cloud.
     #[command(flatten)]
-    cloud: CloudArgs,
+    cloud: CloudOptions,
 }
 
 /// Publishes an image that was built earlier, or looks after what was published.
-pub(super) fn publish(args: &Publish, global: &Global) -> Result<(), Failure> {
+pub(in crate::cli) fn publish(args: &Publish, global: &Global) -> Result<(), Failure> {
     let verb = match (args.rollback, args.cleanup) {
         (true, _) => Verb::RollBack,
         (_, true) => Verb::CleanUp(args.older_than),
@@ -73,7 +68,7 @@ pub(super) fn publish(args: &Publish, global: &Global) -> Result<(), Failure> {
     };
     let (subject, mut targets) = args.subject(global)?;
     if targets.is_empty() {
-        let said = args.target.target(images::is_named(&args.cloud));
+        let said = args.target.target(cloud::is_named(&args.cloud));
         let faults = said.faults(Some(&subject.outputs));
         if let Some(fault) = faults.into_iter().next() {
             return Err(Failure::of(FailureKind::Usage, fault.message).hint(fault.help));
@@ -87,7 +82,7 @@ pub(super) fn publish(args: &Publish, global: &Global) -> Result<(), Failure> {
     signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
     let lines = global.json.then(|| Arc::new(JsonReporter::new(std::io::stdout())));
     let telling = Telling::new(lines, global);
-    let places = images::places(&args.cloud);
+    let places = cloud::places(&args.cloud);
     let context = Context { subject: &subject, places, keys: &Environment, reporter: telling.reporter(), interrupt };
     telling.told(publish::run(verb, &targets, &context))
 }
@@ -102,7 +97,7 @@ impl Publish {
             let outputs = summary.artifacts.into_iter().map(|artifact| artifact.output).collect();
             return Ok((Subject { name: summary.name, outputs, dir }, Vec::new()));
         }
-        let source = Source {
+        let source = RecipeOptions {
             recipe: self.image.clone(),
             params: self.params.clone(),
             elements: self.elements.clone(),
@@ -122,51 +117,5 @@ impl Publish {
         let targets = loaded.composition.map(|composition| composition.publish).unwrap_or_default();
         let targets = targets.into_iter().map(|target| target.below(&loaded.recipe.dir)).collect();
         Ok((Subject { name, outputs: loaded.recipe.outputs, dir }, targets))
-    }
-}
-
-/// Shows publishing to the user.
-pub(super) struct Telling {
-    screen: Arc<TerminalReporter>,
-    lines: Option<Arc<JsonReporter<Stdout>>>,
-}
-
-impl Telling {
-    pub(super) fn new(lines: Option<Arc<JsonReporter<Stdout>>>, global: &Global) -> Self {
-        Self { screen: Arc::new(TerminalReporter::on_stderr(global.terminal)), lines }
-    }
-
-    /// Receives the events of publishing.
-    pub(super) fn reporter(&self) -> Arc<dyn Reporter> {
-        match &self.lines {
-            Some(lines) => Arc::clone(lines) as _,
-            None => Arc::clone(&self.screen) as _,
-        }
-    }
-
-    /// Tells what was done at each target; a failure if a target has failed.
-    pub(super) fn told(&self, outcomes: Vec<publish::Outcome>) -> Result<(), Failure> {
-        self.screen.finish();
-        let targets = outcomes.len();
-        let mut failures = Vec::new();
-        for outcome in outcomes {
-            let of = if targets > 1 { format!("{}: ", outcome.target) } else { String::new() };
-            match (outcome.result, &self.lines) {
-                (Ok(deeds), Some(lines)) => {
-                    lines.line(&json!({ "event": "published", "target": outcome.target, "deeds": deeds }));
-                }
-                (Ok(deeds), None) if deeds.is_empty() => print(&format!("{of}there was nothing to do\n")),
-                (Ok(deeds), None) => print(&deeds.iter().map(|deed| format!("{of}{deed}\n")).collect::<String>()),
-                (Err(error), lines) => {
-                    let failure = failing::failure(&error);
-                    if let Some(lines) = lines {
-                        let (target, error) = (&outcome.target, &failure.message);
-                        lines.line(&json!({ "event": "not-published", "target": target, "error": error }));
-                    }
-                    failures.push((outcome.target, failure));
-                }
-            }
-        }
-        failing::all(failures, targets)
     }
 }

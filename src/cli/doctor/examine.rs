@@ -1,23 +1,11 @@
-//! `goldsmith doctor`: whether this host can build images, and what to install where it cannot.
-//!
-//! [`HostFacts::gather`] looks at the host; [`examine`] judges what was seen, without any I/O.
+//! The judgement of a host by what was seen of it, without any I/O.
 
 use serde::Serialize;
 
-use super::failure::{Failure, FailureKind};
-use super::settings::{self, Global};
-use super::{print, signals};
-use crate::guest::{accel, libguestfs};
-use crate::interrupt::Interrupt;
-
-use crate::cli::terminal::{Mark, Style, Terminal};
+use super::facts::{HostFacts, Subordinate};
+use super::packages;
+use crate::guest::accel::KvmVerdict;
 use crate::units::ByteSize;
-
-mod facts;
-mod packages;
-
-pub use facts::{HostFacts, Inputs, KvmVerdict, Program, Subordinate};
-pub use packages::Family;
 
 /// Free space below which a build of an ordinary image is at risk.
 const SPACE_WANTED: ByteSize = ByteSize::mebibytes(10 * 1024);
@@ -27,22 +15,22 @@ const MEMORY_WANTED: ByteSize = ByteSize::mebibytes(2 * 1024);
 
 /// What one check found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct CheckResult {
+pub(super) struct CheckResult {
     /// What was looked at.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// The verdict.
-    pub status: Status,
+    pub(super) status: Status,
     /// What was seen.
-    pub detail: String,
+    pub(super) detail: String,
     /// What to do about it; for a missing program, how to install it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub fix: Option<String>,
+    pub(super) fix: Option<String>,
 }
 
 /// A verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub(super) enum Status {
     /// All is well.
     Ok,
     /// Builds work, but slowly, or not all of them.
@@ -51,36 +39,8 @@ pub enum Status {
     Missing,
 }
 
-/// Looks at this host and prints what it finds.
-pub(super) fn run(global: &Global) -> Result<(), Failure> {
-    let host = |error: &dyn std::error::Error| Failure::new(FailureKind::Host, error);
-    crate::layer::prepare(&global.cache).map_err(|error| super::hints::store(&error))?;
-    let interrupt = Interrupt::new();
-    signals::watch(interrupt.clone()).map_err(|error| host(&error))?;
-    let verdict = accel::kvm_verdict(&settings::qemu(), &global.cache, &interrupt).map_err(|error| host(&error))?;
-    let facts = HostFacts::gather(Inputs {
-        kvm: match verdict {
-            accel::KvmVerdict::Works => KvmVerdict::Works,
-            accel::KvmVerdict::Absent => KvmVerdict::Absent,
-            accel::KvmVerdict::Unusable { reason } => KvmVerdict::Broken(reason),
-        },
-        libguestfs: libguestfs::version().map_err(|error| error.to_string()),
-        cache_dir: global.cache.clone(),
-    });
-    let results = examine(&facts);
-    if global.json {
-        print(&format!("{}\n", serde_json::json!(results)));
-    } else {
-        print(&table(&results, global.terminal));
-    }
-    if is_able(&results) {
-        return Ok(());
-    }
-    Err(Failure::of(FailureKind::Host, "this host cannot build images yet").hint("install what is named above"))
-}
-
 /// Judges a host.
-pub fn examine(facts: &HostFacts) -> Vec<CheckResult> {
+pub(super) fn examine(facts: &HostFacts) -> Vec<CheckResult> {
     let install = |what: &str| packages::install(facts.family, &[what]);
     let mut results = vec![kvm(facts), libguestfs(facts), kernel(facts)];
     for (name, why) in [("qemu-system", "runs the guest"), ("qemu-img", "makes layers and images")] {
@@ -133,26 +93,8 @@ pub fn examine(facts: &HostFacts) -> Vec<CheckResult> {
 }
 
 /// Whether any check found something without which no build works.
-pub fn is_able(results: &[CheckResult]) -> bool {
+pub(super) fn is_able(results: &[CheckResult]) -> bool {
     results.iter().all(|result| result.status != Status::Missing)
-}
-
-/// The results as a table for people.
-pub fn table(results: &[CheckResult], terminal: Terminal) -> String {
-    let width = results.iter().map(|result| result.name.len()).max().unwrap_or(0);
-    let mut text = String::new();
-    for result in results {
-        let mark = terminal.mark(match result.status {
-            Status::Ok => Mark::Done,
-            Status::Warning => Mark::Warning,
-            Status::Missing => Mark::Failed,
-        });
-        text.push_str(&format!("{mark} {:width$}  {}\n", result.name, result.detail));
-        if let Some(fix) = &result.fix {
-            text.push_str(&format!("  {:width$}  {} {fix}\n", "", terminal.paint(Style::Cyan, "fix:")));
-        }
-    }
-    text
 }
 
 fn kvm(facts: &HostFacts) -> CheckResult {
@@ -163,7 +105,7 @@ fn kvm(facts: &HostFacts) -> CheckResult {
             let fix = "sudo usermod -aG kvm $USER, then log in again";
             warning("kvm", format!("/dev/kvm may not be opened; {slow}"), Some(fix.to_owned()))
         }
-        KvmVerdict::Broken(why) => warning("kvm", format!("/dev/kvm does not work ({why}); {slow}"), None),
+        KvmVerdict::Unusable { reason: why } => warning("kvm", format!("/dev/kvm does not work ({why}); {slow}"), None),
         KvmVerdict::Absent => warning("kvm", format!("no /dev/kvm; {slow}"), None),
     }
 }
@@ -255,7 +197,11 @@ fn missing(name: &'static str, detail: String, fix: Option<String>) -> CheckResu
 
 #[cfg(test)]
 mod tests {
+    use super::super::command::table;
+    use super::super::facts::Program;
+    use super::super::packages::Family;
     use super::*;
+    use crate::cli::terminal::Terminal;
 
     fn healthy() -> HostFacts {
         let programs = [
@@ -299,7 +245,7 @@ mod tests {
     #[test]
     fn a_bare_host_is_told_everything_at_once() {
         let facts = HostFacts {
-            kvm: KvmVerdict::Broken("no kernel ran within 10 s".to_owned()),
+            kvm: KvmVerdict::Unusable { reason: "no kernel ran within 10 s".to_owned() },
             libguestfs: Err("cannot be loaded".to_owned()),
             kernels: vec![("/boot/vmlinuz-6.8".into(), false)],
             programs: Vec::new(),

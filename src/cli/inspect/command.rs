@@ -1,36 +1,40 @@
 //! `goldsmith inspect`.
 
-mod render;
-
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::Args;
 use serde_json::{Value, json};
 
-use super::args::Inspect;
-use super::bench::Bench;
-use super::failure::{Failure, FailureKind};
-use super::progress::TerminalReporter;
-use super::settings::Global;
-use super::{hints, print};
+use super::header::{Header, format_name, header};
+use super::render;
+use crate::cli::failure::Failure;
+use crate::cli::hints;
+use crate::cli::image_session::ImageSession;
+use crate::cli::options::GuestOptions;
+use crate::cli::output::print;
+use crate::cli::progress::TerminalReporter;
+use crate::cli::settings::Global;
 use crate::event::Reporter;
-use crate::fsx::PathError;
-use crate::image::accept::{self, Verdict};
-use crate::image::partitions::{self, Table};
-use crate::image::probe::{self, Kind, Probed};
-use crate::image::read::{self, Options};
+use crate::image::partitions::Table;
 use crate::inspect::{self, System};
 
-/// What the headers of an image file say.
-struct Header {
-    probed: Probed,
-    verdicts: [Verdict; 2],
-    /// The partition table, or why it cannot be read.
-    table: Result<Table, String>,
+/// `goldsmith inspect`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Inspect {
+    /// The image file, of any format
+    #[arg(value_name = "IMAGE")]
+    pub(in crate::cli) image: PathBuf,
+    /// Tell only what headers and partition table say, without a guest
+    #[arg(long)]
+    pub(in crate::cli) header: bool,
+    /// The guest.
+    #[command(flatten)]
+    pub(in crate::cli) machine: GuestOptions,
 }
 
 /// Tells what an image file is and what is in it.
-pub(super) fn run(args: &Inspect, global: &Global) -> Result<(), Failure> {
+pub(in crate::cli) fn run(args: &Inspect, global: &Global) -> Result<(), Failure> {
     let header = header(&args.image)?;
     let system = if args.header { None } else { Some(system(args, global)?) };
     if global.json {
@@ -39,21 +43,6 @@ pub(super) fn run(args: &Inspect, global: &Global) -> Result<(), Failure> {
         print(&render::text(&args.image, &header, system.as_ref()));
     }
     Ok(())
-}
-
-/// Reads some sectors of the file; no guest is launched.
-fn header(path: &Path) -> Result<Header, Failure> {
-    let failed = |error: PathError| match error.source.kind() {
-        std::io::ErrorKind::NotFound => Failure::new(FailureKind::Usage, &error),
-        _ => hints::file(&error),
-    };
-    let probed = probe::probe(path).map_err(failed)?;
-    let verdicts = accept::accept(path).map_err(failed)?;
-    let table = match read::open(path, &Options::default()) {
-        Ok(opened) => partitions::read(&*opened.source).map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    Ok(Header { probed, verdicts, table })
 }
 
 /// What is in the image, found out by a guest on an overlay that is thrown away.
@@ -65,12 +54,12 @@ fn system(args: &Inspect, global: &Global) -> Result<System, Failure> {
 }
 
 fn gather(args: &Inspect, global: &Global, reporter: Arc<dyn Reporter>) -> Result<System, Failure> {
-    let bench = Bench::new(global, "inspect-", reporter)?;
-    let local = bench.prepare(&args.image, "disk");
+    let session = ImageSession::new(global, "inspect-", reporter)?;
+    let local = session.prepare(&args.image, "disk");
     let local = local.map_err(|failure| failure.hint("`--header` tells what the file itself says"))?;
-    let overlay = bench.overlay(&local, "overlay")?;
-    let mut guest = bench.launch(&bench.host(args.machine.accel, args.machine.memory)?)?;
-    bench.active("look at the image", || {
+    let overlay = session.overlay(&local, "overlay")?;
+    let mut guest = session.launch(&session.host(args.machine.accel, args.machine.memory)?)?;
+    session.active("look at the image", || {
         let system = guest.attach(&overlay).and_then(|()| inspect::system(&mut *guest));
         system.map_err(|error| hints::guest_error(&error))
     })
@@ -98,14 +87,4 @@ fn record(path: &Path, header: &Header, system: Option<&System>) -> Value {
         record["system"] = json!(system);
     }
     record
-}
-
-/// Name of a format, or what the file is in its place.
-fn format_name(kind: Kind) -> String {
-    match kind {
-        Kind::Disk(format) => format.name().to_owned(),
-        Kind::Packed(codec) => codec.name().to_owned(),
-        Kind::Other(other) => other.what.to_owned(),
-        Kind::Unknown => "unknown".to_owned(),
-    }
 }

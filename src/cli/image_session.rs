@@ -1,13 +1,13 @@
-//! Where image files are looked at: what a command needs to read them through a guest.
+//! A session in which a verb reads image files through a guest.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::args::AccelArg;
 use super::failure::{Failure, FailureKind};
+use super::options::AccelOption;
 use super::settings::Global;
-use super::{guest, hints, signals};
+use super::{hints, signals};
 use crate::disk::qemu_img::QemuImg;
 use crate::event::{Event, Reporter};
 use crate::guest::Guest;
@@ -17,19 +17,20 @@ use crate::pipeline::{Host as _, QemuHost};
 use crate::units::ByteSize;
 use crate::workdir::WorkDir;
 
-/// Directories that are removed with it, and whom to tell.
-pub(super) struct Bench {
+/// The directories of a session, which are removed with it, and the reporter of what it does.
+pub(super) struct ImageSession {
     /// A private directory with a short name, for sockets.
     pub(super) private: WorkDir,
     /// A directory with room for copies of disks.
     pub(super) work: WorkDir,
+    /// Receives the events.
     pub(super) reporter: Arc<dyn Reporter>,
     /// Raised when the user asks to stop.
     pub(super) interrupt: Interrupt,
     cache: PathBuf,
 }
 
-impl Bench {
+impl ImageSession {
     /// Makes the directories. `name` is what the large one's name begins with.
     pub(super) fn new(global: &Global, name: &str, reporter: Arc<dyn Reporter>) -> Result<Self, Failure> {
         let interrupt = Interrupt::new();
@@ -58,8 +59,8 @@ impl Bench {
     }
 
     /// This computer, for guests with so much memory.
-    pub(super) fn host(&self, accel: AccelArg, memory: ByteSize) -> Result<QemuHost, Failure> {
-        guest::host(accel, memory, &self.cache, self.private.path())
+    pub(super) fn host(&self, accel: AccelOption, memory: ByteSize) -> Result<QemuHost, Failure> {
+        accel.host(memory, &self.cache, self.private.path())
     }
 
     /// A guest without network. It need not be stopped in order: nothing that it has written is wanted.

@@ -1,37 +1,80 @@
 //! `goldsmith build`.
 
-mod verdict;
-
 use std::io::Stdout;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use clap::Args;
 use serde_json::json;
 
-use super::args::Build;
-use super::failure::{Failure, FailureKind};
-use super::jsonl::JsonReporter;
-use super::logfile::Deferred;
-use super::on_failure::Handler;
-use super::place::{self, Place};
-use super::progress::TerminalReporter;
-use super::publish::{Environment, Telling};
-use super::settings::{Global, read_secrets};
-use super::{columns, hints, images, print};
-
+use super::on_failure::{Handler, OnFailureOption};
+use super::verdict;
 use crate::build::actions::ActionError;
 use crate::build::{AfterFailure, OnFailure};
+use crate::cli::build_host::BuildHost;
+use crate::cli::cloud::{self, CloudOptions};
+use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::hints;
+use crate::cli::jsonl::JsonReporter;
+use crate::cli::logfile::Deferred;
+use crate::cli::options::{GuestOptions, PinOptions, RecipeOptions};
+use crate::cli::output::{columns, print};
+use crate::cli::parse::parse_word;
+use crate::cli::plan;
+use crate::cli::progress::TerminalReporter;
+use crate::cli::publish::{Environment, Telling};
+use crate::cli::settings::{Global, read_secrets};
 use crate::event::{Reporter, Tee};
 use crate::export::Exported;
 use crate::guest::Guest;
 use crate::pipeline::{Made, Options, Pipeline, Publishing, Watch};
 use crate::plan::StepId;
+use crate::recipe::verify::NetworkAccess;
 use crate::text::Redactor;
-use crate::units::ByteSize;
+use crate::units::{ByteSize, parse_duration};
+
+/// `goldsmith build`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Build {
+    /// The recipe.
+    #[command(flatten)]
+    pub(in crate::cli) source: RecipeOptions,
+    /// Directory for the artifacts [default: out/<image name>]
+    #[arg(short, long, value_name = "DIR")]
+    pub(in crate::cli) out: Option<PathBuf>,
+    /// How what floats is pinned.
+    #[command(flatten)]
+    pub(in crate::cli) pinning: PinOptions,
+    /// The guest.
+    #[command(flatten)]
+    pub(in crate::cli) machine: GuestOptions,
+    /// What steps that use the network reach: user (what this host reaches), host (this host too), isolated (nothing)
+    #[arg(long, value_name = "ACCESS", default_value = "user", value_parser = parse_word::<NetworkAccess>)]
+    pub(in crate::cli) network: NetworkAccess,
+    /// How long a program of a step may run, unless its action says so itself
+    #[arg(long, value_name = "TIME", default_value = "30min", value_parser = parse_duration)]
+    pub(in crate::cli) timeout: Duration,
+    /// What becomes of the guest when a step fails
+    #[arg(long, value_enum, default_value_t = OnFailureOption::Clean)]
+    pub(in crate::cli) on_failure: OnFailureOption,
+    /// Do not verify the image, whatever the recipe says
+    #[arg(long)]
+    pub(in crate::cli) no_verify: bool,
+    /// Publish the image as the recipe says, once it is verified
+    #[arg(long, conflicts_with = "no_verify")]
+    pub(in crate::cli) publish: bool,
+    /// Show the plan instead of building it
+    #[arg(long)]
+    pub(in crate::cli) dry_run: bool,
+    /// The cloud, where the recipe's targets name none.
+    #[command(flatten)]
+    pub(in crate::cli) cloud: CloudOptions,
+}
 
 /// Builds the image a recipe describes.
-pub(super) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
-    let source = place::read(&args.source, global)?;
+pub(in crate::cli) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
+    let source = args.source.read(global)?;
     let recipe = source.loaded.recipe.clone();
     let screen = (!global.json).then(|| Arc::new(TerminalReporter::on_stderr(global.terminal)));
     let json = global.json.then(|| Arc::new(JsonReporter::new(std::io::stdout())));
@@ -39,24 +82,24 @@ pub(super) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
     let mut reporters: Vec<Arc<dyn Reporter>> = vec![Arc::clone(&log) as _];
     reporters.extend(screen.clone().map(|screen| screen as Arc<dyn Reporter>));
     reporters.extend(json.clone().map(|json| json as Arc<dyn Reporter>));
-    let mut workplace = Place::new(&args.machine, global)?;
-    workplace.host.access = args.network;
-    let mut workshop = workplace.workshop(Arc::new(Tee(reporters)), global)?;
+    let mut host = BuildHost::new(&args.machine, global)?;
+    host.host.access = args.network;
+    let mut workshop = host.workshop(Arc::new(Tee(reporters)), global)?;
     workshop.timeout = args.timeout;
     let failed = |error| hints::pipeline(&error, global.terminal.color);
     if args.dry_run {
-        let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &workplace.host);
+        let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &host.host);
         let prepared = pipeline.prepare(&mut pipeline.session()).map_err(failed)?;
-        return super::plan::show(&prepared.plan, &pipeline.workshop().store, global);
+        return plan::show(&prepared.plan, &pipeline.workshop().store, global);
     }
     workshop.secrets = read_secrets(&recipe.secrets, &recipe.dir)?;
     let redactor = Redactor::new(workshop.secrets.values());
-    let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &workplace.host);
+    let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &host.host);
     let out = args.out.clone().unwrap_or_else(|| Path::new("out").join(&recipe.name));
     log.open(&out, redactor.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
     let telling = Telling::new(json.clone(), global);
     let publish = args.publish.then(|| Publishing {
-        places: images::places(&args.cloud),
+        places: cloud::places(&args.cloud),
         keys: &Environment,
         reporter: telling.reporter(),
     });

@@ -1,0 +1,82 @@
+//! The cloud that options, the environment and clouds.yaml name.
+
+use clap::Args;
+use serde_json::json;
+
+use super::failure::{Failure, FailureKind};
+use super::network;
+use super::progress::TerminalReporter;
+use super::terminal::Terminal;
+use crate::event::{Event, Reporter as _};
+use crate::openstack::config::{CloudConfig, Places};
+use crate::openstack::{Cloud, CloudError};
+
+/// Which cloud. What is not said is as `clouds.yaml` or the variables `OS_*` say.
+#[derive(Debug, Args)]
+pub(super) struct CloudOptions {
+    /// The cloud, by its name in clouds.yaml [default: $OS_CLOUD, or the only one]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) os_cloud: Option<String>,
+    /// The region [default: as the cloud's configuration says, or the only one]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) os_region: Option<String>,
+}
+
+/// Logs in to the cloud that is meant.
+pub(super) fn connect(args: &CloudOptions) -> Result<Cloud, Failure> {
+    let config = CloudConfig::find(&places(args)).map_err(|error| failure(&error))?;
+    if let Some(message) = config.warning() {
+        let screen = TerminalReporter::plain(Terminal::of_stderr(), Box::new(std::io::stderr()));
+        screen.report(&Event::Warning { message });
+        screen.finish();
+    }
+    Cloud::connect(config).map_err(|error| failure(&error))
+}
+
+/// Whether options or variables name a cloud: one that a file alone names may be meant for others.
+pub(super) fn is_named(args: &CloudOptions) -> bool {
+    let told = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
+    args.os_cloud.is_some() || told("OS_CLOUD") || told("OS_AUTH_URL")
+}
+
+/// Where a configuration may come from: openstacksdk's search path, and the environment.
+pub(super) fn places(args: &CloudOptions) -> Places {
+    let told = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(std::path::PathBuf::from);
+    let user = path("XDG_CONFIG_HOME").or_else(|| Some(path("HOME")?.join(".config")));
+    let dirs = [Some(".".into()), user.map(|dir| dir.join("openstack")), Some("/etc/openstack".into())];
+    Places {
+        cloud: args.os_cloud.clone(),
+        region: args.os_region.clone().or_else(|| told("OS_REGION_NAME")),
+        file: path("OS_CLIENT_CONFIG_FILE"),
+        dirs: dirs.into_iter().flatten().collect(),
+        variables: std::env::vars().filter(|(name, _)| name.starts_with("OS_")).collect(),
+        strange: Some(".".into()),
+        proxies: network::proxies(),
+    }
+}
+
+/// A failure of the image service, or of finding it.
+pub(super) fn failure(error: &CloudError) -> Failure {
+    let kind = match error {
+        CloudError::NoConfig { .. }
+        | CloudError::NoCloud { .. }
+        | CloudError::WhichCloud { .. }
+        | CloudError::WhichRegion { .. }
+        | CloudError::Config { .. }
+        | CloudError::NoProject { .. }
+        | CloudError::Proxy { .. }
+        | CloudError::Certificates { .. }
+        | CloudError::File(_) => FailureKind::Usage,
+        CloudError::Yaml(found) => {
+            let details = json!(found.records());
+            return Failure::rendered(FailureKind::Usage, &error.to_string(), found.render(false), details);
+        }
+        _ => FailureKind::Publish,
+    };
+    let failure = Failure::new(kind, error);
+    match error.help() {
+        Some(help) => failure.hint(help),
+        None => failure,
+    }
+}

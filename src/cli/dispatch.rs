@@ -1,0 +1,104 @@
+//! Reads the command line, does what it says, and ends with the exit code that belongs to it.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use super::arguments::{Arguments, SchemaFormat, Verb};
+use super::failure::{self, Failure, FailureKind};
+use super::output::print;
+use super::settings::Global;
+use super::terminal::Terminal;
+use super::{build, cache, convert, diff, distros, doctor, elements, images, inspect, plan, publish, run, verify};
+
+/// Reads the command line, does what it says and tells how it ended.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") => {
+            let text = error.render().to_string();
+            let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+            let failure = Failure::of(FailureKind::Usage, message).hint("`--help` lists the options");
+            print(&format!("{}\n", failure.to_json()));
+            return ExitCode::from(failure.kind.exit_code());
+        }
+        Err(error) => error.exit(),
+    };
+    let terminal = Terminal::of_stderr();
+    let json = arguments.json;
+    keep_secrets();
+    match execute(arguments, terminal) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            if json {
+                print(&format!("{}\n", failure.to_json()));
+            } else {
+                // Who closed standard error does not want to know.
+                let _ = std::io::stderr().write_all(failure.to_text(terminal).as_bytes());
+            }
+            ExitCode::from(failure.kind.exit_code())
+        }
+    }
+}
+
+/// Every command, argument and option. The documentation is made from this and compared with it.
+pub fn grammar() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
+/// This process has secrets of its user and of images: it leaves no core dump, nor do the children that libraries start,
+/// and its own children do not see the credentials in its environment.
+fn keep_secrets() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Core).maximum;
+    // Lowering a limit is allowed to everybody.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum });
+    let names = std::env::vars_os().map(|(name, _)| name);
+    crate::process::withhold(names.filter(|name| crate::process::names_credential(name)));
+}
+
+/// Does what the command line says, and returns the exit code.
+fn execute(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
+    // It needs nothing of the rest, and QEMU may give it no environment.
+    if let Verb::Relay { socket } = &arguments.command {
+        return relay(socket);
+    }
+    let global = Global::new(arguments.cache, arguments.json, terminal)?;
+    let done = match arguments.command {
+        Verb::Build(args) => build::build(&args, &global),
+        Verb::Plan(args) => plan::plan(&args, &global),
+        Verb::Validate(args) => elements::validate(&args, &global),
+        Verb::Inspect(args) => inspect::run(&args, &global),
+        Verb::Verify(args) => return verify::verify(&args, &global),
+        Verb::Run(args) => run::run(&args, &global),
+        Verb::Publish(args) => publish::publish(&args, &global),
+        Verb::Images(args) => images::images(&args, &global),
+        Verb::Elements(args) => elements::elements(&args, &global),
+        Verb::Distros(args) => distros::distros(&args, &global),
+        Verb::Convert(args) => convert::run(&args, &global),
+        Verb::Cache(args) => cache::cache(&args.command, &global),
+        Verb::Schema { format, distros } => distros::known(&distros, &global).map(|known| {
+            let schema = match format {
+                SchemaFormat::Recipe => crate::recipe::json_schema::recipe_schema(&known),
+                SchemaFormat::Element => crate::recipe::json_schema::element_schema(&known),
+                SchemaFormat::Distro => crate::recipe::json_schema::distro_schema(),
+            };
+            print(&format!("{schema:#}\n"));
+        }),
+        Verb::Doctor => doctor::run(&global),
+        Verb::Relay { socket } => return relay(&socket),
+        Verb::Diff(args) => {
+            let same = diff::diff(&args, &global)?;
+            return Ok(if same { failure::exit::OK } else { failure::exit::DIFFERENT });
+        }
+    };
+    done.map(|()| failure::exit::OK)
+}
+
+/// Connects standard input and output with a metadata service.
+fn relay(socket: &std::path::Path) -> Result<u8, Failure> {
+    crate::metadata::relay(socket, std::io::stdin(), std::io::stdout()).map(|()| failure::exit::OK).map_err(|error| {
+        Failure::of(FailureKind::Host, format!("cannot relay to the metadata service `{}`: {error}", socket.display()))
+    })
+}

@@ -1,0 +1,53 @@
+//! Looks at the host and shows the verdicts.
+
+use super::examine::{CheckResult, Status, examine, is_able};
+use super::facts::{HostFacts, Inputs};
+use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::output::print;
+use crate::cli::settings::{self, Global};
+use crate::cli::terminal::{Mark, Style, Terminal};
+use crate::cli::{hints, signals};
+use crate::guest::{accel, libguestfs};
+use crate::interrupt::Interrupt;
+
+/// Looks at this host and prints what it finds.
+pub(in crate::cli) fn run(global: &Global) -> Result<(), Failure> {
+    let host = |error: &dyn std::error::Error| Failure::new(FailureKind::Host, error);
+    crate::layer::prepare(&global.cache).map_err(|error| hints::store(&error))?;
+    let interrupt = Interrupt::new();
+    signals::watch(interrupt.clone()).map_err(|error| host(&error))?;
+    let verdict = accel::kvm_verdict(&settings::qemu(), &global.cache, &interrupt).map_err(|error| host(&error))?;
+    let facts = HostFacts::gather(Inputs {
+        kvm: verdict,
+        libguestfs: libguestfs::version().map_err(|error| error.to_string()),
+        cache_dir: global.cache.clone(),
+    });
+    let results = examine(&facts);
+    if global.json {
+        print(&format!("{}\n", serde_json::json!(results)));
+    } else {
+        print(&table(&results, global.terminal));
+    }
+    if is_able(&results) {
+        return Ok(());
+    }
+    Err(Failure::of(FailureKind::Host, "this host cannot build images yet").hint("install what is named above"))
+}
+
+/// The results as a table for people.
+pub(super) fn table(results: &[CheckResult], terminal: Terminal) -> String {
+    let width = results.iter().map(|result| result.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for result in results {
+        let mark = terminal.mark(match result.status {
+            Status::Ok => Mark::Done,
+            Status::Warning => Mark::Warning,
+            Status::Missing => Mark::Failed,
+        });
+        text.push_str(&format!("{mark} {:width$}  {}\n", result.name, result.detail));
+        if let Some(fix) = &result.fix {
+            text.push_str(&format!("  {:width$}  {} {fix}\n", "", terminal.paint(Style::Cyan, "fix:")));
+        }
+    }
+    text
+}

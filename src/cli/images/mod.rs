@@ -1,0 +1,12 @@
+//! `goldsmith images`.
+
+mod args;
+mod change;
+mod command;
+mod download;
+mod image;
+mod import;
+mod render;
+
+pub(super) use args::Images;
+pub(super) use command::images;

@@ -1,0 +1,76 @@
+//! Options of guests and machines, and the host they run on.
+
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::settings;
+use crate::guest::accel::AccelWish;
+use crate::pipeline::QemuHost;
+use crate::recipe::verify::NetworkAccess;
+use crate::units::ByteSize;
+
+/// The hidden verb that QEMU starts for each connection to the metadata service.
+pub(in crate::cli) const RELAY: &str = "relay";
+
+/// Memory below which the appliance does not start.
+const LEAST_MEMORY: ByteSize = ByteSize::mebibytes(256);
+
+/// The guest.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct GuestOptions {
+    /// How the guest's processor is provided
+    #[arg(long, value_enum, default_value_t = AccelOption::Auto)]
+    pub(in crate::cli) accel: AccelOption,
+    /// Memory of the guest
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_memory)]
+    pub(in crate::cli) memory: ByteSize,
+}
+
+/// `--accel`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum AccelOption {
+    /// KVM if a kernel has been seen to run under it on this host, else TCG
+    Auto,
+    /// KVM or nothing
+    Kvm,
+    /// QEMU's translator
+    Tcg,
+}
+
+impl AccelOption {
+    /// This computer, for guests with so much memory. `cache` notes what is known of its KVM; sockets go into a private
+    /// directory with a short name.
+    pub(in crate::cli) fn host(self, memory: ByteSize, cache: &Path, sockets: &Path) -> Result<QemuHost, Failure> {
+        let accel = match self {
+            Self::Auto => AccelWish::Auto,
+            Self::Kvm => AccelWish::Kvm,
+            Self::Tcg => AccelWish::Tcg,
+        };
+        let program = std::env::current_exe().map_err(|error| Failure::new(FailureKind::Host, &error))?;
+        Ok(QemuHost {
+            accel,
+            memory,
+            cpus: cpus(),
+            access: NetworkAccess::User,
+            qemu: settings::qemu(),
+            cache: cache.to_owned(),
+            sockets: sockets.to_owned(),
+            relay: vec![program.display().to_string(), RELAY.to_owned()],
+        })
+    }
+}
+
+/// Processors of the guest: those of the host, but not so many that starting them takes longer than they help.
+fn cpus() -> u32 {
+    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(count.min(4)).unwrap_or(1)
+}
+
+fn parse_memory(text: &str) -> Result<ByteSize, String> {
+    match ByteSize::parse(text)? {
+        size if size < LEAST_MEMORY => Err(format!("the guest does not start with less than {LEAST_MEMORY}")),
+        size => Ok(size),
+    }
+}

@@ -1,0 +1,7 @@
+//! Options that several verbs share.
+
+mod guest;
+mod recipe;
+
+pub(super) use guest::{AccelOption, GuestOptions, RELAY};
+pub(super) use recipe::{PinOptions, RecipeOptions};

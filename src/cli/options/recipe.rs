@@ -1,0 +1,73 @@
+//! Options that say which recipe is read, and how what it leaves open is pinned.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::hints;
+use crate::cli::parse::parse_param;
+use crate::cli::settings::Global;
+use crate::fetch::PinPolicy;
+use crate::pipeline::Source;
+use crate::recipe::{Arch, LoadOptions};
+
+/// How long a pin is used before the mirror is asked again.
+const PIN_AGE: Duration = Duration::from_secs(12 * 3600);
+
+/// A recipe and what it is read with.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RecipeOptions {
+    /// The recipe file
+    pub(in crate::cli) recipe: PathBuf,
+    /// Set a parameter of the recipe; may be given several times
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_param)]
+    pub(in crate::cli) params: Vec<(String, String)>,
+    /// Look for elements here first; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) elements: Vec<PathBuf>,
+    /// Look for distributions here first; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) distros: Vec<PathBuf>,
+}
+
+impl RecipeOptions {
+    /// How the recipe is read.
+    pub(in crate::cli) fn load_options(&self) -> Result<LoadOptions, Failure> {
+        let host_arch = Arch::of_kernel(std::env::consts::ARCH).ok_or_else(|| {
+            Failure::of(FailureKind::Host, format!("images for {} cannot be built yet", std::env::consts::ARCH))
+        })?;
+        Ok(LoadOptions {
+            params: self.params.iter().cloned().collect::<BTreeMap<_, _>>(),
+            element_dirs: self.elements.clone(),
+            distro_dirs: self.distros.clone(),
+            host_arch,
+            rules: crate::verify::rules().map(|rule| rule.id).collect(),
+        })
+    }
+
+    /// Reads the recipe.
+    pub(in crate::cli) fn read(&self, global: &Global) -> Result<Source, Failure> {
+        Source::read(&self.recipe, self.load_options()?).map_err(|found| hints::recipe(&found, global))
+    }
+}
+
+/// How what floats is pinned.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PinOptions {
+    /// Ask mirrors and repositories anew instead of using what was found within the last hours
+    #[arg(long, conflicts_with = "offline")]
+    pub(in crate::cli) refresh: bool,
+    /// Use what was found last, however long ago, and no network for pins and downloads
+    #[arg(long)]
+    pub(in crate::cli) offline: bool,
+}
+
+impl PinOptions {
+    /// When mirrors are asked.
+    pub(in crate::cli) fn policy(&self) -> PinPolicy {
+        PinPolicy { max_age: PIN_AGE, refresh: self.refresh, offline: self.offline }
+    }
+}

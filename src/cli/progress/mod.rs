@@ -1,0 +1,7 @@
+//! Progress for people, on standard error.
+
+mod reporter;
+#[cfg(test)]
+mod tests;
+
+pub use reporter::TerminalReporter;

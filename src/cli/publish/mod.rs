@@ -1,0 +1,11 @@
+//! `goldsmith publish`.
+
+mod command;
+mod failing;
+mod keys;
+mod target;
+mod telling;
+
+pub(super) use command::{Publish, publish};
+pub(super) use keys::Environment;
+pub(super) use telling::Telling;

@@ -1,0 +1,61 @@
+//! What people and programs are told of publishing.
+
+use std::io::Stdout;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::failing;
+use crate::cli::failure::Failure;
+use crate::cli::jsonl::JsonReporter;
+use crate::cli::output::print;
+use crate::cli::progress::TerminalReporter;
+use crate::cli::settings::Global;
+use crate::event::Reporter;
+use crate::publish;
+
+/// Shows publishing to the user.
+pub(in crate::cli) struct Telling {
+    screen: Arc<TerminalReporter>,
+    lines: Option<Arc<JsonReporter<Stdout>>>,
+}
+
+impl Telling {
+    pub(in crate::cli) fn new(lines: Option<Arc<JsonReporter<Stdout>>>, global: &Global) -> Self {
+        Self { screen: Arc::new(TerminalReporter::on_stderr(global.terminal)), lines }
+    }
+
+    /// Receives the events of publishing.
+    pub(in crate::cli) fn reporter(&self) -> Arc<dyn Reporter> {
+        match &self.lines {
+            Some(lines) => Arc::clone(lines) as _,
+            None => Arc::clone(&self.screen) as _,
+        }
+    }
+
+    /// Tells what was done at each target; a failure if a target has failed.
+    pub(in crate::cli) fn told(&self, outcomes: Vec<publish::Outcome>) -> Result<(), Failure> {
+        self.screen.finish();
+        let targets = outcomes.len();
+        let mut failures = Vec::new();
+        for outcome in outcomes {
+            let of = if targets > 1 { format!("{}: ", outcome.target) } else { String::new() };
+            match (outcome.result, &self.lines) {
+                (Ok(deeds), Some(lines)) => {
+                    lines.line(&json!({ "event": "published", "target": outcome.target, "deeds": deeds }));
+                }
+                (Ok(deeds), None) if deeds.is_empty() => print(&format!("{of}there was nothing to do\n")),
+                (Ok(deeds), None) => print(&deeds.iter().map(|deed| format!("{of}{deed}\n")).collect::<String>()),
+                (Err(error), lines) => {
+                    let failure = failing::failure(&error);
+                    if let Some(lines) = lines {
+                        let (target, error) = (&outcome.target, &failure.message);
+                        lines.line(&json!({ "event": "not-published", "target": target, "error": error }));
+                    }
+                    failures.push((outcome.target, failure));
+                }
+            }
+        }
+        failing::all(failures, targets)
+    }
+}

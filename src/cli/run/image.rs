@@ -1,0 +1,78 @@
+//! An image that is to be run, as far as it is known without a guest.
+
+use std::path::Path;
+
+use super::args::Run;
+use super::manifest::Manifest;
+use crate::cli::booting::fitting;
+use crate::cli::failure::Failure;
+use crate::cli::hints;
+use crate::export::origin::Origin;
+use crate::fsx::IoContext as _;
+use crate::image::partitions;
+use crate::image::read::{self, Options};
+use crate::recipe::verify::{Board, BootKind, Known, NetworkAccess, Verify};
+use crate::recipe::{Arch, Firmware};
+use crate::units::ByteSize;
+
+/// An image, as its headers, its partition table and the manifest in its directory describe it.
+pub(super) struct Image {
+    pub(super) size: u64,
+    pub(super) firmware: Vec<Firmware>,
+    pub(super) manifest: Manifest,
+    /// Whether it was built with this cache, or its manifest is believed by name.
+    pub(super) known: bool,
+    /// Whether there is a manifest with it that is not believed.
+    pub(super) foreign: bool,
+}
+
+impl Image {
+    pub(super) fn look(args: &Run, cache: &Path) -> Result<Self, Failure> {
+        let opened = read::open(&args.image, &Options::default()).map_err(|error| hints::open(&error))?;
+        let table = partitions::read(&*opened.source).at(&args.image).map_err(|error| hints::file(&error))?;
+        let mut manifest = Manifest::of(&args.image);
+        let there = manifest != Manifest::default();
+        let known = there && (args.trust_manifest || Origin::of(cache).vouches_for(&args.image));
+        if !known {
+            // The architecture chooses an emulator and nothing else.
+            manifest.user = None;
+        }
+        let foreign = there && !known;
+        Ok(Self { size: opened.source.size(), firmware: table.firmware(), manifest, known, foreign })
+    }
+
+    /// Refuses machines that cannot be.
+    pub(super) fn check(&self, args: &Run) -> Result<(), Failure> {
+        let verify = Verify {
+            boot: args.boot.map(|boot| vec![boot]),
+            machine: args.machine.unwrap_or(Board::Q35),
+            memory: args.memory,
+            cpus: args.cpus,
+            disk: args.disk,
+            ..Verify::default()
+        };
+        let known = Known { arch: Some(self.arch()), disk: Some(ByteSize::bytes(self.size)), firmware: None };
+        fitting(&verify, &known)
+    }
+
+    /// What it reaches where nobody says so.
+    pub(super) fn network(&self) -> NetworkAccess {
+        if self.known { NetworkAccess::User } else { NetworkAccess::Isolated }
+    }
+
+    /// Architecture, as far as it is known: this host's own where nothing is.
+    pub(super) fn arch(&self) -> Arch {
+        let host = Arch::of_kernel(std::env::consts::ARCH);
+        self.manifest.arch.or(host).unwrap_or(Arch::X86_64)
+    }
+
+    /// Firmware that a cloud would start it with: BIOS where it may.
+    pub(super) fn boot(&self) -> BootKind {
+        match self.arch() {
+            Arch::Aarch64 => BootKind::Uefi,
+            Arch::X86_64 if self.firmware.contains(&Firmware::Bios) => BootKind::Bios,
+            Arch::X86_64 if self.firmware.contains(&Firmware::Uefi) => BootKind::Uefi,
+            Arch::X86_64 => BootKind::Bios,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! A running machine, joined to the terminal of the person who started it.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::console::{Attendant, Cut, Raw, SHUTDOWN_TIMEOUT, remark};
+use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::image_session::ImageSession;
+use crate::cli::jsonl::JsonReporter;
+use crate::machine::watch::Trouble;
+use crate::machine::{End, Machine, Ssh};
+
+/// Writes the events of a running machine, for programs.
+pub(super) type Json = JsonReporter<io::Stdout>;
+
+/// Time between two looks whether the SSH server greets.
+const SSH_POLL: Duration = Duration::from_secs(1);
+
+/// Joins the console to this process's terminal, or shows it, until the machine has ended.
+pub(super) fn attend(
+    machine: &mut Machine,
+    ssh: &Ssh,
+    json: Option<&Arc<Json>>,
+    session: &ImageSession,
+) -> Result<(End, Option<Cut>), Failure> {
+    let failed = |error: io::Error| Failure::new(FailureKind::Host, &error);
+    let console = machine.console().expect("it was lent, and nobody has taken it");
+    let stdin = io::stdin();
+    let person = json.is_none() && stdin.is_terminal();
+    let output = match json {
+        Some(_) => None,
+        None => Some(File::from(io::stdout().as_fd().try_clone_to_owned().map_err(failed)?)),
+    };
+    let _raw = if person { Some(Raw::enter(&session.interrupt).map_err(failed)?) } else { None };
+    if person {
+        // Only now: what was typed before is lost.
+        remark("Ctrl-] leaves this console: it presses the power button, and again, cuts the power", true);
+    }
+    let ended = Arc::new(AtomicBool::new(false));
+    await_ssh(ssh.clone(), Arc::clone(&ended), json.cloned(), person);
+    let keys = person.then(|| stdin.as_fd());
+    let stayed = Attendant::new(machine, console, output, keys).and_then(Attendant::stay);
+    ended.store(true, Ordering::SeqCst);
+    stayed.map_err(failed)
+}
+
+/// Tells when the SSH server greets: by then a boot loader may have cleared the screen of the command.
+fn await_ssh(ssh: Ssh, ended: Arc<AtomicBool>, json: Option<Arc<Json>>, person: bool) {
+    std::thread::spawn(move || {
+        while !ssh.greets() {
+            std::thread::sleep(SSH_POLL);
+            if ended.load(Ordering::SeqCst) {
+                return;
+            }
+        }
+        match json {
+            Some(json) => json.line(&json!({ "event": "ssh-answers" })),
+            None => remark(&format!("SSH answers: {}", line(ssh.command().iter().map(String::as_str))), person),
+        }
+    });
+}
+
+/// What an end of the machine means.
+pub(super) fn ended(end: &End, cut: Option<Cut>, session: &ImageSession) -> Result<(), Failure> {
+    let interrupted = |message: String| Err(Failure::of(FailureKind::Interrupted, message));
+    match (end, cut) {
+        (End::PoweredOff, _) => Ok(()),
+        (End::Killed, Some(Cut::Again)) => interrupted("the power was cut before the system had shut down".to_owned()),
+        (End::Killed, Some(Cut::Late)) => interrupted(format!(
+            "the power was cut: the system did not shut down within {} s of the power button",
+            SHUTDOWN_TIMEOUT.as_secs()
+        )),
+        (End::Killed, None) if session.interrupt.is_raised() => interrupted("interrupted".to_owned()),
+        (End::Killed, None) => Err(Failure::of(FailureKind::Host, "QEMU was ended from outside")),
+        (end, _) => Err(Failure::of(FailureKind::Host, Trouble::Ended(end.clone()).to_string())),
+    }
+}
+
+/// Words as one line for a shell.
+pub(super) fn line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=@:,+%".contains(c);
+    let word = |word: &str| match word {
+        "" => "''".to_owned(),
+        word if word.chars().all(plain) => word.to_owned(),
+        word => format!("'{}'", word.replace('\'', r"'\''")),
+    };
+    words.into_iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// Tells a person something.
+pub(super) fn tell(text: &str) {
+    // Who closed standard error does not want to know.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
