@@ -1,7 +1,7 @@
 #!/bin/sh
 # Goldsmith against curl, before the same real Glance on loopback: upload of a random file, peak memory (also for a larger,
 # sparse file), and the list of many images. Runs alternate; medians, and their ratios within this run.
-# It starts a cloud of the tests (tests/openstack, whose programs come from PyPI at the first time), and ends it.
+# It starts a cloud of the tests (tests/cloud, whose programs come from PyPI at the first time), and ends it.
 # Needs cargo, curl and jq, and three times the size of the files on disk. Run it on an idle machine.
 # Usage: publish.sh [RUNS, default 5] [MIB, default 1024] [MIB of the sparse file, default 4096] [IMAGES, default 1000]
 # GOLDSMITH=PROGRAM measures that program in place of a release build: for trying this script.
@@ -15,7 +15,7 @@ export TMPDIR="$work"
 
 # The cloud lives as long as somebody holds its standard input open.
 mkfifo "$work/hold"
-cargo test --quiet --all-features --test openstack -- --ignored --exact --nocapture holds_a_cloud_open \
+cargo test --quiet --all-features --test cloud -- --ignored --exact --nocapture holds_a_cloud_open \
     < "$work/hold" > "$work/cloud" 2>&1 &
 cloud=$!
 exec 3> "$work/hold"

@@ -2,7 +2,7 @@
 //!
 //! Glance inspects what is uploaded with `container_format=bare`, Nova what it downloads, both by oslo.utils
 //! (`imageutils/format_inspector.py`, version 10): the content must be of exactly one known format, the one that the image's
-//! `disk_format` claims, and pass that format's safety checks. The rules here are those; `tests/image_read/oslo.rs` holds them
+//! `disk_format` claims, and pass that format's safety checks. The rules here are those; `tests/fast/image_read/oslo.rs` holds them
 //! to the original. What Nova asks beyond is in its `virt/images.py`.
 
 use std::fs::File;

@@ -1,0 +1,184 @@
+//! `goldsmith convert`.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use goldsmith::digest::Sha256;
+
+use super::bench::{Bench, Ran, assert_session, names};
+
+/// A disk of 3 MiB with a boot record and some data.
+fn disk(bench: &Bench) -> Vec<u8> {
+    let mut disk = vec![0; 3 << 20];
+    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+    for (at, byte) in disk[70_000..900_000].iter_mut().enumerate() {
+        *byte = (at * at / 7) as u8;
+    }
+    bench.write("disk.raw", &disk);
+    disk
+}
+
+/// Compares two files' disks.
+fn assert_same(bench: &Bench, format: &str, file: &str) {
+    let mut command = bench.command("qemu-img");
+    let output = command.args(["compare", "-f", "raw", "-F", format, "disk.raw", file]).output().expect("qemu-img");
+    assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn every_format_is_made_of_every_other() {
+    let bench = Bench::new();
+    disk(&bench);
+    let targets = [
+        ("a.qcow2", "qcow2", ""),
+        ("b.qcow2", "qcow2", "--compat 0.10 --cluster-size 4KiB --compression none"),
+        ("c.vmdk", "vmdk", ""),
+        ("d.vmdk", "vmdk", "--subformat monolithicSparse --adapter ide --tools-version 10272"),
+        ("e.vhd", "vpc", ""),
+        ("f.vhd", "vpc", "--subformat fixed"),
+        ("g.vhdx", "vhdx", ""),
+        ("h.vdi", "vdi", ""),
+        ("i.raw", "raw", ""),
+    ];
+    for (file, format, options) in targets {
+        let ran = bench.run(&format!("convert disk.raw {file} --force {options}"));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_same(&bench, format, file);
+        // And back, from a name that says nothing.
+        std::fs::rename(bench.path(file), bench.path("image")).expect("rename");
+        let ran = bench.run("convert image back.raw --force");
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_same(&bench, "raw", "back.raw");
+    }
+    let left = names(&bench.path(""));
+    assert!(left.iter().all(|name| !name.starts_with(".goldsmith")), "{left:?}");
+}
+
+#[test]
+fn files_that_are_compressed_as_a_whole_are_read() {
+    let bench = Bench::new();
+    disk(&bench);
+    let mut command = bench.command("qemu-img");
+    assert!(command.args(["convert", "-O", "vdi", "disk.raw", "disk.vdi"]).status().expect("qemu-img").success());
+    for (program, extension) in [("gzip", "gz"), ("xz", "xz"), ("zstd", "zst")] {
+        let mut command = bench.command(program);
+        let packed = command.args(["-q", "-k", "disk.vdi", "disk.raw"]).status();
+        assert!(packed.expect("a program that compresses").success());
+        for from in ["vdi", "raw"] {
+            let ran = bench.run(&format!("convert disk.{from}.{extension} out.qcow2 --force --from {from}"));
+            assert_eq!(ran.code, Some(0), "{ran:?}");
+            assert_same(&bench, "qcow2", "out.qcow2");
+        }
+    }
+}
+
+#[test]
+fn results_are_told_and_are_what_they_say() {
+    let bench = Bench::new();
+    disk(&bench);
+    let ran = bench.run("convert disk.raw a.vmdk --sha512 --md5 --json");
+    let told = ran.last_json();
+    let file = std::fs::read(bench.path("a.vmdk")).expect("a file");
+    assert_eq!(told["sha256"], Sha256::of(&file).to_string());
+    assert_eq!((&told["size"], &told["virtual-size"]), (&file.len().into(), &(3 << 20).into()));
+    assert_eq!((told["from"].as_str(), told["format"].as_str()), (Some("raw"), Some("vmdk")));
+    for (program, key) in [("sha512sum", "sha512"), ("md5sum", "md5")] {
+        let output = bench.command(program).arg("a.vmdk").output().expect("coreutils");
+        let digest = String::from_utf8_lossy(&output.stdout).split(' ').next().map(str::to_owned);
+        assert_eq!(told[key].as_str(), digest.as_deref());
+    }
+    let text = bench.run("convert disk.raw b.vmdk --md5");
+    let digest = Sha256::of(&std::fs::read(bench.path("b.vmdk")).expect("a file"));
+    assert!(text.stdout.starts_with("b.vmdk  ") && text.stdout.contains(&format!("\nsha256  {digest}\nmd5     ")));
+    assert_eq!(bench.path("b.vmdk").metadata().expect("a file").mode() & 0o777, 0o644);
+}
+
+#[test]
+fn what_cannot_be_converted_is_told() {
+    let bench = Bench::new();
+    disk(&bench);
+    bench.write("there.qcow2", "something");
+    bench.write("page.raw", "<html><body>Not found</body></html>");
+    bench.write("noise.img", [7; 5000]);
+    let mut command = bench.command("qemu-img");
+    assert!(command.args(["create", "-q", "-f", "qcow2", "disk.qcow2", "1G"]).status().expect("qemu-img").success());
+    std::os::unix::fs::symlink("disk.raw", bench.path("link.raw")).expect("a link");
+    assert_session!(
+        bench,
+        bench.session(&[
+            "convert disk.raw there.qcow2",
+            "convert disk.raw disk.raw --force",
+            "convert disk.raw link.raw --force",
+            "convert disk.raw home --to qcow2 --force",
+            "convert none.raw a.qcow2",
+            "convert home a.qcow2",
+            "convert disk.raw nowhere/a.qcow2",
+            "convert disk.raw a",
+            "convert disk.raw a.iso",
+            "convert disk.raw a.img",
+            "convert disk.raw a --to docker",
+            "convert disk.raw a --to nonsense",
+            "convert disk.raw a.tar",
+            "convert disk.raw a.vdi --compression zstd",
+            "convert disk.raw a.qcow2 --cluster-size 5KiB",
+            "convert disk.raw a.qcow2 --compression best",
+            "convert disk.qcow2 a.vmdk --from raw",
+            "convert disk.raw a.vmdk --from qcow2",
+            "convert page.raw a.qcow2",
+            "convert noise.img a.qcow2",
+            "convert noise.img a.qcow2 --from raw",
+            "convert noise.img a.qcow2 --from tar",
+        ])
+    );
+    assert_eq!(std::fs::read(bench.path("there.qcow2")).expect("a file"), b"something");
+    assert!(!names(&bench.path("")).iter().any(|name| name.starts_with("a") || name.starts_with(".goldsmith")));
+}
+
+#[test]
+fn an_interrupted_conversion_leaves_nothing() {
+    let bench = Bench::new();
+    let mut noise = vec![0_u8; 96 << 20];
+    let mut state = 1_u64;
+    for byte in &mut noise {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *byte = (state >> 56) as u8;
+    }
+    bench.write("big.raw", &noise);
+    let before = names(&bench.path(""));
+    let mut command = bench.command(env!("CARGO_BIN_EXE_goldsmith"));
+    command.args(["convert", "big.raw", "big.qcow2", "--from", "raw", "--sha512"]);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let child = command.spawn().expect("the program starts");
+    // As soon as the new file is begun.
+    let begun = || names(&bench.path("")).iter().any(|name| name.starts_with(".goldsmith-"));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !begun() && std::time::Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let pid = rustix::process::Pid::from_raw(child.id().try_into().expect("a pid")).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a signal");
+    let ran = Ran::from(child.wait_with_output().expect("an end"));
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    assert_eq!(names(&bench.path("")), before);
+}
+
+#[test]
+fn a_small_file_does_not_keep_the_host_busy_for_days() {
+    let bench = Bench::new();
+    let mut qemu_img = bench.command("qemu-img");
+    let made = qemu_img.args(["create", "-q", "-f", "qcow2", "-o", "cluster_size=2M", "huge.qcow2", "40T"]).status();
+    assert!(made.expect("qemu-img").success());
+    for output in ["huge.raw", "huge.raw.zst"] {
+        let begun = std::time::Instant::now();
+        let ran = bench.run(&format!("convert huge.qcow2 {output}"));
+        assert_eq!(ran.code, Some(10), "{ran:?}");
+        assert!(ran.stderr.contains("40 TiB") && ran.stderr.contains("--max-size"), "{ran:?}");
+        assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+        assert!(!bench.path(output).exists());
+    }
+    bench.write("small.qcow2", "");
+    let made = bench.command("qemu-img").args(["create", "-q", "-f", "qcow2", "small.qcow2", "2M"]).status();
+    assert!(made.expect("qemu-img").success());
+    let ran = bench.run("convert small.qcow2 small.raw --max-size 1MiB");
+    assert!(ran.code == Some(10) && ran.stderr.contains("1 MiB is the limit"), "{ran:?}");
+    assert_eq!(bench.run("convert small.qcow2 small.raw --max-size 2MiB").code, Some(0));
+}

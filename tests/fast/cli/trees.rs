@@ -1,0 +1,130 @@
+//! Images that are published as files in a directory.
+
+use std::process::Command;
+
+use goldsmith::digest::Sha256;
+use serde_json::json;
+
+use super::bench::{Bench, Ran, names};
+
+/// A directory as a build leaves it.
+pub(crate) fn built(bench: &Bench, created: &str, content: &[u8]) {
+    bench.write("out/gold/gold.qcow2", content);
+    let manifest = json!({
+        "format": 1, "name": "gold", "arch": "x86_64", "layer": Sha256::of(content), "created": created,
+        "distro": { "name": "debian", "release": "bookworm", "version": "12", "family": "debian" },
+        "artifacts": [
+            { "file": "gold.qcow2", "format": "qcow2", "disk_format": "qcow2", "container_format": "bare",
+              "size": content.len(), "sha256": Sha256::of(content) },
+        ],
+    });
+    bench.write("out/gold/manifest.json", manifest.to_string());
+}
+
+#[test]
+fn a_recipes_directory_gets_versions_and_goes_back() {
+    let bench = Bench::new();
+    let recipe = "name: gold\narch: x86_64\nbase: { bootstrap: { distro: debian, release: bookworm } }\n\
+        publish: [{ directory: { path: ../tree, keep: 2 } }]\n";
+    bench.write("recipes/gold.yaml", recipe);
+    let run = |words: &str| bench.run(&format!("publish recipes/gold.yaml {words}"));
+    for (day, content) in [("19", "one"), ("20", "two"), ("21", "three")] {
+        built(&bench, &format!("2026-11-{day}T10:00:00Z"), content.as_bytes());
+        assert_eq!(run("").code, Some(0), "{:?}", run(""));
+    }
+    assert_eq!(names(&bench.path("tree/gold")), ["20261120T100000Z", "20261121T100000Z", "latest"]);
+    let latest = || std::fs::read_to_string(bench.path("tree/gold/latest/gold.qcow2")).expect("a file");
+    assert_eq!(latest(), "three");
+    let sums = bench
+        .command("sha256sum")
+        .args(["--check", "--quiet", "SHA256SUMS"])
+        .current_dir(bench.path("tree/gold/latest"))
+        .status()
+        .expect("sha256sum");
+    assert!(sums.success());
+    let again = run("--json").last_json();
+    assert_eq!(again["deeds"][0]["did"], "before", "{again}");
+
+    let back = run("--rollback");
+    assert_eq!(back.code, Some(0), "{back:?}");
+    assert!(
+        back.stdout.contains("20261120T100000Z is promoted") && back.stdout.contains("20261121T100000Z is retired")
+    );
+    assert_eq!(latest(), "two");
+    let index = std::fs::read_to_string(bench.path("tree/streams/v1/goldsmith:download.json")).expect("an index");
+    assert!(index.contains("20261120T100000Z") && !index.contains("20261121T100000Z"), "{index}");
+    // What was taken back does not come again because it is published again, and it is the first to go.
+    let again = run("");
+    assert!(again.stdout.contains("20261121T100000Z stays: it was rolled back"), "{again:?}");
+    assert_eq!(latest(), "two");
+    let further = run("--rollback");
+    assert_eq!(further.code, Some(14), "{further:?}");
+    assert!(further.stderr.contains("there is no image of `gold` before"), "{further:?}");
+
+    built(&bench, "2026-11-22T10:00:00Z", b"four");
+    let fourth = run("");
+    assert!(fourth.stdout.contains("20261121T100000Z is removed"), "{fourth:?}");
+    assert_eq!(latest(), "four");
+
+    bench.write("tree/gold/.goldsmith-aB3dE6-latest", "half");
+    bench.write("tree/gold/.goldsmith-src/main.rs", "the user's");
+    let cleaned = run("--cleanup");
+    assert!(cleaned.stdout.contains(".goldsmith-aB3dE6-latest is removed"), "{cleaned:?}");
+    assert!(bench.path("tree/gold/.goldsmith-src/main.rs").is_file(), "{cleaned:?}");
+}
+
+#[test]
+fn what_is_wrong_is_told_before_anything_is_copied() {
+    let bench = Bench::new();
+    built(&bench, "2026-11-21T10:00:00Z", b"disk");
+    bench.write("key", "no key");
+    let check = |words: &str, code: i32, told: &str| {
+        let Ran { code: ended, stderr, .. } = bench.run(&format!("publish out/gold --directory tree {words}"));
+        assert_eq!(ended, Some(code), "{words}: {stderr}");
+        assert!(stderr.contains(told), "{words}: {stderr}");
+        assert!(!bench.path("tree/gold").exists(), "{words}");
+    };
+    check("--keep 0", 2, "at least one version stays");
+    check("--format vmdk", 2, "no output is a vmdk file");
+    check("--sign-openpgp me@example.org", 2, "a key is named by its fingerprint");
+    check("--sign-openpgp 0123456789abcdef", 14, "gpg has no secret key 0123456789abcdef");
+    check("--sign-minisign key", 14, "cannot use key as a secret key of minisign");
+    check("--tag x", 2, "cannot be used with");
+    check("--store x", 2, "cannot be used with");
+    // The tree is where a file is.
+    bench.write("tree", "a file");
+    check("", 14, "cannot access tree");
+    std::fs::remove_file(bench.path("tree")).expect("a file");
+    std::fs::write(bench.path("out/gold/gold.qcow2"), "DISK").expect("a file");
+    check("", 14, "gold.qcow2 is not what was built");
+}
+
+#[test]
+fn what_has_no_target_goes_to_a_directory_unless_a_cloud_is_named() {
+    let bench = Bench::new();
+    built(&bench, "2026-11-21T10:00:00Z", b"disk");
+    let ran = bench.run("publish out/gold --keep 1");
+    assert!(ran.code == Some(0) && ran.stdout.contains("published/gold/20261121T100000Z"), "{ran:?}");
+    for (words, env) in [("--visibility public", &[][..]), ("--os-cloud nobody", &[]), ("", &[("OS_CLOUD", "nobody")])]
+    {
+        let ran = bench.run_with(&format!("publish out/gold {words}"), env);
+        assert!(ran.code == Some(2) && ran.stderr.contains("cloud"), "{words}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_half() {
+    let bench = Bench::new();
+    let disk: Vec<u8> = (0_u32..1 << 20).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    built(&bench, "2026-11-21T10:00:00Z", &disk);
+    std::fs::create_dir(bench.path("tree")).expect("a directory");
+    // A small file system of its own, which ends with the shell.
+    let script = "mount -t tmpfs -o size=3m tmpfs tree && \"$0\" publish out/gold --directory tree; code=$?; \
+        find tree -mindepth 1; exit $code";
+    let mut unshare: Command = bench.command("unshare");
+    unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_goldsmith")]);
+    let ran = Ran::from(unshare.output().expect("unshare of util-linux"));
+    assert_eq!(ran.code, Some(14), "{ran:?}");
+    assert!(ran.stderr.contains("free") && ran.stderr.contains("`keep`"), "{ran:?}");
+    assert_eq!(ran.stdout, "tree/.goldsmith.lock\n");
+}

@@ -1,0 +1,239 @@
+//! What actions on files do to an image.
+
+use goldsmith::build::BuildError;
+use goldsmith::guest::fake::{Content, Tree, files};
+
+use super::bench::{Bench, text};
+
+/// Files of the image after the recipe's own configure step.
+pub(crate) fn after(bench: &Bench, actions: &str) -> Result<Tree, String> {
+    let plan = bench.plan(&format!("steps:\n  configure:\n{actions}"));
+    match bench.build(&plan) {
+        Ok(disk) => Ok(files(&disk.layer.disk)),
+        Err(BuildError::Step { source, .. }) => {
+            Err(source.guest().map_or(source.to_string(), |guest| format!("{source}: {guest}")))
+        }
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+fn kind(tree: &Tree, path: &str) -> &'static str {
+    match tree.get(path).map(|node| &node.content) {
+        None => "nothing",
+        Some(Content::File(content)) if content.is_empty() => "an empty file",
+        Some(Content::File(_)) => "a file",
+        Some(Content::Directory) => "a directory",
+        Some(Content::Symlink(_)) => "a link",
+    }
+}
+
+/// Mode and owner.
+fn attributes(tree: &Tree, path: &str) -> (u32, (u32, u32)) {
+    let node = tree.get(path).unwrap_or_else(|| panic!("{path} is not there"));
+    (node.mode, node.owner)
+}
+
+#[test]
+fn write_makes_a_file_with_its_parents_mode_and_owner() {
+    let tree = after(
+        &Bench::new(),
+        "    - write: { path: /srv/a/plain, content: \"x\\n\" }
+    - write: { path: /srv/a/own, content: y, mode: \"0600\", owner: \"www-data:adm\" }
+    - write: { path: /srv/a/numbers, content: z, owner: \"7:8\" }
+    - write: { path: /srv/a/login, content: z, owner: www-data }
+    - symlink: { path: /srv/a/link, target: plain }
+    - write: { path: /srv/a/link, content: new }
+",
+    )
+    .expect("it builds");
+    assert_eq!(text(&tree, "/srv/a/plain"), "x\n");
+    assert_eq!(attributes(&tree, "/srv/a/plain"), (0o644, (0, 0)));
+    assert_eq!(attributes(&tree, "/srv/a/own"), (0o600, (33, 4)));
+    assert_eq!(attributes(&tree, "/srv/a/numbers"), (0o644, (7, 8)));
+    assert_eq!(attributes(&tree, "/srv/a/login"), (0o644, (33, 34)));
+    assert_eq!((kind(&tree, "/srv/a"), attributes(&tree, "/srv/a").0), ("a directory", 0o755));
+    assert_eq!(text(&tree, "/srv/a/link"), "new", "a link is replaced, not followed");
+}
+
+#[test]
+fn what_cannot_be_written_says_why() {
+    for (actions, message) in [
+        ("    - write: { path: /a, content: x, owner: nobody }\n", "write /a: user `nobody` is not in the image"),
+        (
+            "    - write: { path: /a, content: x, owner: \"root:staff\" }\n",
+            "write /a: group `staff` is not in the image",
+        ),
+        ("    - write: { path: /etc, content: x }\n", "write /etc: /etc is a directory"),
+        ("    - move: { from: /none, to: /b }\n", "move /none: rename /none /b: No such file or directory"),
+    ] {
+        assert_eq!(after(&Bench::new(), actions).expect_err("it fails"), message);
+    }
+}
+
+#[test]
+fn copy_brings_a_file_or_merges_a_directory() {
+    let bench = Bench::new();
+    bench.file("tool", "#!/bin/sh\n", 0o750);
+    bench.file("tree/etc/a.conf", "a\n", 0o640);
+    bench.file("tree/etc/deep/run", "#!\n", 0o755);
+    let tree = after(
+        &bench,
+        "    - write: { path: /etc/kept, content: kept }
+    - copy: { source: tool, path: /usr/local/bin/tool }
+    - copy: { source: tree, path: / }
+    - copy: { source: tree/etc, path: /srv/etc, mode: \"0600\", owner: www-data }
+",
+    )
+    .expect("it builds");
+    assert_eq!(
+        (text(&tree, "/usr/local/bin/tool").as_str(), attributes(&tree, "/usr/local/bin/tool").0),
+        ("#!/bin/sh\n", 0o755)
+    );
+    assert_eq!((text(&tree, "/etc/a.conf").as_str(), attributes(&tree, "/etc/a.conf")), ("a\n", (0o644, (0, 0))));
+    assert_eq!(attributes(&tree, "/etc/deep/run").0, 0o755);
+    assert_eq!(attributes(&tree, "/srv/etc/deep/run"), (0o600, (33, 34)));
+    assert_eq!(text(&tree, "/etc/kept"), "kept");
+}
+
+#[test]
+fn a_file_that_changes_after_planning_is_an_error() {
+    for action in ["copy: { source: it, path: /it }", "extract: { source: it, path: /it }", "run: { script: it }"] {
+        let bench = Bench::new();
+        bench.file("it", "#!/bin/sh\n", 0o755);
+        let plan = bench.plan(&format!("steps: {{ configure: [{{ {action} }}] }}"));
+        bench.file("it", "#!/bin/bash\n", 0o755);
+        let Err(BuildError::Step { source, .. }) = bench.build(&plan) else { panic!("{action}: it is not the same") };
+        assert_eq!(source.to_string(), "it: changed while the image was built: build again");
+        assert_eq!(bench.ran(), [""; 0]);
+    }
+}
+
+#[test]
+fn extract_tells_archives_apart_by_their_first_bytes() {
+    let bench = Bench::new();
+    let mut plain = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(1);
+    header.set_mode(0o600);
+    header.set_uid(5);
+    header.set_gid(6);
+    plain.append_data(&mut header, "in/side", &b"x"[..]).expect("an entry");
+    let plain = plain.into_inner().expect("an archive");
+    let path = bench.file("plain.tar", "", 0o644);
+    std::fs::write(path, plain).expect("writable");
+    for (name, magic) in [
+        ("a.tar", &[0x1f, 0x8b, 8, 0, 0, 0, 0][..]),
+        ("b.tar", &[0xfd, b'7', b'z', b'X', b'Z', 0, 0]),
+        ("c.tar", &[0x28, 0xb5, 0x2f, 0xfd]),
+    ] {
+        std::fs::write(bench.file(name, "", 0o644), magic).expect("writable");
+    }
+    let actions = ["plain", "a", "b", "c"]
+        .map(|name| format!("    - extract: {{ source: {name}.tar, path: /opt/{name} }}\n"))
+        .concat();
+    let tree = after(&bench, &actions).expect("it builds");
+    assert_eq!(attributes(&tree, "/opt/plain/in/side"), (0o600, (5, 6)));
+    let calls = bench.world.calls();
+    let unpacked: Vec<_> = calls.iter().filter(|call| call.starts_with("unpack")).collect();
+    assert_eq!(
+        unpacked,
+        ["unpack tar into /opt/plain", "unpack gzip into /opt/a", "unpack xz into /opt/b", "unpack zstd into /opt/c"]
+    );
+}
+
+#[test]
+fn edit_changes_only_what_it_must() {
+    let bench = Bench::new();
+    let edits = "    - write: { path: /etc/x/one.conf, content: \"a=1\\nb=2\", mode: \"0600\" }
+    - write: { path: /etc/x/two.conf, content: \"b=3\\r\\n\" }
+    - mkdir: { path: /etc/x/dir.conf }
+    - edit: { path: /etc/x/*.conf, delete: [\"^a\"], replace: [{ pattern: \"^b=(.)\", with: \"c=$1\" }] }
+    - edit: { path: /etc/x/one.conf, ensure-line: d=4 }
+    - edit: { path: /etc/x/one.conf, ensure-line: d=4 }
+    - edit: { path: /etc/none, if-present: true, ensure-line: x }
+    - edit: { path: /etc/none*, if-present: true, ensure-line: x }
+";
+    let tree = after(&bench, edits).expect("it builds");
+    assert_eq!(text(&tree, "/etc/x/one.conf"), "c=2\nd=4\n");
+    assert_eq!(attributes(&tree, "/etc/x/one.conf").0, 0o600, "the mode is kept");
+    assert_eq!(text(&tree, "/etc/x/two.conf"), "c=3\r\n");
+    assert_eq!(kind(&tree, "/etc/none"), "nothing");
+    let writes = bench.world.calls().into_iter().filter(|call| call == "write /etc/x/one.conf").count();
+    assert_eq!(writes, 3, "a line that is there is not written again");
+    for (path, words) in [
+        ("/etc/none", "edit /etc/none: is not in the image; with `if-present: true` that is passed over"),
+        ("/etc/n*", "edit /etc/n*: is not in the image; with `if-present: true` that is passed over"),
+        ("/etc", "edit /etc: read /etc: it is not a regular file"),
+    ] {
+        let error = after(&Bench::new(), &format!("    - edit: {{ path: {path}, ensure-line: x }}\n"));
+        assert_eq!(error.expect_err("it fails"), words);
+    }
+}
+
+#[test]
+fn remove_takes_paths_globs_and_what_is_below() {
+    let tree = after(
+        &Bench::new(),
+        "    - write: { path: /var/log/a.log, content: x }
+    - write: { path: /var/log/b.log, content: x }
+    - write: { path: /var/log/.hidden, content: x }
+    - write: { path: /var/log/sub/c, content: x }
+    - symlink: { path: /var/log/link, target: /etc }
+    - remove: [/var/log/*.log, /var/log/sub, /var/log/link, /var/none, \"/none/*\"]
+",
+    )
+    .expect("it builds");
+    let left: Vec<_> = tree.keys().filter(|path| path.starts_with("/var/log/")).collect();
+    assert_eq!(left, ["/var/log/.hidden"]);
+    assert_eq!(kind(&tree, "/etc/passwd"), "a file", "a link is removed, not what it leads to");
+}
+
+#[test]
+fn empty_leaves_an_empty_file_whatever_was_there() {
+    let tree = after(
+        &Bench::new(),
+        "    - write: { path: /etc/machine-id, content: \"0123\", mode: \"0444\" }
+    - symlink: { path: /etc/udev/rules.d/75.rules, target: /dev/null }
+    - write: { path: /var/log/a, content: x }
+    - empty: [/etc/machine-id, /etc/udev/rules.d/75.rules, /etc/new/70.rules, /var/log/*, /none/*]
+",
+    )
+    .expect("it builds");
+    for path in ["/etc/machine-id", "/etc/udev/rules.d/75.rules", "/etc/new/70.rules", "/var/log/a"] {
+        assert_eq!(kind(&tree, path), "an empty file", "{path}");
+    }
+    assert_eq!(attributes(&tree, "/etc/machine-id").0, 0o444, "the mode is kept");
+    assert_eq!(attributes(&tree, "/etc/udev/rules.d/75.rules").0, 0o644);
+    assert_eq!(kind(&tree, "/none"), "nothing", "a glob makes nothing");
+    let error = after(&Bench::new(), "    - empty: [/etc]\n").expect_err("it is a directory");
+    assert_eq!(error, "empty /etc: /etc is a directory");
+}
+
+#[test]
+fn mkdir_keeps_what_it_is_not_asked_to_change() {
+    let tree = after(
+        &Bench::new(),
+        "    - mkdir: { path: /srv/a/b }
+    - mkdir: { path: /srv/a/b/own, mode: \"2770\", owner: www-data }
+    - mkdir: { path: /srv/a/b/own }
+",
+    )
+    .expect("it builds");
+    assert_eq!(attributes(&tree, "/srv/a/b"), (0o755, (0, 0)));
+    assert_eq!(attributes(&tree, "/srv/a/b/own"), (0o2770, (33, 34)));
+}
+
+#[test]
+fn links_and_moves_make_the_directories_they_need() {
+    let tree = after(
+        &Bench::new(),
+        "    - symlink: { path: /opt/new/link, target: ../x }
+    - symlink: { path: /opt/new/link, target: ../y }
+    - write: { path: /etc/from/a, content: x, mode: \"0600\" }
+    - move: { from: /etc/from, to: /srv/to/dir }
+",
+    )
+    .expect("it builds");
+    assert_eq!(tree["/opt/new/link"].content, Content::Symlink("../y".to_owned()));
+    assert_eq!((kind(&tree, "/etc/from"), attributes(&tree, "/srv/to/dir/a").0), ("nothing", 0o600));
+}

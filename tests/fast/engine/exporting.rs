@@ -1,0 +1,206 @@
+//! What is made of a final disk.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use goldsmith::build::FinalDisk;
+use goldsmith::digest::Sha256;
+use goldsmith::event::{Reporter, Silent};
+use goldsmith::export::manifest::RecipeInfo;
+use goldsmith::export::{ExportError, Exported, export};
+use goldsmith::interrupt::Interrupt;
+use goldsmith::plan::Plan;
+
+use super::bench::Bench;
+
+const RECIPE: &str = "
+outputs: [{ format: qcow2, compression: zlib }, { format: raw }]
+steps: { configure: [{ hostname: web }] }
+";
+
+fn to(dir: &Path, plan: &Plan, disk: &FinalDisk, interrupt: &Interrupt) -> Result<Exported, ExportError> {
+    let info = RecipeInfo { file: "recipe.yaml".to_owned(), sha256: Sha256::of(b"text") };
+    let reporter: Arc<dyn Reporter> = Arc::new(Silent);
+    export(plan, disk, dir, &info, &reporter, interrupt)
+}
+
+/// Names in a directory, sorted.
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).expect("a directory");
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn artifacts_are_whole_summed_and_vouched_for() {
+    let bench = Bench::new();
+    let plan = bench.plan(RECIPE);
+    let disk = bench.build(&plan).expect("it builds");
+    let out = bench.dir.path().join("out");
+    std::fs::create_dir(&out).expect("a directory");
+    std::fs::write(out.join(".goldsmith-aB3dE6-image.raw"), "left by a killed build").expect("writable");
+    std::fs::write(out.join(".goldsmith-notes"), "of the user").expect("writable");
+    let exported = to(&out, &plan, &disk, &Interrupt::new()).expect("it is exported");
+    assert!(!exported.unchanged);
+    assert_eq!(names(&out), [".goldsmith-notes", "SHA256SUMS", "image.qcow2", "image.raw", "manifest.json"]);
+    let mut check = std::process::Command::new("sha256sum");
+    let checked = check.args(["--check", "--strict", "SHA256SUMS"]).current_dir(&out).output();
+    assert!(checked.expect("sha256sum is there").status.success());
+    let raw = std::fs::metadata(out.join("image.raw")).expect("it is there");
+    assert_eq!(raw.len(), plan.disk.size.get());
+
+    let manifest = std::fs::read(out.join("manifest.json")).expect("it is there");
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
+    let last = plan.steps.last().expect("there are steps");
+    assert_eq!(manifest["layer"], serde_json::json!(last.key));
+    assert_eq!(manifest["packages"][0]["version"], "12.4");
+    assert_eq!(manifest["artifacts"][0]["sha256"], serde_json::json!(exported.artifacts[0].digests.sha256));
+    assert_eq!(manifest["steps"].as_array().map(Vec::len), Some(plan.steps.len()));
+    assert_eq!(manifest["recipe"]["sha256"], serde_json::json!(Sha256::of(b"text")));
+}
+
+#[test]
+fn artifacts_are_made_again_only_if_they_are_not_those_of_the_disk() {
+    let bench = Bench::new();
+    let plan = bench.plan(RECIPE);
+    let disk = bench.build(&plan).expect("it builds");
+    let out = bench.dir.path().join("out");
+    let exported = |plan: &Plan, disk: &FinalDisk| to(&out, plan, disk, &Interrupt::new()).expect("it is exported");
+    assert!(!exported(&plan, &disk).unchanged);
+    let again = exported(&plan, &disk);
+    assert!(again.unchanged);
+    assert_eq!(again.artifacts.len(), 2);
+
+    for file in ["image.raw", "SHA256SUMS", "manifest.json"] {
+        std::fs::remove_file(out.join(file)).expect("it is there");
+        assert!(!exported(&plan, &disk).unchanged, "{file} was gone");
+        assert!(exported(&plan, &disk).unchanged, "{file}");
+    }
+    std::fs::write(out.join("image.qcow2"), "tampered with").expect("writable");
+    assert!(!exported(&plan, &disk).unchanged, "the size changed");
+    let fewer = bench.plan(&RECIPE.replace(", { format: raw }", ""));
+    assert!(!exported(&fewer, &disk).unchanged, "an output is gone");
+    let other = bench.plan(&RECIPE.replace("zlib", "none"));
+    assert!(!exported(&other, &disk).unchanged, "the compression changed");
+    let other = bench.plan(&RECIPE.replace("web", "db"));
+    let disk = bench.build(&other).expect("it builds");
+    assert!(!exported(&other, &disk).unchanged, "the disk changed");
+}
+
+#[test]
+fn of_two_exports_to_one_place_one_does_the_work() {
+    let bench = Bench::new();
+    let plan = bench.plan(RECIPE);
+    let disk = bench.build(&plan).expect("it builds");
+    let out = bench.dir.path().join("out");
+    let mut unchanged = std::thread::scope(|scope| {
+        let exports = [0, 1].map(|_| scope.spawn(|| to(&out, &plan, &disk, &Interrupt::new())));
+        exports.map(|export| export.join().expect("no panic").expect("it is exported").unchanged)
+    });
+    unchanged.sort_unstable();
+    assert_eq!(unchanged, [false, true]);
+    assert_eq!(names(&out), ["SHA256SUMS", "image.qcow2", "image.raw", "manifest.json"]);
+}
+
+#[test]
+fn an_interrupted_export_leaves_what_was_there() {
+    let bench = Bench::new();
+    let plan = bench.plan(RECIPE);
+    let disk = bench.build(&plan).expect("it builds");
+    let out = bench.dir.path().join("out");
+    std::fs::create_dir(&out).expect("a directory");
+    std::fs::write(out.join("image.qcow2"), "of yesterday").expect("writable");
+    let interrupt = Interrupt::new();
+    interrupt.raise();
+    assert!(matches!(to(&out, &plan, &disk, &interrupt), Err(ExportError::Interrupted)));
+    assert_eq!(names(&out), ["image.qcow2"]);
+    assert_eq!(std::fs::read(out.join("image.qcow2")).expect("it is there"), b"of yesterday");
+}
+
+const TREES: &str = "
+outputs: [{ format: aki }, { format: raw }, { format: tar }, { format: squashfs }, { format: ari }]
+steps: { configure: [
+  { write: { path: /boot/vmlinuz-6.1.0-9-amd64, content: kernel } },
+  { write: { path: /boot/initrd.img-6.1.0-9-amd64, content: initrd } },
+  { write: { path: /boot/grub/grub.cfg, content: \"menuentry 'x' {\\nlinux /boot/vmlinuz-6.1.0-9-amd64 root=UUID=1 ro\\n}\\n\" } } ] }
+";
+
+#[test]
+fn outputs_without_a_disk_are_made_of_what_was_taken_out_of_it() {
+    let bench = Bench::new();
+    let plan = bench.plan(TREES);
+    let disk = bench.build(&plan).expect("it builds");
+    let out = bench.dir.path().join("out");
+    let exported = to(&out, &plan, &disk, &Interrupt::new()).expect("it is exported");
+    let files: Vec<_> = exported.artifacts.iter().map(|artifact| artifact.file.as_str()).collect();
+    assert_eq!(files, ["image.vmlinuz", "image.raw", "image.tar", "image.squashfs", "image.initrd"]);
+    for (file, content) in [("image.vmlinuz", "kernel"), ("image.initrd", "initrd")] {
+        assert_eq!(std::fs::read_to_string(out.join(file)).expect("it is there"), content);
+    }
+    let said = |program: &str, args: &[&str]| {
+        let output = std::process::Command::new(program).args(args).current_dir(&out).output().expect(program);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    said("sha256sum", &["--check", "--strict", "SHA256SUMS"]);
+    assert!(said("tar", &["tf", "image.tar"]).contains("boot/vmlinuz-6.1.0-9-amd64"));
+    assert!(said("unsquashfs", &["-ll", "image.squashfs"]).contains("squashfs-root/boot/grub/grub.cfg"));
+    let manifest = std::fs::read(out.join("manifest.json")).expect("it is there");
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
+    assert_eq!(manifest["boot"]["kernel"], "/boot/vmlinuz-6.1.0-9-amd64");
+    assert_eq!(manifest["boot"]["args"], serde_json::json!(["root=UUID=1", "ro"]));
+    bench.assert_store_is_sound();
+
+    // The same again launches nothing and makes the same bytes.
+    bench.world.reset();
+    let before: Vec<_> = exported.artifacts.iter().map(|artifact| artifact.digests.sha256).collect();
+    std::fs::remove_file(out.join("SHA256SUMS")).expect("it is there");
+    let again = to(&out, &plan, &bench.build(&plan).expect("it is there"), &Interrupt::new()).expect("exported");
+    assert!(!again.unchanged);
+    assert_eq!(again.artifacts.iter().map(|artifact| artifact.digests.sha256).collect::<Vec<_>>(), before);
+    assert_eq!(bench.world.launches(), 0);
+}
+
+#[test]
+fn other_outputs_launch_one_guest_and_run_no_step() {
+    let bench = Bench::new();
+    let disk_only = bench.plan(&TREES.replace(
+        "{ format: aki }, { format: raw }, { format: tar }, { format: squashfs }, { format: ari }",
+        "{ format: raw }",
+    ));
+    bench.build(&disk_only).expect("it builds");
+    bench.world.reset();
+    let plan = bench.plan(TREES);
+    let disk = bench.build(&plan).expect("it is taken");
+    assert_eq!((bench.world.launches(), bench.world.runs().len()), (1, 0));
+    assert_eq!(disk.layer.key, bench.build(&disk_only).expect("it is there").layer.key, "outputs are in no key");
+    assert_eq!(bench.world.launches(), 1);
+    bench.assert_store_is_sound();
+    let out = bench.dir.path().join("out");
+    assert_eq!(to(&out, &plan, &disk, &Interrupt::new()).expect("it is exported").artifacts.len(), 5);
+
+    // What is damaged beside the disk is found; what is gone is taken again.
+    let tree = disk.layer.disk.with_file_name("tree.tar");
+    let content = std::fs::read(&tree).expect("it is kept");
+    std::fs::write(&tree, vec![0; content.len()]).expect("writable");
+    let findings = bench.store().verify(&Interrupt::new(), &mut |_, _| {}).expect("readable");
+    assert!(findings.iter().any(|finding| finding.to_string().contains("tree.tar")), "{findings:?}");
+    std::fs::remove_file(&tree).expect("it is there");
+    bench.build(&plan).expect("it is taken again");
+    assert_eq!((bench.world.launches(), std::fs::read(&tree).expect("it is back") == content), (2, true));
+}
+
+#[test]
+fn an_image_without_a_kernel_has_no_kernel_to_export() {
+    let bench = Bench::new();
+    let plan = bench.plan("outputs: [{ format: aki }]\nsteps: { configure: [{ hostname: web }] }");
+    let disk = bench.build(&plan).expect("it builds");
+    let out = bench.dir.path().join("out");
+    let error = to(&out, &plan, &disk, &Interrupt::new()).expect_err("no kernel");
+    assert!(error.to_string().contains("the image has no kernel in /boot"), "{error}");
+    let plan = bench.plan("outputs: [{ format: ami }]\nsteps: { configure: [{ hostname: web }] }");
+    let error = to(&out, &plan, &disk, &Interrupt::new()).expect_err("no partition");
+    assert!(error.to_string().contains("not directly on a partition"), "{error}");
+}

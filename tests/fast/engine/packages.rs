@@ -1,0 +1,130 @@
+//! Packages that are installed in the guest.
+
+use goldsmith::build::actions::{ActionError, Executor, PackageCache};
+use goldsmith::distro::Distros;
+use goldsmith::guest::fake::{FakeWorld, set_files};
+use goldsmith::guest::{Ended, Guest as _, Mount, MountSource};
+use goldsmith::plan::Plan;
+
+use super::bench::{Bench, base_tree, file};
+
+/// Carries out the recipe's own configure step in a guest of its own, with a package cache.
+fn carry_out(bench: &Bench, plan: &Plan, distro: &str, world: &FakeWorld) -> Result<Vec<String>, ActionError> {
+    let disk = bench.dir.path().join("disk");
+    std::fs::write(&disk, "").expect("writable");
+    let mut tree = base_tree();
+    for dir in ["/var/cache", "/var/cache/apt", "/var/cache/apt/archives"] {
+        tree.insert(dir.to_owned(), tree["/etc"].clone());
+    }
+    set_files(&disk, &tree).expect("writable");
+    let mut guest = world.launch();
+    guest.attach(&disk).expect("attach");
+    guest.mount(&[Mount { source: MountSource::Partition(1), path: "/".to_owned() }]).expect("mount");
+    let step = plan.steps.iter().find(|step| !step.actions.is_empty()).expect("a step");
+    let result = Executor {
+        guest: &mut guest,
+        mechanisms: &Distros::built_in().get(distro).expect("it is known").mechanisms,
+        arch: "x86_64",
+        packages: &plan.packages,
+        secrets: &bench.secrets,
+        package_cache: Some(PackageCache { dir: bench.dir.path().join("packages") }),
+        scratch: bench.dir.path(),
+        epoch: plan.epoch(),
+        timeout: std::time::Duration::from_secs(60),
+    }
+    .run(step);
+    let left = guest.glob("/var/cache/apt/archives/*").expect("glob");
+    result.map(|()| left)
+}
+
+fn plan(bench: &Bench, packages: &str) -> Plan {
+    bench.plan(&format!("steps: {{ configure: [{{ packages: {packages} }}] }}"))
+}
+
+fn script(world: &FakeWorld) -> String {
+    String::from_utf8(world.runs()[0].scripts[0].clone()).expect("text")
+}
+
+#[test]
+fn every_package_manager_is_asked_in_its_own_words() {
+    let all = "{ install: [nginx, g++], remove: [nano], update: true }";
+    for (distro, manager) in [("debian", "apt-get"), ("fedora", "dnf"), ("opensuse", "zypper")] {
+        let (bench, world) = (Bench::new(), FakeWorld::new());
+        carry_out(&bench, &plan(&bench, all), distro, &world).expect("it works");
+        let script = script(&world);
+        assert!(script.contains("UPDATE=1\nINSTALL='nginx g++'\nREMOVE='nano'\n"), "{script}");
+        assert!(script.contains(manager), "{script}");
+        assert!(world.runs()[0].network);
+        let parsed = std::process::Command::new("sh").args(["-n", "-c", &script]).status();
+        assert!(parsed.expect("sh is there").success(), "{script}");
+    }
+}
+
+#[test]
+fn what_is_only_removed_needs_no_network() {
+    let (bench, world) = (Bench::new(), FakeWorld::new());
+    carry_out(&bench, &plan(&bench, "{ remove: [nano] }"), "debian", &world).expect("it works");
+    assert!(!world.runs()[0].network);
+}
+
+/// The script for apt, with programs that tell how they were called.
+#[test]
+fn apt_is_asked_for_what_is_wanted_and_starts_no_service() {
+    let bench = Bench::new();
+    let policy = bench.dir.path().join("policy-rc.d");
+    bench.file("../bin/apt-get", "#!/bin/sh\n[ -x POLICY ] || echo unguarded\nshift $(($# - 2)); echo \"$*\"\n", 0o755);
+    let apt = bench.dir.path().join("bin/apt-get");
+    let text = std::fs::read_to_string(&apt).expect("it is there").replace("POLICY", &policy.display().to_string());
+    std::fs::write(&apt, text).expect("writable");
+    for (packages, expected) in [
+        ("{ install: [nginx] }", "APT::Update::Error-Mode=any update\ninstall nginx\n"),
+        ("{ remove: [nano] }", "purge nano\nautoremove --purge\n"),
+        ("{ update: true }", "APT::Update::Error-Mode=any update\nAcquire::Retries=3 dist-upgrade\n"),
+    ] {
+        let world = FakeWorld::new();
+        carry_out(&bench, &plan(&bench, packages), "debian", &world).expect("it works");
+        let script = script(&world).replace("/usr/sbin/policy-rc.d", &policy.display().to_string());
+        let path = format!("{}:/usr/bin:/bin", bench.dir.path().join("bin").display());
+        let ran = std::process::Command::new("sh").args(["-c", &script]).env("PATH", path).output().expect("sh");
+        assert_eq!(String::from_utf8_lossy(&ran.stdout), expected, "{}", String::from_utf8_lossy(&ran.stderr));
+        assert!(!policy.exists(), "it is taken away");
+    }
+}
+
+#[test]
+fn package_files_are_kept_on_the_host_and_leave_the_image() {
+    let (bench, world) = (Bench::new(), FakeWorld::new());
+    let kept = bench.dir.path().join("packages");
+    std::fs::create_dir(&kept).expect("a directory");
+    std::fs::write(kept.join("libc6_2.36_amd64.deb"), "old").expect("writable");
+    std::fs::write(kept.join(".nginx.deb.part"), "broken").expect("writable");
+    world.on_run(|_, tree| {
+        assert!(tree.contains_key("/var/cache/apt/archives/libc6_2.36_amd64.deb"), "it need not be fetched");
+        assert!(!tree.contains_key("/var/cache/apt/archives/.nginx.deb.part"));
+        tree.insert("/var/cache/apt/archives/nginx_1.22_amd64.deb".to_owned(), file(b"new"));
+        tree.insert("/var/cache/apt/archives/odd name.deb".to_owned(), file(b"odd"));
+        Ended { status: 0, tail: Vec::new() }
+    });
+    let left = carry_out(&bench, &plan(&bench, "{ install: [nginx] }"), "debian", &world).expect("it works");
+    assert_eq!(left, [""; 0]);
+    assert_eq!(std::fs::read(kept.join("nginx_1.22_amd64.deb")).expect("kept"), b"new");
+    assert_eq!(std::fs::read(kept.join("libc6_2.36_amd64.deb")).expect("kept"), b"old");
+    assert_eq!(std::fs::read_dir(&kept).expect("readable").count(), 3, "no other name is taken from a guest");
+}
+
+#[test]
+fn a_package_that_is_nowhere_names_the_element_that_wants_it() {
+    let bench = Bench::new();
+    bench.element("web", "packages: { debian: [ngnix] }");
+    let mut plan = bench.plan("elements: [web]\nsteps: { configure: [{ packages: { install: [ngnix] } }] }");
+    let world = FakeWorld::new();
+    world.on_run(|_, _| Ended { status: 100, tail: vec!["E: Unable to locate package ngnix".to_owned()] });
+    let error = carry_out(&bench, &plan, "debian", &world).expect_err("it is misspelt");
+    assert_eq!(error.to_string(), "package ngnix is in no repository of the image (wanted by web)");
+    plan.packages.clear();
+    let error = carry_out(&bench, &plan, "debian", &world).expect_err("it is misspelt");
+    assert_eq!(error.to_string(), "package ngnix is in no repository of the image (wanted by this step)");
+    world.on_run(|_, _| Ended { status: 100, tail: vec!["E: Could not get lock".to_owned()] });
+    let error = carry_out(&bench, &plan, "debian", &world).expect_err("it is locked");
+    assert_eq!(error.to_string(), "install ngnix ended with exit status 100");
+}

@@ -1,0 +1,208 @@
+//! What actions on accounts, services and settings do to an image, and which programs they run for it.
+
+use goldsmith::distro::Distros;
+use goldsmith::guest::Ended;
+use goldsmith::guest::fake::{Content, Tree};
+
+use super::actions::after;
+use super::bench::{Bench, file, text};
+
+/// Words after the program's path, of every program that ran.
+fn args(bench: &Bench) -> Vec<Vec<String>> {
+    bench.world.runs().into_iter().map(|ran| ran.words[1..].to_vec()).collect()
+}
+
+#[test]
+fn services_that_are_not_there_are_passed_over_only_where_asked() {
+    let bench = Bench::new();
+    let actions = "    - write: { path: /usr/lib/systemd/system/ufw.service, content: x }
+    - write: { path: /lib/systemd/system/getty@.service, content: x }
+    - write: { path: /etc/systemd/system/own.timer, content: x }
+    - write: { path: /etc/init.d/old, content: x }
+    - service: { if-present: true, enable: [getty@tty1, own.timer], disable: [ufw, old, none], mask: [none.socket] }
+    - service: { enable: [none, cron.timer] }
+";
+    after(&bench, actions).expect("it builds");
+    assert_eq!(
+        args(&bench),
+        [
+            vec!["getty@tty1.service", "own.timer"],
+            vec!["ufw.service", "old.service"],
+            vec!["none.service", "cron.timer"]
+        ]
+    );
+    assert_eq!(bench.ran(), ["enable", "disable", "enable"].map(|verb| format!("systemctl --no-reload {verb} \"$@\"")));
+}
+
+const GRUB: &str = "    - write: { path: /etc/default/grub, content: \"GRUB_CMDLINE_LINUX_DEFAULT=\\\"quiet splash\\\"\\nGRUB_CMDLINE_LINUX=\\\"console=tty1\\\"\\n\" }\n";
+
+#[test]
+fn kernel_arguments_of_debian_are_in_a_file_of_their_own() {
+    let actions = format!(
+        "{GRUB}    - kernel-args: {{ add: [console=tty0, \"console=ttyS0,115200n8\"], remove: [quiet, console=] }}
+    - kernel-args: {{ add: [net.ifnames=0, console=tty0] }}
+    - kernel-args: {{ remove: [net.ifnames=] }}
+    - kernel-args: {{ add: [net.ifnames=0] }}
+"
+    );
+    let bench = Bench::new();
+    let tree = after(&bench, &actions).expect("it builds");
+    assert_eq!(text(&tree, "/etc/default/grub"), "GRUB_CMDLINE_LINUX_DEFAULT=\"splash\"\nGRUB_CMDLINE_LINUX=\"\"\n");
+    assert_eq!(
+        text(&tree, "/etc/default/grub.d/90-goldsmith.cfg"),
+        "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX console=tty0 console=ttyS0,115200n8\"\n\
+         GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX\"\n\
+         GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX net.ifnames=0\"\n"
+    );
+    assert_eq!(bench.ran(), [""; 0]);
+    let error = after(&Bench::new(), "    - kernel-args: { add: [quiet] }\n").expect_err("there is no GRUB");
+    assert_eq!(error, "kernel-args: the image has no /etc/default/grub: add the element `bootloader`");
+}
+
+/// What a step of the recipe does in an image of another distribution. The list of packages at the end needs a program.
+fn after_in(bench: &Bench, distro: &str, actions: &str) -> Tree {
+    bench.world.on_run(|command, tree| {
+        if command.program == "/bin/sh" {
+            tree.insert("/run/goldsmith-packages".to_owned(), file(b"bash 5.2-1 x86_64\n"));
+        }
+        Ended { status: 0, tail: Vec::new() }
+    });
+    let mut plan = bench.plan(&format!("steps:\n  configure:\n{actions}"));
+    plan.os.mechanisms = Distros::built_in().get(distro).expect("it is known").mechanisms;
+    let disk = bench.build(&plan).expect("it builds");
+    assert_eq!(disk.layer.meta.facts["packages"][0]["name"], "bash");
+    goldsmith::guest::fake::files(&disk.layer.disk)
+}
+
+#[test]
+fn kernel_arguments_elsewhere_are_in_the_settings_and_in_boot_entries() {
+    let bench = Bench::new();
+    let actions = format!("{GRUB}    - kernel-args: {{ add: [a, b], remove: [console=, quiet] }}\n");
+    let tree = after_in(&bench, "fedora", &actions);
+    assert_eq!(
+        text(&tree, "/etc/default/grub"),
+        "GRUB_CMDLINE_LINUX_DEFAULT=\"splash a b\"\nGRUB_CMDLINE_LINUX=\"\"\n"
+    );
+    assert_eq!(args(&bench)[0], ["a b", "console quiet"]);
+
+    // Without such entries the settings are all there is: only the list of packages at the end needs a program.
+    let bench = Bench::new();
+    let tree = after_in(&bench, "opensuse", &actions);
+    assert!(text(&tree, "/etc/default/grub").contains("\"splash a b\""));
+    assert_eq!(bench.ran().len(), 1);
+}
+
+#[test]
+fn a_new_user_has_what_it_needs_and_an_existing_one_keeps_what_it_has() {
+    let bench = Bench::new();
+    // What useradd would do.
+    bench.world.on_run(|command, tree| {
+        if command.args.get(2).map(String::as_str) == Some("useradd") {
+            let Content::File(accounts) = &mut tree.get_mut("/etc/passwd").expect("it is there").content else {
+                panic!("it is a file")
+            };
+            let name = &command.args[0];
+            accounts.extend_from_slice(format!("{name}:x:1000:1000::/home/{name}:/bin/bash\n").as_bytes());
+        }
+        Ended { status: 0, tail: Vec::new() }
+    });
+    let actions =
+        "    - user: { name: j.doe, groups: [adm, wheel], uid: 1500, sudo: true, ssh-keys: [ssh-ed25519 AAAA] }
+    - user: { name: daemon7, system: true }
+    - user: { name: www-data, groups: [adm] }
+    - user: { name: root, shell: /bin/sh }
+";
+    let tree = after(&bench, actions).expect("it builds");
+    assert_eq!(
+        args(&bench),
+        [
+            vec!["j.doe", "adm wheel", "useradd", "--shell", "/bin/bash", "--uid", "1500", "--create-home"],
+            vec!["daemon7", "", "useradd", "--shell", "/usr/sbin/nologin", "--system"],
+            vec!["www-data", "adm", "usermod"],
+            vec!["root", "", "usermod", "--shell", "/bin/sh"],
+        ]
+    );
+    assert_eq!(text(&tree, "/etc/sudoers.d/90-j_doe"), "j.doe ALL=(ALL) NOPASSWD:ALL\n");
+    assert_eq!(tree["/etc/sudoers.d/90-j_doe"].mode, 0o440);
+    let keys = &tree["/home/j.doe/.ssh/authorized_keys"];
+    assert_eq!((keys.mode, keys.owner), (0o600, (1000, 1000)));
+    assert_eq!(text(&tree, "/home/j.doe/.ssh/authorized_keys"), "ssh-ed25519 AAAA\n");
+    assert_eq!((tree["/home/j.doe/.ssh"].mode, tree["/home/j.doe/.ssh"].owner), (0o700, (1000, 1000)));
+}
+
+/// The script itself, with programs in place of those that change accounts.
+#[test]
+fn the_script_for_users_calls_the_programs_it_should() {
+    let bench = Bench::new();
+    after(&bench, "    - user: { name: www-data, groups: [adm] }\n").expect("it builds");
+    let script = String::from_utf8(bench.world.runs()[0].scripts[0].clone()).expect("text");
+    let programs = bench.dir.path().join("bin");
+    std::fs::create_dir(&programs).expect("a directory");
+    for name in ["useradd", "usermod", "groupadd", "passwd"] {
+        bench.file(&format!("../bin/{name}"), "#!/bin/sh\necho \"${0##*/} $*\" >&2\n", 0o755);
+    }
+    // Groups adm and both are there, no others.
+    bench.file("../bin/getent", "#!/bin/sh\ncase $2 in adm | both) ;; *) exit 2 ;; esac\n", 0o755);
+    for (args, expected) in [
+        (
+            &["new", "adm wheel", "useradd", "--create-home"][..],
+            "groupadd --system wheel\nuseradd --create-home new\nusermod --append --groups adm,wheel new\npasswd --lock new\n",
+        ),
+        (&["both", "", "useradd", "--system"], "useradd --system --gid both both\npasswd --lock both\n"),
+        (&["old", "", "usermod"], "passwd --lock old\n"),
+        (&["old", "", "usermod", "--uid", "5"], "usermod --uid 5 old\npasswd --lock old\n"),
+    ] {
+        let path = format!("{}:/usr/bin:/bin", programs.display());
+        let ran = std::process::Command::new("sh").args(["-c", &script, "sh"]).args(args).env("PATH", path).output();
+        // What passwd prints on standard output is not for the log, so these print elsewhere.
+        assert_eq!(String::from_utf8_lossy(&ran.expect("sh is there").stderr), expected, "{args:?}");
+    }
+}
+
+#[test]
+fn settings_of_the_system_are_where_the_distribution_has_them() {
+    let zone = "    - write: { path: /usr/share/zoneinfo/Europe/Paris, content: TZif }\n";
+    let actions = format!("{zone}    - hostname: web\n    - timezone: Europe/Paris\n    - locale: C.UTF-8\n");
+    let bench = Bench::new();
+    let tree = after(&bench, &actions).expect("it builds");
+    assert_eq!(text(&tree, "/etc/hostname"), "web\n");
+    assert_eq!(tree["/etc/localtime"].content, Content::Symlink("../usr/share/zoneinfo/Europe/Paris".to_owned()));
+    assert_eq!(text(&tree, "/etc/timezone"), "Europe/Paris\n");
+    assert_eq!(text(&tree, "/etc/default/locale"), "LANG=C.UTF-8\n");
+    assert_eq!(bench.ran(), [""; 0]);
+
+    let tree = after_in(&Bench::new(), "opensuse", &actions);
+    assert!(!tree.contains_key("/etc/timezone"));
+    assert_eq!(text(&tree, "/etc/locale.conf"), "LANG=C.UTF-8\n");
+}
+
+#[test]
+fn a_locale_is_made_where_it_is_not_there() {
+    let bench = Bench::new();
+    let actions = "    - write: { path: /usr/sbin/locale-gen, content: x }
+    - write: { path: /etc/locale.gen, content: \"# en_US.UTF-8 UTF-8\" }
+    - symlink: { path: /etc/default/locale, target: ../locale.conf }
+    - locale: en_US.UTF-8
+    - locale: en_US.UTF-8
+";
+    let tree = after(&bench, actions).expect("it builds");
+    assert_eq!(text(&tree, "/etc/locale.gen"), "# en_US.UTF-8 UTF-8\nen_US.UTF-8 UTF-8\n");
+    assert_eq!(text(&tree, "/etc/locale.conf"), "LANG=en_US.UTF-8\n", "a link is followed");
+    assert_eq!(bench.ran(), ["locale-gen"; 2]);
+}
+
+#[test]
+fn what_the_image_lacks_is_named() {
+    for (action, message) in [
+        (
+            "timezone: Europe/Pari",
+            "timezone Europe/Pari: /usr/share/zoneinfo/Europe/Pari is not in the image: is tzdata installed, and the name right?",
+        ),
+        ("locale: de_DE.UTF-8", "locale de_DE.UTF-8: needs the package `locales` in the image"),
+        ("user: { name: none, ssh-keys: [x] }", "user none: has no home directory for its keys"),
+    ] {
+        assert_eq!(after(&Bench::new(), &format!("    - {action}\n")).expect_err("it fails"), message);
+    }
+    let region = "    - mkdir: { path: /usr/share/zoneinfo/Europe }\n    - timezone: Europe\n";
+    assert!(after(&Bench::new(), region).expect_err("it is a region").contains("is not in the image"));
+}

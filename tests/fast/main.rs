@@ -1,0 +1,16 @@
+//! Tests that need no guest, no service and no machine. Almost all are done in seconds.
+
+mod cli;
+mod distributions;
+mod docs;
+mod engine;
+mod hostile;
+mod image_qcow2;
+mod image_read;
+mod image_writers;
+mod keys;
+mod modules;
+mod plans;
+mod recipes;
+mod report;
+mod store;
