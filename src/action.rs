@@ -337,3 +337,37 @@ impl Action {
 fn is_false(value: &bool) -> bool {
     !value
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::terms::decode;
+    use crate::yaml::{Source, parse};
+
+    #[test]
+    fn actions_are_maps_with_one_key() {
+        for (text, error) in [
+            ("- wirte: { path: /a, content: b }\n", "1:3 unknown action `wirte`"),
+            ("- write: { path: /a }\n", "1:3 `content` is missing in `write`"),
+            ("- write: { path: /a, content: b, mode: 644 }\n", "1:40 expected a string, found integer `644`"),
+            ("- write: { path: /a, content: b, mode: '999' }\n", "1:40 `999` is not a file mode"),
+            ("- write: /a\n", "1:10 expected a map, found string `/a`"),
+            ("- write\n", "1:3 `write` needs a value"),
+            ("- remove: /a\n", "1:11 expected a list, found string `/a`"),
+            ("- remove: [/a]\n  empty: [/b]\n", "1:3 expected one key, found 2"),
+            ("- {}\n", "1:3 expected one key, found 0"),
+            ("- [a]\n", "1:3 expected a name or a map with one key, found a list"),
+            ("- run: { inline: x, timeout: soon }\n", "1:30 `soon` is not a duration"),
+        ] {
+            let source = Source::new("x.yaml", text);
+            let mut root = parse(&source).0.expect("it is YAML");
+            let errors = decode::<Vec<Action>>(&mut root, &source).1.into_iter().map(|error| {
+                let position = error.position().expect("it has a place");
+                format!("{}:{} {}", position.line, position.column, error.message())
+            });
+            let errors: Vec<_> = errors.collect();
+            assert_eq!(errors.len(), 1, "{text}: {errors:?}");
+            assert!(errors[0].starts_with(error), "{text}: {errors:?}");
+        }
+    }
+}

@@ -31,7 +31,7 @@
 //! | [`recipe`], [`element`], [`distro`], [`action`] | what people write, and what is known of distributions |
 //! | [`layer`] | the layer store |
 //! | [`image`] | image files: formats, and one pass from a disk to many of them |
-//! | [`event`], [`vocabulary`], [`process`], [`interrupt`], [`fsx`], [`digest`], [`units`], [`text`], [`address`], [`workdir`] | leaves |
+//! | [`event`], [`vocabulary`], [`process`], [`interrupt`], [`fsx`], [`digest`], [`units`], [`text`], [`address`], [`workdir`], [`yaml`] | leaves |
 //!
 //! # Invariants
 //!
@@ -77,3 +77,4 @@ pub mod units;
 pub mod verify;
 pub mod vocabulary;
 pub mod workdir;
+pub mod yaml;

@@ -15,7 +15,7 @@ use super::settings::Global;
 use crate::distro::schema::PerArch;
 use crate::distro::{self, Distribution};
 use crate::recipe::Arch;
-use crate::recipe::diagnostic::Diagnostics;
+use crate::yaml::Diagnostics;
 
 /// `goldsmith distros`.
 #[derive(Debug, Args)]

@@ -23,8 +23,8 @@ use crate::layer::StoreError;
 use crate::machine::MachineError;
 use crate::pin::PinError;
 use crate::pipeline::{HostError, PipelineError};
-use crate::recipe::diagnostic::Diagnostics;
 use crate::verify::boot::BootError;
+use crate::yaml::Diagnostics;
 
 /// What helps against a full image.
 const LARGER_DISK: &str = "make the disk larger: `disk: { size: ... }`";

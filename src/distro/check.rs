@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::Distros;
 use crate::recipe::check::{Rule, apply, words};
-use crate::recipe::diagnostic::{Diagnostic, Source, Span, list, near};
-use crate::recipe::node::{Key, Node, Value};
+use crate::yaml::{Diagnostic, Key, Node, Source, Span, Value, list, near};
 
 /// Places in a file, and the rule for what is there.
 const RULES: &[(&str, Rule)] = &[

@@ -11,10 +11,9 @@ use include_dir::{Dir, include_dir};
 use super::check;
 use super::mechanism::Mechanisms;
 use super::schema::DistroFile;
-use crate::element::library::read;
-use crate::recipe::decode::decode;
-use crate::recipe::diagnostic::{Diagnostic, Source, list, near};
-use crate::recipe::node::{Node, parse};
+
+use super::terms::decode;
+use crate::yaml::{Diagnostic, Node, Source, list, near, parse, read};
 
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/distros");
 

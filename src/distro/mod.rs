@@ -10,6 +10,7 @@ mod library;
 pub mod mechanism;
 mod os;
 pub mod schema;
+mod terms;
 
 pub(crate) use check::package_keys;
 pub use library::{Distribution, Distros, Origin};

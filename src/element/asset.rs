@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use include_dir::{Dir, DirEntry};
 
 use crate::digest::Sha256;
-use crate::recipe::diagnostic::near;
 use crate::vocabulary::{Asset, Origin};
+use crate::yaml::near;
 
 /// Most files of one directory that an action brings.
 const MAX_FILES: usize = 20_000;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use include_dir::{Dir, include_dir};
@@ -10,10 +10,9 @@ use include_dir::{Dir, include_dir};
 use super::asset::Folder;
 use super::schema::{ElementFile, Param};
 use crate::distro::{self, Distros};
-use crate::recipe::decode::decode;
-use crate::recipe::diagnostic::{Diagnostic, Diagnostics, Source, near};
-use crate::recipe::node::{Node, parse};
+use crate::recipe::terms::decode;
 use crate::recipe::{check, params, template};
+use crate::yaml::{Diagnostic, Diagnostics, Node, Source, near, parse, read};
 
 static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/elements");
 
@@ -156,29 +155,6 @@ impl Library {
         let folder = home.join(name);
         let source = read(&folder.join("element.yaml")).map_err(|fault| LoadError::Faulty(vec![*fault]))?;
         element(name, source, Folder::Host(folder), ElementOrigin::Dir(home.clone()), note, &self.distros)
-    }
-}
-
-/// The text of a file of the host, named by its path in messages.
-pub(crate) fn read(path: &Path) -> Result<Arc<Source>, Box<Diagnostic>> {
-    let name = path.display().to_string();
-    let fault = |message: String| Box::new(Diagnostic::of_file(&Source::new(name.clone(), ""), message));
-    let too_large = |size: u64| size > crate::recipe::node::MAX_BYTES as u64;
-    match path.metadata() {
-        Ok(meta) if !meta.is_file() => return Err(fault("this is no regular file".to_owned())),
-        Ok(meta) if too_large(meta.len()) => {
-            return Err(fault(format!("the file has {} bytes; at most {} are read", meta.len(), 1 << 20)));
-        }
-        Ok(_) => {}
-        Err(error) => return Err(fault(format!("the file cannot be read: {error}"))),
-    }
-    let bytes = std::fs::read(path).map_err(|error| fault(format!("the file cannot be read: {error}")))?;
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(Source::new(name, text)),
-        Err(error) => {
-            let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
-            Err(fault(format!("line {line} is not UTF-8 text")))
-        }
     }
 }
 

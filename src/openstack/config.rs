@@ -12,9 +12,7 @@ use super::CloudError;
 use crate::fetch::Proxies;
 pub use crate::fetch::Secret;
 use crate::fsx::IoContext as _;
-use crate::recipe::decode::decode;
-use crate::recipe::diagnostic::{Diagnostics, Source};
-use crate::recipe::node::parse;
+use crate::yaml::{Diagnostics, Source, decode, parse};
 
 /// Extensions of configuration files, in the order in which they are looked for.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];

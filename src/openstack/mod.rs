@@ -27,7 +27,7 @@ pub use download::{DownloadError, part};
 pub use upload::UploadError;
 
 use crate::fsx::PathError;
-use crate::recipe::diagnostic::Diagnostics;
+use crate::yaml::Diagnostics;
 
 /// What keeps a cloud from being used.
 #[derive(Debug, thiserror::Error)]

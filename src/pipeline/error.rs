@@ -7,7 +7,7 @@ use crate::fsx::PathError;
 use crate::image::local::LocalError;
 use crate::layer::StoreError;
 use crate::pin::PinError;
-use crate::recipe::diagnostic::Diagnostics;
+use crate::yaml::Diagnostics;
 
 /// A pipeline that failed. Every layer finished before is in the store.
 #[derive(Debug, thiserror::Error)]

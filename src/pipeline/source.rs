@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::action::Action;
 use crate::distro::Distros;
-use crate::recipe::diagnostic::Diagnostics;
 use crate::recipe::{self, LoadOptions, Loaded, System};
+use crate::yaml::Diagnostics;
 
 /// A recipe without errors, and how it was read.
 #[derive(Debug, Clone)]

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::diagnostic::{Diagnostic, Source, Span, list, near};
-use super::node::Node;
 use super::schema::{Arch, Bootstrap};
 use crate::distro::{self, Distribution, Distros};
 use crate::vocabulary::Distro;
+use crate::yaml::{Diagnostic, Node, Source, Span, list, near};
 
 /// Finds what a recipe bootstraps, and fills in what it leaves to the distribution. The name becomes the distribution's own.
 pub(super) fn bootstrapped(

@@ -6,14 +6,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::decode::decode;
-use super::diagnostic::{Diagnostic, Source, Span, near};
-use super::node::{Node, Value};
 use super::publish::Target;
 use super::verify::{Fault, Known, Verify};
 use crate::element::schema::{Check, ElementFile, check_ids};
 use crate::image::Output;
+use crate::recipe::terms::decode;
 use crate::units::ByteSize;
+use crate::yaml::{Diagnostic, Node, Source, Span, Value, near};
 use words::*;
 
 mod base;
@@ -308,7 +307,7 @@ pub(crate) fn checks(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnost
     }
 }
 
-fn script(run: &Node, key: super::diagnostic::Span, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+fn script(run: &Node, key: Span, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     let Some(map) = run.map() else { return };
     match (run.key("script"), run.key("inline")) {
         (Some(script), Some(inline)) => {
@@ -359,8 +358,8 @@ pub(crate) fn apply(rules: &[(&str, Rule)], root: &Node, source: &Arc<Source>, f
 
 #[cfg(test)]
 mod tests {
-    use super::super::node::parse;
     use super::*;
+    use crate::yaml::parse;
 
     fn messages(text: &str, check: impl Fn(&Node, &Arc<Source>, &mut Vec<Diagnostic>)) -> Vec<String> {
         let source = Source::new("x.yaml", text);

@@ -9,10 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::check;
-use super::decode::decode;
-use super::diagnostic::{Diagnostic, Source, Span, near};
 use super::load::{ComposedStep, Composition, System};
-use super::node::{Map, Node, Value};
 use super::params::{self, Given, Values};
 use super::publish::Target;
 use super::schema::{Arch, ElementUse, Layout, Steps};
@@ -23,7 +20,9 @@ use crate::element::library::{Element, Library, LoadError};
 use crate::element::order::{Item, OrderError, order};
 use crate::element::schema::{Check, ElementFile};
 use crate::image::Output;
+use crate::recipe::terms::decode;
 use crate::vocabulary::{Distro, Phase};
+use crate::yaml::{Diagnostic, Map, Node, Source, Span, Value, near};
 use step::step;
 
 /// The part of a recipe that is rendered for a distribution.

@@ -126,8 +126,7 @@ fn alternative(object: &mut Map<String, Json>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::diagnostic::Source;
-    use crate::recipe::node::{Node, Value, parse};
+    use crate::yaml::{Node, Source, Value, parse};
 
     /// The tree as JSON, templates and all.
     fn to_json(node: &Node) -> Json {

@@ -12,9 +12,6 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::compose::Composer;
-use super::decode::decode;
-use super::diagnostic::{Diagnostic, Diagnostics, Source, Span};
-use super::node::{Node, parse};
 use super::params::{self, Values};
 use super::publish::Target;
 use super::schema::{Arch, Base, Disk, RecipeFile, SecretSource};
@@ -25,11 +22,13 @@ use crate::action::Action;
 use crate::digest::Sha256;
 use crate::distro::{self, Distros, Os};
 use crate::element::asset::Folder;
-use crate::element::library::{Library, read};
+use crate::element::library::Library;
 use crate::element::schema::{Check, Param};
 use crate::image::Output;
 use crate::image::digests::Checksum;
+use crate::recipe::terms::decode;
 use crate::vocabulary::{Asset, Distro, StepId};
+use crate::yaml::{Diagnostic, Diagnostics, Node, Source, Span, parse, read};
 
 /// Keys of a recipe that see all built-ins.
 pub(super) const BODY: [&str; 5] = ["elements", "packages", "steps", "checks", "publish"];

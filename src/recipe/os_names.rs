@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value as Json;
 
-use super::diagnostic::{list, near};
+use crate::yaml::{list, near};
 
 /// A name as templates write it.
 static NAME: LazyLock<Regex> =

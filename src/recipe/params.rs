@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::diagnostic::{Diagnostic, Source, Span, list, near};
-use super::node::{Node, Style, Value};
 use super::template::{Variables, from_json};
 use crate::element::schema::{Param, ParamType};
+use crate::yaml::{Diagnostic, Node, Source, Span, Style, Value, list, near};
 
 /// Values of parameters, and the names of those whose value is at fault.
 #[derive(Debug, Default)]
@@ -246,9 +245,9 @@ fn plain(value: &Json) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::decode::decode;
-    use super::super::node::parse;
     use super::*;
+    use crate::recipe::terms::decode;
+    use crate::yaml::parse;
 
     const DECLARED: &str = "\
 release: { type: string, default: bookworm, choices: [bookworm, trixie] }

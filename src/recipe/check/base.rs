@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::super::diagnostic::{Diagnostic, Source};
-use super::super::node::{Node, Value};
 use crate::digest::Sha256;
+use crate::yaml::{Diagnostic, Node, Source, Value};
 
 /// Checks that a list of checksums cannot be changed on its way, and that a key has something to verify.
 pub(super) fn image(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
@@ -28,8 +27,8 @@ pub(super) fn image(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnosti
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::node::parse;
     use super::*;
+    use crate::yaml::parse;
 
     #[test]
     fn a_list_over_http_needs_a_reason() {

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use crate::action::Action;
 use crate::element::asset::Folder;
-use crate::recipe::diagnostic::{Diagnostic, Source};
 use crate::recipe::load::ComposedStep;
-use crate::recipe::node::Node;
 use crate::vocabulary::{Asset, Phase, StepId};
+use crate::yaml::{Diagnostic, Node, Source};
 
 /// What a step's actions without a timeout of their own may take, if others have one: the usual deadline
 /// of a step.

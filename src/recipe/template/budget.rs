@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, Value};
 
-use crate::recipe::node::MAX_BYTES;
+use crate::yaml::MAX_BYTES;
 
 /// Instructions that one template may take: enough for any honest one, over in milliseconds.
 pub(super) const FUEL: u64 = 100_000;

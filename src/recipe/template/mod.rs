@@ -21,8 +21,7 @@ use std::sync::Arc;
 
 use minijinja::ErrorKind;
 
-use super::diagnostic::{Diagnostic, Source, Span, list, near};
-use super::node::{Key, Map, Node, Style, Value};
+use crate::yaml::{Diagnostic, Key, Map, Node, Source, Span, Style, Value, list, near};
 
 pub(crate) use budget::Budget;
 use engine::{Engine, Failure};

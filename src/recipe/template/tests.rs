@@ -1,7 +1,7 @@
 use serde_json::json;
 
-use super::super::node::parse;
 use super::*;
+use crate::yaml::parse;
 
 pub(super) fn rendered(text: &str) -> (Option<Node>, Vec<String>) {
     let source = Source::new("x.yaml", text);

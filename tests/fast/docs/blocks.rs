@@ -7,8 +7,8 @@ use clap::error::ErrorKind;
 use goldsmith::cli::grammar;
 use goldsmith::distro::Distros;
 use goldsmith::element::library::Library;
-use goldsmith::recipe::diagnostic::Source;
-use goldsmith::recipe::node;
+use goldsmith::yaml::{Source, parse};
+
 use goldsmith::recipe::{self, Arch, Firmware, LoadOptions, System};
 use goldsmith::verify;
 use goldsmith::vocabulary::Distro;
@@ -108,7 +108,7 @@ fn element_fault(text: &str) -> Option<String> {
 }
 
 fn yaml_fault(text: &str) -> Option<String> {
-    let errors = node::parse(&Source::new("block.yaml", text)).1;
+    let errors = parse(&Source::new("block.yaml", text)).1;
     errors.first().map(|error| error.message().to_owned())
 }
 

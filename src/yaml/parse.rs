@@ -1,18 +1,18 @@
-//! YAML text as a tree in which every key and value knows where it is written.
+//! From text to the tree.
 //!
-//! Plain scalars resolve by the core schema of YAML 1.2: `no` and `on` are texts. What a recipe has
+//! Plain scalars resolve by the core schema of YAML 1.2: `no` and `on` are texts. What a file that people write has
 //! no use for is refused: tags, several documents, keys that are not scalars, values nested deeper than
 //! [`MAX_DEPTH`], aliases that expand to more than [`MAX_NODES`] values.
-
-mod scalar;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, StrInput};
 
-use super::diagnostic::{Diagnostic, Source, Span};
-use scalar::resolve;
+use super::diagnostic::Diagnostic;
+use super::node::{Key, Map, Node, Style, Value};
+use super::scalar::resolve;
+use super::source::{Source, Span};
 
 /// Largest file, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -22,142 +22,6 @@ pub const MAX_DEPTH: usize = 48;
 pub const MAX_NODES: usize = 100_000;
 /// Most bytes of text that the aliases of a file stand for.
 pub const MAX_ALIASED: usize = 4 << 20;
-
-/// A value and where it is written.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Node {
-    /// The value.
-    pub value: Value,
-    /// Where it is written; what an alias stands for is where its anchor is.
-    pub span: Span,
-    /// How it is written.
-    pub style: Style,
-}
-
-/// A YAML value.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    /// Nothing, `~` or `null`.
-    Null,
-    /// `true` or `false`.
-    Bool(bool),
-    /// A whole number.
-    Int(i64),
-    /// Any other number.
-    Float(f64),
-    /// Text.
-    Str(String),
-    /// A list.
-    List(Vec<Node>),
-    /// A map.
-    Map(Map),
-}
-
-/// A map in the order in which it is written. No key is there twice.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Map {
-    /// Keys and values.
-    pub entries: Vec<(Key, Node)>,
-    /// Keys that were taken out because of an error that is reported: their absence is no second one.
-    pub faulty: Vec<String>,
-}
-
-/// Key of a map.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Key {
-    /// Its text.
-    pub text: String,
-    /// Where it is written.
-    pub span: Span,
-}
-
-/// How a value is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
-    /// Plainly: its type is resolved from its text.
-    Plain,
-    /// In quotes or as a block: always text.
-    Quoted,
-    /// As a template that is wholly one expression: its type is the expression's, and it may stand
-    /// for the text it prints as.
-    Template,
-}
-
-impl Node {
-    /// The map, if it is one.
-    pub fn map(&self) -> Option<&Map> {
-        match &self.value {
-            Value::Map(map) => Some(map),
-            _ => None,
-        }
-    }
-
-    /// The entries of the list, none if it is something else.
-    pub fn list(&self) -> &[Node] {
-        match &self.value {
-            Value::List(list) => list,
-            _ => &[],
-        }
-    }
-
-    /// The text, if it is one.
-    pub fn text(&self) -> Option<&str> {
-        match &self.value {
-            Value::Str(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// Value of a key, if this is a map that has it.
-    pub fn get(&self, key: &str) -> Option<&Node> {
-        self.map()?.entries.iter().find(|(name, _)| name.text == key).map(|(_, value)| value)
-    }
-
-    /// The key itself, if this is a map that has it.
-    pub fn key(&self, key: &str) -> Option<&Key> {
-        self.map()?.entries.iter().find(|(name, _)| name.text == key).map(|(name, _)| name)
-    }
-
-    /// A copy with those entries only that are to be kept; what is no map stays as it is.
-    pub(crate) fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
-        let mut node = self.clone();
-        if let Value::Map(map) = &mut node.value {
-            map.entries.retain(|(key, _)| keep(&key.text));
-        }
-        node
-    }
-
-    /// What it is, with an article, for an error message: ``integer `12` ``, `a map`.
-    pub fn describe(&self) -> String {
-        match &self.value {
-            Value::Null => "nothing".to_owned(),
-            Value::Bool(value) => format!("boolean `{value}`"),
-            Value::Int(value) => format!("integer `{value}`"),
-            Value::Float(value) => format!("number `{value}`"),
-            Value::Str(value) => format!("string `{}`", shortened(value)),
-            Value::List(_) => "a list".to_owned(),
-            Value::Map(_) => "a map".to_owned(),
-        }
-    }
-
-    /// The text of a scalar that came out of a template, whatever its type.
-    pub(crate) fn printed(&self) -> Option<String> {
-        match (&self.value, self.style) {
-            (Value::Str(text), _) => Some(text.clone()),
-            (Value::Bool(value), Style::Template) => Some(value.to_string()),
-            (Value::Int(value), Style::Template) => Some(value.to_string()),
-            (Value::Float(value), Style::Template) => Some(value.to_string()),
-            _ => None,
-        }
-    }
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(40) {
-        Some((cut, _)) => format!("{}...", &text[..cut]),
-        None => text.to_owned(),
-    }
-}
 
 /// Reads a file. What can be read is returned also when there are errors, so that all come at once.
 pub fn parse(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
@@ -366,4 +230,5 @@ fn extent(node: &Node) -> (usize, usize) {
 }
 
 #[cfg(test)]
+#[path = "parse_tests.rs"]
 mod tests;

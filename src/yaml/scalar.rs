@@ -1,6 +1,6 @@
 //! Plain scalars by the core schema of YAML 1.2.
 
-use super::Value;
+use super::node::Value;
 
 /// Type and value of a plain scalar by the core schema.
 pub(super) fn resolve(text: &str) -> Result<Value, String> {

@@ -5,19 +5,24 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 
-use super::super::node::{Key, Map, Node, Value};
-use super::{Error, Fault, quoting_help};
-use crate::image::Format;
+use super::error::{Error, Fault};
+use super::terms::Terms;
+use crate::yaml::diagnostic::list;
+use crate::yaml::node::{Key, Map, Node, Style, Value};
+use crate::yaml::source::Span;
 
 static EMPTY: Map = Map { entries: Vec::new(), faulty: Vec::new() };
 
 /// A value that serde reads.
 #[derive(Clone, Copy)]
-pub(super) struct View<'de>(pub(super) &'de Node);
+pub(super) struct View<'de> {
+    pub(super) node: &'de Node,
+    pub(super) terms: &'de Terms,
+}
 
 impl<'de> View<'de> {
     fn unexpected(self) -> Unexpected<'de> {
-        match &self.0.value {
+        match &self.node.value {
             Value::Null => Unexpected::Unit,
             Value::Bool(value) => Unexpected::Bool(*value),
             Value::Int(value) => Unexpected::Signed(*value),
@@ -29,20 +34,20 @@ impl<'de> View<'de> {
     }
 
     fn mismatch<V: Visitor<'de>>(self, visitor: &V) -> Error {
-        Error::invalid_type(self.unexpected(), visitor).at(self.0.span)
+        Error::invalid_type(self.unexpected(), visitor).at(self.node.span)
     }
 
     fn visit_map<V: Visitor<'de>>(self, map: &'de Map, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_map(Entries { map, next: 0 }).map_err(|mut error| {
+        visitor.visit_map(Entries { map, terms: self.terms, next: 0 }).map_err(|mut error| {
             if let (Some(field), true) = (error.missing, error.span.is_none()) {
                 error.follows = map.faulty.iter().any(|name| name == field);
             }
-            error.at(self.0.span)
+            error.at(self.node.span)
         })
     }
 
     fn visit_list<V: Visitor<'de>>(self, list: &'de [Node], visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_seq(Items { list, next: 0 }).map_err(|error| error.at(self.0.span))
+        visitor.visit_seq(Items { list, terms: self.terms, next: 0 }).map_err(|error| error.at(self.node.span))
     }
 }
 
@@ -59,7 +64,7 @@ impl<'de> Deserializer<'de> for View<'de> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match &self.0.value {
+        match &self.node.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Int(value) => visitor.visit_i64(*value),
@@ -68,7 +73,7 @@ impl<'de> Deserializer<'de> for View<'de> {
             Value::List(list) => return self.visit_list(list, visitor),
             Value::Map(map) => return self.visit_map(map, visitor),
         }
-        .map_err(|error: Error| error.at(self.0.span))
+        .map_err(|error: Error| error.at(self.node.span))
     }
 
     by_value! {
@@ -78,11 +83,11 @@ impl<'de> Deserializer<'de> for View<'de> {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0.printed() {
-            Some(text) => visitor.visit_string(text).map_err(|error: Error| error.at(self.0.span)),
+        match self.node.printed() {
+            Some(text) => visitor.visit_string(text).map_err(|error: Error| error.at(self.node.span)),
             None => {
                 let error = self.mismatch(&visitor);
-                Err(match quoting_help(self.0) {
+                Err(match quoting_help(self.node) {
                     Some(help) => error.help(help),
                     None => error,
                 })
@@ -103,7 +108,7 @@ impl<'de> Deserializer<'de> for View<'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0.value {
+        match self.node.value {
             Value::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
@@ -114,11 +119,11 @@ impl<'de> Deserializer<'de> for View<'de> {
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_newtype_struct(self).map_err(|error: Error| error.at(self.0.span))
+        visitor.visit_newtype_struct(self).map_err(|error: Error| error.at(self.node.span))
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match &self.0.value {
+        match &self.node.value {
             Value::Null => self.visit_list(&[], visitor),
             Value::List(list) => self.visit_list(list, visitor),
             _ => Err(self.mismatch(&visitor)),
@@ -139,8 +144,8 @@ impl<'de> Deserializer<'de> for View<'de> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match &self.0.value {
-            Value::Null => visitor.visit_map(Entries { map: &EMPTY, next: 0 }),
+        match &self.node.value {
+            Value::Null => visitor.visit_map(Entries { map: &EMPTY, terms: self.terms, next: 0 }),
             Value::Map(map) => self.visit_map(map, visitor),
             _ => Err(self.mismatch(&visitor)),
         }
@@ -152,7 +157,7 @@ impl<'de> Deserializer<'de> for View<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        match &self.0.value {
+        match &self.node.value {
             Value::Map(map) => self.visit_map(map, visitor),
             _ => Err(self.mismatch(&visitor)),
         }
@@ -164,36 +169,37 @@ impl<'de> Deserializer<'de> for View<'de> {
         names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let kind = self::kind(kind);
-        let error = match &self.0.value {
+        let (terms, kind) = (self.terms, (self.terms.kind)(kind));
+        let error = match &self.node.value {
             Value::Str(name) => {
-                let access = Choice { kind, name, span: self.0.span, content: None };
-                return visitor.visit_enum(access).map_err(|error| error.at(self.0.span));
+                let access = Choice { terms, kind, name, span: self.node.span, content: None };
+                return visitor.visit_enum(access).map_err(|error| error.at(self.node.span));
             }
             Value::Map(map) => match map.entries.as_slice() {
                 [(key, content)] => {
-                    let access = Choice { kind, name: &key.text, span: key.span, content: Some(content) };
-                    return visitor.visit_enum(access).map_err(|error| error.at(self.0.span));
+                    let access = Choice { terms, kind, name: &key.text, span: key.span, content: Some(content) };
+                    return visitor.visit_enum(access).map_err(|error| error.at(self.node.span));
                 }
                 [] if !map.faulty.is_empty() => Error(Box::new(Fault { follows: true, ..Fault::default() })),
                 entries => {
                     let found: Vec<&str> = entries.iter().map(|(key, _)| key.text.as_str()).collect();
                     let found = match found.as_slice() {
                         [] => "found 0".to_owned(),
-                        names => format!("found {}: {}", names.len(), super::list(names)),
+                        names => format!("found {}: {}", names.len(), list(names)),
                     };
                     Error::new(format!("expected one key, {found}"))
                         .help("each entry has one key; what belongs to it is indented below it")
                 }
             },
-            _ => Error::new(format!("expected a name or a map with one key, found {}", self.0.describe())),
+            _ => Error::new(format!("expected a name or a map with one key, found {}", self.node.describe())),
         };
-        Err(error.help(format!("known here: {}", super::list(names))).at(self.0.span))
+        Err(error.help(format!("known here: {}", list(names))).at(self.node.span))
     }
 }
 
 struct Items<'de> {
     list: &'de [Node],
+    terms: &'de Terms,
     next: usize,
 }
 
@@ -204,7 +210,9 @@ impl<'de> SeqAccess<'de> for Items<'de> {
         let Some(item) = self.list.get(self.next) else { return Ok(None) };
         let index = self.next;
         self.next += 1;
-        seed.deserialize(View(item)).map(Some).map_err(|error| error.at(item.span).under(index))
+        seed.deserialize(View { node: item, terms: self.terms })
+            .map(Some)
+            .map_err(|error| error.at(item.span).under(index))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -214,6 +222,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
 
 struct Entries<'m> {
     map: &'m Map,
+    terms: &'m Terms,
     next: usize,
 }
 
@@ -234,7 +243,8 @@ impl<'de> MapAccess<'de> for Entries<'de> {
         };
         let index = self.next;
         self.next += 1;
-        seed.deserialize(View(value)).map_err(|error| owned(error, key).at(value.span).under(index))
+        seed.deserialize(View { node: value, terms: self.terms })
+            .map_err(|error| owned(error, key).at(value.span).under(index))
     }
 }
 
@@ -247,31 +257,18 @@ fn owned(mut error: Error, key: &Key) -> Error {
     error
 }
 
-/// What the names of an enum name.
-fn kind(type_name: &str) -> &'static str {
-    match type_name {
-        "Action" => "action",
-        "Check" | "Booted" => "check",
-        "Arch" => "architecture",
-        "Base" => "kind of base",
-        "Compression" => "compression",
-        "Format" => "format",
-        "Initramfs" | "PackageManager" | "Bootloader" | "Efi" | "Network" | "Locale" | "TimeZone" | "Relabel" => {
-            "mechanism"
-        }
-        "Layout" => "layout",
-        "ParamType" => "type",
-        "SecretSource" => "source of a secret",
-        "Tool" => "tool",
-        _ => "name",
-    }
+/// Quotes make a text of a plain scalar that is taken for something else.
+fn quoting_help(node: &Node) -> Option<&'static str> {
+    let scalar = matches!(node.value, Value::Bool(_) | Value::Int(_) | Value::Float(_));
+    (scalar && node.style == Style::Plain).then_some("write it in quotes to make it a string")
 }
 
 /// A name, and what belongs to it.
 struct Choice<'de> {
+    terms: &'de Terms,
     kind: &'static str,
     name: &'de str,
-    span: super::Span,
+    span: Span,
     content: Option<&'de Node>,
 }
 
@@ -283,7 +280,7 @@ impl<'de> EnumAccess<'de> for Choice<'de> {
         let name: de::value::StrDeserializer<'_, Error> = self.name.into_deserializer();
         let variant = seed.deserialize(name).map_err(|mut error| {
             error.message = format!("unknown {} `{}`", self.kind, self.name);
-            if let Some(reason) = Format::why_refused(self.name).filter(|_| self.kind == "format") {
+            if let Some(reason) = (self.terms.reason)(self.kind, self.name) {
                 error.help.insert(0, reason.to_owned());
             }
             error.at(self.span)
@@ -323,16 +320,16 @@ impl<'de> VariantAccess<'de> for Choice<'de> {
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
         let content = self.content()?;
-        seed.deserialize(View(content)).map_err(|error| self.place(error.at(content.span)))
+        seed.deserialize(View { node: content, terms: self.terms }).map_err(|error| self.place(error.at(content.span)))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
         let content = self.content()?;
-        View(content).deserialize_seq(visitor).map_err(|error| self.place(error))
+        View { node: content, terms: self.terms }.deserialize_seq(visitor).map_err(|error| self.place(error))
     }
 
     fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
         let content = self.content()?;
-        View(content).deserialize_map(visitor).map_err(|error| self.place(error))
+        View { node: content, terms: self.terms }.deserialize_map(visitor).map_err(|error| self.place(error))
     }
 }

@@ -1,0 +1,9 @@
+//! serde's types from the tree.
+
+mod deserializer;
+mod error;
+mod terms;
+mod types;
+
+pub use terms::Terms;
+pub use types::{decode, decode_with};

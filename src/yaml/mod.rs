@@ -1,0 +1,18 @@
+//! YAML that people write: a tree whose nodes know their places, limits for what is parsed, types decoded from it, and
+//! errors that show the place.
+
+mod decode;
+mod diagnostic;
+mod file;
+mod node;
+mod parse;
+mod scalar;
+mod source;
+
+pub use decode::{Terms, decode, decode_with};
+pub use diagnostic::{Diagnostic, DiagnosticRecord, Diagnostics};
+pub(crate) use diagnostic::{list, near};
+pub use file::read;
+pub use node::{Key, Map, Node, Style, Value};
+pub use parse::{MAX_ALIASED, MAX_BYTES, MAX_DEPTH, MAX_NODES, parse};
+pub use source::{Position, Source, Span};
