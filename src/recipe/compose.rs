@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::check;
-use super::load::{ComposedStep, Composition, System};
+use super::composition::{ComposedStep, Composition, System};
 use super::params::{self, Given, Values};
 use super::publish::Target;
 use super::schema::{Arch, ElementUse, Layout, Steps};

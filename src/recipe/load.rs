@@ -7,40 +7,28 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value as Json;
 
 use super::compose::Composer;
+use super::composition::{Composition, System};
 use super::params::{self, Values};
-use super::publish::Target;
 use super::schema::{Arch, Base, Disk, RecipeFile, SecretSource};
 use super::template::{Budget, Variables, render};
 use super::verify::Known;
 use super::{Firmware, Layout, Verify, base, check};
-use crate::action::Action;
 use crate::digest::Sha256;
-use crate::distro::{self, Distros, Os};
+use crate::distro::{self, Distros};
 use crate::element::asset::Folder;
 use crate::element::library::Library;
-use crate::element::schema::{Check, Param};
+use crate::element::schema::Param;
 use crate::image::Output;
 use crate::image::digests::Checksum;
 use crate::recipe::terms::decode;
-use crate::vocabulary::{Asset, Distro, StepId};
 use crate::yaml::{Diagnostic, Diagnostics, Node, Source, Span, parse, read};
 
 /// Keys of a recipe that see all built-ins.
 pub(super) const BODY: [&str; 5] = ["elements", "packages", "steps", "checks", "publish"];
-
-/// The system on a base image, as far as elements need to know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct System {
-    /// Its distribution.
-    pub distro: Distro,
-    /// Firmware that finds a boot loader on its disk.
-    pub firmware: Vec<Firmware>,
-}
 
 /// What the caller decides about a recipe.
 #[derive(Debug, Clone)]
@@ -106,38 +94,6 @@ pub struct Recipe {
     pub dir: PathBuf,
     /// Digest of the recipe's text.
     pub digest: Sha256,
-}
-
-/// What is done to an image, rendered.
-#[derive(Debug, Clone)]
-pub struct Composition {
-    /// Its distribution.
-    pub distro: Distro,
-    /// What is known of that.
-    pub os: Os,
-    /// Firmware it boots under.
-    pub firmware: Vec<Firmware>,
-    /// Packages, and which elements ask for each.
-    pub packages: BTreeMap<String, Vec<String>>,
-    /// Steps in order. None is without actions.
-    pub steps: Vec<ComposedStep>,
-    /// What must be true of the image: the element that says so, and the check.
-    pub checks: Vec<(String, Check)>,
-    /// Where it is handed to.
-    pub publish: Vec<Target>,
-}
-
-/// What one element does in one phase.
-#[derive(Debug, Clone)]
-pub struct ComposedStep {
-    /// Its name.
-    pub id: StepId,
-    /// What it does. Sources are paths without `./` and `/` at their ends.
-    pub actions: Vec<Action>,
-    /// Files it brings, by the path that actions use; those of a directory begin with the directory's path.
-    pub files: BTreeMap<String, Asset>,
-    /// How long it may take, if an action says; `None` for the build's deadline.
-    pub timeout: Option<Duration>,
 }
 
 /// Reads a recipe. `system` is what is on its base image, if that has been looked at; a base that is

@@ -3,6 +3,7 @@
 mod base;
 pub(crate) mod check;
 mod compose;
+mod composition;
 pub mod delivery;
 pub mod json_schema;
 pub mod load;
@@ -15,7 +16,8 @@ pub(crate) mod template;
 pub(crate) mod terms;
 pub mod verify;
 
-pub use load::{ComposedStep, Composition, LoadOptions, Loaded, Recipe, System, load, load_str};
+pub use composition::{ComposedStep, Composition, System};
+pub use load::{LoadOptions, Loaded, Recipe, load, load_str};
 pub use schema::{Arch, Base, Bootstrap, Disk, ElementUse, ImageSource, Layout, RecipeFile, SecretSource, Steps};
 pub use verify::Verify;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::action::Action;
 use crate::element::asset::Folder;
-use crate::recipe::load::ComposedStep;
+use crate::recipe::composition::ComposedStep;
 use crate::vocabulary::{Asset, Phase, StepId};
 use crate::yaml::{Diagnostic, Node, Source};
 

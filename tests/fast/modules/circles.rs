@@ -18,7 +18,6 @@ const KNOWN: [&str; 11] = [
     "layer/extra layer/slot layer/store",
     "machine machine/qmp",
     "recipe/check recipe/delivery recipe/publish recipe/schema recipe/verify",
-    "recipe/compose recipe/compose/step recipe/load",
     "verify/statics/boot verify/statics/signed",
 ];
 
