@@ -1,4 +1,4 @@
-//! Words that recipes, plans and events share: phases, steps, files, distributions, firmware.
+//! Words that recipes, plans and events share: phases, steps, files, distributions, firmware, architectures.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,6 +7,33 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256;
+
+/// Processor architecture of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Arch {
+    /// 64-bit x86.
+    #[serde(rename = "x86_64", alias = "amd64")]
+    X86_64,
+    /// 64-bit Arm.
+    #[serde(alias = "arm64")]
+    Aarch64,
+}
+
+impl Arch {
+    /// The name that the Linux kernel uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+        }
+    }
+
+    /// The architecture that the Linux kernel calls by a name; `None` if images for it cannot be built.
+    pub fn of_kernel(name: &str) -> Option<Self> {
+        [Self::X86_64, Self::Aarch64].into_iter().find(|arch| arch.name() == name)
+    }
+}
 
 /// When a step runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Distros;
-use crate::recipe::check::{Rule, apply, words};
+use crate::recipe::check::{Rule, apply};
+use crate::recipe::words;
 use crate::yaml::{Diagnostic, Key, Node, Source, Span, Value, list, near};
 
 /// Places in a file, and the rule for what is there.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::schema::{Arch, Bootstrap};
+use super::schema::Bootstrap;
 use crate::distro::{self, Distribution, Distros};
-use crate::vocabulary::Distro;
+use crate::vocabulary::{Arch, Distro};
 use crate::yaml::{Diagnostic, Node, Source, Span, list, near};
 
 /// Finds what a recipe bootstraps, and fills in what it leaves to the distribution. The name becomes the distribution's own.

@@ -8,19 +8,14 @@ use std::sync::Arc;
 
 use super::publish::Target;
 use super::verify::{Fault, Known, Verify};
+use super::words::*;
 use crate::element::schema::{Check, ElementFile, check_ids};
 use crate::image::Output;
 use crate::recipe::terms::decode;
 use crate::units::ByteSize;
 use crate::yaml::{Diagnostic, Node, Source, Span, Value, near};
-use words::*;
 
 mod base;
-pub(crate) mod words;
-
-pub(crate) use words::element_name as name;
-pub(crate) use words::host_name;
-pub(crate) use words::user as account;
 
 /// Names that templates see beside parameters.
 pub(crate) const BUILT_INS: [&str; 8] = ["name", "arch", "distro", "release", "version", "family", "firmware", "os"];

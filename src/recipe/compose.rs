@@ -12,7 +12,7 @@ use super::check;
 use super::composition::{ComposedStep, Composition, System};
 use super::params::{self, Given, Values};
 use super::publish::Target;
-use super::schema::{Arch, ElementUse, Layout, Steps};
+use super::schema::{ElementUse, Layout, Steps};
 use super::template::{Budget, Variables, render};
 use crate::distro::{Distribution, Distros, Os};
 use crate::element::asset::Folder;
@@ -21,7 +21,7 @@ use crate::element::order::{Item, OrderError, order};
 use crate::element::schema::{Check, ElementFile};
 use crate::image::Output;
 use crate::recipe::terms::decode;
-use crate::vocabulary::{Distro, Phase};
+use crate::vocabulary::{Arch, Distro, Phase};
 use crate::yaml::{Diagnostic, Map, Node, Source, Span, Value, near};
 use step::step;
 

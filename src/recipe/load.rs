@@ -13,10 +13,11 @@ use serde_json::Value as Json;
 use super::compose::Composer;
 use super::composition::{Composition, System};
 use super::params::{self, Values};
-use super::schema::{Arch, Base, Disk, RecipeFile, SecretSource};
+use super::schema::{Base, Disk, RecipeFile};
+use super::secret::SecretSource;
 use super::template::{Budget, Variables, render};
 use super::verify::Known;
-use super::{Firmware, Layout, Verify, base, check};
+use super::{Layout, Verify, base, check};
 use crate::digest::Sha256;
 use crate::distro::{self, Distros};
 use crate::element::asset::Folder;
@@ -25,6 +26,7 @@ use crate::element::schema::Param;
 use crate::image::Output;
 use crate::image::digests::Checksum;
 use crate::recipe::terms::decode;
+use crate::vocabulary::{Arch, Firmware};
 use crate::yaml::{Diagnostic, Diagnostics, Node, Source, Span, parse, read};
 
 /// Keys of a recipe that see all built-ins.

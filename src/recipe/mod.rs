@@ -12,13 +12,16 @@ pub(crate) mod params;
 pub mod publish;
 pub mod schema;
 pub mod scs;
+mod secret;
 pub(crate) mod template;
 pub(crate) mod terms;
 pub mod verify;
+pub(crate) mod words;
 
 pub use composition::{ComposedStep, Composition, System};
 pub use load::{LoadOptions, Loaded, Recipe, load, load_str};
-pub use schema::{Arch, Base, Bootstrap, Disk, ElementUse, ImageSource, Layout, RecipeFile, SecretSource, Steps};
+pub use schema::{Base, Bootstrap, Disk, ElementUse, ImageSource, Layout, RecipeFile, Steps};
+pub use secret::SecretSource;
 pub use verify::Verify;
 
-pub use crate::vocabulary::Firmware;
+pub use crate::vocabulary::{Arch, Firmware};

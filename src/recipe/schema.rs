@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 
 use super::publish::Target;
+use super::secret::SecretSource;
 use super::verify::Verify;
 use crate::action::Action;
 use crate::element::schema::{Check, Param};
 use crate::image::digests::Checksum;
 use crate::image::{Format, Output};
 use crate::units::ByteSize;
+use crate::vocabulary::Arch;
 
 /// A recipe: one YAML file that describes one image.
 ///
@@ -69,33 +70,6 @@ pub struct RecipeFile {
     /// Checksums of the outputs. SHA-256 is always among them.
     #[serde(default = "default_checksums", skip_serializing_if = "is_default_checksums")]
     pub checksums: Vec<Checksum>,
-}
-
-/// Processor architecture of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Arch {
-    /// 64-bit x86.
-    #[serde(rename = "x86_64", alias = "amd64")]
-    X86_64,
-    /// 64-bit Arm.
-    #[serde(alias = "arm64")]
-    Aarch64,
-}
-
-impl Arch {
-    /// The name that the Linux kernel uses.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::Aarch64 => "aarch64",
-        }
-    }
-
-    /// The architecture that the Linux kernel calls by a name; `None` if images for it cannot be built.
-    pub fn of_kernel(name: &str) -> Option<Self> {
-        [Self::X86_64, Self::Aarch64].into_iter().find(|arch| arch.name() == name)
-    }
 }
 
 /// What an image starts from.
@@ -249,26 +223,6 @@ impl Steps {
     /// Whether there is no action in any phase.
     pub fn is_empty(&self) -> bool {
         self.install.is_empty() && self.configure.is_empty() && self.boot.is_empty() && self.clean.is_empty()
-    }
-}
-
-/// Where a secret's value is read from when an action needs it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SecretSource {
-    /// An environment variable of `goldsmith`.
-    Env(String),
-    /// A file on the host, absolute or relative to the recipe.
-    File(PathBuf),
-}
-
-impl SecretSource {
-    /// With a path that is relative to a directory.
-    pub(super) fn below(self, dir: &std::path::Path) -> Self {
-        match self {
-            Self::File(file) => Self::File(dir.join(file)),
-            variable @ Self::Env(_) => variable,
-        }
     }
 }
 

@@ -5,10 +5,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::check;
-use super::schema::Arch;
+use super::words;
 use crate::units::ByteSize;
-use crate::vocabulary::Firmware;
+use crate::vocabulary::{Arch, Firmware};
 
 /// Least and most memory of a machine. A kernel and its initial RAM disk do not fit into less.
 const MEMORY: (ByteSize, ByteSize) = (ByteSize::mebibytes(64), ByteSize::mebibytes(1 << 20));
@@ -161,7 +160,7 @@ impl Verify {
             let message = format!("the disk to boot on, {disk}, is smaller than the image, {image}");
             add("disk", None, message, "a cloud refuses that too: leave it out, or make it larger");
         }
-        if let Some(Err(message)) = self.user.as_deref().map(check::account) {
+        if let Some(Err(message)) = self.user.as_deref().map(words::user) {
             add("user", None, message, "leave it out for the account that cloud-init makes");
         }
         for (index, entry) in self.listen.iter().enumerate() {

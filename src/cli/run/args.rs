@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::cli::options::AccelOption;
 use crate::cli::parse::parse_word;
-use crate::recipe::check;
 use crate::recipe::verify::{Board, BootKind, Datasource, NetworkAccess};
+use crate::recipe::words;
 use crate::units::ByteSize;
 
 /// `goldsmith run`.
@@ -59,9 +59,9 @@ pub(in crate::cli) struct Run {
 }
 
 fn parse_user(text: &str) -> Result<String, String> {
-    check::account(text).map(|()| text.to_owned())
+    words::user(text).map(|()| text.to_owned())
 }
 
 fn parse_hostname(text: &str) -> Result<String, String> {
-    check::host_name(text).map(|()| text.to_owned())
+    words::host_name(text).map(|()| text.to_owned())
 }

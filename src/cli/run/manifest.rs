@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::export::manifest;
-use crate::recipe::{Arch, check};
+use crate::recipe::{Arch, words};
 
 /// Longest manifest that is read. That of a system with ten thousand packages has 1 MiB.
 const LONGEST: u64 = 16 << 20;
@@ -41,7 +41,7 @@ impl Manifest {
         let arch = manifest["arch"].as_str().and_then(Arch::of_kernel);
         let user = manifest.pointer("/facts/default_user").and_then(Value::as_str);
         // It is printed as part of a command.
-        let user = user.filter(|user| check::account(user).is_ok()).map(str::to_owned);
+        let user = user.filter(|user| words::user(user).is_ok()).map(str::to_owned);
         Some(Self { arch, user })
     }
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Fault;
+use super::fault::Fault;
 use crate::image::{Format, Output};
-use crate::recipe::SecretSource;
+use crate::recipe::secret::SecretSource;
 
 /// A directory with a folder for every image, and in it one for every version, under the time when it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -85,7 +85,7 @@ impl Directory {
     pub(super) fn faults(&self, outputs: Option<&[Output]>) -> Vec<Fault> {
         let mut faults = common(&self.formats, self.keep, self.sign.as_ref(), outputs);
         if self.path.as_os_str().is_empty() {
-            faults.push(fault(&["path"], "the directory has no name", "name the directory of a web server, say"));
+            faults.push(Fault::at(&["path"], "the directory has no name", "name the directory of a web server, say"));
         }
         faults
     }
@@ -103,21 +103,25 @@ impl S3 {
         let mut faults = common(&self.formats, self.keep, self.sign.as_ref(), outputs);
         if self.bucket.is_empty() || self.bucket.contains('/') {
             let message = format!("`{}` is no name of a bucket", self.bucket);
-            faults.push(fault(&["bucket"], message, "what follows the bucket's name is `prefix`"));
+            faults.push(Fault::at(&["bucket"], message, "what follows the bucket's name is `prefix`"));
         }
         let is_url = |endpoint: &str| endpoint.starts_with("http://") || endpoint.starts_with("https://");
         if let Some(endpoint) = self.endpoint.as_deref().filter(|endpoint| !is_url(endpoint)) {
             let message = format!("`{endpoint}` is no address of an object store");
-            faults.push(fault(&["endpoint"], message, "it begins with `https://`"));
+            faults.push(Fault::at(&["endpoint"], message, "it begins with `https://`"));
         }
         if self.endpoint.as_deref().is_some_and(crate::address::has_login) {
             let message = "the address of the object store has a login".to_owned();
-            faults.push(fault(&["endpoint"], message, "leave it out: AWS_ACCESS_KEY_ID or `profile` say who asks"));
+            faults.push(Fault::at(&["endpoint"], message, "leave it out: AWS_ACCESS_KEY_ID or `profile` say who asks"));
         }
         let plain = |part: &str| !matches!(part, "" | "." | "..");
         if !self.prefix.is_empty() && !self.prefix.split('/').all(plain) {
             let message = format!("`{}` cannot begin the name of an object", self.prefix);
-            faults.push(fault(&["prefix"], message, "no `/` is at its ends, and no part of it is empty, `.` or `..`"));
+            faults.push(Fault::at(
+                &["prefix"],
+                message,
+                "no `/` is at its ends, and no part of it is empty, `.` or `..`",
+            ));
         }
         faults
     }
@@ -149,21 +153,17 @@ impl ChecksumKeys {
     fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if let Some(Err(message)) = self.openpgp.as_deref().map(key_id) {
-            faults.push(fault(&["sign", "openpgp"], message, "`gpg --list-secret-keys` shows fingerprints"));
+            faults.push(Fault::at(&["sign", "openpgp"], message, "`gpg --list-secret-keys` shows fingerprints"));
         }
         if self.openpgp.is_none() && self.minisign.is_none() {
-            faults.push(fault(&["sign"], "no key is named here", "`openpgp` or `minisign` names one"));
+            faults.push(Fault::at(&["sign"], "no key is named here", "`openpgp` or `minisign` names one"));
         }
         if self.password.is_some() && self.minisign.is_none() {
             let help = "gpg asks for passphrases itself, or its agent has them";
-            faults.push(fault(&["sign", "password"], "this is the password of a key of minisign", help));
+            faults.push(Fault::at(&["sign", "password"], "this is the password of a key of minisign", help));
         }
         faults
     }
-}
-
-fn fault(path: &[&str], message: impl Into<String>, help: &str) -> Fault {
-    Fault { path: path.iter().map(|key| (*key).to_owned()).collect(), message: message.into(), help: help.to_owned() }
 }
 
 fn common(
@@ -177,11 +177,11 @@ fn common(
         |format: &&Format| outputs.is_some_and(|outputs| outputs.iter().all(|output| output.format != **format));
     if let Some(format) = formats.iter().find(missing) {
         let message = format!("no output is a {} file", format.name());
-        faults.push(fault(&["formats"], message, "add it to `outputs`, or leave it out here"));
+        faults.push(Fault::at(&["formats"], message, "add it to `outputs`, or leave it out here"));
     }
     if keep == Some(0) {
         let message = "at least one version stays: the one that is published";
-        faults.push(fault(&["keep"], message, "leave it out to keep all"));
+        faults.push(Fault::at(&["keep"], message, "leave it out to keep all"));
     }
     faults.extend(sign.map(ChecksumKeys::faults).unwrap_or_default());
     faults
@@ -203,8 +203,8 @@ pub fn key_id(key: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Target;
     use super::*;
+    use crate::recipe::publish::Target;
 
     #[test]
     fn what_contradicts_itself_is_told() {

@@ -8,7 +8,7 @@ use regex::Regex;
 
 /// Circles that are still there, one line each. A new one fails the test, and so does one that is gone from the code and not
 /// from here.
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 10] = [
     "build build/extract build/session",
     "distro/check distro/library",
     "export export/disks export/folder export/manifest export/trees",
@@ -17,7 +17,6 @@ const KNOWN: [&str; 11] = [
     "image/probe image/read image/read/qcow2 image/read/qcow2/header image/read/vdi image/read/vhd image/read/vhdx image/read/vmdk image/unpack",
     "layer/extra layer/slot layer/store",
     "machine machine/qmp",
-    "recipe/check recipe/delivery recipe/publish recipe/schema recipe/verify",
     "verify/statics/boot verify/statics/signed",
 ];
 

@@ -1,0 +1,109 @@
+//! Names of images and of their properties, and which of them are taken.
+
+use jiff::Timestamp;
+
+/// Beginning of the names of properties that are the image service's own.
+pub const RESERVED: &str = "os_glance";
+
+/// Beginning of the names of properties by which published images are found again.
+pub const OWN: &str = "goldsmith_";
+
+/// What an image has at the service besides properties: Image Service API v2, "Show image".
+pub const ATTRIBUTES: [&str; 25] = [
+    "checksum",
+    "container_format",
+    "created_at",
+    "direct_url",
+    "disk_format",
+    "file",
+    "id",
+    "locations",
+    "min_disk",
+    "min_ram",
+    "name",
+    "os_hash_algo",
+    "os_hash_value",
+    "os_hidden",
+    "owner",
+    "protected",
+    "schema",
+    "self",
+    "size",
+    "status",
+    "stores",
+    "tags",
+    "updated_at",
+    "virtual_size",
+    "visibility",
+];
+
+/// Most characters of a name: the service's database has room for no more.
+const LIMIT: usize = 255;
+
+/// A name with the time in it, as strftime writes it; at most 255 characters.
+///
+/// # Errors
+///
+/// What is wrong with it, as a sentence.
+pub fn dated(name: &str, made: Timestamp) -> Result<String, String> {
+    let time = jiff::fmt::strtime::BrokenDownTime::from(made);
+    let dated = time.to_string(name).map_err(|error| format!("`{name}` cannot be a name: {error}"))?;
+    match dated.chars().count() {
+        0 => Err("a name is missing here".to_owned()),
+        1..=LIMIT => Ok(dated),
+        count => Err(format!("a name has at most {LIMIT} characters, and this has {count}")),
+    }
+}
+
+/// A property that no service takes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the property `{name}` {reason}")]
+pub struct PropertyError {
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Whether somebody may give an image a property of this name.
+///
+/// # Errors
+///
+/// Why not.
+pub fn property(name: &str) -> Result<(), PropertyError> {
+    let reason = if name.starts_with(RESERVED) {
+        "is the service's own: names that begin with `os_glance` are reserved"
+    } else if name.starts_with(OWN) {
+        "is set by goldsmith itself, which finds its images by it"
+    } else if ATTRIBUTES.contains(&name) {
+        "is no property but an attribute, which the service or an option sets"
+    } else if name.chars().count() > LIMIT {
+        "has a name of more than 255 characters"
+    } else {
+        return Ok(());
+    };
+    Err(PropertyError { name: name.to_owned(), reason: reason.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_property_is_refused() {
+        let longest = "n".repeat(LIMIT + 1);
+        for name in ["os_glance_stores", "min_disk", "status", "goldsmith_image", &longest] {
+            assert!(property(name).is_err(), "{name}");
+        }
+        assert_eq!(property("os_distro"), Ok(()));
+    }
+
+    #[test]
+    fn names_may_hold_the_time() {
+        let made = "2026-11-21T19:05:06Z".parse().expect("a time");
+        assert_eq!(dated("Debian 12 %Y-%m-%d 100%%", made), Ok("Debian 12 2026-11-21 100%".to_owned()));
+        for name in ["", "%", "%!", &"n".repeat(256)] {
+            assert!(dated(name, made).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Places that an image is handed to.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::fault::Fault;
+use super::glance::Glance;
+use super::trees::{Directory, S3};
+use crate::image::Output;
+
+/// A place that the image is handed to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// The image service of an OpenStack cloud.
+    Glance(Box<Glance>),
+    /// A directory: a web server's, or one that others mount.
+    Directory(Directory),
+    /// A bucket of an object store.
+    S3(S3),
+}
+
+impl Target {
+    /// Its word in recipes.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Glance(_) => "glance",
+            Self::Directory(_) => "directory",
+            Self::S3(_) => "s3",
+        }
+    }
+
+    /// What is wrong with it, for an image with these outputs, as far as they are known.
+    pub fn faults(&self, outputs: Option<&[Output]>) -> Vec<Fault> {
+        match self {
+            Self::Glance(glance) => glance.faults(outputs),
+            Self::Directory(directory) => directory.faults(outputs),
+            Self::S3(s3) => s3.faults(outputs),
+        }
+    }
+
+    /// With the paths that are relative to the recipe, whose directory this is.
+    #[must_use]
+    pub fn below(self, dir: &Path) -> Self {
+        match self {
+            Self::Glance(glance) => Self::Glance(Box::new(glance.below(dir))),
+            Self::Directory(directory) => Self::Directory(directory.below(dir)),
+            Self::S3(s3) => Self::S3(s3.below(dir)),
+        }
+    }
+
+    /// Whether both are the same place, so that each would take its images for the other's.
+    pub fn same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Glance(one), Self::Glance(other)) => {
+                (&one.cloud, &one.region, one.format) == (&other.cloud, &other.region, other.format)
+            }
+            (Self::Directory(one), Self::Directory(other)) => one.path == other.path,
+            (Self::S3(one), Self::S3(other)) => {
+                (one.endpoint(), &one.bucket, &one.prefix) == (other.endpoint(), &other.bucket, &other.prefix)
+            }
+            _ => false,
+        }
+    }
+}

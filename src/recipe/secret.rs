@@ -1,0 +1,26 @@
+//! Where a recipe's secrets come from.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where a secret's value is read from when an action needs it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretSource {
+    /// An environment variable of `goldsmith`.
+    Env(String),
+    /// A file on the host, absolute or relative to the recipe.
+    File(PathBuf),
+}
+
+impl SecretSource {
+    /// With a path that is relative to a directory.
+    pub(super) fn below(self, dir: &std::path::Path) -> Self {
+        match self {
+            Self::File(file) => Self::File(dir.join(file)),
+            variable @ Self::Env(_) => variable,
+        }
+    }
+}
