@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::failure::{Failure, FailureKind};
 use super::jsonl::JsonReporter;
-use super::output::print;
+use super::output::{StandardOutput, print};
 use super::parse::{parse_format, parse_word};
 use super::progress::TerminalReporter;
 use super::settings::Global;
@@ -88,7 +88,7 @@ pub(super) fn run(args: &Convert, global: &Global) -> Result<(), Failure> {
     let interrupt = Interrupt::new();
     signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
     let reporter: Arc<dyn Reporter> = if global.json {
-        Arc::new(JsonReporter::new(std::io::stdout()))
+        Arc::new(JsonReporter::new(StandardOutput))
     } else {
         Arc::new(TerminalReporter::on_stderr(global.terminal))
     };

@@ -7,7 +7,7 @@ use clap::Parser as _;
 
 use super::arguments::{Arguments, SchemaFormat, Verb};
 use super::failure::{self, Failure, FailureKind};
-use super::output::print;
+use super::output::{check, note, print};
 use super::settings::Global;
 use super::terminal::Terminal;
 use super::{build, cache, convert, diff, distros, doctor, elements, images, inspect, plan, publish, run, verify};
@@ -23,12 +23,25 @@ pub fn main() -> ExitCode {
             print(&format!("{}\n", failure.to_json()));
             return ExitCode::from(failure.kind.exit_code());
         }
-        Err(error) => error.exit(),
+        Err(error) if error.use_stderr() => error.exit(),
+        // Help or the version, by the wish of the user.
+        Err(help) => {
+            note(help.print());
+            return ended(Ok(failure::exit::OK), false, Terminal::of_stderr());
+        }
     };
     let terminal = Terminal::of_stderr();
     let json = arguments.json;
     keep_secrets();
-    match execute(arguments, terminal) {
+    ended(execute(arguments, terminal), json, terminal)
+}
+
+/// Shows why a command failed, and gives the exit code. A command also fails if its output could not be written.
+fn ended(result: Result<u8, Failure>, json: bool, terminal: Terminal) -> ExitCode {
+    let written = check();
+    // A standard output that takes no results takes no failures either.
+    let json = json && written.is_ok();
+    match result.and_then(|code| written.map(|()| code)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             if json {

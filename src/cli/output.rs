@@ -1,11 +1,63 @@
 //! Results on standard output.
 
-use std::io::Write as _;
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 
-/// Writes a result to standard output. A reader that went away, as `head` does, is no failure.
+use super::failure::{Failure, FailureKind};
+
+/// The first error of writing to standard output, which the end of the program reports.
+static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Standard output. A write never fails here: [`check`] reports the first error once all work is done, because an image
+/// is not to be lost for a line about it. After an error nothing more is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StandardOutput;
+
+impl StandardOutput {
+    fn attempt(work: impl FnOnce() -> io::Result<()>) {
+        let mut lost = LOST.lock().unwrap_or_else(PoisonError::into_inner);
+        if lost.is_none() {
+            *lost = work().err();
+        }
+    }
+}
+
+impl Write for StandardOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::attempt(|| io::stdout().write_all(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Self::attempt(|| io::stdout().flush());
+        Ok(())
+    }
+}
+
+/// Writes a result to standard output.
 pub(super) fn print(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    StandardOutput::attempt(|| {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+    });
+}
+
+/// Notes an error of something else that has written to standard output.
+pub(super) fn note(written: io::Result<()>) {
+    StandardOutput::attempt(|| written);
+}
+
+/// A failure if standard output did not take all that was written. A reader that has closed the pipe, as `head` does, does not
+/// want the rest.
+pub(super) fn check() -> Result<(), Failure> {
+    match LOST.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let message = format!("cannot write the result to standard output: {error}");
+            Err(Failure::of(FailureKind::Host, message)
+                .hint("what the command did is done; only the text is incomplete"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Text in columns, each as wide as its widest cell; the last one is as long as it is.

@@ -1,6 +1,5 @@
 //! `goldsmith build`.
 
-use std::io::Stdout;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +18,7 @@ use crate::cli::hints;
 use crate::cli::jsonl::JsonReporter;
 use crate::cli::logfile::Deferred;
 use crate::cli::options::{GuestOptions, PinOptions, RecipeOptions};
-use crate::cli::output::{columns, print};
+use crate::cli::output::{StandardOutput, columns, print};
 use crate::cli::parse::parse_word;
 use crate::cli::plan;
 use crate::cli::progress::TerminalReporter;
@@ -77,7 +76,7 @@ pub(in crate::cli) fn build(args: &Build, global: &Global) -> Result<(), Failure
     let source = args.source.read(global)?;
     let recipe = source.loaded.recipe.clone();
     let screen = (!global.json).then(|| Arc::new(TerminalReporter::on_stderr(global.terminal)));
-    let json = global.json.then(|| Arc::new(JsonReporter::new(std::io::stdout())));
+    let json = global.json.then(|| Arc::new(JsonReporter::new(StandardOutput)));
     let log = Arc::new(Deferred::new());
     let mut reporters: Vec<Arc<dyn Reporter>> = vec![Arc::clone(&log) as _];
     reporters.extend(screen.clone().map(|screen| screen as Arc<dyn Reporter>));
@@ -133,7 +132,7 @@ pub(in crate::cli) fn build(args: &Build, global: &Global) -> Result<(), Failure
 struct Progress<'a> {
     on_failure: Handler<'a>,
     screen: Option<&'a TerminalReporter>,
-    json: Option<&'a JsonReporter<Stdout>>,
+    json: Option<&'a JsonReporter<StandardOutput>>,
 }
 
 impl OnFailure for Progress<'_> {

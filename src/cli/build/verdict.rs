@@ -1,20 +1,19 @@
 //! What the user is told of a verified image.
 
-use std::io::Stdout;
 use std::path::Path;
 
 use serde_json::json;
 
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::jsonl::JsonReporter;
-use crate::cli::output::print;
+use crate::cli::output::{StandardOutput, print};
 use crate::export::Exported;
 use crate::pipeline::Verdict;
 use crate::verify::report;
 use crate::verify::{Report, Tally};
 
 /// Tells that the image has passed; with `json`, the result in any case, as a line of its own.
-pub(super) fn tell(verdict: &Verdict, exported: &Exported, json: Option<&JsonReporter<Stdout>>) {
+pub(super) fn tell(verdict: &Verdict, exported: &Exported, json: Option<&JsonReporter<StandardOutput>>) {
     let page = exported.dir.join(report::HTML);
     let tally = match verdict {
         Verdict::Before => None,

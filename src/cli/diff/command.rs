@@ -10,7 +10,7 @@ use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::hints;
 use crate::cli::image_session::ImageSession;
 use crate::cli::options::GuestOptions;
-use crate::cli::output::print;
+use crate::cli::output::{StandardOutput, print};
 use crate::cli::progress::TerminalReporter;
 use crate::cli::settings::Global;
 use crate::diff::{self, Gathered, Ignored, Snapshot};
@@ -51,7 +51,7 @@ pub(in crate::cli) fn diff(args: &Diff, global: &Global) -> Result<bool, Failure
     let difference = diff::compare(&before, &after, &ignored);
     let images = [(args.before.as_path(), &before), (args.after.as_path(), &after)];
     if global.json {
-        json::write(&difference, images, args.content, std::io::stdout().lock())?;
+        json::write(&difference, images, args.content, StandardOutput)?;
     } else {
         print(&render::text(&difference, images, args.all));
         if args.content {

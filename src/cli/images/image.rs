@@ -7,6 +7,7 @@ use super::render;
 use crate::cli::cloud;
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::jsonl::JsonReporter;
+use crate::cli::output::StandardOutput;
 use crate::cli::progress::TerminalReporter;
 use crate::cli::settings::Global;
 use crate::cli::signals;
@@ -25,7 +26,7 @@ pub(super) fn watched<T, E>(
     signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
     let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
     let reporter: Arc<dyn Reporter> =
-        if global.json { Arc::new(JsonReporter::new(std::io::stdout())) } else { Arc::clone(&screen) as _ };
+        if global.json { Arc::new(JsonReporter::new(StandardOutput)) } else { Arc::clone(&screen) as _ };
     let started = Instant::now();
     reporter.report(&Event::ActivityStarted { activity: activity.to_owned() });
     let told = |done, total| reporter.report(&Event::Progress { activity: activity.to_owned(), done, total });

@@ -14,6 +14,7 @@ use crate::cli::cloud::{self, CloudOptions};
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::jsonl::JsonReporter;
 use crate::cli::options::RecipeOptions;
+use crate::cli::output::StandardOutput;
 use crate::cli::parse::parse_param;
 use crate::cli::settings::Global;
 use crate::cli::{hints, signals};
@@ -80,7 +81,7 @@ pub(in crate::cli) fn publish(args: &Publish, global: &Global) -> Result<(), Fai
     }
     let interrupt = Interrupt::new();
     signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
-    let lines = global.json.then(|| Arc::new(JsonReporter::new(std::io::stdout())));
+    let lines = global.json.then(|| Arc::new(JsonReporter::new(StandardOutput)));
     let telling = Telling::new(lines, global);
     let places = cloud::places(&args.cloud);
     let context = Context { subject: &subject, places, keys: &Environment, reporter: telling.reporter(), interrupt };

@@ -1,6 +1,5 @@
 //! What people and programs are told of publishing.
 
-use std::io::Stdout;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -8,7 +7,7 @@ use serde_json::json;
 use super::failing;
 use crate::cli::failure::Failure;
 use crate::cli::jsonl::JsonReporter;
-use crate::cli::output::print;
+use crate::cli::output::{StandardOutput, print};
 use crate::cli::progress::TerminalReporter;
 use crate::cli::settings::Global;
 use crate::event::Reporter;
@@ -17,11 +16,11 @@ use crate::publish;
 /// Shows publishing to the user.
 pub(in crate::cli) struct Telling {
     screen: Arc<TerminalReporter>,
-    lines: Option<Arc<JsonReporter<Stdout>>>,
+    lines: Option<Arc<JsonReporter<StandardOutput>>>,
 }
 
 impl Telling {
-    pub(in crate::cli) fn new(lines: Option<Arc<JsonReporter<Stdout>>>, global: &Global) -> Self {
+    pub(in crate::cli) fn new(lines: Option<Arc<JsonReporter<StandardOutput>>>, global: &Global) -> Self {
         Self { screen: Arc::new(TerminalReporter::on_stderr(global.terminal)), lines }
     }
 

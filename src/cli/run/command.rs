@@ -17,6 +17,7 @@ use crate::cli::hints;
 use crate::cli::image_session::ImageSession;
 use crate::cli::jsonl::JsonReporter;
 use crate::cli::options::RELAY;
+use crate::cli::output::StandardOutput;
 use crate::cli::progress::TerminalReporter;
 use crate::cli::settings::Global;
 use crate::event::{Event, Reporter};
@@ -34,7 +35,7 @@ const SOMEBODY: &str = "USER";
 
 /// Boots an image and stays until the machine has ended.
 pub(in crate::cli) fn run(args: &Run, global: &Global) -> Result<(), Failure> {
-    let json = global.json.then(|| Arc::new(JsonReporter::new(io::stdout())));
+    let json = global.json.then(|| Arc::new(JsonReporter::new(StandardOutput)));
     let reporter: Arc<dyn Reporter> = match &json {
         Some(json) => Arc::clone(json) as _,
         // Nothing is redrawn: the terminal is the guest's soon.

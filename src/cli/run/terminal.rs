@@ -13,11 +13,12 @@ use super::console::{Attendant, Cut, Raw, SHUTDOWN_TIMEOUT, remark};
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::image_session::ImageSession;
 use crate::cli::jsonl::JsonReporter;
+use crate::cli::output::StandardOutput;
 use crate::machine::watch::Trouble;
 use crate::machine::{End, Machine, Ssh};
 
 /// Writes the events of a running machine, for programs.
-pub(super) type Json = JsonReporter<io::Stdout>;
+pub(super) type Json = JsonReporter<StandardOutput>;
 
 /// Time between two looks whether the SSH server greets.
 const SSH_POLL: Duration = Duration::from_secs(1);

@@ -141,3 +141,49 @@ fn doctor_says_of_everything_how_it_is() {
     assert_eq!(text.code, ran.code);
     assert!(results.iter().all(|result| text.stdout.contains(result["name"].as_str().expect("a word"))), "{text:?}");
 }
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let bench = Bench::new();
+    bench.write("disk.raw", vec![0; 1 << 20]);
+    bench.write("recipe.yaml", "name: a\nbase: { bootstrap: { distro: debian, release: bookworm } }\n");
+    for (number, line) in [
+        "--help",
+        "--version",
+        "build --help",
+        "elements",
+        "elements show sshd",
+        "--json elements",
+        "distros",
+        "schema recipe",
+        "validate recipe.yaml",
+        "--json validate recipe.yaml",
+        "cache ls",
+        "doctor",
+        "inspect disk.raw --header",
+        "verify --list",
+        "convert --from raw disk.raw OUT.qcow2",
+        "--json convert --from raw disk.raw OUT.qcow2",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let line = line.replace("OUT", &number.to_string());
+        let run = |stdout: std::process::Stdio| {
+            let mut command = bench.command(env!("CARGO_BIN_EXE_goldsmith"));
+            command.args(line.split(' ')).stdout(stdout).output().expect("goldsmith runs")
+        };
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+        let ended = run(full.into());
+        let text = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(11), "{line}: {text}");
+        assert!(text.contains("cannot write the result to standard output: No space left on device"), "{line}: {text}");
+        // Whoever closes the pipe, as `head` does, has what it wanted.
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let line = line.replace("qcow2", "vmdk");
+        let mut command = bench.command(env!("CARGO_BIN_EXE_goldsmith"));
+        let ended = command.args(line.split(' ')).stdout(writer).output().expect("goldsmith runs");
+        assert_eq!(ended.status.code(), Some(0), "{line}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+}

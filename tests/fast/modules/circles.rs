@@ -8,7 +8,7 @@ use regex::Regex;
 
 /// Circles that are still there, one line each. A new one fails the test, and so does one that is gone from the code and not
 /// from here.
-const KNOWN: [&str; 10] = [
+const KNOWN: &[&str] = &[
     "build build/extract build/session",
     "distro/check distro/library",
     "export export/disks export/folder export/manifest export/trees",
