@@ -1,4 +1,4 @@
-// On a phone book.css shows each row of a wide table as a block. This names every cell after its column there.
+// On a phone tables.css shows each row of a wide table as a block. This names every cell after its column there.
 for (const table of document.querySelectorAll(".content table")) {
     const names = [...table.querySelectorAll("thead th")].map((cell) => cell.textContent);
     if (names.length < 3) continue;
