@@ -1,33 +1,33 @@
-# Each target installs what it needs first (.ci/setup); sudo is asked only when not root.
+# Each target first installs what it needs (.ci/setup). It uses sudo if the user is not root.
 .PHONY: help image test test-long lint docs bench setup
 .DEFAULT_GOAL := help
 
-help: ## this list
+help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-image: setup ## build recipes/debian-12.yaml and say how to boot it
+image: setup ## build recipes/debian-12.yaml and print how to boot it
 	@.ci/image recipes/debian-12.yaml
 
-test: setup ## all tests, fast ones first
+test: setup ## run all tests, fast ones first
 	@.ci/test
 
 SECONDS_EACH ?= 600
 
-test-long: setup ## each fuzz target for SECONDS_EACH seconds (600)
+test-long: setup ## run each fuzz target for SECONDS_EACH seconds (default 600)
 	@.ci/test-long $(SECONDS_EACH)
 
-lint: setup ## format, clippy, documentation, dependencies
+lint: setup ## check format, clippy, documentation and dependencies
 	@.ci/lint
 
-docs: ## the book, as a web site in target/book
+docs: ## build the book as a web site in target/book
 	@if command -v mdbook >/dev/null; then mdbook build docs; else \
-		echo 'the book needs mdbook: cargo install --locked mdbook; docs/src/index.md can be read without it' >&2; exit 1; fi
+		echo 'mdbook is missing: run cargo install --locked mdbook, or read docs/src/index.md as it is' >&2; exit 1; fi
 
-bench: ## measure against the same work done by hand (as root; takes some minutes)
+bench: ## compare with the same work done by hand (as root; takes some minutes)
 	@.ci/setup guestfish jq
 	@benches/cold_build.sh
 	@benches/formats.sh
 	@benches/publish.sh
 
-setup: ## install what is missing
+setup: ## install missing packages
 	@.ci/setup
