@@ -1,5 +1,5 @@
 #!/bin/sh
-# GRUB's configuration, with what all elements have said about the kernel's arguments.
+# Writes grub.cfg, with the kernel arguments of all elements.
 set -eu
 
 case $(echo /boot/vmlinu*) in
@@ -8,14 +8,14 @@ case $(echo /boot/vmlinu*) in
         exit 1
         ;;
 esac
-# Its programs have the name of its directory: grub-mkconfig, grub2-mkconfig.
+# GRUB's directory gives its programs their prefix: grub-mkconfig or grub2-mkconfig.
 grub=${GRUB##*/}
 mkdir -p "$GRUB"
 config=$GRUB/grub.cfg
 
-# grub-mkconfig asks grub-probe some twenty times what it asked before, and every answer takes half a second
-# without hardware virtualisation. Nothing it asks about changes in between, so while it runs its grub-probe
-# remembers. The stand-in is mounted over the program: the file in the image is never touched.
+# grub-mkconfig runs grub-probe about twenty times with the same arguments. Without KVM each run takes half a second.
+# The answers do not change meanwhile, so a stand-in for grub-probe caches them. This script mounts the stand-in over
+# grub-probe and never changes the file in the image.
 probe=$(command -v "$grub-probe")
 memory=$(mktemp -d /run/grub-probe.XXXXXX)
 mounted=
@@ -27,7 +27,7 @@ trap forget EXIT
 trap 'exit 143' HUP INT TERM
 
 cp "$probe" "$memory/real"
-# All in the shell: a process costs as much as it would save.
+# The stand-in uses shell builtins only: starting a process would cost what the cache saves.
 cat >"$memory/stand-in" <<END
 #!/bin/sh
 answer=
@@ -54,8 +54,8 @@ chmod 0755 "$memory/stand-in"
 mount --bind "$memory/stand-in" "$probe"
 mounted=yes
 
-# For the plain case, ext4 on a partition of this disk, one look with blkid gives the answers to all it asks about
-# that partition. Anything else is left to the real grub-probe.
+# If the root file system is ext4 on a partition of this disk, one call of blkid answers all questions about that
+# partition. The real grub-probe answers everything else.
 know() {
     printf '%s\n' "$2" >"$memory/answer,--device,:dev:${device#/dev/},--target=$1"
 }
@@ -88,6 +88,6 @@ fi
 
 "$grub-mkconfig" -o "$config"
 
-# Disks are numbered as this machine sees them, and there the image is not the first. GRUB finds its root by
-# UUID and takes these numbers as hints only; wrong ones make it look at every disk of a large machine.
+# grub-mkconfig numbers disks as the guest sees them, where the image is not the first disk. GRUB finds its root by UUID
+# and takes these numbers as hints. A wrong hint makes GRUB search every disk of a large machine.
 sed -i -E 's/\b(hd|ahci)[0-9]+,/\10,/g' "$config"

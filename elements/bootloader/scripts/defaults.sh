@@ -1,5 +1,5 @@
 #!/bin/sh
-# /etc/default/grub, which the packages that can be installed side by side for BIOS and UEFI may not bring.
+# Makes /etc/default/grub. GRUB packages that can be installed for BIOS and UEFI together may not bring this file.
 set -eu
 
 file=/etc/default/grub
@@ -9,7 +9,7 @@ elif [ ! -e "$file" ]; then
     mkdir -p /etc/default
     printf '%s\n' 'GRUB_DEFAULT=0' 'GRUB_CMDLINE_LINUX=""' >"$file"
 fi
-# Debian's cloud variant of GRUB brings arguments of its own. What the kernel gets is what the elements say.
+# Debian's grub-cloud package sets kernel arguments of its own. The elements alone decide the kernel arguments.
 if grep -q '^GRUB_CMDLINE_LINUX=.*earlyprintk=' "$file"; then
     sed -i 's/^GRUB_CMDLINE_LINUX=.*/GRUB_CMDLINE_LINUX=""/' "$file"
 fi

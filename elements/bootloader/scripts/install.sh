@@ -1,7 +1,7 @@
 #!/bin/sh
-# GRUB's boot code for BIOS. It finds its configuration at boot, so it can be there before that is written, and
-# need not be made again whenever a setting changes.
+# Installs GRUB's boot code for BIOS. The boot code reads grub.cfg at boot, so this script can run before grub.cfg
+# exists and need not run again when a setting changes.
 set -eu
 
-# Its programs have the name of its directory: grub-install, grub2-install.
+# GRUB's directory gives its programs their prefix: grub-install or grub2-install.
 "${GRUB##*/}-install" --target=i386-pc "$GOLDSMITH_DISK"

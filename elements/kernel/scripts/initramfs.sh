@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes the initramfs of every kernel that has none or an outdated one.
+# Makes an initramfs for every kernel whose initramfs is missing or outdated.
 #
-# Installing the kernel made one already. Without hardware virtualisation making another takes a minute, so
-# it is made again only if something that goes into it was changed since.
+# The kernel package made an initramfs when it was installed. Making another takes a minute without KVM, so this script
+# does so only if a file that goes into the initramfs is newer.
 set -eu
 
 outdated() {
@@ -12,7 +12,7 @@ outdated() {
     [ -n "$changed" ]
 }
 
-# Keeps those of its arguments that exist: find fails on a path that is not there.
+# Collect the paths that exist, because find fails on a missing path.
 inputs=
 set -- /etc/initramfs-tools /etc/dracut.conf /etc/dracut.conf.d /etc/modules /etc/modules-load.d /etc/modprobe.d \
     /etc/crypttab /etc/mdadm
@@ -24,7 +24,7 @@ found=
 for modules in /lib/modules/*/; do
     version=${modules#/lib/modules/}
     version=${version%/}
-    # A directory without a kernel is what a removed one left behind.
+    # A removed kernel leaves its module directory behind: skip it.
     [ -e "/boot/vmlinuz-$version" ] || [ -e "${modules}vmlinuz" ] || continue
     found=yes
     case $INITRAMFS in
@@ -40,12 +40,12 @@ for modules in /lib/modules/*/; do
             initrd=/boot/initramfs-$version.img
             [ ! -e "/boot/initrd-$version" ] || initrd=/boot/initrd-$version
             if outdated "$initrd"; then
-                # The machine that builds is not the one that boots: no drivers are left out for it.
+                # Another machine will boot this image, so dracut must include all drivers.
                 dracut --force --no-hostonly "$initrd" "$version"
             fi
             ;;
         *)
-            echo "no way is known to make an initramfs with $INITRAMFS" >&2
+            echo "this element cannot make an initramfs with $INITRAMFS" >&2
             exit 1
             ;;
     esac

@@ -1,6 +1,6 @@
 #!/bin/sh
-# GRUB on the EFI system partition: at the distribution's own path, for machines that keep boot entries, and at
-# \EFI\BOOT, where firmware looks that has none yet, as it is with every new machine in a cloud.
+# Installs GRUB on the EFI system partition twice: in the distribution's own directory, for machines with boot entries,
+# and in \EFI\BOOT, where firmware without boot entries looks. A new instance has no boot entries.
 set -eu
 
 efi=/boot/efi
@@ -12,19 +12,19 @@ case $GOLDSMITH_ARCH in
     x86_64) target=x86_64-efi suffix=x64 fallback=BOOTX64.EFI ;;
     aarch64) target=arm64-efi suffix=aa64 fallback=BOOTAA64.EFI ;;
     *)
-        echo "there is no UEFI boot loader for $GOLDSMITH_ARCH here" >&2
+        echo "this element has no UEFI boot loader for $GOLDSMITH_ARCH" >&2
         exit 1
         ;;
 esac
 
 case $EFI in
     grub-install)
-        # Both paths get shim and the signed GRUB; nothing is written to the NVRAM of the machine that builds.
+        # grub-install puts shim and the signed GRUB into both directories. --no-nvram keeps the guest's NVRAM unchanged.
         grub-install --target="$target" --efi-directory="$efi" --bootloader-id="${OWN##*/}" --no-nvram \
             --uefi-secure-boot --force-extra-removable
         ;;
     packaged)
-        # The packages bring signed programs to their own path; grub-install would put unsigned ones there.
+        # The packages put signed programs into their directory. grub-install would overwrite them with unsigned ones.
         id=$(findmnt -no UUID -T "$GRUB")
         prefix=$("${GRUB##*/}-mkrelpath" "$GRUB")
         cat >"$OWN/grub.cfg" <<END
@@ -42,12 +42,12 @@ END
         shim-install --no-nvram
         ;;
     *)
-        echo "no way is known to install a boot loader with $EFI" >&2
+        echo "this element cannot install a boot loader with $EFI" >&2
         exit 1
         ;;
 esac
 
-# As in grub.cfg itself: the number of the disk in this machine means nothing to others.
+# The number of the disk in the guest means nothing on other machines.
 for config in "$efi"/EFI/*/grub.cfg; do
     [ ! -e "$config" ] || sed -i -E 's/\bhd[0-9]+,/hd0,/g' "$config"
 done
