@@ -16,9 +16,9 @@ use crate::units;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// Installs, removes or updates packages, as one transaction of the guest's package manager.
+    /// Installs, removes or updates packages in one transaction of the image's package manager.
     Packages(Packages),
-    /// Runs a script in the guest as root. The only action that is not declarative.
+    /// Runs a script in the guest as root. All other actions are declarative.
     Run(Run),
     /// Writes a file from text in the recipe.
     Write(Write),
@@ -28,10 +28,10 @@ pub enum Action {
     Extract(Extract),
     /// Changes lines of a text file that exists.
     Edit(Edit),
-    /// Removes files and directories (globs allowed); what is not there is not an error.
+    /// Removes files and directories. Paths may be globs. A path that does not exist is no error.
     Remove(Vec<String>),
-    /// Replaces each path by an empty file, made if it is not there. udev rules that a package
-    /// would bring back, and machine-id, must be emptied rather than removed.
+    /// Empties files, or makes empty files. Use it for machine-id and for udev rules that a package would write again if
+    /// they were missing.
     Empty(Vec<String>),
     /// Makes a directory and its parents.
     Mkdir(Mkdir),
@@ -39,15 +39,15 @@ pub enum Action {
     Symlink(Symlink),
     /// Renames a file or directory within the image.
     Move(Move),
-    /// Sets which units the init system starts.
+    /// Enables, disables or masks units.
     Service(Service),
     /// Adds or removes arguments of the kernel command line.
     KernelArgs(KernelArgs),
     /// Makes or changes a user account.
     User(User),
-    /// Sets the host name that the image has before its cloud gives it one.
+    /// Sets the host name that an instance has until its cloud sets one.
     Hostname(String),
-    /// Sets the time zone, as named in the IANA database: `Europe/Paris`.
+    /// Sets the time zone, by its name in the IANA database: `Europe/Paris`.
     Timezone(String),
     /// Sets the default locale: `en_US.UTF-8`.
     Locale(String),
@@ -60,10 +60,10 @@ pub struct Packages {
     /// Packages to install.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub install: Vec<String>,
-    /// Packages to remove with their configuration.
+    /// Packages to remove, together with their configuration.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remove: Vec<String>,
-    /// Whether to bring everything installed up to date first.
+    /// Update all installed packages first.
     #[serde(skip_serializing_if = "is_false")]
     pub update: bool,
 }
@@ -72,10 +72,10 @@ pub struct Packages {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Run {
-    /// A file of the recipe or element, run by the interpreter its first line names.
+    /// Script file of the recipe or element. Its first line names the interpreter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,
-    /// The script's text, run by `/bin/sh -eu` unless it begins with `#!`.
+    /// Text of the script. `/bin/sh -eu` runs it unless it begins with `#!`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inline: Option<String>,
     /// Arguments of the script.
@@ -84,14 +84,14 @@ pub struct Run {
     /// Environment variables of the script.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// Whether the script may use the network. Without it the guest's link is down.
+    /// Give the script a network. Otherwise the guest's network link is down.
     #[serde(skip_serializing_if = "is_false")]
     pub network: bool,
-    /// Names of secrets, readable as `$GOLDSMITH_SECRETS/<name>` while the script runs. They lie
-    /// on a tmpfs that is gone before the layer is frozen.
+    /// Names of secrets. The script reads each from the file `$GOLDSMITH_SECRETS/<name>`. The files lie in a tmpfs, and
+    /// Goldsmith removes it before it saves the layer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
-    /// How long the script may take: `90s`, `10min`, `2h`. Default: the build's deadline.
+    /// How long the script may take: `90s`, `10min`, `2h`. Default: `--timeout` of the build.
     #[serde(skip_serializing_if = "Option::is_none", with = "units::option_duration")]
     #[schemars(with = "Option<String>")]
     pub timeout: Option<Duration>,
@@ -101,7 +101,7 @@ pub struct Run {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Write {
-    /// Absolute path in the image. Missing parents are made with mode 0755.
+    /// Absolute path in the image. Goldsmith makes missing parent directories with mode 0755.
     pub path: String,
     /// The whole content of the file.
     pub content: String,
@@ -117,11 +117,11 @@ pub struct Write {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Copy {
-    /// File or directory, relative to the recipe or element that asks for it.
+    /// File or directory, relative to the recipe or element.
     pub source: String,
-    /// Absolute path in the image. A directory's content is merged into it.
+    /// Absolute path in the image. If `source` is a directory, its content is merged into this directory.
     pub path: String,
-    /// Permissions of every file copied. Default: 0755 if executable, else 0644.
+    /// Permissions of every copied file. Default: 0755 for an executable file, else 0644.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// `user` or `user:group`. Default: `root:root`.
@@ -133,7 +133,7 @@ pub struct Copy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Extract {
-    /// A tar file, plain or compressed by gzip, xz or zstd.
+    /// Tar file, as it is or compressed with gzip, xz or zstd.
     pub source: String,
     /// Absolute path of the directory to unpack into.
     pub path: String,
@@ -143,18 +143,18 @@ pub struct Extract {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Edit {
-    /// Absolute path; a glob edits every file it matches.
+    /// Absolute path or glob. With a glob, the action edits all matching files.
     pub path: String,
-    /// Lines that match one of these regular expressions are taken out.
+    /// Regular expressions. The action removes every line that matches one of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub delete: Vec<String>,
-    /// Text replaced within lines.
+    /// Replacements within lines.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replace: Vec<Replace>,
-    /// A line appended unless the file has it.
+    /// Line to append if the file does not have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ensure_line: Option<String>,
-    /// Whether a path that is not there is passed over instead of being an error.
+    /// Ignore a path that does not exist. Otherwise it is an error.
     #[serde(skip_serializing_if = "is_false")]
     pub if_present: bool,
 }
@@ -163,7 +163,7 @@ pub struct Edit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Replace {
-    /// Regular expression, matched against each line.
+    /// Regular expression for each line.
     pub pattern: String,
     /// Replacement; `$1` is the first group.
     pub with: String,
@@ -189,7 +189,7 @@ pub struct Mkdir {
 pub struct Symlink {
     /// Absolute path of the link.
     pub path: String,
-    /// What it points at, absolute or relative to the link.
+    /// Path that the link points to, absolute or relative to the link.
     pub target: String,
 }
 
@@ -197,9 +197,9 @@ pub struct Symlink {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Move {
-    /// Absolute path that exists.
+    /// Absolute path of the existing file or directory.
     pub from: String,
-    /// Absolute path it gets.
+    /// New absolute path.
     pub to: String,
 }
 
@@ -207,16 +207,16 @@ pub struct Move {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Service {
-    /// Units to start at boot.
+    /// Units that start at boot.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub enable: Vec<String>,
-    /// Units not to start at boot.
+    /// Units that do not start at boot.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub disable: Vec<String>,
-    /// Units that nothing may start.
+    /// Units that nothing can start.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mask: Vec<String>,
-    /// Whether a unit that is not installed is passed over instead of being an error.
+    /// Ignore a unit that is not installed. Otherwise it is an error.
     #[serde(skip_serializing_if = "is_false")]
     pub if_present: bool,
 }
@@ -228,7 +228,7 @@ pub struct KernelArgs {
     /// Arguments to add, in this order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub add: Vec<String>,
-    /// Arguments to remove: `quiet` exactly, or `console=` for every value of it.
+    /// Arguments to remove: `quiet` removes this argument, `console=` removes it with every value.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remove: Vec<String>,
 }
@@ -239,19 +239,19 @@ pub struct KernelArgs {
 pub struct User {
     /// Login name.
     pub name: String,
-    /// Supplementary groups, made if they do not exist.
+    /// Supplementary groups. Goldsmith makes groups that do not exist.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
-    /// Login shell. Default: `/bin/bash`, for a system account `/usr/sbin/nologin`.
+    /// Login shell. Default: `/bin/bash`; for a system account `/usr/sbin/nologin`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shell: Option<String>,
-    /// Numeric id. Default: the next free one.
+    /// Numeric user id. Default: the next free id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
-    /// Whether it is a system account, without a home directory.
+    /// Make a system account, without a home directory.
     #[serde(skip_serializing_if = "is_false")]
     pub system: bool,
-    /// Whether it may run every command by sudo without a password.
+    /// Let the user run every command by sudo without a password.
     #[serde(skip_serializing_if = "is_false")]
     pub sudo: bool,
     /// Public keys for `~/.ssh/authorized_keys`.

@@ -16,74 +16,74 @@ use crate::vocabulary::StepId;
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Event {
-    /// A build begins. `steps` counts the base and the finish too.
+    /// A build starts.
     BuildStarted {
         /// Name of the image.
         name: String,
-        /// Number of steps of the plan.
+        /// Number of steps, including the base and `finalize`.
         steps: usize,
     },
-    /// A part of the work that is no step begins: fetching, starting the guest, exporting.
+    /// An activity that is not a step starts, such as a download, the start of the guest or an export.
     ActivityStarted {
-        /// What is done, as a verb phrase: `start the guest`.
+        /// Name of the activity, such as `start the guest`.
         activity: String,
     },
-    /// That part has ended well.
+    /// An activity has succeeded.
     ActivityFinished {
-        /// The same phrase.
+        /// Name of the activity.
         activity: String,
-        /// How long it took, in seconds.
+        /// Duration in seconds.
         #[serde(serialize_with = "seconds")]
         elapsed: Duration,
     },
-    /// How far a transfer of bytes is.
+    /// Progress of an activity that transfers bytes.
     Progress {
-        /// What is transferred; begins and ends as an activity.
+        /// Name of the activity.
         activity: String,
-        /// Bytes done.
+        /// Bytes transferred.
         done: u64,
-        /// Bytes in all, where known.
+        /// Bytes in total, or `null`.
         total: Option<u64>,
     },
-    /// A step's layer exists; nothing is run.
+    /// The cache has the layer of a step, so the step does not run.
     StepCached {
-        /// The step.
+        /// `phase` and `element` of the step.
         step: StepId,
     },
-    /// A step begins to run.
+    /// A step starts to run.
     StepStarted {
-        /// The step.
+        /// `phase` and `element` of the step.
         step: StepId,
-        /// Why it is not taken from the cache.
+        /// Why the step runs although the cache has layers, or `null`.
         reason: Option<String>,
     },
-    /// A line that a program of the build printed.
+    /// A program of the build has printed a line.
     Output {
-        /// The line, lossily decoded, without control characters.
+        /// The line in UTF-8, without control characters.
         line: String,
     },
-    /// A step's layer is frozen.
+    /// A step has succeeded, and its layer is saved.
     StepFinished {
-        /// The step.
+        /// `phase` and `element` of the step.
         step: StepId,
-        /// How long it took, in seconds.
+        /// Duration in seconds.
         #[serde(serialize_with = "seconds")]
         elapsed: Duration,
     },
-    /// A step has failed; the build may ask what to do, try it again or end.
+    /// A step has failed. The build tries it again or ends.
     StepFailed {
-        /// The step.
+        /// `phase` and `element` of the step.
         step: StepId,
-        /// How long it ran, in seconds.
+        /// Duration in seconds.
         #[serde(serialize_with = "seconds")]
         elapsed: Duration,
     },
-    /// Another process makes the layer that is needed now.
+    /// The build waits for another process that makes the same layer.
     Waiting {
-        /// The step.
+        /// `phase` and `element` of the step.
         step: StepId,
     },
-    /// Something the user should know, though the build goes on.
+    /// A warning; the build continues.
     Warning {
         /// One sentence.
         message: String,

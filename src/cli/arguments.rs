@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     /// Directory of layers, packages and base images [default: $XDG_CACHE_HOME/goldsmith]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) cache: Option<PathBuf>,
-    /// Print results and events as JSON, one object per line where there are several
+    /// Print results as JSON; commands that take long print events as JSON lines
     #[arg(long, global = true)]
     pub(super) json: bool,
 }
@@ -36,42 +36,42 @@ pub(super) struct Arguments {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Build the image a recipe describes
+    /// Build the image that a recipe describes
     Build(Build),
-    /// Show what a build would do, what is cached and why the rest is not
+    /// Show the steps of a build: which are cached, and why the others will run
     Plan(PlanArgs),
-    /// Check a recipe and the elements it uses, without network and guest
+    /// Check a recipe and its elements, without a network or a guest
     Validate(RecipeOptions),
     /// Convert a disk image into another format
     Convert(Convert),
-    /// Tell what an image file is, what is in it, and whether a cloud would take it
+    /// Show the format and the content of an image, and whether Glance and Nova accept it
     Inspect(Inspect),
-    /// Find out whether an image keeps what a cloud expects of it: look at it, and boot it as the cloud would
+    /// Check an image for use in a cloud: inspect its disk, and boot it as OpenStack does
     Verify(Box<VerifyArgs>),
-    /// Boot an image for a person, on a disk that is thrown away, and join its console to the terminal
+    /// Boot an image and show its console in the terminal; the image file stays unchanged
     Run(Run),
-    /// Hand an image that was built to clouds, directories and object stores
+    /// Publish a built image to clouds, directories and object stores
     Publish(Box<Publish>),
-    /// Look after the images of a cloud
+    /// Manage the images of a cloud
     Images(Box<Images>),
-    /// List the elements, or show one
+    /// List all elements, or show one
     Elements(Elements),
-    /// List the distributions, or show one
+    /// List all distributions, or show one
     Distros(Distros),
     /// Show what changed between two disk images
     Diff(Diff),
-    /// Look after the cache
+    /// Manage the cache
     Cache(Cache),
     /// Print the JSON Schema of a file format, for editors
     Schema {
-        /// Which format
+        /// The file format
         #[arg(value_enum)]
         format: SchemaFormat,
-        /// Look for distributions here first, which recipes and elements may name; may be given several times
+        /// Look for distributions in this directory first; repeat the option for several
         #[arg(long, value_name = "DIR")]
         distros: Vec<PathBuf>,
     },
-    /// Check whether this host can build images, and say what is missing
+    /// Check whether this host can build images, and print what is missing
     Doctor,
     /// Connect standard input and output with a metadata service; QEMU starts this for each connection of a guest
     #[command(hide = true)]

@@ -28,24 +28,24 @@ pub(super) struct Cache {
 pub(super) enum CacheVerb {
     /// List the layers
     Ls,
-    /// Remove what has not been used for long, or until the cache is small enough
+    /// Remove old layers, or the least recently used ones until the cache is small enough
     Gc {
-        /// Remove what was not used for this long: `7d`, `12h`
+        /// Remove layers that no build has used for this long: `7d`, `12h`
         #[arg(long, value_name = "TIME", value_parser = parse_duration)]
         max_age: Option<Duration>,
-        /// Remove the least recently used layers until this much is left
+        /// Remove the least recently used layers until the cache has at most this size
         #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
         max_size: Option<ByteSize>,
         /// Remove everything
         #[arg(long)]
         all: bool,
-        /// Only say what would be removed
+        /// Only print what would be removed
         #[arg(long)]
         dry_run: bool,
     },
     /// Read every layer and compare it with its digest
     Verify {
-        /// Remove layers that are damaged, and those that stand on them
+        /// Remove damaged layers and all layers on top of them
         #[arg(long)]
         repair: bool,
     },

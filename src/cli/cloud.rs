@@ -11,13 +11,13 @@ use crate::event::{Event, Reporter as _};
 use crate::openstack::config::{CloudConfig, Places};
 use crate::openstack::{Cloud, CloudError};
 
-/// Which cloud. What is not said is as `clouds.yaml` or the variables `OS_*` say.
+/// Which cloud. `clouds.yaml` or the variables `OS_*` supply what the options leave out.
 #[derive(Debug, Args)]
 pub(super) struct CloudOptions {
-    /// The cloud, by its name in clouds.yaml [default: $OS_CLOUD, or the only one]
+    /// Name of the cloud in clouds.yaml [default: $OS_CLOUD, or the only cloud]
     #[arg(long, global = true, value_name = "NAME")]
     pub(super) os_cloud: Option<String>,
-    /// The region [default: as the cloud's configuration says, or the only one]
+    /// Region of the cloud [default: from the cloud's configuration, or the only region]
     #[arg(long, global = true, value_name = "NAME")]
     pub(super) os_region: Option<String>,
 }

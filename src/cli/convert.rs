@@ -23,19 +23,19 @@ use crate::units::ByteSize;
 /// `goldsmith convert`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Convert {
-    /// The image file to read; it may be compressed as a whole with gzip, xz or zstd
+    /// The image file to read, as it is or compressed with gzip, xz or zstd
     #[arg(value_name = "IN")]
     pub(in crate::cli) input: PathBuf,
     /// The file to write
     #[arg(value_name = "OUT")]
     pub(in crate::cli) output: PathBuf,
-    /// Format that IN must have; it is found from its content
+    /// Fail unless IN has this format; Goldsmith finds the format from the content
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     pub(in crate::cli) from: Option<Format>,
-    /// Format of OUT [default: by its name]
+    /// Format of OUT [default: by its extension]
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     pub(in crate::cli) to: Option<Format>,
-    /// qcow2: zstd (default), zlib, none; raw: none (default), zstd, gzip, xz
+    /// Compression. qcow2: zstd (default), zlib, none; raw: none (default), zstd, gzip, xz
     #[arg(long, value_name = "HOW", value_parser = parse_word::<Compression>)]
     pub(in crate::cli) compression: Option<Compression>,
     /// Size of the clusters of a qcow2 file [default: 64KiB]
@@ -44,13 +44,13 @@ pub(in crate::cli) struct Convert {
     /// Version of a qcow2 file: 1.1 (default), 0.10
     #[arg(long, value_name = "VERSION", value_parser = parse_word::<Compat>)]
     pub(in crate::cli) compat: Option<Compat>,
-    /// vmdk: streamOptimized (default), monolithicSparse; vhd: dynamic (default), fixed
+    /// Subformat. vmdk: streamOptimized (default), monolithicSparse; vhd: dynamic (default), fixed
     #[arg(long, value_name = "KIND", value_parser = parse_word::<Subformat>)]
     pub(in crate::cli) subformat: Option<Subformat>,
     /// Disk adapter of a vmdk or ova file: lsilogic (default), ide, buslogic, pvscsi
     #[arg(long, value_name = "ADAPTER", value_parser = parse_word::<Adapter>)]
     pub(in crate::cli) adapter: Option<Adapter>,
-    /// Version of VMware's tools that a vmdk or ova file claims
+    /// Version of VMware Tools that a vmdk or ova file names
     #[arg(long, value_name = "NUMBER")]
     pub(in crate::cli) tools_version: Option<u32>,
     /// Compute the SHA-512 of OUT too
@@ -59,11 +59,10 @@ pub(in crate::cli) struct Convert {
     /// Compute the MD5 of OUT too
     #[arg(long)]
     pub(in crate::cli) md5: bool,
-    /// Replace OUT if it is there
+    /// Replace OUT if it exists
     #[arg(long)]
     pub(in crate::cli) force: bool,
-    /// Let a compressed file unpack to this size [default: 1000 times its length, 4 GiB at least, 64 GiB at most],
-    /// and a raw file have it [default: 1 TiB]
+    /// Largest disk to accept [default: for a compressed file 1000 times its length, but 4 to 64 GiB; for a raw or fixed VHD OUT 1 TiB]
     #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
     pub(in crate::cli) max_size: Option<ByteSize>,
 }

@@ -20,9 +20,9 @@ use crate::yaml::Diagnostics;
 /// `goldsmith distros`.
 #[derive(Debug, Args)]
 pub(super) struct Distros {
-    /// The one to show, by any of its names; without it, list all
+    /// The distribution to show, by its name or an alias; without it, list all
     pub(super) name: Option<String>,
-    /// Look for distributions here first; may be given several times
+    /// Look for distributions in this directory first; repeat the option for several
     #[arg(long, value_name = "DIR")]
     pub(super) distros: Vec<PathBuf>,
 }

@@ -19,10 +19,10 @@ pub(super) struct Elements {
     /// What to do; without it, list
     #[command(subcommand)]
     pub(super) command: Option<ElementsVerb>,
-    /// Look for elements here first; may be given several times
+    /// Look for elements in this directory first; repeat the option for several
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) elements: Vec<PathBuf>,
-    /// Look for distributions here first; may be given several times
+    /// Look for distributions in this directory first; repeat the option for several
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) distros: Vec<PathBuf>,
 }

@@ -10,15 +10,15 @@ use crate::text::{Redactor, printable_lines};
 
 /// The exit codes of `goldsmith`. They are part of its interface.
 pub mod exit {
-    /// All went well.
+    /// The command succeeded.
     pub const OK: u8 = 0;
     /// `goldsmith diff`: the two images differ.
     pub const DIFFERENT: u8 = 1;
     /// The command line is wrong.
     pub const USAGE: u8 = 2;
-    /// The recipe, an element or an image file is wrong.
+    /// The recipe, an element or an image file has errors.
     pub const RECIPE: u8 = 10;
-    /// This host lacks something: a program, a library, disk space, the network.
+    /// This host lacks a program, a library, disk space or the network.
     pub const HOST: u8 = 11;
     /// A step failed, or the guest died.
     pub const BUILD: u8 = 12;
@@ -26,7 +26,7 @@ pub mod exit {
     pub const VERIFICATION: u8 = 13;
     /// The image could not be published.
     pub const PUBLISH: u8 = 14;
-    /// The user stopped it.
+    /// The user interrupted the command.
     pub const INTERRUPTED: u8 = 130;
 }
 

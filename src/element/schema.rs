@@ -14,27 +14,27 @@ use crate::action::Action;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ElementFile {
-    /// Name, the same as the element's directory.
+    /// Name of the element and of its directory.
     pub name: String,
-    /// One sentence that says what the image has with this element.
+    /// One sentence that says what the element adds to the image.
     pub description: String,
-    /// Parameters a recipe may set.
+    /// Parameters that a recipe can set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, Param>,
-    /// Elements the recipe must list too; they come before this one.
+    /// Elements that the recipe must list too. They run before this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,
-    /// Elements that come before this one if the recipe lists them.
+    /// Elements that run before this one if the recipe lists them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<String>,
-    /// Elements that cannot be in a recipe together with this one.
+    /// Elements that a recipe cannot list together with this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<String>,
-    /// Packages by `<distro>-<release>`, `<distro>` or family; the most specific entry counts, and
-    /// `all` is added to it.
+    /// Packages by `<distro>-<release>`, `<distro>` or family. Goldsmith installs those of the most specific entry and those
+    /// of `all`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub packages: BTreeMap<String, Vec<String>>,
-    /// What it does per phase.
+    /// Actions of the `install` phase.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::element::schema::actions")]
     pub install: Vec<Action>,
@@ -46,8 +46,8 @@ pub struct ElementFile {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::element::schema::actions")]
     pub boot: Vec<Action>,
-    /// Actions at the end of the `boot` phase, after every element's own: where the boot loader and
-    /// the initramfs are generated, once.
+    /// Actions of the `finish` phase, which runs after the `boot` actions of all elements. Elements write the boot loader's
+    /// configuration and the initramfs here, once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::element::schema::actions")]
     pub finish: Vec<Action>,
@@ -55,7 +55,7 @@ pub struct ElementFile {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::element::schema::actions")]
     pub clean: Vec<Action>,
-    /// What must be true of an image that has this element.
+    /// Checks of images with this element.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::element::schema::checks")]
     pub checks: Vec<Check>,
@@ -70,16 +70,16 @@ impl ElementFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Param {
-    /// Type its value must have.
+    /// Type of the value.
     #[serde(rename = "type")]
     pub kind: ParamType,
-    /// Value it has unless it is set. A parameter without one must be set.
+    /// Default value. A parameter without it must be set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<serde_json::Value>,
-    /// The only values it may have.
+    /// List of the allowed values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choices: Option<Vec<serde_json::Value>>,
-    /// One sentence for people.
+    /// One sentence that describes the parameter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
@@ -116,11 +116,11 @@ pub enum Check {
     FileLacks(FileMatches),
     /// A unit starts at boot.
     ServiceEnabled(String),
-    /// A unit does not start at boot, or is not there.
+    /// A unit does not start at boot, or does not exist.
     ServiceOff(String),
     /// A package is installed.
     PackageInstalled(String),
-    /// Something seen when the image runs.
+    /// Something must be true while the image runs.
     Booted(Booted),
 }
 
@@ -151,7 +151,7 @@ pub struct FileMatches {
 pub enum Booted {
     /// The serial console shows text that matches this regular expression.
     Serial(String),
-    /// A command, run as root in the guest, succeeds.
+    /// This command, run as root in the instance, succeeds.
     Command(String),
     /// Something listens on this TCP port.
     Port(u16),

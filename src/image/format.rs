@@ -15,7 +15,7 @@ pub enum Format {
     Raw,
     /// VMware's sparse disk in one file.
     Vmdk,
-    /// Microsoft's Virtual PC disk, which Hyper-V's first generation, Azure and Xen read.
+    /// Microsoft's Virtual PC disk, for Hyper-V generation 1, Azure and Xen.
     Vhd,
     /// Hyper-V's disk.
     Vhdx,
@@ -27,9 +27,9 @@ pub enum Format {
     Tar,
     /// The files of the image in a compressed, read-only file system.
     Squashfs,
-    /// The files of the image in the read-only file system of newer kernels.
+    /// The files of the image in erofs, a read-only file system of Linux kernels since 5.4.
     Erofs,
-    /// The root file system alone, which boots with a kernel and an initial RAM disk beside it.
+    /// The root file system alone. It boots with a kernel and an initial RAM disk in files of their own.
     Ami,
     /// The kernel alone.
     Aki,

@@ -15,25 +15,25 @@ pub struct Output {
     /// Name of the file. Default: the image's name with the extension of the format and the compression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// Compression: `zstd`, `zlib` or `none` of the clusters of a qcow2 file (default: `zstd`); `zstd`, `gzip`, `xz` or
-    /// `none` of a whole raw or tar file (default: `none`); `zstd`, `gzip` or `xz` of a squashfs (default: `zstd`).
+    /// Compression. For the clusters of a qcow2 file: `zstd` (default), `zlib`, `none`. For a whole raw or tar file: `none`
+    /// (default), `zstd`, `gzip`, `xz`. For squashfs: `zstd` (default), `gzip`, `xz`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
-    /// Size of the clusters of a qcow2 file, a power of two from 4KiB to 2MiB. Default: 64KiB.
+    /// Cluster size of a qcow2 file, a power of two from 4KiB to 2MiB. Default: 64KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_size: Option<ByteSize>,
-    /// Version of a qcow2 file by the QEMU that introduced it: `"1.1"` (default) or `"0.10"`.
+    /// Version of a qcow2 file, named after the QEMU release that introduced it: `"1.1"` (default) or `"0.10"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compat: Option<Compat>,
-    /// Kind of a VMDK file (`streamOptimized`, the default, or `monolithicSparse`) or of a VHD file (`dynamic`, the
-    /// default, or `fixed`, which Azure takes).
+    /// Subformat of a VMDK file: `streamOptimized` (default), `monolithicSparse`. Of a VHD file: `dynamic` (default), `fixed`
+    /// (for Azure).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subformat: Option<Subformat>,
     /// Disk adapter that a VMDK or OVA file names. Default: `lsilogic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<Adapter>,
-    /// Version of VMware's tools that a VMDK or OVA file claims for its system, `ddb.toolsVersion`. Default: 2147483647,
-    /// which stands for tools that the system brings and updates itself.
+    /// Version of VMware Tools that a VMDK or OVA file names (`ddb.toolsVersion`). Default: 2147483647, which means that the
+    /// system brings its own tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools_version: Option<u32>,
 }
@@ -42,13 +42,13 @@ pub struct Output {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
-    /// Zstandard: fast; in qcow2 files read by QEMU 5.1 and later.
+    /// Zstandard, which is fast. QEMU 5.1 and later reads it in qcow2 files.
     Zstd,
-    /// Deflate in clusters of qcow2: read by every QEMU.
+    /// Deflate in clusters of qcow2, which every QEMU reads.
     Zlib,
-    /// Deflate with gzip's frame.
+    /// Deflate in gzip's format.
     Gzip,
-    /// LZMA: slow and small.
+    /// LZMA, which is slow and makes small files.
     Xz,
     /// No compression.
     None,
@@ -57,10 +57,10 @@ pub enum Compression {
 /// Version of a qcow2 file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Compat {
-    /// Version 2, read by QEMU 0.10 and later.
+    /// Version 2, which QEMU 0.10 and later reads.
     #[serde(rename = "0.10")]
     V0_10,
-    /// Version 3, read by QEMU 1.1 and later.
+    /// Version 3, which QEMU 1.1 and later reads.
     #[serde(rename = "1.1")]
     V1_1,
 }
@@ -69,11 +69,11 @@ pub enum Compat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Subformat {
-    /// VMDK with compressed grains, for transport.
+    /// VMDK with compressed grains, for transfer and import.
     StreamOptimized,
-    /// VMDK with plain grains, for use.
+    /// VMDK with uncompressed grains, for direct use.
     MonolithicSparse,
-    /// VHD that holds only the blocks with data.
+    /// VHD that stores only blocks with data.
     Dynamic,
     /// VHD that is a raw disk with a footer.
     Fixed,

@@ -10,16 +10,16 @@ pub const ALL: &str = "all";
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Import {
-    /// Uploaded, unless several stores are wanted and the service can import what is staged.
+    /// Goldsmith uploads the data. For several stores it uses `glance-direct` if the service offers it.
     #[default]
     Auto,
-    /// Uploaded, and copied to further stores.
+    /// Goldsmith uploads the data, and the service copies it to further stores.
     Upload,
-    /// Sent to where the service imports it from.
+    /// Goldsmith uploads the data to the service's staging area, and the service imports it.
     GlanceDirect,
-    /// Fetched by the service from `url`.
+    /// The service downloads the data from `url`.
     WebDownload,
-    /// Fetched by the service from the image service of another region: `from`.
+    /// The service downloads the data from the image service of another region: `from`.
     GlanceDownload,
 }
 
@@ -40,9 +40,9 @@ impl Import {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Elsewhere {
-    /// The region.
+    /// Name of the region.
     pub region: String,
-    /// Id of the image there.
+    /// Id of the image in that region.
     pub image: String,
 }
 

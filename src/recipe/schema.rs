@@ -27,47 +27,47 @@ use crate::vocabulary::Arch;
 pub struct RecipeFile {
     /// Name of the image and of its files: letters, digits, `.`, `_`, `-`.
     pub name: String,
-    /// One sentence about the image.
+    /// One sentence that describes the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Architecture of the image. Default: the host's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arch: Option<Arch>,
-    /// Values that `--param` may set.
+    /// Parameters: values that `--param` can set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, Param>,
-    /// What the image starts from.
+    /// Packages or an image that the image starts from.
     pub base: Base,
-    /// The disk.
+    /// Size and partitions of the disk.
     #[serde(default)]
     pub disk: Disk,
-    /// Elements to compose, in any order: requirements decide, then the order here.
+    /// Elements of the image. Their requirements decide their order, then the order of this list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "element_uses")]
     pub elements: Vec<ElementUse>,
-    /// Packages beside those of the elements.
+    /// Packages to install besides those of the elements.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<String>,
-    /// The recipe's own last element, for small things.
+    /// The recipe's own actions.
     #[serde(default, skip_serializing_if = "Steps::is_empty")]
     pub steps: Steps,
-    /// What must be true of the image beside its elements' checks.
+    /// The recipe's own checks, besides those of the elements.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::element::schema::checks")]
     pub checks: Vec<Check>,
-    /// Verify the image: look at it and boot it as a cloud would. Without this nothing is verified.
+    /// How to verify the image: Goldsmith checks its disk and boots it as a cloud does. Without this key a build verifies nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Verify>,
-    /// Where `goldsmith publish` and `goldsmith build --publish` hand the image to. Nothing else does.
+    /// Targets of `goldsmith publish` and `goldsmith build --publish`. No other command publishes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub publish: Vec<Target>,
-    /// Secrets that `run` actions may ask for.
+    /// Secrets for the scripts of `run` actions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, SecretSource>,
-    /// Files to make of the disk. Default: a qcow2 file compressed with zstd.
+    /// Image files to make from the disk. Default: a qcow2 file compressed with zstd.
     #[serde(default = "default_outputs")]
     pub outputs: Vec<Output>,
-    /// Checksums of the outputs. SHA-256 is always among them.
+    /// Further checksums of the outputs. Goldsmith always computes SHA-256.
     #[serde(default = "default_checksums", skip_serializing_if = "is_default_checksums")]
     pub checksums: Vec<Checksum>,
 }
@@ -76,9 +76,9 @@ pub struct RecipeFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Base {
-    /// Packages of a distribution's mirror.
+    /// The image starts from packages of a distribution's mirror.
     Bootstrap(Bootstrap),
-    /// A disk image that exists.
+    /// The image starts from an existing disk image.
     Image(ImageSource),
 }
 
@@ -86,17 +86,17 @@ pub enum Base {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Bootstrap {
-    /// Distribution, by its name or another that it is known by.
+    /// Name or alias of the distribution.
     pub distro: String,
-    /// Its release, by code name: `bookworm`, `trixie`.
+    /// Code name of the release: `bookworm`, `trixie`.
     pub release: String,
-    /// URL of the mirror. Default: the one the host's own apt is configured for, or the distribution's.
+    /// URL of the mirror. Default: the mirror of the host's apt configuration, or else the distribution's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<String>,
-    /// URL of the mirror for security updates. Default: the one the host's own apt is configured for, or the distribution's.
+    /// URL of the mirror for security updates. Default: the mirror of the host's apt configuration, or else the distribution's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security_mirror: Option<String>,
-    /// Archive components to use. Default: those that the distribution's data name.
+    /// Components of the archive. Default: the components in the distribution's data.
     #[serde(default)]
     pub components: Vec<String>,
 }
@@ -109,12 +109,12 @@ pub struct ImageSource {
     pub source: String,
     /// SHA-256 of the file in hexadecimal, or the URL or path of a `SHA256SUMS` file that lists it.
     pub sha256: String,
-    /// A public key that the list of checksums must be signed by: a file of OpenPGP or minisign, relative to the
-    /// recipe. The signature is in the list, or beside it: `.asc`, `.gpg`, `.sign`, `.sig`, `.minisig`.
+    /// File with the OpenPGP or minisign public key that must have signed the list of checksums, relative to the recipe.
+    /// The signature is in the list itself, or in a file beside it: `.asc`, `.gpg`, `.sign`, `.sig`, `.minisig`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<String>,
-    /// Whether a list of checksums without a signature may come over `http://`, where anybody on the way can change it,
-    /// and a login of `.netrc` may go over it.
+    /// Allow `http://` for a list of checksums without a signature, which anybody on the way can change, and for a login
+    /// from `.netrc`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure: bool,
 }
@@ -123,9 +123,9 @@ pub struct ImageSource {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Disk {
-    /// Virtual size. An image base smaller than this is grown, together with its root file system.
+    /// Virtual size. Goldsmith grows a smaller base image to this size, together with its root file system.
     pub size: ByteSize,
-    /// Firmware a bootstrapped disk can boot under, which decides its partitions. An image keeps its own.
+    /// Firmware that a bootstrapped disk boots under, which decides its partitions. A base image keeps its partitions.
     pub layout: Layout,
 }
 
@@ -201,7 +201,7 @@ impl<'de> Deserialize<'de> for Stray {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Steps {
-    /// Actions after all packages are there.
+    /// Actions that run after all packages are installed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::element::schema::actions")]
     pub install: Vec<Action>,
@@ -209,7 +209,7 @@ pub struct Steps {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::element::schema::actions")]
     pub configure: Vec<Action>,
-    /// Actions that decide how it boots.
+    /// Actions that decide how the image boots.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::element::schema::actions")]
     pub boot: Vec<Action>,

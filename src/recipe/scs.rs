@@ -9,44 +9,44 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scs {
-    /// How often the image of this name is replaced, at least.
+    /// How often a new image replaces the image with this name, at least.
     pub replace_frequency: Frequency,
-    /// Until when there is an image of this name: a date, `notice` (until it is announced), `none` (nothing is promised).
+    /// Until when an image with this name exists: a date, `notice` (until an announcement) or `none` (no promise).
     pub provided_until: String,
-    /// How long an image is found by its id: a date, `last-N` (as the last N images), `notice`, `none`, `forever`.
+    /// How long users can refer to the image by its id: a date, `last-N` (while it is one of the last N images), `notice`, `none` or `forever`.
     pub uuid_validity: String,
-    /// Where it can be downloaded, or `private`.
+    /// URL for downloading the image, or `private`.
     pub image_source: String,
-    /// Address of a description, or the description.
+    /// URL of a description, or the description itself.
     pub image_description: String,
-    /// What it is for.
+    /// Purpose of the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os_purpose: Option<Purpose>,
-    /// Hours until a critical fix is in a new image; 0 for as soon as possible.
+    /// Hours until a new image has a critical fix; 0 means as soon as possible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hotfix_hours: Option<u32>,
-    /// Which patches it has, where the date of its build does not say so.
+    /// Patch level, if the build date does not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patchlevel: Option<String>,
-    /// Date until which the maker of the system maintains it.
+    /// Date until which the vendor maintains the operating system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintained_until: Option<String>,
-    /// Whether the price has the licences in it.
+    /// Whether the flavor's price includes the licence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license_included: Option<bool>,
-    /// Whether users bring a licence.
+    /// Whether users must bring a licence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license_required: Option<bool>,
-    /// Whether it has a subscription for maintenance.
+    /// Whether the price includes a maintenance subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_included: Option<bool>,
-    /// Whether users need a subscription for maintenance.
+    /// Whether users must bring a maintenance subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_required: Option<bool>,
-    /// Address of whoever helps users: `mailto:help@cloud.example`.
+    /// Contact for user support: `mailto:help@cloud.example`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub l1_support_contact: Option<String>,
-    /// Least memory in MiB, where `verify` does not measure it.
+    /// Minimum memory in MiB, if `verify` does not measure it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_ram: Option<u64>,
 }
@@ -65,9 +65,9 @@ pub enum Frequency {
     Weekly,
     /// Once a day.
     Daily,
-    /// For critical faults only.
+    /// Only for critical faults.
     CriticalBug,
-    /// Not at all.
+    /// Never.
     Never,
 }
 
@@ -75,13 +75,13 @@ pub enum Frequency {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
-    /// Everything; much as its makers make it.
+    /// General purpose, close to the vendor's image.
     Generic,
-    /// Everything, with little in it.
+    /// General purpose, with few packages.
     Minimal,
-    /// A node of Kubernetes.
+    /// A Kubernetes node.
     K8snode,
-    /// Computing by graphics processors.
+    /// GPU computing.
     Gpu,
     /// A router, a firewall, a load balancer.
     Network,

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretSource {
-    /// An environment variable of `goldsmith`.
+    /// Name of an environment variable of `goldsmith`.
     Env(String),
-    /// A file on the host, absolute or relative to the recipe.
+    /// Path of a file on the host, absolute or relative to the recipe.
     File(PathBuf),
 }
 

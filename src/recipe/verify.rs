@@ -23,37 +23,37 @@ const DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Verify {
-    /// Firmware to boot under; `[]` boots nothing. Default: what the disk can boot under, with Secure Boot where it
-    /// has a signed boot loader.
+    /// Firmware to boot under; `[]` boots nothing. Default: all that the disk can boot under, with Secure Boot if it has a
+    /// signed boot loader.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot: Option<Vec<BootKind>>,
-    /// Ways in which the instance gets its metadata.
+    /// Sources of the instance's metadata. Goldsmith boots once for each firmware and source.
     pub metadata: Vec<Datasource>,
-    /// Board of the machine.
+    /// QEMU machine type.
     pub machine: Board,
     /// Memory of the machine.
     pub memory: ByteSize,
     /// Number of processors.
     pub cpus: u32,
-    /// Size of the disk the image is booted on, as a flavor gives it. Default: 2 GiB more than the image has.
+    /// Size of the machine's disk, as a flavor sets it. Default: 2 GiB more than the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<ByteSize>,
-    /// What the machine may reach. Default: `user` for an image of a recipe.
+    /// What the machine reaches. Default: `user`.
     pub network: NetworkAccess,
-    /// Account that the key of the metadata must log in as. Default: cloud-init's default user in the image.
+    /// Account for the login by SSH key. Default: cloud-init's default user in the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Services that may listen on all addresses, beside those of elements' checks: `tcp/80`, `udp/123`.
+    /// Services that may listen on all addresses, besides ports in checks: `tcp/80`, `udp/123`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub listen: Vec<String>,
-    /// Find out the least memory and disk the image boots with, by booting it about four times more with less, after a
-    /// profile has come up. The report, and what is published of the image, tell them.
+    /// Measure the least memory and the smallest disk with which the image boots, by about four further boots. The report and
+    /// the properties of the published image name them.
     pub measure: bool,
-    /// How long one boot may take, from power-on to the end of first boot. Default: 10min.
+    /// How long one boot may take, from power-on to the end of the first boot. Default: 10min.
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::units::option_duration")]
     #[schemars(with = "Option<String>")]
     pub deadline: Option<Duration>,
-    /// Findings that are known and no failure of this image.
+    /// Failures to accept, each with a reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub accept: Vec<Accept>,
 }
@@ -81,9 +81,9 @@ impl Default for Verify {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Accept {
-    /// Its id, as `goldsmith verify --list` shows it.
+    /// Id of the check, as `goldsmith verify --list` shows it.
     pub check: String,
-    /// Why its failure is no failure of this image; it is told with the finding.
+    /// Why this image may fail the check. The report shows this reason.
     pub because: String,
 }
 
@@ -211,11 +211,11 @@ impl BootKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BootKind {
-    /// PC BIOS: SeaBIOS.
+    /// PC BIOS (SeaBIOS).
     Bios,
-    /// UEFI without Secure Boot: OVMF.
+    /// UEFI without Secure Boot (OVMF).
     Uefi,
-    /// UEFI that starts nothing but what is signed with the keys every machine has.
+    /// UEFI with Secure Boot, which starts only programs that are signed for the keys that every machine has.
     SecureBoot,
 }
 
@@ -239,7 +239,7 @@ pub enum Datasource {
 pub enum Board {
     /// Intel Q35, with PCI Express.
     Q35,
-    /// Intel 440FX, with PCI. Without Secure Boot.
+    /// Intel 440FX, with PCI and without Secure Boot.
     Pc,
 }
 
@@ -247,12 +247,11 @@ pub enum Board {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkAccess {
-    /// What this host reaches, without this host itself: neither what listens on it nor the metadata service of the cloud
-    /// that it may run in.
+    /// What this host reaches, except services of this host and the metadata service of a cloud in which this host runs.
     User,
-    /// What this host reaches, and what listens on this host, on its loopback address too.
+    /// What this host reaches, and services of this host, also on its loopback address.
     Host,
-    /// Nothing but the metadata service. There is neither a default route nor DNS then.
+    /// Only the machine's own metadata service, without a default route and DNS.
     Isolated,
 }
 

@@ -4,6 +4,7 @@
 mod blocks;
 mod commands;
 mod elements;
+mod events;
 mod generated;
 mod links;
 mod outputs;

@@ -48,19 +48,19 @@ pub(in crate::cli) struct Build {
     /// The guest.
     #[command(flatten)]
     pub(in crate::cli) machine: GuestOptions,
-    /// What steps that use the network reach: user (what this host reaches), host (this host too), isolated (nothing)
+    /// What steps with network access reach: user (what this host reaches), host (this host too), isolated (nothing)
     #[arg(long, value_name = "ACCESS", default_value = "user", value_parser = parse_word::<NetworkAccess>)]
     pub(in crate::cli) network: NetworkAccess,
-    /// How long a program of a step may run, unless its action says so itself
+    /// How long a program of a step may run, if its action sets no `timeout`
     #[arg(long, value_name = "TIME", default_value = "30min", value_parser = parse_duration)]
     pub(in crate::cli) timeout: Duration,
-    /// What becomes of the guest when a step fails
+    /// What happens to the guest when a step fails
     #[arg(long, value_enum, default_value_t = OnFailureOption::Clean)]
     pub(in crate::cli) on_failure: OnFailureOption,
-    /// Do not verify the image, whatever the recipe says
+    /// Do not verify the image, even if the recipe has `verify`
     #[arg(long)]
     pub(in crate::cli) no_verify: bool,
-    /// Publish the image as the recipe says, once it is verified
+    /// Publish the image to the recipe's targets after it has passed its checks
     #[arg(long, conflicts_with = "no_verify")]
     pub(in crate::cli) publish: bool,
     /// Show the plan instead of building it

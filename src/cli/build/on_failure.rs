@@ -13,11 +13,11 @@ use crate::plan::StepId;
 /// `--on-failure`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum OnFailureOption {
-    /// Leave nothing of the failed step
+    /// Discard the failed step
     Clean,
-    /// Keep the disk as it was at the failure
+    /// Keep the disk of the failed step as a file
     Keep,
-    /// Open a shell in the guest at the failed step
+    /// Open a shell in the guest, in the failed step
     Shell,
 }
 

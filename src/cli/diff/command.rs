@@ -27,13 +27,13 @@ pub(in crate::cli) struct Diff {
     /// The second image
     #[arg(value_name = "B")]
     pub(in crate::cli) after: PathBuf,
-    /// Leave out paths that match, and what is below them: `/var/log`, `**/*.pyc`; may be given several times
+    /// Ignore matching paths and everything below them: `/var/log`, `**/*.pyc`; repeat the option for several
     #[arg(long, value_name = "GLOB")]
     pub(in crate::cli) ignore: Vec<String>,
-    /// Show the changed lines of texts
+    /// Show the changed lines of text files
     #[arg(long)]
     pub(in crate::cli) content: bool,
-    /// Show every change, however many there are
+    /// Show all changes, not only the first twenty of a kind
     #[arg(long)]
     pub(in crate::cli) all: bool,
     /// The guest.

@@ -26,86 +26,86 @@ pub(in crate::cli) struct Images {
 pub(super) enum ImagesVerb {
     /// List images
     List(List),
-    /// Show all that is known of an image
+    /// Show all attributes and properties of an image
     Show {
-        /// Its id, or its name if no other image has it
+        /// Id of the image, or its name if only one image has the name
         image: String,
     },
-    /// Change attributes and properties of an image, all of them or none
+    /// Change attributes and properties of an image; if one change fails, none takes effect
     Set(Set),
-    /// Give an image tags, or take them off
+    /// Add tags to an image, or remove them
     Tag {
         /// Id or name of the image
         image: String,
         /// The tags
         #[arg(required = true)]
         tags: Vec<String>,
-        /// Take them off
+        /// Remove the tags
         #[arg(long)]
         remove: bool,
     },
-    /// Let nobody delete an image
+    /// Protect an image from being deleted
     Protect(Switch),
-    /// Leave an image out of lists
+    /// Hide an image from lists
     Hide(Switch),
-    /// Let nobody use the data of an image
+    /// Forbid downloading and booting an image
     Deactivate {
         /// Id or name of the image
         image: String,
     },
-    /// Let everybody use the data of an image again
+    /// Allow downloading and booting an image again
     Reactivate {
         /// Id or name of the image
         image: String,
     },
-    /// Share an image with a project, which sees it in its lists once it has accepted it
+    /// Share an image with a project; the project lists the image after accepting it
     Share {
         /// Id or name of the image
         image: String,
         /// Id of the project
         project: String,
-        /// Share it no longer
+        /// Stop sharing the image with the project
         #[arg(long)]
         stop: bool,
     },
-    /// Take an image that is shared with this project into its lists
+    /// Accept an image that another project shares, so that lists of this project show it
     Accept {
         /// Id of the image
         image: String,
-        /// Take it out of them
+        /// Reject the image, so that lists do not show it
         #[arg(long)]
         reject: bool,
     },
-    /// List the projects that an image is shared with
+    /// List the projects with which an image is shared
     Members {
         /// Id or name of the image
         image: String,
     },
-    /// Download an image; what an interrupted download has left is not asked for again
+    /// Download an image; continue a download that was interrupted
     Download(Download),
     /// Delete images
     Delete {
-        /// Their ids or names; if one of them is not there, none is deleted
+        /// Ids or names of the images; if one does not exist, none is deleted
         #[arg(required = true)]
         images: Vec<String>,
-        /// Only their data in this store; others keep theirs
+        /// Delete only the data in this store; data in other stores stays
         #[arg(long, value_name = "NAME")]
         store: Option<String>,
     },
-    /// Have the service fetch data for an image that waits for it, or copy that of an active one to more stores
+    /// Import data into a queued image, or copy the data of an active image to more stores
     Import(ImportArgs),
-    /// Look after the images that the service keeps in its cache
+    /// Manage the image service's cache
     Cache {
         /// What to do
         #[command(subcommand)]
         command: CacheVerb,
     },
-    /// List the properties that the cloud has definitions for
+    /// List the metadata definitions of the cloud
     Metadefs {
         /// Show the definitions of this namespace
         namespace: Option<String>,
     },
-    /// List the stores that the service keeps data in
+    /// List the stores of the image service
     Stores,
 }
 
@@ -116,13 +116,13 @@ pub(super) struct Download {
     pub(super) image: String,
     /// The file to write [default: <name>.<format>]
     pub(super) file: Option<PathBuf>,
-    /// Replace the file
+    /// Replace the file if it exists
     #[arg(long)]
     pub(super) force: bool,
-    /// Take nothing but data that has the signature of the image
+    /// Fail unless the data has a valid signature
     #[arg(long)]
     pub(super) verify_signature: bool,
-    /// The certificate that is trusted, in PEM [default: the one that the image names, of the cloud's key manager]
+    /// Trusted certificate in PEM [default: the certificate that the image names, from the cloud's key manager]
     #[arg(long, value_name = "FILE", requires = "verify_signature")]
     pub(super) certificate: Option<PathBuf>,
 }
@@ -130,48 +130,48 @@ pub(super) struct Download {
 /// What to do with the cache of an image service.
 #[derive(Debug, Subcommand)]
 pub(super) enum CacheVerb {
-    /// List the images that are there or will be
+    /// List the images in the cache and in its queue
     List,
-    /// Have an image fetched into it
+    /// Queue an image for the cache
     Queue {
         /// Id or name of the image
         image: String,
     },
-    /// Take an image out of it
+    /// Remove an image from the cache
     Delete {
         /// Id or name of the image
         image: String,
     },
-    /// Empty it
+    /// Remove all images from the cache
     Clear,
 }
 
 /// `goldsmith images import`.
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
-    /// Id or name of the image: one that has no data yet, or an active one for copy-image
+    /// Id or name of the image: a queued image, or for copy-image an active one
     pub(super) image: String,
-    /// The file with the data: glance-direct sends it, the others compare what has arrived with it
+    /// The file with the data: glance-direct sends it, the other methods compare the imported data with it
     pub(super) file: Option<PathBuf>,
-    /// Where the data comes from
+    /// Import method
     #[arg(long, value_parser = ["glance-direct", "web-download", "glance-download", "copy-image"])]
     pub(super) method: String,
-    /// Where the service finds it, for web-download
+    /// URL of the data, for web-download
     #[arg(long)]
     pub(super) url: Option<String>,
-    /// The image of another region that has it, for glance-download
+    /// Image of another region with the same data, for glance-download
     #[arg(long, value_name = "REGION/ID")]
     pub(super) from: Option<Elsewhere>,
-    /// A store that it goes to; may be given several times [default: the one the service prefers]
+    /// Store for the data; repeat the option for several [default: the service's default store]
     #[arg(long, value_name = "NAME", conflicts_with = "all_stores")]
     pub(super) store: Vec<String>,
-    /// It goes to all stores that do not have it
+    /// Import the data into all stores that lack it
     #[arg(long)]
     pub(super) all_stores: bool,
-    /// Go on where a store fails, if another one has it
+    /// Succeed if at least one store has the data, even if others fail
     #[arg(long)]
     pub(super) some: bool,
-    /// Give it up if nothing changes for this long; a download changes nothing until it is whole [default: 1h]
+    /// Give up if the import shows no progress for this long; a download by the service shows none until its end [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(super) patience: Option<Duration>,
 }
@@ -181,25 +181,25 @@ pub(super) struct ImportArgs {
 pub(super) struct Set {
     /// Id or name of the image
     pub(super) image: String,
-    /// Its new name
+    /// New name of the image
     #[arg(long)]
     pub(super) name: Option<String>,
-    /// Who sees it: private, shared, community, public
+    /// Who sees the image: private, shared, community, public
     #[arg(long)]
     pub(super) visibility: Option<String>,
-    /// Least disk of a flavor, in GiB
+    /// Minimum disk of a flavor, in GiB
     #[arg(long, value_name = "GIB")]
     pub(super) min_disk: Option<u64>,
-    /// Least memory of a flavor, in MiB
+    /// Minimum memory of a flavor, in MiB
     #[arg(long, value_name = "MIB")]
     pub(super) min_ram: Option<u64>,
-    /// A property; may be given several times
+    /// Set a property; repeat the option for several
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
     pub(super) property: Vec<(String, String)>,
-    /// Remove a property; may be given several times
+    /// Remove a property; repeat the option for several
     #[arg(long, value_name = "NAME")]
     pub(super) remove: Vec<String>,
-    /// Remove all properties but those that are given
+    /// Remove all properties except those of --property
     #[arg(long)]
     pub(super) purge: bool,
 }
@@ -209,7 +209,7 @@ pub(super) struct Set {
 pub(super) struct Switch {
     /// Id or name of the image
     pub(super) image: String,
-    /// Undo it
+    /// Switch it off again
     #[arg(long)]
     pub(super) off: bool,
 }
@@ -217,31 +217,31 @@ pub(super) struct Switch {
 /// `goldsmith images list`.
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// Only those of this name
+    /// List only images with this name
     #[arg(long)]
     pub(super) name: Option<String>,
-    /// Only those in this state: active, queued, deactivated, ...
+    /// List only images in this state: active, queued, deactivated, ...
     #[arg(long)]
     pub(super) status: Option<String>,
-    /// Only public, private, shared or community ones
+    /// List only public, private, shared or community images
     #[arg(long)]
     pub(super) visibility: Option<String>,
-    /// Only those of this project
+    /// List only images of this project
     #[arg(long, value_name = "PROJECT")]
     pub(super) owner: Option<String>,
-    /// Only those with this tag; may be given several times
+    /// List only images with this tag; repeat the option for several
     #[arg(long)]
     pub(super) tag: Vec<String>,
-    /// Only those with this property; may be given several times
+    /// List only images with this property; repeat the option for several
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
     pub(super) property: Vec<(String, String)>,
-    /// Only hidden ones
+    /// List only hidden images
     #[arg(long)]
     pub(super) hidden: bool,
-    /// Order: created_at:desc, or several keys with commas [default: newest first]
+    /// Order, such as created_at:desc, or several keys separated by commas [default: newest first]
     #[arg(long, value_name = "KEY[:asc|desc]")]
     pub(super) sort: Option<String>,
-    /// Most images
+    /// Maximum number of images
     #[arg(long, value_name = "NUMBER")]
     pub(super) limit: Option<usize>,
 }

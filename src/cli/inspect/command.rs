@@ -25,7 +25,7 @@ pub(in crate::cli) struct Inspect {
     /// The image file, of any format
     #[arg(value_name = "IMAGE")]
     pub(in crate::cli) image: PathBuf,
-    /// Tell only what headers and partition table say, without a guest
+    /// Read only headers and the partition table, without a guest
     #[arg(long)]
     pub(in crate::cli) header: bool,
     /// The guest.

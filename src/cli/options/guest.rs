@@ -20,7 +20,7 @@ const LEAST_MEMORY: ByteSize = ByteSize::mebibytes(256);
 /// The guest.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct GuestOptions {
-    /// How the guest's processor is provided
+    /// How the guest's processor runs
     #[arg(long, value_enum, default_value_t = AccelOption::Auto)]
     pub(in crate::cli) accel: AccelOption,
     /// Memory of the guest
@@ -31,11 +31,11 @@ pub(in crate::cli) struct GuestOptions {
 /// `--accel`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum AccelOption {
-    /// KVM if a kernel has been seen to run under it on this host, else TCG
+    /// KVM if Goldsmith has seen a kernel run under it on this host, else TCG
     Auto,
-    /// KVM or nothing
+    /// KVM; fail if it does not work
     Kvm,
-    /// QEMU's translator
+    /// QEMU's emulation, which is slower
     Tcg,
 }
 

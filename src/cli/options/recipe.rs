@@ -22,13 +22,13 @@ const PIN_AGE: Duration = Duration::from_secs(12 * 3600);
 pub(in crate::cli) struct RecipeOptions {
     /// The recipe file
     pub(in crate::cli) recipe: PathBuf,
-    /// Set a parameter of the recipe; may be given several times
+    /// Set a parameter of the recipe; repeat the option for several
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_param)]
     pub(in crate::cli) params: Vec<(String, String)>,
-    /// Look for elements here first; may be given several times
+    /// Look for elements in this directory first; repeat the option for several
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) elements: Vec<PathBuf>,
-    /// Look for distributions here first; may be given several times
+    /// Look for distributions in this directory first; repeat the option for several
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) distros: Vec<PathBuf>,
 }
@@ -57,10 +57,10 @@ impl RecipeOptions {
 /// How what floats is pinned.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PinOptions {
-    /// Ask mirrors and repositories anew instead of using what was found within the last hours
+    /// Read the mirrors' indexes again, even if the cache has them from the last 12 hours
     #[arg(long, conflicts_with = "offline")]
     pub(in crate::cli) refresh: bool,
-    /// Use what was found last, however long ago, and no network for pins and downloads
+    /// Use the mirrors' indexes and files in the cache, whatever their age, and no network
     #[arg(long)]
     pub(in crate::cli) offline: bool,
 }

@@ -28,28 +28,28 @@ use crate::units::parse_duration;
 /// `goldsmith publish`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Publish {
-    /// A recipe whose image was built, or a directory that a build has written its artifacts to
+    /// A recipe whose image is built, or the directory with the artifacts of a build
     #[arg(value_name = "RECIPE|DIR")]
     image: PathBuf,
-    /// Set a parameter of the recipe; may be given several times
+    /// Set a parameter of the recipe; repeat the option for several
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_param)]
     params: Vec<(String, String)>,
-    /// Look for elements of the recipe here first; may be given several times
+    /// Look for elements in this directory first; repeat the option for several
     #[arg(long, value_name = "DIR")]
     elements: Vec<PathBuf>,
-    /// Look for distributions of the recipe here first; may be given several times
+    /// Look for distributions in this directory first; repeat the option for several
     #[arg(long, value_name = "DIR")]
     distros: Vec<PathBuf>,
-    /// Directory of the recipe's artifacts [default: out/<image name>]
+    /// Directory with the recipe's artifacts [default: out/<image name>]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Promote the image before the present one again, and publish nothing
+    /// Promote the previous image again, and publish nothing
     #[arg(long, conflicts_with = "cleanup")]
     rollback: bool,
-    /// Remove what interrupted runs have left, and publish nothing
+    /// Remove leftovers of interrupted runs, and publish nothing
     #[arg(long)]
     cleanup: bool,
-    /// What was touched since then is no leftover
+    /// With --cleanup, keep everything that changed within this time
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration, requires = "cleanup")]
     older_than: Duration,
     /// The target, where a recipe names none.

@@ -19,61 +19,61 @@ const DIRECTORY: &str = "published";
 #[derive(Debug, Args)]
 #[group(id = "target", multiple = true)]
 pub(super) struct TargetArgs {
-    /// Publish to this directory, not to a cloud [default: published, where no cloud is named]
+    /// Publish to this directory instead of a cloud [default: published, if nothing names a cloud]
     #[arg(long, value_name = "PATH", conflicts_with_all = ["name", "visibility", "property", "tag", "protected", "hidden", "promote", "import", "store", "url", "from", "patience", "sign_key", "certificate"])]
     directory: Option<PathBuf>,
-    /// Sign the checksums with this key of gpg: a fingerprint, or the last 16 digits of it
+    /// Sign the checksums with this gpg key: a fingerprint, or its last 16 digits
     #[arg(long, value_name = "KEY", requires = "directory")]
     sign_openpgp: Option<String>,
-    /// Sign the checksums with this secret key of minisign, which has no password
+    /// Sign the checksums with this minisign secret key, which has no password
     #[arg(long, value_name = "FILE", requires = "directory")]
     sign_minisign: Option<PathBuf>,
-    /// Name of the image at the service; %Y%m%d is the date when it was made [default: the image's own]
+    /// Name of the image in the cloud; %Y%m%d stands for the build date [default: the image's name]
     #[arg(long)]
     name: Option<String>,
-    /// Publish the artifact of this format [default: the first that the service takes; all to a directory]
+    /// Publish the artifact of this format [default: for a cloud the first format that Glance accepts; for a directory all]
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     format: Option<Format>,
-    /// Who sees it: private (default), shared, community, public
+    /// Who sees the image: private (default), shared, community, public
     #[arg(long, value_name = "WHO", value_parser = parse_word::<Visibility>)]
     visibility: Option<Visibility>,
-    /// A property beside those that follow from the image, or in place of one, which an empty value leaves out; may be given several times
+    /// Add or replace a property; an empty value removes it; repeat the option for several
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
     property: Vec<(String, String)>,
-    /// A tag; may be given several times
+    /// Tag of the image; repeat the option for several
     #[arg(long)]
     tag: Vec<String>,
-    /// Let nobody delete it
+    /// Protect the image from being deleted
     #[arg(long)]
     protected: bool,
-    /// Leave it out of lists
+    /// Hide the image from lists
     #[arg(long)]
     hidden: bool,
-    /// How its data gets there: auto (default), upload, glance-direct, web-download (with --url), glance-download (with --from)
+    /// Import method: auto (default), upload, glance-direct, web-download (with --url), glance-download (with --from)
     #[arg(long, value_name = "METHOD", value_parser = parse_word::<Import>)]
     import: Option<Import>,
-    /// A store that its data goes to, or `all`; may be given several times [default: the one the service prefers]
+    /// Store for the data, or `all`; repeat the option for several [default: the service's default store]
     #[arg(long, value_name = "NAME")]
     store: Vec<String>,
-    /// Where the service finds the file, for web-download
+    /// URL of the file, for web-download
     #[arg(long)]
     url: Option<String>,
-    /// The image of another region that has the same data, for glance-download
+    /// Image of another region with the same data, for glance-download
     #[arg(long, value_name = "REGION/ID")]
     from: Option<Elsewhere>,
-    /// Give an import up in which nothing changes for this long; a download changes nothing until it is whole [default: 1h]
+    /// Give up if the import shows no progress for this long; a download by the service shows none until its end [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     patience: Option<Duration>,
-    /// Put it in the place of the image that has this tag
+    /// Promote the image: give it this tag, and take the tag from the image that has it
     #[arg(long, value_name = "TAG", num_args = 0..=1, require_equals = true, default_missing_value = "promoted")]
     promote: Option<String>,
-    /// Remove older images of this name, so that so many stay
+    /// Keep this number of images with this name, and remove older ones
     #[arg(long, value_name = "NUMBER")]
     keep: Option<u32>,
-    /// Sign it by this private key, a file in PEM
+    /// Sign the image with this private key, a PEM file
     #[arg(long, value_name = "FILE", requires = "certificate")]
     sign_key: Option<PathBuf>,
-    /// The certificate of the key: a file in PEM, or its id in the cloud's key manager
+    /// Certificate of the key: a PEM file, or an id in the cloud's key manager
     #[arg(long, value_name = "ID|FILE", requires = "sign_key")]
     certificate: Option<PathBuf>,
 }

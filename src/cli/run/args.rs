@@ -16,16 +16,16 @@ pub(in crate::cli) struct Run {
     /// The image file, of any format
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
-    /// Firmware: bios, uefi, secure-boot [default: by the image's partitions]
+    /// Firmware: bios, uefi, secure-boot [default: from the image's partitions]
     #[arg(long, value_name = "KIND", value_parser = parse_word::<BootKind>)]
     pub(super) boot: Option<BootKind>,
-    /// How the instance gets its metadata: config-drive (default), openstack, nocloud
+    /// Source of metadata: config-drive (default), openstack, nocloud
     #[arg(long, value_name = "HOW", value_parser = parse_word::<Datasource>)]
     pub(super) metadata: Option<Datasource>,
-    /// Board: q35 (default), pc
+    /// QEMU machine type: q35 (default), pc
     #[arg(long, value_name = "BOARD", value_parser = parse_word::<Board>)]
     pub(super) machine: Option<Board>,
-    /// How the machine's processor is provided
+    /// How the machine's processor runs
     #[arg(long, value_enum, default_value_t = AccelOption::Auto)]
     pub(super) accel: AccelOption,
     /// Memory of the machine
@@ -34,26 +34,26 @@ pub(in crate::cli) struct Run {
     /// Number of processors
     #[arg(long, value_name = "NUMBER", default_value_t = 2)]
     pub(super) cpus: u32,
-    /// Size of the disk [default: 2 GiB more than the image has]
+    /// Size of the machine's disk [default: 2 GiB more than the image]
     #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
     pub(super) disk: Option<ByteSize>,
-    /// What the machine may reach: user (what this host reaches), host (this host too), isolated (nothing) [default:
-    /// user for an image that was built with this cache, isolated for others]
+    /// What the machine reaches: user (what this host reaches), host (this host too), isolated (nothing) [default: user if
+    /// this cache built the image, else isolated]
     #[arg(long, value_name = "ACCESS", value_parser = parse_word::<NetworkAccess>)]
     pub(super) network: Option<NetworkAccess>,
-    /// Believe manifest.json beside the image, although this cache did not make it
+    /// Trust manifest.json beside the image although this cache did not write it
     #[arg(long)]
     pub(super) trust_manifest: bool,
-    /// Account that the key logs in as, for the command that is printed
+    /// Account in the printed SSH command
     #[arg(long, value_name = "NAME", value_parser = parse_user)]
     pub(super) user: Option<String>,
     /// Host name of the instance [default: goldsmith]
     #[arg(long, value_name = "NAME", value_parser = parse_hostname)]
     pub(super) hostname: Option<String>,
-    /// User data for the instance: what cloud-init is to do
+    /// File with user data for cloud-init
     #[arg(long, value_name = "FILE")]
     pub(super) user_data: Option<PathBuf>,
-    /// Keep disk, key and identity of the machine in a directory; with the same directory it is started again
+    /// Keep the machine's disk, key and identity in this directory; the same directory starts the same machine again
     #[arg(long, value_name = "DIR")]
     pub(super) keep: Option<PathBuf>,
 }

@@ -10,25 +10,25 @@ use crate::cli::parse::parse_word;
 use crate::recipe::verify::{Accept, Board, BootKind, Datasource, NetworkAccess};
 use crate::units::{ByteSize, parse_duration};
 
-/// `goldsmith verify`. What is not said is as `manifest.json` beside the image says, if the image was built with this cache.
+/// `goldsmith verify`. `manifest.json` beside the image supplies what the options leave out, if this cache built the image.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct VerifyArgs {
-    /// The image file, of any format; if it was built with this cache, its elements' checks are known too
+    /// The image file, of any format; if this cache built it, verify also runs its elements' checks
     #[arg(value_name = "IMAGE", required_unless_present = "list")]
     pub(super) image: Option<PathBuf>,
-    /// List the checks, and what is true where each is kept
+    /// List all checks with what each requires
     #[arg(long, conflicts_with = "image")]
     pub(super) list: bool,
-    /// Look at the disk only: boot nothing
+    /// Check the disk only, and boot nothing
     #[arg(long = "static", conflicts_with_all = ["boot", "measure"])]
     pub(super) statics: bool,
-    /// Firmware to boot under: bios, uefi, secure-boot, or several with commas [default: what the disk can boot under]
+    /// Firmware to boot under: bios, uefi, secure-boot, separated by commas [default: all that the disk can boot under]
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = parse_word::<BootKind>)]
     pub(super) boot: Option<Vec<BootKind>>,
-    /// Ways to offer metadata: config-drive, openstack, nocloud, or several with commas [default: config-drive]
+    /// Sources of metadata: config-drive, openstack, nocloud, separated by commas [default: config-drive]
     #[arg(long, value_name = "WAY", value_delimiter = ',', value_parser = parse_word::<Datasource>)]
     pub(super) metadata: Option<Vec<Datasource>>,
-    /// Board of the machine: q35 or pc [default: q35]
+    /// QEMU machine type: q35 or pc [default: q35]
     #[arg(long, value_name = "BOARD", value_parser = parse_word::<Board>)]
     pub(super) machine: Option<Board>,
     /// Memory of the machine [default: 1GiB]
@@ -37,39 +37,38 @@ pub(in crate::cli) struct VerifyArgs {
     /// Number of processors of the machine [default: 2]
     #[arg(long, value_name = "NUMBER")]
     pub(super) cpus: Option<u32>,
-    /// Size of the disk, as a flavor gives it [default: 2 GiB more than the image has]
+    /// Size of the machine's disk [default: 2 GiB more than the image]
     #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
     pub(super) disk: Option<ByteSize>,
-    /// What the image may reach while it runs: user (what this host reaches), host (this host too), isolated (nothing)
-    /// [default: isolated, or as the recipe says if the image was built with this cache]
+    /// What the machine reaches: user (what this host reaches), host (this host too), isolated (nothing) [default: as in the
+    /// recipe if this cache built the image, else isolated]
     #[arg(long, value_name = "ACCESS", value_parser = parse_word::<NetworkAccess>)]
     pub(super) network: Option<NetworkAccess>,
-    /// Take what manifest.json beside the image says, although this cache did not make it: it may ask for a network, and
-    /// name failures that are accepted
+    /// Trust manifest.json beside the image although this cache did not write it; it can ask for a network and accept failures
     #[arg(long)]
     pub(super) trust_manifest: bool,
-    /// Account that the key must log in as [default: cloud-init's default user in the image]
+    /// Account for the login by SSH key [default: cloud-init's default user in the image]
     #[arg(long, value_name = "NAME")]
     pub(super) user: Option<String>,
-    /// A service that may listen on all addresses: tcp/80; may be given several times
+    /// Service that may listen on all addresses, such as tcp/80; repeat the option for several
     #[arg(long, value_name = "PROTOCOL/PORT")]
     pub(super) listen: Vec<String>,
-    /// Find out the least memory and disk the image boots with
+    /// Measure the least memory and the smallest disk with which the image boots
     #[arg(long)]
     pub(super) measure: bool,
     /// How long one boot may take [default: 10min]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(super) deadline: Option<Duration>,
-    /// A check whose failure is known, and why it is no failure; may be given several times
+    /// Accept the failure of a check, with a reason; repeat the option for several
     #[arg(long, value_name = "CHECK=REASON", value_parser = parse_accept)]
     pub(super) accept: Vec<Accept>,
     /// Write report.html, report.json and junit.xml into this directory
     #[arg(long, value_name = "DIR")]
     pub(super) report: Option<PathBuf>,
-    /// Show every check, not only what failed
+    /// Show all checks, not only the failed ones
     #[arg(long)]
     pub(super) all: bool,
-    /// How processors are provided
+    /// How the machine's processor runs
     #[arg(long, value_enum, default_value_t = AccelOption::Auto)]
     pub(super) accel: AccelOption,
 }

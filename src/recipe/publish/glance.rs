@@ -16,55 +16,55 @@ use crate::recipe::secret::SecretSource;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Glance {
-    /// The cloud, by its name in `clouds.yaml`. Default: `OS_CLOUD`, or the only one.
+    /// Name of the cloud in `clouds.yaml`. Default: `OS_CLOUD`, or the only cloud.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud: Option<String>,
-    /// The region. Default: as the cloud's configuration says, or the only one.
+    /// Region of the cloud. Default: from the cloud's configuration, or the only region.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// Its name. `%Y%m%d` and the like stand for the time when the image was made, in UTC. Default: the image's own.
+    /// Name of the image in the cloud. `%Y%m%d` and other strftime codes stand for the build time in UTC. Default: the image's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Format of the output that is published. Default: the first that an image service takes.
+    /// Format of the output to publish. Default: the first output that Glance accepts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
-    /// Who sees it.
+    /// Who sees the image.
     pub visibility: Visibility,
-    /// Properties beside those that follow from the image, or in place of them; an empty value leaves one out.
+    /// Properties to add or to replace. An empty value removes a property.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub properties: BTreeMap<String, String>,
-    /// Words that it can be found by.
+    /// Tags of the image.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// Whether it cannot be deleted.
+    /// Protect the image from being deleted.
     pub protected: bool,
-    /// Whether lists leave it out.
+    /// Hide the image from lists.
     pub hidden: bool,
-    /// How its data gets there.
+    /// How the service gets the data.
     pub import: Import,
-    /// Stores of the service that the data goes to; `all` means all. Default: the one that the service prefers.
+    /// Stores for the data; `all` means all stores. Default: the service's default store.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stores: Vec<String>,
-    /// Where the service finds the file, for `web-download`.
+    /// URL of the file, for `web-download`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The image of another region that has the same data, for `glance-download`.
+    /// Image of another region with the same data, for `glance-download`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Elsewhere>,
-    /// How long nothing may change in an import; a download by the service changes nothing until it is whole. Default: 1h.
+    /// Give up if an import shows no progress for this long. A download by the service shows none until its end. Default: 1h.
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::units::option_duration")]
     #[schemars(with = "Option<String>")]
     pub patience: Option<Duration>,
-    /// Put it in the place of the image that was promoted before, once it is there and verified.
+    /// Promote the image after it is complete and verified: it replaces the image that was promoted before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub promote: Option<Promote>,
-    /// How many images of this recipe stay, the promoted one among them. Default: all.
+    /// Number of images of this recipe to keep, including the promoted one. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<u32>,
-    /// Sign it, so that the service and whoever boots it find out whether it was changed.
+    /// Sign the image, so that Glance and Nova can detect changed data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign: Option<Sign>,
-    /// Metadata of the Sovereign Cloud Stack, SCS-0102: what cannot be found out about the image. The rest follows from it.
+    /// Metadata by the standard SCS-0102 of the Sovereign Cloud Stack. Goldsmith derives the other properties of the standard from the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scs: Option<Scs>,
 }
@@ -73,11 +73,11 @@ pub struct Glance {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Sign {
-    /// The private key: PEM without a passphrase.
+    /// Private key in PEM, without a passphrase.
     pub key: SecretSource,
-    /// The certificate that belongs to it.
+    /// Certificate of the key.
     pub certificate: Certificate,
-    /// The digest that is signed.
+    /// Digest to sign.
     #[serde(default)]
     pub hash: Hash,
 }
@@ -86,13 +86,13 @@ pub struct Sign {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Certificate {
-    /// In the cloud's key manager: its id.
+    /// Id of the certificate in the cloud's key manager.
     Id(String),
-    /// In a file in PEM, absolute or relative to the recipe. The key manager gets it unless it has it.
+    /// PEM file, absolute or relative to the recipe. Goldsmith stores it in the key manager unless it is there.
     File(PathBuf),
 }
 
-/// The digest that is signed.
+/// Digest to sign.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hash {
@@ -111,12 +111,12 @@ pub enum Hash {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Visibility {
-    /// Its project.
+    /// The image's project.
     #[default]
     Private,
-    /// Its project, and those that it is shared with.
+    /// The image's project, and projects with which it is shared.
     Shared,
-    /// Everybody who knows its id.
+    /// Everybody who knows the image's id.
     Community,
     /// Everybody.
     Public,
@@ -138,12 +138,12 @@ impl Visibility {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Promote {
-    /// The tag that only the promoted image of this recipe has.
+    /// Tag that marks the promoted image of this recipe.
     pub tag: String,
-    /// Who sees the promoted image. Default: those who see the others.
+    /// Who sees the promoted image. Default: the target's `visibility`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
-    /// What becomes of the image that was promoted before.
+    /// What happens to the image that was promoted before.
     pub retire: Retire,
 }
 
@@ -157,13 +157,13 @@ impl Default for Promote {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Retire {
-    /// Lists leave it out. Who knows its id still starts and rebuilds servers from it.
+    /// Goldsmith hides it from lists. Servers can still be created and rebuilt from its id.
     Hide,
-    /// Its name gets the time when it was made.
+    /// Goldsmith appends the time of its upload to its name.
     Rename,
-    /// Hidden, and seen by those only who see images that are not promoted.
+    /// Goldsmith hides it and gives it the target's `visibility` again.
     Withdraw,
-    /// Nothing but that it loses the tag.
+    /// It only loses the tag.
     Keep,
 }
 

@@ -16,7 +16,7 @@ use crate::image::Output;
 pub enum Target {
     /// The image service of an OpenStack cloud.
     Glance(Box<Glance>),
-    /// A directory: a web server's, or one that others mount.
+    /// A directory, for example of a web server.
     Directory(Directory),
     /// A bucket of an object store.
     S3(S3),

@@ -13,12 +13,12 @@ use crate::recipe::secret::SecretSource;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Directory {
-    /// The directory, absolute or relative to the recipe. It is made if it is not there.
+    /// Path of the directory, absolute or relative to the recipe. Goldsmith makes it if it does not exist.
     pub path: PathBuf,
-    /// Formats of the outputs that are published. Default: all.
+    /// Formats of the outputs to publish. Default: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub formats: Vec<Format>,
-    /// How many versions of the image stay. Default: all.
+    /// Number of versions of the image to keep. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<u32>,
     /// Keys that sign the checksums.
@@ -31,30 +31,30 @@ pub struct Directory {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct S3 {
-    /// Name of the bucket, which must be there.
+    /// Name of an existing bucket.
     pub bucket: String,
-    /// Address of the store: `https://s3.example.org`. Default: Amazon's in the region.
+    /// URL of the store: `https://s3.example.org`. Default: Amazon's for the region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// What names of objects begin with: `images/cloud`.
+    /// Prefix of the objects' names: `images/cloud`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
-    /// The region.
+    /// Region of the store.
     #[serde(default = "default_region")]
     pub region: String,
-    /// Whether the bucket's name is in the path of addresses, not in the host's name. Default: at Amazon it is not.
+    /// Put the bucket's name into the path of URLs, not into the host name. Default: `false` for Amazon, else `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_style: Option<bool>,
-    /// Who may read the objects, in the store's words: `public-read`. Default: the bucket's policy says.
+    /// Access control list of the objects, by the store's name: `public-read`. Default: the bucket's policy decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acl: Option<String>,
-    /// The profile of `~/.aws/credentials` that is used. Default: `AWS_PROFILE`, where no credentials are in the environment.
+    /// Profile in `~/.aws/credentials`. Default: credentials of the environment, or else `AWS_PROFILE`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
-    /// Formats of the outputs that are published. Default: all.
+    /// Formats of the outputs to publish. Default: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub formats: Vec<Format>,
-    /// How many versions of the image stay. Default: all.
+    /// Number of versions of the image to keep. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<u32>,
     /// Keys that sign the checksums.
@@ -66,13 +66,13 @@ pub struct S3 {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ChecksumKeys {
-    /// Fingerprint of a secret key that `gpg` has, or its last 16 digits. The index is signed too.
+    /// Fingerprint of a secret key of `gpg`, or its last 16 digits. This key signs the index too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub openpgp: Option<String>,
-    /// File with a secret key of minisign, absolute or relative to the recipe.
+    /// File with a minisign secret key, absolute or relative to the recipe.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minisign: Option<PathBuf>,
-    /// Where the password of minisign's key is, if it has one.
+    /// Password of the minisign key, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretSource>,
 }

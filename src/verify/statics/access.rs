@@ -27,7 +27,7 @@ pub(super) const SSHD: Rule = Rule {
     stage: Stage::Static,
     severity: Severity::Error,
     sentence: "An SSH server is installed and starts at boot",
-    reason: "It is the only way into an instance.",
+    reason: "SSH is the only way to log in to an instance.",
     page: guide!("ensure-ssh-server-runs"),
     mend: "add the element `sshd`",
 };
@@ -37,8 +37,8 @@ pub(super) const KEY_INJECTION: Rule = Rule {
     group: Group::Access,
     stage: Stage::Static,
     severity: Severity::Error,
-    sentence: "Something fetches the key of whoever starts the instance",
-    reason: "Nobody can log in otherwise: the image itself has neither keys nor passwords.",
+    sentence: "A program fetches the SSH key of the instance's owner from the metadata",
+    reason: "Without it nobody can log in, because the image has neither keys nor passwords.",
     page: guide!("access-instance-by-using-ssh-public-key-cloud-init"),
     mend: "add the element `cloud-init`",
 };
@@ -49,7 +49,7 @@ pub(super) const CLOUD_INIT_ENABLED: Rule = Rule {
     stage: Stage::Static,
     severity: Severity::Error,
     sentence: "cloud-init runs at first boot",
-    reason: "Disabled, it sets neither name nor key, and runs no user data.",
+    reason: "A disabled cloud-init sets no host name and no SSH key, and runs no user data.",
     page: guide!("process-user-data-and-other-metadata-cloud-init"),
     mend: "remove /etc/cloud/cloud-init.disabled and `cloud-init=disabled`; leave its services unmasked",
 };
@@ -59,8 +59,8 @@ pub(super) const DATASOURCES: Rule = Rule {
     group: Group::Metadata,
     stage: Stage::Static,
     severity: Severity::Error,
-    sentence: "cloud-init looks for the metadata of OpenStack, as a disk or a service",
-    reason: "From other sources it does not learn the instance's key in OpenStack.",
+    sentence: "cloud-init looks for OpenStack's metadata on a config drive or at the metadata service",
+    reason: "In OpenStack only these sources have the instance's SSH key.",
     page: guide!("process-user-data-and-other-metadata-cloud-init"),
     mend: "set `datasources: [ConfigDrive, OpenStack, NoCloud, None]` of the element `cloud-init`",
 };
@@ -70,10 +70,10 @@ pub(super) const NO_PASSWORDS: Rule = Rule {
     group: Group::Access,
     stage: Stage::Static,
     severity: Severity::Error,
-    sentence: "No account has a password, nor an empty one",
-    reason: "Every instance has the same then: who knows one gets into all of them.",
+    sentence: "No account has a password or an empty password",
+    reason: "All instances would have the same password, so whoever knows it can log in to all of them.",
     page: None,
-    mend: "lock the account with `passwd --lock`; the element `base-system` checks it of root",
+    mend: "lock the account with `passwd --lock`",
 };
 
 pub(super) const NO_AUTHORIZED_KEYS: Rule = Rule {
@@ -81,10 +81,10 @@ pub(super) const NO_AUTHORIZED_KEYS: Rule = Rule {
     group: Group::Access,
     stage: Stage::Static,
     severity: Severity::Error,
-    sentence: "No account has keys that log in",
-    reason: "Whoever has the other half gets into every instance; the right keys come from the metadata.",
+    sentence: "No account has an authorized_keys file with keys",
+    reason: "Whoever has the private key can log in to every instance. The owner's key comes from the metadata.",
     page: None,
-    mend: "remove the authorized_keys in the phase `clean`",
+    mend: "remove the authorized_keys files in the phase `clean`",
 };
 
 pub(super) const ONLY_ROOT_IS_ROOT: Rule = Rule {
@@ -92,8 +92,8 @@ pub(super) const ONLY_ROOT_IS_ROOT: Rule = Rule {
     group: Group::Access,
     stage: Stage::Static,
     severity: Severity::Error,
-    sentence: "No account but root has the number 0",
-    reason: "It is root by another name.",
+    sentence: "Only root has the user id 0",
+    reason: "Another account with this id is root under another name.",
     page: None,
     mend: "remove the account",
 };
@@ -103,10 +103,10 @@ pub(super) const NO_OTHER_ACCOUNTS: Rule = Rule {
     group: Group::Access,
     stage: Stage::Static,
     severity: Severity::Warning,
-    sentence: "Nobody but root and the account of cloud-init has an account to log in to",
-    reason: "An account such as the one of an installer is in every instance, and whoever made it may know a way in.",
+    sentence: "Only root and cloud-init's default user have a login shell",
+    reason: "An account that an installer made is in every instance, and its author may know a way to log in.",
     page: None,
-    mend: "remove it with `userdel --remove`, or give it the shell /usr/sbin/nologin if only a service needs it",
+    mend: "remove the account with `userdel --remove`; if a service needs it, set its shell to /usr/sbin/nologin",
 };
 
 pub(super) const NO_FREE_SUDO: Rule = Rule {
@@ -114,10 +114,10 @@ pub(super) const NO_FREE_SUDO: Rule = Rule {
     group: Group::Access,
     stage: Stage::Static,
     severity: Severity::Warning,
-    sentence: "No account but cloud-init's own may do everything by sudo without a password",
-    reason: "Whatever runs as that account is root.",
+    sentence: "Only cloud-init's default user can run every command by sudo without a password",
+    reason: "Every program that runs as such an account can become root.",
     page: None,
-    mend: "remove its rule from /etc/sudoers.d",
+    mend: "remove the account's rule from /etc/sudoers.d",
 };
 
 pub(super) const SSH_PASSWORDS: Rule = Rule {
@@ -125,8 +125,8 @@ pub(super) const SSH_PASSWORDS: Rule = Rule {
     group: Group::Access,
     stage: Stage::Static,
     severity: Severity::Warning,
-    sentence: "The SSH server takes no passwords, and none of root",
-    reason: "Instances with public addresses get thousands of guesses a day.",
+    sentence: "The SSH server accepts no passwords, also not root's",
+    reason: "Attackers try thousands of passwords a day on instances with public addresses.",
     page: None,
     mend: "add the element `sshd`, which sets `PasswordAuthentication no`",
 };

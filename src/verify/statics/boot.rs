@@ -25,8 +25,8 @@ pub(super) const KERNEL: Rule = Rule {
     group: Group::Boot,
     stage: Stage::Static,
     severity: Severity::Error,
-    sentence: "There is a kernel, with its modules",
-    reason: "A cloud boots the disk as it is and brings no kernel of its own.",
+    sentence: "The image has a kernel and the kernel's modules",
+    reason: "A cloud boots the kernel on the disk.",
     page: None,
     mend: "add the element `kernel`",
 };
@@ -36,11 +36,11 @@ pub(super) const BOOT_FILES: Rule = Rule {
     group: Group::Boot,
     stage: Stage::Static,
     severity: Severity::Error,
-    sentence: "The boot loader's configuration names a kernel and an initial RAM disk that are there",
-    reason: "The boot loader stops where it does not find them.",
+    sentence: "The kernel and the initial RAM disk in the boot loader's configuration exist",
+    reason: "The boot loader stops if it does not find them.",
     page: None,
-    mend: "add the element `bootloader`, which writes the configuration at the end of the build; install and remove \
-           kernels before",
+    mend: "add the element `bootloader`, which writes the configuration at the end of the build, and install or remove \
+           kernels before that",
 };
 
 pub(super) const BOOT_NAMES: Rule = Rule {
@@ -49,7 +49,7 @@ pub(super) const BOOT_NAMES: Rule = Rule {
     stage: Stage::Static,
     severity: Severity::Error,
     sentence: "The boot loader's configuration names the root file system by UUID or label",
-    reason: "The name of a device is the one of the machine that built the image, such as /dev/sda or /dev/loop0.",
+    reason: "A device name such as /dev/sda or /dev/loop0 is that of the machine that built the image.",
     page: None,
     mend: "add the element `bootloader`, and do not set GRUB_DISABLE_LINUX_UUID",
 };
@@ -59,10 +59,10 @@ pub(super) const BOOT_UUIDS: Rule = Rule {
     group: Group::Boot,
     stage: Stage::Static,
     severity: Severity::Error,
-    sentence: "File systems that the boot loader's configuration names are on the disk",
-    reason: "The boot loader or the initial RAM disk waits for them in vain.",
+    sentence: "The file systems in the boot loader's configuration are on the disk",
+    reason: "The boot loader or the initial RAM disk would wait for them without end.",
     page: None,
-    mend: "write the configuration again after the file system was made: the element `bootloader` does",
+    mend: "write the configuration after the file systems are made, as the element `bootloader` does",
 };
 
 pub(super) const BIOS_LOADER: Rule = Rule {
@@ -71,7 +71,7 @@ pub(super) const BIOS_LOADER: Rule = Rule {
     stage: Stage::Static,
     severity: Severity::Error,
     sentence: "A disk for BIOS has a boot loader in its first sector",
-    reason: "A BIOS starts nothing else.",
+    reason: "A BIOS starts only the code in the first sector.",
     page: None,
     mend: "add the element `bootloader`",
 };
@@ -82,7 +82,7 @@ pub(super) const EFI_FALLBACK: Rule = Rule {
     stage: Stage::Static,
     severity: Severity::Error,
     sentence: "A disk for UEFI has a boot loader at \\EFI\\BOOT",
-    reason: "A new instance has no boot entries of its own, and its firmware looks nowhere else.",
+    reason: "A new instance has no boot entries, and without them firmware looks only there.",
     page: None,
     mend: "add the element `uefi`",
 };
@@ -93,7 +93,7 @@ pub(super) const SERIAL_CONSOLE: Rule = Rule {
     stage: Stage::Static,
     severity: Severity::Error,
     sentence: "The kernel writes its log to the first serial port",
-    reason: "It is the console log that a cloud shows, often all that is seen of an instance that does not boot.",
+    reason: "A cloud shows this log as console log. For an instance that does not boot it is often the only information.",
     page: guide!("ensure-image-writes-boot-log-to-console"),
     mend: "add the element `serial-console`",
 };
@@ -103,8 +103,8 @@ pub(super) const SERIAL_LOGIN: Rule = Rule {
     group: Group::Boot,
     stage: Stage::Static,
     severity: Severity::Warning,
-    sentence: "The first serial port has a login",
-    reason: "The cloud's serial console is of use only then.",
+    sentence: "The first serial port has a login prompt",
+    reason: "Without it nobody can log in on the cloud's serial console.",
     page: None,
     mend: "add the element `serial-console`",
 };

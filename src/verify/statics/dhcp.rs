@@ -15,9 +15,9 @@ pub(super) const DHCP: Rule = Rule {
     group: Group::Network,
     stage: Stage::Static,
     severity: Severity::Error,
-    sentence: "Network cards get their addresses by DHCP, or as the cloud tells cloud-init",
-    reason: "The address is known only when the instance is made; without it nobody reaches the instance, nor it the \
-             metadata service.",
+    sentence: "Network cards get their addresses by DHCP or from cloud-init",
+    reason: "The cloud chooses the address when it creates the instance. Without the address the instance has no network and \
+             cannot reach the metadata service.",
     page: None,
     mend: "add the element `dhcp-network`",
 };

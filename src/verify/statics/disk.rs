@@ -11,10 +11,10 @@ pub(super) const OPERATING_SYSTEM: Rule = Rule {
     group: Group::Disk,
     stage: Stage::Static,
     severity: Severity::Error,
-    sentence: "There is an operating system that can be read on the disk",
-    reason: "Nothing boots without one, and of one that is encrypted or of an unknown kind nothing can be told.",
+    sentence: "The disk has an operating system that Goldsmith can read",
+    reason: "Without an operating system nothing boots, and Goldsmith cannot check one that is encrypted or unknown.",
     page: None,
-    mend: "build the image of a `base`, and leave its root file system unencrypted: a cloud encrypts volumes itself",
+    mend: "build the image on a `base`, and do not encrypt its root file system: the cloud encrypts volumes",
 };
 
 pub(super) const ROOT_LAST: Rule = Rule {
@@ -23,9 +23,9 @@ pub(super) const ROOT_LAST: Rule = Rule {
     stage: Stage::Static,
     severity: Severity::Error,
     sentence: "The root partition is the last one on the disk",
-    reason: "It grows to the end of the instance's disk, and cannot where another partition is in its way.",
+    reason: "It grows to the end of the instance's disk. A partition behind it would be in the way.",
     page: guide!("disk-partitions-and-resize-root-partition-on-boot-cloud-init"),
-    mend: "put the root partition last on the disk; the layouts of `disk.layout` do",
+    mend: "put the root partition last on the disk, as all values of `disk.layout` do",
 };
 
 pub(super) const ROOT_PLAIN: Rule = Rule {
@@ -34,9 +34,9 @@ pub(super) const ROOT_PLAIN: Rule = Rule {
     stage: Stage::Static,
     severity: Severity::Warning,
     sentence: "The root file system lies on a partition, not on LVM or RAID",
-    reason: "Tools that grow the root at boot know partitions; a logical volume needs a script of its own.",
+    reason: "Tools that grow the root file system at boot know partitions. A logical volume needs a script of its own.",
     page: guide!("disk-partitions-and-resize-root-partition-on-boot-cloud-init"),
-    mend: "use one of the layouts of `disk.layout`",
+    mend: "use one of the values of `disk.layout`",
 };
 
 pub(super) const ROOT_GROWS: Rule = Rule {
@@ -44,8 +44,8 @@ pub(super) const ROOT_GROWS: Rule = Rule {
     group: Group::Disk,
     stage: Stage::Static,
     severity: Severity::Error,
-    sentence: "The root partition grows at boot to the disk that the instance has",
-    reason: "A flavor's disk is larger than the image, and stays unused otherwise.",
+    sentence: "The root partition grows at boot to the size of the instance's disk",
+    reason: "A flavor's disk is larger than the image. Otherwise the rest of it would stay unused.",
     page: guide!("disk-partitions-and-resize-root-partition-on-boot-cloud-init"),
     mend: "add the elements `growpart` and `cloud-init`",
 };
@@ -56,9 +56,9 @@ pub(super) const FSTAB_NAMES: Rule = Rule {
     stage: Stage::Static,
     severity: Severity::Error,
     sentence: "/etc/fstab names file systems by UUID or label",
-    reason: "The name of a device depends on the machine: /dev/sda while it is built, /dev/vda in the cloud.",
+    reason: "The name of a device depends on the machine: /dev/sda during the build, /dev/vda in the cloud.",
     page: None,
-    mend: "name them by UUID= or LABEL= in /etc/fstab; `blkid` tells both",
+    mend: "use UUID= or LABEL= in /etc/fstab; `blkid` prints both",
 };
 
 pub(super) const FSTAB_EXISTS: Rule = Rule {
@@ -66,8 +66,8 @@ pub(super) const FSTAB_EXISTS: Rule = Rule {
     group: Group::Disk,
     stage: Stage::Static,
     severity: Severity::Error,
-    sentence: "What /etc/fstab names is on the disk",
-    reason: "systemd waits 90 seconds for what is missing, and then boots to an emergency shell.",
+    sentence: "The file systems in /etc/fstab are on the disk",
+    reason: "systemd waits 90 seconds for a missing file system, and then starts an emergency shell.",
     page: None,
     mend: "remove the line from /etc/fstab, or add `nofail` to its options",
 };
@@ -77,9 +77,9 @@ pub(super) const NO_SWAP: Rule = Rule {
     group: Group::Disk,
     stage: Stage::Static,
     severity: Severity::Warning,
-    sentence: "The image brings no swap space",
-    reason: "A flavor gives swap as a disk of its own; in the image it is copied with every instance, and a partition of \
-             it may keep the root from growing.",
+    sentence: "The image has no swap space",
+    reason: "A flavor provides swap as a separate disk. Swap space in the image makes every copy larger, and a swap partition \
+             can keep the root partition from growing.",
     page: None,
     mend: "remove the swap partition or the swap file, and its line in /etc/fstab",
 };

@@ -22,12 +22,12 @@ pub(super) const VIRTIO_DISK: Rule = Rule {
     group: Group::Boot,
     stage: Stage::Static,
     severity: Severity::Error,
-    sentence: "The kernel has the drivers of virtio disks when it looks for its root file system",
-    reason: "A cloud's machines have virtio disks; without the driver in the kernel or its initial RAM disk there is no \
-             root file system.",
+    sentence: "The kernel can load the drivers of virtio disks before it mounts its root file system",
+    reason: "A cloud's machines have virtio disks. Without the driver in the kernel or its initial RAM disk, the kernel does \
+             not find its root file system.",
     page: None,
-    mend: "add the element `kernel`, which makes the initial RAM disk; name no modules in /etc/initramfs-tools or \
-           /etc/dracut.conf.d that leave out others",
+    mend: "add the element `kernel`, which makes the initial RAM disk; do not restrict the modules in /etc/initramfs-tools or \
+           /etc/dracut.conf.d",
 };
 
 pub(super) const VIRTIO_SCSI: Rule = Rule {
@@ -35,8 +35,8 @@ pub(super) const VIRTIO_SCSI: Rule = Rule {
     group: Group::Boot,
     stage: Stage::Static,
     severity: Severity::Warning,
-    sentence: "The kernel has the drivers of disks on virtio-scsi when it looks for its root file system",
-    reason: "Clouds whose images have `hw_scsi_model=virtio-scsi`, as with Ceph, give instances such a disk.",
+    sentence: "The kernel can load the drivers of virtio-scsi disks before it mounts its root file system",
+    reason: "Clouds with Ceph often set the property `hw_scsi_model=virtio-scsi`, which gives instances such a disk.",
     page: None,
     mend: "add the element `kernel`, which makes the initial RAM disk with all drivers of the kernel's package",
 };
@@ -47,9 +47,9 @@ pub(super) const VIRTIO_NET: Rule = Rule {
     stage: Stage::Static,
     severity: Severity::Error,
     sentence: "The kernel has the driver of virtio network cards",
-    reason: "A cloud's machines have virtio network cards; without the driver there is no network.",
+    reason: "A cloud's machines have virtio network cards. Without the driver the instance has no network.",
     page: None,
-    mend: "add the element `kernel`, whose packages have it",
+    mend: "add the element `kernel`, whose packages have the driver",
 };
 
 pub(super) const NO_XEN: Rule = Rule {
@@ -57,10 +57,10 @@ pub(super) const NO_XEN: Rule = Rule {
     group: Group::Boot,
     stage: Stage::Static,
     severity: Severity::Warning,
-    sentence: "Nothing is made for Xen alone",
-    reason: "Kernels since 3.0 have what Xen needs; its tools and its console do nothing on other hypervisors, or harm.",
+    sentence: "The image has no tools and settings for Xen alone",
+    reason: "Linux since 3.0 supports Xen by itself. On other hypervisors Xen's tools and console have no use, or do harm.",
     page: guide!("paravirtualized-xen-support-in-the-kernel-xen-hypervisor-only"),
-    mend: "remove the tools and the settings; if the image is for Xen, name this check in `verify.accept`",
+    mend: "remove the tools and settings; if the image is for Xen, list this check in `verify.accept`",
 };
 
 /// What the kernel finds before there is a root file system.

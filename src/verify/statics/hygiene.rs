@@ -49,7 +49,7 @@ pub(super) const MACHINE_ID: Rule = rule(
     Severity::Error,
     [
         "/etc/machine-id is empty",
-        "It names one machine: its address by DHCP, its journal and its keys hang on it, and two of the same collide.",
+        "The id identifies one machine. DHCP, the journal and keys use it, and two machines with the same id conflict.",
         SYSPREP,
     ],
 );
@@ -57,16 +57,16 @@ pub(super) const MACHINE_ID: Rule = rule(
 pub(super) const DBUS_MACHINE_ID: Rule = rule(
     "dbus-machine-id",
     Severity::Error,
-    ["D-Bus has no machine-id of its own", "It would be the same in every machine.", SYSPREP],
+    ["D-Bus has no machine-id of its own", "The id would be the same in every instance.", SYSPREP],
 );
 
 pub(super) const NO_HOST_KEYS: Rule = rule(
     "no-host-keys",
     Severity::Error,
     [
-        "There are no SSH host keys",
-        "Whoever has the image can pose as every instance of it.",
-        "add the element `sysprep`; the element `sshd` has every machine make its own",
+        "The image has no SSH host keys",
+        "Whoever has the image could pose as every instance of it.",
+        "add the element `sysprep`; with the element `sshd` every instance makes its own keys",
     ],
 );
 
@@ -74,10 +74,10 @@ pub(super) const NO_PRIVATE_KEYS: Rule = rule(
     "no-private-keys",
     Severity::Error,
     [
-        "There are no private keys, neither of accounts for SSH nor of this machine for TLS",
-        "Whoever has the image has the key: it gets where the key leads, or poses as every instance.",
-        "remove the key in the phase `clean`; a `secret` of a recipe never gets into the image, and a key for TLS is \
-         made at first boot",
+        "The image has no private keys, neither SSH keys of accounts nor TLS keys",
+        "Whoever has the image has the key, and can log in where the key is accepted or pose as every instance.",
+        "remove the key in the phase `clean`; for the build use a `secret` of the recipe, which never gets into the \
+         image, and make TLS keys at first boot",
     ],
 );
 
@@ -85,8 +85,8 @@ pub(super) const NO_ACCOUNT_BACKUPS: Rule = rule(
     "no-account-backups",
     Severity::Error,
     [
-        "No backup of account files has the hash of a password",
-        "A password that an account had once can be guessed from it, and often opens more than this image.",
+        "No backup of account files has a password hash",
+        "Attackers can guess the former password from the hash, and the password may also be used elsewhere.",
         SYSPREP,
     ],
 );
@@ -95,8 +95,8 @@ pub(super) const NO_RANDOM_SEED: Rule = rule(
     "no-random-seed",
     Severity::Error,
     [
-        "There are no saved random seeds and no system secret",
-        "Machines that start from the same seed may make the same keys.",
+        "The image has no saved random seeds and no system secret",
+        "Instances that start from the same seed may make the same keys.",
         SYSPREP,
     ],
 );
@@ -106,7 +106,7 @@ pub(super) const NO_CLOUD_INIT_STATE: Rule = rule(
     Severity::Error,
     [
         "cloud-init has never run",
-        "What it does once for a machine it takes for done, and it may believe the metadata of another instance.",
+        "cloud-init would skip what it does once per instance, and could use the metadata of another instance.",
         SYSPREP,
     ],
 );
@@ -115,9 +115,9 @@ pub(super) const WORLD_WRITABLE: Rule = rule(
     "world-writable",
     Severity::Error,
     [
-        "Nobody may write to files of others, nor to directories without their sticky bit",
-        "Any program of the instance may change them, and what others make of them.",
-        "set their mode with a `run` action: `chmod o-w`",
+        "No file is writable for everybody, and no directory without the sticky bit is",
+        "Any program in the instance could change them and mislead other programs.",
+        "remove the permission with a `run` action: `chmod o-w`",
     ],
 );
 
@@ -125,31 +125,31 @@ pub(super) const STRAY_SETUID: Rule = rule(
     "stray-setuid",
     Severity::Warning,
     [
-        "Programs that run with the rights of their owner lie where packages put them",
-        "One that somebody has left elsewhere is a way to become root.",
-        "remove the program, or take the bit from it: `chmod u-s,g-s`",
+        "Setuid and setgid programs lie only where packages put them",
+        "A setuid program in another place can be a way to become root.",
+        "remove the program, or its bits: `chmod u-s,g-s`",
     ],
 );
 
 pub(super) const NO_LOGS: Rule =
-    rule("no-logs", Severity::Warning, ["There are no logs", "They are of the machine that built the image.", SYSPREP]);
+    rule("no-logs", Severity::Warning, ["The image has no logs", "The logs are those of the build.", SYSPREP]);
 
 pub(super) const NO_PACKAGE_CACHES: Rule = rule(
     "no-package-caches",
     Severity::Warning,
-    ["There are no downloaded packages and package lists", "They are old at first use, and take space.", SYSPREP],
+    ["The image has no downloaded packages and package lists", "They take space and soon get old.", SYSPREP],
 );
 
 pub(super) const NO_HISTORIES: Rule = rule(
     "no-histories",
     Severity::Warning,
-    ["There are no histories of shells and editors", "They tell what was typed, passwords among it.", SYSPREP],
+    ["The image has no histories of shells and editors", "Histories can contain passwords.", SYSPREP],
 );
 
 pub(super) const NO_LEASES: Rule = rule(
     "no-leases",
     Severity::Warning,
-    ["There are no DHCP leases", "A machine asks for the address of another one with them.", SYSPREP],
+    ["The image has no DHCP leases", "With an old lease an instance asks for the address of another machine.", SYSPREP],
 );
 
 pub(super) const NO_RESOLVER: Rule = rule(
@@ -157,8 +157,8 @@ pub(super) const NO_RESOLVER: Rule = rule(
     Severity::Warning,
     [
         "/etc/resolv.conf names no name server",
-        "It is the one of the network where the image was built.",
-        "add the element `sysprep`, or `dhcp-network`, which makes it a link to what is learned by DHCP",
+        "The name server would be that of the build's network.",
+        "add the element `sysprep`, or `dhcp-network`, which links it to the name servers from DHCP",
     ],
 );
 
@@ -166,8 +166,8 @@ pub(super) const NO_LEFTOVERS: Rule = rule(
     "no-leftovers",
     Severity::Warning,
     [
-        "Nothing is left of the tools that built the image",
-        "A policy-rc.d keeps services of new packages from starting, and a proxy of the build is not there in a cloud.",
+        "The image has no policy-rc.d and no proxy settings of the build",
+        "A policy-rc.d keeps services of new packages from starting, and instances cannot reach the build's proxy.",
         "remove them in the phase `clean`",
     ],
 );
@@ -175,15 +175,15 @@ pub(super) const NO_LEFTOVERS: Rule = rule(
 pub(super) const TEMPORARY_FILES: Rule = rule(
     "no-temporary-files",
     Severity::Warning,
-    ["/tmp and /var/tmp are empty", "What lies there is of the machine that built the image.", SYSPREP],
+    ["/tmp and /var/tmp are empty", "Files there are leftovers of the build.", SYSPREP],
 );
 
 pub(super) const HOSTNAME: Rule = rule(
     "hostname",
     Severity::Info,
     [
-        "The host name is not the one of a machine",
-        "An instance whose cloud tells it no name has this one, and all of them the same.",
+        "The host name does not name a single machine",
+        "All instances to which the cloud gives no name would have the same name.",
         "set `hostname: localhost` with the element `base-system`, or remove /etc/hostname",
     ],
 );
@@ -193,7 +193,7 @@ pub(super) const TIME_ZONE: Rule = rule(
     Severity::Info,
     [
         "The time zone is UTC",
-        "Instances of one image run in many places, and their logs are compared with those of others.",
+        "People compare logs of instances in many places.",
         "set `timezone: Etc/UTC` of the element `base-system`",
     ],
 );

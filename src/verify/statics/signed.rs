@@ -13,11 +13,10 @@ pub(super) const SECURE_BOOT: Rule = Rule {
     group: Group::Boot,
     stage: Stage::Static,
     severity: Severity::Error,
-    sentence: "Where the image has a shim, firmware finds it, and GRUB and the kernel behind it are signed",
-    reason: "Firmware with Secure Boot starts nothing else, and each of them nothing that is not signed.",
+    sentence: "If the image has shim, firmware finds it, and GRUB and the kernel are signed",
+    reason: "Firmware with Secure Boot, shim and GRUB each start only signed programs.",
     page: None,
-    mend: "add the element `uefi`, and take GRUB and the kernel from the distribution: what is built or changed here has \
-           no signature",
+    mend: "add the element `uefi`, and take GRUB and the kernel from the distribution's packages, which are signed",
 };
 
 /// Programs that are looked into.

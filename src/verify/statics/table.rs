@@ -13,11 +13,11 @@ pub(super) const PARTITION_TABLE: Rule = Rule {
     group: Group::Disk,
     stage: Stage::Static,
     severity: Severity::Error,
-    sentence: "The partition table is valid, with its copy at the end of the disk",
-    reason: "Firmware may boot nothing of a table that is damaged, and tools that grow the root refuse it.",
+    sentence: "The partition table and its copy at the end of the disk are valid",
+    reason: "Firmware may refuse to boot from a damaged table, and tools that grow the root partition refuse it.",
     page: guide!("disk-partitions-and-resize-root-partition-on-boot-cloud-init"),
-    mend: "mend it with `sgdisk --move-second-header`, or `sgdisk --verify` tells more; do not cut the image file, nor \
-           make it longer",
+    mend: "repair it with `sgdisk --move-second-header`, after `sgdisk --verify` has shown the fault; do not truncate or \
+           extend the image file",
 };
 
 pub(super) const ROOT_FILLS: Rule = Rule {
@@ -26,9 +26,9 @@ pub(super) const ROOT_FILLS: Rule = Rule {
     stage: Stage::Static,
     severity: Severity::Info,
     sentence: "The root partition reaches to the end of the disk",
-    reason: "What is behind it belongs to nobody until the partition grows, and an instance may have no larger disk.",
+    reason: "Space behind it stays unused until the partition grows, and an instance's disk may be no larger than the image.",
     page: guide!("disk-partitions-and-resize-root-partition-on-boot-cloud-init"),
-    mend: "grow the root partition to the end of the disk; the layouts of `disk.layout` reach it",
+    mend: "grow the root partition to the end of the disk, as all values of `disk.layout` do",
 };
 
 /// Bytes behind the last partition that belong to the copy of a GPT and to what partitions begin at multiples of.

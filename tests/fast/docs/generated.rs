@@ -5,7 +5,7 @@ use std::path::Path;
 
 use goldsmith::verify::{self, Group, Severity, Stage};
 
-use super::{commands, elements, pages, schema};
+use super::{commands, elements, events, pages, schema};
 
 /// Set it to write the parts instead of comparing them.
 const WRITE: &str = "GOLDSMITH_WRITE_DOCS";
@@ -22,6 +22,7 @@ fn make(what: &str) -> String {
         "variants" => schema::variants(argument),
         "actions" => schema::actions(),
         "elements" => elements::all(),
+        "events" => events::of_builds(),
         "commands" => commands::table(),
         "options" => commands::options(),
         "checks" => checks(argument),
