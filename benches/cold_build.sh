@@ -13,9 +13,10 @@ accel=tcg
 "$goldsmith" doctor --json | tr -d ' \n' | grep -q '"name":"kvm","status":"ok"' && accel=kvm
 export LIBGUESTFS_BACKEND_SETTINGS=force_$accel
 
-# The recipe with a last configure step that can be changed, in place of its own small steps if it has any.
+# The recipe without `verify`, which has no counterpart by hand, and with a last configure step that changes, in place of its
+# own small steps if it has any.
 recipe() {
-    awk '/^steps:/ { skip = 1; next } /^[a-z]/ { skip = 0 } !skip' recipes/debian-12.yaml
+    awk '/^(steps|verify):/ { skip = 1; next } /^[a-z]/ { skip = 0 } !skip' recipes/debian-12.yaml
     printf 'steps:\n  configure:\n    - write: { path: /etc/motd, content: "%s" }\n' "$1"
 }
 # Runs a command, and notes its wall time in seconds under a name.
