@@ -107,7 +107,7 @@ fn what_contributors_must_touch_is_counted() {
 #[test]
 fn the_readme_is_short_and_keeps_its_commands() {
     let text = std::fs::read_to_string(pages::root().join("README.md")).expect("the page is there");
-    assert!(text.lines().count() <= 120, "what is longer belongs into the book");
+    assert!(text.lines().count() <= 150, "what is longer belongs into the book");
     for command in ["make image ", "make test "] {
         assert!(text.lines().any(|line| line.starts_with(command)), "{command}");
     }
