@@ -19,14 +19,6 @@ use crate::base::Package;
 /// Longest content that goes into one message; the library's limit is 4 MiB.
 const MESSAGE_LIMIT: usize = 2 << 20;
 
-/// Room for an archive that every tree gets, and the most that any does: a sparse file, of a length that the file
-/// systems of hosts take.
-const ARCHIVE_MIN: u64 = 256 << 20;
-const ARCHIVE_MAX: u64 = 8 << 40;
-
-/// Room on the host below which a full archive is the host's fault.
-const HOST_FULL: u64 = 64 << 20;
-
 /// Type bits of `st_mode`.
 const TYPE_MASK: i64 = 0o170_000;
 
@@ -41,7 +33,7 @@ impl LibguestfsGuest {
             return Err(refused(call, format!("`{path}` does not end in a name")));
         }
         let parent = if parent.is_empty() { "/" } else { parent };
-        match self.handle.call(|g| g.realpath(parent)) {
+        match self.handle.realpath(parent) {
             Ok(parent) => Ok(Some(format!("{}/{name}", parent.trim_end_matches('/')))),
             Err(failure) if failure.is_not_found() => Ok(None),
             Err(failure) => Err(self.explain(call, failure)),
@@ -79,7 +71,7 @@ impl LibguestfsGuest {
         };
         let Ok(space) = self.space(path.rsplit_once('/').map_or("/", |(parent, _)| parent)) else { return error };
         // What was written before it failed counts as room.
-        let written = self.handle.call(|g| g.statns(path)).map_or(0, |stat| stat.st_size.cast_unsigned());
+        let written = self.handle.statns(path).map_or(0, |stat| stat.st_size.cast_unsigned());
         let missing = size.saturating_sub(space.available.saturating_add(written));
         match error {
             GuestError::NoSpace { .. } => GuestError::NoSpace { call, missing: (missing > 0).then_some(missing) },
@@ -93,50 +85,6 @@ impl LibguestfsGuest {
         let stat = self.call(&format!("ask for the free space of {path}"), |g| g.statvfs(path))?;
         let bytes = |blocks: i64| blocks.cast_unsigned().saturating_mul(stat.frsize.cast_unsigned());
         Ok(Space { available: bytes(stat.bavail), total: bytes(stat.blocks) })
-    }
-
-    /// Bytes that an archive of all that is mounted needs at most: what is used, more if the file system compresses,
-    /// and what tar writes beside a file's content.
-    fn archive_limit(&self) -> Result<u64, GuestError> {
-        const COMPRESSED: u64 = 4;
-        const BESIDE: u64 = 4096;
-        let mut limit = ARCHIVE_MIN;
-        for path in &self.mounted {
-            let stat = self.call(&format!("ask how full {path} is"), |g| g.statvfs(path))?;
-            let difference = |all: i64, free: i64| all.saturating_sub(free).max(0).cast_unsigned();
-            let used = difference(stat.blocks, stat.bfree).saturating_mul(stat.frsize.cast_unsigned());
-            let files = difference(stat.files, stat.ffree);
-            limit = used.saturating_mul(COMPRESSED).saturating_add(files.saturating_mul(BESIDE)).saturating_add(limit);
-        }
-        // With a part of a record at its end, a full disk would look like a broken one.
-        Ok(limit.min(ARCHIVE_MAX).next_multiple_of(script::TAR_RECORD))
-    }
-
-    /// [`Guest::archive`].
-    fn archive_tree(&mut self, target: &Path) -> Result<u64, GuestError> {
-        const CALL: &str = "archive the root file system";
-        let failed = |error: std::io::Error| refused(CALL, format!("{}: {error}", target.display()));
-        if self.mounted.is_empty() {
-            return Err(refused(CALL, "nothing is mounted".to_owned()));
-        }
-        let limit = self.archive_limit()?;
-        let file = std::fs::File::create(target).map_err(failed)?;
-        file.set_len(limit).map_err(failed)?;
-        let printed = self.with_scratch(CALL, target, |guest, device| {
-            let script = script::archive(device, &guest.mounted);
-            guest.appliance(CALL, &script)
-        });
-        let printed = printed.map_err(|error| match error {
-            // The disk that is full is not the image's.
-            GuestError::NoSpace { .. } => refused(CALL, archive_full(target, limit)),
-            error => error,
-        })?;
-        let length = script::archive_length(&printed).map_err(|message| refused(CALL, message))?;
-        if length > limit {
-            return Err(refused(CALL, format!("it has {length} bytes on a disk of {limit}")));
-        }
-        file.set_len(length).map_err(failed)?;
-        Ok(length)
     }
 
     fn run_on_terminal(&mut self, banner: &str, terminal: &Terminal) -> Result<i32, GuestError> {
@@ -165,21 +113,8 @@ impl LibguestfsGuest {
     }
 }
 
-fn refused(call: &str, message: String) -> GuestError {
+pub(super) fn refused(call: &str, message: String) -> GuestError {
     GuestError::Call { call: call.to_owned(), message }
-}
-
-/// Why there was no room for an archive.
-fn archive_full(target: &Path, limit: u64) -> String {
-    let dir = target.parent().unwrap_or(Path::new("/"));
-    match crate::fsx::available_bytes(dir) {
-        Ok(free) if free < HOST_FULL => format!("no space left on this machine in {}", dir.display()),
-        _ => format!(
-            "it is longer than {}, much more than is stored: the image has files that are mostly holes; \
-             `find / -xdev -size +1G` in it finds them",
-            crate::units::ByteSize::bytes(limit)
-        ),
-    }
 }
 
 fn kind_of(mode: i64) -> FileKind {
@@ -263,14 +198,13 @@ impl Guest for LibguestfsGuest {
     }
 
     fn glob(&mut self, pattern: &str) -> Result<Vec<String>, GuestError> {
-        let options = || guestfs::GlobExpandOptArgs { directoryslash: Some(false) };
-        let mut paths = self.call(&format!("find {pattern}"), |g| g.glob_expand(pattern, options()))?;
+        let mut paths = self.call(&format!("find {pattern}"), |g| g.glob(pattern))?;
         paths.sort();
         Ok(paths)
     }
 
     fn kind(&mut self, path: &str) -> Result<Option<FileKind>, GuestError> {
-        match self.handle.call(|g| g.lstatns(path)) {
+        match self.handle.lstatns(path) {
             Ok(stat) => Ok(Some(kind_of(stat.st_mode))),
             Err(failure) if failure.is_not_found() => Ok(None),
             Err(failure) => Err(self.explain(&format!("look at {path}"), failure)),
@@ -364,7 +298,7 @@ impl Guest for LibguestfsGuest {
     fn rename(&mut self, from: &str, to: &str) -> Result<(), GuestError> {
         let call = format!("move {from} to {to}");
         let (from, to) = (self.required(&call, from)?, self.required(&call, to)?);
-        match self.handle.call(|g| g.rename(&from, &to)) {
+        match self.handle.rename(&from, &to) {
             // Another file system: copy and remove.
             Err(failure) if failure.errno == rustix::io::Errno::XDEV.raw_os_error() => {
                 self.call(&call, |g| g.mv(&from, &to))

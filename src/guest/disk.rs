@@ -73,10 +73,9 @@ pub(super) fn packages(guest: &LibguestfsGuest) -> Result<Vec<Package>, GuestErr
     let [root] = roots.as_slice() else { return Err(refuse(CALL, "no operating system has been found")) };
     let found = guest.call(CALL, |g| g.inspect_list_applications2(root))?;
     let packages = found.into_iter().map(|app| {
-        let epoch = if app.app2_epoch > 0 { format!("{}:", app.app2_epoch) } else { String::new() };
-        let release = if app.app2_release.is_empty() { String::new() } else { format!("-{}", app.app2_release) };
-        let version = format!("{epoch}{}{release}", app.app2_version);
-        Package { name: app.app2_name, version, arch: app.app2_arch }
+        let epoch = if app.epoch > 0 { format!("{}:", app.epoch) } else { String::new() };
+        let release = if app.release.is_empty() { String::new() } else { format!("-{}", app.release) };
+        Package { name: app.name, version: format!("{epoch}{}{release}", app.version), arch: app.arch }
     });
     Ok(packages.collect())
 }
@@ -170,7 +169,7 @@ impl LibguestfsGuest {
     fn read_if_present(&self, device: &str, path: &str) -> Result<String, GuestError> {
         const CALL: &str = "read the release of the image";
         self.call(CALL, |g| g.mount_ro(device, "/"))?;
-        let content = match self.handle.call(|g| g.exists(path)) {
+        let content = match self.handle.exists(path) {
             Ok(true) => self.read_file(path, 64 * 1024),
             Ok(false) => Ok(Vec::new()),
             Err(failure) => Err(self.explain(CALL, failure)),

@@ -12,8 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::channel::Channel;
-use super::handle::{Failure, Handle};
-
+use super::ffi::{Failure, Handle};
 use super::script::{self, LOG_PORT};
 use super::watchdog::{Cause, Watchdog};
 use super::{Accel, Guest, GuestConfig, GuestError};
@@ -58,14 +57,10 @@ fn policy(access: NetworkAccess) -> Policy {
     }
 }
 
-/// Place of the image's disk on the SCSI bus, by which the guest finds it, and the one of an archive.
-const DISK_TARGET: u32 = 5;
-const ARCHIVE_TARGET: u32 = 6;
-
 /// Version of the library, or why it cannot be used.
 pub fn version() -> Result<String, GuestError> {
     let handle = Handle::create().map_err(|failure| GuestError::Launch(failure.text))?;
-    let version = handle.call(|g| g.version()).map_err(|failure| GuestError::Launch(failure.text))?;
+    let version = handle.version().map_err(|failure| GuestError::Launch(failure.text))?;
     Ok(format!("{}.{}.{}", version.major, version.minor, version.release))
 }
 
@@ -75,27 +70,28 @@ pub struct LibguestfsGuest {
     // Dropped in this order: closing the handle waits for QEMU, which the watchdog may have to end.
     pub(super) handle: Handle,
     pub(super) channel: Channel,
-    qmp: Qmp,
+    pub(super) qmp: Qmp,
     pub(super) watchdog: Watchdog,
     pub(super) socket_dir: PathBuf,
     /// Judges what the guest sends, where it has a network.
     gate: Option<Gate>,
-    disk: Option<Disk>,
+    pub(super) disk: Option<Disk>,
     /// Paths in the image at which file systems of the disk are mounted.
     pub(super) mounted: Vec<String>,
-    nodes: u32,
+    /// How many names were given to files that QEMU has open.
+    pub(super) nodes: u32,
     complete: bool,
 }
 
 /// The attached disk.
 #[derive(Debug)]
-struct Disk {
+pub(super) struct Disk {
     /// As the guest sees it: `/dev/sdc`.
-    device: String,
+    pub(super) device: String,
     /// QEMU's name for the file that was attached.
-    first: String,
+    pub(super) first: String,
     /// QEMU's name for the file that is written now.
-    current: String,
+    pub(super) current: String,
 }
 
 impl LibguestfsGuest {
@@ -130,7 +126,7 @@ impl LibguestfsGuest {
             Some((gate, devices)) => (Some(gate), Gate::options(NETWORK, &devices)),
             None => (None, Vec::new()),
         };
-        let launched = handle.call(|g| {
+        let start = |g: &Handle| {
             // Set here so that the host's environment decides nothing but where the appliance is.
             g.set_verbose(false)?;
             g.set_trace(false)?;
@@ -151,7 +147,7 @@ impl LibguestfsGuest {
             g.set_autosync(true)?;
             g.set_tmpdir(Some(&temporary))?;
             // libguestfs insists on a drive.
-            g.add_drive_scratch(1 << 20, guestfs::AddDriveScratchOptArgs::default())?;
+            g.add_drive_scratch(1 << 20)?;
             for (option, value) in [
                 ("-qmp", qmp_socket.clone()),
                 ("-chardev", format!("socket,id=goldlog,{log}")),
@@ -166,7 +162,8 @@ impl LibguestfsGuest {
             }
             g.launch()?;
             g.get_pid()
-        });
+        };
+        let launched = start(&handle);
         watchdog.disarm();
         let pid = launched.map_err(|failure| match watchdog.cause() {
             Some(Cause::Interrupted) => GuestError::Interrupted,
@@ -206,14 +203,20 @@ impl LibguestfsGuest {
     pub(super) fn call<T>(
         &self,
         name: &str,
-        call: impl FnOnce(&guestfs::Handle) -> Result<T, guestfs::Error>,
+        call: impl FnOnce(&Handle) -> Result<T, Failure>,
     ) -> Result<T, GuestError> {
-        self.within(CALL_DEADLINE, || self.handle.call(call)).map_err(|failure| self.explain(name, failure))
+        self.within(CALL_DEADLINE, || call(&self.handle)).map_err(|failure| self.explain(name, failure))
     }
 
     /// Runs a shell script in the appliance, outside the image, and returns what it prints.
     pub(super) fn appliance(&self, name: &str, script: &str) -> Result<String, GuestError> {
         self.call_appliance(name, script, Some(CALL_DEADLINE))
+    }
+
+    /// [`Self::appliance`], for tests that make disks of other systems.
+    #[cfg(feature = "testing")]
+    pub fn in_appliance(&self, script: &str) -> Result<String, GuestError> {
+        self.appliance("make a disk", script)
     }
 
     pub(super) fn call_appliance(
@@ -255,12 +258,12 @@ impl LibguestfsGuest {
         }
     }
 
-    fn qmp(&mut self, name: &str, command: &str, arguments: &Value) -> Result<(), GuestError> {
+    pub(super) fn qmp(&mut self, name: &str, command: &str, arguments: &Value) -> Result<(), GuestError> {
         let result = self.qmp.execute(command, arguments);
         result.map(drop).map_err(|error| self.explain_qmp(name, &error))
     }
 
-    fn explain_qmp(&self, name: &str, error: &QmpError) -> GuestError {
+    pub(super) fn explain_qmp(&self, name: &str, error: &QmpError) -> GuestError {
         // A socket is closed somewhat before the process has ended.
         let patience = if matches!(error, QmpError::Io(_)) { END_PATIENCE } else { Duration::ZERO };
         self.why_ended(name, patience)
@@ -295,151 +298,10 @@ impl LibguestfsGuest {
         self.gate.is_some()
     }
 
-    /// The attached disk's device.
-    pub(super) fn device(&self) -> Result<String, GuestError> {
-        self.disk.as_ref().map(|disk| disk.device.clone()).ok_or_else(|| GuestError::Call {
-            call: "use the disk".to_owned(),
-            message: "no disk is attached".to_owned(),
-        })
-    }
-
-    fn next_node(&mut self) -> String {
-        self.nodes += 1;
-        format!("gold{}", self.nodes)
-    }
-
-    /// Attaches a qcow2 file.
-    pub(super) fn attach_disk(&mut self, disk: &Path) -> Result<(), GuestError> {
-        const CALL: &str = "attach the disk";
-        if let Some(disk) = self.disk.take() {
-            self.unplug(CALL, DISK_TARGET, &disk.device, &disk.first)?;
-        }
-        let node = self.next_node();
-        let block = json!({
-            "driver": "qcow2",
-            "node-name": node,
-            "discard": "unmap",
-            // Whoever keeps a layer makes it durable once, when it is complete; until then it is worth nothing.
-            "cache": { "no-flush": true },
-            "file": { "driver": "file", "filename": text(disk)?, "discard": "unmap" },
-        });
-        let device = self.plug(CALL, DISK_TARGET, &node, &block)?;
-        self.disk = Some(Disk { device, first: node.clone(), current: node });
-        Ok(())
-    }
-
-    /// Lends the appliance a file of the host as a disk that cannot be written, while something works with
-    /// it. That is faster than sending the file, and its bytes are not looked at before they are used.
-    pub(super) fn with_file<T>(
-        &mut self,
-        call: &str,
-        file: &Path,
-        work: impl FnOnce(&mut Self, &str) -> Result<T, GuestError>,
-    ) -> Result<T, GuestError> {
-        let block = json!({
-            "driver": "raw",
-            "read-only": true,
-            "file": { "driver": "file", "filename": text(file)?, "read-only": true },
-        });
-        self.with_disk(call, block, work)
-    }
-
-    /// Lends the appliance a raw file of the host as a disk to write to. Zeros that are written become holes.
-    pub(super) fn with_scratch<T>(
-        &mut self,
-        call: &str,
-        file: &Path,
-        work: impl FnOnce(&mut Self, &str) -> Result<T, GuestError>,
-    ) -> Result<T, GuestError> {
-        let block = json!({
-            "driver": "raw",
-            "discard": "unmap",
-            "detect-zeroes": "unmap",
-            "cache": { "no-flush": true },
-            "file": { "driver": "file", "filename": text(file)?, "discard": "unmap" },
-        });
-        self.with_disk(call, block, work)
-    }
-
-    fn with_disk<T>(
-        &mut self,
-        call: &str,
-        mut block: Value,
-        work: impl FnOnce(&mut Self, &str) -> Result<T, GuestError>,
-    ) -> Result<T, GuestError> {
-        let node = self.next_node();
-        block["node-name"] = json!(node);
-        let device = self.plug(call, ARCHIVE_TARGET, &node, &block)?;
-        let result = work(self, &device);
-        let unplugged = self.unplug(call, ARCHIVE_TARGET, &device, &node);
-        result.and_then(|value| unplugged.map(|()| value))
-    }
-
-    /// Plugs in a disk and returns its device in the guest.
-    fn plug(&mut self, call: &str, target: u32, node: &str, block: &Value) -> Result<String, GuestError> {
-        self.qmp(call, "blockdev-add", block)?;
-        let id = format!("scsi{target}");
-        // By default QEMU stops the machine when the host's disk is full, and the build would wait for its deadline.
-        let device = json!({
-            "driver": "scsi-hd", "bus": "scsi.0", "scsi-id": target, "drive": node, "id": id, "werror": "report",
-        });
-        let plugged = self.qmp(call, "device_add", &device);
-        if plugged.is_err() {
-            self.qmp(call, "blockdev-del", &json!({ "node-name": node }))?;
-        }
-        plugged?;
-        Ok(self.appliance(call, &script::find_disk(target))?.trim().to_owned())
-    }
-
-    fn unplug(&mut self, call: &str, target: u32, device: &str, node: &str) -> Result<(), GuestError> {
-        // The guest forgets it first, or it would find errors where the disk was.
-        let name = device.trim_start_matches("/dev/");
-        self.appliance(call, &format!("sync; echo 1 >/sys/block/{name}/device/delete"))?;
-        let id = format!("scsi{target}");
-        self.qmp(call, "device_del", &json!({ "id": id }))?;
-        let deleted = self.qmp.wait_device_deleted(&id);
-        deleted.map_err(|error| self.explain_qmp(call, &error))?;
-        self.qmp(call, "blockdev-del", &json!({ "node-name": node }))
-    }
-
-    /// Makes the file that is written now a layer, and goes on in `next`, an overlay of it that exists.
-    ///
-    /// The file systems are switched to read-only for it, which writes everything, empties the journals of ext4
-    /// and xfs and clears vfat's dirty mark, and takes half the time of unmounting and mounting.
-    /// `fsfreeze` is no choice: vfat cannot be frozen, and xfs leaves its log dirty for it.
-    pub(super) fn freeze_disk(&mut self, next: &Path) -> Result<(), GuestError> {
-        const CALL: &str = "freeze the layer";
-        self.device()?;
-        let current = self.disk.as_ref().map(|disk| disk.current.clone()).unwrap_or_default();
-        let node = self.next_node();
-        let snapshot = json!({
-            "node-name": current,
-            "snapshot-file": text(next)?,
-            "snapshot-node-name": node,
-            "format": "qcow2",
-            "mode": "existing",
-        });
-        if self.mounted.is_empty() {
-            self.qmp(CALL, "blockdev-snapshot-sync", &snapshot)?;
-        } else {
-            let frozen = match self.appliance(CALL, &script::remount(&self.mounted, "ro")) {
-                Ok(_) => self.qmp(CALL, "blockdev-snapshot-sync", &snapshot),
-                Err(error) => Err(error),
-            };
-            // Also after a failure: whoever looks into it finds the image as it was.
-            let thawed = self.appliance(CALL, &script::remount(&self.mounted, "rw"));
-            frozen.and(thawed.map(drop))?;
-        }
-        if let Some(disk) = &mut self.disk {
-            disk.current = node;
-        }
-        Ok(())
-    }
-
     /// Unmounts everything and ends the appliance in order.
     pub(super) fn stop(mut self) -> Result<(), GuestError> {
         self.unmount()?;
-        self.call("stop the guest", guestfs::Handle::shutdown)?;
+        self.call("stop the guest", Handle::shutdown)?;
         self.complete = true;
         Ok(())
     }

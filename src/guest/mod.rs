@@ -4,14 +4,18 @@
 //! one of the tests. A guest is launched without the image's disk, so that its launch overlaps the work
 //! that makes the disk; the disk is attached later, and exchanged when another build was faster.
 
+#![deny(unsafe_code)] // but for what `ffi` allows itself
+
 pub mod accel;
+mod archive;
+mod attached;
 mod calls;
 mod channel;
 mod devices;
 mod disk;
 #[cfg(feature = "testing")]
 pub mod fake;
-mod handle;
+mod ffi;
 pub mod libguestfs;
 mod listing;
 mod script;

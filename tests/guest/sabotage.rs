@@ -204,8 +204,9 @@ fn disks_are_broken(bench: &Bench, guest: &mut LibguestfsGuest, checks: &[(Strin
     // The root is a logical volume. It is no whole system: other rules fail too.
     guest.unmount().expect("unmounted");
     let volume = empty_disk(bench.work.path(), "volume");
-    logical_volume(&volume).expect("a disk");
     guest.attach(&volume).expect("attached");
+    logical_volume(guest);
+    guest.attach(&volume).expect("attached again");
     let found = statics::examine_attached(guest, &[]).expect("examined");
     let failed = failures(&found);
     let plain = failed.get("root-plain").unwrap_or_else(|| panic!("it does not see it: {:#?}", found.findings));

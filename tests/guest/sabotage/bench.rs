@@ -92,26 +92,21 @@ pub(crate) fn empty_disk(work: &Path, name: &str) -> PathBuf {
     disk
 }
 
-/// Makes a disk with as much of a system on a logical volume as is needed to know it for one.
-pub(crate) fn logical_volume(path: &Path) -> Result<(), guestfs::Error> {
-    const ROOT: &str = "/dev/system/root";
-    let handle = guestfs::Handle::create()?;
-    handle.set_backend("direct")?;
-    handle.set_backend_settings(&["force_tcg"])?;
-    let options = guestfs::AddDriveOptArgs { format: Some("qcow2"), ..Default::default() };
-    handle.add_drive(&path.display().to_string(), options)?;
-    handle.launch()?;
-    handle.part_disk("/dev/sda", "gpt")?;
-    handle.pvcreate("/dev/sda1")?;
-    handle.vgcreate("system", &["/dev/sda1"])?;
-    handle.lvcreate_free("root", "system", 100)?;
-    handle.mkfs("ext4", ROOT, guestfs::MkfsOptArgs::default())?;
-    handle.mount(ROOT, "/")?;
-    for directory in ["/etc", "/bin", "/usr", "/lib", "/var", "/boot", "/root", "/run", "/tmp", "/proc"] {
-        handle.mkdir(directory)?;
-    }
-    handle.write("/etc/fstab", b"/dev/mapper/system-root / ext4 defaults 0 1\n")?;
-    handle.write("/etc/os-release", b"ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian of the tests\"\n")?;
-    handle.write("/etc/debian_version", b"12.7\n")?;
-    handle.shutdown()
+/// Puts as much of a system on a logical volume of the attached disk as is needed to know it for one.
+pub(crate) fn logical_volume(guest: &mut LibguestfsGuest) {
+    let disk = guest.disk_device().expect("a disk");
+    let script = format!(
+        r#"exec 2>&1; set -e
+        echo 'label: gpt
+        size=+' | sfdisk --quiet {disk}
+        udevadm settle
+        pvcreate -q {disk}1; vgcreate -q system {disk}1; lvcreate -q -l 100%FREE -n root system
+        mkfs.ext4 -q /dev/system/root; mount /dev/system/root /sysroot; cd /sysroot
+        mkdir -p etc bin usr lib var boot root run tmp proc
+        echo '/dev/mapper/system-root / ext4 defaults 0 1' >etc/fstab
+        printf 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian of the tests"\n' >etc/os-release
+        echo 12.7 >etc/debian_version
+        cd /; umount /sysroot; vgchange -q -a n system"#
+    );
+    guest.in_appliance(&script).unwrap_or_else(|error| panic!("{error}"));
 }
