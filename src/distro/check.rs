@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Distros;
 use crate::recipe::check::{Rule, apply};
 use crate::recipe::words;
 use crate::yaml::{Diagnostic, Key, Node, Source, Span, Value, list, near};
@@ -97,23 +96,6 @@ fn names(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Checks for whom an element has packages.
-pub(crate) fn package_keys(root: &Node, distros: &Distros, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
-    for (key, _) in map(root.get("packages")) {
-        let name = key.text.as_str();
-        let known = distros.package_keys();
-        let distro = name.split_once('-').map_or(name, |(distro, _)| distro);
-        let release_of = distro != name && distros.iter().any(|one| one.file.name == distro);
-        if !known.contains(&name) && !release_of {
-            found.push(
-                Diagnostic::new(source, key.span, format!("unknown distribution or family `{name}`"))
-                    .did_you_mean(near(name, &known))
-                    .help(format!("known here: {}, and `<distribution>-<release>`", list(&known))),
-            );
-        }
-    }
-}
-
 fn map(node: Option<&Node>) -> &[(Key, Node)] {
     node.and_then(Node::map).map_or(&[][..], |map| &map.entries)
 }
@@ -125,7 +107,7 @@ fn lower(text: &str, beside: &str) -> bool {
 }
 
 /// A name that stands before the `-` of `<distribution>-<release>`, and so has none.
-fn name(text: &str) -> Result<(), String> {
+pub(super) fn name(text: &str) -> Result<(), String> {
     let message = || format!("`{text}` cannot name a distribution or family: use lowercase letters and digits");
     if lower(text, "") { Ok(()) } else { Err(message()) }
 }

@@ -6,13 +6,14 @@
 //! program asks for a distribution by its name.
 
 mod check;
+mod element_keys;
 mod library;
 pub mod mechanism;
 mod os;
 pub mod schema;
 mod terms;
 
-pub(crate) use check::package_keys;
+pub(crate) use element_keys::package_keys;
 pub use library::{Distribution, Distros, Origin};
 pub use mechanism::Mechanisms;
 pub use os::Os;

@@ -10,7 +10,6 @@ use regex::Regex;
 /// from here.
 const KNOWN: &[&str] = &[
     "build build/extract build/session",
-    "distro/check distro/library",
     "export export/disks export/folder export/manifest export/trees",
     "fetch/http fetch/network",
     "fetch/image fetch/signature fetch/transfer",
