@@ -106,7 +106,7 @@ pub(super) const NO_CLOUD_INIT_STATE: Rule = rule(
     Severity::Error,
     [
         "cloud-init has never run",
-        "cloud-init would skip what it does once per instance, and could use the metadata of another instance.",
+        "Otherwise cloud-init would skip what it does once per instance, and could use another instance's metadata.",
         SYSPREP,
     ],
 );
@@ -115,7 +115,7 @@ pub(super) const WORLD_WRITABLE: Rule = rule(
     "world-writable",
     Severity::Error,
     [
-        "No file is writable for everybody, and no directory without the sticky bit is",
+        "Only directories with the sticky bit are writable for everybody",
         "Any program in the instance could change them and mislead other programs.",
         "remove the permission with a `run` action: `chmod o-w`",
     ],

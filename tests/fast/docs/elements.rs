@@ -17,7 +17,7 @@ fn load(name: &str) -> Element {
 /// A list of all elements, then each with its parameters and notes.
 pub(crate) fn all() -> String {
     let names: Vec<_> = library().names().into_iter().filter(|(_, origin)| *origin == ElementOrigin::BuiltIn).collect();
-    let mut list = head(["element", "what the image has"]);
+    let mut list = head(["element", "what it adds to the image"]);
     let mut text = String::new();
     for (name, _) in names {
         let element = load(&name);
@@ -37,8 +37,8 @@ fn asks(element: &Element) -> String {
     let mut text = String::new();
     for (what, names) in [
         ("Requires", &element.requires),
-        ("Comes after, where the recipe lists them", &element.after),
-        ("Cannot be together with", &element.conflicts),
+        ("Runs after these elements, if the recipe lists them", &element.after),
+        ("Conflicts with", &element.conflicts),
     ] {
         if !names.is_empty() {
             let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();

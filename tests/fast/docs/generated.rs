@@ -69,7 +69,7 @@ fn checks(stage: &str) -> String {
         "booted" => Stage::Booted,
         _ => panic!("there is no stage `{stage}`"),
     };
-    let mut text = head(["check", "about", "severity", "what is true", "why", "what to do where it is not"]);
+    let mut text = head(["check", "about", "severity", "what must be true", "why", "what to do if it is not"]);
     for rule in verify::rules().filter(|rule| rule.stage == stage) {
         let name = format!("`{}`", rule.id);
         let sentence = format!("{}.", rule.sentence);
@@ -88,7 +88,7 @@ fn severity(severity: Severity) -> &'static str {
 
 /// How many checks of each kind there are.
 fn severities() -> String {
-    let mut text = head(["about", "checks", "of them errors"]);
+    let mut text = head(["about", "checks", "of these, errors"]);
     let groups = [
         Group::Disk,
         Group::Boot,
