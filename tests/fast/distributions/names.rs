@@ -11,7 +11,7 @@ const MAY_NAME: [(&str, &str); 7] = [
     ("src/disk/qemu_img.rs", "the host's package of a program"),
     ("src/machine/error.rs", "the host's package of a program"),
     ("src/machine/ssh.rs", "the host's package of a program"),
-    ("src/cli/run/mod.rs", "examples of accounts for people"),
+    ("src/cli/run/command.rs", "examples of accounts for people"),
     ("src/recipe/template.rs", "an example of a condition for people"),
     ("src/recipe/template/mod.rs", "an example of a condition for people"),
 ];
