@@ -6,9 +6,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A number of bytes. Written with a binary suffix (`512MiB`, `3GiB`) or as a plain number of bytes.
+/// A number of bytes, written with a binary unit: `512MiB`, `3GiB`, `4096B`. Manifests and plans have a plain number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
-#[schemars(with = "String", extend("pattern" = "^[0-9]+ ?([KMGT]i?B?|B)?$"))]
+#[schemars(with = "String", extend("pattern" = "^[0-9]+ ?([KMGT](iB)?|B)$"))]
 pub struct ByteSize(u64);
 
 impl ByteSize {
@@ -32,13 +32,17 @@ impl ByteSize {
         self.0
     }
 
-    /// Reads `3GiB`, `3G`, `512 MiB` or a number of bytes. Suffixes are binary, as in qemu-img.
+    /// Reads `3GiB`, `3G`, `512 MiB` or `4096B`. Units are binary, as in qemu-img. A number without a unit is refused,
+    /// because the reader cannot know whether 20 means bytes or GiB.
     pub fn parse(text: &str) -> Result<Self, String> {
         let trimmed = text.trim();
         let digits = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
         let (number, suffix) = trimmed.split_at(digits);
         let factor: u64 = match suffix.trim() {
-            "" | "B" => 1,
+            "B" => 1,
+            "" if digits > 0 => {
+                return Err(format!("`{text}` has no unit: write {trimmed}GiB, {trimmed}MiB or {trimmed}B"));
+            }
             "K" | "KiB" => 1 << 10,
             "M" | "MiB" => 1 << 20,
             "G" | "GiB" => 1 << 30,
@@ -106,13 +110,17 @@ impl<'de> Deserialize<'de> for ByteSize {
     }
 }
 
-/// Reads `90s`, `10min`, `2h`, `7d` or a number of seconds.
+/// Reads `90s`, `10min`, `2h` or `7d`. A number without a unit is refused, because the reader cannot know whether 7 means
+/// seconds or days.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let trimmed = text.trim();
     let digits = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
     let (number, suffix) = trimmed.split_at(digits);
     let factor = match suffix.trim() {
-        "" | "s" => 1,
+        "" if digits > 0 => {
+            return Err(format!("`{text}` has no unit: write {trimmed}s, {trimmed}min, {trimmed}h or {trimmed}d"));
+        }
+        "s" => 1,
         "m" | "min" => 60,
         "h" => 3600,
         "d" => 24 * 3600,
@@ -138,7 +146,7 @@ pub mod option_duration {
         }
     }
 
-    /// Reads what [`parse_duration`] reads, or a number of seconds.
+    /// Reads what [`parse_duration`] reads.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
         struct Text(Duration);
         impl<'de> Deserialize<'de> for Text {
@@ -151,14 +159,12 @@ pub mod option_duration {
                         f.write_str("a duration like 10min")
                     }
 
-                    fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<Text, E> {
-                        Ok(Text(Duration::from_secs(seconds)))
+                    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Text, E> {
+                        parse_duration(&number.to_string()).map(Text).map_err(E::custom)
                     }
 
-                    fn visit_i64<E: serde::de::Error>(self, seconds: i64) -> Result<Text, E> {
-                        u64::try_from(seconds)
-                            .map(|seconds| Text(Duration::from_secs(seconds)))
-                            .map_err(|_| E::custom("a duration cannot be negative"))
+                    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Text, E> {
+                        parse_duration(&number.to_string()).map(Text).map_err(E::custom)
                     }
 
                     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Text, E> {
@@ -178,10 +184,10 @@ mod tests {
 
     #[test]
     fn sizes_are_binary_and_strict() {
-        for (text, bytes) in [("3GiB", 3 << 30), ("512M", 512 << 20), ("10 KiB", 10 << 10), ("77", 77)] {
+        for (text, bytes) in [("3GiB", 3 << 30), ("512M", 512 << 20), ("10 KiB", 10 << 10), ("77B", 77)] {
             assert_eq!(ByteSize::parse(text), Ok(ByteSize::bytes(bytes)), "{text}");
         }
-        for text in ["", "GiB", "3GB", "-1", "3 parsecs", "99999999999999TiB"] {
+        for text in ["", "GiB", "3GB", "77", "-1", "3 parsecs", "99999999999999TiB"] {
             assert!(ByteSize::parse(text).is_err(), "{text}");
         }
     }
@@ -195,7 +201,7 @@ mod tests {
 
     #[test]
     fn durations_have_units() {
-        for (text, seconds) in [("90s", 90), ("10min", 600), ("2h", 7200), ("7d", 604_800), ("45", 45)] {
+        for (text, seconds) in [("90s", 90), ("10min", 600), ("2h", 7200), ("7d", 604_800)] {
             assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "soon", "-3s", "1.5h"] {

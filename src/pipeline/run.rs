@@ -45,6 +45,8 @@ impl std::fmt::Debug for Options<'_> {
 pub struct Publishing<'a> {
     /// Where clouds are configured.
     pub places: Places,
+    /// Whether the image may take the place of one that was built later, as after a revert of the recipe.
+    pub allow_older: bool,
     /// Secrets and credentials that targets need.
     pub keys: &'a dyn Keys,
     /// Receives the events of publishing.
@@ -241,6 +243,7 @@ impl<'h> Pipeline<'h> {
         let context = Context {
             subject: &subject,
             places: publishing.places.clone(),
+            allow_older: publishing.allow_older,
             keys: publishing.keys,
             reporter: Arc::clone(&publishing.reporter),
             interrupt: self.workshop.interrupt.clone(),

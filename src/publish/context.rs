@@ -28,6 +28,8 @@ pub struct Context<'a> {
     pub subject: &'a Subject,
     /// Where clouds are configured. Targets choose among them.
     pub places: Places,
+    /// Whether an image may take the place of one that was built later.
+    pub allow_older: bool,
     /// Secrets and credentials that targets need.
     pub keys: &'a dyn Keys,
     /// Whom it is told what is done.

@@ -24,6 +24,7 @@ pub fn run(verb: Verb, targets: &[Target], context: &Context<'_>) -> Vec<Outcome
     let context = &Context {
         subject: context.subject,
         places: context.places.clone(),
+        allow_older: context.allow_older,
         keys: context.keys,
         reporter: Arc::new(Once::new(Arc::clone(&context.reporter))),
         interrupt: context.interrupt.clone(),

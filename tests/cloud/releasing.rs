@@ -186,3 +186,36 @@ fn targets_fail_alone() {
         assert_eq!(all(cloud), [image(name, false, &[])]);
     }
 }
+
+#[test]
+#[ignore = "starts a Keystone and a Glance"]
+fn an_older_image_takes_the_place_of_a_newer_one_only_where_that_is_said() {
+    let cloud = TestCloud::start();
+    for promote in ["promote: { tag: stable }, ", ""] {
+        let recipe = recipe(&cloud, &format!("[{{ glance: {{ {promote}keep: 1 }} }}]"));
+        let publish = |more: &[&str]| -> Ran {
+            let dir = cloud.path("gold");
+            goldsmith(&cloud, &[&["publish", path(&recipe), "--out", path(&dir)], more].concat(), &cloud.variables())
+        };
+        release(&cloud, 2);
+        let ran = publish(&[]);
+        assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+        let before = all(&cloud);
+        assert_eq!(before.len(), 1);
+        release(&cloud, 1);
+        let ran = publish(&[]);
+        assert_eq!(ran.code, Some(14), "{}{}", ran.stdout, ran.stderr);
+        assert!(ran.stderr.contains("was built later") && ran.stderr.contains("--allow-older"), "{}", ran.stderr);
+        assert_eq!(all(&cloud), before);
+        let ran = publish(&["--allow-older"]);
+        assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+        assert_eq!(all(&cloud).len(), 2, "the newer one is not too old: {}", ran.stdout);
+        for which in [&["images", "list", "--json"][..], &["images", "list", "--json", "--hidden"]] {
+            for image in goldsmith(&cloud, which, &cloud.variables()).json().as_array().expect("a list") {
+                let id = image["id"].as_str().expect("an id");
+                let ran = goldsmith(&cloud, &["images", "delete", id], &cloud.variables());
+                assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+            }
+        }
+    }
+}

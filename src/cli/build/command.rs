@@ -63,6 +63,9 @@ pub(in crate::cli) struct Build {
     /// Publish the image to the recipe's targets after it has passed its checks
     #[arg(long, conflicts_with = "no_verify")]
     pub(in crate::cli) publish: bool,
+    /// Publish the image although one that was built later is there
+    #[arg(long, requires = "publish")]
+    pub(in crate::cli) allow_older: bool,
     /// Show the plan instead of building it
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
@@ -99,6 +102,7 @@ pub(in crate::cli) fn build(args: &Build, global: &Global) -> Result<(), Failure
     let telling = Telling::new(json.clone(), global);
     let publish = args.publish.then(|| Publishing {
         places: cloud::places(&args.cloud),
+        allow_older: args.allow_older,
         keys: &Environment,
         reporter: telling.reporter(),
     });

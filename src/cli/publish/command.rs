@@ -43,6 +43,9 @@ pub(in crate::cli) struct Publish {
     /// Directory with the recipe's artifacts [default: out/<image name>]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Publish the image although one that was built later is there
+    #[arg(long, conflicts_with_all = ["rollback", "cleanup"])]
+    allow_older: bool,
     /// Promote the previous image again, and publish nothing
     #[arg(long, conflicts_with = "cleanup")]
     rollback: bool,
@@ -84,7 +87,14 @@ pub(in crate::cli) fn publish(args: &Publish, global: &Global) -> Result<(), Fai
     let lines = global.json.then(|| Arc::new(JsonReporter::new(StandardOutput)));
     let telling = Telling::new(lines, global);
     let places = cloud::places(&args.cloud);
-    let context = Context { subject: &subject, places, keys: &Environment, reporter: telling.reporter(), interrupt };
+    let context = Context {
+        subject: &subject,
+        places,
+        allow_older: args.allow_older,
+        keys: &Environment,
+        reporter: telling.reporter(),
+        interrupt,
+    };
     telling.told(publish::run(verb, &targets, &context))
 }
 

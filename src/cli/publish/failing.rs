@@ -161,6 +161,9 @@ fn tree(error: &TreeError) -> Failure {
             Some(help) => failure.hint(help),
             None => failure,
         },
+        TreeError::Newer { .. } => failure.hint(
+            "`goldsmith publish --rollback` goes back to the version before; `--allow-older` publishes this one all the same",
+        ),
         TreeError::Foreign { .. } => failure.hint("move it away, or publish to another place"),
         TreeError::Half { .. } => failure.hint("publish again when the cause is gone: that puts it right"),
         _ => failure,

@@ -64,6 +64,18 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
             context.reporter.report(&Event::Warning { message });
         }
     }
+    let series = Series::of(&cloud, target, context.subject);
+    if let Some(made) = source.summary.created.filter(|_| !context.allow_older)
+        && let Some(newer) = series.newer(made)?
+    {
+        problems.push(Problem {
+            message: format!("the image {} was built later, and this one would take its place", newer.id),
+            help:
+                "`goldsmith publish --rollback` goes back to the image before; `--allow-older` publishes this one all \
+                   the same"
+                    .to_owned(),
+        });
+    }
     let route = match deliver::route(target, &Offer::of(&cloud, target)?) {
         Ok(route) if problems.is_empty() => route,
         route => return Err(PublishError::Refused([problems, route.err().unwrap_or_default()].concat())),
@@ -109,7 +121,6 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
     if let Some(message) = not_shown(&image, &wanted) {
         context.reporter.report(&Event::Warning { message });
     }
-    let series = Series::of(&cloud, target, context.subject);
     match series.promote(&image, &wanted.name) {
         Ok(done) => {
             // Promoting has changed what is told of it.
@@ -130,7 +141,7 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
         }
     }
     // The image is where it should be: what is not removed today is removed by the next run.
-    match series.rotate(&image.id) {
+    match series.rotate(&image) {
         Ok(done) => deeds.extend(done),
         Err(error) => {
             let message = format!("older images are not removed: {error}");

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::begin::remove;
-use super::wanted::IMAGE;
+use super::wanted::{BUILT, IMAGE};
 use crate::openstack::image::{Image, Wanted};
 use crate::openstack::{Change, Cloud, CloudError};
 use crate::publish::deed::Deed;
@@ -29,6 +29,16 @@ pub(super) struct Series<'a> {
     target: &'a Glance,
     name: &'a str,
     disk_format: Option<&'static str>,
+}
+
+/// When the disk of an image was made, if the image says so.
+fn built(image: &Image) -> Option<Timestamp> {
+    image.properties.get(BUILT).and_then(Value::as_str)?.parse().ok()
+}
+
+/// Whether an image was built later than this, and nobody has taken it back.
+fn is_newer(image: &Image, made: Timestamp) -> bool {
+    built(image).is_some_and(|other| other > made) && !image.properties.contains_key(ROLLED_BACK)
 }
 
 /// A change that can be undone.
@@ -59,6 +69,16 @@ impl<'a> Series<'a> {
         });
         images.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| b.id.cmp(&a.id)));
         Ok(images)
+    }
+
+    /// An image that was built later than this time and whose place would be taken: the promoted one, or, where the target
+    /// promotes nothing, one that `keep` would remove.
+    pub(super) fn newer(&self, made: Timestamp) -> Result<Option<Image>, CloudError> {
+        let concerned = |image: &Image| match &self.target.promote {
+            Some(promote) => image.tags.contains(&promote.tag),
+            None => self.target.keep.is_some() && image.status == "active",
+        };
+        Ok(self.images()?.into_iter().find(|image| concerned(image) && is_newer(image, made)))
     }
 
     /// Puts an image in the place of those that are promoted, if the target promotes and nobody has taken it back.
@@ -164,16 +184,18 @@ impl<'a> Series<'a> {
         }
     }
 
-    /// Removes the oldest images that are too many. The one that was just published and the promoted one stay.
-    pub(super) fn rotate(&self, published: &str) -> Result<Vec<Deed>, PublishError> {
+    /// Removes the oldest images that are too many. The one that was just published stays, and so do the promoted one and
+    /// those that were built later.
+    pub(super) fn rotate(&self, published: &Image) -> Result<Vec<Deed>, PublishError> {
         let Some(keep) = self.target.keep else { return Ok(Vec::new()) };
         let mut images = self.images()?;
         images.retain(|image| !UNFINISHED.contains(&image.status.as_str()));
         let tag = self.target.promote.as_ref().map(|promote| &promote.tag);
-        let stays = |image: &Image| image.id == published || tag.is_some_and(|tag| image.tags.contains(tag));
+        let stays = |image: &Image| image.id == published.id || tag.is_some_and(|tag| image.tags.contains(tag));
+        let newer = |image: &Image| built(published).is_some_and(|made| is_newer(image, made));
         images.sort_by_key(|image| !stays(image));
         let reason = format!("{keep} are kept");
-        let many = images.into_iter().skip(keep as usize).filter(|image| !stays(image));
+        let many = images.into_iter().skip(keep as usize).filter(|image| !stays(image) && !newer(image));
         many.map(|image| self.discard(&image, &reason)).collect()
     }
 

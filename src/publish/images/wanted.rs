@@ -14,6 +14,9 @@ use crate::units::ByteSize;
 /// Property that holds the name of the recipe's image: what the images of a recipe have in common.
 pub(super) const IMAGE: &str = "goldsmith_image";
 
+/// Property that holds when the image's disk was made, in RFC 3339: which of two images is the newer one.
+pub(super) const BUILT: &str = "goldsmith_built";
+
 /// What is wanted of an image at the service.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wanted {
@@ -45,6 +48,9 @@ impl Wanted {
         };
         let mut properties = properties::derive(source, &target.properties)?;
         properties.values.insert(IMAGE.to_owned(), source.summary.name.clone());
+        if let Some(made) = source.summary.created {
+            properties.values.insert(BUILT.to_owned(), made.to_string());
+        }
         // Nova starts nothing from a disk that is larger than the flavor's.
         let disk = probe(&source.file()).map_err(|error| PublishError::Upload(error.into()))?.virtual_size;
         properties.min_disk = properties.min_disk.max(disk.unwrap_or(0).div_ceil(ByteSize::GIB));

@@ -61,6 +61,18 @@ pub enum TreeError {
         /// The folder or file.
         path: PathBuf,
     },
+    /// A version that was built later is the one that people get.
+    #[error("{image}/{newer} is newer than {version}, and `latest` of {place} leads to it")]
+    Newer {
+        /// What people call the place.
+        place: String,
+        /// Name of the image.
+        image: String,
+        /// The version that is to be published.
+        version: String,
+        /// The version that is there.
+        newer: String,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,

@@ -24,6 +24,8 @@ const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) struct TreeOptions {
     /// How many versions of the image stay; all if it is not said.
     pub keep: Option<NonZeroUsize>,
+    /// Whether a version may take the place of one that was built later.
+    pub allow_older: bool,
     /// Keys that sign the checksums, and the index if they can.
     pub signers: Vec<Signer>,
 }
@@ -112,6 +114,14 @@ impl<'a> Publication<'a> {
         let folder = edition.folder();
         let previous = shelf.latest(&edition.image)?;
         let rolled_back = rolled_back(shelf, &edition.image)?;
+        // Names of versions are times, so that they sort by age. A version that was rolled back is not promoted anyway.
+        if let Some(newer) = previous.as_ref().filter(|previous| **previous > edition.version)
+            && !wanted.allow_older
+            && !rolled_back.contains(&edition.version)
+        {
+            let (place, image, version) = (shelf.place(), edition.image.clone(), edition.version.clone());
+            return Err(TreeError::Newer { place, image, version, newer: newer.clone() });
+        }
         let found = shelf.files(&folder)?;
         let before = same(shelf, edition, &wanted.signers, &found)?;
         if !before {
@@ -155,7 +165,10 @@ impl<'a> Publication<'a> {
             // The youngest stay, and the promoted one, however old it is. What was rolled back goes first.
             versions.sort_by_key(|version| !self.rolled_back.contains(version));
             let gone = versions.len().saturating_sub(keep.get() - 1);
-            self.obsolete = versions.drain(..gone).collect();
+            versions.truncate(gone);
+            // What was built later than the promoted one is no older version, whatever has promoted an older one.
+            versions.retain(|version| self.rolled_back.contains(version) || Some(version) <= latest.as_ref());
+            self.obsolete = versions;
         }
         self.index(interrupt)
     }

@@ -69,7 +69,13 @@ fn run(verb: Verb, shelf: &dyn Shelf, terms: &Terms<'_>, context: &Context<'_>) 
                 return Err(SourceError::Other { dir, found, wanted }.into());
             }
             let keep = terms.keep.and_then(|keep| NonZeroUsize::new(usize::try_from(keep).unwrap_or(usize::MAX)));
-            let placed = publication::publish(shelf, &edition, &TreeOptions { keep, signers }, reporter, interrupt)?;
+            let placed = publication::publish(
+                shelf,
+                &edition,
+                &TreeOptions { keep, allow_older: context.allow_older, signers },
+                reporter,
+                interrupt,
+            )?;
             let (place, name) = (at(&edition.version), image.to_owned());
             let mut deeds = vec![match placed.before {
                 true => Deed::Before { place: place.clone(), name, image: None },

@@ -125,11 +125,25 @@ fn as_many_versions_stay_as_are_wanted() {
     assert_eq!(folders, ["20261118T100000Z", VERSIONS[1], VERSIONS[2], "mine"]);
     assert_eq!(scratch.indexed("gold"), VERSIONS[1..]);
     assert_eq!(scratch.indexed("silver"), VERSIONS[..1]);
-    // An older one is published again: it stays, as the one that people get.
-    let placed = scratch.publish(&scratch.build("gold", 0), &keep(1)).expect("it is published");
-    assert_eq!(placed.removed, VERSIONS[1..]);
+}
+
+#[test]
+fn an_older_version_takes_the_place_of_a_newer_one_only_where_that_is_said() {
+    let scratch = Scratch::new();
+    scratch.publish(&scratch.build("gold", 1), &keep(1)).expect("it is published");
+    let listing = scratch.listing();
+    let refused = scratch.publish(&scratch.build("gold", 0), &keep(1)).expect_err("a newer one is there");
+    let TreeError::Newer { version, newer, .. } = &refused else { panic!("{refused}") };
+    assert_eq!([version, newer], [VERSIONS[0], VERSIONS[1]]);
+    assert_eq!(scratch.listing(), listing);
+    let allowed = TreeOptions { allow_older: true, ..keep(1) };
+    let placed = scratch.publish(&scratch.build("gold", 0), &allowed).expect("it is published");
+    assert_eq!((placed.promoted, placed.removed), (true, Vec::new()), "the newer one is not too old");
     assert_eq!(scratch.tree.latest("gold").expect("a link").as_deref(), Some(VERSIONS[0]));
-    assert_eq!(scratch.indexed("gold"), VERSIONS[..1]);
+    assert_eq!(scratch.indexed("gold"), VERSIONS[..1], "clients of the index take the newest version");
+    // The next one removes both.
+    let placed = scratch.publish(&scratch.build("gold", 2), &keep(1)).expect("it is published");
+    assert_eq!(placed.removed, VERSIONS[..2]);
 }
 
 #[test]
@@ -259,7 +273,7 @@ fn checksums_and_index_are_signed() {
     };
     let edition = scratch.build("gold", 0);
     assert!(!scratch.publish(&edition, &TreeOptions::default()).expect("it is published").before);
-    let wanted = TreeOptions { keep: None, signers: signers() };
+    let wanted = TreeOptions { signers: signers(), ..TreeOptions::default() };
     // It was there, but nobody had signed it.
     assert!(!scratch.publish(&edition, &wanted).expect("it is published").before);
     let listing = scratch.listing();
