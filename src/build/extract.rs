@@ -9,7 +9,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{BuildError, BuiltDisk, Doing as _, LOOK, PACKAGES, Session, with_causes};
+use super::disk::BuiltDisk;
+use super::error::{BuildError, Doing as _, with_causes};
+use super::facts::{LOOK, PACKAGES};
+use super::session::Session;
 use crate::base::Package;
 use crate::disk::qemu_img::QemuImg;
 use crate::event::Event;

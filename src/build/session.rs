@@ -6,7 +6,9 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{BuildError, Doing as _, Found, Workshop, new_layer};
+use super::error::{BuildError, Doing as _};
+use super::new_layer::{Found, new_layer};
+use super::workshop::Workshop;
 use crate::event::Event;
 use crate::guest::{Guest, GuestError, Inspection, Mount};
 use crate::interrupt::Interrupt;

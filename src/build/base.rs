@@ -1,0 +1,94 @@
+//! The first step: a base of packages, or an image.
+
+use std::time::Instant;
+
+use super::disk::OpenedImage;
+use super::error::BuildError;
+use super::new_layer::{Found, new_layer};
+use super::session::Session;
+use crate::base::{BootstrapError, BootstrapRequest};
+use crate::event::Event;
+use crate::guest::{Mount, MountSource};
+use crate::interrupt::Interrupt;
+use crate::layer::Slot;
+use crate::plan::{BasePlan, Plan, Step};
+
+/// Makes the base of packages, natively, while the guest is being launched.
+pub(super) fn bootstrap(plan: &Plan, step: &Step, slot: Slot, session: &mut Session<'_>) -> Result<(), BuildError> {
+    let (BasePlan::Bootstrap { source, repositories }, Some(how)) = (&plan.base, &plan.os.bootstrap) else {
+        return Ok(());
+    };
+    let workshop = session.workshop;
+    let started = Instant::now();
+    let packages: Vec<_> = plan.packages.keys().cloned().collect();
+    let request = BootstrapRequest {
+        distro: &source.distro,
+        how,
+        release: &source.release,
+        arch: plan.arch,
+        repositories,
+        packages: &packages,
+        disk: &plan.disk,
+        seed: *step.key.digest(),
+        target: slot.disk_path(),
+        cache_dir: &workshop.cache,
+    };
+    // Either of the two ends the other when it fails.
+    let both = Interrupt::new();
+    let raised = both.clone();
+    workshop.interrupt.on_raise(move || raised.raise());
+    let (made, launched) = std::thread::scope(|scope| {
+        let made =
+            scope.spawn(|| (workshop.bootstrap)(&request, &*workshop.reporter, &both).inspect_err(|_| both.raise()));
+        let launched = session.launch(&both).inspect_err(|_| both.raise());
+        (made.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), launched)
+    });
+    if workshop.interrupt.is_raised() {
+        return Err(BuildError::Interrupted);
+    }
+    match made {
+        Ok(()) => {}
+        Err(BootstrapError::PackageNotFound { packages }) => {
+            let wanted = packages.into_iter().map(|package| {
+                let wanted_by = plan.packages.get(&package).cloned().unwrap_or_default();
+                format!("{package} (wanted by {})", wanted_by.join(", "))
+            });
+            return Err(BuildError::PackageNotFound(wanted.collect()));
+        }
+        // The bootstrap was ended because the guest could not be launched.
+        Err(BootstrapError::Interrupted) => return launched.and(Err(BuildError::Interrupted)),
+        Err(error) => return Err(BuildError::Bootstrap(Box::new(error))),
+    }
+    let elapsed = started.elapsed();
+    session.commit(slot, new_layer(plan, step, elapsed, Found::default()))?;
+    // The base is whole, whatever became of the guest.
+    launched?;
+    workshop.reporter.report(&Event::StepFinished { step: step.id.clone(), elapsed });
+    Ok(())
+}
+
+/// Opens an image as the base, grown to the size of the disk.
+pub(super) fn open_image(
+    plan: &Plan,
+    step: &Step,
+    slot: Slot,
+    image: &OpenedImage,
+    mounts: &[Mount],
+    session: &mut Session<'_>,
+) -> Result<(), BuildError> {
+    let started = Instant::now();
+    let larger = image.virtual_size < plan.disk.size.get();
+    let root = image.inspection.mounts.iter().find(|mount| mount.path == "/");
+    let grow = match root.filter(|_| larger).map(|root| &root.source) {
+        Some(MountSource::Partition(number)) => Some(*number),
+        Some(MountSource::Device(device)) => {
+            let message = format!("the root file system is on {device}, no plain partition: it is not grown");
+            session.workshop.reporter.report(&Event::Warning { message });
+            None
+        }
+        None => None,
+    };
+    session.open(slot, &image.file, plan, grow, mounts)?;
+    session.finish_step(plan, step, started, Found::default());
+    Ok(())
+}

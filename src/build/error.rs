@@ -1,0 +1,97 @@
+//! Why a build fails.
+
+use std::path::PathBuf;
+
+use super::actions::ActionError;
+use crate::base::BootstrapError;
+use crate::disk::layout::LayoutError;
+use crate::guest::GuestError;
+use crate::layer::{LayerKey, StoreError};
+use crate::plan::StepId;
+
+/// A build that failed. Every layer finished before is in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The layer store failed.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The base could not be made of packages.
+    #[error("cannot make the base")]
+    Bootstrap(#[source] Box<BootstrapError>),
+    /// Packages of the bootstrap are in none of its repositories: each with the elements that ask for it.
+    #[error("no repository has the package {}", .0.join(", nor "))]
+    PackageNotFound(Vec<String>),
+    /// The guest failed outside of any action.
+    #[error("cannot {doing}")]
+    Guest {
+        /// What was being done.
+        doing: String,
+        /// What the guest said.
+        #[source]
+        source: GuestError,
+    },
+    /// A step failed.
+    #[error("step `{step}` failed")]
+    Step {
+        /// The step.
+        step: StepId,
+        /// What failed in it.
+        source: Box<ActionError>,
+        /// The disk as it was then, if it was kept.
+        kept: Option<PathBuf>,
+    },
+    /// The disk of a failed step could not be kept; told as a warning.
+    #[error(transparent)]
+    Keep(#[from] crate::process::ProcessError),
+    /// A step failed because the host had no room left for its layer.
+    #[error("step `{step}` failed: no space left on this machine in {}", dir.display())]
+    HostFull {
+        /// The step.
+        step: StepId,
+        /// Directory of the layers.
+        dir: PathBuf,
+        /// What failed in it.
+        source: Box<ActionError>,
+    },
+    /// What outputs need could not be taken out of the final disk.
+    #[error("cannot read the final disk: {0}")]
+    Extract(String),
+    /// The disk is too small for its partitions.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A layer that was made or found is not in the store any more.
+    #[error("layer {} is gone from the cache: was it removed by hand?", .0.short())]
+    Vanished(LayerKey),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// An error with what caused it, in one line.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+impl From<StoreError> for BuildError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Interrupted => Self::Interrupted,
+            error => Self::Store(error),
+        }
+    }
+}
+
+/// Says what the guest was asked to do when it failed.
+pub(super) trait Doing<T> {
+    fn doing(self, doing: &str) -> Result<T, BuildError>;
+}
+
+impl<T> Doing<T> for Result<T, GuestError> {
+    fn doing(self, doing: &str) -> Result<T, BuildError> {
+        self.map_err(|source| match source {
+            GuestError::Interrupted => BuildError::Interrupted,
+            source => BuildError::Guest { doing: doing.to_owned(), source },
+        })
+    }
+}

@@ -1,0 +1,58 @@
+//! The last step: the disk becomes final.
+
+use std::time::Instant;
+
+use super::claim::{claim, report_failure};
+use super::disk::{BuiltDisk, FinalDisk};
+use super::error::{BuildError, Doing as _};
+use super::extract::{Examiner, Needs};
+use super::facts::{LOOK, PACKAGES};
+use super::new_layer::Found;
+use super::{actions, extract};
+use crate::layer::Slot;
+use crate::plan::Plan;
+
+/// Gives unused blocks back, takes stock of the packages and what the outputs need, and stops the guest: the disk is
+/// final. An examiner looks at it before that, if it has not looked at the same disk before.
+pub fn finalize(
+    plan: &Plan,
+    mut built: BuiltDisk<'_>,
+    examiner: Option<&Examiner<'_>>,
+) -> Result<FinalDisk, BuildError> {
+    let step = plan.steps.last().expect("a plan ends with the final step");
+    let needs = Needs::of(&plan.outputs, examiner);
+    match claim(plan, step, &mut built.session)? {
+        Some(slot) => {
+            let started = Instant::now();
+            take_stock(plan, slot, needs, &mut built)
+                .map(|found| built.session.finish_step(plan, step, started, found))
+                .inspect_err(|error| report_failure(built.session.workshop, step, started, error))?;
+        }
+        None => extract::take_later(plan, &mut built, needs)?,
+    }
+    let BuiltDisk { mut session, .. } = built;
+    session.close()?;
+    let workshop = session.workshop;
+    let mut timings = Vec::new();
+    let mut last = None;
+    for step in &plan.steps {
+        let layer = workshop.store.find(&step.key)?.ok_or(BuildError::Vanished(step.key))?;
+        timings.push((step.id.clone(), layer.meta.seconds));
+        last = Some(layer);
+    }
+    let layer = last.ok_or(BuildError::Vanished(step.key))?;
+    Ok(FinalDisk { layer, timings })
+}
+
+/// Trims the disk in its last layer, lists what is installed on it and takes out what outputs need.
+fn take_stock(plan: &Plan, slot: Slot, needs: Needs<'_>, built: &mut BuiltDisk<'_>) -> Result<Found, BuildError> {
+    let BuiltDisk { session, mounts } = built;
+    let dir = slot.directory().to_owned();
+    session.enter(slot, plan, mounts)?;
+    let guest = session.guest()?;
+    guest.trim().doing("give unused blocks back")?;
+    let packages = actions::installed_packages(guest, plan.os.mechanisms.packages).doing("list the packages")?;
+    let mut taken = extract::take(needs, guest, mounts, &packages, &dir).doing(LOOK)?;
+    taken.facts.insert(PACKAGES.to_owned(), serde_json::json!(packages));
+    Ok(Found { facts: serde_json::Value::Object(taken.facts), extras: taken.extras })
+}

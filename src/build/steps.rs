@@ -1,0 +1,133 @@
+//! Every step but the last, each in its layer.
+
+use std::time::Instant;
+
+use super::actions::{Executor, PackageCache};
+use super::base::{bootstrap, open_image};
+use super::claim::{claim, report_failure};
+use super::disk::{BuiltDisk, OpenedImage};
+use super::error::{BuildError, with_causes};
+use super::failure::{AfterFailure, OnFailure};
+use super::new_layer::Found;
+use super::session::Session;
+use super::workshop::Workshop;
+use crate::disk::layout::{DiskLayout, LayoutError};
+use crate::event::Event;
+use crate::fsx::available_bytes;
+use crate::guest::{GuestError, Mount};
+use crate::layer::Slot;
+use crate::plan::{BasePlan, Phase, Plan, Step};
+use crate::units::ByteSize;
+
+/// Bytes below which a file system of the host counts as full: a qcow2 file grows by clusters of 64 KiB, and
+/// what an ordinary user may not use is not counted as available.
+const HOST_FULL: u64 = 4 * ByteSize::MIB;
+
+/// Does every step of a plan but the last, [`finalize`].
+///
+/// `image` is given for a plan whose base is one. The session may have been used before, to inspect it.
+pub fn build<'a>(
+    plan: &Plan,
+    image: Option<&OpenedImage>,
+    mut session: Session<'a>,
+    on_failure: &mut dyn OnFailure,
+) -> Result<BuiltDisk<'a>, BuildError> {
+    let workshop = session.workshop;
+    workshop.reporter.report(&Event::BuildStarted { name: plan.name.clone(), steps: plan.steps.len() });
+    for note in &plan.notes {
+        workshop.reporter.report(&Event::Warning { message: note.clone() });
+    }
+    let mounts = mounts(plan, image)?;
+    for step in plan.steps.iter().filter(|step| step.id.phase != Phase::Finalize) {
+        let Some(slot) = claim(plan, step, &mut session)? else { continue };
+        let started = Instant::now();
+        match (step.id.phase, image) {
+            (Phase::Base, None) => bootstrap(plan, step, slot, &mut session),
+            (Phase::Base, Some(image)) => open_image(plan, step, slot, image, &mounts, &mut session),
+            _ => run_step(plan, step, slot, &mounts, &mut session, on_failure),
+        }
+        .inspect_err(|error| report_failure(workshop, step, started, error))?;
+    }
+    Ok(BuiltDisk { session, mounts })
+}
+
+/// Runs one step in its layer, again if the person who looked at its failure says so.
+fn run_step(
+    plan: &Plan,
+    step: &Step,
+    slot: Slot,
+    mounts: &[Mount],
+    session: &mut Session<'_>,
+    on_failure: &mut dyn OnFailure,
+) -> Result<(), BuildError> {
+    let workshop = session.workshop;
+    let reporter = &workshop.reporter;
+    let mut started = Instant::now();
+    session.enter(slot, plan, mounts)?;
+    loop {
+        let guest = session.guest()?;
+        let result = Executor {
+            guest: &mut *guest,
+            mechanisms: &plan.os.mechanisms,
+            arch: plan.arch.name(),
+            packages: &plan.packages,
+            secrets: &workshop.secrets,
+            package_cache: package_cache(plan, workshop),
+            scratch: &workshop.scratch,
+            epoch: plan.epoch(),
+            timeout: step.timeout.map_or(workshop.timeout, |timeout| timeout.max(workshop.timeout)),
+        }
+        .run(step);
+        let Err(error) = result else { break };
+        if workshop.interrupt.is_raised() || matches!(error.guest(), Some(GuestError::Interrupted)) {
+            return Err(BuildError::Interrupted);
+        }
+        reporter.report(&Event::StepFailed { step: step.id.clone(), elapsed: started.elapsed() });
+        // To the guest, a host that is full is a disk that is broken.
+        if available_bytes(workshop.store.root()).is_ok_and(|free| free < HOST_FULL) {
+            let dir = workshop.store.root().to_owned();
+            return Err(BuildError::HostFull { step: step.id.clone(), dir, source: Box::new(error) });
+        }
+        let alive = !matches!(error.guest(), Some(GuestError::Died(_) | GuestError::Deadline(_)));
+        let after = if alive { on_failure.failed(&step.id, &error, guest) } else { AfterFailure::Clean };
+        let kept = match after {
+            AfterFailure::Retry => {
+                started = Instant::now();
+                reporter.report(&Event::StepStarted { step: step.id.clone(), reason: Some("tried again".to_owned()) });
+                session.start_again(plan, mounts)?;
+                continue;
+            }
+            // That the step failed is the news, also where its disk cannot be kept.
+            AfterFailure::Keep(path) => match session.keep(plan, &path) {
+                Ok(()) => Some(path),
+                Err(BuildError::Interrupted) => return Err(BuildError::Interrupted),
+                Err(failure) => {
+                    let message = format!("cannot keep the disk of the failed step: {}", with_causes(&failure));
+                    reporter.report(&Event::Warning { message });
+                    None
+                }
+            },
+            AfterFailure::Clean => None,
+        };
+        return Err(BuildError::Step { step: step.id.clone(), source: Box::new(error), kept });
+    }
+    session.finish_step(plan, step, started, Found::default());
+    Ok(())
+}
+
+fn package_cache(plan: &Plan, workshop: &Workshop) -> Option<PackageCache> {
+    match &plan.base {
+        BasePlan::Image { sha256, .. } => {
+            Some(PackageCache { dir: workshop.cache.join("packages").join(format!("image-{sha256}")) })
+        }
+        BasePlan::Bootstrap { .. } => None,
+    }
+}
+
+/// What is mounted where.
+pub(super) fn mounts(plan: &Plan, image: Option<&OpenedImage>) -> Result<Vec<Mount>, LayoutError> {
+    Ok(match image {
+        Some(image) => image.inspection.mounts.clone(),
+        None => DiskLayout::new(&plan.disk, plan.arch, plan.steps[0].key.digest())?.mounts(),
+    })
+}

@@ -1,0 +1,76 @@
+//! What a build works with.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::{BootstrapError, BootstrapRequest, bootstrap};
+use crate::event::Reporter;
+use crate::fetch::Network;
+use crate::interrupt::Interrupt;
+use crate::layer::{Store, StoreError};
+
+/// Makes the disk that a bootstrap request describes, or ends early when the flag is raised.
+pub type MakeBase =
+    dyn Fn(&BootstrapRequest<'_>, &dyn Reporter, &Interrupt) -> Result<(), BootstrapError> + Send + Sync;
+
+/// What a build works with and reports to.
+pub struct Workshop {
+    /// Where layers are.
+    pub store: Store,
+    /// Makes the disk of a bootstrap.
+    pub bootstrap: Box<MakeBase>,
+    /// Directory of the store, of packages and of pins.
+    pub cache: PathBuf,
+    /// A private directory of the host for what is on its way into an image.
+    pub scratch: PathBuf,
+    /// Values of the recipe's secrets.
+    pub secrets: BTreeMap<String, Vec<u8>>,
+    /// Deadline of a step that has none of its own.
+    pub timeout: Duration,
+    /// Receives events.
+    pub reporter: Arc<dyn Reporter>,
+    /// Ends the build when it is raised.
+    pub interrupt: Interrupt,
+    /// Proxies and logins for what is fetched.
+    pub network: Network,
+}
+
+/// How long a step may take if neither its action nor the user says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+impl Workshop {
+    /// A workshop without secrets whose bases mmdebstrap makes. `cache` is the directory of the store, `scratch` a private
+    /// directory with a short name.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be opened.
+    pub fn new(
+        cache: &Path,
+        scratch: &Path,
+        reporter: Arc<dyn Reporter>,
+        interrupt: Interrupt,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            store: Store::open(cache)?,
+            bootstrap: Box::new(|request, reporter, interrupt| {
+                bootstrap::build(request, reporter, interrupt).map(drop)
+            }),
+            cache: cache.to_owned(),
+            scratch: scratch.to_owned(),
+            secrets: BTreeMap::new(),
+            timeout: TIMEOUT,
+            reporter,
+            interrupt,
+            network: Network::default(),
+        })
+    }
+}
+
+impl std::fmt::Debug for Workshop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Workshop").finish_non_exhaustive()
+    }
+}
