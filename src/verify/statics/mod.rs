@@ -7,6 +7,7 @@ mod boot;
 mod dhcp;
 mod disk;
 mod drivers;
+mod efi;
 mod elements;
 mod hygiene;
 mod network;

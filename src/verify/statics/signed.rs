@@ -1,6 +1,6 @@
 //! Whether what promises Secure Boot is signed.
 
-use super::{View, boot, drivers};
+use super::{View, drivers, efi};
 use crate::recipe::Firmware;
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
 
@@ -21,13 +21,13 @@ pub(super) const SECURE_BOOT: Rule = Rule {
 
 /// Programs that are looked into.
 pub(super) fn programs(view: &View) -> Vec<String> {
-    let Some(fallback) = boot::fallback(view) else { return Vec::new() };
-    boot::grubs(view, &fallback).into_iter().chain([fallback]).collect()
+    let Some(fallback) = efi::fallback(view) else { return Vec::new() };
+    efi::grubs(view, &fallback).into_iter().chain([fallback]).collect()
 }
 
 /// The kernel that is looked into, if anything is.
 pub(super) fn kernel(view: &View) -> Option<&str> {
-    let claimed = !boot::shims(view).is_empty();
+    let claimed = !efi::shims(view).is_empty();
     drivers::kernel(&view.system).filter(|_| claimed).map(|kernel| kernel.path.as_str())
 }
 
@@ -35,16 +35,16 @@ pub(super) fn secure_boot(view: &View) -> Finding {
     if !view.system.boot.firmware.contains(&Firmware::Uefi) {
         return SECURE_BOOT.skipped("the disk is not for UEFI");
     }
-    let shims = boot::shims(view);
+    let shims = efi::shims(view);
     if shims.is_empty() {
         return SECURE_BOOT.skipped("there is no shim: the image does not promise it");
     }
-    let Some(fallback) = boot::fallback(view) else {
+    let Some(fallback) = efi::fallback(view) else {
         return SECURE_BOOT.failed(["\\EFI\\BOOT has nothing that firmware would start"]);
     };
     let mut against = Vec::new();
-    if !boot::has_shim(view) {
-        let grub = boot::grubs(view, &fallback);
+    if !efi::has_shim(view) {
+        let grub = efi::grubs(view, &fallback);
         against.push(match grub.is_empty() {
             true => format!("there is no GRUB that {fallback} would start"),
             false => format!("{fallback} is not {}", shims.join(" or ")),

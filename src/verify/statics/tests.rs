@@ -213,7 +213,7 @@ fn shims_are_found_in_every_layout() {
     let esp = |name: &str| format!("/boot/efi/EFI/{name}");
     let claims = |files: &[(&str, &str)]| {
         let files: Vec<_> = files.iter().map(|(name, text)| (esp(name), *text)).collect();
-        boot::has_shim(&view_of(&files.iter().map(|(path, text)| (&**path, *text)).collect::<Vec<_>>()))
+        efi::has_shim(&view_of(&files.iter().map(|(path, text)| (&**path, *text)).collect::<Vec<_>>()))
     };
     let (shim, own) = (("BOOT/BOOTX64.EFI", "shim"), ("fedora/shimx64.efi", "shim"));
     assert!(claims(&[shim, own, ("BOOT/grubx64.efi", "grub")]), "as Debian has it");

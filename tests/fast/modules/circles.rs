@@ -15,7 +15,6 @@ const KNOWN: &[&str] = &[
     "image/probe image/read image/read/qcow2 image/read/qcow2/header image/read/vdi image/read/vhd image/read/vhdx image/read/vmdk image/unpack",
     "layer/extra layer/slot layer/store",
     "machine machine/qmp",
-    "verify/statics/boot verify/statics/signed",
 ];
 
 /// A module by the names on its way from the crate: `["image", "read"]`.
