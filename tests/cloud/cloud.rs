@@ -169,7 +169,9 @@ fn environment(name: &str, requirements: &str) -> PathBuf {
     run(Command::new("python3").args(["-m", "venv"]).arg(&programs));
     let list = dir.join("requirements.txt");
     fs::write(&list, requirements).expect("a file");
-    run(Command::new(programs.join("bin/pip")).args(["install", "--quiet", "--requirement"]).arg(&list));
+    // Of what is installed little is imported, and compiled then.
+    let install = ["install", "--quiet", "--no-compile", "--requirement"];
+    run(Command::new(programs.join("bin/pip")).args(install).arg(&list));
     fs::write(done, requirements).expect("a file");
     programs
 }
@@ -226,8 +228,9 @@ fn configure_keystone(dir: &Path) {
     for name in ["keystone", "fernet", "credential"] {
         fs::create_dir_all(dir.join(name)).expect("a directory");
     }
+    // The hash of a password is made slow to guess, and each command asks for a token with one.
     let text = format!(
-        "[DEFAULT]\nlog_file = {}\n[database]\nconnection = sqlite:///{}?timeout=60\nsqlite_synchronous = false\n[fernet_tokens]\nkey_repository = {}\n\
+        "[DEFAULT]\nlog_file = {}\n[identity]\npassword_hash_rounds = 4\n[database]\nconnection = sqlite:///{}?timeout=60\nsqlite_synchronous = false\n[fernet_tokens]\nkey_repository = {}\n\
          [credential]\nkey_repository = {}\n",
         at("keystone.log"),
         at("keystone.db"),
