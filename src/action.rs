@@ -49,7 +49,8 @@ pub enum Action {
     Hostname(String),
     /// Sets the time zone, by its name in the IANA database: `Europe/Paris`.
     Timezone(String),
-    /// Sets the default locale: `en_US.UTF-8`.
+    /// Sets the default locale: `en_US.UTF-8`. It is made where that is how the distribution has it, and the build fails
+    /// where the C library cannot use it afterwards. Other settings in the same file are gone then.
     Locale(String),
 }
 

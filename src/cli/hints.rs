@@ -157,7 +157,7 @@ pub(super) fn build(error: &BuildError) -> Failure {
             match &**source {
                 ActionError::Guest { source, .. } => guest(failure, source),
                 ActionError::Status { full: Some(_), .. } => failure.hint(LARGER_DISK),
-                ActionError::Status { .. } if kept.is_none() => {
+                ActionError::Status { .. } | ActionError::Undone { .. } if kept.is_none() => {
                     failure.hint("`--on-failure shell` opens a shell in the guest at this step, `keep` keeps its disk")
                 }
                 ActionError::PackageNotFound { .. } => {

@@ -15,7 +15,7 @@ use crate::layer::{LayerKey, canonical};
 use crate::recipe::Arch;
 
 /// Version of the ingredients' form and of what actions do. A change of either makes every layer anew.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Ingredients of the layer that holds the base.
 ///

@@ -64,11 +64,11 @@ fn the_keys_of_a_fixed_plan_are_these() {
     assert_eq!(
         keys,
         [
-            "5d6a21658875863c02db1c9caf9975cd49a91ef36864b99398aeddd33a532ca7 base debian bookworm",
-            "7b9a7b66ea18c92d5a05f85d276bafc4f36d6bc83930c42600fe99e4254da39a install fixed",
-            "1f575b40dd1533f268dc4166efc39c356ef60061f1dde307a34b9e506004fb31 configure fixed",
-            "631f91d5443eb79efd6dc6a173f8f81700363bb71f7f0e974970d216521e357f clean fixed",
-            "fa6c68d1afa01d435932ad211d9f31e2d0d1de75c3580aa6e1e65c1be6e2a1bc finalize fixed"
+            "3296616121b82d23a852bf265bb57c496f2aa8f172ef6fb243f00cba6c67790d base debian bookworm",
+            "23d4940683593fa6d6fbbee15bcca66e626330dfd55c3168e4cb7c7a7e31bf3d install fixed",
+            "9353c1737a2ece62394060de49aee45a92b5378cf4148b857ac64094a181d968 configure fixed",
+            "c5e9f9dd83b38a5f92cc40f5e0b76790a70a6179fbb5924ff16bbab3f11889e4 clean fixed",
+            "25a5f8e50c4d99634bcb0afe5cf811edbb27b356fde85e85d121de233b62ea95 finalize fixed"
         ]
     );
 }

@@ -6,6 +6,7 @@
 mod files;
 mod installed;
 mod kernel_args;
+mod locale;
 mod packages;
 mod system;
 
@@ -35,6 +36,10 @@ const SECRETS: &str = "/run/goldsmith-secrets";
 
 /// How programs say that a file system is full.
 const NO_SPACE: &str = "No space left on device";
+
+/// How lines of shell that are part of Goldsmith end when a program before them ended well and its work is not done.
+/// No program ends so by itself: sysexits.h ends at 78, a shell's own begin at 126.
+const UNDONE: i32 = 99;
 
 /// Longest text file that is read to edit it, in bytes.
 const TEXT_LIMIT: u64 = 8 * 1024 * 1024;
@@ -73,6 +78,16 @@ pub enum ActionError {
         /// What is wrong.
         message: String,
     },
+    /// A program of the image ended well, and what it was to do is not done.
+    #[error("{action}: {message}")]
+    Undone {
+        /// The action, for people.
+        action: String,
+        /// What was found when its effect was looked at.
+        message: String,
+        /// The last lines it printed.
+        tail: Vec<String>,
+    },
     /// A package is in no repository.
     #[error("package {package} is in no repository of the image (wanted by {})", wanted_by.join(", "))]
     PackageNotFound {
@@ -97,7 +112,7 @@ impl ActionError {
 
     /// The error with secrets hidden in what a program printed.
     fn redacted(mut self, redactor: &Redactor) -> Self {
-        if let Self::Status { tail, .. } = &mut self {
+        if let Self::Status { tail, .. } | Self::Undone { tail, .. } = &mut self {
             tail.iter_mut().for_each(|line| *line = redactor.redact(line));
         }
         self
@@ -106,7 +121,7 @@ impl ActionError {
     /// The last lines a failed program printed.
     pub fn tail(&self) -> &[String] {
         match self {
-            Self::Status { tail, .. } => tail,
+            Self::Status { tail, .. } | Self::Undone { tail, .. } => tail,
             _ => &[],
         }
     }
@@ -237,6 +252,22 @@ impl Executor<'_> {
     fn shell(&mut self, label: &str, lines: &str, args: &[String], network: bool) -> Result<(), ActionError> {
         let content = format!("#!/bin/sh\nset -eu\n{lines}\n");
         self.program(label, content.as_bytes(), args, BTreeMap::new(), network, None)
+    }
+
+    /// Runs lines of shell that look at what they have done, and end with [`UNDONE`] where it is not what it should be.
+    fn shell_seen(
+        &mut self,
+        label: &str,
+        lines: &str,
+        args: &[String],
+        undone: &dyn Fn() -> String,
+    ) -> Result<(), ActionError> {
+        self.shell(label, lines, args, false).map_err(|error| match error {
+            ActionError::Status { action, status: UNDONE, tail, .. } => {
+                ActionError::Undone { action, message: undone(), tail }
+            }
+            error => error,
+        })
     }
 
     fn exists(&mut self, label: &str, path: &str) -> Result<bool, ActionError> {

@@ -1,9 +1,8 @@
 //! Actions on accounts, services and the settings of the system.
 
-use super::files::with_line;
 use super::{ActionError, Executor, ForAction as _};
 use crate::action::{Service, User};
-use crate::distro::mechanism::{Locale, TimeZone};
+use crate::distro::mechanism::TimeZone;
 use crate::guest::FileKind;
 
 /// Where units may be defined, most specific first.
@@ -145,37 +144,6 @@ passwd --lock "$name" >/dev/null"#;
         }
         Ok(())
     }
-
-    pub(super) fn locale(&mut self, locale: &str) -> Result<(), ActionError> {
-        let label = format!("locale {locale}");
-        let setting = format!("LANG={locale}\n");
-        let made = self.mechanisms.locale == Locale::LocaleGen;
-        // The one may be a link to the other: it is followed.
-        let file = if made { "/etc/default/locale" } else { "/etc/locale.conf" };
-        self.guest.write(file, setting.as_bytes()).for_action(&label)?;
-        // The C locale is part of the C library; elsewhere the package `locales` makes every other one.
-        let (name, charset) = charset_of(locale);
-        if !made || ["C", "POSIX"].contains(&name) {
-            return Ok(());
-        }
-        if !self.exists(&label, "/usr/sbin/locale-gen")? {
-            let message = "needs the package `locales` in the image".to_owned();
-            return Err(ActionError::Unfit { action: label, message });
-        }
-        let wanted = with_line(self.text(&label, "/etc/locale.gen")?, &format!("{locale} {charset}"));
-        self.guest.write("/etc/locale.gen", wanted.as_bytes()).for_action(&label)?;
-        self.shell(&label, "locale-gen", &[], false)
-    }
-}
-
-/// Name and character set of a locale: `de_DE` and `UTF-8` of `de_DE.utf8@euro`.
-fn charset_of(locale: &str) -> (&str, &str) {
-    let plain = locale.split('@').next().unwrap_or(locale);
-    match plain.split_once('.') {
-        Some((name, charset)) if charset.eq_ignore_ascii_case("utf8") => (name, "UTF-8"),
-        Some((name, charset)) => (name, charset),
-        None => (plain, "UTF-8"),
-    }
 }
 
 /// A unit's name with its suffix.
@@ -215,20 +183,6 @@ mod tests {
             ("mnt.automount", "mnt.automount"),
         ] {
             assert_eq!(full_name(given), full);
-        }
-    }
-
-    #[test]
-    fn locales_have_a_character_set() {
-        for (locale, parts) in [
-            ("en_US.UTF-8", ("en_US", "UTF-8")),
-            ("en_US.utf8", ("en_US", "UTF-8")),
-            ("ca_ES.UTF-8@valencia", ("ca_ES", "UTF-8")),
-            ("de_DE.ISO-8859-15", ("de_DE", "ISO-8859-15")),
-            ("C.utf8", ("C", "UTF-8")),
-            ("eo", ("eo", "UTF-8")),
-        ] {
-            assert_eq!(charset_of(locale), parts);
         }
     }
 

@@ -1,8 +1,9 @@
 //! What actions on accounts, services and settings do to an image, and which programs they run for it.
 
+use goldsmith::build::BuildError;
 use goldsmith::distro::Distros;
 use goldsmith::guest::Ended;
-use goldsmith::guest::fake::{Content, Tree};
+use goldsmith::guest::fake::{Content, Failing, Tree};
 
 use super::actions::after;
 use super::bench::{Bench, file, text};
@@ -162,7 +163,8 @@ fn the_script_for_users_calls_the_programs_it_should() {
 #[test]
 fn settings_of_the_system_are_where_the_distribution_has_them() {
     let zone = "    - write: { path: /usr/share/zoneinfo/Europe/Paris, content: TZif }\n";
-    let actions = format!("{zone}    - hostname: web\n    - timezone: Europe/Paris\n    - locale: C.UTF-8\n");
+    let brought = "    - write: { path: /usr/lib/locale/C.utf8/LC_CTYPE, content: x }\n";
+    let actions = format!("{zone}{brought}    - hostname: web\n    - timezone: Europe/Paris\n    - locale: C.UTF-8\n");
     let bench = Bench::new();
     let tree = after(&bench, &actions).expect("it builds");
     assert_eq!(text(&tree, "/etc/hostname"), "web\n");
@@ -188,7 +190,54 @@ fn a_locale_is_made_where_it_is_not_there() {
     let tree = after(&bench, actions).expect("it builds");
     assert_eq!(text(&tree, "/etc/locale.gen"), "# en_US.UTF-8 UTF-8\nen_US.UTF-8 UTF-8\n");
     assert_eq!(text(&tree, "/etc/locale.conf"), "LANG=en_US.UTF-8\n", "a link is followed");
-    assert_eq!(bench.ran(), ["locale-gen"; 2]);
+    assert_eq!(args(&bench), [["en_US.UTF-8"]; 2]);
+    let script = String::from_utf8(bench.world.runs()[0].scripts[0].clone()).expect("text");
+    assert!(script.contains("\nlocale-gen\n"), "{script}");
+}
+
+/// `locale-gen` says of a bad name in its log alone that it is one, and ends with 0; so does `locale`.
+#[test]
+fn a_locale_that_is_not_there_afterwards_is_an_error() {
+    let listed = "    - write: { path: /usr/sbin/locale-gen, content: x }\n";
+    for (distro, action, words) in [
+        ("debian", "xx_YY.UTF-8", "`locale-gen` ended with 0 and did not make it"),
+        ("debian", "C.ISO-8859-1", "the image has no such locale"),
+        ("fedora", "de_DE.UTF-8", "the image has no such locale"),
+        ("centos", "C.UTF-8", "the image has no such locale"),
+    ] {
+        let bench = Bench::new();
+        bench.world.fail_run(0, Failing::Status(99));
+        let mut plan = bench.plan(&format!("steps:\n  configure:\n{listed}    - locale: {action}\n"));
+        plan.os.mechanisms = Distros::built_in().get(distro).expect("it is known").mechanisms;
+        let error = bench.build(&plan).expect_err("the locale is not there");
+        let BuildError::Step { source, .. } = error else { panic!("{error:?}") };
+        assert!(source.to_string().starts_with(&format!("locale {action}: {words}")), "{source}");
+        assert!(
+            bench
+                .world
+                .calls()
+                .iter()
+                .all(|call| !call.contains("/locale.conf") && call != "write /etc/default/locale")
+        );
+    }
+}
+
+/// The script itself, with a `locale-gen` that does what the real one does with a bad name, and the host's own `locale`.
+#[test]
+fn the_script_for_locales_looks_at_what_the_c_library_says() {
+    let bench = Bench::new();
+    let actions = "    - write: { path: /usr/sbin/locale-gen, content: x }\n    - locale: xx_YY.UTF-8\n";
+    after(&bench, actions).expect("programs of this guest always succeed");
+    let script = String::from_utf8(bench.world.runs()[0].scripts[0].clone()).expect("text");
+    bench.file("../bin/locale-gen", "#!/bin/sh\necho \"error: Bad entry\" >&2\nexit 0\n", 0o755);
+    let path = format!("{}:/usr/bin:/bin", bench.dir.path().join("bin").display());
+    for (locale, status) in [("xx_YY.UTF-8", 99), ("C", 0)] {
+        let ran = std::process::Command::new("sh").args(["-c", &script, "sh", locale]).env("PATH", &path).output();
+        let ran = ran.expect("sh is there");
+        let printed = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(status), "{locale}: {printed}");
+        assert_eq!(printed.contains("Cannot set LC_ALL"), status != 0, "{printed}");
+    }
 }
 
 #[test]
