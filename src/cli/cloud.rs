@@ -41,18 +41,15 @@ pub(super) fn is_named(args: &CloudOptions) -> bool {
 
 /// Where a configuration may come from: openstacksdk's search path, and the environment.
 pub(super) fn places(args: &CloudOptions) -> Places {
-    let told = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(std::path::PathBuf::from);
-    let user = path("XDG_CONFIG_HOME").or_else(|| Some(path("HOME")?.join(".config")));
-    let dirs = [Some(".".into()), user.map(|dir| dir.join("openstack")), Some("/etc/openstack".into())];
+    let told = |name: &str| std::env::var_os(name);
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let region = std::env::var("OS_REGION_NAME").ok().filter(|value| !value.is_empty());
     Places {
         cloud: args.os_cloud.clone(),
-        region: args.os_region.clone().or_else(|| told("OS_REGION_NAME")),
-        file: path("OS_CLIENT_CONFIG_FILE"),
-        dirs: dirs.into_iter().flatten().collect(),
-        variables: std::env::vars().filter(|(name, _)| name.starts_with("OS_")).collect(),
-        strange: Some(".".into()),
+        region: args.os_region.clone().or(region),
         proxies: network::proxies(),
+        ..Places::search(".".into(), &told, variables)
     }
 }
 

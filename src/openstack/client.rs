@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body, SendBody};
 
 use super::CloudError;
 use super::agent::{Settings, UPLOAD_TIMEOUT};
-use super::config::{Auth, CloudConfig};
+use super::config::CloudConfig;
 use super::patience::{patiently, retry_after};
 use crate::fetch::Secret;
 use crate::fetch::http::{passes, reason};
@@ -357,44 +357,13 @@ fn json_of<T: DeserializeOwned>(url: &str, mut answer: Response<Body>) -> Result
 fn log_in(agent: &Agent, config: &CloudConfig) -> Result<(Secret, TokenBody), CloudError> {
     let url = format!("{}/auth/tokens", config.auth_url);
     let request = Request::builder().method(Method::POST).uri(&url);
-    let secret = match &config.auth {
-        Auth::Password { password: secret, .. }
-        | Auth::ApplicationCredential { secret, .. }
-        | Auth::Token { token: secret, .. } => secret,
-    };
-    let answer = send(agent, &Method::POST, &url, request, Some((JSON, &credentials(&config.auth))), Some(secret))?;
+    let answer =
+        send(agent, &Method::POST, &url, request, Some((JSON, &config.auth.request())), Some(config.auth.secret()))?;
     let token = answer.headers().get("x-subject-token").and_then(|token| token.to_str().ok()).map(Secret::new);
     let token =
         token.ok_or_else(|| CloudError::Strange { url: url.clone(), reason: "there is no token".to_owned() })?;
     let body: TokenAnswer = json_of(&url, answer)?;
     Ok((token, body.token))
-}
-
-/// The request for a token: Keystone's API, "Authentication and token management".
-fn credentials(auth: &Auth) -> Value {
-    let with = |known: &Value, name: &str, secret: &Secret| {
-        let mut known = known.clone();
-        known[name] = json!(secret.reveal());
-        known
-    };
-    let (identity, scope) = match auth {
-        Auth::Password { user, password, scope } => {
-            (json!({ "methods": ["password"], "password": { "user": with(user, "password", password) } }), scope)
-        }
-        Auth::ApplicationCredential { credential, secret } => (
-            json!({
-                "methods": ["application_credential"],
-                "application_credential": with(credential, "secret", secret),
-            }),
-            &Value::Null,
-        ),
-        Auth::Token { token, scope } => (json!({ "methods": ["token"], "token": { "id": token.reveal() } }), scope),
-    };
-    let mut request = json!({ "auth": { "identity": identity } });
-    if !scope.is_null() {
-        request["auth"]["scope"] = scope.clone();
-    }
-    request
 }
 
 /// Address of a service of this type.

@@ -72,8 +72,8 @@ pub enum CloudError {
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] PathError),
-    /// A file of certificates has none.
-    #[error("{} has no certificates: {reason}", path.display())]
+    /// A file of certificates or keys has none.
+    #[error("{} cannot be used: {reason}", path.display())]
     Certificates {
         /// The file.
         path: PathBuf,

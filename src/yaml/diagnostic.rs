@@ -102,7 +102,7 @@ impl Diagnostic {
                 let begin = self.source.line_start(all().map(|span| span.start).min().unwrap_or(span.start));
                 let end = self.source.line_end(all().map(|span| span.end).max().unwrap_or(span.end));
                 let Position { line, column } = self.source.position(span.start);
-                if end - begin > MAX_SNIPPET {
+                if end - begin > MAX_SNIPPET || self.source.is_hidden() {
                     let origin = Origin::path(self.source.name()).line(line).char_column(column);
                     group = group.element(origin);
                 } else {

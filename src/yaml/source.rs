@@ -1,14 +1,23 @@
 //! Texts, and places in them.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 /// A file whose text is pointed at.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Source {
     name: String,
     text: String,
+    /// Whether nobody may see the text, because it may have secrets anywhere.
+    hidden: bool,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("name", &self.name).field("bytes", &self.text.len()).finish()
+    }
 }
 
 /// A range of bytes of a [`Source`].
@@ -32,7 +41,17 @@ pub struct Position {
 impl Source {
     /// A text and the name by which people know it, usually its path.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into() })
+        Arc::new(Self { name: name.into(), text: text.into(), hidden: false })
+    }
+
+    /// A text that has secrets. Errors name places in it, and do not show it.
+    pub fn hidden(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self { name: name.into(), text: text.into(), hidden: true })
+    }
+
+    /// Whether the text has secrets.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.hidden
     }
 
     /// The name.

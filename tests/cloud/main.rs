@@ -2,6 +2,7 @@
 
 mod changing;
 mod cloud;
+mod configurations;
 mod faults;
 mod importing;
 mod protections;

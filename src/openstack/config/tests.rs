@@ -1,6 +1,11 @@
 //! Configurations as people write them.
 
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
 use super::*;
+use crate::openstack::CloudError;
 
 const CLOUDS: &str = r#"
 clouds:
@@ -111,8 +116,8 @@ fn the_environment_is_a_cloud_too() {
     let config = CloudConfig::find(&variables(&whole)).expect("it is whole");
     assert_eq!((config.name.as_str(), config.auth_url.as_str()), ("envvars", "http://h:5000/v3"));
     let Auth::Password { user, scope, .. } = &config.auth else { panic!("{config:?}") };
-    assert_eq!(user["domain"], json!({ "name": "Both" }));
-    assert_eq!(scope["project"]["domain"], json!({ "name": "Both" }));
+    assert_eq!(user["domain"], json!({ "id": "Both" }));
+    assert_eq!(scope["project"]["domain"], json!({ "id": "Both" }));
     assert_eq!((config.interface.as_str(), config.ca_file.as_deref()), ("internal", Some(Path::new("/ca.pem"))));
     let error = CloudConfig::find(&variables(&whole[..2])).expect_err("no password");
     assert!(error.to_string().contains("the password is missing"), "{error}");
@@ -182,4 +187,121 @@ fn a_file_that_everybody_can_write_gets_no_password_from_elsewhere() {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).expect("a mode");
     let error = CloudConfig::find(&places).expect_err("no password");
     assert!(error.help().is_some_and(|help| help.contains("everybody can write")), "{error:?}");
+}
+
+/// What Keystone is asked for by the cloud `one` of this file.
+fn request(text: &str) -> Result<serde_json::Value, CloudError> {
+    let (_dir, places) = places(&[("clouds.yaml", text)]);
+    find(&places, "one").map(|found| found.auth.request()["auth"].clone())
+}
+
+#[test]
+fn passwords_are_sent_as_pyyaml_reads_them() {
+    for (written, sent) in [
+        ("08", "08"),
+        ("1e10", "1e10"),
+        (".inf", "inf"),
+        ("017", "15"),
+        ("1:30", "90"),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ("!!str 12", "12"),
+        ("{a: b}, password: 'the last'", "the last"),
+    ] {
+        let text =
+            format!("clouds: {{ one: {{ auth: {{ auth_url: 'http://a', username: me, password: {written} }} }} }}");
+        let request = request(&text).unwrap_or_else(|error| panic!("{written}: {error}"));
+        assert_eq!(request["identity"]["password"]["user"]["password"], sent, "{written}");
+    }
+}
+
+#[test]
+fn what_is_no_text_is_told_with_its_place_and_shown_nowhere() {
+    for (written, kind) in [
+        ("yes", "the boolean `true`"),
+        ("off", "the boolean `false`"),
+        ("2001-02-03", "a date"),
+        ("!!binary c2VjcmV0", "bytes"),
+        ("[hunter2]", "a list"),
+        ("{hunter2: hunter2}", "a map"),
+        ("!unknown hunter2", "cannot be read"),
+        ("!!int hunter2", "cannot be read"),
+    ] {
+        let text =
+            format!("clouds:\n  one:\n    auth: {{auth_url: 'http://a', username: me}}\n    password: {written}\n");
+        let error = request(&text).expect_err(written);
+        assert!(error.to_string().contains(kind) && error.to_string().contains("clouds.yaml:4:"), "{written}: {error}");
+        assert!(!format!("{error}{error:?}{:?}", error.help()).contains("hunter2"), "{error:?}");
+        // Nobody asks for the other one.
+        let other = format!("{text}  two: {{auth: {{auth_url: 'http://a', token: t}}}}\n");
+        let (_dir, places) = places(&[("clouds.yaml", &other)]);
+        find(&places, "two").unwrap_or_else(|error| panic!("{written}: {error}"));
+    }
+}
+
+#[test]
+fn secrets_are_in_no_error_of_a_file() {
+    for text in [
+        "clouds: { one: { auth: { password: hunter2 ] } } }",
+        "clouds:\n  one:\n    password: *hunter2\n",
+        "clouds:\n  one:\n    password: \"hunter2\n",
+        "clouds:\n  one: {password: hunter2\n\t- hunter2",
+        "[hunter2]",
+        "clouds: { <<: hunter2 }",
+    ] {
+        for name in ["clouds.yaml", "clouds.json"] {
+            let (_dir, places) = places(&[(name, text)]);
+            let error = find(&places, "one").expect_err("it is no configuration");
+            let CloudError::Yaml(found) = &error else { panic!("{error}") };
+            let shown = format!("{error}{error:?}{}{:?}", found.render(false), found.records());
+            assert!(!shown.contains("hunter2"), "{text}: {shown}");
+        }
+    }
+    let variables = [("OS_PASSWORD".to_owned(), "hunter2".to_owned())].into();
+    assert!(!format!("{:?}", Places { variables, ..Places::default() }).contains("hunter2"));
+}
+
+#[test]
+fn the_first_of_merged_maps_wins_and_the_map_itself_over_all() {
+    let text = "one: &one {username: first, password: p1}\ntwo: &two {username: second, user_domain_name: Second}\n\
+                clouds:\n  one:\n    auth:\n      password: own\n      <<: [*one, *two]\n      auth_url: http://a\n";
+    let user = &request(text).expect("it is whole")["identity"]["password"]["user"];
+    assert_eq!(user, &json!({ "name": "first", "domain": { "name": "Second" }, "password": "own" }));
+}
+
+#[test]
+fn vendors_are_known_by_name_and_places_in_the_home_directory_are_found() {
+    let text = "clouds:\n  one: {profile: citycloud, region-name: Kna1, auth: {token: t}, cacert: ~/ca.pem, cert: ~/c.pem, key: /k}\n  \
+                gone: {profile: internap, auth: {token: t}}\n  far: {profile: vexxhost, auth: {token: t}}\n  \
+                own: {profile: vexxhost, auth: {auth_url: 'http://own', token: t}}\n  \
+                strange: {cacert: ~nobody/ca.pem, auth: {auth_url: 'http://own', token: t}}\n";
+    let (_dir, places) = places(&[("clouds.yaml", text)]);
+    let places = Places { home: Some("/home/me/".into()), ..places };
+    let one = find(&places, "one").expect("it is known");
+    assert_eq!((one.auth_url.as_str(), one.region.as_deref()), ("https://Kna1.citycloud.com:5000/v3", Some("Kna1")));
+    assert_eq!(one.ca_file.as_deref(), Some(Path::new("/home/me/ca.pem")));
+    let client = ClientFiles { certificate: "/home/me/c.pem".into(), key: Some("/k".into()) };
+    assert_eq!(one.client, Some(client));
+    assert_eq!(find(&places, "own").expect("it has an address").auth_url, "http://own/v3");
+    for (cloud, words) in
+        [("gone", "any more"), ("far", "is at https://vexxhost.com"), ("strange", "home directory of somebody")]
+    {
+        let error = find(&places, cloud).expect_err(cloud);
+        assert!(error.to_string().contains(words), "{cloud}: {error}");
+    }
+}
+
+#[test]
+fn texts_do_not_switch_verification_off() {
+    let with = |line: &str| {
+        let text = format!("clouds: {{ one: {{ auth: {{ auth_url: 'http://a', token: t }}, {line} }} }}");
+        let (_dir, places) = places(&[("clouds.yaml", &text)]);
+        find(&places, "one").map(|found| (found.verify, found.ca_file))
+    };
+    assert_eq!(with("verify: no").expect("it is whole"), (false, None));
+    assert_eq!(with("insecure: 'True'").expect("it is whole"), (false, None));
+    assert_eq!(with("insecure: '1'").expect("it is whole"), (true, None));
+    assert_eq!(with("verify: /ca.pem").expect("it is whole"), (true, Some("/ca.pem".into())));
+    for line in ["verify: 'no'", "verify: 0", "insecure: 1"] {
+        assert!(with(line).expect_err(line).to_string().contains("clouds.yaml:1:"), "{line}");
+    }
 }

@@ -1,0 +1,108 @@
+//! Where a configuration may come from.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::fetch::Proxies;
+
+/// Variables that choose a cloud and describe none.
+const SELECTORS: [&str; 5] =
+    ["OS_CLOUD", "OS_REGION_NAME", "OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE", "OS_CLOUD_NAME"];
+
+/// Beginnings of variables of OpenStack's own tests and logs.
+const OF_OTHERS: [&str; 3] = ["OS_TEST", "OS_STD", "OS_LOG"];
+
+/// Where a configuration may come from.
+#[derive(Clone, Default)]
+pub struct Places {
+    /// The cloud that was asked for.
+    pub cloud: Option<String>,
+    /// The region that was asked for, whatever the configuration says.
+    pub region: Option<String>,
+    /// The only file to read: `OS_CLIENT_CONFIG_FILE`.
+    pub file: Option<PathBuf>,
+    /// The file with secrets that is looked for first: `OS_CLIENT_SECURE_FILE`.
+    pub secure: Option<PathBuf>,
+    /// Directories in which files are looked for, the first one first.
+    pub dirs: Vec<PathBuf>,
+    /// The one of these directories that may be a stranger's: the current one.
+    pub strange: Option<PathBuf>,
+    /// What `~` stands for at the beginning of a path.
+    pub home: Option<PathBuf>,
+    /// Variables of the environment that begin with `OS_`.
+    pub variables: BTreeMap<String, String>,
+    /// Proxies on the way, as the environment names them.
+    pub proxies: Proxies,
+}
+
+impl std::fmt::Debug for Places {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The variables have passwords.
+        let names: Vec<_> = self.variables.keys().collect();
+        f.debug_struct("Places")
+            .field("cloud", &self.cloud)
+            .field("region", &self.region)
+            .field("file", &self.file)
+            .field("secure", &self.secure)
+            .field("dirs", &self.dirs)
+            .field("home", &self.home)
+            .field("variables", &names)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Places {
+    /// openstacksdk's search path, by the variables of the environment. `here` is the current directory.
+    pub fn search(
+        here: PathBuf,
+        told: &dyn Fn(&str) -> Option<OsString>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        let path = |name: &str| told(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let home = path("HOME");
+        let user = home.as_ref().map(|home| home.join(".config"));
+        // openstacksdk joins several directories of XDG_CONFIG_DIRS to one path, at which there is nothing.
+        let site = path("XDG_CONFIG_DIRS").unwrap_or_else(|| "/etc/xdg".into());
+        let site = Some(site).filter(|dirs| !dirs.to_string_lossy().contains(':'));
+        let dirs = [path("XDG_CONFIG_HOME"), user, site, Some("/etc".into())];
+        let dirs = dirs.into_iter().flatten().map(|dir| dir.join("openstack"));
+        Self {
+            file: path("OS_CLIENT_CONFIG_FILE"),
+            secure: path("OS_CLIENT_SECURE_FILE"),
+            dirs: std::iter::once(here.clone()).chain(dirs).collect(),
+            strange: Some(here),
+            home,
+            variables: variables.into_iter().filter(|(name, _)| name.starts_with("OS_")).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// A variable that is not empty: scripts unset them so.
+    pub(super) fn told(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The cloud that is chosen by its name.
+    pub(super) fn chosen(&self) -> Option<&str> {
+        self.cloud.as_deref().filter(|name| !name.is_empty()).or_else(|| self.told("OS_CLOUD"))
+    }
+
+    /// Name of the cloud that the variables describe.
+    pub(super) fn name_of_variables(&self) -> &str {
+        self.told("OS_CLOUD_NAME").unwrap_or("envvars")
+    }
+
+    /// What the variables say of a cloud: `OS_PROJECT_NAME` is `project_name`. Nothing if they only choose one.
+    pub(super) fn described(&self) -> Option<Vec<(String, &str)>> {
+        let own = self.variables.iter().filter(|(name, value)| {
+            let others = OF_OTHERS.iter().any(|prefix| name.starts_with(prefix));
+            name.starts_with("OS_") && !value.is_empty() && !others
+        });
+        let own: Vec<_> = own.collect();
+        own.iter().any(|(name, _)| !SELECTORS.contains(&name.as_str())).then(|| {
+            let entries = own.into_iter().filter(|(name, _)| *name != "OS_CLOUD");
+            entries.map(|(name, value)| (name["OS_".len()..].to_ascii_lowercase(), value.as_str())).collect()
+        })
+    }
+}
