@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::template::{Variables, from_json};
 use crate::element::schema::{Param, ParamType};
-use crate::yaml::{Diagnostic, Node, Source, Span, Style, Value, list, near};
+use crate::yaml::{Diagnostic, Node, Source, Span, Style, Value, list, near, parse};
 
 /// Values of parameters, and the names of those whose value is at fault.
 #[derive(Debug, Default)]
@@ -220,17 +220,40 @@ fn typed(kind: ParamType, node: &Node) -> Result<Json, Fault> {
 }
 
 fn accept_text(param: &Param, text: &str) -> Result<Json, Fault> {
+    if param.kind == ParamType::List {
+        return accept(param, &list_of_text(text)?);
+    }
     let value = match param.kind {
         ParamType::String => Some(Json::from(text)),
         ParamType::Integer => text.parse::<i64>().ok().map(Json::from),
         ParamType::Boolean => text.parse::<bool>().ok().map(Json::from),
-        ParamType::List => {
-            Some(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Json::from).collect())
-        }
+        ParamType::List => None,
     };
     match value {
         Some(value) => accept(param, &from_json(value, Span::default())),
         None => Err(Fault { message: format!("expected {}, found `{text}`", expected(param.kind)), help: None }),
+    }
+}
+
+/// A list as people type it: words between commas, or what YAML writes in brackets.
+fn list_of_text(text: &str) -> Result<Node, Fault> {
+    let unfit = |message: String| Fault {
+        message,
+        help: Some("write `a,b`, or `[a, \"b, c\"]` for texts with commas or quotes".to_owned()),
+    };
+    if text.trim_start().starts_with('[') {
+        let (node, errors) = parse(&Source::new("--param", text));
+        return match (node, errors.first()) {
+            (Some(node), None) => Ok(node),
+            (_, error) => Err(unfit(error.map_or_else(String::new, |error| error.message().to_owned()))),
+        };
+    }
+    let items: Vec<_> = text.split(',').map(str::trim).collect();
+    let marks = ['[', ']', '{', '}', '"', '\''];
+    match items.iter().find(|item| item.starts_with(marks) || item.ends_with(marks) || item.is_empty()) {
+        Some(_) if text.trim().is_empty() => Ok(from_json(Json::Array(Vec::new()), Span::default())),
+        Some(stray) => Err(unfit(format!("`{stray}` between commas is no word"))),
+        None => Ok(from_json(items.into_iter().map(Json::from).collect(), Span::default())),
     }
 }
 
@@ -247,7 +270,6 @@ mod tests {
 
     use super::*;
     use crate::recipe::terms::decode;
-    use crate::yaml::parse;
 
     const DECLARED: &str = "\
 release: { type: string, default: bookworm, choices: [bookworm, trixie] }
@@ -333,6 +355,18 @@ must: { type: string }
             let mut found = Vec::new();
             give(&mut values, &params, &given, "element `e`", &source, &mut found);
             assert_eq!(found.first().map(Diagnostic::message), message, "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_are_typed_with_commas_or_as_yaml() {
+        let declared = declared("l: { type: list }").0;
+        let typed = |text: &str| accept_text(&declared["l"], text).map_err(|fault| fault.message);
+        assert_eq!(typed("a, b c"), Ok(json!(["a", "b c"])));
+        assert_eq!(typed("[a, \"b, c\", 'd']"), Ok(json!(["a", "b, c", "d"])));
+        assert_eq!((typed(""), typed("[]")), (Ok(json!([])), Ok(json!([]))));
+        for text in ["[a", "[a] b", "{a: b}", "\"a, b\"", "a,,b", "a,[b]", "[[a]]", "[{a: b}]"] {
+            assert!(typed(text).is_err(), "{text}");
         }
     }
 }

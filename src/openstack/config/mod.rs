@@ -19,5 +19,4 @@ pub use cloud::{Auth, ClientFiles, CloudConfig};
 pub use places::Places;
 
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;
