@@ -5,6 +5,7 @@ mod cloud;
 mod configurations;
 mod faults;
 mod importing;
+mod keys_of_stores;
 mod protections;
 mod proxy;
 mod publishing;

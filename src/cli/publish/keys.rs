@@ -1,11 +1,10 @@
 //! Secrets and credentials of this person: from the environment, and from the files that tools of object stores share.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::cli::settings::read_secret;
 use crate::publish::Keys;
-use crate::publish::trees::s3::Credentials;
+use crate::publish::trees::s3::{Credentials, profile};
 use crate::recipe::SecretSource;
 
 /// The environment of this program.
@@ -23,61 +22,36 @@ impl Keys for Environment {
         std::env::temp_dir()
     }
 
-    fn s3(&self, profile: Option<&str>) -> Result<Credentials, String> {
+    fn s3(&self, named: Option<&str>) -> Result<Credentials, String> {
         let said = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-        if let (None, Some(id), Some(secret)) = (profile, said("AWS_ACCESS_KEY_ID"), said("AWS_SECRET_ACCESS_KEY")) {
-            return Ok(credentials(id, secret, said("AWS_SESSION_TOKEN")));
+        if let (None, Some(id), Some(secret)) = (named, said("AWS_ACCESS_KEY_ID"), said("AWS_SECRET_ACCESS_KEY")) {
+            return Ok(profile::keys(id, secret, said("AWS_SESSION_TOKEN")));
         }
-        let file = said("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from);
-        let file = file.or_else(|| Some(Path::new(&said("HOME")?).join(".aws/credentials")));
-        let wanted = profile.map(str::to_owned).or_else(|| said("AWS_PROFILE"));
-        let Some(file) = file.filter(|file| wanted.is_some() || file.is_file()) else {
-            return Err("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set".to_owned());
+        let home = said("HOME");
+        let file = |variable: &str, usual: &str| {
+            let path = said(variable).unwrap_or_else(|| usual.to_owned());
+            match (path.strip_prefix("~/"), &home) {
+                (Some(rest), Some(home)) => Path::new(home).join(rest),
+                _ => PathBuf::from(path),
+            }
         };
-        let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let files =
+            [file("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), file("AWS_CONFIG_FILE", "~/.aws/config")];
+        let wanted = named.map(str::to_owned).or_else(|| said("AWS_DEFAULT_PROFILE")).or_else(|| said("AWS_PROFILE"));
+        if wanted.is_none() && !files.iter().any(|file| file.is_file()) {
+            return Err("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set".to_owned());
+        }
+        let read = |file: &PathBuf| -> Result<Option<(String, String)>, String> {
+            let text = file.is_file().then(|| std::fs::read_to_string(file)).transpose();
+            let name = file.display().to_string();
+            text.map_err(|error| format!("{name}: {error}")).map(|text| Some((name, text?)))
+        };
+        let [credentials, config] = [read(&files[0])?, read(&files[1])?];
         let wanted = wanted.unwrap_or_else(|| "default".to_owned());
-        of_profile(&text, &wanted).ok_or_else(|| format!("{} has no keys of the profile `{wanted}`", file.display()))
-    }
-}
-
-fn credentials(id: String, secret: String, token: Option<String>) -> Credentials {
-    match token {
-        Some(token) => Credentials::new_with_token(id, secret, token),
-        None => Credentials::new(id, secret),
-    }
-}
-
-/// Credentials of a profile ("Configuration and credential file settings in the AWS CLI").
-fn of_profile(text: &str, profile: &str) -> Option<Credentials> {
-    let (mut here, mut values) = (false, BTreeMap::new());
-    for line in text.lines().map(str::trim) {
-        if let Some(section) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            here = section.trim() == profile;
-        } else if let Some((name, value)) = line.split_once('=').filter(|_| here && !line.starts_with(['#', ';'])) {
-            values.insert(name.trim(), value.trim().to_owned());
-        }
-    }
-    let (id, secret) = (values.remove("aws_access_key_id")?, values.remove("aws_secret_access_key")?);
-    Some(credentials(id, secret, values.remove("aws_session_token")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn profiles_are_told_apart() {
-        let text = "[default]\naws_access_key_id = one\naws_secret_access_key=s/e+c=\n# aws_session_token = no\n\
-            [ci]\naws_access_key_id = two\naws_secret_access_key = x\naws_session_token = y\n[half]\naws_access_key_id = z\n";
-        for (profile, found) in [
-            ("default", Some(("one", "s/e+c=", None))),
-            ("ci", Some(("two", "x", Some("y")))),
-            ("half", None),
-            ("nobody", None),
-        ] {
-            let credentials = of_profile(text, profile);
-            let credentials = credentials.as_ref().map(|found| (found.key(), found.secret(), found.token()));
-            assert_eq!(credentials, found, "{profile}");
-        }
+        profile::credentials(
+            credentials.as_ref().map(|(name, text)| (name.as_str(), text.as_str())),
+            config.as_ref().map(|(name, text)| (name.as_str(), text.as_str())),
+            &wanted,
+        )
     }
 }

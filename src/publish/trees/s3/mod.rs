@@ -5,7 +5,9 @@
 
 mod client;
 mod error;
+mod ini;
 mod leftovers;
+pub mod profile;
 mod store;
 mod upload;
 
