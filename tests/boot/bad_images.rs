@@ -250,7 +250,7 @@ fn a_system_of_another_architecture_is_not_booted_on_this_one() {
 #[ignore = "needs libguestfs, boots a virtual machine"]
 fn a_kernel_that_panics_is_told_by_its_own_words() {
     let bench = Bench::new();
-    fs::copy(crate::image::debian_12(&bench.path("tmp")), bench.path("disk.raw")).unwrap();
+    fs::copy(crate::shared::debian_12(), bench.path("disk.raw")).unwrap();
     let config = GuestConfig {
         accel: Accel::Tcg,
         memory: ByteSize::mebibytes(768),

@@ -1,7 +1,7 @@
 //! Boots the image of `recipes/debian-12.yaml`: verified by the program itself, as a cloud would boot it, handed to a real
 //! image service, and in the formats of other hypervisors.
 //!
-//! The image is the file that `GOLDSMITH_TEST_IMAGE` names, or is built first.
+//! The image is the one of `crate::shared`.
 
 #![expect(clippy::print_stderr, reason = "the test runner shows it where a test fails")]
 
@@ -33,7 +33,10 @@ const DEADLINE: Duration = Duration::from_secs(400);
 #[ignore = "boots a virtual machine"]
 fn boots_under_bios_and_secure_boot() {
     let work = tempfile::tempdir().expect("a temporary directory");
-    let out = work.path().join("out");
+    let (out, cache) = (work.path().join("out"), work.path().join("cache"));
+    if std::env::var_os("GOLDSMITH_TEST_IMAGE").is_none() {
+        crate::shared::debian_12_cache(&cache);
+    }
     let run = |publish: Option<&TestCloud>| {
         let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
         match std::env::var_os("GOLDSMITH_TEST_IMAGE") {
@@ -44,7 +47,7 @@ fn boots_under_bios_and_secure_boot() {
                 "openstack",
                 "--report",
             ]),
-            None => goldsmith.arg("build").arg(recipe(work.path())).arg("--out"),
+            None => goldsmith.arg("build").arg(recipe(work.path())).arg("--cache").arg(&cache).arg("--out"),
         };
         goldsmith.arg(&out);
         if let Some(cloud) = publish {
@@ -120,7 +123,7 @@ fn recipe(work: &Path) -> PathBuf {
 #[ignore = "boots virtual machines"]
 fn boots_under_other_formats() {
     let work = tempfile::tempdir().expect("a temporary directory");
-    let image = crate::image::debian_12(work.path());
+    let image = crate::shared::debian_12();
     let formats = [
         ("stream.vmdk", &[][..], "vmdk"),
         ("sparse.vmdk", &["--subformat", "monolithicSparse"], "vmdk"),

@@ -1,6 +1,6 @@
 //! The machine, on real images: a built one, and disks on which there is nothing to boot.
 //!
-//! The image is the file that `GOLDSMITH_TEST_IMAGE` names, or is built first.
+//! The image is the one of `crate::shared`.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -120,7 +120,7 @@ fn seed(bench: &Bench, key: &KeyPair) -> PathBuf {
 #[ignore = "boots a virtual machine"]
 fn boots_under_uefi_to_a_login_by_ssh_and_shuts_down() {
     let bench = Bench::new();
-    bench.overlay(&crate::image::debian_12(bench.dir.path()));
+    bench.overlay(&crate::shared::debian_12());
     let key = KeyPair::make(bench.dir.path(), "test").unwrap();
     // One program a connection, whose words have all that must be escaped on the way to it.
     // What is left unread at its end resets the connection.

@@ -2,8 +2,8 @@
 
 mod bad_images;
 mod boots;
-#[path = "../support/image.rs"]
-mod image;
 mod machine;
 mod sabotage_boots;
+#[path = "../support/shared.rs"]
+mod shared;
 mod trees;

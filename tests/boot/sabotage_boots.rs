@@ -65,7 +65,7 @@ fn every_rule_is_broken_or_has_a_reason() {
 #[ignore = "boots virtual machines"]
 fn boots_under_sabotage() {
     let work = tempfile::Builder::new().prefix("gold").tempdir().expect("a temporary directory");
-    let image = crate::image::debian_12(work.path());
+    let image = crate::shared::debian_12();
     let groups = [Group::Dead, Group::Silent, Group::Lives];
     let disks = sabotage(work.path(), &image, &groups);
     let mut wrong = Vec::new();

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::shared::SMALL;
+
+/// What the base has more than others.
 const BASE: &str = r#"
-name: base
-base: { bootstrap: { distro: debian, release: bookworm } }
-disk: { size: 1GiB, layout: bios }
 steps:
   configure:
     - write: { path: /etc/made-below, content: "base\n" }
@@ -40,7 +40,8 @@ steps:
 fn an_image_is_built_upon_another() {
     let work = tempfile::tempdir().expect("a temporary directory");
     let work = work.path();
-    std::fs::write(work.join("base.yaml"), BASE).expect("a recipe");
+    crate::shared::small_cache(&work.join("cache"));
+    std::fs::write(work.join("base.yaml"), format!("name: base\n{SMALL}{BASE}")).expect("a recipe");
     std::fs::write(work.join("upon.yaml"), UPON).expect("a recipe");
     goldsmith(work, &["build", "base.yaml", "--out", "out"]);
     let below = manifest(&work.join("out"));

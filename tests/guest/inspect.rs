@@ -1,7 +1,7 @@
 //! What is found in a real image. The image is the file that `GOLDSMITH_TEST_IMAGE` names, made of
 //! `recipes/debian-12.yaml`, or is built first.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use goldsmith::digest::Sha256;
@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 #[test]
 #[ignore = "needs libguestfs and a package mirror"]
 fn a_real_image_is_told_by_what_is_in_it() {
-    let work = tempfile::tempdir().expect("a temporary directory");
-    let image = std::env::var_os("GOLDSMITH_TEST_IMAGE").map_or_else(|| build(work.path()), PathBuf::from);
+    let image = crate::shared::debian_12();
     let before = Sha256::of_file(&image).expect("the image is readable");
     let found: Value = serde_json::from_str(&goldsmith(&["inspect", "--json"], &image)).expect("JSON");
     assert_eq!((&found["format"], &found["virtual-size"]), (&json!("qcow2"), &json!(3_u64 << 30)));
@@ -49,11 +48,4 @@ fn goldsmith(args: &[&str], file: &Path) -> String {
     let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
     goldsmith.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).arg(file);
     capture(&mut goldsmith).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// Builds the image with the cache of the machine and returns its qcow2 file.
-fn build(work: &Path) -> PathBuf {
-    let out = work.join("out");
-    goldsmith(&["build", "--no-verify", "recipes/debian-12.yaml", "--out"], &out);
-    out.join("debian-12.qcow2")
 }

@@ -7,3 +7,5 @@ mod faults;
 mod image_base;
 mod inspect;
 mod sabotage;
+#[path = "../support/shared.rs"]
+mod shared;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::shared::SMALL;
+
 /// How long an interrupted program may take to end: what is promised to users.
 const PROMISED: Duration = Duration::from_secs(2);
 
@@ -23,10 +25,7 @@ impl Bench {
     /// A bench whose cache has the base of every [`Bench::recipe`].
     pub(crate) fn with_base() -> Self {
         let bench = Self::new();
-        run(Command::new("cp")
-            .args(["-a", "--reflink=auto", "--sparse=always"])
-            .arg(shared_cache())
-            .arg(bench.cache()));
+        crate::shared::small_cache(&bench.cache());
         bench
     }
 
@@ -233,22 +232,7 @@ impl Run<'_> {
 }
 
 fn recipe(name: &str, keys: &str) -> String {
-    format!(
-        "name: {name}\nbase: {{ bootstrap: {{ distro: debian, release: bookworm }} }}\n\
-         disk: {{ size: 1GiB, layout: bios }}\n{keys}"
-    )
-}
-
-/// A cache that holds the base, shared by all tests and kept between their runs. Nobody builds in it but this.
-fn shared_cache() -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults");
-    fs::create_dir_all(dir.join("tmp")).unwrap();
-    let lock = File::create(dir.join("lock")).unwrap();
-    lock.lock().unwrap();
-    fs::write(dir.join("base.yaml"), recipe("base", "")).unwrap();
-    let mut goldsmith = command(&dir, env!("CARGO_BIN_EXE_goldsmith"));
-    run(goldsmith.args(["build", "base.yaml", "--cache", "cache"]));
-    dir.join("cache")
+    format!("name: {name}\n{SMALL}{keys}")
 }
 
 /// A program with nothing of this machine's environment but what it has to find.
@@ -259,9 +243,4 @@ fn command(dir: &Path, program: &str) -> Command {
     // Where libguestfs keeps its appliance by itself, if TMPDIR says nothing.
     command.env("LIBGUESTFS_CACHEDIR", std::env::var_os("LIBGUESTFS_CACHEDIR").unwrap_or("/var/tmp".into()));
     command
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -18,17 +17,6 @@ const BOOT: Duration = Duration::from_secs(400);
 
 /// Ctrl-].
 const LEAVE: &str = "\u{1d}";
-
-/// The image that `GOLDSMITH_TEST_IMAGE` names, or one that is built now.
-fn image(bench: &Bench) -> PathBuf {
-    if let Some(image) = std::env::var_os("GOLDSMITH_TEST_IMAGE") {
-        return Path::new(&image).canonicalize().unwrap();
-    }
-    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/debian-12.yaml");
-    let (code, stderr) = bench.run(&format!("build {} --out out --no-verify", recipe.display()));
-    assert_eq!(code, Some(0), "{stderr}");
-    bench.path("out/debian-12.qcow2")
-}
 
 /// Something that listens on all addresses of this host: its port, and how often somebody has connected.
 fn listener() -> (u16, Arc<AtomicUsize>) {
@@ -56,8 +44,7 @@ fn hanging(bench: &Bench) {
 #[test]
 #[ignore = "boots a virtual machine"]
 fn a_person_looks_around_in_an_image_and_leaves_nothing() {
-    let bench = Bench::new();
-    let image = image(&bench);
+    let (bench, image) = (Bench::new(), crate::shared::debian_12());
     let before = Sha256::of_file(&image).unwrap();
     std::fs::write(bench.path("wishes"), "#cloud-config\nruncmd: [[sh, -c, 'echo ran >/run/wish']]\n").unwrap();
     let words = format!("run {} --user debian --hostname try-it --user-data wishes --network user", image.display());

@@ -1,7 +1,6 @@
 //! A guest, and disks to attach to it.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +10,6 @@ use goldsmith::guest::libguestfs::LibguestfsGuest;
 use goldsmith::guest::{Accel, Guest as _, GuestConfig};
 use goldsmith::image::Format;
 use goldsmith::interrupt::Interrupt;
-use goldsmith::process::capture;
 use goldsmith::units::ByteSize;
 
 struct Silent;
@@ -30,34 +28,18 @@ pub(crate) struct Bench {
 impl Bench {
     /// With the image of `recipes/debian-12.yaml`, which `GOLDSMITH_TEST_IMAGE` names or is built.
     pub(crate) fn new() -> Self {
-        let bench = Self::empty();
-        let image = std::env::var_os("GOLDSMITH_TEST_IMAGE").map(PathBuf::from);
-        let image = image.unwrap_or_else(|| bench.build(Path::new("recipes/debian-12.yaml"), "debian-12"));
-        Self { image, ..bench }
+        Self { image: crate::shared::debian_12(), ..Self::empty() }
     }
 
     /// With the image of a recipe, which has this name.
     pub(crate) fn of(recipe: &str, name: &str) -> Self {
-        let bench = Self::empty();
-        let path = bench.work.path().join("recipe.yaml");
-        std::fs::write(&path, recipe).expect("a recipe");
-        Self { image: bench.build(&path, name), ..bench }
+        Self { image: crate::shared::image(name, recipe), ..Self::empty() }
     }
 
     fn empty() -> Self {
         let work = tempfile::Builder::new().prefix("gold").tempdir().expect("a temporary directory");
         std::fs::create_dir(work.path().join("s")).expect("a directory");
         Self { work, image: PathBuf::new(), started: Instant::now() }
-    }
-
-    /// Builds an image with the cache of the machine and returns its qcow2 file.
-    fn build(&self, recipe: &Path, name: &str) -> PathBuf {
-        let out = self.work.path().join("out");
-        let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
-        goldsmith.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--no-verify"]).arg(recipe);
-        goldsmith.arg("--out").arg(&out);
-        capture(&mut goldsmith).unwrap_or_else(|error| panic!("{error}"));
-        out.join(format!("{name}.qcow2"))
     }
 
     pub(crate) fn launch(&self) -> LibguestfsGuest {
