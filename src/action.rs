@@ -39,7 +39,7 @@ pub enum Action {
     Symlink(Symlink),
     /// Renames a file or directory within the image.
     Move(Move),
-    /// Enables, disables or masks units.
+    /// Enables, disables or masks units. systemd is asked for their state afterwards; the build fails where it is another.
     Service(Service),
     /// Adds or removes arguments of the kernel command line.
     KernelArgs(KernelArgs),
@@ -208,16 +208,18 @@ pub struct Move {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Service {
-    /// Units that start at boot.
+    /// Units that start at boot. A masked unit is an error, as it is for `systemctl enable`: `remove` its mask first. A unit
+    /// without an `[Install]` section that no other unit wants is an error too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub enable: Vec<String>,
-    /// Units that do not start at boot.
+    /// Units that do not start at boot. A unit that a link of its package starts is an error: mask it. A socket or a timer
+    /// that starts it later is a unit of its own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub disable: Vec<String>,
-    /// Units that nothing can start.
+    /// Units that nothing can start, installed or not. Another name of a unit is an error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mask: Vec<String>,
-    /// Ignore a unit that is not installed. Otherwise it is an error.
+    /// Ignore a unit that is not installed. Otherwise it is an error in `enable` and `disable`.
     #[serde(skip_serializing_if = "is_false")]
     pub if_present: bool,
 }

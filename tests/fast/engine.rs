@@ -10,5 +10,6 @@ mod image_base;
 mod packages;
 mod pipeline;
 mod secrets;
+mod services;
 mod sharing;
 mod system;

@@ -8,6 +8,7 @@ mod installed;
 mod kernel_args;
 mod locale;
 mod packages;
+mod service;
 mod system;
 
 use std::collections::BTreeMap;

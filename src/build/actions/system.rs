@@ -1,79 +1,11 @@
-//! Actions on accounts, services and the settings of the system.
+//! Actions on accounts and the settings of the system.
 
 use super::{ActionError, Executor, ForAction as _};
-use crate::action::{Service, User};
+use crate::action::User;
 use crate::distro::mechanism::TimeZone;
 use crate::guest::FileKind;
 
-/// Where units may be defined, most specific first.
-const UNIT_DIRS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
-
 impl Executor<'_> {
-    pub(super) fn service(&mut self, service: &Service) -> Result<(), ActionError> {
-        for (verb, units) in [("enable", &service.enable), ("disable", &service.disable)] {
-            let label = format!("service {verb} {}", units.join(" "));
-            let mut wanted = Vec::new();
-            for unit in units {
-                let unit = full_name(unit);
-                if service.if_present && !self.has_unit(&label, &unit)? {
-                    continue;
-                }
-                // Packages enable most of their units themselves, and systemctl takes a while to find that out.
-                if verb != "enable" || !self.is_started(&label, &unit)? {
-                    wanted.push(unit);
-                }
-            }
-            if !wanted.is_empty() {
-                self.shell(&label, &format!("systemctl --no-reload {verb} \"$@\""), &wanted, false)?;
-            }
-        }
-        for unit in &service.mask {
-            let unit = full_name(unit);
-            let label = format!("service mask {unit}");
-            if service.if_present && !self.has_unit(&label, &unit)? {
-                continue;
-            }
-            let path = format!("/etc/systemd/system/{unit}");
-            if self.guest.kind(&path).for_action(&label)? == Some(FileKind::File) {
-                let message = format!("{path} is a unit of its own and would be lost: remove it instead");
-                return Err(ActionError::Unfit { action: label, message });
-            }
-            // What `systemctl mask` does: systemctl(1).
-            self.guest.symlink("/dev/null", &path).for_action(&label)?;
-        }
-        Ok(())
-    }
-
-    /// Whether a target or another unit starts this one: systemd.unit(5) on `.wants` and `.requires`.
-    fn is_started(&mut self, label: &str, unit: &str) -> Result<bool, ActionError> {
-        for kind in ["wants", "requires"] {
-            let links = format!("/etc/systemd/system/*.{kind}/{unit}");
-            if !self.guest.glob(&links).for_action(label)?.is_empty() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn has_unit(&mut self, label: &str, unit: &str) -> Result<bool, ActionError> {
-        let file = match unit.split_once('@') {
-            Some((template, instance)) => {
-                format!("{template}@.{}", instance.rsplit('.').next().unwrap_or("service"))
-            }
-            None => unit.to_owned(),
-        };
-        for dir in UNIT_DIRS {
-            if self.exists(label, &format!("{dir}/{file}"))? {
-                return Ok(true);
-            }
-        }
-        // Units that systemd makes of init scripts.
-        match file.strip_suffix(".service") {
-            Some(script) => self.exists(label, &format!("/etc/init.d/{script}")),
-            None => Ok(false),
-        }
-    }
-
     pub(super) fn user(&mut self, user: &User) -> Result<(), ActionError> {
         let label = format!("user {}", user.name);
         let accounts = self.text(&label, "/etc/passwd")?;
@@ -146,24 +78,6 @@ passwd --lock "$name" >/dev/null"#;
     }
 }
 
-/// A unit's name with its suffix.
-fn full_name(unit: &str) -> String {
-    const SUFFIXES: [&str; 11] = [
-        ".service",
-        ".socket",
-        ".timer",
-        ".target",
-        ".path",
-        ".mount",
-        ".automount",
-        ".swap",
-        ".slice",
-        ".scope",
-        ".device",
-    ];
-    if SUFFIXES.iter().any(|suffix| unit.ends_with(suffix)) { unit.to_owned() } else { format!("{unit}.service") }
-}
-
 fn home_of(accounts: &str, name: &str) -> Option<String> {
     let entry = accounts.lines().map(|line| line.split(':')).find(|entry| entry.clone().next() == Some(name));
     entry.and_then(|mut entry| entry.nth(5)).filter(|home| home.starts_with('/')).map(str::to_owned)
@@ -172,19 +86,6 @@ fn home_of(accounts: &str, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn units_have_a_suffix() {
-        for (given, full) in [
-            ("ssh", "ssh.service"),
-            ("ssh.socket", "ssh.socket"),
-            ("serial-getty@ttyS0.service", "serial-getty@ttyS0.service"),
-            ("getty@tty1", "getty@tty1.service"),
-            ("mnt.automount", "mnt.automount"),
-        ] {
-            assert_eq!(full_name(given), full);
-        }
-    }
 
     #[test]
     fn home_directories_come_from_the_account_file() {

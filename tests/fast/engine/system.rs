@@ -13,28 +13,6 @@ fn args(bench: &Bench) -> Vec<Vec<String>> {
     bench.world.runs().into_iter().map(|ran| ran.words[1..].to_vec()).collect()
 }
 
-#[test]
-fn services_that_are_not_there_are_passed_over_only_where_asked() {
-    let bench = Bench::new();
-    let actions = "    - write: { path: /usr/lib/systemd/system/ufw.service, content: x }
-    - write: { path: /lib/systemd/system/getty@.service, content: x }
-    - write: { path: /etc/systemd/system/own.timer, content: x }
-    - write: { path: /etc/init.d/old, content: x }
-    - service: { if-present: true, enable: [getty@tty1, own.timer], disable: [ufw, old, none], mask: [none.socket] }
-    - service: { enable: [none, cron.timer] }
-";
-    after(&bench, actions).expect("it builds");
-    assert_eq!(
-        args(&bench),
-        [
-            vec!["getty@tty1.service", "own.timer"],
-            vec!["ufw.service", "old.service"],
-            vec!["none.service", "cron.timer"]
-        ]
-    );
-    assert_eq!(bench.ran(), ["enable", "disable", "enable"].map(|verb| format!("systemctl --no-reload {verb} \"$@\"")));
-}
-
 const GRUB: &str = "    - write: { path: /etc/default/grub, content: \"GRUB_CMDLINE_LINUX_DEFAULT=\\\"quiet splash\\\"\\nGRUB_CMDLINE_LINUX=\\\"console=tty1\\\"\\n\" }\n";
 
 #[test]
