@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tree::archive;
 pub use tree::{Content, Node, Tree, files, set_files};
-use tree::{DEPTH_LIMIT, archive, matches};
 
 use super::{Command, Devices, Ended, Entry, FileKind, Guest, GuestError, Inspection, Mount, Space, Terminal};
 use crate::base::Package;
@@ -170,33 +170,29 @@ impl FakeGuest {
     }
 
     /// Path with links resolved, at its end too if `last`.
-    fn resolve(&self, path: &str, last: bool) -> String {
-        let mut done = String::new();
-        let mut rest: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
-        let mut links = 0;
-        while let Some(part) = rest.pop() {
-            match part.as_str() {
-                "" | "." => continue,
-                ".." => {
-                    done.truncate(done.rfind('/').unwrap_or(0));
-                    continue;
-                }
-                _ => {}
-            }
-            let next = format!("{done}/{part}");
-            let follow = last || rest.iter().any(|part| !part.is_empty());
-            match self.tree.get(&next).map(|node| &node.content) {
-                Some(Content::Symlink(target)) if follow && links < DEPTH_LIMIT => {
-                    links += 1;
-                    if target.starts_with('/') {
-                        done.clear();
-                    }
-                    rest.extend(target.split('/').rev().map(str::to_owned));
-                }
-                _ => done = next,
-            }
+    fn resolve(&self, path: &str, last: bool) -> Result<String, GuestError> {
+        tree::resolve(&self.tree, path, last).ok_or_else(|| error(path, "Too many levels of symbolic links"))
+    }
+
+    /// `mkdir_p` of libguestfs: it begins at the end, and what it comes upon must be a directory, not a link to one.
+    fn mkdir_p(&mut self, call: &str, path: &str) -> Result<(), GuestError> {
+        let place = self.resolve(path, false)?;
+        match self.tree.get(&place).map(|node| &node.content) {
+            _ if place == "/" => return Ok(()),
+            Some(Content::Directory) => return Ok(()),
+            Some(_) => return Err(error(call, "a path element was not a directory")),
+            None => {}
         }
-        if done.is_empty() { "/".to_owned() } else { done }
+        let parent = path.trim_end_matches('/').rsplit_once('/').map_or("", |(parent, _)| parent);
+        let above = self.resolve(parent, true)?;
+        match self.tree.get(&above).map(|node| &node.content) {
+            _ if above == "/" => {}
+            Some(Content::Directory) => {}
+            Some(_) => return Err(error(call, "Not a directory")),
+            None => self.mkdir_p(call, parent)?,
+        }
+        self.tree.insert(place, Node { content: Content::Directory, mode: 0o755, owner: (0, 0) });
+        Ok(())
     }
 
     /// Puts a node at a path whose directory must exist.
@@ -232,7 +228,7 @@ impl FakeGuest {
     }
 
     fn node(&mut self, call: &str, path: &str) -> Result<&mut Node, GuestError> {
-        let path = self.resolve(path, true);
+        let path = self.resolve(path, true)?;
         self.tree.get_mut(&path).ok_or_else(|| error(call, "No such file or directory"))
     }
 }
@@ -299,10 +295,11 @@ impl Guest for FakeGuest {
     fn run(&mut self, command: &Command<'_>) -> Result<Ended, GuestError> {
         self.change(format!("run {}", command.program), true)?;
         let words: Vec<_> = std::iter::once(command.program.to_owned()).chain(command.args.iter().cloned()).collect();
-        let scripts = words.iter().filter_map(|word| match &self.tree.get(&self.resolve(word, true))?.content {
-            Content::File(content) => Some(content.clone()),
-            _ => None,
-        });
+        let scripts =
+            words.iter().filter_map(|word| match &self.tree.get(&tree::resolve(&self.tree, word, true)?)?.content {
+                Content::File(content) => Some(content.clone()),
+                _ => None,
+            });
         let ran = Ran { scripts: scripts.collect(), words, env: command.env.clone(), network: command.network };
         let mut world = self.world.lock();
         let index = world.runs.len();
@@ -340,12 +337,12 @@ impl Guest for FakeGuest {
 
     fn glob(&mut self, pattern: &str) -> Result<Vec<String>, GuestError> {
         self.alive("glob")?;
-        Ok(self.tree.keys().filter(|path| matches(pattern, path)).cloned().collect())
+        Ok(tree::glob(&self.tree, pattern))
     }
 
     fn kind(&mut self, path: &str) -> Result<Option<FileKind>, GuestError> {
         self.alive("kind")?;
-        let path = self.resolve(path, false);
+        let path = self.resolve(path, false)?;
         if path == "/" {
             return Ok(Some(FileKind::Directory));
         }
@@ -358,7 +355,7 @@ impl Guest for FakeGuest {
 
     fn read_link(&mut self, path: &str) -> Result<Option<String>, GuestError> {
         self.alive("read link")?;
-        Ok(match self.tree.get(&self.resolve(path, false)).map(|node| &node.content) {
+        Ok(match self.tree.get(&self.resolve(path, false)?).map(|node| &node.content) {
             Some(Content::Symlink(target)) => Some(target.clone()),
             _ => None,
         })
@@ -377,7 +374,7 @@ impl Guest for FakeGuest {
     fn write(&mut self, path: &str, content: &[u8]) -> Result<(), GuestError> {
         let call = format!("write {path}");
         self.change(call.clone(), true)?;
-        let path = self.resolve(path, true);
+        let path = self.resolve(path, true)?;
         self.put(&call, path, Content::File(content.to_vec()), 0o644)
     }
 
@@ -410,7 +407,7 @@ impl Guest for FakeGuest {
             let owner = (header.uid().map_err(failed)?, header.gid().map_err(failed)?);
             let mode = header.mode().map_err(failed)?;
             self.mkdir(target.rsplit_once('/').map_or("/", |(parent, _)| parent))?;
-            let target = self.resolve(&target, false);
+            let target = self.resolve(&target, false)?;
             self.tree.remove(&target);
             self.put(&call, target.clone(), Content::File(content), mode)?;
             self.node(&call, &target)?.owner =
@@ -446,20 +443,12 @@ impl Guest for FakeGuest {
     fn mkdir(&mut self, path: &str) -> Result<(), GuestError> {
         let call = format!("mkdir {path}");
         self.change(call.clone(), true)?;
-        let path = self.resolve(path, true);
-        for (end, _) in path.match_indices('/').skip(1).chain([(path.len(), "")]) {
-            let directory = Node { content: Content::Directory, mode: 0o755, owner: (0, 0) };
-            let node = self.tree.entry(path[..end].to_owned()).or_insert(directory);
-            if node.content != Content::Directory {
-                return Err(error(&call, "Not a directory"));
-            }
-        }
-        Ok(())
+        self.mkdir_p(&call, path)
     }
 
     fn remove(&mut self, path: &str) -> Result<(), GuestError> {
         self.change(format!("remove {path}"), true)?;
-        for path in self.below(&self.resolve(path, false)) {
+        for path in self.below(&self.resolve(path, false)?) {
             self.tree.remove(&path);
         }
         Ok(())
@@ -468,7 +457,7 @@ impl Guest for FakeGuest {
     fn rename(&mut self, from: &str, to: &str) -> Result<(), GuestError> {
         let call = format!("rename {from} {to}");
         self.change(call.clone(), true)?;
-        let (from, to) = (self.resolve(from, false), self.resolve(to, false));
+        let (from, to) = (self.resolve(from, false)?, self.resolve(to, false)?);
         let moved = self.below(&from);
         if moved.is_empty() {
             return Err(error(&call, "No such file or directory"));
@@ -484,7 +473,7 @@ impl Guest for FakeGuest {
     fn symlink(&mut self, target: &str, path: &str) -> Result<(), GuestError> {
         let call = format!("symlink {path}");
         self.change(call.clone(), true)?;
-        let path = self.resolve(path, false);
+        let path = self.resolve(path, false)?;
         for below in self.below(&path) {
             self.tree.remove(&below);
         }

@@ -18,6 +18,7 @@ pub mod fake;
 mod ffi;
 pub mod libguestfs;
 mod listing;
+pub mod place;
 mod script;
 pub mod terminal;
 mod watchdog;
@@ -218,7 +219,8 @@ pub trait Guest {
     /// be a link. What cannot be read is left out; a hole is read as zeros.
     fn contents(&mut self, files: &[&Entry]) -> Result<Vec<(String, Vec<u8>)>, GuestError>;
 
-    /// Makes a directory and its parents.
+    /// Makes a directory and its parents. A link to a directory at the end of the path is an error: [`place`] finds where
+    /// it leads.
     fn mkdir(&mut self, path: &str) -> Result<(), GuestError>;
 
     /// Removes a file or a directory with all in it; nothing there is no error.

@@ -7,6 +7,7 @@
 mod bench;
 mod network;
 
+use goldsmith::guest::place::{Found, Last, find};
 use goldsmith::guest::{Command, FileKind, Guest, GuestError, Mount, MountSource, Terminal};
 use goldsmith::recipe::Firmware;
 use std::collections::BTreeMap;
@@ -266,6 +267,16 @@ fn links_do_not_lead_out(guest: &mut dyn Guest) {
     assert_eq!(guest.glob("/inside/*").unwrap(), ["/inside/link"]);
     assert!(guest.remove("/inside/..").is_err());
     assert!(guest.remove("/").is_err());
+    assert!(guest.mkdir("/out").is_err(), "as in the guest of the tests");
+    let there = |path: &str, kind| Found::There { path: path.to_owned(), kind };
+    let mut leads = |path: &str, last| find(guest, path, last);
+    assert_eq!(leads("/out", Last::Followed).unwrap(), there("/inside", FileKind::Directory));
+    assert_eq!(leads("/out/../out", Last::Kept).unwrap(), there("/out", FileKind::Symlink));
+    assert_eq!(leads("/out/a/b", Last::Kept).unwrap(), Found::Missing { path: "/inside/a/b".to_owned() });
+    assert!(matches!(leads("/out/link/b", Last::Kept).unwrap(), Found::Nowhere(why) if why.contains("`/inside/link`")));
+    guest.symlink("circle", "/inside/circle").unwrap();
+    let error = find(guest, "/out/circle/x", Last::Kept).unwrap_err().to_string();
+    assert!(error.contains("`/inside/circle`"), "{error}");
     guest.remove("/inside").unwrap();
     guest.remove("/out").unwrap();
 }

@@ -17,20 +17,19 @@ const FILE_MODE: u32 = 0o644;
 impl Executor<'_> {
     pub(super) fn write(&mut self, write: &Write) -> Result<(), ActionError> {
         let label = format!("write {}", write.path);
-        self.parents(&label, &write.path)?;
-        self.replace(&label, &write.path, write.content.as_bytes())?;
-        self.attributes(&label, &write.path, write.mode.map_or(FILE_MODE, Mode::bits), write.owner.as_deref())
+        let path = self.replace(&label, &write.path, write.content.as_bytes())?;
+        self.attributes(&label, &path, write.mode.map_or(FILE_MODE, Mode::bits), write.owner.as_deref())
     }
 
     pub(super) fn copy(&mut self, copy: &Copy, files: &BTreeMap<String, Asset>) -> Result<(), ActionError> {
         let label = format!("copy {}", copy.source);
         if let Some(asset) = files.get(&copy.source) {
             let content = staged(&copy.source, asset, self.scratch)?;
-            self.parents(&label, &copy.path)?;
-            self.make_way(&label, &copy.path)?;
-            self.guest.upload(content.path(), &copy.path).for_action(&label)?;
+            let path = self.place(&label, &copy.path)?;
+            self.make_way(&label, &path)?;
+            self.guest.upload(content.path(), &path).for_action(&label)?;
             let mode = copy.mode.map_or(asset.mode, Mode::bits);
-            return self.attributes(&label, &copy.path, mode, copy.owner.as_deref());
+            return self.attributes(&label, &path, mode, copy.owner.as_deref());
         }
         // One archive instead of a call per file.
         let (uid, gid) = self.owner(&label, copy.owner.as_deref())?;
@@ -52,8 +51,8 @@ impl Executor<'_> {
         }
         archive.finish().at(scratch.path())?;
         drop(archive);
-        self.guest.mkdir(&copy.path).for_action(&label)?;
-        self.guest.unpack(scratch.path(), None, &copy.path).for_action(&label)
+        let path = self.directory(&label, &copy.path)?;
+        self.guest.unpack(scratch.path(), None, &path).for_action(&label)
     }
 
     pub(super) fn extract(&mut self, extract: &Extract, files: &BTreeMap<String, Asset>) -> Result<(), ActionError> {
@@ -69,8 +68,8 @@ impl Executor<'_> {
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
             _ => None,
         };
-        self.guest.mkdir(&extract.path).for_action(&label)?;
-        self.guest.unpack(archive.path(), compression, &extract.path).for_action(&label)
+        let path = self.directory(&label, &extract.path)?;
+        self.guest.unpack(archive.path(), compression, &path).for_action(&label)
     }
 
     pub(super) fn edit(&mut self, edit: &Edit) -> Result<(), ActionError> {
@@ -84,8 +83,9 @@ impl Executor<'_> {
             return Err(ActionError::Unfit { action: label, message });
         }
         for path in paths {
+            let (path, kind) = self.target(&label, &path)?;
             // A glob may find directories too; a path that names one is a mistake, of which reading tells.
-            if is_glob(&edit.path) && self.guest.kind(&path).for_action(&label)? == Some(FileKind::Directory) {
+            if is_glob(&edit.path) && kind == Some(FileKind::Directory) {
                 continue;
             }
             let bytes = self.guest.read(&path, TEXT_LIMIT).for_action(&label)?;
@@ -116,10 +116,10 @@ impl Executor<'_> {
             let label = format!("empty {pattern}");
             let found = if is_glob(pattern) { self.matching(&label, pattern)? } else { vec![pattern.clone()] };
             for path in found {
+                let path = self.place(&label, &path)?;
                 match self.guest.kind(&path).for_action(&label)? {
                     Some(FileKind::File) => self.guest.write(&path, b"").for_action(&label)?,
                     _ => {
-                        self.parents(&label, &path)?;
                         self.replace(&label, &path, b"")?;
                         self.guest.chmod(FILE_MODE, &path).for_action(&label)?;
                     }
@@ -131,34 +131,47 @@ impl Executor<'_> {
 
     pub(super) fn mkdir(&mut self, mkdir: &Mkdir) -> Result<(), ActionError> {
         let label = format!("mkdir {}", mkdir.path);
-        self.guest.mkdir(&mkdir.path).for_action(&label)?;
+        let path = self.directory(&label, &mkdir.path)?;
         // What is not asked for stays, where the directory was there before: /tmp is no mkdir's to close.
         if let Some(owner) = &mkdir.owner {
             let (uid, gid) = self.owner(&label, Some(owner))?;
-            self.guest.chown(uid, gid, &mkdir.path).for_action(&label)?;
+            self.guest.chown(uid, gid, &path).for_action(&label)?;
         }
         match mkdir.mode {
-            Some(mode) => self.guest.chmod(mode.bits(), &mkdir.path).for_action(&label),
+            Some(mode) => self.guest.chmod(mode.bits(), &path).for_action(&label),
             None => Ok(()),
         }
     }
 
     pub(super) fn symlink(&mut self, link: &Symlink) -> Result<(), ActionError> {
         let label = format!("symlink {}", link.path);
-        self.parents(&label, &link.path)?;
-        self.guest.symlink(&link.target, &link.path).for_action(&label)
+        let path = self.place(&label, &link.path)?;
+        self.guest.symlink(&link.target, &path).for_action(&label)
     }
 
     pub(super) fn rename(&mut self, rename: &Move) -> Result<(), ActionError> {
         let label = format!("move {}", rename.from);
-        self.parents(&label, &rename.to)?;
-        self.guest.rename(&rename.from, &rename.to).for_action(&label)
+        let Some(from) = self.entry(&label, &rename.from)? else {
+            let message = format!("{} is not in the image", rename.from);
+            return Err(ActionError::Unfit { action: label, message });
+        };
+        let to = self.place(&label, &rename.to)?;
+        self.guest.rename(&from, &to).for_action(&label)
     }
 
-    /// Makes a regular file in place of what is there, without following a link.
-    pub(super) fn replace(&mut self, label: &str, path: &str, content: &[u8]) -> Result<(), ActionError> {
-        self.make_way(label, path)?;
-        self.guest.write(path, content).for_action(label)
+    /// Makes a regular file in place of what is there, without following a link at the end of the path. Returns where
+    /// that is.
+    pub(super) fn replace(&mut self, label: &str, path: &str, content: &[u8]) -> Result<String, ActionError> {
+        let path = self.place(label, path)?;
+        self.make_way(label, &path)?;
+        self.guest.write(&path, content).for_action(label)?;
+        Ok(path)
+    }
+
+    /// Gives a file another content in its place, at the end of the links that lead to it.
+    pub(super) fn rewrite(&mut self, label: &str, path: &str, content: &[u8]) -> Result<(), ActionError> {
+        let (path, _) = self.target(label, path)?;
+        self.guest.write(&path, content).for_action(label)
     }
 
     /// Removes what is at a path, if it is such that writing there would not make or change a file there.
@@ -170,13 +183,6 @@ impl Executor<'_> {
                 Err(ActionError::Unfit { action: label.to_owned(), message })
             }
             Some(FileKind::File) | None => Ok(()),
-        }
-    }
-
-    fn parents(&mut self, label: &str, path: &str) -> Result<(), ActionError> {
-        match path.rsplit_once('/') {
-            None | Some(("", _)) => Ok(()),
-            Some((parent, _)) => self.guest.mkdir(parent).for_action(label),
         }
     }
 
@@ -217,10 +223,8 @@ impl Executor<'_> {
     fn matching(&mut self, label: &str, pattern: &str) -> Result<Vec<String>, ActionError> {
         if is_glob(pattern) {
             self.guest.glob(pattern).for_action(label)
-        } else if self.exists(label, pattern)? {
-            Ok(vec![pattern.to_owned()])
         } else {
-            Ok(Vec::new())
+            Ok(self.entry(label, pattern)?.into_iter().collect())
         }
     }
 }

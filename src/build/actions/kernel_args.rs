@@ -30,20 +30,20 @@ impl Executor<'_> {
             let edited = without_args(&text, &args.remove);
             present.extend(args_of(&edited));
             if edited != text {
-                self.guest.write(path, edited.as_bytes()).for_action(&label)?;
+                self.rewrite(&label, path, edited.as_bytes())?;
             }
         }
         let missing: Vec<_> = args.add.iter().filter(|arg| !present.contains(arg)).cloned().collect();
         let bootloader = self.mechanisms.bootloader;
         if !missing.is_empty() {
             let (path, text) = if bootloader == Bootloader::GrubDropIns {
-                self.guest.mkdir("/etc/default/grub.d").for_action(&label)?;
+                self.directory(&label, "/etc/default/grub.d")?;
                 let line = format!("{GRUB_CMDLINE}=\"${GRUB_CMDLINE} {}\"", missing.join(" "));
                 (GRUB_DROP_IN, with_line(self.text(&label, GRUB_DROP_IN)?, &line))
             } else {
                 (GRUB, with_args(&self.text(&label, GRUB)?, &missing))
             };
-            self.guest.write(path, text.as_bytes()).for_action(&label)?;
+            self.rewrite(&label, path, text.as_bytes())?;
         }
         if bootloader != Bootloader::GrubBls {
             return Ok(());

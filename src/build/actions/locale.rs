@@ -21,7 +21,7 @@ impl Executor<'_> {
         let setting = format!("LANG={locale}\n");
         // The one may be a link to the other: it is followed.
         let file = if made { "/etc/default/locale" } else { "/etc/locale.conf" };
-        self.guest.write(file, setting.as_bytes()).for_action(&label)
+        self.rewrite(&label, file, setting.as_bytes())
     }
 
     fn make_locale(&mut self, label: &str, locale: &str, made: bool) -> Result<(), ActionError> {
@@ -48,7 +48,7 @@ impl Executor<'_> {
             return Err(ActionError::Unfit { action: label.to_owned(), message });
         }
         let wanted = with_line(self.text(label, WANTED)?, &format!("{locale} {charset}"));
-        self.guest.write(WANTED, wanted.as_bytes()).for_action(label)?;
+        self.rewrite(label, WANTED, wanted.as_bytes())?;
         let hint = || {
             "`locale-gen` ended with 0 and did not make it: /usr/share/i18n/SUPPORTED in the image lists what it can make"
                 .to_owned()

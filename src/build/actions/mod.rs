@@ -8,6 +8,7 @@ mod installed;
 mod kernel_args;
 mod locale;
 mod packages;
+mod paths;
 mod service;
 mod system;
 
@@ -271,16 +272,10 @@ impl Executor<'_> {
         })
     }
 
-    fn exists(&mut self, label: &str, path: &str) -> Result<bool, ActionError> {
-        Ok(self.guest.kind(path).for_action(label)?.is_some())
-    }
-
     /// Content of a text file of the image, decoded lossily; empty if it is not there.
     fn text(&mut self, label: &str, path: &str) -> Result<String, ActionError> {
-        if !self.exists(label, path)? {
-            return Ok(String::new());
-        }
-        let bytes = self.guest.read(path, TEXT_LIMIT).for_action(label)?;
+        let (path, Some(_)) = self.target(label, path)? else { return Ok(String::new()) };
+        let bytes = self.guest.read(&path, TEXT_LIMIT).for_action(label)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }

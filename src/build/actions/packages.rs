@@ -117,7 +117,7 @@ impl Executor<'_> {
     /// Puts the package files of earlier builds where the guest's apt looks for them.
     fn bring_packages(&mut self, label: &str, cache: &PackageCache) -> Result<(), ActionError> {
         std::fs::create_dir_all(&cache.dir).at(&cache.dir)?;
-        self.guest.mkdir(APT_ARCHIVES).for_action(label)?;
+        let archives = self.directory(label, APT_ARCHIVES)?;
         for entry in std::fs::read_dir(&cache.dir).at(&cache.dir)? {
             let entry = entry.at(&cache.dir)?;
             let name = entry.file_name();
@@ -125,7 +125,7 @@ impl Executor<'_> {
                 forget_stale(&entry.path())?;
             }
             if let Some(name) = name.to_str().filter(|name| is_package_file(name)) {
-                let uploaded = self.guest.upload(&entry.path(), &format!("{APT_ARCHIVES}/{name}"));
+                let uploaded = self.guest.upload(&entry.path(), &format!("{archives}/{name}"));
                 // One that another build removes meanwhile is downloaded again.
                 if entry.path().exists() {
                     uploaded.for_action(label)?;

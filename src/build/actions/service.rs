@@ -61,7 +61,7 @@ impl Executor<'_> {
             if service.if_present && !self.has_unit(&label, &unit)? {
                 continue;
             }
-            let path = format!("/etc/systemd/system/{unit}");
+            let path = self.place(&label, &format!("/etc/systemd/system/{unit}"))?;
             if self.guest.kind(&path).for_action(&label)? == Some(FileKind::File) {
                 let message = format!("{path} is a unit of its own and would be lost: remove it instead");
                 return Err(ActionError::Unfit { action: label, message });
@@ -69,7 +69,6 @@ impl Executor<'_> {
             // Names that packages bring may be masked on their own, as ctrl-alt-del.target often is; one that `enable`
             // has made is no more than a name.
             self.is_no_alias(&label, &unit, &UNIT_DIRS[..1])?;
-            self.guest.mkdir("/etc/systemd/system").for_action(&label)?;
             // What `systemctl mask` does: systemctl(1).
             self.guest.symlink("/dev/null", &path).for_action(&label)?;
         }

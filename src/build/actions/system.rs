@@ -36,8 +36,7 @@ passwd --lock "$name" >/dev/null"#;
             // sudo passes over files with a dot in their name.
             let path = format!("/etc/sudoers.d/90-{}", user.name.replace('.', "_"));
             let rule = format!("{} ALL=(ALL) NOPASSWD:ALL\n", user.name);
-            self.guest.mkdir("/etc/sudoers.d").for_action(&label)?;
-            self.replace(&label, &path, rule.as_bytes())?;
+            let path = self.replace(&label, &path, rule.as_bytes())?;
             self.attributes(&label, &path, 0o440, None)?;
         }
         if !user.ssh_keys.is_empty() {
@@ -47,30 +46,29 @@ passwd --lock "$name" >/dev/null"#;
                 message: "has no home directory for its keys".to_owned(),
             })?;
             let owner = Some(user.name.as_str());
-            let dir = format!("{home}/.ssh");
-            self.guest.mkdir(&dir).for_action(&label)?;
+            let dir = self.directory(&label, &format!("{home}/.ssh"))?;
             self.attributes(&label, &dir, 0o700, owner)?;
-            let path = format!("{dir}/authorized_keys");
             let keys: String = user.ssh_keys.iter().flat_map(|key| [key.as_str(), "\n"]).collect();
-            self.replace(&label, &path, keys.as_bytes())?;
+            let path = self.replace(&label, &format!("{dir}/authorized_keys"), keys.as_bytes())?;
             self.attributes(&label, &path, 0o600, owner)?;
         }
         Ok(())
     }
 
     pub(super) fn hostname(&mut self, name: &str) -> Result<(), ActionError> {
-        self.replace(&format!("hostname {name}"), "/etc/hostname", format!("{name}\n").as_bytes())
+        self.replace(&format!("hostname {name}"), "/etc/hostname", format!("{name}\n").as_bytes()).map(drop)
     }
 
     pub(super) fn timezone(&mut self, zone: &str) -> Result<(), ActionError> {
         let label = format!("timezone {zone}");
         let data = format!("/usr/share/zoneinfo/{zone}");
         // A directory is a region: `Europe`.
-        if !matches!(self.guest.kind(&data).for_action(&label)?, Some(FileKind::File | FileKind::Symlink)) {
+        if !matches!(self.target(&label, &data)?, (_, Some(FileKind::File))) {
             let message = format!("{data} is not in the image: is tzdata installed, and the name right?");
             return Err(ActionError::Unfit { action: label, message });
         }
-        self.guest.symlink(&format!("..{data}"), "/etc/localtime").for_action(&label)?;
+        let link = self.place(&label, "/etc/localtime")?;
+        self.guest.symlink(&format!("..{data}"), &link).for_action(&label)?;
         if self.mechanisms.timezone == TimeZone::EtcTimezone {
             self.replace(&label, "/etc/timezone", format!("{zone}\n").as_bytes())?;
         }

@@ -13,7 +13,7 @@ use crate::guest::{Entry, FileKind};
 const MAGIC: &[u8; 8] = b"GOLDFAKE";
 
 /// Depth of links and of overlays after which there must be a circle.
-pub(super) const DEPTH_LIMIT: usize = 64;
+const DEPTH_LIMIT: usize = 40;
 
 /// The image's files by absolute path.
 pub type Tree = BTreeMap<String, Node>;
@@ -158,8 +158,57 @@ pub(super) fn archive(tree: &Tree, file: File) -> std::io::Result<File> {
     builder.into_inner()
 }
 
-/// Whether a path matches a pattern of `*` and `?`, which match within one component.
-pub(super) fn matches(pattern: &str, path: &str) -> bool {
+/// Path with links resolved, at its end too if `last`; `None` if they lead in a circle.
+pub(super) fn resolve(tree: &Tree, path: &str, last: bool) -> Option<String> {
+    let mut done = String::new();
+    let mut rest: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
+    let mut links = 0;
+    while let Some(part) = rest.pop() {
+        match part.as_str() {
+            "" | "." => continue,
+            ".." => {
+                done.truncate(done.rfind('/').unwrap_or(0));
+                continue;
+            }
+            _ => {}
+        }
+        let next = format!("{done}/{part}");
+        let follow = last || rest.iter().any(|part| !part.is_empty());
+        match tree.get(&next).map(|node| &node.content) {
+            Some(Content::Symlink(target)) if follow => {
+                links += 1;
+                if links > DEPTH_LIMIT {
+                    return None;
+                }
+                if target.starts_with('/') {
+                    done.clear();
+                }
+                rest.extend(target.split('/').rev().map(str::to_owned));
+            }
+            _ => done = next,
+        }
+    }
+    Some(if done.is_empty() { "/".to_owned() } else { done })
+}
+
+/// Paths that match a pattern of `*` and `?`, which match within one component. Links of directories are followed.
+pub(super) fn glob(tree: &Tree, pattern: &str) -> Vec<String> {
+    let mut found = vec![String::new()];
+    for part in pattern.split('/').filter(|part| !part.is_empty()) {
+        let mut next = Vec::new();
+        for above in found {
+            let Some(dir) = resolve(tree, &above, true) else { continue };
+            let inside = format!("{}/", dir.trim_end_matches('/'));
+            let names = tree.keys().filter_map(|path| path.strip_prefix(&inside)).filter(|name| !name.contains('/'));
+            next.extend(names.filter(|name| matches(part, name)).map(|name| format!("{above}/{name}")));
+        }
+        found = next;
+    }
+    found
+}
+
+/// Whether a name matches one component of a pattern.
+fn matches(pattern: &str, name: &str) -> bool {
     fn part(pattern: &[u8], name: &[u8]) -> bool {
         match (pattern.first(), name.first()) {
             (None, None) => true,
@@ -169,11 +218,7 @@ pub(super) fn matches(pattern: &str, path: &str) -> bool {
             _ => false,
         }
     }
-    let (patterns, names): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
-    patterns.len() == names.len()
-        && patterns.iter().zip(&names).all(|(pattern, name)| {
-            // A wildcard does not match a leading dot, as in a shell.
-            let hidden = name.starts_with('.') && !pattern.starts_with('.');
-            !hidden && part(pattern.as_bytes(), name.as_bytes())
-        })
+    // A wildcard does not match a leading dot, as in a shell.
+    let hidden = name.starts_with('.') && !pattern.starts_with('.');
+    !hidden && part(pattern.as_bytes(), name.as_bytes())
 }

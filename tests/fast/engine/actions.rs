@@ -64,7 +64,7 @@ fn what_cannot_be_written_says_why() {
             "write /a: group `staff` is not in the image",
         ),
         ("    - write: { path: /etc, content: x }\n", "write /etc: /etc is a directory"),
-        ("    - move: { from: /none, to: /b }\n", "move /none: rename /none /b: No such file or directory"),
+        ("    - move: { from: /none, to: /b }\n", "move /none: /none is not in the image"),
     ] {
         assert_eq!(after(&Bench::new(), actions).expect_err("it fails"), message);
     }
@@ -236,4 +236,107 @@ fn links_and_moves_make_the_directories_they_need() {
     .expect("it builds");
     assert_eq!(tree["/opt/new/link"].content, Content::Symlink("../y".to_owned()));
     assert_eq!((kind(&tree, "/etc/from"), attributes(&tree, "/srv/to/dir/a").0), ("nothing", 0o600));
+}
+
+/// A usr-merged image with links of all kinds that a path goes through, and the actions that go through them.
+#[test]
+fn every_action_goes_through_links_as_the_image_has_them() {
+    let bench = Bench::new();
+    bench.file("tree/d/b", "b", 0o644);
+    std::fs::write(bench.file("a.tar", "", 0o644), tar::Builder::new(Vec::new()).into_inner().expect("an archive"))
+        .expect("writable");
+    let tree = after(
+        &bench,
+        "    - symlink: { path: /lib, target: usr/lib }
+    - mkdir: { path: /usr/lib }
+    - mkdir: { path: /data/deep, mode: \"0700\" }
+    - symlink: { path: /srv/up, target: ../../../data/deep }
+    - symlink: { path: /srv/link, target: /srv/up }
+    - write: { path: /lib/w, content: old }
+    - edit: { path: /lib/w, ensure-line: line }
+    - write: { path: /srv/link/new/w, content: w, mode: \"0600\" }
+    - copy: { source: tree/d/b, path: /srv/link/b }
+    - copy: { source: tree, path: /srv/link }
+    - extract: { source: a.tar, path: /srv/link }
+    - extract: { source: a.tar, path: /lib/unpacked }
+    - mkdir: { path: /srv/link, mode: \"0750\" }
+    - mkdir: { path: /lib/m/n }
+    - symlink: { path: /lib/s, target: x }
+    - move: { from: /srv/link/b, to: /lib/moved/b }
+    - write: { path: /data/deep/gone, content: x }
+    - write: { path: /data/deep/gone.log, content: x }
+    - remove: [/srv/link/gone, /srv/link/*.log]
+    - empty: [/lib/empty]
+    - symlink: { path: /etc/conf, target: /data/conf }
+    - write: { path: /data/conf, content: x, mode: \"0640\" }
+    - edit: { path: /etc/conf, ensure-line: y }
+    - mkdir: { path: /usr/lib/systemd }
+    - symlink: { path: /etc/systemd, target: /usr/lib/systemd }
+    - service: { mask: [a] }
+",
+    )
+    .expect("it builds");
+    assert_eq!(text(&tree, "/usr/lib/w"), "old\nline\n");
+    assert_eq!((text(&tree, "/data/deep/new/w").as_str(), attributes(&tree, "/data/deep/new/w").0), ("w", 0o600));
+    assert_eq!(text(&tree, "/data/deep/d/b"), "b");
+    assert_eq!(attributes(&tree, "/data/deep").0, 0o750, "what a link leads to is changed");
+    assert_eq!(text(&tree, "/usr/lib/moved/b"), "b");
+    assert_eq!((text(&tree, "/data/conf").as_str(), attributes(&tree, "/data/conf").0), ("x\ny\n", 0o640));
+    for (path, what) in [
+        ("/lib", "a link"),
+        ("/srv/link", "a link"),
+        ("/etc/conf", "a link"),
+        ("/usr/lib/m/n", "a directory"),
+        ("/usr/lib/unpacked", "a directory"),
+        ("/usr/lib/s", "a link"),
+        ("/usr/lib/empty", "an empty file"),
+        ("/usr/lib/systemd/system/a.service", "a link"),
+        ("/data/deep/gone", "nothing"),
+        ("/data/deep/gone.log", "nothing"),
+        ("/data/deep/b", "nothing"),
+    ] {
+        assert_eq!(kind(&tree, path), what, "{path}");
+    }
+    assert!(tree.keys().all(|path| !path.starts_with("/lib/") && !path.starts_with("/srv/link/")), "{tree:?}");
+}
+
+#[test]
+fn links_that_lead_nowhere_are_named() {
+    let links = "    - symlink: { path: /srv/dead, target: ../none/x }
+    - symlink: { path: /srv/to-dead, target: dead }
+    - symlink: { path: /srv/a, target: b }
+    - symlink: { path: /srv/b, target: /srv/a }
+    - write: { path: /srv/file, content: x }
+";
+    let dead = "`/srv/dead` is a link to `../none/x`, which is not there";
+    for (action, message) in [
+        ("write: { path: /srv/dead/x, content: y }", format!("write /srv/dead/x: {dead}")),
+        ("mkdir: { path: /srv/dead }", format!("mkdir /srv/dead: {dead}")),
+        (
+            "mkdir: { path: /srv/to-dead/x }",
+            "mkdir /srv/to-dead/x: `/srv/to-dead` is a link to `dead`, which is not there".to_owned(),
+        ),
+        ("edit: { path: /srv/dead, ensure-line: y }", format!("edit /srv/dead: {dead}")),
+        ("symlink: { path: /srv/dead/x, target: y }", format!("symlink /srv/dead/x: {dead}")),
+        ("move: { from: /srv/file, to: /srv/dead/x }", format!("move /srv/file: {dead}")),
+        (
+            "write: { path: /srv/a/x, content: y }",
+            "write /srv/a/x: find /srv/a/x: the links from `/srv/a` on lead in a circle".to_owned(),
+        ),
+        (
+            "remove: [/srv/a/x]",
+            "remove /srv/a/x: find /srv/a/x: the links from `/srv/a` on lead in a circle".to_owned(),
+        ),
+        ("write: { path: /srv/file/x, content: y }", "write /srv/file/x: `/srv/file` is not a directory".to_owned()),
+        ("mkdir: { path: /srv/file }", "mkdir /srv/file: `/srv/file` is not a directory".to_owned()),
+    ] {
+        let error = after(&Bench::new(), &format!("{links}    - {action}\n")).expect_err(action);
+        assert_eq!(error, message);
+    }
+    let tree = after(&Bench::new(), &format!("{links}    - remove: [/srv/dead/x, /srv/dead, /srv/a, /srv/file/x]\n"));
+    let tree = tree.expect("what leads nowhere has nothing to remove");
+    assert_eq!(
+        (kind(&tree, "/srv/dead"), kind(&tree, "/srv/a"), kind(&tree, "/srv/file")),
+        ("nothing", "nothing", "a file")
+    );
 }

@@ -1,0 +1,100 @@
+//! Where paths of an image lead: its links followed as they are with the image's own root.
+//!
+//! A target that is absolute begins at the image's root, and no `..` leads above it. All actions find their paths here, so
+//! that `/lib/x` means the same to each of them where `/lib` is a link to `usr/lib`.
+
+use super::{FileKind, Guest, GuestError};
+
+/// Most links that one path goes through; Linux has the same limit (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+
+/// What a link at the end of a path means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Last {
+    /// The link itself.
+    Kept,
+    /// What it leads to.
+    Followed,
+}
+
+/// What is at a path. No directory of these paths is a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// It is there.
+    There {
+        /// Where it is.
+        path: String,
+        /// What it is.
+        kind: FileKind,
+    },
+    /// It is not there, and directories above it may be missing too.
+    Missing {
+        /// Where it would be.
+        path: String,
+    },
+    /// The path leads nowhere, and nothing can be made there: it goes through a link whose target is missing, or through
+    /// what is not a directory. This says which.
+    Nowhere(String),
+}
+
+/// A link that is being followed: its path, its target, and how many parts of the way are left behind its target.
+struct Followed {
+    link: String,
+    target: String,
+    rest: usize,
+}
+
+/// Finds what is at an absolute path. Links that lead in a circle are an error.
+pub fn find(guest: &mut dyn Guest, path: &str, last: Last) -> Result<Found, GuestError> {
+    let mut rest: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
+    let mut followed: Vec<Followed> = Vec::new();
+    let (mut done, mut kind, mut links, mut missing) = (String::new(), FileKind::Directory, 0, false);
+    while let Some(part) = rest.pop() {
+        followed.retain(|one| rest.len() >= one.rest);
+        match part.as_str() {
+            "" | "." => continue,
+            ".." if !missing => {
+                done.truncate(done.rfind('/').unwrap_or(0));
+                kind = FileKind::Directory;
+                continue;
+            }
+            _ => {}
+        }
+        let next = format!("{done}/{part}");
+        let is_last = rest.iter().all(String::is_empty);
+        if !missing {
+            match guest.kind(&next)? {
+                None => {
+                    if let Some(Followed { link, target, .. }) = followed.first() {
+                        return Ok(Found::Nowhere(format!("`{link}` is a link to `{target}`, which is not there")));
+                    }
+                    missing = true;
+                }
+                Some(FileKind::Symlink) if !is_last || last == Last::Followed => {
+                    let target = guest.read_link(&next)?.unwrap_or_default();
+                    links += 1;
+                    if links > MOST_LINKS {
+                        let link = followed.first().map_or(next, |first| first.link.clone());
+                        let message = format!("the links from `{link}` on lead in a circle");
+                        return Err(GuestError::Call { call: format!("find {path}"), message });
+                    }
+                    followed.push(Followed { link: next, target: target.clone(), rest: rest.len() });
+                    if target.starts_with('/') {
+                        done.clear();
+                    }
+                    rest.extend(target.split('/').rev().map(str::to_owned));
+                    continue;
+                }
+                Some(FileKind::File | FileKind::Special) if !is_last => {
+                    return Ok(Found::Nowhere(format!("`{next}` is not a directory")));
+                }
+                Some(found) => kind = found,
+            }
+        }
+        done = next;
+    }
+    if done.is_empty() {
+        done.push('/');
+    }
+    Ok(if missing { Found::Missing { path: done } } else { Found::There { path: done, kind } })
+}
