@@ -213,7 +213,7 @@ impl LibguestfsGuest {
         self.call_appliance(name, script, Some(CALL_DEADLINE))
     }
 
-    /// [`Self::appliance`], for tests that make disks of other systems.
+    /// Runs a shell script in the appliance, outside the image, for tests that make disks of other systems.
     #[cfg(feature = "testing")]
     pub fn in_appliance(&self, script: &str) -> Result<String, GuestError> {
         self.appliance("make a disk", script)
