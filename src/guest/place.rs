@@ -15,6 +15,8 @@ pub enum Last {
     Kept,
     /// What it leads to.
     Followed,
+    /// What it leads to, which may be missing if its directory is there: a file is made as by open(2) with `O_CREAT`.
+    Made,
 }
 
 /// What is at a path. No directory of these paths is a link.
@@ -65,12 +67,14 @@ pub fn find(guest: &mut dyn Guest, path: &str, last: Last) -> Result<Found, Gues
         if !missing {
             match guest.kind(&next)? {
                 None => {
-                    if let Some(Followed { link, target, .. }) = followed.first() {
+                    if let Some(Followed { link, target, .. }) = followed.first()
+                        && !(is_last && last == Last::Made)
+                    {
                         return Ok(Found::Nowhere(format!("`{link}` is a link to `{target}`, which is not there")));
                     }
                     missing = true;
                 }
-                Some(FileKind::Symlink) if !is_last || last == Last::Followed => {
+                Some(FileKind::Symlink) if !is_last || last != Last::Kept => {
                     let target = guest.read_link(&next)?.unwrap_or_default();
                     links += 1;
                     if links > MOST_LINKS {

@@ -170,7 +170,7 @@ impl Executor<'_> {
 
     /// Gives a file another content in its place, at the end of the links that lead to it.
     pub(super) fn rewrite(&mut self, label: &str, path: &str, content: &[u8]) -> Result<(), ActionError> {
-        let (path, _) = self.target(label, path)?;
+        let path = self.file(label, path)?;
         self.guest.write(&path, content).for_action(label)
     }
 

@@ -1,7 +1,7 @@
 //! The default locale: made where it is not there, set, and looked at as the C library sees it.
 
 use super::files::with_line;
-use super::{ActionError, Executor, ForAction as _};
+use super::{ActionError, Executor};
 use crate::distro::mechanism::Locale;
 
 /// What `locale-gen` makes.

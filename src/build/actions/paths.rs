@@ -51,6 +51,14 @@ impl Executor<'_> {
         }
     }
 
+    /// Where a file is whose content is to be another one, at the end of the links that lead to it. It may be missing there.
+    pub(super) fn file(&mut self, label: &str, path: &str) -> Result<String, ActionError> {
+        match find(self.guest, path, Last::Made).for_action(label)? {
+            Found::There { path, .. } | Found::Missing { path } => Ok(path),
+            Found::Nowhere(message) => Err(unfit(label, message)),
+        }
+    }
+
     pub(super) fn exists(&mut self, label: &str, path: &str) -> Result<bool, ActionError> {
         Ok(self.entry(label, path)?.is_some())
     }

@@ -151,8 +151,8 @@ pub(super) fn printed(number: f64) -> String {
     if !number.is_finite() {
         return number.to_string().to_lowercase();
     }
-    let scientific = format!("{number:e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let written = format!("{number:e}");
+    let (mantissa, exponent) = written.split_once('e').unwrap_or((&written, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();
     match exponent {
         -4..16 => {
