@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Artifact, ExportError, Finished, Part};
+use super::artifact::{Artifact, Finished, Part};
+use super::error::ExportError;
 use crate::build::FinalDisk;
 use crate::event::{Event, Reporter};
 use crate::image::digests::Kinds;

@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
-use super::ExportError;
+use super::error::ExportError;
 use super::manifest::{self, Summary};
 use crate::fsx::{IoContext as _, PathError, is_temporary};
 use crate::image::digests::Checksum;

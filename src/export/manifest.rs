@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::Artifact;
+use super::artifact::Artifact;
 use crate::build::{BootFacts, FinalDisk, boot_facts};
 use crate::digest::Sha256;
 use crate::disk::qemu_img::QemuImg;

@@ -9,8 +9,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::artifact::{Artifact, Finished, Part};
 use super::disks::Opened;
-use super::{Artifact, ExportError, Finished, Part};
+use super::error::ExportError;
 use crate::build::{FinalDisk, Range, boot_facts};
 use crate::disk::layout::Uuid;
 use crate::event::{Event, Reporter};

@@ -5,7 +5,7 @@
 //! is compressed as a whole, is converted once, to `<sha256>.disk.qcow2`, whose own digest is in `<sha256>.disk.sha256`.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,13 +13,16 @@ use std::time::{Duration, Instant};
 use rustix::fs::FlockOperation;
 
 use super::Network;
-use super::http::{self, HttpError};
+use super::connection::redacted;
+use super::http;
+pub use super::image_error::ImageError;
+use super::limited::{read_limited, readable_file};
 use super::pins::{self, PinPolicy};
 use super::signature::{self, Key, SignatureError};
 use super::sums::{self, SumsFault};
 use super::transfer::Transfer;
 use crate::digest::Sha256;
-use crate::disk::qemu_img::{QemuImg, QemuImgError};
+use crate::disk::qemu_img::QemuImg;
 use crate::event::{Event, Reporter};
 use crate::fsx::{IoContext as _, PathError, sync_dir, write_private};
 use crate::image::convert::{Conversion, ConvertError, convert};
@@ -30,89 +33,6 @@ use crate::image::{Compat, Encoding, Format};
 use crate::interrupt::Interrupt;
 use crate::recipe::ImageSource;
 use crate::units::ByteSize;
-
-/// Why a base image cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum ImageError {
-    /// It could not be downloaded.
-    #[error(transparent)]
-    Http(HttpError),
-    /// A file could not be accessed.
-    #[error(transparent)]
-    Access(#[from] PathError),
-    /// A file that the recipe names is not there, or is none.
-    #[error("cannot read {}, which the recipe's base names", path.display())]
-    NoSuchFile {
-        /// Where it was looked for.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// The file is another than the recipe means.
-    #[error(
-        "{origin} has another SHA-256 than the recipe says; nothing of it is kept\n  expected {expected}\n  found    {found}"
-    )]
-    WrongDigest {
-        /// Where the file came from.
-        origin: String,
-        /// What the recipe says.
-        expected: Sha256,
-        /// What the file has.
-        found: Sha256,
-    },
-    /// A list of checksums does not tell which digest this file has.
-    #[error("{sums} {fault}")]
-    Sums {
-        /// The list.
-        sums: String,
-        /// Why.
-        fault: SumsFault,
-    },
-    /// A list of checksums is not signed as the recipe says.
-    #[error(transparent)]
-    Signature(#[from] SignatureError),
-    /// There is nothing to go by offline.
-    #[error("{0} is not in the cache: fetch it once without --offline")]
-    NotCached(String),
-    /// There is no room for it.
-    #[error("no space left on this machine: {} needs {needed}, {available} are free", path.display())]
-    NoSpace {
-        /// Where it should go.
-        path: PathBuf,
-        /// Bytes needed.
-        needed: ByteSize,
-        /// Bytes free.
-        available: ByteSize,
-    },
-    /// It is no disk image that may be used.
-    #[error(transparent)]
-    Format(#[from] OpenError),
-    /// It cannot be made into a file that layers can stand on.
-    #[error(transparent)]
-    Convert(Box<ConvertError>),
-    /// Its tables are damaged.
-    #[error("{origin} is a damaged qcow2 image")]
-    Damaged {
-        /// Where the file came from.
-        origin: String,
-        /// What `qemu-img check` said.
-        #[source]
-        source: Box<QemuImgError>,
-    },
-    /// The user asked to stop.
-    #[error("interrupted")]
-    Interrupted,
-}
-
-impl From<HttpError> for ImageError {
-    fn from(error: HttpError) -> Self {
-        match error {
-            HttpError::Interrupted => Self::Interrupted,
-            error => Self::Http(error),
-        }
-    }
-}
 
 /// A base image in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,17 +69,17 @@ pub fn pin(
         return Ok(digest);
     }
     if policy.offline && http::is_url(sums) {
-        return Err(ImageError::NotCached(http::redacted(sums)));
+        return Err(ImageError::NotCached(redacted(sums)));
     }
     let network = network.allowing(source.insecure);
     let list = Sums { place: sums, directory, network: &network, interrupt };
     let mut content =
-        list.get("")?.ok_or_else(|| ImageError::Sums { sums: http::redacted(sums), fault: SumsFault::Missing })?;
+        list.get("")?.ok_or_else(|| ImageError::Sums { sums: redacted(sums), fault: SumsFault::Missing })?;
     if let Some(key) = &key {
         content = list.signed(key, &content, cache)?;
     }
     let name = base_name(&source.source);
-    let digest = sums::find(&content, name).map_err(|fault| ImageError::Sums { sums: http::redacted(sums), fault })?;
+    let digest = sums::find(&content, name).map_err(|fault| ImageError::Sums { sums: redacted(sums), fault })?;
     if http::is_url(sums) {
         pins::store(cache, &subject, &digest)?;
     }
@@ -200,7 +120,7 @@ impl Sums<'_> {
 
     /// What the key has signed of the list.
     fn signed(&self, key: &Key, list: &[u8], scratch: &Path) -> Result<Vec<u8>, ImageError> {
-        let name = http::redacted(self.place);
+        let name = redacted(self.place);
         if key.signs_within(list) {
             return Ok(key.signed(list, None, &name, scratch)?);
         }
@@ -209,20 +129,9 @@ impl Sums<'_> {
                 return Ok(key.signed(list, Some(&signature), &name, scratch)?);
             }
         }
-        let tried = key.endings().iter().map(|ending| http::redacted(&self.beside(ending))).collect();
+        let tried = key.endings().iter().map(|ending| redacted(&self.beside(ending))).collect();
         Err(SignatureError::Unsigned { list: name, tried }.into())
     }
-}
-
-/// Reads a regular file that has no more than so many bytes.
-pub(super) fn read_limited(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    readable_file(path)?;
-    let mut content = Vec::new();
-    File::open(path)?.take(limit as u64 + 1).read_to_end(&mut content)?;
-    if content.len() > limit {
-        return Err(io::Error::other(format!("it has more than {} KiB", limit >> 10)));
-    }
-    Ok(content)
 }
 
 /// Brings an image into the cache, if it is not there. Paths are relative to `directory`.
@@ -247,7 +156,7 @@ pub fn fetch(
     if let Some(image) = cached()? {
         return Ok(image);
     }
-    let origin = http::redacted(&source.source);
+    let origin = redacted(&source.source);
     if offline && http::is_url(&source.source) {
         return Err(ImageError::NotCached(origin));
     }
@@ -414,13 +323,6 @@ fn lock(path: &Path, interrupt: &Interrupt) -> Result<File, ImageError> {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-}
-
-fn readable_file(path: &Path) -> io::Result<()> {
-    if !path.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    File::open(path).map(drop)
 }
 
 fn base_name(source: &str) -> &str {

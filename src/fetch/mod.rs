@@ -1,7 +1,10 @@
 //! What a build needs from elsewhere: pinned to digests first, then fetched.
 
+pub(crate) mod connection;
 pub(crate) mod http;
 pub mod image;
+mod image_error;
+mod limited;
 pub mod mirrors;
 pub mod netrc;
 mod network;
@@ -14,7 +17,7 @@ mod sums;
 mod transfer;
 
 pub use crate::distro::Mirrors;
-pub use http::{HttpError, redacted};
+pub use connection::{HttpError, redacted};
 pub use mirrors::host_mirrors;
 pub use network::Network;
 pub use pins::PinPolicy;

@@ -7,7 +7,7 @@ use ureq::http::Response;
 use url::Url;
 
 use super::Proxies;
-use super::http::{self, HttpError};
+use super::connection::{self, HttpError};
 use super::netrc::Netrc;
 use crate::address;
 
@@ -43,7 +43,7 @@ impl Network {
         for _ in 0..=REDIRECTS {
             let proxy = self.proxies.toward(here.as_str()).map_err(|error| refused(error.to_string()))?;
             // Redirects are looked at one by one.
-            let agent = http::configuration().max_redirects(0).max_redirects_will_error(false).proxy(proxy);
+            let agent = connection::configuration().max_redirects(0).max_redirects_will_error(false).proxy(proxy);
             let mut request = agent.build().new_agent().get(here.as_str()).header("Accept-Encoding", "identity");
             if from > 0 {
                 request = request.header("Range", format!("bytes={from}-"));
@@ -51,7 +51,7 @@ impl Network {
             if let Some(login) = self.login(&first, &here) {
                 request = request.header("Authorization", login);
             }
-            let response = request.call().map_err(|error| http::failed(url, &error))?;
+            let response = request.call().map_err(|error| connection::failed(url, &error))?;
             let location = response.headers().get("location").and_then(|value| value.to_str().ok());
             match (response.status().as_u16(), location) {
                 (301 | 302 | 303 | 307 | 308, Some(location)) => here = next(&here, location).map_err(refused)?,

@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use super::Network;
-use super::http::{self, HttpError};
+use super::connection::{HttpError, redacted};
+use super::http;
 use super::pins::{self, PinPolicy};
 use crate::digest::Sha256;
 use crate::distro::{self, Mirrors};
@@ -126,7 +127,7 @@ fn repositories(
         let none = || RepositoryError::NoMirror { origin: how.origin.clone(), key };
         let url = recipe.as_ref().or(host.as_ref()).ok_or_else(none)?;
         if crate::address::has_login(url) || url.contains('?') {
-            return Err(RepositoryError::Credentials(http::redacted(url)));
+            return Err(RepositoryError::Credentials(redacted(url)));
         }
         Ok(url.trim_end_matches('/').to_owned())
     };
@@ -153,9 +154,9 @@ fn look(url: &str, network: &Network, interrupt: &Interrupt) -> Result<(Sha256, 
     })?;
     // What a captive portal says must not become a pin. Whether the signature is good, apt decides.
     if !content.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----") {
-        return Err(RepositoryError::NoIndex { url: http::redacted(url) });
+        return Err(RepositoryError::NoIndex { url: redacted(url) });
     }
-    let date = date_of(&content).ok_or_else(|| RepositoryError::NoDate { url: http::redacted(url) })?;
+    let date = date_of(&content).ok_or_else(|| RepositoryError::NoDate { url: redacted(url) })?;
     Ok((Sha256::of(&content), date))
 }
 

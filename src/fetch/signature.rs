@@ -73,7 +73,7 @@ impl Key {
     /// Reads a key: a public key of OpenPGP, armored or not, or one of minisign.
     pub(super) fn read(path: PathBuf) -> Result<Self, SignatureError> {
         let failed = |reason: String| SignatureError::Key { path: path.clone(), reason };
-        let content = super::image::read_limited(&path, LIMIT).map_err(|error| failed(error.to_string()))?;
+        let content = super::limited::read_limited(&path, LIMIT).map_err(|error| failed(error.to_string()))?;
         let text = std::str::from_utf8(&content).unwrap_or_default();
         let kind = if text.contains("PRIVATE KEY BLOCK") || text.contains("secret key") {
             return Err(failed("it is a secret key; the public one is needed".to_owned()));

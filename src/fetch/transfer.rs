@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use sha2::Digest as _;
 
 use super::Network;
-use super::http::{self, Answer, HttpError};
-use super::image::ImageError;
+use super::connection::{HttpError, redacted};
+use super::http::{self, Answer};
+use super::image_error::ImageError;
 use crate::digest::Sha256;
 use crate::event::{Event, Reporter};
 use crate::fsx::{self, IoContext as _, PathError};
@@ -125,7 +126,7 @@ impl<'a> Transfer<'a> {
             416 if self.done > 0 => return Ok(()),
             206 => {
                 let reason = "the server sends another part of the file than was asked for".to_owned();
-                return Err(HttpError::Failed { url: http::redacted(url), reason, transient: false }.into());
+                return Err(HttpError::Failed { url: redacted(url), reason, transient: false }.into());
             }
             _ => return Err(answer.refused(url).into()),
         }
@@ -139,7 +140,7 @@ impl<'a> Transfer<'a> {
         match end {
             Some(end) if self.done != end => {
                 let reason = format!("the connection ended after {} of {end} bytes", self.done);
-                Err(HttpError::Failed { url: http::redacted(url), reason, transient: true }.into())
+                Err(HttpError::Failed { url: redacted(url), reason, transient: true }.into())
             }
             _ => Ok(()),
         }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::Stream;
 
-use super::read::MAX_SIZE;
+use super::read::size::MAX_SIZE;
 use super::{Codec, is_zero};
 use crate::fsx;
 use crate::interrupt::Interrupt;

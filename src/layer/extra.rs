@@ -1,69 +1,14 @@
-//! Files that are taken out of a layer's disk and kept beside it.
+//! Files that are taken out of the disk of a layer which is there already.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
+use super::error::StoreError;
+use super::key::LayerKey;
+use super::record::{Extracted, Layer, LayerMeta, described};
+use super::store::Store;
 use super::tree::{self, LOCK, META, POLL};
-use super::{ExtraMeta, Layer, LayerKey, LayerMeta, Store, StoreError};
-use crate::digest::Sha256;
-use crate::fsx::{FileLock, IoContext as _, PathError, write_private};
+use crate::fsx::{FileLock, IoContext as _, write_private};
 use crate::interrupt::Interrupt;
-
-/// A file that is taken out of a layer's disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Extra {
-    /// All files of the image, as a tar file.
-    Tree,
-    /// The kernel that is booted by default.
-    Kernel,
-    /// Its initial RAM disk.
-    Initrd,
-}
-
-impl Extra {
-    /// Name of the file in the layer's directory.
-    pub fn file(self) -> &'static str {
-        match self {
-            Self::Tree => "tree.tar",
-            Self::Kernel => "vmlinuz",
-            Self::Initrd => "initrd",
-        }
-    }
-}
-
-impl Layer {
-    /// A file that was taken out of the disk, if it is there with the size that `layer.json` records.
-    pub fn extra(&self, extra: Extra) -> Option<PathBuf> {
-        let meta = self.meta.extras.get(&extra)?;
-        let path = self.disk.parent()?.join(extra.file());
-        (std::fs::metadata(&path).ok()?.len() == meta.size).then_some(path)
-    }
-}
-
-/// What was taken out of a layer's disk.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Extracted {
-    /// Files, under their names in the directory that was asked for.
-    pub extras: Vec<Extra>,
-    /// An object whose keys are added to the layer's own facts; `null` for none.
-    pub facts: serde_json::Value,
-}
-
-/// Brings files of a layer's directory to the host's disk and takes their digests.
-pub(super) fn described(directory: &Path, extras: &[Extra]) -> Result<BTreeMap<Extra, ExtraMeta>, PathError> {
-    let described = extras.iter().map(|extra| {
-        let path = directory.join(extra.file());
-        let file = File::open(&path).at(&path)?;
-        file.sync_all().at(&path)?;
-        let size = file.metadata().at(&path)?.len();
-        Ok((*extra, ExtraMeta { size, sha256: Sha256::of_reader(&file).at(&path)? }))
-    });
-    described.collect()
-}
 
 impl Store {
     /// Adds files and facts to a layer that is complete. `take` makes the files in the directory that it is given.

@@ -49,6 +49,8 @@ mod error;
 pub mod explain;
 mod extra;
 mod gc;
+mod key;
+mod record;
 mod root;
 mod slot;
 mod store;
@@ -57,106 +59,11 @@ mod verify;
 
 pub use canonical::canonical;
 pub use error::StoreError;
-pub use extra::{Extra, Extracted};
 pub use gc::{GcPolicy, GcReport};
+pub use key::LayerKey;
+pub use record::{Extra, ExtraMeta, Extracted, Layer, LayerMeta};
 pub use root::prepare;
 pub use slot::{NewLayer, Parent, Slot};
 pub use store::{Lookup, Store};
 pub use tree::{LayerInfo, LayerState};
 pub use verify::{Finding, Problem, Subject};
-
-use std::collections::BTreeMap;
-use std::fmt;
-use std::path::PathBuf;
-
-use serde::{Deserialize, Serialize};
-
-use crate::digest::Sha256;
-
-/// Name of a layer: the digest of everything that may change its content.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct LayerKey(Sha256);
-
-impl LayerKey {
-    /// Key of the canonical JSON of a step.
-    pub fn of(canonical: &str) -> Self {
-        Self(Sha256::of(canonical.as_bytes()))
-    }
-
-    /// Reads the 64 hexadecimal digits of a key.
-    pub fn parse(text: &str) -> Option<Self> {
-        Sha256::parse(text).map(Self)
-    }
-
-    /// The first twelve digits, for people.
-    pub fn short(&self) -> String {
-        self.0.short()
-    }
-
-    /// The digest itself.
-    pub fn digest(&self) -> &Sha256 {
-        &self.0
-    }
-}
-
-impl fmt::Display for LayerKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for LayerKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LayerKey({})", self.short())
-    }
-}
-
-/// A layer that is complete.
-#[derive(Debug, Clone)]
-pub struct Layer {
-    /// Its key.
-    pub key: LayerKey,
-    /// Its qcow2 file; the backing chain is complete.
-    pub disk: PathBuf,
-    /// What `layer.json` says.
-    pub meta: LayerMeta,
-}
-
-/// `layer.json`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct LayerMeta {
-    /// Layer this one is an overlay of.
-    pub parent: Option<LayerKey>,
-    /// Digest of that layer's `disk.qcow2`: an overlay fits the very file it was made on.
-    pub parent_sha256: Option<Sha256>,
-    /// Image of the image cache this one is an overlay of, by digest.
-    pub image: Option<Sha256>,
-    /// Size of `disk.qcow2` in bytes.
-    pub size: u64,
-    /// Digest of `disk.qcow2`.
-    pub sha256: Sha256,
-    /// When it was made, RFC 3339.
-    pub created: String,
-    /// Seconds its step took.
-    pub seconds: f64,
-    /// What the step is, for people: `configure sshd`.
-    pub step: String,
-    /// Name of the image it was made for.
-    pub image_name: String,
-    /// What was found on the disk when the layer was made, such as its packages.
-    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
-    pub facts: serde_json::Value,
-    /// What was taken out of the disk and lies beside it.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub extras: BTreeMap<Extra, ExtraMeta>,
-}
-
-/// What is known of a file beside a layer's disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExtraMeta {
-    /// Size in bytes.
-    pub size: u64,
-    /// Digest.
-    pub sha256: Sha256,
-}

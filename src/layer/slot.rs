@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use super::canonical::canonical;
+use super::error::StoreError;
+use super::key::LayerKey;
+use super::record::{self, Extra, Layer, LayerMeta};
 use super::tree::{self, DISK, KEY, LOCK, META, Tree};
-use super::{Extra, Layer, LayerKey, LayerMeta, StoreError, canonical, extra};
 use crate::digest::Sha256;
 use crate::fsx::{FileLock, IoContext as _, same_file, write_private};
 use crate::process;
@@ -155,7 +158,7 @@ impl Slot {
             step: layer.step,
             image_name: layer.image_name,
             facts: layer.facts,
-            extras: extra::described(&self.directory, &layer.extras)?,
+            extras: record::described(&self.directory, &layer.extras)?,
         };
         write_private(&self.directory.join(KEY), canonical(&layer.ingredients).as_bytes())?;
         let path = self.directory.join(META);

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::config::{Console, MachineConfig};
 use super::firmware::Flash;
 use super::gate::{Gate, Policy};
-use super::{Console, MachineConfig};
 use crate::guest::Accel;
 use crate::recipe::Arch;
 use crate::recipe::verify::{Board, NetworkAccess};
@@ -213,7 +213,7 @@ fn escaped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::Relay;
+    use crate::machine::config::Relay;
     use crate::recipe::verify::BootKind;
     use crate::units::ByteSize;
 

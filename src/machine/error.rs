@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitStatus;
 
-use super::MachineConfig;
+use super::config::MachineConfig;
 use crate::fsx::PathError;
 use crate::recipe::Arch;
 use crate::recipe::verify::BootKind;

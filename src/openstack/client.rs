@@ -15,7 +15,7 @@ use super::agent::{Settings, UPLOAD_TIMEOUT};
 use super::config::CloudConfig;
 use super::patience::{patiently, retry_after};
 use crate::fetch::Secret;
-use crate::fetch::http::{passes, reason};
+use crate::fetch::connection::{passes, reason};
 use crate::interrupt::Interrupt;
 use crate::text::printable;
 

@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::io;
 
-use super::bad_size;
 use super::fault::{Fault, bad, damaged, rotten};
 use super::fields::Fields;
 use super::mapped::{Map, Piece};
 use super::pages::Pages;
+use super::size::bad_size;
 
 /// What is at 64, behind a line of text.
 pub(in crate::image) const SIGNATURE: u32 = 0xbeda_107f;

@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::io;
 
-use super::bad_size;
 use super::fault::{Fault, bad, damaged, rotten};
 use super::fields::Fields;
 use super::mapped::{Map, Piece};
 use super::pages::Pages;
+use super::size::bad_size;
 
 /// How the file begins.
 pub(in crate::image) const MAGIC: &[u8] = b"vhdxfile";

@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io;
 
-use super::super::bad_size;
 use super::super::fault::{Fault, bad, damaged};
 use super::super::fields::Fields;
+use super::super::size::bad_size;
 
 /// How the file begins.
 pub(in crate::image) const MAGIC: &[u8] = b"QFI\xfb";

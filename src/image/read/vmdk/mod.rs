@@ -10,11 +10,11 @@ use std::io;
 
 pub(in crate::image) use descriptor::Descriptor;
 
-use super::bad_size;
 use super::fault::{Fault, bad, damaged, rotten};
 use super::fields::Fields;
 use super::mapped::{Map, Piece};
 use super::pages::Pages;
+use super::size::bad_size;
 use super::unpack::{Method, Packed};
 use crate::text::printable;
 

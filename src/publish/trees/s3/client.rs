@@ -8,7 +8,7 @@ use ureq::http::{Request, Response};
 use ureq::{Agent, Body, SendBody};
 
 use super::error::{Place, S3Error};
-use crate::fetch::http;
+use crate::fetch::{connection, http};
 use crate::interrupt::Interrupt;
 use crate::text::printable;
 
@@ -44,14 +44,14 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(place: &Place, credentials: Credentials) -> Result<Self, S3Error> {
-        let wrong = |reason: String| S3Error::Address { endpoint: http::redacted(&place.endpoint), reason };
+        let wrong = |reason: String| S3Error::Address { endpoint: connection::redacted(&place.endpoint), reason };
         let style = if place.path_style { UrlStyle::Path } else { UrlStyle::VirtualHost };
         let endpoint = place.endpoint.parse().map_err(|_| wrong("it is no URL".to_owned()))?;
         let bucket = Bucket::new(endpoint, style, place.bucket.clone(), place.region.clone());
         let bucket = bucket.map_err(|error| wrong(error.to_string()))?;
         let proxy = place.proxies.toward(&place.endpoint).map_err(|error| wrong(error.to_string()))?;
         // A signed request is for one place: where an answer points to, it would be refused.
-        let agent = http::configuration().timeout_recv_response(Some(ANSWER)).max_redirects(0).proxy(proxy);
+        let agent = connection::configuration().timeout_recv_response(Some(ANSWER)).max_redirects(0).proxy(proxy);
         let agent = agent.max_redirects_will_error(false).build().new_agent();
         Ok(Self { bucket, credentials, agent, signed_for: SIGNED_FOR })
     }
@@ -115,7 +115,8 @@ impl Client {
                 request.body(SendBody::none()).map_err(ureq::Error::from).and_then(|request| self.agent.run(request))
             }
         };
-        let answer = answer.map_err(|error| S3Error::Unreachable { url: url.clone(), reason: http::reason(&error) })?;
+        let answer =
+            answer.map_err(|error| S3Error::Unreachable { url: url.clone(), reason: connection::reason(&error) })?;
         if answer.status().is_success() { Ok(answer) } else { Err(refused(method, url, answer)) }
     }
 }
@@ -123,7 +124,7 @@ impl Client {
 /// The body of an answer.
 pub(super) fn body(mut answer: Response<Body>, what: &str) -> Result<Vec<u8>, S3Error> {
     let read = answer.body_mut().with_config().limit(LIMIT).read_to_vec();
-    read.map_err(|error| S3Error::Answer { what: what.to_owned(), reason: http::reason(&error) })
+    read.map_err(|error| S3Error::Answer { what: what.to_owned(), reason: connection::reason(&error) })
 }
 
 /// A header of an answer.

@@ -1,0 +1,267 @@
+//! Opens image files.
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::fault::{Complaint, Fault, bad, damaged};
+use super::mapped::Mapped;
+use super::pages::Pages;
+use super::raw::Raw;
+
+use super::size::bad_size;
+use super::{fault, qcow2, vdi, vhd, vhdx, vmdk};
+use crate::fsx::{IoContext as _, PathError};
+use crate::image::probe::{self, Kind};
+use crate::image::unpack::{self, Unpack, UnpackError};
+use crate::image::{Codec, Format, Source};
+use crate::text::printable;
+
+/// Layers that may stand on each other.
+const DEEPEST: usize = 256;
+
+/// What may be opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// The format that the file must have. With [`Format::Raw`], anything that does not begin like an image of another
+    /// format is taken; without any, raw disks must have a partition table.
+    pub format: Option<Format>,
+    /// What becomes of files that need another one.
+    pub backing: Backing<'a>,
+}
+
+/// What becomes of a file that stands on another one, its backing file.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Backing<'a> {
+    /// It is refused: the name is anybody's wish.
+    #[default]
+    Refuse,
+    /// It is read as long as all of the chain, symbolic links resolved, is below this directory, qcow2 or raw, and of the
+    /// format that the layer above names.
+    Within(&'a Path),
+}
+
+/// A disk that can be read.
+pub struct Opened {
+    /// Format of the file, unpacked if it was compressed.
+    pub format: Format,
+    /// How the whole file was compressed.
+    pub packed: Option<Codec>,
+    /// The disk in it.
+    pub source: Box<dyn Source>,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("format", &self.format).field("size", &self.source.size()).finish()
+    }
+}
+
+/// Why a file cannot be read as a disk.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file could not be accessed.
+    #[error(transparent)]
+    Access(#[from] PathError),
+    /// It is no disk image, a damaged one, or one that must not be used.
+    #[error("{} cannot be used as a disk image: {reason}", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        help: Option<&'static str>,
+    },
+    /// It is compressed and cannot be unpacked.
+    #[error("cannot unpack {}", path.display())]
+    Unpack {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: UnpackError,
+    },
+}
+
+impl OpenError {
+    /// What to do, where there is something.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Access(_) => None,
+            Self::Unpack { source, .. } => match source {
+                UnpackError::Read(_) => Some(fault::GET_AGAIN),
+                UnpackError::NoSpace { .. } => Some("make room there, or unpack it elsewhere"),
+                UnpackError::Bomb { .. } => Some("if you trust it, unpack it yourself"),
+                UnpackError::TooLarge { .. } => {
+                    Some("if you trust it, `goldsmith convert --max-size SIZE` allows more")
+                }
+                UnpackError::Write { .. } | UnpackError::Interrupted => None,
+            },
+            Self::Refused { help, .. } => *help,
+        }
+    }
+
+    fn of(path: &Path, fault: Fault) -> Self {
+        match fault {
+            Fault::Access(source) => PathError { path: path.to_owned(), source }.into(),
+            Fault::Bad(Complaint { reason, help }) => Self::Refused { path: path.to_owned(), reason, help },
+        }
+    }
+}
+
+/// Opens an image file. Its format is found from its content, never from its name.
+///
+/// # Errors
+///
+/// What is wrong with the file and, from [`OpenError::help`], what to do.
+pub fn open(path: &Path, options: &Options<'_>) -> Result<Opened, OpenError> {
+    open_file(regular_file(path)?, path, options, 0)
+}
+
+/// Opens an image file that may be compressed as a whole. `progress` gets the bytes of such a file that were unpacked so far, and
+/// its length.
+///
+/// # Errors
+///
+/// As for [`open`], and what unpacking fails with.
+pub fn open_packed(
+    path: &Path,
+    options: &Options<'_>,
+    unpack: &Unpack<'_>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Opened, OpenError> {
+    let file = regular_file(path)?;
+    let Kind::Packed(codec) = probe::identify(&file).at(path)? else {
+        return open_file(file, path, options, 0);
+    };
+    let length = file.metadata().at(path)?.len();
+    let unpacked = unpack::unpack(file, codec, unpack, &mut |read| progress(read, length))
+        .map_err(|source| OpenError::Unpack { path: path.to_owned(), source })?;
+    let opened = open_file(unpacked, path, options, 0)?;
+    Ok(Opened { packed: Some(codec), ..opened })
+}
+
+fn regular_file(path: &Path) -> Result<File, OpenError> {
+    // A pipe would keep whoever opens it waiting.
+    if !path.metadata().at(path)?.is_file() {
+        return Err(OpenError::of(path, bad("it is no regular file")));
+    }
+    Ok(File::open(path).at(path)?)
+}
+
+fn open_file(file: File, path: &Path, options: &Options<'_>, depth: usize) -> Result<Opened, OpenError> {
+    let refused = |fault| OpenError::of(path, fault);
+    let kind = probe::identify(&file).at(path)?;
+    let format = expected(kind, options.format).map_err(refused)?;
+    let source = match format {
+        Format::Qcow2 => open_qcow2(path, file, options, depth)?,
+        format => open_plain(format, file).map_err(refused)?,
+    };
+    Ok(Opened { format, packed: None, source })
+}
+
+/// The format in which a file is read, by what it is and what it should be.
+fn expected(kind: Kind, wanted: Option<Format>) -> Result<Format, Fault> {
+    match (kind, wanted) {
+        (Kind::Disk(found), None) => Ok(found),
+        (Kind::Disk(found), Some(wanted)) if found == wanted => Ok(found),
+        (Kind::Unknown, Some(Format::Raw)) => Ok(Format::Raw),
+        (Kind::Disk(found), Some(wanted)) => Err(bad(format!("it is a {found} image, not {wanted}"))),
+        (Kind::Other(other), _) => {
+            Err(Fault::Bad(Complaint { reason: format!("it is {}", other.what), help: other.help }))
+        }
+        (Kind::Packed(codec), _) => Err(bad(format!("it is a {} file", codec.name())).help("unpack it first")),
+        (Kind::Unknown, None) => Err(bad("it is no image of a known format, and no raw disk with a partition table")),
+        (Kind::Unknown, Some(wanted)) => Err(bad(format!("it is no {wanted} image"))),
+    }
+}
+
+/// Opens a file of a format whose files stand on no other.
+fn open_plain(format: Format, file: File) -> Result<Box<dyn Source>, Fault> {
+    let mapped = |pages, map, size| -> Box<dyn Source> { Box::new(Mapped::new(pages, map, size, None)) };
+    Ok(match format {
+        Format::Vmdk => {
+            let pages = Pages::new(file)?;
+            let map = vmdk::Vmdk::new(&pages)?;
+            let size = map.size();
+            mapped(pages, Box::new(map), size)
+        }
+        Format::Vhd => {
+            let pages = Pages::new(file)?;
+            match vhd::Vhd::new(&pages)? {
+                vhd::Vhd::Fixed { size } => Box::new(Raw::part(pages.into_file(), size)),
+                vhd::Vhd::Dynamic { size, map } => mapped(pages, Box::new(map), size),
+            }
+        }
+        Format::Vhdx => {
+            let pages = Pages::new(file)?;
+            let map = vhdx::Vhdx::new(&pages)?;
+            let size = map.size();
+            mapped(pages, Box::new(map), size)
+        }
+        Format::Vdi => {
+            let pages = Pages::new(file)?;
+            let map = vdi::Vdi::new(&pages)?;
+            let size = map.size();
+            mapped(pages, Box::new(map), size)
+        }
+        _ => {
+            let raw = Raw::new(file)?;
+            if let Some(reason) = bad_size(raw.size()) {
+                return Err(bad(reason));
+            }
+            if !raw.size().is_multiple_of(512) {
+                let reason = format!("its {} bytes are no whole number of sectors: it seems truncated", raw.size());
+                return Err(damaged(reason));
+            }
+            Box::new(raw)
+        }
+    })
+}
+
+fn open_qcow2(path: &Path, file: File, options: &Options<'_>, depth: usize) -> Result<Box<dyn Source>, OpenError> {
+    let refused = |fault| OpenError::of(path, fault);
+    let header = qcow2::Header::read(&file).at(path)?;
+    let pages = Pages::new(file).at(path)?;
+    header.check(pages.length()).map_err(refused)?;
+    let parent = open_parent(path, &header, options, depth)?;
+    let map = qcow2::Qcow2::new(&header, &pages).map_err(refused)?;
+    Ok(Box::new(Mapped::new(pages, Box::new(map), header.size, parent)))
+}
+
+/// Opens what a layer stands on, if that is allowed.
+fn open_parent(
+    path: &Path,
+    header: &qcow2::Header,
+    options: &Options<'_>,
+    depth: usize,
+) -> Result<Option<Box<dyn Source>>, OpenError> {
+    if !header.has_backing {
+        return Ok(None);
+    }
+    let refused = |fault| OpenError::of(path, fault);
+    let name = printable(header.backing.as_deref().unwrap_or_default());
+    let Backing::Within(directory) = options.backing else {
+        let fault = bad(format!("it is an overlay that needs a backing file, `{name}`"));
+        return Err(refused(fault.help("merge both with `qemu-img convert -O qcow2`")));
+    };
+    if depth >= DEEPEST {
+        return Err(refused(bad(format!("it stands on more than {DEEPEST} layers, or on itself"))));
+    }
+    let format = match header.backing_format.as_deref() {
+        Some(b"qcow2") => Format::Qcow2,
+        Some(b"raw") => Format::Raw,
+        _ => return Err(refused(bad(format!("it does not say which format its backing file `{name}` has")))),
+    };
+    // Joining an absolute name gives that name.
+    let joined = path.parent().unwrap_or(Path::new(".")).join(&name);
+    let (directory, found) = (directory.canonicalize().at(directory)?, joined.canonicalize().at(&joined)?);
+    if !found.starts_with(&directory) {
+        let directory = directory.display();
+        return Err(refused(bad(format!("its backing file `{name}` is not below {directory}"))));
+    }
+    let options = Options { format: Some(format), ..*options };
+    let below = open_file(regular_file(&found)?, &found, &options, depth + 1)?;
+    Ok(Some(below.source))
+}

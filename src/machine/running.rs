@@ -1,0 +1,324 @@
+//! A machine that runs.
+
+use std::net::TcpListener;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::agent::Agent;
+use super::child::Child;
+use super::config::{Console, MachineConfig};
+use super::end::End;
+use super::error::MachineError;
+use super::firmware::Flash;
+use super::gate::Gate;
+use super::qmp::{Qmp, QmpError};
+use super::serial::SerialLog;
+use super::serial::SerialView;
+use super::watch::{Sign, Verdict, Watch};
+use super::{arguments, screen};
+use crate::fsx::{IoContext as _, PathError};
+use crate::interrupt::Interrupt;
+use crate::recipe::Arch;
+use crate::recipe::verify::{Board, BootKind};
+
+/// How often a port is chosen anew where another program has taken it before QEMU did.
+const PORTS: u32 = 5;
+
+/// Silence of the serial console after which the screen is looked at too.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// A running machine. It ends with this value.
+#[derive(Debug)]
+pub struct Machine {
+    child: Child,
+    /// Goes after the child, which would lose its network.
+    _gate: Gate,
+    qmp: Qmp,
+    serial: SerialLog,
+    console: Option<UnixStream>,
+    agent: Option<UnixStream>,
+    port: u16,
+    work: PathBuf,
+    watched: bool,
+    started: Instant,
+    end: Option<End>,
+    /// The screen's text when it was looked at last, and since when it is so.
+    screen: Option<(Vec<String>, Instant)>,
+    /// Why QEMU says that it ends.
+    reason: Option<String>,
+}
+
+impl Machine {
+    /// Powers a machine on.
+    ///
+    /// # Errors
+    ///
+    /// What is missing on this host, or why QEMU ended at once.
+    pub fn start(config: &MachineConfig, interrupt: &Interrupt) -> Result<Self, MachineError> {
+        let flash = flash(config)?;
+        let flash = flash.as_ref().map(|(flash, vars)| (flash, vars.as_path()));
+        for path in config.drives.iter().chain([&config.disk, &config.work]) {
+            if path.to_str().is_none() {
+                return Err(MachineError::Unsupported(format!("the path {} is not UTF-8", path.display())));
+            }
+        }
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match Self::attempt(config, flash, interrupt) {
+                Err(MachineError::Port { .. }) if tries < PORTS => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn attempt(
+        config: &MachineConfig,
+        flash: Option<(&Flash, &Path)>,
+        interrupt: &Interrupt,
+    ) -> Result<Self, MachineError> {
+        if interrupt.is_raised() {
+            return Err(MachineError::Interrupted);
+        }
+        // Another program may take it before QEMU does.
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+        let port = free.map_err(|source| MachineError::Port { source })?.port();
+        let pair = || UnixStream::pair().map_err(MachineError::Sockets);
+        let ((qmp, their_qmp), (serial, their_serial)) = (pair()?, pair()?);
+        let (agent, their_agent) = if config.agent { pair().map(|(a, b)| (Some(a), Some(b)))? } else { (None, None) };
+        let (gate, their_gate) = Gate::inherited(arguments::policy(config)).map_err(MachineError::Sockets)?;
+        let sockets = arguments::Sockets {
+            gate: their_gate.each_ref().map(|socket| socket.as_raw_fd()),
+            qmp: their_qmp.as_raw_fd(),
+            serial: their_serial.as_raw_fd(),
+            agent: their_agent.as_ref().map(|socket| socket.as_raw_fd()),
+        };
+        let program = format!("qemu-system-{}", config.arch.name());
+        let mut command = Command::new(&program);
+        command.args(arguments::arguments(config, flash, port, sockets));
+        let inherited: Vec<OwnedFd> = [Some(their_qmp), Some(their_serial), their_agent]
+            .into_iter()
+            .flatten()
+            .chain(their_gate)
+            .map(OwnedFd::from)
+            .collect();
+        let started = Instant::now();
+        let child = Child::start(command, inherited, interrupt).map_err(|source| MachineError::NoQemu {
+            program,
+            arch: config.arch,
+            source,
+        })?;
+        // It greets once all its devices are made.
+        let qmp = Qmp::over(qmp).map_err(|error| ended_at_once(config, &child, &error))?;
+        let (serial, console) = match config.console {
+            Console::Watched => (SerialLog::of(serial), None),
+            Console::Lent => (SerialLog::empty(), Some(serial)),
+        };
+        let (work, watched) = (config.work.clone(), console.is_none());
+        Ok(Self {
+            child,
+            _gate: gate,
+            qmp,
+            serial,
+            console,
+            agent,
+            port,
+            work,
+            watched,
+            started,
+            end: None,
+            screen: None,
+            reason: None,
+        })
+    }
+
+    /// Looks at the machine as it is now: at its serial console, its end, and its screen where the console is silent. To be called
+    /// about twice a second.
+    pub fn watch<'a>(&mut self, watch: &'a mut Watch) -> &'a Verdict {
+        // In this order: when it has ended, all that it has printed is there, or will be in a moment.
+        let end = self.ended();
+        let mut serial = self.serial();
+        let up = watch.verdict().seen(Sign::LoginPrompt).is_some();
+        let silent = !up && serial.quiet > SILENCE && matches!(end, None | Some(End::Panicked));
+        // Where it cannot be had, the verdict is the one of the console.
+        let screen = if silent { self.screen_text().ok().flatten() } else { None };
+        if let Some(lines) = &screen {
+            if self.screen.as_ref().is_none_or(|(shown, _)| shown != lines) {
+                self.screen = Some((lines.clone(), Instant::now()));
+            }
+            // What prints to the screen is not silent.
+            let unchanged = self.screen.as_ref().map_or(serial.quiet, |(_, since)| since.elapsed());
+            serial.quiet = serial.quiet.min(unchanged);
+        }
+        watch.look(&serial, end.as_ref(), self.started.elapsed());
+        if let Some(lines) = screen {
+            watch.look_at_screen(&lines);
+        }
+        watch.verdict()
+    }
+
+    /// When it was powered on.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// What the serial console has shown so far.
+    pub fn serial(&self) -> SerialView {
+        self.serial.view()
+    }
+
+    /// The serial console itself, once, if it is lent. It must be read, or the guest waits.
+    pub fn console(&mut self) -> Option<UnixStream> {
+        self.console.take()
+    }
+
+    /// How it ended; `None` while it runs.
+    pub fn ended(&mut self) -> Option<End> {
+        if self.end.is_none() {
+            self.end = self.look();
+        }
+        self.end.clone()
+    }
+
+    /// Waits for its end, no longer than so long.
+    pub fn wait(&mut self, patience: Duration) -> Option<End> {
+        let begun = Instant::now();
+        loop {
+            if let Some(end) = self.ended() {
+                return Some(end);
+            }
+            let left = patience.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return None;
+            }
+            self.child.wait(left.min(Duration::from_millis(200)));
+        }
+    }
+
+    fn look(&mut self) -> Option<End> {
+        // In this order: when it has ended, all that it said is there.
+        let status = self.child.status();
+        for event in self.qmp.events() {
+            match event.get("event").and_then(Value::as_str) {
+                Some("GUEST_PANICKED") if self.watched => return Some(End::Panicked),
+                Some("SHUTDOWN") => {
+                    self.reason = event.pointer("/data/reason").and_then(Value::as_str).map(str::to_owned);
+                }
+                _ => {}
+            }
+        }
+        let status = status?;
+        Some(match self.reason.as_deref() {
+            _ if self.child.was_killed() => End::Killed,
+            Some("guest-shutdown") => End::PoweredOff,
+            Some("guest-reset") => End::Reset,
+            Some("guest-panic") => End::Panicked,
+            Some(_) => End::Killed,
+            None => End::QemuFailed(super::error::words(&self.child.said(), status)),
+        })
+    }
+
+    /// Presses the power button: an orderly guest shuts down.
+    pub fn power_button(&mut self) -> Result<(), MachineError> {
+        self.execute("system_powerdown", &json!({})).map(drop)
+    }
+
+    /// The screen as a PNG file.
+    pub fn screenshot(&mut self) -> Result<Vec<u8>, MachineError> {
+        let file = self.work.join("screen.ppm");
+        self.execute("screendump", &json!({ "filename": file }))?;
+        let picture = std::fs::read(&file).and_then(|picture| screen::png_of(&picture)).at(&file);
+        // The directory goes with the machine.
+        let _ = std::fs::remove_file(&file);
+        Ok(picture?)
+    }
+
+    /// The screen as text, if the graphics card is in its text mode, as it is under BIOS until a kernel with graphics starts.
+    pub fn screen_text(&mut self) -> Result<Option<Vec<String>>, MachineError> {
+        let file = self.work.join("screen.text");
+        let (address, size) = screen::TEXT_MEMORY;
+        self.execute("pmemsave", &json!({ "val": address, "size": size, "filename": file }))?;
+        let memory = std::fs::read(&file).at(&file);
+        let _ = std::fs::remove_file(&file);
+        Ok(screen::text_of(&memory?))
+    }
+
+    /// Port of 127.0.0.1 that leads to the guest's SSH server.
+    pub fn ssh_port(&self) -> u16 {
+        self.port
+    }
+
+    /// Number of QEMU's process.
+    pub fn pid(&self) -> u32 {
+        self.child.pid
+    }
+
+    /// A connection to the guest's agent, whether one runs there or not; `None` if the machine has no port for it, or if
+    /// it was taken before.
+    pub fn agent(&mut self) -> Option<Agent> {
+        self.agent.take().map(Agent::over)
+    }
+
+    /// Cuts the power.
+    pub fn kill(&mut self) {
+        // What it has said until now is why it ended, if it has.
+        self.ended();
+        self.child.kill();
+        self.child.wait(Duration::from_secs(5));
+    }
+
+    fn execute(&mut self, command: &str, arguments: &Value) -> Result<Value, MachineError> {
+        self.qmp.execute(command, arguments).map_err(|error| match self.ended() {
+            Some(End::QemuFailed(words)) => MachineError::Gone(words),
+            Some(_) if !matches!(error, QmpError::Refused { .. }) => MachineError::Gone("it has ended".to_owned()),
+            _ => MachineError::Gone(error.to_string()),
+        })
+    }
+}
+
+/// The firmware of a machine, with variables of its own; nothing for BIOS.
+fn flash(config: &MachineConfig) -> Result<Option<(Flash, PathBuf)>, MachineError> {
+    let machine = match (config.arch, config.board) {
+        (Arch::Aarch64, _) if config.boot == BootKind::Bios => {
+            return Err(MachineError::Unsupported("machines of aarch64 have no BIOS".to_owned()));
+        }
+        (_, Board::Pc) if config.boot == BootKind::SecureBoot => {
+            return Err(MachineError::Unsupported("the board `pc` has no Secure Boot; `q35` has".to_owned()));
+        }
+        // Boards have versions, and one that is as new as any fits what descriptors say.
+        (Arch::Aarch64, _) => "virt-9.0",
+        (Arch::X86_64, Board::Q35) => "pc-q35-9.0",
+        (Arch::X86_64, Board::Pc) => "pc-i440fx-9.0",
+    };
+    if config.boot == BootKind::Bios {
+        return Ok(None);
+    }
+    let flash = super::firmware::find(config.boot, config.arch, machine)
+        .ok_or(MachineError::NoFirmware { boot: config.boot, arch: config.arch })?;
+    let vars = config.work.join(format!("{}-vars.{}", config.boot, flash.vars_format));
+    if !vars.exists() {
+        copy_writable(&flash.vars, &vars)?;
+    }
+    Ok(Some((flash, vars)))
+}
+
+/// Copies a file of the host, which may be read-only, into one that is not.
+fn copy_writable(from: &Path, to: &Path) -> Result<(), PathError> {
+    let content = std::fs::read(from).at(from)?;
+    std::fs::write(to, content).at(to)
+}
+
+/// Why a QEMU that was just started does not greet.
+fn ended_at_once(config: &MachineConfig, child: &Child, error: &QmpError) -> MachineError {
+    let status = child.wait(Duration::from_secs(5));
+    match status {
+        _ if child.was_killed() => MachineError::Interrupted,
+        Some(status) => super::error::at_once(config, &child.said(), status),
+        None => MachineError::Gone(error.to_string()),
+    }
+}
