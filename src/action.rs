@@ -231,7 +231,8 @@ pub struct KernelArgs {
     /// Arguments to add, in this order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub add: Vec<String>,
-    /// Arguments to remove: `quiet` removes this argument, `console=` removes it with every value.
+    /// Arguments to remove: `quiet` removes this argument, `console=` removes it with every value. GRUB's settings are read as
+    /// a shell reads them; where a command in them makes the value, that is an error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remove: Vec<String>,
 }

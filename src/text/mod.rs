@@ -1,6 +1,7 @@
 //! Text from programs that are not trusted.
 
 pub mod redact;
+pub mod shell;
 
 pub use redact::Redactor;
 

@@ -4,6 +4,7 @@ use super::files::with_line;
 use super::{ActionError, Executor, ForAction as _};
 use crate::action::KernelArgs;
 use crate::distro::mechanism::Bootloader;
+use crate::text::shell::{Assignment, assignments, quoted};
 
 /// The settings of GRUB.
 const GRUB: &str = "/etc/default/grub";
@@ -27,8 +28,9 @@ impl Executor<'_> {
         let mut present = Vec::new();
         for path in &settings {
             let text = self.text(&label, path)?;
-            let edited = without_args(&text, &args.remove);
-            present.extend(args_of(&edited));
+            let unfit = |message| ActionError::Unfit { action: label.clone(), message: format!("{path}: {message}") };
+            let edited = without_args(&text, &args.remove).map_err(unfit)?;
+            present.extend(args_of(&edited).map_err(unfit)?);
             if edited != text {
                 self.rewrite(&label, path, edited.as_bytes())?;
             }
@@ -41,7 +43,8 @@ impl Executor<'_> {
                 let line = format!("{GRUB_CMDLINE}=\"${GRUB_CMDLINE} {}\"", missing.join(" "));
                 (GRUB_DROP_IN, with_line(self.text(&label, GRUB_DROP_IN)?, &line))
             } else {
-                (GRUB, with_args(&self.text(&label, GRUB)?, &missing))
+                let edited = with_args(&self.text(&label, GRUB)?, &missing);
+                (GRUB, edited.map_err(|message| ActionError::Unfit { action: label.clone(), message })?)
             };
             self.rewrite(&label, path, text.as_bytes())?;
         }
@@ -58,77 +61,82 @@ impl Executor<'_> {
     }
 }
 
-/// A line that sets the kernel command line, for all boots or the usual one.
-struct Cmdline<'a> {
-    /// Everything before the arguments, with the quote if there is one.
-    head: &'a str,
-    args: &'a str,
-    /// The closing quote, and a comment.
-    tail: &'a str,
+/// Settings of the kernel command line in a file, for all boots and for the usual one.
+fn cmdlines(text: &str) -> Result<Vec<Assignment>, String> {
+    let found = assignments(text).map_err(|line| format!("line {line} has a quote or a command that does not end"))?;
+    let of_kernel = |found: &Assignment| [GRUB_CMDLINE, "GRUB_CMDLINE_LINUX_DEFAULT"].contains(&found.name.as_str());
+    Ok(found.into_iter().filter(of_kernel).collect())
 }
 
-impl<'a> Cmdline<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        let (setting, value) = line.split_once('=')?;
-        let known = [GRUB_CMDLINE, "GRUB_CMDLINE_LINUX_DEFAULT"].contains(&setting.trim_start());
-        let value_at = line.len() - value.len();
-        let (start, end) = match value.chars().next().filter(|first| ['"', '\''].contains(first)) {
-            Some(quote) => (value_at + 1, value[1..].find(quote).map_or(line.len(), |at| value_at + 1 + at)),
-            None => (value_at, value.find(char::is_whitespace).map_or(line.len(), |at| value_at + at)),
-        };
-        known.then(|| Self { head: &line[..start], args: &line[start..end], tail: &line[end..] })
+/// Arguments of a kernel command line. The kernel takes spaces within double quotes as part of an argument.
+fn split(cmdline: &str) -> Vec<String> {
+    let mut args = vec![String::new()];
+    let mut quoted = false;
+    for c in cmdline.chars() {
+        quoted ^= c == '"';
+        if c.is_whitespace() && !quoted {
+            args.push(String::new());
+        } else if let Some(arg) = args.last_mut() {
+            arg.push(c);
+        }
     }
-
-    /// The line with other arguments, in quotes.
-    fn with(&self, args: &[&str]) -> String {
-        let quote = if self.head.ends_with('=') { "\"" } else { "" };
-        format!("{}{quote}{}{quote}{}", self.head, args.join(" "), self.tail)
-    }
+    args.retain(|arg| !arg.is_empty());
+    args
 }
 
 /// Arguments that a file of settings gives the kernel.
-fn args_of(text: &str) -> Vec<String> {
-    let lines = text.lines().filter_map(Cmdline::parse);
-    lines.flat_map(|line| line.args.split_whitespace()).map(str::to_owned).collect()
+fn args_of(text: &str) -> Result<Vec<String>, String> {
+    Ok(cmdlines(text)?.iter().flat_map(|setting| split(&setting.value)).collect())
 }
 
 /// A file of settings without some arguments: `quiet` exactly, `console=` with any value.
-fn without_args(text: &str, remove: &[String]) -> String {
+fn without_args(text: &str, remove: &[String]) -> Result<String, String> {
     let unwanted = |arg: &str| {
         remove
             .iter()
             .any(|pattern| if pattern.ends_with('=') { arg.starts_with(pattern.as_str()) } else { arg == pattern })
     };
-    changed_lines(text, |line| {
-        let kept: Vec<_> = line.args.split_whitespace().filter(|arg| !unwanted(arg)).collect();
-        (kept.len() < line.args.split_whitespace().count()).then(|| line.with(&kept))
-    })
-}
-
-/// A file of settings with more arguments.
-fn with_args(text: &str, add: &[String]) -> String {
-    let mut found = false;
-    let edited = changed_lines(text, |line| {
-        if std::mem::replace(&mut found, true) {
-            return None;
-        }
-        let args: Vec<_> = line.args.split_whitespace().chain(add.iter().map(String::as_str)).collect();
-        Some(line.with(&args))
-    });
-    if found { edited } else { with_line(edited, &format!("{GRUB_CMDLINE}=\"{}\"", add.join(" "))) }
-}
-
-/// A file in which lines that set the command line are replaced by what is made of them, if anything is.
-fn changed_lines(text: &str, mut change: impl FnMut(&Cmdline<'_>) -> Option<String>) -> String {
-    text.split_inclusive('\n')
-        .map(|whole| {
-            let line = whole.trim_end_matches('\n');
-            match Cmdline::parse(line).and_then(|cmdline| change(&cmdline)) {
-                Some(changed) => changed + &whole[line.len()..],
-                None => whole.to_owned(),
+    let mut edited = text.to_owned();
+    // From the end, so that places before a change stay where they are.
+    for setting in cmdlines(text)?.iter().rev() {
+        let args = split(&setting.value);
+        let kept: Vec<_> = args.iter().filter(|arg| !unwanted(arg)).cloned().collect();
+        if kept.len() == args.len() {
+            // A command may print what is to be removed.
+            if setting.opaque && !remove.is_empty() {
+                return Err(not_understood(setting));
             }
-        })
-        .collect()
+            continue;
+        }
+        replace(&mut edited, setting, &kept)?;
+    }
+    Ok(edited)
+}
+
+/// A file of settings with more arguments, for all boots.
+fn with_args(text: &str, add: &[String]) -> Result<String, String> {
+    let settings = cmdlines(text)?;
+    // The last one counts, where a file sets it twice.
+    let Some(setting) = settings.iter().rfind(|setting| setting.name == GRUB_CMDLINE) else {
+        return Ok(with_line(text.to_owned(), &format!("{GRUB_CMDLINE}={}", quoted(&add.join(" ")))));
+    };
+    let mut edited = text.to_owned();
+    let args: Vec<_> = split(&setting.value).into_iter().chain(add.iter().cloned()).collect();
+    replace(&mut edited, setting, &args)?;
+    Ok(edited)
+}
+
+/// Puts other arguments where a setting has its own.
+fn replace(text: &mut String, setting: &Assignment, args: &[String]) -> Result<(), String> {
+    if setting.opaque {
+        return Err(not_understood(setting));
+    }
+    text.replace_range(setting.range.clone(), &quoted(&args.join(" ")));
+    Ok(())
+}
+
+fn not_understood(setting: &Assignment) -> String {
+    format!("what {} is cannot be told without running it: write the arguments themselves there", setting.name)
 }
 
 #[cfg(test)]
@@ -144,32 +152,45 @@ mod tests {
 
     #[test]
     fn kernel_arguments_are_found_removed_and_added() {
-        assert_eq!(args_of(SETTINGS), ["quiet", "splash", "console=tty1", "net=1"]);
-        let removed = without_args(SETTINGS, &words(&["quiet", "console="]));
-        assert_eq!(args_of(&removed), ["splash", "net=1"]);
+        assert_eq!(args_of(SETTINGS).expect("read"), ["quiet", "splash", "console=tty1", "net=1"]);
+        let removed = without_args(SETTINGS, &words(&["quiet", "console="])).expect("read");
+        assert_eq!(args_of(&removed).expect("read"), ["splash", "net=1"]);
         assert!(removed.starts_with("GRUB_TIMEOUT=5\n"));
-        assert_eq!(without_args(SETTINGS, &[]), SETTINGS);
-        assert_eq!(with_args("", &words(&["b"])), "GRUB_CMDLINE_LINUX=\"b\"\n");
+        assert_eq!(without_args(SETTINGS, &[]).expect("read"), SETTINGS);
+        assert_eq!(with_args("", &words(&["b"])).expect("read"), "GRUB_CMDLINE_LINUX=\"b\"\n");
+        // The argument counts for every boot, not for the usual one alone.
+        let added = with_args(SETTINGS, &words(&["b"])).expect("read");
+        assert!(added.ends_with("GRUB_CMDLINE_LINUX=\"console=tty1 net=1 b\"\n"), "{added}");
     }
 
     #[test]
-    fn quotes_and_comments_stay_as_they_are() {
-        for (line, with_b, without_a) in [
-            ("GRUB_CMDLINE_LINUX=\"a\"", "GRUB_CMDLINE_LINUX=\"a b\"", "GRUB_CMDLINE_LINUX=\"\""),
-            ("GRUB_CMDLINE_LINUX='a'", "GRUB_CMDLINE_LINUX='a b'", "GRUB_CMDLINE_LINUX=''"),
-            ("GRUB_CMDLINE_LINUX=a # why", "GRUB_CMDLINE_LINUX=\"a b\" # why", "GRUB_CMDLINE_LINUX=\"\" # why"),
+    fn settings_are_read_as_a_shell_reads_them() {
+        let remove = words(&["quiet", "nosmt", "loglevel="]);
+        for (text, left) in [
             (
-                "GRUB_CMDLINE_LINUX=\"a\" # \"x\"",
-                "GRUB_CMDLINE_LINUX=\"a b\" # \"x\"",
-                "GRUB_CMDLINE_LINUX=\"\" # \"x\"",
+                r#"GRUB_CMDLINE_LINUX="dyndbg=\"file a.c +p\" quiet nosmt""#,
+                r#"GRUB_CMDLINE_LINUX="dyndbg=\"file a.c +p\"""#,
             ),
-            ("GRUB_CMDLINE_LINUX=", "GRUB_CMDLINE_LINUX=\"b\"", "GRUB_CMDLINE_LINUX="),
+            ("GRUB_CMDLINE_LINUX=\"a \\\n  quiet \\\n  loglevel=3\"\nB=c\n", "GRUB_CMDLINE_LINUX=\"a\"\nB=c\n"),
+            ("GRUB_CMDLINE_LINUX=a\\ quiet' nosmt'\n", "GRUB_CMDLINE_LINUX=\"a\"\n"),
+            ("export GRUB_CMDLINE_LINUX='quiet' # \"x\"", "export GRUB_CMDLINE_LINUX=\"\" # \"x\""),
+            ("GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX quiet\"", "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX\""),
+            (
+                "D=`lsb_release -i || echo \"x`\nGRUB_CMDLINE_LINUX=quiet",
+                "D=`lsb_release -i || echo \"x`\nGRUB_CMDLINE_LINUX=\"\"",
+            ),
+            ("# GRUB_CMDLINE_LINUX=\"quiet\"\n", "# GRUB_CMDLINE_LINUX=\"quiet\"\n"),
+            ("GRUB_CMDLINE_XEN=quiet\n", "GRUB_CMDLINE_XEN=quiet\n"),
         ] {
-            assert_eq!(with_args(line, &words(&["b"])), with_b);
-            assert_eq!(without_args(line, &words(&["a"])), without_a);
+            assert_eq!(without_args(text, &remove).expect("it is understood"), left, "{text}");
         }
-        for other in ["# GRUB_CMDLINE_LINUX=\"a\"\n", "GRUB_CMDLINE_XEN=a\n", "no setting\n"] {
-            assert_eq!(without_args(other, &words(&["a"])), other);
+        for text in [
+            "GRUB_CMDLINE_LINUX=\"a\n",
+            "GRUB_CMDLINE_LINUX=\"$(cat x) quiet\"",
+            "GRUB_CMDLINE_LINUX=`cat x`",
+            "GRUB_CMDLINE_LINUX='$a quiet'",
+        ] {
+            without_args(text, &remove).expect_err(text);
         }
     }
 }
