@@ -41,7 +41,8 @@ pub enum Action {
     Move(Move),
     /// Enables, disables or masks units. systemd is asked for their state afterwards; the build fails where it is another.
     Service(Service),
-    /// Adds or removes arguments of the kernel command line.
+    /// Adds or removes arguments of the kernel command line. At the end of `finish` every entry of the boot menu that starts
+    /// Linux is read; where one differs, the menu is made again, and the build fails if it differs still.
     KernelArgs(KernelArgs),
     /// Makes or changes a user account.
     User(User),

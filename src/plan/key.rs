@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{Asset, BasePlan, DiskPlan};
+use super::{Arguments, Asset, BasePlan, DiskPlan};
 use crate::action::Action;
 use crate::distro::Os;
 use crate::layer::{LayerKey, canonical};
@@ -56,13 +56,22 @@ pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BT
 ///
 /// `refreshed` is the moment from which the repositories of a base image are taken; it counts for steps
 /// that install packages.
-pub fn step(parent: LayerKey, actions: &[Action], files: &BTreeMap<String, Asset>, refreshed: Option<&str>) -> Value {
+pub fn step(
+    parent: LayerKey,
+    actions: &[Action],
+    files: &BTreeMap<String, Asset>,
+    refreshed: Option<&str>,
+    arguments: Option<&Arguments>,
+) -> Value {
     let mut ingredients = Map::new();
     ingredients.insert("format".to_owned(), json!(FORMAT));
     ingredients.insert("parent".to_owned(), json!(parent));
     ingredients.insert("actions".to_owned(), Value::Array(actions.iter().map(keyed).collect()));
     ingredients.insert("files".to_owned(), json!(files));
     ingredients.insert("network".to_owned(), json!(actions.iter().any(Action::uses_network)));
+    if let Some(arguments) = arguments {
+        ingredients.insert("arguments".to_owned(), json!(arguments));
+    }
     if let Some(refreshed) = refreshed
         && actions.iter().any(|action| matches!(action, Action::Packages(_)))
     {

@@ -3,10 +3,12 @@
 //! `goldsmith plan`, `build --dry-run` and `build` use the same value. [`resolve`] makes it of a recipe and
 //! of what was pinned for it; [`key`] says what enters a layer key.
 
+mod arguments;
 pub mod key;
 mod resolve;
 
 pub use crate::vocabulary::{Asset, Distro, Origin, Phase, StepId};
+pub use arguments::Arguments;
 pub use resolve::resolve;
 
 use std::collections::BTreeMap;
@@ -137,6 +139,9 @@ pub struct Step {
     pub actions: Vec<Action>,
     /// Files it brings, by the path that actions use.
     pub files: BTreeMap<String, Asset>,
+    /// Arguments that every menu entry has at its end, in the step that ends `finish`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<Arguments>,
     /// Its layer.
     pub key: LayerKey,
     /// What the key was made of.

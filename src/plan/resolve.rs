@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{BasePlan, DiskPlan, Phase, Plan, Step, StepId, key};
+use super::{Arguments, BasePlan, DiskPlan, Phase, Plan, Step, StepId, key};
 use crate::action::{Action, Packages};
 use crate::recipe::{Composition, Layout, Recipe};
 
@@ -26,6 +26,7 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
         id: StepId { phase: Phase::Base, element: base_id },
         actions: Vec::new(),
         files: BTreeMap::new(),
+        arguments: None,
         key: key::of(&ingredients),
         ingredients,
         timeout: None,
@@ -34,21 +35,26 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
         BasePlan::Image { refreshed, .. } => refreshed.as_deref(),
         BasePlan::Bootstrap { .. } => None,
     };
-    let mut push = |id: StepId, actions: Vec<Action>, files, timeout| {
+    let mut push = |id: StepId, actions: Vec<Action>, files, timeout, arguments: Option<Arguments>| {
         let parent = planned.last().expect("the base is there").key;
-        let ingredients = key::step(parent, &actions, &files, refreshed);
-        planned.push(Step { id, actions, files, key: key::of(&ingredients), ingredients, timeout });
+        let ingredients = key::step(parent, &actions, &files, refreshed, arguments.as_ref());
+        planned.push(Step { id, actions, files, arguments, key: key::of(&ingredients), ingredients, timeout });
     };
     if matches!(base, BasePlan::Image { .. }) && !packages.is_empty() {
         let install = packages.keys().cloned().collect();
         let transaction = Action::Packages(Packages { install, ..Packages::default() });
         let id = StepId { phase: Phase::Install, element: PACKAGES.to_owned() };
-        push(id, vec![transaction], BTreeMap::new(), None);
+        push(id, vec![transaction], BTreeMap::new(), None, None);
     }
-    for step in steps {
-        push(step.id, step.actions, step.files, step.timeout);
+    let mut arguments = Arguments::of(steps.iter().flat_map(|step| &step.actions), &os.paths);
+    // After all that may change what the menu is made of: where `finish` ends, or the last step that has such an action.
+    let about = |action: &Action| matches!(action, Action::KernelArgs(_));
+    let last = steps.iter().rposition(|step| step.id.phase <= Phase::Finish || step.actions.iter().any(about));
+    for (number, step) in steps.into_iter().enumerate() {
+        let arguments = if Some(number) == last { arguments.take() } else { None };
+        push(step.id, step.actions, step.files, step.timeout, arguments);
     }
-    push(StepId { phase: Phase::Finalize, element: recipe.name.clone() }, Vec::new(), BTreeMap::new(), None);
+    push(StepId { phase: Phase::Finalize, element: recipe.name.clone() }, Vec::new(), BTreeMap::new(), None, None);
     Plan {
         name: recipe.name.clone(),
         description: recipe.description.clone(),

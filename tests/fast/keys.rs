@@ -206,7 +206,7 @@ fn a_refresh_of_repositories_counts_where_packages_are_installed() {
     let action = |json: Value| -> Action { serde_json::from_value(json).expect("an action") };
     let install = action(json!({ "packages": { "install": ["nginx"] } }));
     let hostname = action(json!({ "hostname": "web" }));
-    let of = |actions: &[Action], refreshed| key::of(&key::step(parent, actions, &BTreeMap::new(), refreshed));
+    let of = |actions: &[Action], refreshed| key::of(&key::step(parent, actions, &BTreeMap::new(), refreshed, None));
     let both = [hostname.clone(), install];
     assert_ne!(of(&both, None), of(&both, Some("now")));
     assert_eq!(of(&both[..1], None), of(&both[..1], Some("now")));
@@ -218,7 +218,7 @@ fn files_count_by_their_content_and_mode() {
     let asset = |content: &[u8], mode, origin| Asset { sha256: Sha256::of(content), mode, origin };
     let embedded = Origin::Embedded(b"x");
     let of = |path: &str, asset: Asset| {
-        key::of(&key::step(LayerKey::of("parent"), &[], &BTreeMap::from([(path.to_owned(), asset)]), None))
+        key::of(&key::step(LayerKey::of("parent"), &[], &BTreeMap::from([(path.to_owned(), asset)]), None, None))
     };
     let before = of("run.sh", asset(b"x", 0o755, embedded.clone()));
     assert_eq!(before, of("run.sh", asset(b"x", 0o755, Origin::File("/home/me/run.sh".into()))));

@@ -69,7 +69,7 @@ fn cmdlines(text: &str) -> Result<Vec<Assignment>, String> {
 }
 
 /// Arguments of a kernel command line. The kernel takes spaces within double quotes as part of an argument.
-fn split(cmdline: &str) -> Vec<String> {
+pub(super) fn split(cmdline: &str) -> Vec<String> {
     let mut args = vec![String::new()];
     let mut quoted = false;
     for c in cmdline.chars() {

@@ -3,6 +3,7 @@
 //! What a declarative action asks for is done by calls of the guest where that is possible, so that it works
 //! in an image that has no shell; programs of the image run only for what only they can do.
 
+mod boot_menu;
 mod files;
 mod installed;
 mod kernel_args;
@@ -162,7 +163,13 @@ impl Executor<'_> {
             self.timeout = timeout.saturating_sub(started.elapsed());
             self.action(action, &step.files)?;
         }
-        Ok(())
+        match &step.arguments {
+            Some(arguments) => {
+                self.timeout = timeout.saturating_sub(started.elapsed());
+                self.boot_menu(arguments)
+            }
+            None => Ok(()),
+        }
     }
 
     fn action(&mut self, action: &Action, files: &BTreeMap<String, Asset>) -> Result<(), ActionError> {

@@ -13,7 +13,10 @@ fn args(bench: &Bench) -> Vec<Vec<String>> {
     bench.world.runs().into_iter().map(|ran| ran.words[1..].to_vec()).collect()
 }
 
-const GRUB: &str = "    - write: { path: /etc/default/grub, content: \"GRUB_CMDLINE_LINUX_DEFAULT=\\\"quiet splash\\\"\\nGRUB_CMDLINE_LINUX=\\\"console=tty1\\\"\\n\" }\n";
+/// Settings of GRUB, and a menu that has all that the actions of these tests ask for.
+const GRUB: &str = "    - write: { path: /boot/grub/grub.cfg, content: \"linux /vmlinuz root=1 console=tty0 console=ttyS0,115200n8 net.ifnames=0 a b\\n\" }
+    - symlink: { path: /boot/grub2, target: grub }
+    - write: { path: /etc/default/grub, content: \"GRUB_CMDLINE_LINUX_DEFAULT=\\\"quiet splash\\\"\\nGRUB_CMDLINE_LINUX=\\\"console=tty1\\\"\\n\" }\n";
 
 #[test]
 fn kernel_arguments_of_debian_are_in_a_file_of_their_own() {
@@ -38,6 +41,34 @@ fn kernel_arguments_of_debian_are_in_a_file_of_their_own() {
     assert_eq!(error, "kernel-args: the image has no /etc/default/grub: add the element `bootloader`");
 }
 
+/// A program makes the menu of the settings, as grub-mkconfig does; or of what it finds elsewhere.
+#[test]
+fn the_menu_has_what_kernel_args_asked_for_or_the_build_fails() {
+    let settings = "    - write: { path: /etc/default/grub, content: \"GRUB_CMDLINE_LINUX=\\\"quiet\\\"\\n\" }
+    - write: { path: /boot/grub/grub.cfg, content: \"linux /vmlinuz root=1 quiet\\nlinux /vmlinuz root=1 single\\n\" }
+    - kernel-args: { add: [a=b], remove: [quiet] }
+";
+    for (made, fault) in [
+        ("linux /vmlinuz root=1 a=b\nlinux /vmlinuz root=1 single a=b\nlinux /boot/memtest\n", ""),
+        ("linux /vmlinuz root=1 a=b\nlinux /vmlinuz root=1 single\n", "an entry of /boot/grub/grub.cfg lacks `a=b`"),
+        ("linux /vmlinuz root=1 a=b quiet\n", "an entry of /boot/grub/grub.cfg still has `quiet`"),
+        ("", "/boot/grub/grub.cfg has no entry that starts Linux"),
+    ] {
+        let bench = Bench::new();
+        bench.world.on_run(|_, tree| {
+            tree.insert("/boot/grub/grub.cfg".to_owned(), file(made.as_bytes()));
+            Ended { status: 0, tail: Vec::new() }
+        });
+        let done = after(&bench, settings);
+        assert_eq!(bench.world.runs().len(), 1, "the menu is made once");
+        assert_eq!(bench.world.runs()[0].env["GRUB"], "/boot/grub");
+        match done {
+            Ok(_) => assert_eq!(fault, ""),
+            Err(message) => assert!(!fault.is_empty() && message.contains(fault), "{message}"),
+        }
+    }
+}
+
 /// What a step of the recipe does in an image of another distribution. The list of packages at the end needs a program.
 fn after_in(bench: &Bench, distro: &str, actions: &str) -> Tree {
     bench.world.on_run(|command, tree| {
@@ -56,7 +87,8 @@ fn after_in(bench: &Bench, distro: &str, actions: &str) -> Tree {
 #[test]
 fn kernel_arguments_elsewhere_are_in_the_settings_and_in_boot_entries() {
     let bench = Bench::new();
-    let actions = format!("{GRUB}    - kernel-args: {{ add: [a, b], remove: [console=, quiet] }}\n");
+    let menu = GRUB.replace("console=tty0 console=ttyS0,115200n8 ", "");
+    let actions = format!("{menu}    - kernel-args: {{ add: [a, b], remove: [console=, quiet] }}\n");
     let tree = after_in(&bench, "fedora", &actions);
     assert_eq!(text(&tree, "/etc/default/grub"), "GRUB_CMDLINE_LINUX_DEFAULT=\"splash\"\nGRUB_CMDLINE_LINUX=\"a b\"\n");
     assert_eq!(args(&bench)[0], ["a b", "console quiet"]);
