@@ -115,7 +115,7 @@ pub struct Write {
     pub owner: Option<String>,
 }
 
-/// A file or directory brought into the image.
+/// A file or a directory, with everything in it, brought into the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Copy {
@@ -126,7 +126,7 @@ pub struct Copy {
     /// Permissions of every copied file. Default: 0755 for an executable file, else 0644.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// `user` or `user:group`. Default: `root:root`.
+    /// `user` or `user:group` of everything that is copied: files, directories and links. Default: `root:root`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
 }
@@ -137,7 +137,7 @@ pub struct Copy {
 pub struct Extract {
     /// Tar file, as it is or compressed with gzip, xz or zstd.
     pub source: String,
-    /// Absolute path of the directory to unpack into.
+    /// Absolute path of the directory to unpack into. It is made if it is missing.
     pub path: String,
 }
 

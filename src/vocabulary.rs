@@ -1,5 +1,6 @@
 //! Words that recipes, plans and events share: phases, steps, files, distributions, firmware, architectures.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -98,16 +99,43 @@ pub struct Distro {
     pub family: String,
 }
 
-/// A file of a recipe or element. A directory is many of them.
+/// A file, directory or link of a recipe or element. A directory is one of these, and so is everything in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Asset {
-    /// Digest of its content; of a symbolic link, of its target.
-    pub sha256: Sha256,
-    /// `0755` or `0644`: only the executable bit counts.
+    /// What it is.
+    #[serde(flatten)]
+    pub kind: AssetKind,
+    /// Permission bits, with those for set-user-ID, set-group-ID and sticky.
     pub mode: u32,
-    /// Where its content is. Not part of any key.
-    #[serde(skip)]
-    pub origin: Origin,
+    /// Extended attributes, capabilities and access control lists among them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub xattrs: BTreeMap<String, Vec<u8>>,
+}
+
+/// What an [`Asset`] is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum AssetKind {
+    /// A regular file.
+    File {
+        /// Digest of its content.
+        sha256: Sha256,
+        /// Where its content is. Not part of any key.
+        #[serde(skip)]
+        origin: Origin,
+    },
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink {
+        /// What it leads to, as it is written.
+        target: String,
+    },
+    /// One more name of a file.
+    Hardlink {
+        /// Path of its first name, which is before all others.
+        first: String,
+    },
 }
 
 /// Where the content of an [`Asset`] is.

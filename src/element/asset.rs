@@ -5,14 +5,9 @@ use std::path::{Component, Path, PathBuf};
 
 use include_dir::{Dir, DirEntry};
 
+use super::tree::{self, Fault};
 use crate::digest::Sha256;
-use crate::vocabulary::{Asset, Origin};
-use crate::yaml::near;
-
-/// Most files of one directory that an action brings.
-const MAX_FILES: usize = 20_000;
-/// Deepest directory below the one that an action brings.
-const MAX_DEPTH: usize = 32;
+use crate::vocabulary::{Asset, AssetKind, Origin};
 
 /// The folder that a recipe's or element's files lie in. Nothing outside it is read.
 #[derive(Debug, Clone)]
@@ -23,58 +18,33 @@ pub(crate) enum Folder {
     Host(PathBuf),
 }
 
-/// Why a file cannot be brought.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Fault {
-    pub(crate) message: String,
-    pub(crate) help: Option<String>,
-}
-
-impl Fault {
-    fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None }
-    }
-
-    fn io(path: &Path, error: &std::io::Error) -> Self {
-        Self::new(format!("cannot read {}: {error}", path.display()))
-    }
-}
-
 /// What an action brings.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Brought {
-    /// The path without `./` and `/` at its ends.
+    /// The path without `./` and `/` at its ends, and without links.
     pub(crate) path: String,
     /// Whether it is a directory.
     pub(crate) directory: bool,
-    /// Files by path; those of a directory begin with the directory's path.
+    /// What it is, and everything in it, by path: those begin with this path.
     pub(crate) files: BTreeMap<String, Asset>,
 }
 
 impl Folder {
-    /// The file at a relative path, or every file below it.
+    /// What is at a relative path, with all below it.
     pub(crate) fn bring(&self, source: &str) -> Result<Brought, Fault> {
         let path = normal(source)?;
-        let mut files = BTreeMap::new();
-        let directory = match self {
-            Self::Embedded(root) => embedded(root, &path, &mut files)?,
-            Self::Host(root) => host(root, &path, &mut files)?,
+        let (path, files) = match self {
+            Self::Embedded(root) => (path.clone(), embedded(root, &path)?),
+            Self::Host(root) => tree::bring(root, &path)?,
         };
-        if files.is_empty() {
-            return Err(Fault::new(format!("directory `{path}` has no files")));
-        }
+        let directory = files.get(&path).is_some_and(|asset| asset.kind == AssetKind::Directory);
         Ok(Brought { path, directory, files })
     }
 }
 
 /// A relative path that stays below where it starts.
 fn normal(source: &str) -> Result<String, Fault> {
-    let outside = |why: &str| {
-        Err(Fault {
-            message: format!("`{source}` {why}"),
-            help: Some("only files in the folder of the recipe or element can be used: copy it there".to_owned()),
-        })
-    };
+    let outside = |why: &str| Err(Fault::outside(&format!("`{source}` {why}")));
     let mut parts = Vec::new();
     for component in Path::new(source).components() {
         match component {
@@ -87,35 +57,17 @@ fn normal(source: &str) -> Result<String, Fault> {
     if parts.is_empty() { outside("names no file") } else { Ok(parts.join("/")) }
 }
 
-fn missing(path: &str, siblings: impl IntoIterator<Item = String>) -> Fault {
-    let mut siblings: Vec<String> = siblings.into_iter().collect();
-    siblings.sort();
-    Fault {
-        message: format!("there is no file `{path}`"),
-        help: near(path, siblings).map(|near| format!("did you mean `{near}`?")),
-    }
-}
-
-fn embedded(root: &'static Dir<'static>, path: &str, files: &mut BTreeMap<String, Asset>) -> Result<bool, Fault> {
+fn embedded(root: &'static Dir<'static>, path: &str) -> Result<BTreeMap<String, Asset>, Fault> {
     // Paths of embedded entries begin at the root of the library.
     let prefix = root.path();
     let relative = |entry: &Path| entry.strip_prefix(prefix).unwrap_or(entry).to_string_lossy().into_owned();
     let entry = walk(root).into_iter().find(|entry| relative(entry.path()) == path);
-    let all: Vec<&'static include_dir::File<'static>> = match entry {
-        Some(DirEntry::File(file)) => {
-            files.insert(path.to_owned(), embedded_asset(file.contents()));
-            return Ok(false);
-        }
-        Some(DirEntry::Dir(dir)) => walk(dir).into_iter().filter_map(DirEntry::as_file).collect(),
-        None => {
-            let known = walk(root).into_iter().filter_map(DirEntry::as_file).map(|file| relative(file.path()));
-            return Err(missing(path, known));
-        }
+    let Some(entry) = entry else {
+        let known = walk(root).into_iter().filter_map(DirEntry::as_file).map(|file| relative(file.path()));
+        return Err(Fault::missing(path, known));
     };
-    for file in all {
-        files.insert(relative(file.path()), embedded_asset(file.contents()));
-    }
-    Ok(true)
+    let below = entry.as_dir().map(walk).unwrap_or_default();
+    Ok(std::iter::once(entry).chain(below).map(|entry| (relative(entry.path()), embedded_asset(entry))).collect())
 }
 
 fn walk(dir: &'static Dir<'static>) -> Vec<&'static DirEntry<'static>> {
@@ -130,90 +82,16 @@ fn walk(dir: &'static Dir<'static>) -> Vec<&'static DirEntry<'static>> {
 }
 
 /// Embedding loses modes, so a script is known by its first line.
-fn embedded_asset(content: &'static [u8]) -> Asset {
-    let mode = if content.starts_with(b"#!") { 0o755 } else { 0o644 };
-    Asset { sha256: Sha256::of(content), mode, origin: Origin::Embedded(content) }
-}
-
-fn host(root: &Path, path: &str, files: &mut BTreeMap<String, Asset>) -> Result<bool, Fault> {
-    let place = root.join(path);
-    let root = root.canonicalize().map_err(|error| Fault::io(root, &error))?;
-    let real = match inside(&root, &place) {
-        Err(None) => {
-            let parent = Path::new(path).parent().unwrap_or(Path::new(""));
-            let siblings = std::fs::read_dir(root.join(parent)).into_iter().flatten().flatten();
-            let name = |entry: std::fs::DirEntry| parent.join(entry.file_name()).to_string_lossy().into_owned();
-            return Err(missing(path, siblings.map(name)));
+fn embedded_asset(entry: &'static DirEntry<'static>) -> Asset {
+    let (kind, mode) = match entry {
+        DirEntry::Dir(_) => (AssetKind::Directory, 0o755),
+        DirEntry::File(file) => {
+            let content = file.contents();
+            let kind = AssetKind::File { sha256: Sha256::of(content), origin: Origin::Embedded(content) };
+            (kind, if content.starts_with(b"#!") { 0o755 } else { 0o644 })
         }
-        Err(Some(fault)) => return Err(fault),
-        Ok(real) => real,
     };
-    if real.is_dir() {
-        host_dir(&root, &place, path, 0, files)?;
-        return Ok(true);
-    }
-    files.insert(path.to_owned(), host_asset(&real)?);
-    Ok(false)
-}
-
-/// Where a path leads, all symbolic links followed. `Err(None)`: nowhere.
-fn inside(root: &Path, place: &Path) -> Result<PathBuf, Option<Fault>> {
-    let real = place.canonicalize().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => None,
-        _ => Some(Fault::io(place, &error)),
-    })?;
-    if real.starts_with(root) {
-        return Ok(real);
-    }
-    Err(Some(Fault {
-        message: format!("{} is a symbolic link that leaves its folder", place.display()),
-        help: Some("only files in the folder of the recipe or element can be used: copy it there".to_owned()),
-    }))
-}
-
-fn host_dir(
-    root: &Path,
-    place: &Path,
-    path: &str,
-    depth: usize,
-    files: &mut BTreeMap<String, Asset>,
-) -> Result<(), Fault> {
-    if depth > MAX_DEPTH {
-        return Err(Fault::new(format!("`{path}` lies deeper than {MAX_DEPTH} directories")));
-    }
-    for entry in std::fs::read_dir(place).map_err(|error| Fault::io(place, &error))? {
-        let entry = entry.map_err(|error| Fault::io(place, &error))?;
-        let Ok(name) = entry.file_name().into_string() else {
-            return Err(Fault::new(format!("the name of {} is not UTF-8", entry.path().display())));
-        };
-        let below = format!("{path}/{name}");
-        let real = inside(root, &entry.path())
-            .map_err(|fault| fault.unwrap_or_else(|| Fault::new(format!("`{below}` leads nowhere"))))?;
-        let kind = entry.file_type().map_err(|error| Fault::io(&entry.path(), &error))?;
-        if real.is_dir() && kind.is_symlink() {
-            return Err(Fault::new(format!("`{below}` is a symbolic link to a directory: copy the directory instead")));
-        }
-        if real.is_dir() {
-            host_dir(root, &entry.path(), &below, depth + 1, files)?;
-        } else {
-            files.insert(below, host_asset(&real)?);
-        }
-        if files.len() > MAX_FILES {
-            return Err(Fault::new(format!("there are more than {MAX_FILES} files below it")));
-        }
-    }
-    Ok(())
-}
-
-fn host_asset(path: &Path) -> Result<Asset, Fault> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let meta = path.metadata().map_err(|error| Fault::io(path, &error))?;
-    if !meta.is_file() {
-        return Err(Fault::new(format!("{} is no regular file", path.display())));
-    }
-    let mode = if meta.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
-    let sha256 = Sha256::of_file(path).map_err(|error| Fault::io(path, &error.source))?;
-    Ok(Asset { sha256, mode, origin: Origin::File(path.to_owned()) })
+    Asset { kind, mode, xattrs: BTreeMap::new() }
 }
 
 #[cfg(test)]
@@ -222,6 +100,15 @@ mod tests {
 
     use super::*;
 
+    const FILES: [(&str, u32); 6] = [
+        ("files", 0o755),
+        ("files/a", 0o640),
+        ("files/b", 0o2750),
+        ("files/b/x", 0o600),
+        ("files/empty", 0o700),
+        ("files/up", 0o777),
+    ];
+
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let at = |path: &str| folder.path().join(path);
@@ -229,7 +116,12 @@ mod tests {
         for (path, text) in [("secret", "s"), ("in/run.sh", "#!"), ("in/files/b/x", "x"), ("in/files/a", "a")] {
             std::fs::write(at(path), text).expect("a file");
         }
+        std::fs::create_dir(at("in/files/empty")).expect("a folder");
+        symlink("../../secret", at("in/files/up")).expect("a link");
         std::fs::set_permissions(at("in/run.sh"), PermissionsExt::from_mode(0o700)).expect("a mode");
+        for (path, mode) in &FILES[..5] {
+            std::fs::set_permissions(at("in").join(path), PermissionsExt::from_mode(*mode)).expect("a mode");
+        }
         for (target, link) in
             [("../secret", "in/out"), ("run.sh", "in/link"), ("files", "in/dir"), ("nowhere", "in/dead")]
         {
@@ -250,10 +142,12 @@ mod tests {
     fn files_and_directories_are_brought() {
         let file = |path: &str, mode| (path.to_owned(), mode);
         for (path, files) in [
-            ("run.sh", vec![file("run.sh", 0o755)]),
-            ("./files//a", vec![file("files/a", 0o644)]),
-            ("files/", vec![file("files/a", 0o644), file("files/b/x", 0o644)]),
-            ("link", vec![file("link", 0o755)]),
+            ("run.sh", vec![file("run.sh", 0o700)]),
+            ("./files//a", vec![file("files/a", 0o640)]),
+            ("files/", FILES.map(|(path, mode)| file(path, mode)).to_vec()),
+            ("link", vec![file("run.sh", 0o700)]),
+            ("dir", FILES.map(|(path, mode)| file(path, mode)).to_vec()),
+            ("files/b", vec![file("files/b", 0o2750), file("files/b/x", 0o600)]),
         ] {
             assert_eq!(bring(path), Ok(files), "{path}");
         }
@@ -269,7 +163,15 @@ mod tests {
         };
         let file = |path: &str, mode| (path.to_owned(), mode);
         assert_eq!(bring("./hello.sh"), Ok(vec![file("hello.sh", 0o755)]));
-        assert_eq!(bring("etc/"), Ok(vec![file("etc/a.conf", 0o644), file("etc/sub/b.conf", 0o644)]));
+        assert_eq!(
+            bring("etc/"),
+            Ok(vec![
+                file("etc", 0o755),
+                file("etc/a.conf", 0o644),
+                file("etc/sub", 0o755),
+                file("etc/sub/b.conf", 0o644)
+            ])
+        );
         assert_eq!(bring("etc/b.conf"), Err(Some("did you mean `etc/a.conf`?".to_owned())));
     }
 
@@ -291,11 +193,62 @@ mod tests {
         }
     }
 
+    fn kinds(folder: &tempfile::TempDir) -> Result<Vec<(String, AssetKind)>, Fault> {
+        let brought = Folder::Host(folder.path().join("in")).bring("files")?;
+        Ok(brought.files.into_iter().map(|(path, asset)| (path, asset.kind)).collect())
+    }
+
     #[test]
-    fn a_directory_with_a_way_out_is_refused() {
+    fn links_are_links_wherever_they_lead_and_names_of_one_file_are_that() {
         let folder = folder();
-        symlink("../../secret", folder.path().join("in/files/way-out")).expect("a link");
-        let fault = Folder::Host(folder.path().join("in")).bring("files").expect_err("it has a way out");
-        assert!(fault.message.contains("leaves its folder"), "{}", fault.message);
+        let at = |path: &str| folder.path().join("in/files").join(path);
+        std::fs::hard_link(at("a"), at("b/a")).expect("a second name");
+        std::fs::hard_link(folder.path().join("secret"), at("elsewhere")).expect("a name outside does not count");
+        let found: BTreeMap<_, _> = kinds(&folder).expect("all of it can be brought").into_iter().collect();
+        assert_eq!(found["files/up"], AssetKind::Symlink { target: "../../secret".to_owned() });
+        assert_eq!(found["files/b/a"], AssetKind::Hardlink { first: "files/a".to_owned() });
+        assert!(matches!(found["files/elsewhere"], AssetKind::File { .. }));
+        assert_eq!((found.len(), &found["files/empty"]), (8, &AssetKind::Directory));
+    }
+
+    #[test]
+    fn what_cannot_be_brought_is_named() {
+        let pipe = |path: &Path| {
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a pipe");
+        };
+        let large = |path: &Path| {
+            std::fs::File::create(path).and_then(|file| file.set_len(17 << 30)).expect("a file of holes");
+        };
+        let foreign = |path: &Path| {
+            use std::os::unix::ffi::OsStrExt as _;
+            let name = std::ffi::OsStr::from_bytes(b"odd\xff");
+            std::fs::write(path.with_file_name(name), "").expect("a file");
+        };
+        let socket = |path: &Path| drop(std::os::unix::net::UnixListener::bind(path).expect("a socket"));
+        type Make<'a> = &'a dyn Fn(&Path);
+        let cases: [(Make<'_>, &str); 4] = [
+            (&pipe, "files/odd is a device, a socket or a pipe"),
+            (&socket, "files/odd is a device, a socket or a pipe"),
+            (&large, "files/odd there are more than 16 GiB in it"),
+            (&foreign, "is not UTF-8"),
+        ];
+        for (make, words) in cases {
+            let folder = folder();
+            make(&folder.path().join("in/files/odd"));
+            let fault = kinds(&folder).expect_err(words);
+            assert!(fault.message.contains(words), "{}", fault.message);
+        }
+    }
+
+    #[test]
+    fn extended_attributes_are_brought() {
+        let folder = folder();
+        let path = folder.path().join("in/files/a");
+        let flags = rustix::fs::XattrFlags::empty();
+        if rustix::fs::setxattr(&path, "user.gold", b"kept", flags) == Err(rustix::io::Errno::OPNOTSUPP) {
+            return; // nothing to bring here
+        }
+        let brought = Folder::Host(folder.path().join("in")).bring("files").expect("it is there");
+        assert_eq!(brought.files["files/a"].xattrs, BTreeMap::from([("user.gold".to_owned(), b"kept".to_vec())]));
     }
 }

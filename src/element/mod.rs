@@ -4,3 +4,4 @@ pub(crate) mod asset;
 pub mod library;
 pub mod order;
 pub mod schema;
+mod tree;

@@ -392,26 +392,53 @@ impl Guest for FakeGuest {
         let call = format!("unpack {} into {path}", compression.unwrap_or("tar"));
         self.change(call.clone(), true)?;
         let failed = |failure: std::io::Error| error(&call, &failure.to_string());
-        let path = path.trim_end_matches('/');
         if compression.is_some() {
             // No decompressor here: the archive lies where its content would.
-            return self.upload(archive, &format!("{path}/archive"));
+            self.mkdir_p(&call, path)?;
+            return self.upload(archive, &format!("{}/archive", path.trim_end_matches('/')));
         }
+        let fresh = !self.tree.contains_key(path) && path != "/";
+        self.mkdir_p(&call, path)?;
         let mut archive = tar::Archive::new(std::fs::File::open(archive).map_err(failed)?);
         for entry in archive.entries().map_err(failed)? {
             let mut entry = entry.map_err(failed)?;
-            let target = format!("{path}/{}", entry.path().map_err(failed)?.display());
+            let below = entry.path().map_err(failed)?.display().to_string();
+            let target = format!("{}/{below}", path.trim_end_matches('/'));
             let mut content = Vec::new();
             std::io::Read::read_to_end(&mut entry, &mut content).map_err(failed)?;
+            let link = entry.link_name().map_err(failed)?.map(|link| link.display().to_string()).unwrap_or_default();
             let header = entry.header();
-            let owner = (header.uid().map_err(failed)?, header.gid().map_err(failed)?);
+            let id = |id: std::io::Result<u64>| id.map(|id| u32::try_from(id).unwrap_or(u32::MAX)).map_err(failed);
+            let owner = (id(header.uid())?, id(header.gid())?);
             let mode = header.mode().map_err(failed)?;
-            self.mkdir(target.rsplit_once('/').map_or("/", |(parent, _)| parent))?;
+            let content = match header.entry_type() {
+                tar::EntryType::Directory => {
+                    // As tar has it: one that is there keeps its mode, unless all of it is new.
+                    let place = self.resolve(&target, true)?;
+                    let there = self.tree.get(&place).is_some_and(|node| node.content == Content::Directory);
+                    self.mkdir_p(&call, &place)?;
+                    if let Some(node) = self.tree.get_mut(&place).filter(|_| fresh || !there) {
+                        (node.mode, node.owner) = (mode, owner);
+                    }
+                    continue;
+                }
+                tar::EntryType::Symlink => Content::Symlink(link),
+                // Its names are copies of each other here.
+                tar::EntryType::Link => {
+                    let first = self.resolve(&format!("{}/{link}", path.trim_end_matches('/')), false)?;
+                    self.node(&call, &first)?.content.clone()
+                }
+                _ => Content::File(content),
+            };
+            let parent = target.rsplit_once('/').map_or("/", |(parent, _)| parent);
+            let parent = self.resolve(parent, true)?;
+            self.mkdir_p(&call, &parent)?;
             let target = self.resolve(&target, false)?;
             self.tree.remove(&target);
-            self.put(&call, target.clone(), Content::File(content), mode)?;
-            self.node(&call, &target)?.owner =
-                (u32::try_from(owner.0).unwrap_or(u32::MAX), u32::try_from(owner.1).unwrap_or(u32::MAX));
+            self.put(&call, target.clone(), content, mode)?;
+            if let Some(node) = self.tree.get_mut(&target) {
+                node.owner = owner;
+            }
         }
         Ok(())
     }

@@ -197,7 +197,8 @@ pub trait Guest {
     /// Copies a file of the image to the host. For files that are not trusted: only bytes arrive.
     fn download(&mut self, path: &str, target: &Path) -> Result<(), GuestError>;
 
-    /// Unpacks a tar file of the host (`gzip`, `xz`, `zstd` or plain) into a directory of the image.
+    /// Unpacks a tar file of the host (`gzip`, `xz`, `zstd` or plain) into a directory of the image, which is made if it is
+    /// missing. A directory that is there keeps its mode and owner. What a file system cannot hold is an error.
     fn unpack(&mut self, archive: &Path, compression: Option<&str>, path: &str) -> Result<(), GuestError>;
 
     /// Writes everything that is mounted to a file of the host, as a tar file (POSIX.1-2001), and returns its

@@ -183,16 +183,44 @@ fn for_each(mounted: &[String], command: impl Fn(&str) -> String) -> String {
     commands.collect::<Vec<_>>().join(" && ")
 }
 
-/// Unpacks a tar file that lies on a disk of its own, padded at its end. A directory of the archive goes where
-/// a link to a directory is, as `bin` is one in most images; owners are numbers, for the appliance's names
-/// mean nothing in the image.
+/// Unpacks a tar file that lies on a disk of its own, padded at its end, into a directory that may be missing.
+///
+/// A directory of the archive goes where a link to a directory is, as `bin` is one in most images. The appliance's tar
+/// does that with the image as its root, for only so an absolute link leads where it does in the image; its libraries come
+/// along below `/run`, by its own loader. A directory that is there keeps its mode and owner: an archive of `./` must not
+/// close the image's root. Owners are numbers, for the appliance's names mean nothing in the image.
+///
+/// tar only warns of attributes that a file system cannot hold. Here that is a failure.
 pub(super) fn unpack(device: &str, size: u64, decompress: &str, directory: &str) -> String {
-    let target = quote(&format!("{ROOT}{directory}"));
-    let pipeline = format!(
-        "head -c {size} {device} | {decompress} | \
-         tar -x -f - -C {target} --numeric-owner --keep-directory-symlink --xattrs '--xattrs-include=*'"
+    let outside = quote(&format!("{ROOT}{directory}"));
+    let inside = quote(directory);
+    let inner = format!(
+        r#"b={ROOT}/run/goldsmith-appliance; said=/tmp/goldsmith-unpack
+mkdir -p $b && mount --bind / $b || exit 1
+tar=$(readlink -f "$(command -v tar)"); libraries=$(ldd $tar)
+loader=$(printf '%s\n' "$libraries" | sed -n 's/^[[:space:]]*\(\/[^ ]*\) (.*/\1/p' | head -n 1)
+path=
+for d in $(printf '%s\n' "$libraries" | sed -n 's|.*=> \(/.*\)/[^/]* (.*|\1|p' | sort -u); do
+  path=$path:/run/goldsmith-appliance$(readlink -f "$d")
+done
+[ -n "$loader" ] || {{ echo 'the loader of tar is not found'; exit 1; }}
+loader=$(readlink -f "$loader")
+keep=--no-overwrite-dir
+[ -d {outside} ] || {{ mkdir -p {outside} || exit 1; keep=; }}
+head -c {size} {device} | {decompress} | chroot {ROOT} /run/goldsmith-appliance$loader --inhibit-cache --library-path "$path" \
+  /run/goldsmith-appliance$tar -x -f - -C {inside} --numeric-owner --keep-directory-symlink $keep --acls --xattrs '--xattrs-include=*' \
+  2>$said
+status=$?
+tail -n 20 $said
+if [ $status = 0 ] && grep -Eq "Cannot (set|fset|acl_set)|: Warning: Cannot" $said; then status=1; fi
+exit $status"#
     );
-    format!("bash -o pipefail -c {}", quote(&format!("{{ {pipeline}; }} 2>&1 | tail -n 20")))
+    let script = format!("exec 2>&1; {inner}");
+    // What is mounted for it is gone with its namespace.
+    format!(
+        "unshare --mount bash -o pipefail -c {}; s=$?; rmdir {ROOT}/run/goldsmith-appliance; exit $s",
+        quote(&script)
+    )
 }
 
 /// Bytes that `tar` writes at a time; the archive's length is a multiple of it.

@@ -107,8 +107,16 @@ fn action(value: &Value) -> String {
 fn files(old: &Value, new: &Value, found: &mut Vec<String>) {
     for name in names(old, new) {
         match (old.get(name), new.get(name)) {
-            (Some(old), Some(new)) if old.get("sha256") != new.get("sha256") => found.push(format!("{name} changed")),
-            (Some(old), Some(new)) if old != new => found.push(format!("the mode of {name} changed")),
+            (Some(old), Some(new)) if old != new => {
+                let differ = |keys: &[&str]| keys.iter().any(|key| old.get(key) != new.get(key));
+                found.push(if differ(&["kind", "sha256", "target", "first"]) {
+                    format!("{name} changed")
+                } else if differ(&["mode"]) {
+                    format!("the mode of {name} changed")
+                } else {
+                    format!("extended attributes of {name} changed")
+                });
+            }
             (None, Some(_)) => found.push(format!("{name} is new")),
             (Some(_), None) => found.push(format!("{name} is gone")),
             _ => {}

@@ -7,7 +7,7 @@ mod arguments;
 pub mod key;
 mod resolve;
 
-pub use crate::vocabulary::{Asset, Distro, Origin, Phase, StepId};
+pub use crate::vocabulary::{Asset, AssetKind, Distro, Origin, Phase, StepId};
 pub use arguments::Arguments;
 pub use resolve::resolve;
 

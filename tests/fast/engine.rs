@@ -13,3 +13,4 @@ mod secrets;
 mod services;
 mod sharing;
 mod system;
+mod trees;

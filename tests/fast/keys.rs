@@ -7,7 +7,7 @@ use goldsmith::action::Action;
 use goldsmith::digest::Sha256;
 use goldsmith::distro::Distros;
 use goldsmith::layer::LayerKey;
-use goldsmith::plan::{self, Asset, BasePlan, DiskPlan, Origin, Plan, RepositoryPin, key};
+use goldsmith::plan::{self, Asset, AssetKind, BasePlan, DiskPlan, Origin, Plan, RepositoryPin, key};
 use goldsmith::recipe::{self, Arch, Base, Firmware, Layout, LoadOptions};
 use goldsmith::units::ByteSize;
 use serde_json::{Value, json};
@@ -36,6 +36,24 @@ fn pin(url: &str, suite: &str, digit: &str) -> RepositoryPin {
     RepositoryPin { url: url.to_owned(), suite: suite.to_owned(), components, sha256, date: 1_694_250_511 }
 }
 
+/// The recipe's files with modes that do not depend on the umask under which the repository was cloned.
+fn with_fixed_modes() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let from = Path::new("tests/recipes/valid");
+    let modes = [("files", 0o755), ("files/etc", 0o755), ("files/etc/sub", 0o755), ("files/etc/a.conf", 0o644)];
+    for (path, mode) in modes.into_iter().chain([("files/etc/sub/b.conf", 0o644), ("files/hello.sh", 0o755)]) {
+        let target = folder.path().join(path);
+        if from.join(path).is_dir() {
+            std::fs::create_dir(&target).expect("a folder");
+        } else {
+            std::fs::copy(from.join(path), &target).expect("a file");
+        }
+        std::fs::set_permissions(&target, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    }
+    folder
+}
+
 fn plan(text: &str) -> Plan {
     let options = LoadOptions {
         params: BTreeMap::new(),
@@ -44,7 +62,8 @@ fn plan(text: &str) -> Plan {
         host_arch: Arch::X86_64,
         rules: Vec::new(),
     };
-    let loaded = recipe::load_str(Path::new("tests/recipes/valid/fixed.yaml"), text, &options, None);
+    let folder = with_fixed_modes();
+    let loaded = recipe::load_str(&folder.path().join("fixed.yaml"), text, &options, None);
     let loaded = loaded.unwrap_or_else(|errors| panic!("{errors}"));
     let Base::Bootstrap(source) = loaded.recipe.base.clone() else { panic!("a bootstrap") };
     let repositories = vec![
@@ -65,10 +84,10 @@ fn the_keys_of_a_fixed_plan_are_these() {
         keys,
         [
             "3296616121b82d23a852bf265bb57c496f2aa8f172ef6fb243f00cba6c67790d base debian bookworm",
-            "23d4940683593fa6d6fbbee15bcca66e626330dfd55c3168e4cb7c7a7e31bf3d install fixed",
-            "9353c1737a2ece62394060de49aee45a92b5378cf4148b857ac64094a181d968 configure fixed",
-            "c5e9f9dd83b38a5f92cc40f5e0b76790a70a6179fbb5924ff16bbab3f11889e4 clean fixed",
-            "25a5f8e50c4d99634bcb0afe5cf811edbb27b356fde85e85d121de233b62ea95 finalize fixed"
+            "5ac4670e0a2eae2f80f1a518f52f42e425fff290082e96fad6f53eb7560081ca install fixed",
+            "b84f995a78ac3a186b14b6ccc383ea29b13e29a70e89bca28d1ae1ce2cb9e03e configure fixed",
+            "8522e3a21ba02e8f3e0632133c0accdd545a63a44ec158a980fd71a14758318b clean fixed",
+            "a657d8d6c3449c1c8eebb4ff20d10e8863b03953a24262b87ec732cb65da154a finalize fixed"
         ]
     );
 }
@@ -214,8 +233,11 @@ fn a_refresh_of_repositories_counts_where_packages_are_installed() {
 }
 
 #[test]
-fn files_count_by_their_content_and_mode() {
-    let asset = |content: &[u8], mode, origin| Asset { sha256: Sha256::of(content), mode, origin };
+fn files_count_by_all_that_is_carried() {
+    let asset = |content: &[u8], mode, origin| {
+        let kind = AssetKind::File { sha256: Sha256::of(content), origin };
+        Asset { kind, mode, xattrs: BTreeMap::new() }
+    };
     let embedded = Origin::Embedded(b"x");
     let of = |path: &str, asset: Asset| {
         key::of(&key::step(LayerKey::of("parent"), &[], &BTreeMap::from([(path.to_owned(), asset)]), None, None))
@@ -224,5 +246,13 @@ fn files_count_by_their_content_and_mode() {
     assert_eq!(before, of("run.sh", asset(b"x", 0o755, Origin::File("/home/me/run.sh".into()))));
     assert_ne!(before, of("run.sh", asset(b"y", 0o755, embedded.clone())));
     assert_ne!(before, of("run.sh", asset(b"x", 0o644, embedded.clone())));
-    assert_ne!(before, of("go.sh", asset(b"x", 0o755, embedded)));
+    assert_ne!(before, of("go.sh", asset(b"x", 0o755, embedded.clone())));
+    let mut more = asset(b"x", 0o755, embedded);
+    more.xattrs.insert("user.a".to_owned(), b"b".to_vec());
+    assert_ne!(before, of("run.sh", more), "all that is carried counts");
+    let link = |target: &str| {
+        let kind = AssetKind::Symlink { target: target.to_owned() };
+        of("run.sh", Asset { kind, mode: 0o777, xattrs: BTreeMap::new() })
+    };
+    assert_ne!(link("a"), link("b"));
 }

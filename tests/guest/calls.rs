@@ -4,7 +4,7 @@
 //! where there is no KVM, and two at once would only wait for each other.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod bench;
+pub(crate) mod bench;
 mod network;
 
 use goldsmith::guest::place::{Found, Last, find};

@@ -9,3 +9,4 @@ mod inspect;
 mod sabotage;
 #[path = "../support/shared.rs"]
 mod shared;
+mod trees;

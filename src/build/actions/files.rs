@@ -5,11 +5,12 @@ use std::io::Read as _;
 
 use regex::Regex;
 
-use super::{ActionError, Executor, ForAction as _, TEXT_LIMIT, asset, staged};
+use super::carry::{Manner, carry};
+use super::{ActionError, Executor, ForAction as _, TEXT_LIMIT, staged};
 use crate::action::{Copy, Edit, Extract, Mkdir, Mode, Move, Symlink, Write};
 use crate::fsx::IoContext as _;
 use crate::guest::FileKind;
-use crate::plan::Asset;
+use crate::plan::{Asset, AssetKind};
 
 /// Permissions of a file that says nothing about them.
 const FILE_MODE: u32 = 0o644;
@@ -23,41 +24,27 @@ impl Executor<'_> {
 
     pub(super) fn copy(&mut self, copy: &Copy, files: &BTreeMap<String, Asset>) -> Result<(), ActionError> {
         let label = format!("copy {}", copy.source);
-        if let Some(asset) = files.get(&copy.source) {
-            let content = staged(&copy.source, asset, self.scratch)?;
+        let owner = self.owner(&label, copy.owner.as_deref())?;
+        let manner = Manner { mode: copy.mode.map(Mode::bits), owner, time: self.epoch.unwrap_or(0) };
+        let archive = tempfile::NamedTempFile::new_in(self.scratch).at(self.scratch)?;
+        let directory = files.get(&copy.source).is_some_and(|asset| asset.kind == AssetKind::Directory);
+        let (path, name) = if directory {
+            (self.merged(&label, &copy.path)?, ".".to_owned())
+        } else {
             let path = self.place(&label, &copy.path)?;
             self.make_way(&label, &path)?;
-            self.guest.upload(content.path(), &path).for_action(&label)?;
-            let mode = copy.mode.map_or(asset.mode, Mode::bits);
-            return self.attributes(&label, &path, mode, copy.owner.as_deref());
-        }
-        // One archive instead of a call per file.
-        let (uid, gid) = self.owner(&label, copy.owner.as_deref())?;
-        let prefix = format!("{}/", copy.source.trim_end_matches('/'));
-        let scratch = tempfile::NamedTempFile::new_in(self.scratch).at(self.scratch)?;
-        let mut archive = tar::Builder::new(scratch.as_file());
-        for (path, asset) in files {
-            let Some(relative) = path.strip_prefix(&prefix) else { continue };
-            let content = staged(path, asset, self.scratch)?;
-            let mut header = tar::Header::new_gnu();
-            header.set_size(content.as_file().metadata().at(content.path())?.len());
-            header.set_mode(copy.mode.map_or(asset.mode, Mode::bits));
-            header.set_uid(uid.into());
-            header.set_gid(gid.into());
-            // A time of its own for every build would make every build differ.
-            header.set_mtime(0);
-            let content = content.reopen().at(content.path())?;
-            archive.append_data(&mut header, relative, content).at(scratch.path())?;
-        }
-        archive.finish().at(scratch.path())?;
-        drop(archive);
-        let path = self.directory(&label, &copy.path)?;
-        self.guest.unpack(scratch.path(), None, &path).for_action(&label)
+            match path.rsplit_once('/') {
+                Some((parent, name)) if !parent.is_empty() => (parent.to_owned(), name.to_owned()),
+                _ => ("/".to_owned(), path.trim_start_matches('/').to_owned()),
+            }
+        };
+        carry(&copy.source, &name, files, manner, archive.as_file())?;
+        self.guest.unpack(archive.path(), None, &path).for_action(&label)
     }
 
     pub(super) fn extract(&mut self, extract: &Extract, files: &BTreeMap<String, Asset>) -> Result<(), ActionError> {
         let label = format!("extract {}", extract.source);
-        let archive = staged(&extract.source, asset(&extract.source, files)?, self.scratch)?;
+        let archive = staged(&extract.source, files, self.scratch)?;
         let mut magic = Vec::new();
         let file = archive.reopen().at(archive.path())?;
         file.take(6).read_to_end(&mut magic).at(archive.path())?;
@@ -68,7 +55,7 @@ impl Executor<'_> {
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
             _ => None,
         };
-        let path = self.directory(&label, &extract.path)?;
+        let path = self.merged(&label, &extract.path)?;
         self.guest.unpack(archive.path(), compression, &path).for_action(&label)
     }
 

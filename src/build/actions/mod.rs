@@ -4,6 +4,7 @@
 //! in an image that has no shell; programs of the image run only for what only they can do.
 
 mod boot_menu;
+mod carry;
 mod files;
 mod installed;
 mod kernel_args;
@@ -25,7 +26,7 @@ use crate::digest::Sha256;
 use crate::distro::Mechanisms;
 use crate::fsx::IoContext as _;
 use crate::guest::{Command, Ended, Guest, GuestError, Space};
-use crate::plan::{Asset, Origin, Step};
+use crate::plan::{Asset, AssetKind, Origin, Step};
 use crate::text::Redactor;
 
 pub use installed::installed_packages;
@@ -198,7 +199,7 @@ impl Executor<'_> {
     fn script(&mut self, run: &Run, files: &BTreeMap<String, Asset>) -> Result<(), ActionError> {
         let (label, content) = match (&run.script, &run.inline) {
             (Some(script), _) => {
-                let copy = staged(script, asset(script, files)?, self.scratch)?;
+                let copy = staged(script, files, self.scratch)?;
                 (format!("run {script}"), std::fs::read(copy.path()).at(copy.path())?)
             }
             (None, Some(inline)) if inline.starts_with("#!") => (label_of(inline), inline.clone().into_bytes()),
@@ -317,29 +318,21 @@ fn label_of(inline: &str) -> String {
     format!("run `{}`", line.unwrap_or("").chars().take(60).collect::<String>())
 }
 
-/// A file that a step brings.
-fn asset<'a>(source: &str, files: &'a BTreeMap<String, Asset>) -> Result<&'a Asset, ActionError> {
-    files.get(source).ok_or_else(|| ActionError::Unfit {
-        action: source.to_owned(),
-        message: "is not among the files of the recipe or element".to_owned(),
-    })
-}
-
-/// A copy of an asset's content, proved to be what the plan was made of. Removed when it is dropped.
-fn staged(name: &str, asset: &Asset, scratch: &Path) -> Result<NamedTempFile, ActionError> {
+/// A copy of a file's content, proved to be what the plan was made of. Removed when it is dropped.
+fn staged(name: &str, files: &BTreeMap<String, Asset>, scratch: &Path) -> Result<NamedTempFile, ActionError> {
+    let Some((_, Asset { kind: AssetKind::File { sha256, origin }, .. })) = carry::content(name, files) else {
+        let message = "is not among the files of the recipe or element".to_owned();
+        return Err(ActionError::Unfit { action: name.to_owned(), message });
+    };
     let mut copy = NamedTempFile::new_in(scratch).at(scratch)?;
-    match &asset.origin {
+    match origin {
         Origin::Embedded(bytes) => copy.write_all(bytes).at(copy.path())?,
         Origin::File(path) => {
             let mut file = std::fs::File::open(path).at(path)?;
             std::io::copy(&mut file, &mut copy).at(path)?;
         }
     }
-    if Sha256::of_file(copy.path())? == asset.sha256 {
-        return Ok(copy);
-    }
-    let message = "changed while the image was built: build again".to_owned();
-    Err(ActionError::Unfit { action: name.to_owned(), message })
+    if Sha256::of_file(copy.path())? == *sha256 { Ok(copy) } else { Err(carry::changed(name)) }
 }
 
 /// Says which action a guest's error belongs to.

@@ -33,6 +33,14 @@ impl Executor<'_> {
         }
     }
 
+    /// Where a directory is, or will be, into which something is unpacked: that makes it if it is missing.
+    pub(super) fn merged(&mut self, label: &str, path: &str) -> Result<String, ActionError> {
+        match self.target(label, path)? {
+            (path, None | Some(FileKind::Directory)) => Ok(path),
+            (path, Some(_)) => Err(unfit(label, format!("`{path}` is not a directory"))),
+        }
+    }
+
     /// Where something is that has to be there to be of interest, a link at its end for itself; `None` if it is not.
     pub(super) fn entry(&mut self, label: &str, path: &str) -> Result<Option<String>, ActionError> {
         match find(self.guest, path, Last::Kept).for_action(label)? {

@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::action::Action;
+use crate::action::{Action, Copy};
 use crate::element::asset::Folder;
 use crate::recipe::composition::ComposedStep;
-use crate::vocabulary::{Asset, Phase, StepId};
+use crate::vocabulary::{Asset, AssetKind, Phase, StepId};
 use crate::yaml::{Diagnostic, Node, Source};
 
 /// What a step's actions without a timeout of their own may take, if others have one: the usual deadline
 /// of a step.
 const REST: Duration = Duration::from_secs(30 * 60);
+
+/// The mode in keys of files whose own mode makes no difference.
+const CONTENT: u32 = 0o644;
 
 /// A step with the files its actions bring. `root` is the tree that has the phase.
 pub(super) fn step(
@@ -25,6 +28,8 @@ pub(super) fn step(
     found: &mut Vec<Diagnostic>,
 ) -> ComposedStep {
     let mut files: BTreeMap<String, Asset> = BTreeMap::new();
+    // Of which nothing but the content counts: a mode or a link that another action copies comes before it.
+    let mut contents: BTreeMap<String, Asset> = BTreeMap::new();
     let nodes = root.get(phase.name()).map_or(&[][..], Node::list);
     for (action, node) in actions.iter_mut().zip(nodes) {
         let kind = action.name();
@@ -44,7 +49,12 @@ pub(super) fn step(
             }
             Ok(brought) => {
                 *path = brought.path;
-                files.extend(brought.files);
+                match action {
+                    Action::Copy(Copy { mode, .. }) => {
+                        copied(brought.files, mode.is_some() && !brought.directory, &mut files, &mut contents)
+                    }
+                    _ => contents.extend(brought.files.into_iter().map(|(path, asset)| (path, content_of(asset)))),
+                }
             }
             Err(fault) => {
                 let diagnostic = Diagnostic::new(source, span, fault.message);
@@ -55,8 +65,35 @@ pub(super) fn step(
             }
         }
     }
+    for (path, asset) in contents {
+        files.entry(path).or_insert(asset);
+    }
     let timeout = timeout(&actions);
     ComposedStep { id: StepId { phase, element: owner.to_owned() }, actions, files, timeout }
+}
+
+/// Adds what an action copies. The mode of a single file does not count if the action gives one.
+fn copied(
+    brought: BTreeMap<String, Asset>,
+    with_mode: bool,
+    files: &mut BTreeMap<String, Asset>,
+    contents: &mut BTreeMap<String, Asset>,
+) {
+    for (path, mut asset) in brought {
+        let is_file = matches!(asset.kind, AssetKind::File { .. });
+        if is_file && with_mode {
+            asset.mode = CONTENT;
+            contents.insert(path, asset);
+        } else if !is_file || !matches!(files.get(&path), Some(Asset { kind: AssetKind::Hardlink { .. }, .. })) {
+            // One of several names is one in the directory that has them all, and alone a file.
+            files.insert(path, asset);
+        }
+    }
+}
+
+/// A file without what a script or an archive does not keep.
+fn content_of(asset: Asset) -> Asset {
+    Asset { kind: asset.kind, mode: CONTENT, xattrs: BTreeMap::new() }
 }
 
 /// What the actions that say how long they may take add up to, and the usual time for the rest.

@@ -87,9 +87,9 @@ fn copy_brings_a_file_or_merges_a_directory() {
     .expect("it builds");
     assert_eq!(
         (text(&tree, "/usr/local/bin/tool").as_str(), attributes(&tree, "/usr/local/bin/tool").0),
-        ("#!/bin/sh\n", 0o755)
+        ("#!/bin/sh\n", 0o750)
     );
-    assert_eq!((text(&tree, "/etc/a.conf").as_str(), attributes(&tree, "/etc/a.conf")), ("a\n", (0o644, (0, 0))));
+    assert_eq!((text(&tree, "/etc/a.conf").as_str(), attributes(&tree, "/etc/a.conf")), ("a\n", (0o640, (0, 0))));
     assert_eq!(attributes(&tree, "/etc/deep/run").0, 0o755);
     assert_eq!(attributes(&tree, "/srv/etc/deep/run"), (0o600, (33, 34)));
     assert_eq!(text(&tree, "/etc/kept"), "kept");

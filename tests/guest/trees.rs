@@ -1,0 +1,175 @@
+//! Trees in a real guest: what `copy` and `extract` make of them.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
+use std::path::Path;
+use std::time::Duration;
+
+use goldsmith::build::actions::Executor;
+use goldsmith::guest::Guest;
+use goldsmith::plan::{self, BasePlan, Phase, Plan};
+use goldsmith::recipe::{self, Arch, Base, LoadOptions};
+
+use super::calls::bench::*;
+
+/// The plan of a recipe with these steps of the phase `configure`.
+fn plan(folder: &Path, steps: &str) -> Plan {
+    let head = "name: x\nbase: { bootstrap: { distro: debian, release: bookworm } }\ndisk: { size: 400MiB }";
+    let options = LoadOptions {
+        params: BTreeMap::new(),
+        element_dirs: Vec::new(),
+        distro_dirs: Vec::new(),
+        host_arch: Arch::X86_64,
+        rules: Vec::new(),
+    };
+    let text = format!("{head}\nsteps:\n  configure:\n{steps}");
+    let loaded = recipe::load_str(&folder.join("x.yaml"), &text, &options, None).unwrap_or_else(|e| panic!("{e}"));
+    let Base::Bootstrap(source) = loaded.recipe.base.clone() else { panic!("a bootstrap") };
+    let base = BasePlan::Bootstrap { source, repositories: Vec::new() };
+    plan::resolve(&loaded.recipe, loaded.composition.unwrap(), base, Vec::new())
+}
+
+/// Carries out steps in a guest, as a build does.
+pub(crate) fn carry_out(guest: &mut dyn Guest, folder: &Path, steps: &str) -> Result<(), String> {
+    let plan = plan(folder, steps);
+    let step = plan.steps.iter().find(|step| step.id.phase == Phase::Configure).unwrap();
+    let mut executor = Executor {
+        guest,
+        mechanisms: &plan.os.mechanisms,
+        arch: "x86_64",
+        packages: &BTreeMap::new(),
+        secrets: &BTreeMap::new(),
+        package_cache: None,
+        scratch: folder,
+        epoch: Some(1_600_000_000),
+        timeout: Duration::from_secs(600),
+    };
+    let failed = executor.run(step);
+    failed.map_err(|error| error.guest().map_or(error.to_string(), |guest| format!("{error}: {guest}")))
+}
+
+fn tree(tree: &Path) {
+    let at = |path: &str| tree.join(path);
+    std::fs::create_dir_all(at("in/empty")).unwrap();
+    std::fs::create_dir_all(at("absolute/new")).unwrap();
+    for (path, mode) in
+        [("key", 0o600), ("tool", 0o4755), ("in/x", 0o440), ("absolute/new/x", 0o644), ("ü 'x'\n", 0o644)]
+    {
+        std::fs::write(at(path), path).unwrap();
+        std::fs::set_permissions(at(path), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    for (path, mode) in [("in/empty", 0o2770), ("in", 0o700), (".", 0o711)] {
+        std::fs::set_permissions(at(path), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    symlink("/etc//os-release", at("in/link")).unwrap();
+    std::fs::hard_link(at("key"), at("in/second")).unwrap();
+    let holes = std::fs::File::create(at("holes")).unwrap();
+    holes.set_len(60 << 20).unwrap();
+    for part in 0..40 {
+        holes.write_all_at(b"data", part << 20).unwrap();
+    }
+}
+
+fn stat(guest: &mut dyn Guest, format: &str, paths: &str) -> Vec<String> {
+    lines(guest, &format!("cd /srv/t; stat -c '{format}' {paths}"))
+}
+
+#[test]
+#[ignore = "needs libguestfs"]
+fn trees_stay_trees() {
+    let bench = Bench::new();
+    bench.disk();
+    let folder = bench.path("recipe");
+    tree(&folder.join("tree"));
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        run(tool("setcap").arg("cap_net_raw+ep").arg(folder.join("tree/in/x")));
+        run(tool("chown").arg("70000:8").arg(folder.join("tree/in/empty")));
+    }
+    run(tool("tar").current_dir(&folder).args([
+        "-c",
+        "-S",
+        "--xattrs",
+        "--xattrs-include=*",
+        "-f",
+        "a.tar",
+        "-C",
+        "tree",
+        ".",
+    ]));
+    let mut guest = bench.launch().unwrap();
+    let guest: &mut dyn Guest = &mut guest;
+    guest.attach(&bench.path("1.qcow2")).unwrap();
+    guest.mount(&mounts()).unwrap();
+    for (action, what) in
+        [("copy: { source: tree, path: /srv/t }", "copy"), ("extract: { source: a.tar, path: /srv/t }", "extract")]
+    {
+        let before =
+            "    - mkdir: { path: /data/absolute, mode: \"1777\" }\n    - symlink: { path: /srv/t, target: /data }
+    - symlink: { path: /data/absolute2, target: /data/absolute }\n";
+        carry_out(guest, &folder, &format!("{before}    - {action}\n")).unwrap();
+        let kinds = stat(guest, "%a %F %n", "in in/empty key tool in/x in/second in/link holes absolute .");
+        let expected = [
+            "700 directory in",
+            "2770 directory in/empty",
+            "600 regular file key",
+            "4755 regular file tool",
+            "440 regular file in/x",
+            "600 regular file in/second",
+            "777 symbolic link in/link",
+            "644 regular file holes",
+            "1777 directory absolute",
+            "755 directory .",
+        ];
+        assert_eq!(kinds, expected, "{what}");
+        assert_eq!(lines(guest, "cd /srv/t; [ key -ef in/second ] && cat $'\\u00fc \\'x\\'\\n'"), ["ü 'x'"], "{what}");
+        let blocks = stat(guest, "%s %b", "holes").remove(0);
+        let (size, blocks) = blocks.split_once(' ').unwrap();
+        assert!(size == "62914560" && blocks.parse::<u64>().unwrap() < 2000, "{what}: {size} {blocks}");
+        assert_eq!(guest.read_link("/srv/t/in/link").unwrap().as_deref(), Some("/etc//os-release"), "{what}");
+        if is_root {
+            let owner = if what == "copy" { "0:0" } else { "70000:8" };
+            assert_eq!(stat(guest, "%u:%g", "in/empty"), [owner], "{what}");
+            assert!(capabilities(guest, &bench.path("all.tar")).contains(&"data/in/x".to_owned()), "{what}");
+        }
+        if what == "copy" {
+            assert_eq!(stat(guest, "%Y", "key in in/link"), ["1600000000"; 3]);
+        }
+        guest.remove("/data").unwrap();
+        guest.remove("/srv/t").unwrap();
+    }
+    // A directory that is there is a link to an absolute path: it is the image's, not the appliance's.
+    carry_out(
+        guest,
+        &folder,
+        "    - mkdir: { path: /data }\n    - symlink: { path: /srv/absolute, target: /data }
+    - copy: { source: tree, path: /srv }\n    - copy: { source: tree/key, path: /data/new/key, owner: \"7:8\" }\n",
+    )
+    .unwrap();
+    assert_eq!(lines(guest, "cat /data/new/x; stat -c '%a %u:%g' /data/new/key"), ["absolute/new/x600 7:8"]);
+    assert_eq!(guest.glob("/run/*").unwrap(), Vec::<String>::new(), "nothing is left of the appliance's tar");
+    // What a file system cannot hold is an error, also where tar only warns.
+    let mut cases = vec![("tree/in", "link")];
+    cases.extend(is_root.then_some(("tree/in/x", "security.capability")));
+    for (source, words) in cases {
+        let copy = format!("    - copy: {{ source: {source}, path: /boot/efi/{words} }}\n");
+        let error = carry_out(guest, &folder, &copy).unwrap_err();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+/// Files of the image that have capabilities, as an archive of it tells.
+fn capabilities(guest: &mut dyn Guest, archive: &Path) -> Vec<String> {
+    guest.archive(archive).unwrap();
+    let mut found = Vec::new();
+    for entry in tar::Archive::new(std::fs::File::open(archive).unwrap()).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let name = entry.path().unwrap().display().to_string();
+        let mut extensions = entry.pax_extensions().unwrap().into_iter().flatten().flatten();
+        if extensions.any(|extension| extension.key() == Ok("SCHILY.xattr.security.capability")) {
+            found.push(name.trim_start_matches("./").to_owned());
+        }
+    }
+    found
+}
