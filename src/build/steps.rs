@@ -23,7 +23,7 @@ use crate::units::ByteSize;
 /// what an ordinary user may not use is not counted as available.
 const HOST_FULL: u64 = 4 * ByteSize::MIB;
 
-/// Does every step of a plan but the last, [`finalize`].
+/// Does every step of a plan but the last, [`finalize`](super::finalize::finalize).
 ///
 /// `image` is given for a plan whose base is one. The session may have been used before, to inspect it.
 pub fn build<'a>(

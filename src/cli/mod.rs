@@ -1,7 +1,7 @@
 //! What people see: the only folder that knows terminals, colours, the environment and exit codes.
 //!
 //! [`main`] reads the command line and hands it to a verb. Each verb is a module of its own, with its arguments beside it;
-//! [`options`] has those that several verbs share.
+//! `options` has those that several verbs share.
 
 mod arguments;
 mod booting;
