@@ -324,7 +324,65 @@ impl Action {
             Self::Run(run) => run.script.as_deref(),
             Self::Copy(copy) => Some(&copy.source),
             Self::Extract(extract) => Some(&extract.source),
-            _ => None,
+            Self::Packages(_)
+            | Self::Write(_)
+            | Self::Edit(_)
+            | Self::Remove(_)
+            | Self::Empty(_)
+            | Self::Mkdir(_)
+            | Self::Symlink(_)
+            | Self::Move(_)
+            | Self::Service(_)
+            | Self::KernelArgs(_)
+            | Self::User(_)
+            | Self::Hostname(_)
+            | Self::Timezone(_)
+            | Self::Locale(_) => None,
+        }
+    }
+
+    /// The same to be changed, the key it stands at, and whether it must be a file.
+    pub fn source_mut(&mut self) -> Option<(&mut String, &'static str, bool)> {
+        match self {
+            Self::Run(run) => run.script.as_mut().map(|script| (script, "script", true)),
+            Self::Copy(copy) => Some((&mut copy.source, "source", false)),
+            Self::Extract(extract) => Some((&mut extract.source, "source", true)),
+            Self::Packages(_)
+            | Self::Write(_)
+            | Self::Edit(_)
+            | Self::Remove(_)
+            | Self::Empty(_)
+            | Self::Mkdir(_)
+            | Self::Symlink(_)
+            | Self::Move(_)
+            | Self::Service(_)
+            | Self::KernelArgs(_)
+            | Self::User(_)
+            | Self::Hostname(_)
+            | Self::Timezone(_)
+            | Self::Locale(_) => None,
+        }
+    }
+
+    /// How long the action says that it may take.
+    pub fn timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Run(run) => run.timeout,
+            Self::Copy(_) | Self::Extract(_) => None,
+            Self::Packages(_)
+            | Self::Write(_)
+            | Self::Edit(_)
+            | Self::Remove(_)
+            | Self::Empty(_)
+            | Self::Mkdir(_)
+            | Self::Symlink(_)
+            | Self::Move(_)
+            | Self::Service(_)
+            | Self::KernelArgs(_)
+            | Self::User(_)
+            | Self::Hostname(_)
+            | Self::Timezone(_)
+            | Self::Locale(_) => None,
         }
     }
 
@@ -333,7 +391,20 @@ impl Action {
         match self {
             Self::Run(run) => run.network,
             Self::Packages(packages) => !packages.install.is_empty() || packages.update,
-            _ => false,
+            Self::Copy(_) | Self::Extract(_) => false,
+            Self::Write(_)
+            | Self::Edit(_)
+            | Self::Remove(_)
+            | Self::Empty(_)
+            | Self::Mkdir(_)
+            | Self::Symlink(_)
+            | Self::Move(_)
+            | Self::Service(_)
+            | Self::KernelArgs(_)
+            | Self::User(_)
+            | Self::Hostname(_)
+            | Self::Timezone(_)
+            | Self::Locale(_) => false,
         }
     }
 }

@@ -33,15 +33,7 @@ pub(super) fn step(
     let nodes = root.get(phase.name()).map_or(&[][..], Node::list);
     for (action, node) in actions.iter_mut().zip(nodes) {
         let kind = action.name();
-        let (path, key, single) = match action {
-            Action::Run(run) => match &mut run.script {
-                Some(script) => (script, "script", true),
-                None => continue,
-            },
-            Action::Copy(copy) => (&mut copy.source, "source", false),
-            Action::Extract(extract) => (&mut extract.source, "source", true),
-            _ => continue,
-        };
+        let Some((path, key, single)) = action.source_mut() else { continue };
         let span = node.get(kind).and_then(|content| content.get(key)).map_or(node.span, |node| node.span);
         match folder.bring(path) {
             Ok(brought) if brought.directory && single => {
@@ -98,12 +90,6 @@ fn content_of(asset: Asset) -> Asset {
 
 /// What the actions that say how long they may take add up to, and the usual time for the rest.
 fn timeout(actions: &[Action]) -> Option<Duration> {
-    let named: Vec<Duration> = actions
-        .iter()
-        .filter_map(|action| match action {
-            Action::Run(run) => run.timeout,
-            _ => None,
-        })
-        .collect();
+    let named: Vec<Duration> = actions.iter().filter_map(Action::timeout).collect();
     (!named.is_empty()).then(|| named.iter().fold(REST, |sum, timeout| sum.saturating_add(*timeout)))
 }

@@ -1,81 +1,23 @@
-//! What types cannot say: paths are absolute, patterns compile, names are sane, secrets exist.
-//!
-//! Most of it is a table of places in the tree and what the texts there must be like. The tree is the
-//! one that was decoded, so that every error has its place.
+//! What a recipe and an element say about themselves.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::publish::Target;
-use super::verify::{Fault, Known, Verify};
-use super::words::*;
-use crate::element::schema::{Check, ElementFile, check_ids};
+use super::base;
+use super::rule::{Rule, apply};
+use crate::element::schema::{Check, check_ids};
 use crate::image::Output;
+use crate::recipe::publish::Target;
 use crate::recipe::terms::decode;
+use crate::recipe::verify::{Fault, Known, Verify};
+use crate::recipe::words::*;
 use crate::units::ByteSize;
 use crate::yaml::{Diagnostic, Node, Source, Span, Value, near};
-
-mod base;
 
 /// Names that templates see beside parameters.
 pub(crate) const BUILT_INS: [&str; 8] = ["name", "arch", "distro", "release", "version", "family", "firmware", "os"];
 
 /// Smallest and largest disk.
 const DISK: (ByteSize, ByteSize) = (ByteSize::mebibytes(256), ByteSize::mebibytes(16 << 20));
-
-/// What a text must be like, as an error message if it is not.
-pub(crate) type Rule = fn(&str) -> Result<(), String>;
-
-/// Places in an action, `*` for every entry of a list, and the rule for what is there.
-const ACTIONS: &[(&str, Rule)] = &[
-    ("packages.install.*", package),
-    ("packages.remove.*", package),
-    ("write.path", file_path),
-    ("write.owner", owner),
-    ("copy.path", directory_path),
-    ("copy.owner", owner),
-    ("extract.path", directory_path),
-    ("edit.path", file_path),
-    ("edit.delete.*", pattern),
-    ("edit.replace.*.pattern", pattern),
-    ("edit.replace.*.with", one_line),
-    ("edit.ensure-line", one_line),
-    ("remove.*", file_path),
-    ("empty.*", file_path),
-    ("mkdir.path", file_path),
-    ("mkdir.owner", owner),
-    ("symlink.path", file_path),
-    ("symlink.target", one_line),
-    ("move.from", file_path),
-    ("move.to", file_path),
-    ("service.enable.*", unit),
-    ("service.disable.*", unit),
-    ("service.mask.*", unit),
-    ("kernel-args.add.*", kernel_argument),
-    ("kernel-args.remove.*", kernel_argument),
-    ("user.name", user),
-    ("user.groups.*", user),
-    ("user.shell", file_path),
-    ("user.ssh-keys.*", one_line),
-    ("hostname", host_name),
-    ("timezone", time_zone),
-    ("locale", locale),
-];
-
-const CHECKS: &[(&str, Rule)] = &[
-    ("kernel-arg", kernel_argument),
-    ("path-exists", file_path),
-    ("path-absent", file_path),
-    ("file-empty", file_path),
-    ("file-matches.path", file_path),
-    ("file-matches.pattern", pattern),
-    ("file-lacks.path", file_path),
-    ("file-lacks.pattern", pattern),
-    ("service-enabled", unit),
-    ("service-off", unit),
-    ("package-installed", package),
-    ("booted.serial", pattern),
-];
 
 const RECIPE_HEAD: &[(&str, Rule)] = &[
     ("name", image_name),
@@ -93,20 +35,6 @@ const ELEMENT_HEAD: &[(&str, Rule)] = &[
     ("after.*", element_name),
     ("conflicts.*", element_name),
 ];
-
-/// Reports keys that a file must have. Their absence is no second error when the file is decoded.
-pub(crate) fn require(root: &mut Node, keys: &[&str], source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
-    let Value::Map(map) = &mut root.value else { return };
-    for key in keys {
-        if !map.entries.iter().any(|(name, _)| name.text == *key) && !map.faulty.iter().any(|name| name == key) {
-            // A key that is nearly the right one is reported as such.
-            if !map.entries.iter().any(|(name, _)| near(&name.text, [key]).is_some()) {
-                found.push(Diagnostic::of_file(source, format!("`{key}` is missing")));
-            }
-            map.faulty.push((*key).to_owned());
-        }
-    }
-}
 
 /// Checks what a recipe says about its image, its secrets and its outputs.
 pub(crate) fn recipe_head(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
@@ -268,147 +196,10 @@ pub(crate) fn element_head(root: &Node, folder: &str, source: &Arc<Source>, foun
     }
 }
 
-/// Checks a list of package names.
-pub(crate) fn packages(node: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
-    apply(&[("*", package)], node, source, found);
-}
-
-/// Checks the actions of every phase that a tree has.
-pub(crate) fn actions(root: &Node, secrets: &BTreeSet<&str>, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
-    for phase in ElementFile::PHASES {
-        for action in root.get(phase).map_or(&[][..], Node::list) {
-            apply(ACTIONS, action, source, found);
-            if let Some(run) = action.get("run") {
-                let key = action.key("run").map_or(action.span, |key| key.span);
-                script(run, key, source, found);
-                environment(run, source, found);
-                for secret in run.get("secrets").map_or(&[][..], Node::list) {
-                    if let Some(name) = secret.text().filter(|name| !secrets.contains(name)) {
-                        let message = format!("the recipe has no secret `{name}`");
-                        let help = format!("add `{name}: {{ env: VARIABLE }}` or `{{ file: PATH }}` to its `secrets`");
-                        let diagnostic = Diagnostic::new(source, secret.span, message);
-                        found.push(diagnostic.did_you_mean(near(name, secrets)).help(help));
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Checks assertions.
-pub(crate) fn checks(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
-    for check in root.get("checks").map_or(&[][..], Node::list) {
-        apply(CHECKS, check, source, found);
-    }
-}
-
-fn script(run: &Node, key: Span, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
-    let Some(map) = run.map() else { return };
-    match (run.key("script"), run.key("inline")) {
-        (Some(script), Some(inline)) => {
-            let message = "`run` has either `script` or `inline`, not both";
-            found.push(Diagnostic::new(source, inline.span, message).also(script.span, "here is the other"));
-        }
-        (None, None) if map.faulty.is_empty() => {
-            let diagnostic = Diagnostic::new(source, key, "`run` needs a script");
-            found.push(diagnostic.help("give `script: FILE` or `inline: TEXT`"));
-        }
-        _ => {}
-    }
-}
-
-fn environment(run: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
-    for (key, value) in run.get("env").and_then(Node::map).map_or(&[][..], |map| &map.entries) {
-        if let Err(message) = variable(&key.text) {
-            found.push(Diagnostic::new(source, key.span, message));
-        }
-        if value.text().is_some_and(|text| text.contains('\0')) {
-            found.push(Diagnostic::new(source, value.span, "a variable cannot have a NUL character"));
-        }
-    }
-}
-
-/// Reports texts at places of a tree that are not as a rule says.
-pub(crate) fn apply(rules: &[(&str, Rule)], root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
-    for (place, rule) in rules {
-        let mut nodes = vec![root];
-        for step in place.split('.') {
-            nodes = nodes
-                .into_iter()
-                .flat_map(|node| match step {
-                    "*" => node.list().iter().collect::<Vec<_>>(),
-                    key => node.get(key).into_iter().collect(),
-                })
-                .collect();
-        }
-        for node in nodes {
-            if let Some(text) = node.printed()
-                && let Err(message) = rule(&text)
-            {
-                found.push(Diagnostic::new(source, node.span, message));
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::rule::messages;
     use super::*;
-    use crate::yaml::parse;
-
-    fn messages(text: &str, check: impl Fn(&Node, &Arc<Source>, &mut Vec<Diagnostic>)) -> Vec<String> {
-        let source = Source::new("x.yaml", text);
-        let mut found = Vec::new();
-        check(&parse(&source).0.expect("it is YAML"), &source, &mut found);
-        found.iter().map(|found| found.message().to_owned()).collect()
-    }
-
-    #[test]
-    fn actions_are_sane() {
-        for (action, message) in [
-            ("write: { path: etc/x }", "`etc/x` is not an absolute path in the image"),
-            ("write: { path: /etc/../x }", "`/etc/../x` has a `..`"),
-            ("remove: [/a, /]", "`/` is the whole image"),
-            ("copy: { path: / }", ""),
-            ("edit: { path: /a, delete: ['(', 'a'] }", "`(` is not a regular expression"),
-            ("edit: { path: /a, replace: [{ pattern: '[' }] }", "`[` is not a regular expression"),
-            ("edit: { path: /a, ensure-line: \"a\\nb\" }", "this must be one line"),
-            ("packages: { install: [-y] }", "`-y` is not the name of a package"),
-            ("packages: { install: [a b] }", "`a b` is not the name of a package"),
-            ("packages: { install: [g++, 'libc6:i386', nginx=1.2~3] }", ""),
-            ("run: { inline: x, script: y }", "`run` has either `script` or `inline`, not both"),
-            ("run: {}", "`run` needs a script"),
-            ("run: { inline: x, env: { A-B: c } }", "`A-B` cannot name an environment variable"),
-            ("run: { inline: x, secrets: [tokn] }", "the recipe has no secret `tokn`"),
-            ("run: { inline: x, secrets: [token] }", ""),
-            ("user: { name: 'root:0' }", "`root:0` is not a user or group name"),
-            ("hostname: a_b", "`a_b` is not a host name"),
-            ("timezone: ../../etc/passwd", "`../../etc/passwd` is not a time zone"),
-            ("locale: 'a b'", "`a b` is not a locale"),
-            ("service: { enable: ['a b'] }", "`a b` is not the name of a unit"),
-            ("kernel-args: { add: ['a b'] }", "`a b` is not one kernel argument"),
-            ("write: { path: /a, owner: 'a:b:c' }", "`a:b:c` is not `user` or `user:group`"),
-        ] {
-            let found = messages(&format!("boot:\n  - {action}\n"), |node, source, found| {
-                actions(node, &BTreeSet::from(["token"]), source, found);
-            });
-            let fits =
-                if message.is_empty() { found.is_empty() } else { found.len() == 1 && found[0].starts_with(message) };
-            assert!(fits, "{action}: {found:?}");
-        }
-    }
-
-    #[test]
-    fn checks_are_sane() {
-        for (check, message) in [
-            ("path-exists: x", "`x` is not an absolute path"),
-            ("file-lacks: { path: /a, pattern: ')' }", "`)` is not a regular expression"),
-            ("booted: { serial: '*' }", "`*` is not a regular expression"),
-        ] {
-            let found = messages(&format!("checks: [{{ {check} }}]\n"), checks);
-            assert!(found.len() == 1 && found[0].starts_with(message), "{check}: {found:?}");
-        }
-    }
 
     #[test]
     fn heads_are_sane() {

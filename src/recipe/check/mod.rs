@@ -1,0 +1,13 @@
+//! What types cannot say: paths are absolute, patterns compile, names are sane, secrets exist.
+//!
+//! Most of it is a table of places in the tree and what the texts there must be like. The tree is the
+//! one that was decoded, so that every error has its place.
+
+mod base;
+mod head;
+mod rule;
+mod steps;
+
+pub(crate) use head::{BUILT_INS, accepted, element_head, publish, recipe_head, some_output, verify};
+pub(crate) use rule::{Rule, apply, require};
+pub(crate) use steps::{actions, checks, packages};

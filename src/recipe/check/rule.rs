@@ -1,0 +1,54 @@
+//! Rules for texts at places of a tree.
+
+use std::sync::Arc;
+
+use crate::yaml::{Diagnostic, Node, Source, Value, near};
+
+/// What a text must be like, as an error message if it is not.
+pub(crate) type Rule = fn(&str) -> Result<(), String>;
+
+/// Reports keys that a file must have. Their absence is no second error when the file is decoded.
+pub(crate) fn require(root: &mut Node, keys: &[&str], source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    let Value::Map(map) = &mut root.value else { return };
+    for key in keys {
+        if !map.entries.iter().any(|(name, _)| name.text == *key) && !map.faulty.iter().any(|name| name == key) {
+            // A key that is nearly the right one is reported as such.
+            if !map.entries.iter().any(|(name, _)| near(&name.text, [key]).is_some()) {
+                found.push(Diagnostic::of_file(source, format!("`{key}` is missing")));
+            }
+            map.faulty.push((*key).to_owned());
+        }
+    }
+}
+
+/// Reports texts at places of a tree that are not as a rule says.
+pub(crate) fn apply(rules: &[(&str, Rule)], root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    for (place, rule) in rules {
+        let mut nodes = vec![root];
+        for step in place.split('.') {
+            nodes = nodes
+                .into_iter()
+                .flat_map(|node| match step {
+                    "*" => node.list().iter().collect::<Vec<_>>(),
+                    key => node.get(key).into_iter().collect(),
+                })
+                .collect();
+        }
+        for node in nodes {
+            if let Some(text) = node.printed()
+                && let Err(message) = rule(&text)
+            {
+                found.push(Diagnostic::new(source, node.span, message));
+            }
+        }
+    }
+}
+
+/// The messages of a check about a text.
+#[cfg(test)]
+pub(super) fn messages(text: &str, check: impl Fn(&Node, &Arc<Source>, &mut Vec<Diagnostic>)) -> Vec<String> {
+    let source = Source::new("x.yaml", text);
+    let mut found = Vec::new();
+    check(&crate::yaml::parse(&source).0.expect("it is YAML"), &source, &mut found);
+    found.iter().map(|found| found.message().to_owned()).collect()
+}

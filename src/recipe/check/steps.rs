@@ -1,0 +1,244 @@
+//! What actions and assertions must be like.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::rule::{Rule, apply};
+use crate::element::schema::ElementFile;
+use crate::recipe::words::*;
+use crate::yaml::{Diagnostic, Node, Source, Span, near};
+
+/// Places in an action, `*` for every entry of a list, and the rule for what is there.
+const ACTIONS: &[(&str, Rule)] = &[
+    ("packages.install.*", package),
+    ("packages.remove.*", package),
+    ("write.path", file_path),
+    ("write.owner", owner),
+    ("copy.path", directory_path),
+    ("copy.owner", owner),
+    ("extract.path", directory_path),
+    ("edit.path", file_path),
+    ("edit.delete.*", pattern),
+    ("edit.replace.*.pattern", pattern),
+    ("edit.replace.*.with", one_line),
+    ("edit.ensure-line", one_line),
+    ("remove.*", file_path),
+    ("empty.*", file_path),
+    ("mkdir.path", file_path),
+    ("mkdir.owner", owner),
+    ("symlink.path", file_path),
+    ("symlink.target", one_line),
+    ("move.from", file_path),
+    ("move.to", file_path),
+    ("service.enable.*", unit),
+    ("service.disable.*", unit),
+    ("service.mask.*", unit),
+    ("kernel-args.add.*", kernel_argument),
+    ("kernel-args.remove.*", kernel_argument),
+    ("user.name", user),
+    ("user.groups.*", user),
+    ("user.shell", file_path),
+    ("user.ssh-keys.*", one_line),
+    ("hostname", host_name),
+    ("timezone", time_zone),
+    ("locale", locale),
+    ("run.args.*", argument),
+    // Any text will do, or its type and whoever uses it say more.
+    ("run.script", anything),
+    ("run.inline", anything),
+    ("run.secrets.*", anything),
+    ("run.timeout", anything),
+    ("write.content", anything),
+    ("write.mode", anything),
+    ("copy.source", anything),
+    ("copy.mode", anything),
+    ("extract.source", anything),
+    ("mkdir.mode", anything),
+];
+
+fn anything(_: &str) -> Result<(), String> {
+    Ok(())
+}
+
+/// An argument of a program, which is a C string.
+fn argument(text: &str) -> Result<(), String> {
+    if text.contains('\0') { Err("an argument cannot have a NUL character".to_owned()) } else { Ok(()) }
+}
+
+const CHECKS: &[(&str, Rule)] = &[
+    ("kernel-arg", kernel_argument),
+    ("path-exists", file_path),
+    ("path-absent", file_path),
+    ("file-empty", file_path),
+    ("file-matches.path", file_path),
+    ("file-matches.pattern", pattern),
+    ("file-lacks.path", file_path),
+    ("file-lacks.pattern", pattern),
+    ("service-enabled", unit),
+    ("service-off", unit),
+    ("package-installed", package),
+    ("booted.serial", pattern),
+    ("booted.command", anything),
+];
+
+/// Checks a list of package names.
+pub(crate) fn packages(node: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    apply(&[("*", package)], node, source, found);
+}
+
+/// Checks the actions of every phase that a tree has.
+pub(crate) fn actions(root: &Node, secrets: &BTreeSet<&str>, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    for phase in ElementFile::PHASES {
+        for action in root.get(phase).map_or(&[][..], Node::list) {
+            apply(ACTIONS, action, source, found);
+            if let Some(run) = action.get("run") {
+                let key = action.key("run").map_or(action.span, |key| key.span);
+                script(run, key, source, found);
+                environment(run, source, found);
+                for secret in run.get("secrets").map_or(&[][..], Node::list) {
+                    if let Some(name) = secret.text().filter(|name| !secrets.contains(name)) {
+                        let message = format!("the recipe has no secret `{name}`");
+                        let help = format!("add `{name}: {{ env: VARIABLE }}` or `{{ file: PATH }}` to its `secrets`");
+                        let diagnostic = Diagnostic::new(source, secret.span, message);
+                        found.push(diagnostic.did_you_mean(near(name, secrets)).help(help));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Checks assertions.
+pub(crate) fn checks(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    for check in root.get("checks").map_or(&[][..], Node::list) {
+        apply(CHECKS, check, source, found);
+    }
+}
+
+fn script(run: &Node, key: Span, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    let Some(map) = run.map() else { return };
+    match (run.key("script"), run.key("inline")) {
+        (Some(script), Some(inline)) => {
+            let message = "`run` has either `script` or `inline`, not both";
+            found.push(Diagnostic::new(source, inline.span, message).also(script.span, "here is the other"));
+        }
+        (None, None) if map.faulty.is_empty() => {
+            let diagnostic = Diagnostic::new(source, key, "`run` needs a script");
+            found.push(diagnostic.help("give `script: FILE` or `inline: TEXT`"));
+        }
+        _ => {}
+    }
+}
+
+fn environment(run: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    for (key, value) in run.get("env").and_then(Node::map).map_or(&[][..], |map| &map.entries) {
+        if let Err(message) = variable(&key.text) {
+            found.push(Diagnostic::new(source, key.span, message));
+        }
+        if value.text().is_some_and(|text| text.contains('\0')) {
+            found.push(Diagnostic::new(source, value.span, "a variable cannot have a NUL character"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value as Json;
+
+    use super::super::rule::messages;
+    use super::*;
+    use crate::action::Action;
+    use crate::element::schema::Check;
+
+    /// Places of texts in a schema, as rules name them.
+    fn texts(schema: &Json, definitions: &Json, place: &str, found: &mut BTreeMap<String, bool>) {
+        let below = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
+        if let Some(name) = schema["$ref"].as_str() {
+            let name = name.rsplit('/').next().expect("a name");
+            return texts(&definitions[name], definitions, place, found);
+        }
+        for key in ["oneOf", "anyOf", "allOf"] {
+            for one in schema[key].as_array().into_iter().flatten() {
+                texts(one, definitions, place, found);
+            }
+        }
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            texts(property, definitions, &below(name), found);
+        }
+        if schema["items"].is_object() {
+            texts(&schema["items"], definitions, &below("*"), found);
+        }
+        let is_text = schema["type"] == "string"
+            || schema["type"].as_array().is_some_and(|types| types.contains(&"string".into()));
+        if is_text && schema["enum"].is_null() && schema["const"].is_null() {
+            found.insert(place.to_owned(), true);
+        }
+    }
+
+    fn all_texts<T: schemars::JsonSchema>() -> BTreeSet<String> {
+        let schema = schemars::schema_for!(T).to_value();
+        let mut found = BTreeMap::new();
+        texts(&schema, &schema["$defs"], "", &mut found);
+        found.into_keys().collect()
+    }
+
+    #[test]
+    fn every_text_of_an_action_and_of_an_assertion_has_a_rule() {
+        for (rules, texts) in [(ACTIONS, all_texts::<Action>()), (CHECKS, all_texts::<Check>())] {
+            let ruled: BTreeSet<_> = rules.iter().map(|(place, _)| (*place).to_owned()).collect();
+            let missing: Vec<_> = texts.difference(&ruled).collect();
+            let unknown: Vec<_> = ruled.difference(&texts).collect();
+            assert!(missing.is_empty() && unknown.is_empty(), "without a rule: {missing:?}, not there: {unknown:?}");
+        }
+    }
+
+    #[test]
+    fn actions_are_sane() {
+        for (action, message) in [
+            ("write: { path: etc/x }", "`etc/x` is not an absolute path in the image"),
+            ("write: { path: /etc/../x }", "`/etc/../x` has a `..`"),
+            ("remove: [/a, /]", "`/` is the whole image"),
+            ("copy: { path: / }", ""),
+            ("edit: { path: /a, delete: ['(', 'a'] }", "`(` is not a regular expression"),
+            ("edit: { path: /a, replace: [{ pattern: '[' }] }", "`[` is not a regular expression"),
+            ("edit: { path: /a, ensure-line: \"a\\nb\" }", "this must be one line"),
+            ("packages: { install: [-y] }", "`-y` is not the name of a package"),
+            ("packages: { install: [a b] }", "`a b` is not the name of a package"),
+            ("packages: { install: [g++, 'libc6:i386', nginx=1.2~3] }", ""),
+            ("run: { inline: x, script: y }", "`run` has either `script` or `inline`, not both"),
+            ("run: {}", "`run` needs a script"),
+            ("run: { inline: x, env: { A-B: c } }", "`A-B` cannot name an environment variable"),
+            ("run: { inline: x, args: [\"a\\0\"] }", "an argument cannot have a NUL character"),
+            ("run: { inline: x, secrets: [tokn] }", "the recipe has no secret `tokn`"),
+            ("run: { inline: x, secrets: [token] }", ""),
+            ("user: { name: 'root:0' }", "`root:0` is not a user or group name"),
+            ("hostname: a_b", "`a_b` is not a host name"),
+            ("timezone: ../../etc/passwd", "`../../etc/passwd` is not a time zone"),
+            ("locale: 'a b'", "`a b` is not a locale"),
+            ("service: { enable: ['a b'] }", "`a b` is not the name of a unit"),
+            ("kernel-args: { add: ['a b'] }", "`a b` is not one kernel argument"),
+            ("write: { path: /a, owner: 'a:b:c' }", "`a:b:c` is not `user` or `user:group`"),
+        ] {
+            let found = messages(&format!("boot:\n  - {action}\n"), |node, source, found| {
+                actions(node, &BTreeSet::from(["token"]), source, found);
+            });
+            let fits =
+                if message.is_empty() { found.is_empty() } else { found.len() == 1 && found[0].starts_with(message) };
+            assert!(fits, "{action}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn checks_are_sane() {
+        for (check, message) in [
+            ("path-exists: x", "`x` is not an absolute path"),
+            ("file-lacks: { path: /a, pattern: ')' }", "`)` is not a regular expression"),
+            ("booted: { serial: '*' }", "`*` is not a regular expression"),
+        ] {
+            let found = messages(&format!("checks: [{{ {check} }}]\n"), checks);
+            assert!(found.len() == 1 && found[0].starts_with(message), "{check}: {found:?}");
+        }
+    }
+}
