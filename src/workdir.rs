@@ -49,16 +49,16 @@ impl WorkDir {
     /// # Errors
     ///
     /// As [`Self::in_tmp`].
-    pub(crate) fn beside(dir: &Path) -> Result<Self, PathError> {
+    pub(crate) fn within(dir: &Path) -> Result<Self, PathError> {
         Self::create(&hidden(dir), "")
     }
 
-    /// Removes the directories of [`Self::beside`] whose owners have died, and returns their paths.
+    /// Removes the directories of [`Self::within`] whose owners have died, and returns their paths.
     ///
     /// # Errors
     ///
     /// If they cannot be removed.
-    pub(crate) fn tidy_beside(dir: &Path) -> Result<Vec<PathBuf>, PathError> {
+    pub(crate) fn tidy_within(dir: &Path) -> Result<Vec<PathBuf>, PathError> {
         let parent = hidden(dir);
         if parent.symlink_metadata().is_err() {
             return Ok(Vec::new());

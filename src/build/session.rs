@@ -17,7 +17,7 @@ use crate::plan::{BasePlan, Plan, Step};
 use crate::process;
 
 /// How long the end of an interrupted build waits for the layers that are just being committed.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Launches a guest.
 pub type Launch<'a> = Box<dyn Fn(&Interrupt) -> Result<Box<dyn Guest>, GuestError> + 'a>;
@@ -260,7 +260,7 @@ impl Commits {
     fn wait_briefly(self) {
         drop(self.queue);
         let asked = Instant::now();
-        while !self.thread.is_finished() && asked.elapsed() < PATIENCE {
+        while !self.thread.is_finished() && asked.elapsed() < TIMEOUT {
             std::thread::sleep(Duration::from_millis(20));
         }
     }

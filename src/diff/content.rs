@@ -8,13 +8,13 @@ use similar::TextDiff;
 pub(super) const TEXT_LIMIT: u64 = 256 * 1024;
 
 /// How long two texts are compared at most; what is found after it is right, but not the shortest way to say it.
-const PATIENCE: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The changed lines of two texts with three lines around them, in the unified format without file names; `None` if
 /// either is no text.
 pub(super) fn unified(before: &[u8], after: &[u8]) -> Option<String> {
     let (before, after) = (text(before)?, text(after)?);
-    let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(before, after);
+    let diff = TextDiff::configure().timeout(TIMEOUT).diff_lines(before, after);
     Some(diff.unified_diff().context_radius(3).to_string())
 }
 

@@ -133,7 +133,7 @@ impl Summary {
     }
 
     /// The manifest beside an image, if it speaks of that file.
-    pub fn beside(image: &Path) -> Option<Self> {
+    pub fn of_image(image: &Path) -> Option<Self> {
         let dir = image.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = image.file_name()?.to_str()?;
         Self::read(dir).filter(|summary| summary.artifacts.iter().any(|artifact| artifact.file == name))

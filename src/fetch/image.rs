@@ -97,7 +97,7 @@ struct Sums<'a> {
 impl Sums<'_> {
     /// The list, or a file beside it whose name has this ending; `None` if there is no such file beside it.
     fn get(&self, ending: &str) -> Result<Option<Vec<u8>>, ImageError> {
-        let place = self.beside(ending);
+        let place = self.signature_at(ending);
         if http::is_url(self.place) {
             return Ok(match ending {
                 "" => Some(http::get_small(&place, sums::LIMIT, self.network, self.interrupt)?),
@@ -111,7 +111,7 @@ impl Sums<'_> {
         }
     }
 
-    fn beside(&self, ending: &str) -> String {
+    fn signature_at(&self, ending: &str) -> String {
         match self.place.find(['?', '#']).filter(|_| http::is_url(self.place)) {
             Some(at) => format!("{}{ending}{}", &self.place[..at], &self.place[at..]),
             None => format!("{}{ending}", self.place),
@@ -129,7 +129,7 @@ impl Sums<'_> {
                 return Ok(key.signed(list, Some(&signature), &name, scratch)?);
             }
         }
-        let tried = key.endings().iter().map(|ending| redacted(&self.beside(ending))).collect();
+        let tried = key.endings().iter().map(|ending| redacted(&self.signature_at(ending))).collect();
         Err(SignatureError::Unsigned { list: name, tried }.into())
     }
 }

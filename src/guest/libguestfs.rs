@@ -29,7 +29,7 @@ const LAUNCH_DEADLINE: Duration = Duration::from_secs(600);
 pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(3600);
 
 /// How long the end of a QEMU that answers no more is waited for.
-const END_PATIENCE: Duration = Duration::from_secs(2);
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the guest's kernel is told where QEMU translates it.
 ///
@@ -250,11 +250,11 @@ impl LibguestfsGuest {
         })
     }
 
-    fn why_ended(&self, name: &str, patience: Duration) -> Option<GuestError> {
+    fn why_ended(&self, name: &str, timeout: Duration) -> Option<GuestError> {
         match self.watchdog.cause() {
             Some(Cause::Interrupted) => Some(GuestError::Interrupted),
             Some(Cause::Deadline(limit)) => Some(GuestError::Deadline(limit)),
-            None => self.watchdog.qemu_has_ended(patience).then(|| GuestError::Died(name.to_owned())),
+            None => self.watchdog.qemu_has_ended(timeout).then(|| GuestError::Died(name.to_owned())),
         }
     }
 
@@ -265,8 +265,8 @@ impl LibguestfsGuest {
 
     pub(super) fn explain_qmp(&self, name: &str, error: &QmpError) -> GuestError {
         // A socket is closed somewhat before the process has ended.
-        let patience = if matches!(error, QmpError::Io(_)) { END_PATIENCE } else { Duration::ZERO };
-        self.why_ended(name, patience)
+        let timeout = if matches!(error, QmpError::Io(_)) { END_TIMEOUT } else { Duration::ZERO };
+        self.why_ended(name, timeout)
             .unwrap_or_else(|| GuestError::Call { call: name.to_owned(), message: error.to_string() })
     }
 

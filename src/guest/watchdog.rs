@@ -98,8 +98,8 @@ impl Watchdog {
     }
 
     /// Whether QEMU has ended, for whatever reason, or does within so much time.
-    pub(super) fn qemu_has_ended(&self, patience: Duration) -> bool {
-        let until = Instant::now() + patience;
+    pub(super) fn qemu_has_ended(&self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
         loop {
             let ended = self.shared.lock().qemu.as_ref().is_some_and(has_ended);
             if ended || Instant::now() >= until {

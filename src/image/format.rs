@@ -52,7 +52,7 @@ pub enum Content {
 
 /// What is to be known about a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Facts {
+pub struct FormatTraits {
     /// The format.
     pub format: Format,
     /// Name for people and in recipes.
@@ -79,16 +79,16 @@ const TIB: u64 = 1 << 40;
 /// Limits: QEMU's qcow2 with clusters of 64 KiB holds far more than the 64 TiB that are believed here of any
 /// image; a VMDK's grains are found by 32-bit sector numbers; a dynamic VHD holds 2040 GiB (Microsoft, "Virtual Hard
 /// Disk Image Format Specification"), a VHDX 64 TiB (MS-VHDX 1.3); VDI counts blocks of 1 MiB in 32 bits.
-const TABLE: [Facts; 13] = {
+const TABLE: [FormatTraits; 13] = {
     const fn disk(
         format: Format,
         name: &'static str,
         qemu: &'static str,
         glance: (&'static str, &'static str),
         max_size: u64,
-    ) -> Facts {
+    ) -> FormatTraits {
         let (content, qemu, glance) = (Content::Disk, Some(qemu), Some(glance));
-        Facts { format, name, content, extension: name, qemu, glance, max_size, granularity: 512 }
+        FormatTraits { format, name, content, extension: name, qemu, glance, max_size, granularity: 512 }
     }
     const fn part(
         format: Format,
@@ -96,8 +96,8 @@ const TABLE: [Facts; 13] = {
         content: Content,
         extension: &'static str,
         glance: Option<(&'static str, &'static str)>,
-    ) -> Facts {
-        Facts { format, name, content, extension, qemu: None, glance, max_size: 64 * TIB, granularity: 1 }
+    ) -> FormatTraits {
+        FormatTraits { format, name, content, extension, qemu: None, glance, max_size: 64 * TIB, granularity: 1 }
     }
     [
         disk(Format::Qcow2, "qcow2", "qcow2", ("qcow2", "bare"), 64 * TIB),
@@ -106,7 +106,7 @@ const TABLE: [Facts; 13] = {
         disk(Format::Vhd, "vhd", "vpc", ("vhd", "bare"), 2040 << 30),
         disk(Format::Vhdx, "vhdx", "vhdx", ("vhdx", "bare"), 64 * TIB),
         disk(Format::Vdi, "vdi", "vdi", ("vdi", "bare"), 64 * TIB),
-        Facts { qemu: None, ..disk(Format::Ova, "ova", "", ("vmdk", "ova"), 2 * TIB - (64 << 10)) },
+        FormatTraits { qemu: None, ..disk(Format::Ova, "ova", "", ("vmdk", "ova"), 2 * TIB - (64 << 10)) },
         part(Format::Tar, "tar", Content::Tree, "tar", None),
         part(Format::Squashfs, "squashfs", Content::Tree, "squashfs", None),
         part(Format::Erofs, "erofs", Content::Tree, "erofs", None),
@@ -131,7 +131,7 @@ const REFUSED: [(&str, &str); 6] = [
 
 impl Format {
     /// Everything the table has on it.
-    pub fn facts(self) -> &'static Facts {
+    pub fn facts(self) -> &'static FormatTraits {
         TABLE.iter().find(|facts| facts.format == self).expect("every format is in the table")
     }
 

@@ -25,7 +25,7 @@ pub mod write;
 use std::io;
 
 pub use extents::Extents;
-pub use format::{Content, Facts, Format};
+pub use format::{Content, Format, FormatTraits};
 pub use output::{
     Adapter, ClusterCodec, Codec, Compat, Compression, Encoding, Output, OutputError, Subformat, VmdkOptions,
 };

@@ -21,15 +21,15 @@ use crate::guest::{Devices, Guest, GuestError, Inspection};
 pub use crate::guest::{FileSystem, Partition, PartitionTable};
 use crate::recipe::Firmware;
 pub(crate) use accounts::accounts_with_passwords;
-pub use tree::{Tree, Unread, Wanted};
+pub use tree::{FileQuery, Tree, Unread};
 
 /// Longest configuration file that is read, in bytes.
 pub const TEXT_LIMIT: u64 = 4 << 20;
 
 /// What is read to find out what is in an image.
-pub fn wanted() -> Vec<Wanted<'static>> {
+pub fn wanted() -> Vec<FileQuery<'static>> {
     let texts = [boot::WANTED, accounts::WANTED, cloud_init::WANTED].concat();
-    let texts = texts.into_iter().map(|pattern| Wanted { pattern, limit: TEXT_LIMIT });
+    let texts = texts.into_iter().map(|pattern| FileQuery { pattern, limit: TEXT_LIMIT });
     texts.chain(packages::WANTED).collect()
 }
 
@@ -295,7 +295,7 @@ pub struct Booted {
 ///
 /// Only if the guest fails.
 pub fn booted(guest: &mut dyn Guest) -> Result<Booted, GuestError> {
-    let texts = boot::WANTED.iter().map(|pattern| Wanted { pattern, limit: TEXT_LIMIT });
+    let texts = boot::WANTED.iter().map(|pattern| FileQuery { pattern, limit: TEXT_LIMIT });
     let tree = Tree::load(guest, &["boot", "efi"], &texts.collect::<Vec<_>>())?;
     Ok(boot::booted(&mut Image { tree: &tree, notes: Vec::new() }))
 }

@@ -1,6 +1,6 @@
 //! What is installed.
 
-use super::{Image, Tree, Wanted, noted};
+use super::{FileQuery, Image, Tree, noted};
 use crate::base::Package;
 use crate::guest::{Guest, GuestError};
 
@@ -18,10 +18,10 @@ const RPM: [&str; 2] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
 const RPM_FILES: [&str; 3] = ["rpmdb.sqlite", "Packages.db", "Packages"];
 
 /// What is read for it.
-pub(super) const WANTED: [Wanted<'static>; 3] = [database(DPKG), database(APK[0]), database(APK[1])];
+pub(super) const WANTED: [FileQuery<'static>; 3] = [database(DPKG), database(APK[0]), database(APK[1])];
 
-const fn database(pattern: &'static str) -> Wanted<'static> {
-    Wanted { pattern, limit: DATABASE_LIMIT }
+const fn database(pattern: &'static str) -> FileQuery<'static> {
+    FileQuery { pattern, limit: DATABASE_LIMIT }
 }
 
 /// Installed packages of databases that are text, sorted.

@@ -24,7 +24,7 @@ const COUNT_LIMIT: usize = 20_000;
 
 /// Files that are wanted with their content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted<'a> {
+pub struct FileQuery<'a> {
     /// A path, or a pattern as [`Tree::glob`] takes it.
     pub pattern: &'a str,
     /// Longest content, in bytes.
@@ -68,7 +68,7 @@ impl Tree {
     /// # Errors
     ///
     /// If the guest fails.
-    pub fn load(guest: &mut dyn Guest, below: &[&str], wanted: &[Wanted<'_>]) -> Result<Self, GuestError> {
+    pub fn load(guest: &mut dyn Guest, below: &[&str], wanted: &[FileQuery<'_>]) -> Result<Self, GuestError> {
         let mut tree = Self::new(guest.list(below)?, []);
         tree.read(guest, wanted)?;
         Ok(tree)
@@ -79,7 +79,7 @@ impl Tree {
     /// # Errors
     ///
     /// If the guest fails.
-    pub fn read(&mut self, guest: &mut dyn Guest, wanted: &[Wanted<'_>]) -> Result<(), GuestError> {
+    pub fn read(&mut self, guest: &mut dyn Guest, wanted: &[FileQuery<'_>]) -> Result<(), GuestError> {
         let found = self.contents_to_read(wanted);
         let contents = guest.contents(&found.iter().map(|at| &self.entries[*at]).collect::<Vec<_>>())?;
         self.contents.extend(contents.into_iter().map(|(path, content)| (path.into_boxed_str(), content)));
@@ -87,9 +87,9 @@ impl Tree {
     }
 
     /// Places of the files whose content is wanted: those that are wanted first, if there is no room for all.
-    fn contents_to_read(&self, wanted: &[Wanted<'_>]) -> Vec<usize> {
+    fn contents_to_read(&self, wanted: &[FileQuery<'_>]) -> Vec<usize> {
         let (mut found, mut bytes) = (std::collections::BTreeSet::new(), 0_u64);
-        for Wanted { pattern, limit } in wanted {
+        for FileQuery { pattern, limit } in wanted {
             for path in self.glob(pattern) {
                 let Some(at) = self.resolved(&path, true).and_then(|path| self.position(&path)) else { continue };
                 let entry = &self.entries[at];
@@ -433,7 +433,7 @@ pub(crate) mod tests {
     #[test]
     fn wanted_contents_are_read_up_to_a_limit() {
         let tree = tree(&[("/a", "12345"), ("/b", "-> a"), ("/c", "123"), ("/d/", "")]);
-        let read = |pattern, limit| tree.contents_to_read(&[Wanted { pattern, limit }]).len();
+        let read = |pattern, limit| tree.contents_to_read(&[FileQuery { pattern, limit }]).len();
         assert_eq!((read("/*", 9), read("/*", 3), read("/b", 9), read("/none", 9)), (2, 1, 1, 0));
     }
 
@@ -462,7 +462,7 @@ pub(crate) mod tests {
         }
         let tree = Tree::new(files, []);
         let started = std::time::Instant::now();
-        assert!(tree.contents_to_read(&[Wanted { pattern: "/**/*.conf", limit: 9 }]).is_empty());
+        assert!(tree.contents_to_read(&[FileQuery { pattern: "/**/*.conf", limit: 9 }]).is_empty());
         assert!(started.elapsed() < std::time::Duration::from_secs(30), "{:?}", started.elapsed());
     }
 }

@@ -69,9 +69,9 @@ impl Child {
     }
 
     /// Waits for its end, no longer than so long.
-    pub(super) fn wait(&self, patience: Duration) -> Option<ExitStatus> {
+    pub(super) fn wait(&self, timeout: Duration) -> Option<ExitStatus> {
         let status = self.process.status.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.process.ended.wait_timeout_while(status, patience, |status| status.is_none());
+        let waited = self.process.ended.wait_timeout_while(status, timeout, |status| status.is_none());
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
@@ -183,13 +183,13 @@ mod tests {
         command
     }
 
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const TIMEOUT: Duration = Duration::from_secs(20);
 
     #[test]
     fn its_end_and_its_last_words_are_told() {
         let script = "for i in $(seq 50); do echo line $i >&2; done; exit 3";
         let child = Child::start(shell(script), Vec::new(), &Interrupt::new()).expect("a shell");
-        assert_eq!(child.wait(PATIENCE).and_then(|status| status.code()), Some(3));
+        assert_eq!(child.wait(TIMEOUT).and_then(|status| status.code()), Some(3));
         assert_eq!(child.said().len(), TAIL_LINES);
         assert_eq!(child.said().last().map(String::as_str), Some("line 50"));
         assert!(!child.was_killed());
@@ -216,9 +216,9 @@ mod tests {
         let interrupt = Interrupt::new();
         let child = start(interrupt.clone());
         interrupt.raise();
-        assert!(child.wait(PATIENCE).is_some(), "it lives");
+        assert!(child.wait(TIMEOUT).is_some(), "it lives");
         assert!(child.was_killed());
-        assert!(begun.elapsed() < PATIENCE);
+        assert!(begun.elapsed() < TIMEOUT);
     }
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
         ours.write_all(b"given").expect("room");
         let script = format!("head -c 5 <&{0} >&{0}", theirs.as_raw_fd());
         let child = Child::start(shell(&script), vec![theirs.into()], &Interrupt::new()).expect("a shell");
-        assert!(child.wait(PATIENCE).is_some_and(|status| status.success()), "{:?}", child.said());
+        assert!(child.wait(TIMEOUT).is_some_and(|status| status.success()), "{:?}", child.said());
         let mut answer = String::new();
         drop(child);
         ours.read_to_string(&mut answer).expect("the other end is closed");

@@ -186,13 +186,13 @@ impl Machine {
     }
 
     /// Waits for its end, no longer than so long.
-    pub fn wait(&mut self, patience: Duration) -> Option<End> {
+    pub fn wait(&mut self, timeout: Duration) -> Option<End> {
         let begun = Instant::now();
         loop {
             if let Some(end) = self.ended() {
                 return Some(end);
             }
-            let left = patience.saturating_sub(begun.elapsed());
+            let left = timeout.saturating_sub(begun.elapsed());
             if left.is_zero() {
                 return None;
             }

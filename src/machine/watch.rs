@@ -25,7 +25,7 @@ const LOOP: u32 = 4;
 /// Most beginnings that are counted.
 const BANNERS: usize = 64;
 
-/// When patience ends.
+/// When the wait ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Time for which nothing is printed before there is a login prompt.

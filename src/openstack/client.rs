@@ -13,7 +13,7 @@ use ureq::{Agent, Body, SendBody};
 use super::CloudError;
 use super::agent::{Settings, UPLOAD_TIMEOUT};
 use super::config::CloudConfig;
-use super::patience::{patiently, retry_after};
+use super::retry::{retried, retry_after};
 use crate::fetch::Secret;
 use crate::fetch::connection::{passes, reason};
 use crate::interrupt::Interrupt;
@@ -102,7 +102,7 @@ impl Cloud {
     /// If Keystone refuses or cannot be reached, or its catalog has no image service.
     pub fn connect(config: CloudConfig) -> Result<Self, CloudError> {
         let identity = Settings::new(&config, &config.auth_url)?.agent();
-        let (token, body) = patiently(&Interrupt::new(), || log_in(&identity, &config))?;
+        let (token, body) = retried(&Interrupt::new(), || log_in(&identity, &config))?;
         let catalog = body.catalog;
         let image = match &config.image_endpoint {
             Some(url) => url.clone(),
@@ -162,7 +162,7 @@ impl Cloud {
     /// As [`Cloud::get`], as long as nobody wants to stop.
     pub(super) fn get_until<T: DeserializeOwned>(&self, path: &str, interrupt: &Interrupt) -> Result<T, CloudError> {
         let url = self.url(path);
-        patiently(interrupt, || json_of(&url, self.send(&Method::GET, &url, None)?))
+        retried(interrupt, || json_of(&url, self.send(&Method::GET, &url, None)?))
     }
 
     /// Asks a service at any address of the cloud.
@@ -216,7 +216,7 @@ impl Cloud {
 
     /// Logs in anew.
     pub(super) fn log_in(&self) -> Result<(), CloudError> {
-        let (token, _) = patiently(&Interrupt::new(), || log_in(&self.identity, &self.config))?;
+        let (token, _) = retried(&Interrupt::new(), || log_in(&self.identity, &self.config))?;
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Session { token, since: Instant::now() };
         Ok(())
     }

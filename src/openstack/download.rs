@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::image::{Image, encoded};
-use super::patience::{ATTEMPTS, wait};
+use super::retry::{ATTEMPTS, wait};
 use super::signature::{Certificate, Signature, SignatureError};
 use super::upload::KINDS;
 use super::{Cloud, CloudError};

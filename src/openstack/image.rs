@@ -76,7 +76,7 @@ pub struct Image {
 
 /// Which images, and in which order.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Wanted {
+pub struct ImageQuery {
     /// Conditions that the service checks: name and value of a property.
     pub filters: Vec<(String, String)>,
     /// Keys and directions: `created_at:desc`.
@@ -149,7 +149,7 @@ impl Cloud {
     /// # Errors
     ///
     /// What keeps the service from being asked.
-    pub fn images(&self, wanted: &Wanted) -> Result<Vec<Image>, CloudError> {
+    pub fn images(&self, wanted: &ImageQuery) -> Result<Vec<Image>, CloudError> {
         let limit = wanted.limit.unwrap_or(usize::MAX);
         let mut query = format!("/v2/images?limit={}", limit.min(PAGE));
         for (name, value) in &wanted.filters {
@@ -187,7 +187,7 @@ impl Cloud {
             if found.is_empty() {
                 let filters = [("name", name), ("os_hidden", hidden)];
                 let filters = filters.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-                found = self.images(&Wanted { filters, ..Wanted::default() })?;
+                found = self.images(&ImageQuery { filters, ..ImageQuery::default() })?;
                 // To the service, `in:` before a name begins a list of names.
                 found.retain(|image| image.name.as_deref() == Some(name));
             }

@@ -19,7 +19,7 @@ use crate::interrupt::Interrupt;
 
 /// How long nothing may change by default: Glance itself takes an import for dead after an hour
 /// (`glance.api.v2.images`, `_enforce_import_lock`).
-pub const PATIENCE: Duration = Duration::from_secs(60 * 60);
+pub const IMPORT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
 /// Shortest and longest time between two looks.
 const POLL: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
@@ -75,7 +75,7 @@ pub struct Import {
 #[derive(Clone, Copy)]
 pub struct Watch<'a> {
     /// After how long without any change it is given up.
-    pub patience: Duration,
+    pub timeout: Duration,
     /// Told what is seen.
     pub progress: &'a (dyn Fn(Progress) + Sync),
     /// The user's wish to stop.
@@ -84,7 +84,7 @@ pub struct Watch<'a> {
 
 impl std::fmt::Debug for Watch<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch").field("patience", &self.patience).finish_non_exhaustive()
+        f.debug_struct("Watch").field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }
 
@@ -168,7 +168,7 @@ impl ImportError {
                 "`goldsmith images import IMAGE --method copy-image --store NAME` tries again".to_owned()
             }
             Self::Stuck { method: "web-download", .. } => {
-                "the address may not answer the service, or it may be slow: more patience, or upload instead".to_owned()
+                "the address may not answer the service, or it may be slow: set a longer `import-timeout`, or upload instead".to_owned()
             }
             Self::Stuck { .. } => "the service may have been restarted: try again, or ask the operators".to_owned(),
             Self::Status { .. } | Self::Interrupted => return None,
@@ -293,7 +293,7 @@ impl Cloud {
                 (last, changed, pause) = (Some(seen), Instant::now(), POLL[0]);
             }
             let silence = changed.elapsed();
-            if silence >= watch.patience {
+            if silence >= watch.timeout {
                 return Err(ImportError::Stuck { method: method.name(), silence, status: image.status });
             }
             std::thread::sleep(pause);

@@ -12,7 +12,7 @@ mod download;
 pub mod image;
 pub mod import;
 pub mod metadefs;
-mod patience;
+mod retry;
 pub mod signature;
 mod transfer;
 pub mod upload;

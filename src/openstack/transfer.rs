@@ -17,7 +17,7 @@ use ureq::unversioned::transport::{
 use ureq::{Agent, SendBody, Timeout};
 
 use super::client::{refused, unreachable};
-use super::patience::patiently;
+use super::retry::retried;
 use super::{Cloud, CloudError};
 use crate::interrupt::Interrupt;
 
@@ -40,7 +40,7 @@ impl Cloud {
     pub(super) fn data(&self, path: &str, from: u64, interrupt: &Interrupt) -> Result<Data, CloudError> {
         let url = self.url(path);
         self.renew()?;
-        patiently(interrupt, || {
+        retried(interrupt, || {
             let agent = self.download_agent();
             let stopped = agent.clone();
             interrupt.on_raise(move || stopped.shutdown());

@@ -14,7 +14,7 @@ use ureq::http::Method;
 use super::agent::UPLOAD_TIMEOUT;
 use super::image::Image;
 use super::import::ImportError;
-use super::patience::{ATTEMPTS, patiently, pause};
+use super::retry::{ATTEMPTS, pause, retried};
 use super::{Cloud, CloudError};
 use crate::fsx::{IoContext as _, PathError};
 use crate::image::Written;
@@ -103,7 +103,7 @@ impl Cloud {
     /// If the service refuses: 409 if there is one of this id, or was one.
     pub fn create_image(&self, record: &Map<String, Value>) -> Result<Image, CloudError> {
         let id = record.get("id").and_then(Value::as_str);
-        patiently(&Interrupt::new(), || match (self.post("/v2/images", &Value::Object(record.clone())), id) {
+        retried(&Interrupt::new(), || match (self.post("/v2/images", &Value::Object(record.clone())), id) {
             // It may have been made before the connection broke. Another try would find it there.
             (Err(error), Some(id)) if error.may_pass() => self.image_by_id(id)?.ok_or(error),
             (result, _) => result,
@@ -116,7 +116,7 @@ impl Cloud {
     ///
     /// If the service refuses.
     pub fn delete_image(&self, id: &str) -> Result<(), CloudError> {
-        match patiently(&Interrupt::new(), || self.call(&Method::DELETE, &format!("/v2/images/{id}"), None)) {
+        match retried(&Interrupt::new(), || self.call(&Method::DELETE, &format!("/v2/images/{id}"), None)) {
             Ok(()) | Err(CloudError::Refused { status: 404, .. }) => Ok(()),
             Err(error) => Err(error),
         }

@@ -1,7 +1,7 @@
 //! All that was found, as one report.
 
 use super::boot::Booted;
-use super::{Examination, Facts, Outcome, Report};
+use super::{Examination, ImageFacts, Outcome, Report};
 use crate::recipe::verify::Accept;
 
 impl Report {
@@ -14,7 +14,7 @@ impl Report {
                 findings.extend(booted.findings);
                 (booted.boots, booted.facts, Some(booted.sha256.to_string()))
             }
-            None => (Vec::new(), Facts { subject, ..Facts::default() }, None),
+            None => (Vec::new(), ImageFacts { subject, ..ImageFacts::default() }, None),
         };
         for finding in findings.iter_mut().filter(|finding| finding.outcome == Outcome::Failed) {
             let known = accept.iter().find(|accept| accept.check == finding.id);

@@ -111,7 +111,7 @@ pub struct Milestone {
 
 /// Properties of an image that were found out, for whoever publishes it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Facts {
+pub struct ImageFacts {
     /// What the image says of itself.
     #[serde(flatten)]
     pub subject: Subject,
@@ -145,7 +145,7 @@ pub struct Report {
     /// How it was booted, and what came of it. Their findings are in [`Report::findings`].
     pub boots: Vec<Boot>,
     /// What was found out.
-    pub facts: Facts,
+    pub facts: ImageFacts,
     /// What takes the space.
     pub usage: Vec<Usage>,
     /// Installed packages.

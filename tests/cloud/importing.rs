@@ -118,7 +118,7 @@ fn data_gets_there_by_every_way() {
     .enumerate()
     {
         let name = format!("image-{number}");
-        let ran = publish(&[&["--name", &name, "--patience", "60s"], arguments].concat());
+        let ran = publish(&[&["--name", &name, "--timeout", "60s"], arguments].concat());
         assert_eq!(ran.code, Some(0), "{arguments:?}: {}", ran.stderr);
         assert!(ran.stdout.contains(words), "{arguments:?}: {}", ran.stdout);
         let image = show(&name);
@@ -153,7 +153,12 @@ fn what_cannot_be_imported_leaves_nothing() {
         run(&[&["--import", "web-download", "--url", url], more].concat(), code, words);
     };
     web(&none, &[], 14, &["by web-download: Task failed", "curl -I"]);
-    web(&never, &["--patience", "3s"], 14, &["nothing has changed", "the image is `importing`", "more patience"]);
+    web(
+        &never,
+        &["--timeout", "3s"],
+        14,
+        &["nothing has changed", "the image is `importing`", "a longer `import-timeout`"],
+    );
     web(&other, &[], 14, &["other data than what was sent: sha512"]);
     web("http://me:secret@127.0.0.2/file?secret", &[], 2, &["the address has a login", "upload the image"]);
     web("http://169.254.169.254/secret", &[], 2, &["link-local"]);
@@ -245,7 +250,7 @@ fn images_are_imported_copied_and_taken_out_of_stores() {
         (&["import", "gold", "--method", "copy-image", "--store", "slow"], 14, "already present"),
         (&["import", "silver", file, "--method", "web-download", "--url", &web], 0, ""),
         (
-            &["import", "bronze", "--method", "web-download", "--url", &never, "--patience", "3s"],
+            &["import", "bronze", "--method", "web-download", "--url", &never, "--timeout", "3s"],
             14,
             "nothing has changed",
         ),

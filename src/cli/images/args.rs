@@ -173,7 +173,7 @@ pub(super) struct ImportArgs {
     pub(super) some: bool,
     /// Give up if the import shows no progress for this long; a download by the service shows none until its end [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub(super) patience: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
 }
 
 /// `goldsmith images set`.

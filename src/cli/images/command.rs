@@ -9,7 +9,7 @@ use crate::cli::cloud::{connect, failure};
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::output::print;
 use crate::cli::settings::Global;
-use crate::openstack::image::{Image, Wanted};
+use crate::openstack::image::{Image, ImageQuery};
 use crate::openstack::{Cloud, CloudError, Member};
 
 /// Looks after the images of a cloud.
@@ -107,7 +107,7 @@ fn list(args: &List, cloud: &Cloud, global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-fn wanted(args: &List) -> Wanted {
+fn wanted(args: &List) -> ImageQuery {
     let told =
         [("name", &args.name), ("status", &args.status), ("visibility", &args.visibility), ("owner", &args.owner)];
     let mut filters: Vec<_> =
@@ -117,7 +117,7 @@ fn wanted(args: &List) -> Wanted {
     if args.hidden {
         filters.push(("os_hidden".to_owned(), "true".to_owned()));
     }
-    Wanted { filters, sort: args.sort.clone(), limit: args.limit }
+    ImageQuery { filters, sort: args.sort.clone(), limit: args.limit }
 }
 
 fn show(image: &Image, global: &Global) -> Result<(), Failure> {

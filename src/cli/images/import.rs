@@ -17,7 +17,7 @@ use crate::cli::settings::Global;
 use crate::event::{Event, Reporter as _};
 use crate::openstack::Cloud;
 use crate::openstack::image::Image;
-use crate::openstack::import::{Import, Imported, Method, PATIENCE, Progress, Stores, Watch};
+use crate::openstack::import::{IMPORT_TIMEOUT, Import, Imported, Method, Progress, Stores, Watch};
 use crate::openstack::upload::{UploadError, compared, written};
 use crate::publish::images::deliver::Offer;
 
@@ -86,8 +86,8 @@ fn run(
                 told(done, Some(total));
             }
         };
-        let patience = args.patience.unwrap_or(PATIENCE);
-        let imported = cloud.import(&image.id, import, Watch { patience, progress: &progress, interrupt })?;
+        let timeout = args.timeout.unwrap_or(IMPORT_TIMEOUT);
+        let imported = cloud.import(&image.id, import, Watch { timeout, progress: &progress, interrupt })?;
         match sent {
             Some(sent) => Ok(Imported { image: compared(imported.image, &sent)?, missing: imported.missing }),
             None => Ok(imported),

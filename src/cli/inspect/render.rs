@@ -15,9 +15,9 @@ use crate::units::ByteSize;
 
 /// A line for each fact, its name before it.
 #[derive(Default)]
-struct Facts(Vec<Vec<String>>);
+struct Rows(Vec<Vec<String>>);
 
-impl Facts {
+impl Rows {
     fn add(&mut self, name: &str, value: impl Into<String>) {
         let value: String = value.into();
         if !value.is_empty() {
@@ -35,7 +35,7 @@ impl Facts {
 
 /// The whole report.
 pub(super) fn text(path: &Path, header: &Header, system: Option<&System>) -> String {
-    let mut facts = Facts::default();
+    let mut facts = Rows::default();
     file(path, header, &mut facts);
     if let Some(system) = system {
         contents(system, &mut facts);
@@ -49,7 +49,7 @@ fn size(bytes: u64) -> String {
     ByteSize::bytes(bytes).to_string()
 }
 
-fn file(path: &Path, header: &Header, facts: &mut Facts) {
+fn file(path: &Path, header: &Header, facts: &mut Rows) {
     let Header { probed, verdicts, table } = header;
     facts.add("file", path.display().to_string());
     let features = &probed.features;
@@ -88,7 +88,7 @@ fn file(path: &Path, header: &Header, facts: &mut Facts) {
     }
 }
 
-fn partitions(table: &Table, facts: &mut Facts) {
+fn partitions(table: &Table, facts: &mut Rows) {
     let kind = match table.kind {
         TableKind::Gpt => "GPT",
         TableKind::Mbr => "master boot record",
@@ -117,7 +117,7 @@ fn partitions(table: &Table, facts: &mut Facts) {
     );
 }
 
-fn contents(system: &System, facts: &mut Facts) {
+fn contents(system: &System, facts: &mut Rows) {
     facts.list("file systems", system.file_systems.iter().map(file_system));
     if let Some(os) = &system.os {
         let codename = os.codename.as_ref().map(|name| format!(" {name}")).unwrap_or_default();

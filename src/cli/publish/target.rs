@@ -20,7 +20,7 @@ const DIRECTORY: &str = "published";
 #[group(id = "target", multiple = true)]
 pub(super) struct TargetArgs {
     /// Publish to this directory instead of a cloud [default: published, if nothing names a cloud]
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["name", "visibility", "property", "tag", "protected", "hidden", "promote", "import", "store", "url", "from", "patience", "sign_key", "certificate"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["name", "visibility", "property", "tag", "protected", "hidden", "promote", "import", "store", "url", "from", "import_timeout", "sign_key", "certificate"])]
     directory: Option<PathBuf>,
     /// Sign the checksums with this gpg key: a fingerprint, or its last 16 digits
     #[arg(long, value_name = "KEY", requires = "directory")]
@@ -63,7 +63,7 @@ pub(super) struct TargetArgs {
     from: Option<Elsewhere>,
     /// Give up if the import shows no progress for this long; a download by the service shows none until its end [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    patience: Option<Duration>,
+    import_timeout: Option<Duration>,
     /// Promote the image: give it this tag, and take the tag from the image that has it
     #[arg(long, value_name = "TAG", num_args = 0..=1, require_equals = true, default_missing_value = "promoted")]
     promote: Option<String>,
@@ -138,7 +138,7 @@ impl TargetArgs {
             stores: self.store.clone(),
             url: self.url.clone(),
             from: self.from.clone(),
-            patience: self.patience,
+            import_timeout: self.import_timeout,
             promote: promote.clone().map(|tag| Promote { tag, ..Promote::default() }),
             keep: *keep,
             sign,

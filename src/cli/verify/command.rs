@@ -36,10 +36,10 @@ pub(in crate::cli) fn verify(args: &VerifyArgs, global: &Global) -> Result<u8, F
         print(&if global.json { format!("{}\n", json!(verify::rules().collect::<Vec<_>>())) } else { render::rules() });
         return Ok(exit::OK);
     };
-    let beside = Summary::beside(image);
-    let believed = args.trust_manifest || beside.is_some() && Origin::of(&global.cache).vouches_for(image);
-    let foreign = beside.is_some() && !believed;
-    let summary = beside.filter(|_| believed);
+    let summary_there = Summary::of_image(image);
+    let believed = args.trust_manifest || summary_there.is_some() && Origin::of(&global.cache).vouches_for(image);
+    let foreign = summary_there.is_some() && !believed;
+    let summary = summary_there.filter(|_| believed);
     let settings = settings(args, summary.as_ref());
     let checks = summary.as_ref().map(|summary| summary.checks.as_slice()).unwrap_or_default();
     accepted(&settings, checks)?;

@@ -123,7 +123,7 @@ impl Verdict {
 }
 
 #[test]
-fn silence_ends_patience_and_the_screen_says_why() {
+fn silence_ends_the_wait_and_the_screen_says_why() {
     let long = Duration::from_secs(121);
     assert_eq!(verdict("Booting", JUST_NOW).trouble, None);
     let trouble = verdict("Loading Linux\r\n", long).trouble.expect("silent");

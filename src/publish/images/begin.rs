@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::deliver::Route;
-use super::wanted::Wanted;
+use super::record::Record;
 use crate::digest::Sha256;
 use crate::interrupt::Interrupt;
 use crate::openstack::image::Image;
@@ -41,7 +41,7 @@ pub(super) struct Begun {
 pub(super) fn begin(
     cloud: &Cloud,
     source: &Source,
-    wanted: &Wanted,
+    wanted: &Record,
     route: &Route,
     interrupt: &Interrupt,
 ) -> Result<Begun, PublishError> {
@@ -161,7 +161,7 @@ fn unprotected(cloud: &Cloud, id: &str) -> Result<bool, CloudError> {
 }
 
 /// Ids that an image may have.
-pub(super) fn ids(source: &Source, wanted: &Wanted) -> Vec<String> {
+pub(super) fn ids(source: &Source, wanted: &Record) -> Vec<String> {
     let id = |generation| image_id(&wanted.name, &source.artifact.digests.sha256, generation).to_string();
     (0..GENERATIONS).map(id).collect()
 }
@@ -172,7 +172,7 @@ fn image_id(name: &str, content: &Sha256, generation: u32) -> Uuid {
 }
 
 /// The request to make an image: Image Service API v2, "Create image".
-pub(super) fn record(id: &str, source: &Source, wanted: &Wanted) -> Map<String, Value> {
+pub(super) fn record(id: &str, source: &Source, wanted: &Record) -> Map<String, Value> {
     let mut record: Map<_, _> = wanted.attributes().into_iter().collect();
     let mut set = |name: &str, value: Value| record.insert(name.to_owned(), value);
     set("id", json!(id));

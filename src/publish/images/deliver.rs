@@ -33,7 +33,7 @@ pub struct Route {
     steps: Steps,
     /// What is done with the data and why, for people; `None` if it is simply uploaded.
     pub because: Option<String>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,8 +134,8 @@ pub fn route(target: &Glance, offer: &Offer) -> Result<Route, Vec<Problem>> {
     };
     let problems = offer.lacks(method, &wanted);
     let because = Some(because).filter(|text| !text.is_empty());
-    let patience = target.patience.unwrap_or(import::PATIENCE);
-    if problems.is_empty() { Ok(Route { steps, because, patience }) } else { Err(problems) }
+    let timeout = target.import_timeout.unwrap_or(import::IMPORT_TIMEOUT);
+    if problems.is_empty() { Ok(Route { steps, because, timeout }) } else { Err(problems) }
 }
 
 impl Route {
@@ -238,7 +238,7 @@ impl Courier<'_> {
                 let (done, total) = seen.bytes(self.source.artifact.size);
                 told(done, total);
             };
-            Ok(work(Watch { patience: route.patience, progress: &progress, interrupt: self.interrupt })?)
+            Ok(work(Watch { timeout: route.timeout, progress: &progress, interrupt: self.interrupt })?)
         })
     }
 

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::begin::{self, Begun};
 use super::deliver::{self, Courier, Offer};
+use super::record::Record;
 use super::release::Series;
 use super::signature::Signing;
-use super::wanted::Wanted;
 use super::{permission, preflight};
 use crate::address;
 use crate::event::Event;
@@ -45,7 +45,7 @@ fn connect(target: &Glance, context: &Context<'_>) -> Result<Cloud, PublishError
 /// Hands the image over unless it is there, and promotes it.
 fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
     let source = context.subject.source(target.format)?;
-    let mut wanted = Wanted::of(&source, target)?;
+    let mut wanted = Record::of(&source, target)?;
     if target.promote.is_some() && !source.summary.verified.is_some_and(|verified| verified.passed) {
         return Err(PublishError::NotVerified);
     }
@@ -155,7 +155,7 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
 fn bring_up_to_date(
     cloud: &Cloud,
     image: Image,
-    wanted: &Wanted,
+    wanted: &Record,
     target: &Glance,
 ) -> Result<(Image, Option<Deed>), CloudError> {
     let known = image.fields();
@@ -183,7 +183,7 @@ fn bring_up_to_date(
 }
 
 /// Properties that the service does not show. Glance drops those that a user may set and not read.
-fn not_shown(image: &Image, wanted: &Wanted) -> Option<String> {
+fn not_shown(image: &Image, wanted: &Record) -> Option<String> {
     let shown = |name: &str, value: &str| image.properties.get(name).and_then(Value::as_str) == Some(value);
     let wanted = wanted.properties.values.iter().filter(|(name, value)| !shown(name, value));
     let names: Vec<_> = wanted.map(|(name, _)| name.as_str()).collect();

@@ -1,6 +1,6 @@
 //! What kinds of hypervisors give their machines: Nova refuses to start a server from an image that wants something else.
 
-use super::wanted::Wanted;
+use super::record::Record;
 use crate::publish::problem::Problem;
 
 /// Properties that say for which kind an image is; the second one is the older name.
@@ -60,7 +60,7 @@ const KINDS: [Kind; 5] = [
 ];
 
 /// What the kind of hypervisor that an image says it is for would not give it. One that says nothing may run under any.
-pub(super) fn problems(wanted: &Wanted) -> Vec<Problem> {
+pub(super) fn problems(wanted: &Record) -> Vec<Problem> {
     let properties = &wanted.properties.values;
     let said = KIND.iter().find_map(|name| properties.get(*name));
     let known = said.and_then(|said| KINDS.iter().find(|kind| kind.names.contains(&said.to_lowercase().as_str())));
@@ -102,7 +102,7 @@ mod tests {
             (&[("img_hv_type", "ironic"), ("hw_disk_bus", "floppy")], &[]),
         ] {
             let values = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            let wanted = Wanted {
+            let wanted = Record {
                 name: "gold".to_owned(),
                 visibility: Visibility::Private,
                 tags: Vec::new(),

@@ -1,7 +1,7 @@
 //! The image service of a cloud as a target.
 //!
 //! ```text
-//! Source ── Wanted::of ─> Wanted ── preflight ─> Route ── begin, deliver ─> Image ── release: promote, rotate
+//! Source ── Record::of ─> Record ── preflight ─> Route ── begin, deliver ─> Image ── release: promote, rotate
 //! ```
 //!
 //! The id of an image follows from its name and its content: whoever publishes the same again finds what is there, finished
@@ -14,10 +14,10 @@ mod hypervisor;
 mod permission;
 mod preflight;
 mod properties;
+mod record;
 mod release;
 mod scs;
 mod signature;
-mod wanted;
 
 pub(super) use glance::run;
 pub use properties::DeriveError;

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::begin::{record, remove};
-use super::wanted::Wanted;
+use super::record::Record;
 use crate::openstack::{Cloud, CloudError};
 use crate::publish::error::PublishError;
 use crate::publish::problem::Problem;
@@ -15,7 +15,7 @@ use crate::recipe::publish::Visibility;
 const RESERVED: (&str, &str) = ("Attribute '", "' is reserved");
 
 /// All that keeps an image from being made, where the service has told the first thing of it: it tells one at a time.
-pub(super) fn explain(cloud: &Cloud, source: &Source, wanted: &Wanted, error: PublishError) -> PublishError {
+pub(super) fn explain(cloud: &Cloud, source: &Source, wanted: &Record, error: PublishError) -> PublishError {
     let mut record = nameless(source, wanted);
     let mut protected = Vec::new();
     let mut refused = match &error {
@@ -36,7 +36,7 @@ pub(super) fn explain(cloud: &Cloud, source: &Source, wanted: &Wanted, error: Pu
 pub(super) fn showing(
     cloud: &Cloud,
     source: &Source,
-    wanted: &Wanted,
+    wanted: &Record,
     visibility: Visibility,
 ) -> Result<Option<Problem>, CloudError> {
     if visibility == wanted.visibility || !matches!(visibility, Visibility::Public | Visibility::Community) {
@@ -57,7 +57,7 @@ pub(super) fn showing(
 }
 
 /// A record whose id the service chooses: an id that was there once is never taken again. It can be deleted.
-fn nameless(source: &Source, wanted: &Wanted) -> Map<String, Value> {
+fn nameless(source: &Source, wanted: &Record) -> Map<String, Value> {
     let mut record = record("", source, wanted);
     record.remove("id");
     record.insert("protected".to_owned(), json!(false));

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::record::Record;
 use super::signature::Signing;
-use super::wanted::Wanted;
 use super::{begin, hypervisor, permission};
 use crate::image::accept::accept;
 use crate::openstack::image::{self, Image};
@@ -61,7 +61,7 @@ pub(super) struct Found {
 pub(super) fn check(
     cloud: &Cloud,
     source: &Source,
-    wanted: &Wanted,
+    wanted: &Record,
     target: &Glance,
     signing: Option<&Signing>,
 ) -> Result<Found, PublishError> {
@@ -101,7 +101,7 @@ fn named(cloud: &Cloud, name: &str) -> Result<Vec<Image>, CloudError> {
     let mut images = Vec::new();
     for hidden in ["false", "true"] {
         let filters = [("name", name), ("os_hidden", hidden)].map(|(key, value)| (key.to_owned(), value.to_owned()));
-        images.extend(cloud.images(&image::Wanted { filters: filters.into(), ..image::Wanted::default() })?);
+        images.extend(cloud.images(&image::ImageQuery { filters: filters.into(), ..image::ImageQuery::default() })?);
     }
     // To the service, `in:` before a name begins a list of names.
     images.retain(|image| image.name.as_deref() == Some(name));
@@ -177,7 +177,7 @@ fn allowed(cloud: &Cloud) -> Result<BTreeMap<String, BTreeSet<String>>, CloudErr
     Ok(allowed)
 }
 
-fn values(wanted: &Wanted, allowed: &BTreeMap<String, BTreeSet<String>>) -> Vec<Problem> {
+fn values(wanted: &Record, allowed: &BTreeMap<String, BTreeSet<String>>) -> Vec<Problem> {
     let wrong = wanted.properties.values.iter().filter_map(|(name, value)| {
         let known = allowed.get(name).filter(|known| !known.contains(value))?;
         Some(Problem {

@@ -26,7 +26,7 @@ pub(super) struct Properties {
 /// The part of a manifest's facts that is published.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Facts {
+struct ManifestFacts {
     distro: Option<String>,
     version: Option<String>,
     firmware: Vec<Firmware>,
@@ -46,7 +46,7 @@ pub enum DeriveError {
     Property(#[from] PropertyError),
     /// The facts of the manifest are none that are understood.
     #[error("the facts in {} cannot be read", crate::export::manifest::FILE)]
-    Facts(#[source] serde_json::Error),
+    ManifestFacts(#[source] serde_json::Error),
 }
 
 /// What is known of an image, and what somebody says of it beside or instead.
@@ -56,8 +56,8 @@ pub enum DeriveError {
 /// If something that is said cannot be a property, or what is known cannot be read.
 pub(super) fn derive(source: &Source, said: &BTreeMap<String, String>) -> Result<Properties, DeriveError> {
     let known = match &source.summary.facts {
-        None | Some(Value::Null) => Facts::default(),
-        Some(facts) => serde_json::from_value(facts.clone()).map_err(DeriveError::Facts)?,
+        None | Some(Value::Null) => ManifestFacts::default(),
+        Some(facts) => serde_json::from_value(facts.clone()).map_err(DeriveError::ManifestFacts)?,
     };
     let mut values = BTreeMap::new();
     let mut set = |name: &str, value: Option<String>| {
@@ -106,6 +106,6 @@ mod tests {
         let mut source = crate::publish::subject::tests::source();
         assert_eq!(derive(&source, &BTreeMap::new()).expect("without facts").values["os_version"], "12");
         source.summary.facts = Some(serde_json::json!({ "firmware": "all" }));
-        assert!(matches!(derive(&source, &BTreeMap::new()), Err(DeriveError::Facts(_))));
+        assert!(matches!(derive(&source, &BTreeMap::new()), Err(DeriveError::ManifestFacts(_))));
     }
 }

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::begin::remove;
-use super::wanted::{BUILT, IMAGE};
-use crate::openstack::image::{Image, Wanted};
+use super::record::{BUILT, IMAGE};
+use crate::openstack::image::{Image, ImageQuery};
 use crate::openstack::{Change, Cloud, CloudError};
 use crate::publish::deed::Deed;
 use crate::publish::error::PublishError;
@@ -61,7 +61,7 @@ impl<'a> Series<'a> {
         // A list has either those that are hidden or those that are not.
         for hidden in ["false", "true"] {
             let filters = [&filters[..], &[("os_hidden".to_owned(), hidden.to_owned())]].concat();
-            images.extend(self.cloud.images(&Wanted { filters, ..Wanted::default() })?);
+            images.extend(self.cloud.images(&ImageQuery { filters, ..ImageQuery::default() })?);
         }
         images.retain(|image| {
             let named = image.properties.get(IMAGE).and_then(Value::as_str) == Some(self.name);

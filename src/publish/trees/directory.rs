@@ -108,7 +108,7 @@ impl Directory {
 
     /// Makes a folder with these files, which is seen when it is whole.
     fn make(&self, parent: &Path, target: &Path, files: &[Entry], copying: &mut Copying<'_>) -> Result<(), TreeError> {
-        let work = WorkDir::beside(parent)?;
+        let work = WorkDir::within(parent)?;
         let folder = work.path().join(VERSION);
         fs::create_dir(&folder).at(&folder)?;
         self.fill(&folder, files, copying)?;
@@ -142,7 +142,7 @@ impl Directory {
 
     /// Removes files and work directories of runs that were killed.
     fn tidy_folder(&self, path: &str) -> Result<Vec<String>, PathError> {
-        let mut removed = WorkDir::tidy_beside(&self.at(path))?;
+        let mut removed = WorkDir::tidy_within(&self.at(path))?;
         for entry in self.entries(path)? {
             let path = entry.path();
             let half = entry.file_name().to_str().is_some_and(|name| is_temporary(name, None));
@@ -263,7 +263,7 @@ impl Shelf for Directory {
             found => {
                 found.at(&path)?;
                 is_version(&path)?;
-                let away = WorkDir::beside(parent)?;
+                let away = WorkDir::within(parent)?;
                 fs::rename(&path, away.path().join(VERSION)).at(&path)?;
                 sync_dir(parent)?;
             }

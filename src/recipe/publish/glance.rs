@@ -54,7 +54,7 @@ pub struct Glance {
     /// Give up if an import shows no progress for this long. A download by the service shows none until its end. Default: 1h.
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::units::option_duration")]
     #[schemars(with = "Option<String>")]
-    pub patience: Option<Duration>,
+    pub import_timeout: Option<Duration>,
     /// Promote the image after it is complete and verified: it replaces the image that was promoted before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub promote: Option<Promote>,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::tests::rendered;
 
 /// No template takes this long, in a build with debug assertions beside other tests.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Renders a file within the time, and compares the first error.
 fn assert_refused(text: &str, place: &str, words: &str) {
@@ -14,7 +14,7 @@ fn assert_refused(text: &str, place: &str, words: &str) {
     let begin: String = text.chars().take(150).collect();
     let first = errors.first().unwrap_or_else(|| panic!("{begin}: no error"));
     assert!(first.starts_with(&format!("{place} ")) && first.contains(words), "{begin}: {errors:?}");
-    assert!(started.elapsed() < PATIENCE, "{begin}: {:?}", started.elapsed());
+    assert!(started.elapsed() < TIMEOUT, "{begin}: {:?}", started.elapsed());
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn the_work_of_all_templates_is_counted() {
     let (_, errors) = rendered(&text);
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(errors[0].contains("too much work for one recipe"), "{errors:?}");
-    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+    assert!(started.elapsed() < TIMEOUT, "{:?}", started.elapsed());
     // Values that are not small, very often.
     let text = format!("a:\n{}", "  - \"{{ 'x' * 1000000 }}\"\n".repeat(10_000));
     let (node, errors) = rendered(&text);
@@ -151,7 +151,7 @@ fn the_work_of_all_templates_is_counted() {
     let text = format!("a:\n{}", "  - \"{% for i in range(9000) %}{% endfor %}{{ 1 / 0 }}\"\n".repeat(10_000));
     let (_, errors) = rendered(&text);
     assert!(errors.len() <= 102 && errors.last().is_some_and(|error| error.contains("too much work")), "{errors:?}");
-    assert!(started.elapsed() < 3 * PATIENCE, "{:?}", started.elapsed());
+    assert!(started.elapsed() < 3 * TIMEOUT, "{:?}", started.elapsed());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::machine::{Machine, Ssh, SshError};
 use crate::metadata;
 
 /// How long the SSH server may refuse the key after the login prompt: the account is made before that, or never.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The same after the end of the first boot, when nothing is made any more.
 const SETTLED: Duration = Duration::from_secs(20);
@@ -85,8 +85,8 @@ impl Guest<'_> {
                     Err(error @ SshError::Program { .. }) => return Err(BootError::Ssh(error)),
                 }
             }
-            let over = |since: Option<Instant>, patience| since.is_some_and(|since| since.elapsed() > patience);
-            if over(prompt, PATIENCE) || over(done, SETTLED) {
+            let over = |since: Option<Instant>, timeout| since.is_some_and(|since| since.elapsed() > timeout);
+            if over(prompt, TIMEOUT) || over(done, SETTLED) {
                 let text = refused.unwrap_or_else(|| {
                     let up = machine.started().elapsed();
                     format!("there is a login prompt, and no SSH server that answers after {:.0} s", up.as_secs_f64())

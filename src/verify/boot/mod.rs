@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Boot, Facts, Finding, Outcome, Profile, Subject};
+use super::{Boot, Finding, ImageFacts, Outcome, Profile, Subject};
 use crate::digest::Sha256;
 use crate::disk::qemu_img::QemuImgError;
 use crate::element::schema::Check;
@@ -95,7 +95,7 @@ pub struct Booted {
     /// Findings about the image that no single profile has.
     pub findings: Vec<Finding>,
     /// What was found out.
-    pub facts: Facts,
+    pub facts: ImageFacts,
     /// Digest of the image file.
     pub sha256: Sha256,
 }
@@ -276,14 +276,14 @@ fn available_memory() -> Option<u64> {
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
-fn facts(settings: &Settings<'_>, ran: &[(Job, run::Ran)]) -> Facts {
+fn facts(settings: &Settings<'_>, ran: &[(Job, run::Ran)]) -> ImageFacts {
     let up = || ran.iter().filter(|(_, ran)| ran.answers.is_some());
     let mut boots: Vec<_> = up().map(|(job, _)| job.profile.boot).collect();
     boots.sort();
     boots.dedup();
     let came_up = !boots.is_empty();
     let agents: Vec<bool> = ran.iter().filter_map(|(_, ran)| ran.agent).collect();
-    Facts {
+    ImageFacts {
         subject: settings.subject.clone(),
         boots,
         boot_seconds: up().filter_map(|(_, ran)| ran.seconds).min_by(f64::total_cmp),

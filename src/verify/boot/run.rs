@@ -266,9 +266,9 @@ impl Guest<'_> {
         Ok(())
     }
 
-    fn wait_for_end(&self, machine: &mut Machine, patience: Duration) -> Result<Option<End>, BootError> {
+    fn wait_for_end(&self, machine: &mut Machine, timeout: Duration) -> Result<Option<End>, BootError> {
         let started = Instant::now();
-        while started.elapsed() < patience {
+        while started.elapsed() < timeout {
             if self.settings.interrupt.is_raised() {
                 return Err(BootError::Interrupted);
             }

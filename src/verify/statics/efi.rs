@@ -35,10 +35,11 @@ pub(super) fn shims(view: &View) -> Vec<String> {
 /// What a shim at the fallback would start: GRUB beside it. Where shim's own program for it lies there, it first makes a
 /// boot entry for the shim of the distribution's directory, with GRUB beside that: README.fallback of shim.
 pub(super) fn grubs(view: &View, fallback: &str) -> Vec<String> {
-    let beside = |path: &str, name: &str| view.tree.glob(&format!("{}/{name}", &path[..path.rfind('/').unwrap_or(0)]));
+    let siblings =
+        |path: &str, name: &str| view.tree.glob(&format!("{}/{name}", &path[..path.rfind('/').unwrap_or(0)]));
     const GRUB: &str = "[Gg][Rr][Uu][Bb]*.[Ee][Ff][Ii]";
-    if beside(fallback, "[Ff][Bb]*.[Ee][Ff][Ii]").is_empty() {
-        return beside(fallback, GRUB);
+    if siblings(fallback, "[Ff][Bb]*.[Ee][Ff][Ii]").is_empty() {
+        return siblings(fallback, GRUB);
     }
-    shims(view).iter().flat_map(|shim| beside(shim, GRUB)).collect()
+    shims(view).iter().flat_map(|shim| siblings(shim, GRUB)).collect()
 }

@@ -19,7 +19,7 @@ use super::{Examination, Finding, Outcome, Rule, Subject};
 use crate::base::Package;
 use crate::element::schema::Check;
 use crate::guest::{Devices, Guest, GuestError};
-use crate::inspect::{self, Opened, System, TEXT_LIMIT, Tree, Wanted};
+use crate::inspect::{self, FileQuery, Opened, System, TEXT_LIMIT, Tree};
 use crate::recipe::Firmware;
 
 /// Page of the image guide that most rules are of.
@@ -195,14 +195,14 @@ const TEXTS: &[&[&str]] =
 fn gather(guest: &mut dyn Guest, devices: Devices, seen: &Seen<'_>) -> Result<View, GuestError> {
     let mut wanted = inspect::wanted();
     let texts = TEXTS.iter().copied().flatten().copied().chain(elements::wanted(seen.checks));
-    wanted.extend(texts.map(|pattern| Wanted { pattern, limit: TEXT_LIMIT }));
+    wanted.extend(texts.map(|pattern| FileQuery { pattern, limit: TEXT_LIMIT }));
     let tree = Tree::load(guest, &[], &wanted)?;
     let mut view = view(tree, devices, seen.arch.unwrap_or_default());
     // Which of many kernels is booted is known only now; each takes as much as all other files together.
     let mut large: Vec<_> = signed::programs(&view).into_iter().map(|path| (path, signed::PROGRAM_LIMIT)).collect();
     large.extend(signed::kernel(&view).map(|path| (path.to_owned(), signed::KERNEL_LIMIT)));
     large.extend(drivers::initrd(&view.tree, &view.system).map(|path| (path, drivers::INITRD_LIMIT)));
-    let large: Vec<_> = large.iter().map(|(path, limit)| Wanted { pattern: path, limit: *limit }).collect();
+    let large: Vec<_> = large.iter().map(|(path, limit)| FileQuery { pattern: path, limit: *limit }).collect();
     view.tree.read(guest, &large)?;
     view.early = drivers::early(&view.tree, &view.system);
     Ok(view)

@@ -7,7 +7,7 @@ use goldsmith::recipe::Firmware;
 use goldsmith::recipe::verify::{BootKind, Datasource};
 use goldsmith::verify::report::{BuildInfo, Work};
 use goldsmith::verify::{
-    Boot, Facts, Finding, Group, Milestone, Profile, Report, Rule, Severity, Stage, Subject, Usage,
+    Boot, Finding, Group, ImageFacts, Milestone, Profile, Report, Rule, Severity, Stage, Subject, Usage,
 };
 
 const GUIDE: &str = "https://docs.openstack.org/image-guide/openstack-images.html";
@@ -152,7 +152,7 @@ pub(crate) fn report() -> Report {
         sha256: Some("90b54a7161c13fb9f51f14db25b8c4931cd7e0eb5a6f9c6824dee16f1fc4f82b".to_owned()),
         findings,
         boots,
-        facts: Facts {
+        facts: ImageFacts {
             subject,
             boots: vec![BootKind::Bios, BootKind::Uefi],
             boot_seconds: Some(44.9),

@@ -14,7 +14,7 @@ use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
 use super::bench::Bench;
 
 /// Longest wait for anything on the screen.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Wait for an answer before a question is asked again.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -60,18 +60,18 @@ impl Terminal {
 
     /// Waits for a text after the last that was waited for.
     pub(crate) fn see(&mut self, text: &str) {
-        assert!(self.sees(text, PATIENCE), "`{text}` was not shown after what was seen before:\n{}", self.all_shown());
+        assert!(self.sees(text, TIMEOUT), "`{text}` was not shown after what was seen before:\n{}", self.all_shown());
     }
 
     /// Waits for a text after the last that was waited for, no longer than so long.
-    pub(crate) fn sees(&mut self, text: &str, patience: Duration) -> bool {
+    pub(crate) fn sees(&mut self, text: &str, timeout: Duration) -> bool {
         let begun = Instant::now();
         loop {
             if let Some(at) = self.shown[self.seen..].find(text) {
                 self.seen += at + text.len();
                 return true;
             }
-            match self.output.recv_timeout(patience.saturating_sub(begun.elapsed())) {
+            match self.output.recv_timeout(timeout.saturating_sub(begun.elapsed())) {
                 // Escape sequences are ASCII, and what they are in the middle of is not looked for.
                 Ok(bytes) => self.shown.push_str(&String::from_utf8_lossy(&bytes)),
                 Err(RecvTimeoutError::Timeout) => return false,
@@ -94,7 +94,7 @@ impl Terminal {
             if self.sees(result, PAUSE) {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "`{command}` was not answered:\n{}", self.all_shown());
+            assert!(begun.elapsed() < TIMEOUT, "`{command}` was not answered:\n{}", self.all_shown());
         }
     }
 

@@ -214,7 +214,7 @@ fn a_publication_can_be_taken_back() {
 fn leftovers_of_killed_runs_are_removed_and_files_of_others_stay() {
     let scratch = Scratch::new();
     fs::create_dir_all(scratch.tree.at("gold")).expect("a folder");
-    let work = WorkDir::beside(&scratch.tree.at("gold")).expect("a work directory");
+    let work = WorkDir::within(&scratch.tree.at("gold")).expect("a work directory");
     let died = work.path().with_file_name("died");
     fs::create_dir_all(died.join("version")).expect("a folder");
     for entry in fs::read_dir(work.path()).expect("a folder") {

@@ -16,8 +16,8 @@ use sha2::{Digest as _, Sha256};
 use super::{BuildInfo, JSON, JUNIT, excerpt};
 use crate::text::readable;
 use crate::units::ByteSize;
-use crate::verify::{Boot, Facts, Report, Tally};
-use parts::{Bar, Facts as Table, bars};
+use crate::verify::{Boot, ImageFacts, Report, Tally};
+use parts::{Bar, FactTable, bars};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -78,7 +78,7 @@ pub fn page(report: &Report, build: Option<&BuildInfo>) -> String {
 /// What the image is.
 fn summary(report: &Report, build: Option<&BuildInfo>) -> Markup {
     let subject = &report.facts.subject;
-    let mut table = Table::default();
+    let mut table = FactTable::default();
     let arch = subject.arch.as_deref().map(|arch| format!(", {arch}")).unwrap_or_default();
     table.add("system", subject.product.as_deref().map_or("none was found".to_owned(), |name| format!("{name}{arch}")));
     table.add("image", report.image.as_str());
@@ -238,11 +238,11 @@ fn packages(report: &Report) -> Markup {
     }
 }
 
-fn facts(facts: &Facts) -> Markup {
+fn facts(facts: &ImageFacts) -> Markup {
     let subject = &facts.subject;
     let yes = |value: bool| if value { "yes" } else { "no" };
     let words = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
-    let mut table = Table::default();
+    let mut table = FactTable::default();
     table.add(
         "firmware it is made for",
         words(subject.firmware.iter().map(|kind| format!("{kind:?}").to_lowercase()).collect()),

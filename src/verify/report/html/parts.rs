@@ -6,9 +6,9 @@ use crate::text::readable;
 
 /// A line for each fact that is known.
 #[derive(Debug, Default)]
-pub(super) struct Facts(Vec<(&'static str, String)>);
+pub(super) struct FactTable(Vec<(&'static str, String)>);
 
-impl Facts {
+impl FactTable {
     /// Adds a fact; nothing, if its value is empty.
     pub(super) fn add(&mut self, name: &'static str, value: impl Into<String>) {
         let value: String = value.into();
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn unknown_facts_are_left_out() {
-        let mut facts = Facts::default();
+        let mut facts = FactTable::default();
         facts.add("system", "<b>\u{202e}");
         facts.add("none", "");
         insta::assert_snapshot!(facts.html("Facts").into_string(), @r#"<table class="facts"><caption>Facts</caption><tbody><tr><th scope="row">system</th><td>&lt;b&gt;�</td></tr></tbody></table>"#);

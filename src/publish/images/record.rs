@@ -19,7 +19,7 @@ pub(super) const BUILT: &str = "goldsmith_built";
 
 /// What is wanted of an image at the service.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Wanted {
+pub(super) struct Record {
     /// Its name.
     pub name: String,
     /// Who sees it.
@@ -34,7 +34,7 @@ pub(super) struct Wanted {
     pub properties: Properties,
 }
 
-impl Wanted {
+impl Record {
     /// What a target wants of an image.
     pub(super) fn of(source: &Source, target: &Glance) -> Result<Self, PublishError> {
         let name = match (&target.name, source.summary.created) {

@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 
 /// Asks again as long as what goes wrong may pass.
-pub(super) fn patiently<T>(
+pub(super) fn retried<T>(
     interrupt: &Interrupt,
     mut ask: impl FnMut() -> Result<T, CloudError>,
 ) -> Result<T, CloudError> {
@@ -99,7 +99,7 @@ mod tests {
             retry_after: Some(LONGEST),
         };
         let (started, mut asked) = (Instant::now(), 0);
-        let result = patiently(&interrupt, || {
+        let result = retried(&interrupt, || {
             asked += 1;
             Err::<(), _>(busy())
         });
