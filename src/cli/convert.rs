@@ -14,8 +14,10 @@ use super::progress::TerminalReporter;
 use super::settings::Global;
 use super::{hints, signals};
 use crate::event::Reporter;
-use crate::image::convert::{Conversion, Converted, convert};
+use crate::image::convert::{Conversion, ConvertError, Converted, convert};
 use crate::image::digests::Kinds;
+use crate::image::probe::{Kind, probe};
+use crate::image::read::OpenError;
 use crate::image::{Adapter, Codec, Compat, Compression, Format, Output, Subformat};
 use crate::interrupt::Interrupt;
 use crate::units::ByteSize;
@@ -91,9 +93,21 @@ pub(super) fn run(args: &Convert, global: &Global) -> Result<(), Failure> {
     } else {
         Arc::new(TerminalReporter::on_stderr(global.terminal))
     };
-    let converted = convert(&conversion, &*reporter, &interrupt).map_err(|error| hints::convert(&error))?;
+    let converted = convert(&conversion, &*reporter, &interrupt).map_err(|error| failure(&error, args))?;
     print(&if global.json { record(&conversion, &converted) } else { lines(&conversion, &converted) });
     Ok(())
+}
+
+/// A failure with what helps. A file of no known format may be a raw disk without a partition table.
+fn failure(error: &ConvertError, args: &Convert) -> Failure {
+    let failure = hints::convert(error);
+    let unknown = || probe(&args.input).is_ok_and(|probed| probed.kind == Kind::Unknown);
+    match error {
+        ConvertError::Open(OpenError::Refused { .. }) if args.from.is_none() && unknown() => {
+            failure.hint("`--from raw` takes it for a raw disk all the same, as for a bare file system")
+        }
+        _ => failure,
+    }
 }
 
 /// The file, its size and digests, for people.

@@ -67,7 +67,7 @@ pub(super) fn pin(error: &PinError) -> Failure {
         // The guest is well; it is the image that is not one.
         PinError::Inspect(error @ BuildError::Guest { source: GuestError::Call { .. }, .. }) => {
             Failure::new(FailureKind::Recipe, error).hint(
-                "is `base.image.source` the image that is meant? `virt-inspector FILE` tells what is found in one",
+                "is `base.image.source` the image that is meant? `goldsmith inspect FILE` tells what is found in it",
             )
         }
         PinError::Inspect(error) => build(error),

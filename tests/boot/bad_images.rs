@@ -210,7 +210,7 @@ fn an_encrypted_disk_is_told_as_such() {
     verified.assert_bad();
     let evidence = verified.evidence("operating-system");
     assert!(evidence.contains("partition 1: crypto_LUKS"), "{evidence}");
-    assert!(verified.finding("operating-system")["mend"].as_str().unwrap().contains("unencrypted"));
+    assert!(verified.finding("operating-system")["mend"].as_str().unwrap().contains("do not encrypt"));
 }
 
 #[test]

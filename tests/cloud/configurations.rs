@@ -70,7 +70,7 @@ fn configurations_are_read_as_openstacksdk_reads_them() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
     let cases: Vec<Value> = (0..CASES).map(|number| make(&mut dice, &dir.path().join(number.to_string()))).collect();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openstack/configurations/openstacksdk.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cloud/configurations/openstacksdk.py");
     let mut child =
         Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python");
     child.stdin.take().expect("an input").write_all(json!(cases).to_string().as_bytes()).expect("a pipe");

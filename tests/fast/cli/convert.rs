@@ -182,3 +182,16 @@ fn a_small_file_does_not_keep_the_host_busy_for_days() {
     assert!(ran.code == Some(10) && ran.stderr.contains("1 MiB is the limit"), "{ran:?}");
     assert_eq!(bench.run("convert small.qcow2 small.raw --max-size 2MiB").code, Some(0));
 }
+
+#[test]
+fn a_bare_file_system_is_converted_as_the_hint_says() {
+    let bench = Bench::new();
+    bench.write("root.img", vec![7; 1 << 20]);
+    let refused = bench.run("convert root.img root.qcow2");
+    assert_eq!(refused.code, Some(10), "{}", refused.stderr);
+    let hint = refused.stderr.split('`').find(|word| word.starts_with("--from")).expect("a hint").to_owned();
+    let done = bench.run(&format!("convert root.img root.qcow2 {hint}"));
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    bench.write("text.qcow2", "not found");
+    assert!(!bench.run("convert --from qcow2 text.qcow2 a.raw").stderr.contains("--from raw"));
+}
