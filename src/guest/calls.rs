@@ -20,6 +20,10 @@ use crate::base::Package;
 /// Longest content that goes into one message; the library's limit is 4 MiB.
 const MESSAGE_LIMIT: usize = 2 << 20;
 
+/// What tar says where a file system is full; the appliance has no other language. It is the second where a part of the
+/// last block still fits.
+const FULL: [&str; 2] = ["No space left on device", "Wrote only "];
+
 /// Type bits of `st_mode`.
 const TYPE_MASK: i64 = 0o170_000;
 
@@ -79,6 +83,13 @@ impl LibguestfsGuest {
             _ if missing > 0 => GuestError::NoSpace { call, missing: Some(missing) },
             error => error,
         }
+    }
+
+    /// Bytes that root can write to the file system that has a directory, or will have it: those that are kept for root count.
+    fn room(&self, directory: &str) -> Option<u64> {
+        let mut above = std::iter::successors(Some(directory), |path| path.rsplit_once('/').map(|(parent, _)| parent));
+        let stat = above.find_map(|path| self.handle.statvfs(if path.is_empty() { "/" } else { path }).ok())?;
+        Some(stat.bfree.cast_unsigned().saturating_mul(stat.frsize.cast_unsigned()))
     }
 
     fn space(&self, path: &str) -> Result<Space, GuestError> {
@@ -254,7 +265,7 @@ impl Guest for LibguestfsGuest {
     }
 
     fn unpack(&mut self, archive: &Path, compression: Option<&str>, path: &str) -> Result<(), GuestError> {
-        let call = format!("unpack {} into {path}", archive.display());
+        let call = format!("unpack into {path}");
         // The image resolves nothing here: the script's own tests are made outside of it.
         let directory = match place::find(self, path, Last::Followed)? {
             Found::There { path, .. } | Found::Missing { path } => path,
@@ -271,8 +282,16 @@ impl Guest for LibguestfsGuest {
         if size == 0 {
             return Err(refused(&call, "the archive is empty".to_owned()));
         }
-        self.with_file(&call, archive, |guest, device| {
+        let room = self.room(&directory);
+        let unpacked = self.with_file(&call, archive, |guest, device| {
             guest.appliance(&call, &script::unpack(device, size, decompress, &directory)).map(drop)
+        });
+        unpacked.map_err(|error| match error {
+            GuestError::Call { message, .. } if FULL.iter().any(|said| message.contains(said)) => {
+                let missing = room.filter(|_| compression.is_none()).map(|room| size.saturating_sub(room));
+                GuestError::NoSpace { call, missing: missing.filter(|missing| *missing > 0) }
+            }
+            error => error,
         })
     }
 

@@ -49,7 +49,7 @@ fn a_full_image_is_named_as_such() {
         );
         let said = told(&bench, "fuller", &keys, 12);
         // 96 MiB, of which about 57 fit.
-        let missing: f64 = said.split(" MiB more").next().and_then(|it| it.rsplit(' ').next()).unwrap().parse().unwrap();
+        let missing: f64 = said.split(" MiB more").next().and_then(|it| it.rsplit(' ').next()).unwrap().parse().unwrap_or_else(|_| panic!("{said}"));
         assert!((30.0..60.0).contains(&missing), "{said}");
         insta::assert_snapshot!("by a copy", said);
     });
