@@ -118,7 +118,7 @@ fn data_gets_there_by_every_way() {
     .enumerate()
     {
         let name = format!("image-{number}");
-        let ran = publish(&[&["--name", &name, "--timeout", "60s"], arguments].concat());
+        let ran = publish(&[&["--name", &name, "--import-timeout", "60s"], arguments].concat());
         assert_eq!(ran.code, Some(0), "{arguments:?}: {}", ran.stderr);
         assert!(ran.stdout.contains(words), "{arguments:?}: {}", ran.stdout);
         let image = show(&name);
@@ -155,7 +155,7 @@ fn what_cannot_be_imported_leaves_nothing() {
     web(&none, &[], 14, &["by web-download: Task failed", "curl -I"]);
     web(
         &never,
-        &["--timeout", "3s"],
+        &["--import-timeout", "3s"],
         14,
         &["nothing has changed", "the image is `importing`", "a longer `import-timeout`"],
     );
