@@ -318,80 +318,15 @@ impl Action {
         }
     }
 
-    /// The file or directory of the recipe or element that this action brings into the image.
-    pub fn source(&self) -> Option<&str> {
+    /// What this action needs beside its values. Every action answers, so that none can be forgotten.
+    fn needs(&self) -> Needs<'_> {
         match self {
-            Self::Run(run) => run.script.as_deref(),
-            Self::Copy(copy) => Some(&copy.source),
-            Self::Extract(extract) => Some(&extract.source),
-            Self::Packages(_)
-            | Self::Write(_)
-            | Self::Edit(_)
-            | Self::Remove(_)
-            | Self::Empty(_)
-            | Self::Mkdir(_)
-            | Self::Symlink(_)
-            | Self::Move(_)
-            | Self::Service(_)
-            | Self::KernelArgs(_)
-            | Self::User(_)
-            | Self::Hostname(_)
-            | Self::Timezone(_)
-            | Self::Locale(_) => None,
-        }
-    }
-
-    /// The same to be changed, the key it stands at, and whether it must be a file.
-    pub fn source_mut(&mut self) -> Option<(&mut String, &'static str, bool)> {
-        match self {
-            Self::Run(run) => run.script.as_mut().map(|script| (script, "script", true)),
-            Self::Copy(copy) => Some((&mut copy.source, "source", false)),
-            Self::Extract(extract) => Some((&mut extract.source, "source", true)),
-            Self::Packages(_)
-            | Self::Write(_)
-            | Self::Edit(_)
-            | Self::Remove(_)
-            | Self::Empty(_)
-            | Self::Mkdir(_)
-            | Self::Symlink(_)
-            | Self::Move(_)
-            | Self::Service(_)
-            | Self::KernelArgs(_)
-            | Self::User(_)
-            | Self::Hostname(_)
-            | Self::Timezone(_)
-            | Self::Locale(_) => None,
-        }
-    }
-
-    /// How long the action says that it may take.
-    pub fn timeout(&self) -> Option<Duration> {
-        match self {
-            Self::Run(run) => run.timeout,
-            Self::Copy(_) | Self::Extract(_) => None,
-            Self::Packages(_)
-            | Self::Write(_)
-            | Self::Edit(_)
-            | Self::Remove(_)
-            | Self::Empty(_)
-            | Self::Mkdir(_)
-            | Self::Symlink(_)
-            | Self::Move(_)
-            | Self::Service(_)
-            | Self::KernelArgs(_)
-            | Self::User(_)
-            | Self::Hostname(_)
-            | Self::Timezone(_)
-            | Self::Locale(_) => None,
-        }
-    }
-
-    /// Whether this action needs packages' repositories or any other part of the network.
-    pub fn uses_network(&self) -> bool {
-        match self {
-            Self::Run(run) => run.network,
-            Self::Packages(packages) => !packages.install.is_empty() || packages.update,
-            Self::Copy(_) | Self::Extract(_) => false,
+            Self::Run(run) => Needs { source: run.script.as_deref(), timeout: run.timeout, network: run.network },
+            Self::Copy(copy) => Needs { source: Some(&copy.source), ..Needs::default() },
+            Self::Extract(extract) => Needs { source: Some(&extract.source), ..Needs::default() },
+            Self::Packages(packages) => {
+                Needs { network: !packages.install.is_empty() || packages.update, ..Needs::default() }
+            }
             Self::Write(_)
             | Self::Edit(_)
             | Self::Remove(_)
@@ -404,9 +339,43 @@ impl Action {
             | Self::User(_)
             | Self::Hostname(_)
             | Self::Timezone(_)
-            | Self::Locale(_) => false,
+            | Self::Locale(_) => Needs::default(),
         }
     }
+
+    /// The file or directory of the recipe or element that this action brings into the image.
+    pub fn source(&self) -> Option<&str> {
+        self.needs().source
+    }
+
+    /// The same to be changed, the key it stands at, and whether it must be a file.
+    pub fn source_mut(&mut self) -> Option<(&mut String, &'static str, bool)> {
+        self.source()?;
+        match self {
+            Self::Run(run) => run.script.as_mut().map(|script| (script, "script", true)),
+            Self::Copy(copy) => Some((&mut copy.source, "source", false)),
+            Self::Extract(extract) => Some((&mut extract.source, "source", true)),
+            other => unreachable!("`{}` brings a file, whose place in it is not known here", other.name()),
+        }
+    }
+
+    /// How long the action says that it may take.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.needs().timeout
+    }
+
+    /// Whether this action needs packages' repositories or any other part of the network.
+    pub fn uses_network(&self) -> bool {
+        self.needs().network
+    }
+}
+
+/// What an action needs beside its values.
+#[derive(Default)]
+struct Needs<'a> {
+    source: Option<&'a str>,
+    timeout: Option<Duration>,
+    network: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
