@@ -53,7 +53,7 @@ pub struct Element {
     pub params: BTreeMap<String, Param>,
     /// Elements that must be there, before it.
     pub requires: Vec<String>,
-    /// Elements that come before it if they are there.
+    /// Elements that come before it if they are there; `*` is all of them.
     pub after: Vec<String>,
     /// Elements that must not be there.
     pub conflicts: Vec<String>,

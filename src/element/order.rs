@@ -1,5 +1,8 @@
 //! The order of elements: what an element requires comes before it, otherwise the recipe's order holds.
 
+/// The entry of `after` that stands for all other elements.
+pub const ALL: &str = "*";
+
 /// What decides the place of an element.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Item {
@@ -7,7 +10,7 @@ pub struct Item {
     pub name: String,
     /// Elements that must be there, before it.
     pub requires: Vec<String>,
-    /// Elements that come before it if they are there.
+    /// Elements that come before it if they are there. [`ALL`] stands for all that need not come after it.
     pub after: Vec<String>,
     /// Elements that must not be there.
     pub conflicts: Vec<String>,
@@ -96,6 +99,37 @@ impl Search<'_> {
         self.errors.contains(&OrderError::Conflict { item: other, other: item })
     }
 
+    /// The elements that an element names: they come before it.
+    fn named(&self, item: usize) -> impl Iterator<Item = usize> {
+        let Item { requires, after, .. } = &self.items[item];
+        requires.iter().chain(after).filter_map(|name| self.find(name))
+    }
+
+    /// All elements that come directly before one. Where it comes after all others, those that follow it are left out, and so
+    /// are others of its kind.
+    fn before(&self, item: usize) -> Vec<usize> {
+        let mut before: Vec<_> = self.named(item).collect();
+        let is_last = |item: usize| self.items[item].after.iter().any(|name| name == ALL);
+        if is_last(item) {
+            before.extend((0..self.items.len()).filter(|&other| !is_last(other) && !self.follows(other, item)));
+        }
+        before
+    }
+
+    /// Whether an element comes after another by the names that it and those before it give.
+    fn follows(&self, item: usize, other: usize) -> bool {
+        let (mut seen, mut open) = (vec![false; self.items.len()], vec![item]);
+        while let Some(item) = open.pop() {
+            if item == other {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[item], true) {
+                open.extend(self.named(item));
+            }
+        }
+        false
+    }
+
     /// Depth is at most the number of items: each is open once.
     fn visit(&mut self, item: usize) {
         match self.marks[item] {
@@ -107,11 +141,8 @@ impl Search<'_> {
             Mark::New => {
                 self.marks[item] = Mark::Open;
                 self.path.push(item);
-                let items = self.items;
-                for name in items[item].requires.iter().chain(&items[item].after) {
-                    if let Some(before) = self.find(name) {
-                        self.visit(before);
-                    }
+                for before in self.before(item) {
+                    self.visit(before);
                 }
                 self.path.pop();
                 self.marks[item] = Mark::Done;
@@ -155,6 +186,11 @@ mod tests {
             ("a>z b z", "z a b"),
             ("d<b<c c<a b<a a", "a b c d"),
             ("a!q b", "a b"),
+            ("a>* b c", "b c a"),
+            ("a>* b<a c", "c a b"),
+            ("a>* b<d c d<a", "c a d b"),
+            ("a>* b>* c", "c a b"),
+            ("a>*>b b>* c", "c b a"),
             ("", ""),
         ] {
             let items = items(text);

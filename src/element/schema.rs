@@ -24,7 +24,7 @@ pub struct ElementFile {
     /// Elements that the recipe must list too. They run before this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,
-    /// Elements that run before this one if the recipe lists them.
+    /// Elements that run before this one if the recipe lists them. `"*"` means all that need not run after it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<String>,
     /// Elements that a recipe cannot list together with this one.

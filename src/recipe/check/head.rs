@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::base;
 use super::rule::{Rule, apply};
+use crate::element::order::ALL;
 use crate::element::schema::{Check, check_ids};
 use crate::image::Output;
 use crate::recipe::publish::Target;
@@ -32,9 +33,13 @@ const RECIPE_HEAD: &[(&str, Rule)] = &[
 const ELEMENT_HEAD: &[(&str, Rule)] = &[
     ("description", one_line),
     ("requires.*", element_name),
-    ("after.*", element_name),
+    ("after.*", element_or_all),
     ("conflicts.*", element_name),
 ];
+
+fn element_or_all(text: &str) -> Result<(), String> {
+    if text == ALL { Ok(()) } else { element_name(text) }
+}
 
 /// Checks what a recipe says about its image, its secrets and its outputs.
 pub(crate) fn recipe_head(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {

@@ -40,7 +40,9 @@ fn asks(element: &Element) -> String {
         ("Runs after these elements, if the recipe lists them", &element.after),
         ("Conflicts with", &element.conflicts),
     ] {
-        if !names.is_empty() {
+        if names.iter().any(|name| name == "*") {
+            text.push_str("Runs after all other elements of the recipe.\n\n");
+        } else if !names.is_empty() {
             let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
             text.push_str(&format!("{what}: {}.\n\n", names.join(", ")));
         }
