@@ -31,7 +31,7 @@
 //! | [`recipe`], [`element`], [`distro`], [`action`] | what people write, and what is known of distributions |
 //! | [`layer`] | the layer store |
 //! | [`image`] | image files: formats, and one pass from a disk to many of them |
-//! | [`event`], [`vocabulary`], [`process`], [`interrupt`], [`fsx`], [`digest`], [`units`], [`text`], [`address`], [`workdir`], [`yaml`] | leaves |
+//! | [`event`], [`vocabulary`], [`process`], [`interrupt`], `syntax`, [`fsx`], [`digest`], [`units`], [`text`], [`address`], [`workdir`], [`yaml`] | leaves |
 //!
 //! # Invariants
 //!
@@ -70,6 +70,7 @@ pub mod plan;
 pub mod process;
 pub mod publish;
 pub mod recipe;
+mod syntax;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod text;

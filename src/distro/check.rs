@@ -3,28 +3,28 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::recipe::check::{Rule, apply};
-use crate::recipe::words;
+use crate::recipe::check::apply;
+use crate::syntax::{self, Rule};
 use crate::yaml::{Diagnostic, Key, Node, Source, Span, Value, list, near};
 
 /// Places in a file, and the rule for what is there.
 const RULES: &[(&str, Rule)] = &[
     ("name", name),
-    ("title", words::one_line),
+    ("title", syntax::one_line),
     ("aliases.*", alias),
     ("family", name),
-    ("notes.*", words::one_line),
-    ("user", words::user),
+    ("notes.*", syntax::one_line),
+    ("user", syntax::user),
     ("releases.*.name", word),
     ("releases.*.version", word),
     ("releases.*.end", date),
-    ("bootstrap.origin", words::one_line),
+    ("bootstrap.origin", syntax::one_line),
     ("bootstrap.directories.*", word),
-    ("bootstrap.keyring.file", words::file_path),
-    ("bootstrap.keyring.package", words::package),
+    ("bootstrap.keyring.file", syntax::file_path),
+    ("bootstrap.keyring.package", syntax::package),
     ("bootstrap.suites.*", suite),
     ("bootstrap.security-suites.*", suite),
-    ("bootstrap.components.*", words::component),
+    ("bootstrap.components.*", syntax::component),
 ];
 
 /// Checks what a file says. `known` are the names of all distributions.
@@ -64,7 +64,7 @@ pub(super) fn file(
         }
     }
     for (_, mirrors) in map(root.get("bootstrap").and_then(|bootstrap| bootstrap.get("mirrors"))) {
-        apply(&[("main", words::url), ("security", words::url)], mirrors, source, found);
+        apply(&[("main", syntax::url), ("security", syntax::url)], mirrors, source, found);
     }
     if let (Some(key), true) = (root.key("bootstrap"), releases.is_empty()) {
         let message = "what can be bootstrapped are releases, and this file has none";
@@ -74,7 +74,8 @@ pub(super) fn file(
 
 /// Checks the packages, paths and units that templates can ask for.
 fn names(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
-    for (group, rule) in [("packages", words::package as Rule), ("paths", words::file_path), ("units", words::unit)] {
+    for (group, rule) in [("packages", syntax::package as Rule), ("paths", syntax::file_path), ("units", syntax::unit)]
+    {
         for (key, value) in map(root.get(group)) {
             if let Err(message) = identifier(&key.text) {
                 found.push(Diagnostic::new(source, key.span, message));

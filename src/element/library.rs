@@ -11,7 +11,8 @@ use super::asset::Folder;
 use super::schema::{ElementFile, Param};
 use crate::distro::{self, Distros};
 use crate::recipe::terms::decode;
-use crate::recipe::{check, params, template, words};
+use crate::recipe::{check, params, template};
+use crate::syntax;
 use crate::yaml::{Diagnostic, Diagnostics, Node, Source, near, parse, read};
 
 static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/elements");
@@ -139,7 +140,7 @@ impl Library {
 
     pub(crate) fn find(&self, name: &str) -> Result<Element, LoadError> {
         let unknown = || LoadError::Unknown(near(name, self.names().into_keys()));
-        if words::element_name(name).is_err() {
+        if syntax::element_name(name).is_err() {
             return Err(unknown());
         }
         let mut homes = self.dirs.iter().filter(|dir| dir.join(name).join("element.yaml").is_file());

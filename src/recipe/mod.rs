@@ -16,7 +16,6 @@ mod secret;
 pub(crate) mod template;
 pub(crate) mod terms;
 pub mod verify;
-pub(crate) mod words;
 
 pub use composition::{ComposedStep, Composition, System};
 pub use load::{LoadOptions, Loaded, Recipe, load, load_str};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::words;
+use crate::syntax;
 use crate::units::ByteSize;
 use crate::vocabulary::{Arch, Firmware};
 
@@ -160,7 +160,7 @@ impl Verify {
             let message = format!("the disk to boot on, {disk}, is smaller than the image, {image}");
             add("disk", None, message, "a cloud refuses that too: leave it out, or make it larger");
         }
-        if let Some(Err(message)) = self.user.as_deref().map(words::user) {
+        if let Some(Err(message)) = self.user.as_deref().map(syntax::user) {
             add("user", None, message, "leave it out for the account that cloud-init makes");
         }
         for (index, entry) in self.listen.iter().enumerate() {

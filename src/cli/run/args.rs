@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::options::AccelOption;
 use crate::cli::parse::parse_word;
 use crate::recipe::verify::{Board, BootKind, Datasource, NetworkAccess};
-use crate::recipe::words;
+use crate::syntax;
 use crate::units::ByteSize;
 
 /// `goldsmith run`.
@@ -59,9 +59,9 @@ pub(in crate::cli) struct Run {
 }
 
 fn parse_user(text: &str) -> Result<String, String> {
-    words::user(text).map(|()| text.to_owned())
+    syntax::user(text).map(|()| text.to_owned())
 }
 
 fn parse_hostname(text: &str) -> Result<String, String> {
-    words::host_name(text).map(|()| text.to_owned())
+    syntax::host_name(text).map(|()| text.to_owned())
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::export::manifest;
-use crate::recipe::{Arch, words};
+use crate::recipe::Arch;
+use crate::syntax;
 
 /// Longest manifest that is read. That of a system with ten thousand packages has 1 MiB.
 const LONGEST: u64 = 16 << 20;
@@ -41,7 +42,7 @@ impl Manifest {
         let arch = manifest["arch"].as_str().and_then(Arch::of_kernel);
         let user = manifest.pointer("/facts/default_user").and_then(Value::as_str);
         // It is printed as part of a command.
-        let user = user.filter(|user| words::user(user).is_ok()).map(str::to_owned);
+        let user = user.filter(|user| syntax::user(user).is_ok()).map(str::to_owned);
         Some(Self { arch, user })
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::base;
-use super::rule::{Rule, apply};
+use super::rule::apply;
 use crate::element::order::ALL;
 use crate::element::schema::{Check, check_ids};
 use crate::image::Output;
 use crate::recipe::publish::Target;
 use crate::recipe::terms::decode;
 use crate::recipe::verify::{Fault, Known, Verify};
-use crate::recipe::words::*;
+use crate::syntax::*;
 use crate::units::ByteSize;
 use crate::yaml::{Diagnostic, Node, Source, Span, Value, near};
 

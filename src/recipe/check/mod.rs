@@ -9,5 +9,5 @@ mod rule;
 mod steps;
 
 pub(crate) use head::{BUILT_INS, accepted, element_head, publish, recipe_head, some_output, verify};
-pub(crate) use rule::{Rule, apply, require};
+pub(crate) use rule::{apply, require};
 pub(crate) use steps::{actions, checks, packages};

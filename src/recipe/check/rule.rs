@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::syntax::Rule;
 use crate::yaml::{Diagnostic, Node, Source, Value, near};
-
-/// What a text must be like, as an error message if it is not.
-pub(crate) type Rule = fn(&str) -> Result<(), String>;
 
 /// Reports keys that a file must have. Their absence is no second error when the file is decoded.
 pub(crate) fn require(root: &mut Node, keys: &[&str], source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
@@ -25,7 +23,7 @@ pub(crate) fn require(root: &mut Node, keys: &[&str], source: &Arc<Source>, foun
 pub(crate) fn apply(rules: &[(&str, Rule)], root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     for (place, rule) in rules {
         let mut nodes = vec![root];
-        for step in place.split('.') {
+        for step in place.split('.').filter(|step| !step.is_empty()) {
             nodes = nodes
                 .into_iter()
                 .flat_map(|node| match step {

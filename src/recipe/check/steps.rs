@@ -3,68 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::rule::{Rule, apply};
+use super::rule::apply;
+use crate::action::Action;
 use crate::element::schema::ElementFile;
-use crate::recipe::words::*;
+use crate::syntax::*;
 use crate::yaml::{Diagnostic, Node, Source, Span, near};
 
-/// Places in an action, `*` for every entry of a list, and the rule for what is there.
-const ACTIONS: &[(&str, Rule)] = &[
-    ("packages.install.*", package),
-    ("packages.remove.*", package),
-    ("write.path", file_path),
-    ("write.owner", owner),
-    ("copy.path", directory_path),
-    ("copy.owner", owner),
-    ("extract.path", directory_path),
-    ("edit.path", file_path),
-    ("edit.delete.*", pattern),
-    ("edit.replace.*.pattern", pattern),
-    ("edit.replace.*.with", one_line),
-    ("edit.ensure-line", one_line),
-    ("remove.*", file_path),
-    ("empty.*", file_path),
-    ("mkdir.path", file_path),
-    ("mkdir.owner", owner),
-    ("symlink.path", file_path),
-    ("symlink.target", one_line),
-    ("move.from", file_path),
-    ("move.to", file_path),
-    ("service.enable.*", unit),
-    ("service.disable.*", unit),
-    ("service.mask.*", unit),
-    ("kernel-args.add.*", kernel_argument),
-    ("kernel-args.remove.*", kernel_argument),
-    ("user.name", user),
-    ("user.groups.*", user),
-    ("user.shell", file_path),
-    ("user.ssh-keys.*", one_line),
-    ("hostname", host_name),
-    ("timezone", time_zone),
-    ("locale", locale),
-    ("run.args.*", argument),
-    // Any text will do, or its type and whoever uses it say more.
-    ("run.script", anything),
-    ("run.inline", anything),
-    ("run.secrets.*", anything),
-    ("run.timeout", anything),
-    ("write.content", anything),
-    ("write.mode", anything),
-    ("copy.source", anything),
-    ("copy.mode", anything),
-    ("extract.source", anything),
-    ("mkdir.mode", anything),
-];
-
-fn anything(_: &str) -> Result<(), String> {
-    Ok(())
-}
-
-/// An argument of a program, which is a C string.
-fn argument(text: &str) -> Result<(), String> {
-    if text.contains('\0') { Err("an argument cannot have a NUL character".to_owned()) } else { Ok(()) }
-}
-
+/// Places in an assertion, and the rule for what is there.
 const CHECKS: &[(&str, Rule)] = &[
     ("kernel-arg", kernel_argument),
     ("path-exists", file_path),
@@ -90,7 +35,11 @@ pub(crate) fn packages(node: &Node, source: &Arc<Source>, found: &mut Vec<Diagno
 pub(crate) fn actions(root: &Node, secrets: &BTreeSet<&str>, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     for phase in ElementFile::PHASES {
         for action in root.get(phase).map_or(&[][..], Node::list) {
-            apply(ACTIONS, action, source, found);
+            for (name, texts) in Action::TEXTS {
+                if let Some(value) = action.get(name) {
+                    apply(texts, value, source, found);
+                }
+            }
             if let Some(run) = action.get("run") {
                 let key = action.key("run").map_or(action.span, |key| key.span);
                 script(run, key, source, found);
@@ -149,7 +98,6 @@ mod tests {
 
     use super::super::rule::messages;
     use super::*;
-    use crate::action::Action;
     use crate::element::schema::Check;
 
     /// Places of texts in a schema, as rules name them.
@@ -186,8 +134,13 @@ mod tests {
 
     #[test]
     fn every_text_of_an_action_and_of_an_assertion_has_a_rule() {
-        for (rules, texts) in [(ACTIONS, all_texts::<Action>()), (CHECKS, all_texts::<Check>())] {
-            let ruled: BTreeSet<_> = rules.iter().map(|(place, _)| (*place).to_owned()).collect();
+        let places = |name: &str, texts: &[(&str, Rule)]| -> Vec<String> {
+            texts.iter().map(|(place, _)| format!("{name}.{place}").trim_matches('.').to_owned()).collect()
+        };
+        let actions = Action::TEXTS.iter().flat_map(|(name, texts)| places(name, texts)).collect();
+        let checks = places("", CHECKS).into_iter().collect();
+        for (ruled, texts) in [(actions, all_texts::<Action>()), (checks, all_texts::<Check>())] {
+            let ruled: BTreeSet<String> = ruled;
             let missing: Vec<_> = texts.difference(&ruled).collect();
             let unknown: Vec<_> = ruled.difference(&texts).collect();
             assert!(missing.is_empty() && unknown.is_empty(), "without a rule: {missing:?}, not there: {unknown:?}");

@@ -13,23 +13,12 @@ use super::generated::{head, row};
 /// Types whose values a table of keys tells well enough in words: plain text of some form.
 const PLAIN: [&str; 2] = ["ByteSize", "Mode"];
 
-/// Types that another generator tells of: each action with its keys.
-const OF_ACTIONS: [&str; 14] = [
-    "Action",
-    "Packages",
-    "Run",
-    "Write",
-    "Copy",
-    "Extract",
-    "Edit",
-    "Replace",
-    "Mkdir",
-    "Symlink",
-    "Move",
-    "Service",
-    "KernelArgs",
-    "User",
-];
+/// Types that another generator tells of: actions, with all types that their keys have.
+fn of_actions() -> BTreeSet<String> {
+    let schema = schemars::schema_for!(goldsmith::action::Action).to_value();
+    let defs = schema["$defs"].as_object().expect("it has types");
+    defs.keys().cloned().chain(["Action".to_owned()]).collect()
+}
 
 /// Every type by its name. The recipe is `Recipe`, an `element.yaml` is `Element`.
 fn types() -> &'static Map<String, Json> {
@@ -57,7 +46,8 @@ fn find(name: &str) -> Json {
 
 /// Names of the types that the reference must tell of.
 pub(crate) fn named() -> BTreeSet<String> {
-    let left_out = |name: &str| PLAIN.contains(&name) || OF_ACTIONS.contains(&name);
+    let of_actions = of_actions();
+    let left_out = |name: &str| PLAIN.contains(&name) || of_actions.contains(name);
     types().keys().filter(|name| !left_out(name)).cloned().collect()
 }
 
@@ -129,15 +119,18 @@ pub(crate) fn actions() -> String {
             Some(def) => {
                 text.push_str(&format!("{}\n", keys(def)));
                 told.insert(def.to_owned());
-                if def == "Edit" {
-                    text.push_str(&format!("Each entry of `replace` has these keys:\n\n{}\n", keys("Replace")));
-                    told.insert("Replace".to_owned());
+                for (key, property) in find(def)["properties"].as_object().expect("it has keys") {
+                    if let Some(entry) = reference(&property["items"]) {
+                        text.push_str(&format!("Each entry of `{key}` has these keys:\n\n{}\n", keys(entry)));
+                        told.insert(entry.to_owned());
+                    }
                 }
             }
             None => text.push_str(&format!("Its value is {}.\n\n", kind(&value))),
         }
     }
-    let expected: BTreeSet<_> = OF_ACTIONS.into_iter().filter(|name| *name != "Action").map(str::to_owned).collect();
+    let left_out = |name: &str| name == "Action" || PLAIN.contains(&name);
+    let expected: BTreeSet<_> = of_actions().into_iter().filter(|name| !left_out(name)).collect();
     assert_eq!(told, expected, "an action has a type that the reference does not know");
     text
 }

@@ -1,4 +1,4 @@
-//! What names, paths and patterns must be like. Each function says what is wrong.
+//! Rules for single texts of recipes: names, paths, patterns, addresses. Each function says what is wrong with a text.
 
 use crate::address::has_login;
 use crate::digest::Sha256;
@@ -9,6 +9,19 @@ const PATH_MAX: usize = 4096;
 /// Longest regular expression, and the most bytes it may take compiled.
 const PATTERN_MAX: usize = 1000;
 const PATTERN_SIZE_MAX: usize = 1 << 20;
+
+/// What a text must be like, as an error message if it is not.
+pub(crate) type Rule = fn(&str) -> Result<(), String>;
+
+/// Accepts every text: its type, or the code that uses it, says more.
+pub(crate) fn anything(_: &str) -> Result<(), String> {
+    Ok(())
+}
+
+/// An argument of a program, which is a C string.
+pub(crate) fn argument(text: &str) -> Result<(), String> {
+    verdict(!text.contains('\0'), || "an argument cannot have a NUL character".to_owned())
+}
 
 fn fits(text: &str, first: impl Fn(char) -> bool, rest: impl Fn(char) -> bool, most: usize) -> bool {
     text.starts_with(first) && text.chars().all(rest) && text.len() <= most
@@ -131,7 +144,7 @@ fn no_login(text: &str) -> Result<(), String> {
 }
 
 /// A file with a public key, beside the recipe.
-pub(super) fn key_file(text: &str) -> Result<(), String> {
+pub(crate) fn key_file(text: &str) -> Result<(), String> {
     verdict(!text.is_empty() && !text.contains("://") && !text.contains('\0'), || {
         format!("`{text}` is no path of a file with a public key")
     })

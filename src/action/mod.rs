@@ -1,0 +1,16 @@
+//! The actions: the closed list of changes that a step can make to an image.
+//!
+//! Elements and recipes are data. All they can ask for is one of these actions, and all but [`Run`] are declarative. A new action
+//! is a variant of [`Action`] with its type, its executor in [`crate::build`], and tests; the reference is made from these files.
+//! Values are rendered: no template is left in them.
+
+mod files;
+mod kind;
+mod mode;
+mod system;
+mod texts;
+
+pub use files::{Copy, Edit, Extract, Mkdir, Move, Replace, Symlink, Write};
+pub use kind::Action;
+pub use mode::Mode;
+pub use system::{KernelArgs, Packages, Run, Service, User};

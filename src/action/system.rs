@@ -1,0 +1,146 @@
+//! Actions that change what the image's own programs manage: packages, units, accounts, the kernel command line.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::texts::{Texts, is_false};
+use crate::syntax::{anything, argument, file_path, kernel_argument, one_line, package, unit, user};
+use crate::units;
+
+/// A change of the set of installed packages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Packages {
+    /// Packages to install.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub install: Vec<String>,
+    /// Packages to remove, together with their configuration.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+    /// Update all installed packages first.
+    #[serde(skip_serializing_if = "is_false")]
+    pub update: bool,
+}
+
+impl Packages {
+    /// Rules for its texts.
+    pub(super) const TEXTS: Texts = &[("install.*", package), ("remove.*", package)];
+}
+
+/// A script. Exactly one of `script` and `inline` is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Run {
+    /// Script file of the recipe or element. Its first line names the interpreter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// Text of the script. `/bin/sh -eu` runs it unless it begins with `#!`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inline: Option<String>,
+    /// Arguments of the script.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Environment variables of the script.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Give the script a network. Otherwise the guest's network link is down.
+    #[serde(skip_serializing_if = "is_false")]
+    pub network: bool,
+    /// Names of secrets. The script reads each from the file `$GOLDSMITH_SECRETS/<name>`. The files lie in a tmpfs, and
+    /// Goldsmith removes it before it saves the layer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// How long the script may take: `90s`, `10min`, `2h`. Default: `--timeout` of the build.
+    #[serde(skip_serializing_if = "Option::is_none", with = "units::option_duration")]
+    #[schemars(with = "Option<String>")]
+    pub timeout: Option<Duration>,
+}
+
+impl Run {
+    /// Rules for its texts.
+    pub(super) const TEXTS: Texts = &[
+        ("args.*", argument),
+        ("script", anything),
+        ("inline", anything),
+        ("secrets.*", anything),
+        ("timeout", anything),
+    ];
+}
+
+/// Which units start. Names without a suffix mean `.service`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Service {
+    /// Units that start at boot. A masked unit is an error, as it is for `systemctl enable`: `remove` its mask first. A unit
+    /// without an `[Install]` section that no other unit wants is an error too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub enable: Vec<String>,
+    /// Units that do not start at boot. A unit that a link of its package starts is an error: mask it. A socket or a timer
+    /// that starts it later is a unit of its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disable: Vec<String>,
+    /// Units that nothing can start, installed or not. Another name of a unit is an error.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mask: Vec<String>,
+    /// Ignore a unit that is not installed. Otherwise it is an error in `enable` and `disable`.
+    #[serde(skip_serializing_if = "is_false")]
+    pub if_present: bool,
+}
+
+impl Service {
+    /// Rules for its texts.
+    pub(super) const TEXTS: Texts = &[("enable.*", unit), ("disable.*", unit), ("mask.*", unit)];
+}
+
+/// A change of the kernel command line. An argument that is there already is not added again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct KernelArgs {
+    /// Arguments to add, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub add: Vec<String>,
+    /// Arguments to remove: `quiet` removes this argument, `console=` removes it with every value. GRUB's settings are read as
+    /// a shell reads them; where a command in them makes the value, that is an error.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+}
+
+impl KernelArgs {
+    /// Rules for its texts.
+    pub(super) const TEXTS: Texts = &[("add.*", kernel_argument), ("remove.*", kernel_argument)];
+}
+
+/// A user account. Its password is locked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct User {
+    /// Login name.
+    pub name: String,
+    /// Supplementary groups. Goldsmith makes groups that do not exist.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Login shell. Default: `/bin/bash`; for a system account `/usr/sbin/nologin`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shell: Option<String>,
+    /// Numeric user id. Default: the next free id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Make a system account, without a home directory.
+    #[serde(skip_serializing_if = "is_false")]
+    pub system: bool,
+    /// Let the user run every command by sudo without a password.
+    #[serde(skip_serializing_if = "is_false")]
+    pub sudo: bool,
+    /// Public keys for `~/.ssh/authorized_keys`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ssh_keys: Vec<String>,
+}
+
+impl User {
+    /// Rules for its texts.
+    pub(super) const TEXTS: Texts =
+        &[("name", user), ("groups.*", user), ("shell", file_path), ("ssh-keys.*", one_line)];
+}
