@@ -284,7 +284,7 @@ impl Guest for LibguestfsGuest {
         }
         let room = self.room(&directory);
         let unpacked = self.with_file(&call, archive, |guest, device| {
-            guest.appliance(&call, &script::unpack(device, size, decompress, &directory)).map(drop)
+            guest.appliance(&call, &script::unpack(&guest.mounted, device, size, decompress, &directory)).map(drop)
         });
         unpacked.map_err(|error| match error {
             GuestError::Call { message, .. } if FULL.iter().any(|said| message.contains(said)) => {

@@ -170,16 +170,16 @@ echo 'the disk does not appear in the guest' >&2; exit 1
 /// Switches mounted file systems to `ro` or `rw`. Starting a program is what costs time under emulation,
 /// so there is one per file system and `-i` keeps it from looking for helpers.
 pub(super) fn remount(mounted: &[String], mode: &str) -> String {
-    for_each(mounted, |path| format!("mount -i -o remount,{mode} {path}"))
+    for_each(mounted.iter(), |path| format!("mount -i -o remount,{mode} {path}"))
 }
 
 /// Gives back the unused blocks of mounted file systems, those that can tell.
 pub(super) fn trim(mounted: &[String]) -> String {
-    for_each(mounted, |path| format!("{{ fstrim --quiet-unsupported {path} 2>&1; }}"))
+    for_each(mounted.iter(), |path| format!("{{ fstrim --quiet-unsupported {path} 2>&1; }}"))
 }
 
-fn for_each(mounted: &[String], command: impl Fn(&str) -> String) -> String {
-    let commands = mounted.iter().map(|path| command(&quote(&format!("{ROOT}{path}"))));
+fn for_each<'a>(mounted: impl Iterator<Item = &'a String>, command: impl Fn(&str) -> String) -> String {
+    let commands = mounted.map(|path| command(&quote(&format!("{ROOT}{path}"))));
     commands.collect::<Vec<_>>().join(" && ")
 }
 
@@ -190,13 +190,21 @@ fn for_each(mounted: &[String], command: impl Fn(&str) -> String) -> String {
 /// along below `/run`, by its own loader. A directory that is there keeps its mode and owner: an archive of `./` must not
 /// close the image's root. Owners are numbers, for the appliance's names mean nothing in the image.
 ///
+/// With the image as its root, the loader reads the image's `/etc/ld.so.preload`, and libc the image's
+/// `/etc/nsswitch.conf` to find a name that an ACL has. Both name libraries of the image. No file system of the image is
+/// executable for tar, so none of these is mapped as code: the image has no say in what the appliance runs, and a library
+/// that the image preloads for its own programs does not disturb tar. With `LC_ALL=C`, tar reads no locale of the image.
+///
 /// tar only warns of attributes that a file system cannot hold. Here that is a failure.
-pub(super) fn unpack(device: &str, size: u64, decompress: &str, directory: &str) -> String {
+pub(super) fn unpack(mounted: &[String], device: &str, size: u64, decompress: &str, directory: &str) -> String {
+    let run = "/run".to_owned();
+    let no_programs =
+        for_each(mounted.iter().chain([&run]), |path| format!("mount -i -o remount,bind,noatime,noexec {path}"));
     let outside = quote(&format!("{ROOT}{directory}"));
     let inside = quote(directory);
     let inner = format!(
         r#"b={ROOT}/run/goldsmith-appliance; said=/tmp/goldsmith-unpack
-mkdir -p $b && mount --bind / $b || exit 1
+{no_programs} && mkdir -p $b && mount --bind / $b || exit 1
 tar=$(readlink -f "$(command -v tar)"); libraries=$(ldd $tar)
 loader=$(printf '%s\n' "$libraries" | sed -n 's/^[[:space:]]*\(\/[^ ]*\) (.*/\1/p' | head -n 1)
 path=
@@ -207,7 +215,7 @@ done
 loader=$(readlink -f "$loader")
 keep=--no-overwrite-dir
 [ -d {outside} ] || {{ mkdir -p {outside} || exit 1; keep=; }}
-head -c {size} {device} | {decompress} | chroot {ROOT} /run/goldsmith-appliance$loader --inhibit-cache --library-path "$path" \
+head -c {size} {device} | {decompress} | LC_ALL=C chroot {ROOT} /run/goldsmith-appliance$loader --inhibit-cache --library-path "$path" \
   /run/goldsmith-appliance$tar -x -f - -C {inside} --numeric-owner --keep-directory-symlink $keep --acls --xattrs '--xattrs-include=*' \
   2>$said
 status=$?

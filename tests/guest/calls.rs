@@ -32,6 +32,7 @@ fn every_call_does_what_it_says() {
     guest.mount(&mounts()).unwrap();
     programs_run(guest, &bench);
     files_are_kept(guest, &bench);
+    libraries_of_the_image_do_not_run_in_the_appliance(guest, &bench);
     trees_are_archived(guest, &bench);
     many_files_are_listed_and_read(guest);
     links_do_not_lead_out(guest);
@@ -149,6 +150,42 @@ fn files_are_kept(guest: &mut dyn Guest, bench: &Bench) {
     guest.remove("/a").unwrap();
     guest.remove("/a/b").unwrap();
     assert_eq!(guest.kind("/a").unwrap(), None);
+}
+
+/// tar has the image as its root. The image names a library for every program, and one for names of accounts; the archive
+/// has an ACL with a name.
+fn libraries_of_the_image_do_not_run_in_the_appliance(guest: &mut dyn Guest, bench: &Bench) {
+    let (source, library, archive) = (bench.path("ran.c"), bench.path("ran.so"), bench.path("acl.tar"));
+    let text =
+        "#include <fcntl.h>\n__attribute__((constructor)) static void f(void) { open(\"/ran\", O_CREAT, 0600); }\n";
+    std::fs::write(&source, text).unwrap();
+    run(tool("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source));
+    let mut tar = tar::Builder::new(std::fs::File::create(&archive).unwrap());
+    let acl = &b"user::rw-\nuser:joe:rw-\ngroup::r--\nmask::rw-\nother::r--\n"[..];
+    tar.append_pax_extensions([("SCHILY.acl.access", acl)]).unwrap();
+    let mut header = tar::Header::new_ustar();
+    header.set_size(0);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, "unpacked", &[][..]).unwrap();
+    tar.into_inner().unwrap();
+
+    guest.upload(&library, "/lib/libnss_ran.so.2").unwrap();
+    for (path, content) in [
+        ("/etc/ld.so.preload", "/lib/libnss_ran.so.2\n"),
+        ("/etc/nsswitch.conf", "passwd: ran files\n"),
+        ("/etc/passwd", "joe:x:7:7::/:/bin/sh\n"),
+    ] {
+        guest.write(path, content.as_bytes()).unwrap();
+    }
+    guest.unpack(&archive, None, "/").unwrap();
+    assert_eq!(guest.kind("/unpacked").unwrap(), Some(FileKind::File));
+    assert_eq!(guest.kind("/ran").unwrap(), None, "tar has run a library of the image");
+    // Programs of the image do run it, before and after.
+    assert_eq!(lines(guest, "ls /ran"), ["/ran"]);
+    for path in ["/etc/ld.so.preload", "/etc/nsswitch.conf", "/etc/passwd", "/lib/libnss_ran.so.2", "/ran", "/unpacked"]
+    {
+        guest.remove(path).unwrap();
+    }
 }
 
 fn trees_are_archived(guest: &mut dyn Guest, bench: &Bench) {
