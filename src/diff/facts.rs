@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Change, Section, change};
+use super::difference::change;
+use super::{Change, Section};
 
 /// Things of one kind, each with its name.
 type Items = Vec<(String, Map<String, Value>)>;

@@ -9,7 +9,8 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value, json};
 
 use super::content::{TEXT_LIMIT, unified};
-use super::{Change, File, Files, How, change};
+use super::difference::change;
+use super::{Change, File, Files, How};
 use crate::text::escaped;
 
 /// Paths that are not compared.

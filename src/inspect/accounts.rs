@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Image, Login, Sudo, User};
+use super::image::Image;
+use super::{Login, Sudo, User};
 
 /// Shells that let nobody in: nologin(8), false(1), and the shells of accounts with one task.
 const NO_SHELLS: [&str; 6] = ["nologin", "false", "sync", "shutdown", "halt", "git-shell"];
@@ -67,7 +68,7 @@ fn accounts(passwd: &str, shadow: &str, groups: &str, rules: &str) -> (Vec<User>
         let [name, hash, uid, gid, _, home, shell] = fields[..] else { continue };
         let (Ok(uid), false) = (uid.parse(), name.is_empty()) else { continue };
         let shell = if shell.is_empty() { "/bin/sh" } else { shell };
-        if NO_SHELLS.contains(&super::file_name(shell)) {
+        if NO_SHELLS.contains(&super::image::file_name(shell)) {
             continue;
         }
         let (groups, all) = groups.of_account(name, gid, room);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Boot, Booted, Entry, Image, Kernel, Loader, Tree, file_name, grub};
+use super::image::{Image, file_name};
+use super::{Boot, Booted, Entry, Kernel, Loader, Tree, grub};
 use crate::recipe::Firmware;
 
 /// Where images mount the EFI system partition.

@@ -3,7 +3,8 @@
 //! Its configuration is YAML of a simple shape. Only two keys are wanted of it, and an image of unknown origin is no
 //! place to take a whole parser to: lines are looked at.
 
-use super::{CloudInit, Image};
+use super::CloudInit;
+use super::image::Image;
 
 /// cloud-init's first configuration file; others add to it and replace.
 const MAIN: &str = "/etc/cloud/cloud.cfg";

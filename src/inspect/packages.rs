@@ -1,6 +1,8 @@
 //! What is installed.
 
-use super::{FileQuery, Image, Tree, noted};
+use super::examine::noted;
+use super::image::Image;
+use super::{FileQuery, Tree};
 use crate::base::Package;
 use crate::guest::{Guest, GuestError};
 

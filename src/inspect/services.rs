@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Service, ServiceState, Tree, file_name};
+use super::image::file_name;
+use super::{Service, ServiceState, Tree};
 
 /// Where the image's own configuration of systemd is: systemd.unit(5).
 const UNITS: &str = "/etc/systemd/system";

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::*;
 use crate::guest::fake::{Content, FakeWorld, Node, Tree, set_files};
-use crate::guest::{Devices, Mount, MountSource};
+use crate::guest::{Devices, Guest as _, Inspection, Mount, MountSource};
+use crate::recipe::Firmware;
 
 fn world() -> FakeWorld {
     let world = FakeWorld::new();

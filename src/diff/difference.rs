@@ -1,0 +1,90 @@
+//! What differs between two images.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::files::FileChange;
+
+/// What was added, removed or changed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Change {
+    /// Name of what it is, within its section: a package, a unit, a partition's number.
+    pub name: String,
+    /// Properties in the first image; `null` if it is not there. Of a thing that changed, those that did.
+    pub before: Option<Map<String, Value>>,
+    /// Properties in the second image, likewise.
+    pub after: Option<Map<String, Value>>,
+}
+
+/// How something changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum How {
+    /// It is in the second image only.
+    Added,
+    /// It is in the first image only.
+    Removed,
+    /// It is in both, and differs.
+    Changed,
+}
+
+impl How {
+    pub(super) fn of<T>(before: Option<&T>, after: Option<&T>) -> Self {
+        match (before, after) {
+            (None, _) => Self::Added,
+            (_, None) => Self::Removed,
+            _ => Self::Changed,
+        }
+    }
+}
+
+impl Change {
+    /// How it changed.
+    pub fn how(&self) -> How {
+        How::of(self.before.as_ref(), self.after.as_ref())
+    }
+}
+
+/// Changes of one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Section {
+    /// What they are changes of, as the key of `goldsmith diff --json`: `packages`.
+    pub name: &'static str,
+    /// The changes, sorted by name.
+    pub changes: Vec<Change>,
+}
+
+/// All that differs between two images.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference<'a> {
+    /// Facts about the disks and their systems, in the order of [`SECTIONS`]. A section without a change is left out.
+    pub sections: Vec<Section>,
+    /// Files, sorted by path.
+    pub files: Vec<FileChange<'a>>,
+}
+
+impl Difference<'_> {
+    /// Whether the images are the same.
+    pub fn is_empty(&self) -> bool {
+        self.sections.is_empty() && self.files.is_empty()
+    }
+}
+
+/// Differences of two things with properties; `None` if there is none.
+pub(super) fn change(
+    name: &str,
+    before: Option<&Map<String, Value>>,
+    after: Option<&Map<String, Value>>,
+) -> Option<Change> {
+    let name = name.to_owned();
+    let (Some(a), Some(b)) = (before, after) else {
+        return Some(Change { name, before: before.cloned(), after: after.cloned() });
+    };
+    let keys: Vec<_> = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))).collect();
+    let mut changed = (Map::new(), Map::new());
+    for key in keys.into_iter().filter(|key| a.get(*key) != b.get(*key)) {
+        changed.0.insert(key.clone(), a.get(key).cloned().unwrap_or_default());
+        changed.1.insert(key.clone(), b.get(key).cloned().unwrap_or_default());
+    }
+    (!changed.0.is_empty()).then_some(Change { name, before: Some(changed.0), after: Some(changed.1) })
+}

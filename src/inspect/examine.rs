@@ -1,0 +1,108 @@
+//! Finds out what is in an image.
+
+use super::facts::{Booted, Os, System};
+use super::image::{Image, TEXT_LIMIT};
+use super::tree::{FileQuery, Tree};
+use super::{accounts, boot, cloud_init, packages, services};
+use crate::guest::{Devices, Guest, GuestError, Inspection};
+use crate::recipe::Firmware;
+
+/// What is read to find out what is in an image.
+pub fn wanted() -> Vec<FileQuery<'static>> {
+    let texts = [boot::WANTED, accounts::WANTED, cloud_init::WANTED].concat();
+    let texts = texts.into_iter().map(|pattern| FileQuery { pattern, limit: TEXT_LIMIT });
+    texts.chain(packages::WANTED).collect()
+}
+
+/// Finds out what is on the disk that is attached to a guest, and leaves its file systems mounted.
+///
+/// # Errors
+///
+/// Only if the guest fails. What is wrong with the image is in [`System::notes`].
+pub fn system(guest: &mut dyn Guest) -> Result<System, GuestError> {
+    let Opened { inspection, devices, notes } = open(guest)?;
+    let Some(Inspection { distro, product, version, codename, arch, firmware, .. }) = inspection else {
+        let Devices { partition_table, file_systems, .. } = devices;
+        return Ok(System { partition_table, file_systems, notes, ..System::default() });
+    };
+    let tree = Tree::load(guest, &[], &wanted())?;
+    let mut system = of_tree(&tree, &devices, &firmware);
+    if system.packages.is_empty() {
+        let mut image = Image { tree: &tree, notes: std::mem::take(&mut system.notes) };
+        system.packages = packages::by_guest(&mut image, guest)?;
+        system.notes = image.notes;
+    }
+    system.os = Some(Os { distro, product, version, codename, arch });
+    system.notes.splice(0..0, notes);
+    Ok(system)
+}
+
+/// A disk whose file systems are mounted as far as they could be.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its operating system; `None` if none was found, and then nothing is mounted.
+    pub inspection: Option<Inspection>,
+    /// What it is divided into.
+    pub devices: Devices,
+    /// What could not be found out, and why.
+    pub notes: Vec<String>,
+}
+
+/// Mounts what is on the disk that is attached to a guest.
+///
+/// # Errors
+///
+/// Only if the guest fails. What is wrong with the image is in [`Opened::notes`].
+pub fn open(guest: &mut dyn Guest) -> Result<Opened, GuestError> {
+    let mut notes = Vec::new();
+    let found = guest.inspect();
+    let inspection = noted(&mut notes, found)?;
+    if let Some(inspection) = &inspection {
+        let all = guest.mount(&inspection.mounts);
+        if noted(&mut notes, all)?.is_none() {
+            let root: Vec<_> = inspection.mounts.iter().filter(|mount| mount.path == "/").cloned().collect();
+            guest.mount(&root)?;
+        }
+    }
+    Ok(Opened { inspection, devices: guest.devices()?, notes })
+}
+
+/// What a call has found; what the image is to blame for becomes a note.
+pub(super) fn noted<T>(notes: &mut Vec<String>, result: Result<T, GuestError>) -> Result<Option<T>, GuestError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ GuestError::Call { .. }) => {
+            notes.push(error.to_string());
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What files and partitions of an image tell, of which [`wanted`] contents were read. [`System::os`] is left to
+/// whoever knows it; so are packages of databases that are no text.
+pub fn of_tree(tree: &Tree, devices: &Devices, firmware: &[Firmware]) -> System {
+    let mut image = Image { tree, notes: Vec::new() };
+    System {
+        partition_table: devices.partition_table.clone(),
+        file_systems: devices.file_systems.clone(),
+        os: None,
+        boot: boot::boot(&mut image, firmware, &devices.first_sectors),
+        packages: packages::packages(&mut image),
+        services: services::services(tree),
+        users: accounts::users(&mut image),
+        cloud_init: cloud_init::cloud_init(&mut image),
+        notes: image.notes,
+    }
+}
+
+/// Finds out which kernel a mounted image boots, and with which arguments.
+///
+/// # Errors
+///
+/// Only if the guest fails.
+pub fn booted(guest: &mut dyn Guest) -> Result<Booted, GuestError> {
+    let texts = boot::WANTED.iter().map(|pattern| FileQuery { pattern, limit: TEXT_LIMIT });
+    let tree = Tree::load(guest, &["boot", "efi"], &texts.collect::<Vec<_>>())?;
+    Ok(boot::booted(&mut Image { tree: &tree, notes: Vec::new() }))
+}

@@ -1,0 +1,36 @@
+//! The files of an image, of which nothing is expected.
+
+use super::tree::Tree;
+
+/// Longest configuration file that is read, in bytes.
+pub const TEXT_LIMIT: u64 = 4 << 20;
+
+/// The files of an image of which nothing is expected.
+pub(super) struct Image<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) notes: Vec<String>,
+}
+
+impl Image<'_> {
+    /// A text file; `None` if there is none.
+    pub(super) fn text(&mut self, path: &str) -> Option<String> {
+        match self.tree.bytes(path) {
+            Ok(content) => content.map(|content| String::from_utf8_lossy(content).into_owned()),
+            Err(reason) => {
+                self.notes.push(format!("read {path}: {reason}"));
+                None
+            }
+        }
+    }
+
+    /// Text files that match patterns, with their paths, sorted pattern by pattern.
+    pub(super) fn texts(&mut self, patterns: &[&str]) -> Vec<(String, String)> {
+        let paths = patterns.iter().flat_map(|pattern| self.tree.glob(pattern)).collect::<Vec<_>>();
+        paths.into_iter().filter_map(|path| self.text(&path).map(|text| (path, text))).collect()
+    }
+}
+
+/// The last part of a path.
+pub(super) fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
