@@ -1,7 +1,8 @@
 //! Compares two images.
 
-use super::difference::Difference;
+use super::change::Section;
 use super::facts;
+use super::files::FileChange;
 use super::files::{self, Ignored};
 use super::gather::Snapshot;
 
@@ -10,5 +11,21 @@ pub fn compare<'a>(before: &'a Snapshot, after: &'a Snapshot, ignored: &Ignored)
     Difference {
         sections: facts::compare((&before.system, before.size), (&after.system, after.size)),
         files: files::compare(&before.files, &after.files, ignored),
+    }
+}
+
+/// All that differs between two images.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference<'a> {
+    /// Facts about the disks and their systems, in the order of [`SECTIONS`]. A section without a change is left out.
+    pub sections: Vec<Section>,
+    /// Files, sorted by path.
+    pub files: Vec<FileChange<'a>>,
+}
+
+impl Difference<'_> {
+    /// Whether the images are the same.
+    pub fn is_empty(&self) -> bool {
+        self.sections.is_empty() && self.files.is_empty()
     }
 }

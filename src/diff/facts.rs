@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::difference::change;
+use super::change::change;
 use super::{Change, Section};
 
 /// Things of one kind, each with its name.

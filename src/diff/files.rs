@@ -8,8 +8,8 @@ use std::path::Path;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value, json};
 
+use super::change::change;
 use super::content::{TEXT_LIMIT, unified};
-use super::difference::change;
 use super::{Change, File, Files, How};
 use crate::text::escaped;
 

@@ -5,16 +5,16 @@
 //! lies outside of file systems that the image mounts.
 
 pub mod archive;
+mod change;
 mod compare;
 mod content;
-mod difference;
 mod facts;
 mod file;
 mod files;
 mod gather;
 
-pub use compare::compare;
-pub use difference::{Change, Difference, How, Section};
+pub use change::{Change, How, Section};
+pub use compare::{Difference, compare};
 pub use facts::SECTIONS;
 pub use file::{File, Files, Kind};
 pub use files::{FileChange, Ignored};

@@ -1,32 +1,13 @@
 //! What a guest can do for a build: the trait [`Guest`], and what its calls take and give.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
+use super::command::{Command, Ended};
 use super::devices::Devices;
 use super::entry::{Entry, FileKind};
 use super::error::GuestError;
+use super::mount::Mount;
 use super::terminal::Terminal;
-
-/// One file system of an image and where it belongs.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Mount {
-    /// Partition number on the disk, from 1; `None` for a device the guest found by inspection.
-    pub source: MountSource,
-    /// Absolute path in the image.
-    pub path: String,
-}
-
-/// How a file system is named.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MountSource {
-    /// Partition of the attached disk, from 1.
-    Partition(u32),
-    /// Device name as the guest's inspection gave it.
-    Device(String),
-}
 
 /// What inspection says about the operating system on a disk.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -49,30 +30,6 @@ pub struct Inspection {
     pub root_filesystem: String,
     /// Whether there is a BIOS boot partition or an MBR boot loader, and an EFI system partition.
     pub firmware: Vec<crate::recipe::Firmware>,
-}
-
-/// A program to run in the guest, with the image as its root directory.
-#[derive(Debug, Clone, Default)]
-pub struct Command<'a> {
-    /// Path of the program in the image.
-    pub program: &'a str,
-    /// Its arguments.
-    pub args: &'a [String],
-    /// Environment beside `PATH`, `HOME`, `LANG` and `TERM`.
-    pub env: BTreeMap<String, String>,
-    /// Whether the network is reachable.
-    pub network: bool,
-    /// When it is ended. The guest does not survive that.
-    pub timeout: Option<Duration>,
-}
-
-/// What became of a program that ended by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// Exit status; 128 and the signal's number if a signal ended it.
-    pub status: i32,
-    /// The last lines it printed.
-    pub tail: Vec<String>,
 }
 
 /// A running guest.

@@ -11,6 +11,7 @@ mod archive;
 mod attached;
 mod calls;
 mod channel;
+mod command;
 mod config;
 mod devices;
 mod disk;
@@ -22,6 +23,7 @@ mod ffi;
 mod interface;
 pub mod libguestfs;
 mod listing;
+mod mount;
 pub mod place;
 mod script;
 pub mod terminal;
@@ -29,9 +31,11 @@ mod watchdog;
 
 #[cfg(feature = "testing")]
 pub use channel::seam::guest_output;
+pub use command::{Command, Ended};
 pub use config::{Accel, GuestConfig};
 pub use devices::{Devices, FileSystem, Partition, PartitionTable};
 pub use entry::{Entry, FileKind, LIST_LIMIT};
 pub use error::GuestError;
-pub use interface::{Command, Ended, Guest, Inspection, Mount, MountSource, Space};
+pub use interface::{Guest, Inspection, Space};
+pub use mount::{Mount, MountSource};
 pub use terminal::Terminal;

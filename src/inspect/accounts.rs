@@ -68,7 +68,7 @@ fn accounts(passwd: &str, shadow: &str, groups: &str, rules: &str) -> (Vec<User>
         let [name, hash, uid, gid, _, home, shell] = fields[..] else { continue };
         let (Ok(uid), false) = (uid.parse(), name.is_empty()) else { continue };
         let shell = if shell.is_empty() { "/bin/sh" } else { shell };
-        if NO_SHELLS.contains(&super::image::file_name(shell)) {
+        if NO_SHELLS.contains(&super::paths::file_name(shell)) {
             continue;
         }
         let (groups, all) = groups.of_account(name, gid, room);

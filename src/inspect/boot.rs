@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::image::{Image, file_name};
+use super::image::Image;
+use super::paths::file_name;
 use super::{Boot, Booted, Entry, Kernel, Loader, Tree, grub};
 use crate::recipe::Firmware;
 

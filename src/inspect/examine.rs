@@ -1,7 +1,7 @@
 //! Finds out what is in an image.
 
 use super::facts::{Booted, Os, System};
-use super::image::{Image, TEXT_LIMIT};
+use super::image::{Image, TEXT_LIMIT, noted};
 use super::tree::{FileQuery, Tree};
 use super::{accounts, boot, cloud_init, packages, services};
 use crate::guest::{Devices, Guest, GuestError, Inspection};
@@ -65,18 +65,6 @@ pub fn open(guest: &mut dyn Guest) -> Result<Opened, GuestError> {
         }
     }
     Ok(Opened { inspection, devices: guest.devices()?, notes })
-}
-
-/// What a call has found; what the image is to blame for becomes a note.
-pub(super) fn noted<T>(notes: &mut Vec<String>, result: Result<T, GuestError>) -> Result<Option<T>, GuestError> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error @ GuestError::Call { .. }) => {
-            notes.push(error.to_string());
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// What files and partitions of an image tell, of which [`wanted`] contents were read. [`System::os`] is left to

@@ -1,6 +1,7 @@
 //! The files of an image, of which nothing is expected.
 
 use super::tree::Tree;
+use crate::guest::GuestError;
 
 /// Longest configuration file that is read, in bytes.
 pub const TEXT_LIMIT: u64 = 4 << 20;
@@ -30,7 +31,14 @@ impl Image<'_> {
     }
 }
 
-/// The last part of a path.
-pub(super) fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+/// What a call has found; what the image is to blame for becomes a note.
+pub(super) fn noted<T>(notes: &mut Vec<String>, result: Result<T, GuestError>) -> Result<Option<T>, GuestError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ GuestError::Call { .. }) => {
+            notes.push(error.to_string());
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }

@@ -14,6 +14,7 @@ mod grub;
 mod image;
 pub mod initramfs;
 mod packages;
+mod paths;
 mod services;
 #[cfg(all(test, feature = "testing"))]
 mod tests;

@@ -1,7 +1,7 @@
 //! What is installed.
 
-use super::examine::noted;
 use super::image::Image;
+use super::image::noted;
 use super::{FileQuery, Tree};
 use crate::base::Package;
 use crate::guest::{Guest, GuestError};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::image::file_name;
+use super::paths::file_name;
 use super::{Service, ServiceState, Tree};
 
 /// Where the image's own configuration of systemd is: systemd.unit(5).

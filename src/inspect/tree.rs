@@ -212,7 +212,7 @@ impl Tree {
     /// Paths of a directory's files whose name a part of a pattern matches.
     fn matching(&self, directory: &str, part: &str, matcher: &GlobMatcher) -> Vec<String> {
         let children = self.children(if directory.is_empty() { "/" } else { directory });
-        let names = children.into_iter().map(|entry| super::image::file_name(&entry.path));
+        let names = children.into_iter().map(|entry| super::paths::file_name(&entry.path));
         let shown = names.filter(|name| part.starts_with('.') || !name.starts_with('.'));
         shown.filter(|name| matcher.is_match(name)).map(|name| format!("{directory}/{name}")).collect()
     }

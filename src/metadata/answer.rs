@@ -143,7 +143,7 @@ fn printed(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::instance;
+    use super::super::instance::tests::instance;
     use super::*;
 
     fn get(instance: &Instance, target: &str) -> Answer {

@@ -81,7 +81,7 @@ mod tests {
     use hadris_iso::Namespace;
     use hadris_iso::sync::IsoFs;
 
-    use super::super::tests::instance;
+    use super::super::instance::tests::instance;
     use super::*;
 
     /// Files as text, those with the same content together.

@@ -43,7 +43,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    use super::super::tests::instance;
+    use super::super::instance::tests::instance;
     use super::super::{Service, relay};
     use super::*;
 

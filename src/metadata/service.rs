@@ -162,7 +162,7 @@ fn cut(text: &str) -> String {
 mod tests {
     use std::io::{Read as _, Write as _};
 
-    use super::super::tests::instance;
+    use super::super::instance::tests::instance;
     use super::*;
 
     fn service() -> (tempfile::TempDir, PathBuf, Service) {

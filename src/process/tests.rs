@@ -1,4 +1,11 @@
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::capture::capture_within;
+use super::child::bind;
 use super::*;
+use crate::interrupt::Interrupt;
 use crate::text::{CUT, LINE_LIMIT};
 
 fn shell(script: &str) -> Command {

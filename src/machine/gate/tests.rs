@@ -3,6 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+
+use super::relay::*;
 use super::*;
 use crate::recipe::verify::NetworkAccess::{self, Host, Isolated, User};
 

@@ -130,7 +130,7 @@ fn what_is_nested_deep_is_refused_before_it_is_parsed() {
     let sum = format!("1{}", "+1".repeat(190));
     let (node, errors) = rendered(&format!("a: \"{{{{ {sum} }}}}\"\n"));
     assert_eq!(errors, [""; 0]);
-    assert_eq!(node.and_then(|node| node.get("a").map(|a| a.value.clone())), Some(super::Value::Int(191)));
+    assert_eq!(node.and_then(|node| node.get("a").map(|a| a.value.clone())), Some(crate::yaml::Value::Int(191)));
 }
 
 #[test]

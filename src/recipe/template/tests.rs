@@ -1,7 +1,10 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::*;
-use crate::yaml::parse;
+use crate::yaml::{Node, Source, Span, Value, parse};
 
 pub(super) fn rendered(text: &str) -> (Option<Node>, Vec<String>) {
     let source = Source::new("x.yaml", text);

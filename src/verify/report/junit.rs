@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestSuite};
 
-use super::excerpt;
+use super::excerpt::excerpt;
 use crate::verify::{Boot, Finding, Outcome, Report, Severity};
 
 /// The file's content.

@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use goldsmith::distro::Distros;
 
 /// Files in which a distribution may be named, and why.
-const MAY_NAME: [(&str, &str); 7] = [
+const MAY_NAME: [(&str, &str); 6] = [
     ("src/cli/doctor/packages.rs", "packages of the host, which need not be of a distribution that images have"),
     ("src/disk/qemu_img.rs", "the host's package of a program"),
     ("src/machine/error.rs", "the host's package of a program"),
     ("src/machine/ssh.rs", "the host's package of a program"),
     ("src/cli/run/command.rs", "examples of accounts for people"),
-    ("src/recipe/template.rs", "an example of a condition for people"),
-    ("src/recipe/template/mod.rs", "an example of a condition for people"),
+    ("src/recipe/template/render.rs", "an example of a condition for people"),
 ];
 
 /// Code without comments and tests.

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::super::super::digests::{Hasher, Kinds};
 use super::super::super::{Sink, Written, is_zero};
 use super::cluster::Compressor;
-use super::{COMPRESSED, COPIED, Geometry, be_bytes};
+use super::geometry::{COMPRESSED, COPIED, Geometry, be_bytes};
 use crate::image::output::{ClusterCodec, Compat};
 
 /// Unit in which the length of compressed data is counted.

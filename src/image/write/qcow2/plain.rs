@@ -4,7 +4,7 @@ use std::io;
 
 use super::super::super::{Extents, Sink, Written};
 use super::super::Stream;
-use super::{COPIED, Geometry};
+use super::geometry::{COPIED, Geometry};
 use crate::image::output::Compat;
 
 /// Writes a qcow2 file without compression.

@@ -1,9 +1,7 @@
-//! What differs between two images.
+//! What was added, removed or changed between two images.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-
-use super::files::FileChange;
 
 /// What was added, removed or changed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -45,31 +43,6 @@ impl Change {
     }
 }
 
-/// Changes of one kind.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Section {
-    /// What they are changes of, as the key of `goldsmith diff --json`: `packages`.
-    pub name: &'static str,
-    /// The changes, sorted by name.
-    pub changes: Vec<Change>,
-}
-
-/// All that differs between two images.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Difference<'a> {
-    /// Facts about the disks and their systems, in the order of [`SECTIONS`]. A section without a change is left out.
-    pub sections: Vec<Section>,
-    /// Files, sorted by path.
-    pub files: Vec<FileChange<'a>>,
-}
-
-impl Difference<'_> {
-    /// Whether the images are the same.
-    pub fn is_empty(&self) -> bool {
-        self.sections.is_empty() && self.files.is_empty()
-    }
-}
-
 /// Differences of two things with properties; `None` if there is none.
 pub(super) fn change(
     name: &str,
@@ -87,4 +60,13 @@ pub(super) fn change(
         changed.1.insert(key.clone(), b.get(key).cloned().unwrap_or_default());
     }
     (!changed.0.is_empty()).then_some(Change { name, before: Some(changed.0), after: Some(changed.1) })
+}
+
+/// Changes of one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Section {
+    /// What they are changes of, as the key of `goldsmith diff --json`: `packages`.
+    pub name: &'static str,
+    /// The changes, sorted by name.
+    pub changes: Vec<Change>,
 }

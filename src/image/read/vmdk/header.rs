@@ -1,0 +1,135 @@
+//! The header of a sparse VMDK file.
+
+use std::fs::File;
+use std::io;
+
+use super::super::fault::{Fault, bad, damaged};
+use super::super::fields::Fields;
+use super::super::size::bad_size;
+use super::descriptor::Descriptor;
+use crate::text::printable;
+
+/// How the file begins.
+pub(in crate::image) const MAGIC: &[u8] = b"KDMV";
+
+pub(super) const SECTOR: u64 = 512;
+
+/// An entry of 1 in a table of grains means zeros.
+pub(super) const ZERO_GRAINS: u32 = 1 << 2;
+
+/// Grains are compressed.
+pub(super) const COMPRESSED: u32 = 1 << 16;
+
+/// Grains have markers.
+pub(super) const MARKERS: u32 = 1 << 17;
+
+/// Offset of a directory that is in the footer.
+pub(super) const AT_END: u64 = u64::MAX;
+
+/// What helps where a disk is in several files.
+pub(super) const JOIN: &str = "join its files with `qemu-img convert`, after a look at the names in its descriptor";
+
+/// A header as it is, whether it makes sense or not. Offsets and sizes are in sectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::image) struct Header {
+    pub(in crate::image) version: u32,
+    pub(in crate::image) flags: u32,
+    pub(in crate::image) capacity: u64,
+    pub(in crate::image) grain: u64,
+    pub(in crate::image) descriptor_offset: u64,
+    pub(in crate::image) descriptor_size: u64,
+    pub(in crate::image) table_entries: u32,
+    pub(in crate::image) directory: u64,
+    pub(in crate::image) compression: u16,
+    /// Whether there are as many bytes as a header has, and they begin like one.
+    pub(in crate::image) whole: bool,
+}
+
+impl Header {
+    /// Reads what is at some place of a file.
+    pub(in crate::image) fn read(file: &File, offset: u64) -> io::Result<Self> {
+        let fields = Fields::read(file, offset, SECTOR as usize)?;
+        Ok(Self {
+            version: fields.le32(4),
+            flags: fields.le32(8),
+            capacity: fields.le64(12),
+            grain: fields.le64(20),
+            descriptor_offset: fields.le64(28),
+            descriptor_size: fields.le64(36),
+            table_entries: fields.le32(44),
+            directory: fields.le64(56),
+            compression: fields.le16(77),
+            whole: fields.bytes().len() == SECTOR as usize && fields.slice(0, 4) == MAGIC,
+        })
+    }
+
+    /// Whether the directory is where the file ends.
+    pub(in crate::image) fn has_footer(&self) -> bool {
+        self.directory == AT_END
+    }
+
+    /// Reads the footer: the sector before the last one.
+    pub(in crate::image) fn read_footer(file: &File) -> io::Result<Self> {
+        let length = file.metadata()?.len();
+        Self::read(file, length.saturating_sub(2 * SECTOR))
+    }
+
+    /// The descriptor in the file, if there is one.
+    pub(in crate::image) fn descriptor(&self, file: &File) -> io::Result<Option<Descriptor>> {
+        let (offset, length) =
+            (self.descriptor_offset.saturating_mul(SECTOR), self.descriptor_size.saturating_mul(SECTOR));
+        if offset == 0 || length == 0 {
+            return Ok(None);
+        }
+        Descriptor::read(file, offset, length).map(Some)
+    }
+
+    /// Size of the disk, in bytes.
+    pub(in crate::image) fn size(&self) -> u64 {
+        self.capacity.saturating_mul(SECTOR)
+    }
+}
+
+pub(super) fn check(header: &Header) -> Result<(), Fault> {
+    if !(1..=3).contains(&header.version) {
+        return Err(bad(format!("VMDK version {} is not known", header.version)));
+    }
+    if let Some(reason) = bad_size(header.size()) {
+        return Err(bad(reason));
+    }
+    // QEMU takes grains of up to 1 GiB; those of all known writers are far smaller.
+    if !header.grain.is_power_of_two() || !(8..=4096).contains(&header.grain) {
+        return Err(damaged(format!("its grains of {} sectors are not possible", header.grain)));
+    }
+    if !(1..=512).contains(&header.table_entries) {
+        return Err(damaged(format!("its grain tables of {} entries are not possible", header.table_entries)));
+    }
+    if header.flags & COMPRESSED != 0 && header.compression != 1 {
+        return Err(bad(format!("its compression {} is not known", header.compression)));
+    }
+    Ok(())
+}
+
+pub(super) fn check_descriptor(descriptor: &Descriptor) -> Result<(), Fault> {
+    let kind = printable(descriptor.create_type.as_deref().unwrap_or_default().as_bytes());
+    if !matches!(kind.as_str(), "monolithicSparse" | "streamOptimized") {
+        return Err(bad(format!("it is a VMDK disk of type `{kind}`, whose data is in other files")).help(JOIN));
+    }
+    if descriptor.has_parent() {
+        return Err(bad("it holds only what changed of another disk, its parent")
+            .help("merge both with the program that made it, or with `qemu-img convert`"));
+    }
+    let [extent] = descriptor.extents.as_slice() else {
+        let count = descriptor.extents.len();
+        return Err(bad(format!("its descriptor has {count} extents, not one")).help(JOIN));
+    };
+    let name = printable(extent.name.as_deref().unwrap_or_default().as_bytes());
+    if extent.kind != "SPARSE" {
+        let kind = printable(extent.kind.as_bytes());
+        return Err(bad(format!("its extent `{name}` is {kind}, not SPARSE")).help(JOIN));
+    }
+    if name.contains('/') {
+        return Err(bad(format!("its descriptor names a file in another directory, `{name}`")).help(JOIN));
+    }
+    Ok(())
+}

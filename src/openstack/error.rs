@@ -1,0 +1,205 @@
+//! What work with a cloud can fail with, and what to do then.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::fsx::PathError;
+use crate::yaml::Diagnostics;
+
+/// What keeps a cloud from being used.
+#[derive(Debug, thiserror::Error)]
+pub enum CloudError {
+    /// Nothing says which cloud.
+    #[error("no cloud is configured")]
+    NoConfig {
+        /// Where configurations were looked for.
+        dirs: Vec<PathBuf>,
+    },
+    /// There is no cloud of that name.
+    #[error("there is no cloud `{name}`")]
+    NoCloud {
+        /// The name.
+        name: String,
+        /// Clouds that there are.
+        known: Vec<String>,
+        /// Files that were read.
+        files: Vec<String>,
+    },
+    /// There are several.
+    #[error("several clouds are configured, and none is chosen: {}", known.join(", "))]
+    WhichCloud {
+        /// Their names.
+        known: Vec<String>,
+    },
+    /// The configuration of a cloud does not do.
+    #[error("cloud `{cloud}`: {message} (in {})", files.join(", "))]
+    Config {
+        /// The cloud.
+        cloud: String,
+        /// Where it is configured.
+        files: Vec<String>,
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        help: String,
+    },
+    /// A configuration file is no YAML.
+    #[error("a configuration file cannot be read")]
+    Yaml(Box<Diagnostics>),
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] PathError),
+    /// A file of certificates or keys has none.
+    #[error("{} cannot be used: {reason}", path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A proxy cannot be used.
+    #[error("the proxy in `{variable}` cannot be used: {reason}")]
+    Proxy {
+        /// Name of the variable that most programs read it from.
+        variable: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// A service cannot be reached, or its answer was cut off.
+    #[error("cannot reach {url}: {reason}")]
+    Unreachable {
+        /// Its address.
+        url: String,
+        /// What happened.
+        reason: String,
+        /// Whether it may be otherwise in a moment.
+        passing: bool,
+    },
+    /// A service refuses.
+    #[error("{method} {url} is refused with {status}: {message}")]
+    Refused {
+        /// The request.
+        method: String,
+        /// Its address.
+        url: String,
+        /// Status of the answer.
+        status: u16,
+        /// What the service says, made printable.
+        message: String,
+        /// Number under which the operators of the cloud find the request.
+        request_id: Option<String>,
+        /// How long the service wants to be left alone before the next try.
+        retry_after: Option<Duration>,
+    },
+    /// A service answers something else than its documentation says.
+    #[error("{url} answers something that is not understood: {reason}")]
+    Strange {
+        /// What was asked for.
+        url: String,
+        /// Why it is not understood.
+        reason: String,
+    },
+    /// The catalog does not have the service.
+    #[error("the catalog of the cloud has no service `{kind}`{}", region.as_ref().map(|region| format!(" in the region `{region}` with the interface `{interface}`")).unwrap_or_default())]
+    NoService {
+        /// Its type in the catalog: `image`, `key-manager`.
+        kind: &'static str,
+        /// The region that was looked for.
+        region: Option<String>,
+        /// The interface that was looked for.
+        interface: String,
+        /// Regions and interfaces that there are.
+        known: Vec<String>,
+    },
+    /// Who logged in did so for no project, so that there is no catalog.
+    #[error("cloud `{cloud}`: the login is for no project")]
+    NoProject {
+        /// The cloud.
+        cloud: String,
+    },
+    /// The image service of several regions may be meant.
+    #[error("the cloud has several regions, and none is chosen: {}", known.join(", "))]
+    WhichRegion {
+        /// Their names.
+        known: Vec<String>,
+    },
+}
+
+impl CloudError {
+    /// Whether it may be otherwise in a moment: a service that is too busy, or one behind another that is away (RFC 9110,
+    /// section 15.6; RFC 6585, section 4), or a connection that has broken.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => matches!(status, 429 | 502 | 503 | 504),
+            Self::Unreachable { passing, .. } => *passing,
+            _ => false,
+        }
+    }
+
+    /// What to do, where there is something.
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::NoConfig { dirs } => {
+                let dirs: Vec<_> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+                format!("write a clouds.yaml in one of {}, or set OS_AUTH_URL and what belongs to it", dirs.join(", "))
+            }
+            Self::NoCloud { known, files, .. } if known.is_empty() && files.is_empty() => {
+                "no clouds.yaml was found".to_owned()
+            }
+            Self::NoCloud { known, files, .. } => format!("known are {} (in {})", known.join(", "), files.join(", ")),
+            Self::WhichCloud { .. } => "choose one with --os-cloud NAME or OS_CLOUD".to_owned(),
+            Self::WhichRegion { .. } => {
+                "choose one with --os-region NAME, OS_REGION_NAME, or `region_name` in clouds.yaml".to_owned()
+            }
+            Self::Config { help, .. } => help.clone(),
+            Self::NoProject { .. } => {
+                "set `project_name` and its domain below `auth`, or OS_PROJECT_NAME and OS_PROJECT_DOMAIN_NAME"
+                    .to_owned()
+            }
+            Self::NoService { kind, known, .. } if known.is_empty() => {
+                let key = kind.replace('-', "_");
+                format!("`{key}_endpoint_override` names its address where the catalog does not")
+            }
+            Self::NoService { known, .. } => format!("it has: {}", known.join(", ")),
+            Self::Proxy { .. } => "name a proxy for HTTP, or in `no_proxy` what is reached without one".to_owned(),
+            Self::Unreachable { passing: true, .. } => {
+                "it was tried several times: is the service, or what is before it, in trouble?".to_owned()
+            }
+            Self::Unreachable { .. } => "is the address right, and does this host reach it?".to_owned(),
+            Self::Refused { status: 401, url, .. } if url.ends_with("/auth/tokens") => {
+                "user, password and domain, or the credential, are not what the cloud knows".to_owned()
+            }
+            Self::Refused { status: 400, message, .. } if message.contains("URI for web-download") => {
+                "the service fetches only from hosts and ports that its operators allow: ask them, or upload instead"
+                    .to_owned()
+            }
+            Self::Refused { status: 403, message, .. } if message.contains("publicize_image") => {
+                "only some users may show images to everybody: choose another visibility, or ask the cloud's operators"
+                    .to_owned()
+            }
+            Self::Refused { status: 403, message, .. } if message.contains("communitize_image") => {
+                "this cloud has no community images for this user: choose another visibility, or ask its operators"
+                    .to_owned()
+            }
+            Self::Refused { status: 403, message, .. } if message.contains("' is reserved") => {
+                "the cloud protects this property: leave it as it is, or ask its operators for the role".to_owned()
+            }
+            Self::Refused { status: 413, .. } => {
+                "the service or the project's quota does not allow it: free some, or ask the operators".to_owned()
+            }
+            Self::Refused { status: 403, .. } => {
+                "the cloud's policy does not let this user do it: ask its operators".to_owned()
+            }
+            Self::Refused { status: 429 | 502..=504, .. } => {
+                "the service is too busy or away: try again later".to_owned()
+            }
+            Self::Refused { status: 500..=599, request_id: Some(id), .. } => {
+                format!("the cloud's operators find it in their logs by {id}")
+            }
+            Self::Refused { status: 500..=599, .. } => {
+                "something is wrong with the service: ask the cloud's operators".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}
