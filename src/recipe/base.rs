@@ -1,4 +1,4 @@
-//! The distribution of a base that is made of packages.
+//! Bootstrapped bases: finds the distribution and the release that a recipe names, and fills in what the recipe leaves out.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use crate::distro::{self, Distribution, Distros};
 use crate::vocabulary::{Arch, Distro};
 use crate::yaml::{Diagnostic, Node, Source, Span, list, near};
 
-/// Finds what a recipe bootstraps, and fills in what it leaves to the distribution. The name becomes the distribution's own.
+/// Finds the distribution and the release that a recipe bootstraps. An alias becomes the distribution's own name, and missing
+/// components become the distribution's.
 pub(super) fn bootstrapped(
     wanted: &mut Bootstrap,
     arch: Arch,

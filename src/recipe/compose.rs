@@ -1,4 +1,4 @@
-//! A recipe's elements and its own steps, put together for one distribution.
+//! Composition: puts a recipe's elements and its own steps together for one distribution.
 
 mod step;
 
@@ -45,15 +45,15 @@ pub(super) struct Composer<'a> {
     pub(super) secrets: Map,
     pub(super) library: Library,
     pub(super) distros: Arc<Distros>,
-    /// Elements that were looked for.
+    /// Elements that the library was asked for, by name.
     pub(super) elements: BTreeMap<String, Arc<Result<Element, LoadError>>>,
     /// The recipe's own files.
     pub(super) folder: Folder,
     pub(super) name: String,
     pub(super) arch: Arch,
-    /// Files that are made of the image; `None` if that cannot be read.
+    /// Files to make from the disk; `None` if the recipe does not decode.
     pub(super) outputs: Option<Vec<Output>>,
-    /// What is left for its templates.
+    /// Work that the recipe's templates may still do.
     pub(super) budget: Arc<Budget>,
 }
 
@@ -65,7 +65,7 @@ struct Use {
     element: Arc<Result<Element, LoadError>>,
 }
 
-/// What one element, or the recipe itself, brings.
+/// Packages, steps, checks and targets of one element, or of the recipe itself.
 #[derive(Default)]
 struct Part {
     name: String,
@@ -78,7 +78,7 @@ struct Part {
 const PHASES: [Phase; 5] = [Phase::Install, Phase::Configure, Phase::Boot, Phase::Finish, Phase::Clean];
 
 impl Composer<'_> {
-    /// Composes for a system: what came of it, errors, notes.
+    /// Composes the recipe for a system. Returns the composition, errors and notes.
     pub(super) fn compose(&mut self, system: &System) -> (Option<Composition>, Vec<Diagnostic>, Vec<String>) {
         let mut found = Vec::new();
         let mut notes = Vec::new();
@@ -101,7 +101,7 @@ impl Composer<'_> {
         (Some(composition(system, os, parts)), found, notes)
     }
 
-    /// Looks for errors while the distribution is unknown: those that every family would show.
+    /// Looks for errors while the distribution is unknown. Returns the errors and notes that all distributions have in common.
     pub(super) fn rehearse(&mut self) -> (Vec<Diagnostic>, Vec<String>) {
         let distros = Arc::clone(&self.distros);
         let mut common: Option<(Vec<Diagnostic>, Vec<String>)> = None;
@@ -145,7 +145,7 @@ impl Composer<'_> {
         kept.chain(self.secrets.faulty.iter().map(String::as_str)).collect()
     }
 
-    /// The recipe's elements, and what it brings itself.
+    /// Renders the recipe. Returns its elements, and its own packages, steps, checks and targets.
     fn recipe(&mut self, built_ins: &BTreeMap<String, Json>, found: &mut Vec<Diagnostic>) -> (Vec<Use>, Part) {
         let variables = self.variables(built_ins, self.params);
         let mut own = Part { name: self.name.clone(), ..Part::default() };
@@ -209,7 +209,7 @@ impl Composer<'_> {
         Use { span, name: used.name, params, element }
     }
 
-    /// Order of the elements; if there is none, the recipe's, so that further errors are found.
+    /// Orders the elements. If no order is possible, they keep the recipe's order, so that further errors are found.
     fn order(&self, uses: &[Use], found: &mut Vec<Diagnostic>) -> Vec<usize> {
         let items: Vec<Item> = uses
             .iter()
@@ -267,7 +267,7 @@ impl Composer<'_> {
         }
     }
 
-    /// What an element brings.
+    /// Renders an element with its parameters. Returns its packages, steps and checks.
     fn part(
         &self,
         element: &Element,
@@ -323,7 +323,7 @@ impl Composer<'_> {
     }
 }
 
-/// The most specific list for a distribution, and that for all.
+/// Returns the packages of the most specific list for a distribution, and of the list for all.
 fn packages_for(distro: &Distro, packages: &BTreeMap<String, Vec<String>>) -> Vec<String> {
     let names = [
         format!("{}-{}", distro.name, distro.release),
@@ -335,7 +335,7 @@ fn packages_for(distro: &Distro, packages: &BTreeMap<String, Vec<String>>) -> Ve
     specific.into_iter().chain(packages.get("all")).flatten().cloned().collect()
 }
 
-/// Parts in order, laid out by phase.
+/// Puts parts together, and sorts their steps by phase.
 fn composition(system: &System, os: Os, parts: Vec<Part>) -> Composition {
     let System { distro, firmware } = system.clone();
     let mut composition = Composition {

@@ -1,4 +1,4 @@
-//! What is done to an image: a recipe and its elements, composed and rendered.
+//! The composition of a recipe: its own steps and those of its elements, rendered for one system.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,40 +12,40 @@ use crate::vocabulary::{Asset, Distro, Firmware, StepId};
 /// The system on a base image, as far as elements need to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct System {
-    /// Its distribution.
+    /// Distribution of the system.
     pub distro: Distro,
-    /// Firmware that finds a boot loader on its disk.
+    /// Firmware for which the disk has a boot loader.
     pub firmware: Vec<Firmware>,
 }
 
-/// What is done to an image, rendered.
+/// Everything that is done to an image, rendered: packages, steps, checks and targets.
 #[derive(Debug, Clone)]
 pub struct Composition {
-    /// Its distribution.
+    /// Distribution of the image.
     pub distro: Distro,
-    /// What is known of that.
+    /// Facts about the distribution, which templates see as `os`.
     pub os: Os,
-    /// Firmware it boots under.
+    /// Firmware under which the image boots.
     pub firmware: Vec<Firmware>,
     /// Packages, and which elements ask for each.
     pub packages: BTreeMap<String, Vec<String>>,
     /// Steps in order. None is without actions.
     pub steps: Vec<ComposedStep>,
-    /// What must be true of the image: the element that says so, and the check.
+    /// Checks of the image, each with the name of the element that brings it.
     pub checks: Vec<(String, Check)>,
-    /// Where it is handed to.
+    /// Targets to which the image is published.
     pub publish: Vec<Target>,
 }
 
-/// What one element does in one phase.
+/// The actions of one element in one phase.
 #[derive(Debug, Clone)]
 pub struct ComposedStep {
-    /// Its name.
+    /// Name of the step.
     pub id: StepId,
-    /// What it does. Sources are paths without `./` and `/` at their ends.
+    /// Actions of the step. Their sources are paths without `./` and `/` at the ends.
     pub actions: Vec<Action>,
-    /// Files it brings, by the path that actions use; those of a directory begin with the directory's path.
+    /// Files that the step brings, by the path that actions use. Paths of files in a directory begin with the directory's path.
     pub files: BTreeMap<String, Asset>,
-    /// How long it may take, if an action says; `None` for the build's deadline.
+    /// Longest duration of the step, if an action has a timeout; `None` for the build's deadline.
     pub timeout: Option<Duration>,
 }

@@ -1,4 +1,4 @@
-//! What a recipe says about how the data of its image gets to an image service.
+//! The ways in which the data of an image gets to an image service, as recipes name them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub enum Import {
 }
 
 impl Import {
-    /// Its word in recipes.
+    /// Returns the name that recipes use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",

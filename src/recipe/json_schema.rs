@@ -1,7 +1,7 @@
 //! JSON Schemas of recipes and elements, for editors: made from the types that read them.
 //!
-//! Two things are added, because they happen before the types are read: an entry of a list of actions or
-//! checks may carry `when`, and what is no text may be a template instead.
+//! Two things are added, because they happen before the types are read: an entry of a list of actions or checks may have `when`,
+//! and a template may stand for a value that is not any text.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
@@ -45,7 +45,7 @@ pub fn distro_schema() -> Json {
     schema.to_value()
 }
 
-/// Adds what only the data of distributions say to a property of the object that has another one beside it.
+/// Adds a rule that the data of distributions gives to the property `key` of the object that also has the property `beside`.
 fn narrow(schema: &mut Json, key: &str, beside: &str, more: Json) {
     if let Some(properties) = schema.get_mut("properties").and_then(Json::as_object_mut)
         && properties.contains_key(beside)
@@ -96,7 +96,7 @@ impl Transform for Templated {
     }
 }
 
-/// Whether a schema accepts every template already, or is no place for one.
+/// Returns whether a schema accepts every template already, or is no place for one.
 fn is_any_text(object: &Map<String, Json>) -> bool {
     let typed = |name: &str| match object.get("type") {
         Some(Json::String(single)) => single == name,

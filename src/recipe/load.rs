@@ -1,8 +1,8 @@
-//! A recipe file, read, checked and composed with its elements.
+//! Loading of a recipe file: reads it, checks it and composes it with its elements.
 //!
-//! First what a recipe says about its image is read: it sees the parameters only. From it, or from the
-//! image it is based on, the distribution follows; then elements, packages, steps, checks and targets are rendered
-//! and composed. An error in one part does not keep those of the others from being found.
+//! The part of a recipe that describes its image is read first, and sees only the parameters. This part, or the base image,
+//! decides the distribution. Then elements, packages, steps, checks and targets are rendered and composed. Errors in one part
+//! do not hide errors in the others.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ use crate::yaml::{Diagnostic, Diagnostics, Node, Source, Span, parse, read};
 /// Keys of a recipe that see all built-ins.
 pub(super) const BODY: [&str; 5] = ["elements", "packages", "steps", "checks", "publish"];
 
-/// What the caller decides about a recipe.
+/// Input of the caller for loading a recipe: parameters, folders, the host's architecture.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
     /// Values of parameters as text; their declarations give them a type. A list has commas.
@@ -43,12 +43,12 @@ pub struct LoadOptions {
     pub distro_dirs: Vec<PathBuf>,
     /// Architecture of an image whose recipe names none.
     pub host_arch: Arch,
-    /// Names of what is verified of every image, which a recipe may accept the failure of.
+    /// Ids of the checks that every image gets. A recipe may accept their failure.
     pub rules: Vec<&'static str>,
 }
 
 impl LoadOptions {
-    /// The distributions that a recipe knows, and what is wrong with their files.
+    /// Loads the distributions that a recipe can use. Returns the errors in their files too.
     pub fn distros(&self, recipe: &Path) -> (Arc<Distros>, Vec<Diagnostic>) {
         let mut dirs = self.distro_dirs.clone();
         dirs.push(folder_of(recipe).join("distros"));
@@ -59,36 +59,36 @@ impl LoadOptions {
 /// A recipe without errors.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// What it says about the image.
+    /// The part that describes the image.
     pub recipe: Recipe,
-    /// What is done to it; `None` until its base image has been looked at.
+    /// Composition of the recipe; `None` until its base image has been inspected.
     pub composition: Option<Composition>,
-    /// Things worth saying that are no errors.
+    /// Remarks for the user that are no errors.
     pub notes: Vec<String>,
 }
 
-/// What a recipe says about its image, rendered.
+/// The part of a recipe that describes its image, rendered.
 #[derive(Debug, Clone)]
 pub struct Recipe {
     /// Name of the image.
     pub name: String,
-    /// One sentence about it.
+    /// One sentence that describes the image.
     pub description: Option<String>,
-    /// Its architecture.
+    /// Architecture of the image.
     pub arch: Arch,
     /// Parameters with their values.
     pub params: BTreeMap<String, Json>,
-    /// What it starts from.
+    /// Base that the image starts from.
     pub base: Base,
-    /// How that is made, if it is made of packages.
+    /// The distribution's data for bootstrapping, if the base is made of packages.
     pub bootstrap: Option<distro::Bootstrap>,
-    /// Its disk.
+    /// Disk of the image.
     pub disk: Disk,
-    /// Files to make of it.
+    /// Files to make from the disk.
     pub outputs: Vec<Output>,
-    /// Their checksums.
+    /// Checksums of the outputs.
     pub checksums: Vec<Checksum>,
-    /// How it is verified, if at all.
+    /// Settings for verifying the image; `None` if a build verifies nothing.
     pub verify: Option<Verify>,
     /// Secrets that its actions may ask for.
     pub secrets: BTreeMap<String, SecretSource>,
@@ -98,9 +98,11 @@ pub struct Recipe {
     pub digest: Sha256,
 }
 
-/// Reads a recipe. `system` is what is on its base image, if that has been looked at; a base that is
-/// bootstrapped says it itself. All errors of the recipe and of its elements are
-/// returned at once, also if the file cannot be read.
+/// Reads a recipe. `system` is the system on its base image, if that was inspected; a bootstrapped base needs none.
+///
+/// # Errors
+///
+/// All errors of the recipe and of its elements at once, or that the file cannot be read.
 pub fn load(path: &Path, options: &LoadOptions, system: Option<&System>) -> Result<Loaded, Diagnostics> {
     match read(path) {
         Ok(source) => load_source(path, &source, options, system),
@@ -108,7 +110,7 @@ pub fn load(path: &Path, options: &LoadOptions, system: Option<&System>) -> Resu
     }
 }
 
-/// Like [`load`], with the recipe's text at hand; files it brings and elements are still read.
+/// Reads a recipe like [`load`], from its text. Elements and files that the recipe brings are still read.
 pub fn load_str(
     path: &Path,
     text: &str,
@@ -191,7 +193,7 @@ fn recipe(
     if let Some(file) = &file
         && let Some(verify) = &file.verify
     {
-        // Partitions and, if nothing is said, the size of the disk are a base image's own.
+        // A base image has its own partitions and, if the recipe gives no size, its own disk size.
         let bootstrapped = matches!(file.base, Base::Bootstrap(_));
         let sized = head.get("disk").and_then(|disk| disk.get("size")).is_some();
         let known = Known {
@@ -283,7 +285,7 @@ fn parameters(
         found.push(Diagnostic::new(source, span, format!("parameter `{name}` has no value")).help(help));
         values.faulty.push(name);
     }
-    // What is not declared rightly is no reason to call it unknown where it is used.
+    // A parameter with a wrong declaration is not reported again as unknown where it is used.
     let undeclared = declared.as_ref().and_then(Node::map).map_or(&[][..], |map| &map.faulty);
     values.faulty.extend(undeclared.iter().cloned());
     values
@@ -299,7 +301,7 @@ impl Layout {
         }
     }
 
-    /// The layout of a disk that boots under some firmware. One that none is known to boot may do so under any.
+    /// Returns the layout of a disk that boots under this firmware. If none is known, the disk may boot under any.
     pub fn of(firmware: &[Firmware]) -> Self {
         match firmware {
             [Firmware::Bios] => Self::Bios,

@@ -1,4 +1,4 @@
-//! From text to a recipe.
+//! Recipes: reads a recipe file, checks it, renders its templates and composes it with its elements.
 
 mod base;
 pub(crate) mod check;

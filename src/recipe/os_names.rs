@@ -11,17 +11,17 @@ use crate::yaml::{list, near};
 static NAME: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\bos((?:\.[A-Za-z_][A-Za-z0-9_]*)+)").expect("the pattern compiles"));
 
-/// A name that is not there.
+/// A name that `os` does not have.
 pub(super) struct Lacking {
     /// The name, with `os.`.
     pub(super) name: String,
-    /// One that is there and nearly the same.
+    /// A similar name that `os` has.
     pub(super) meant: Option<String>,
-    /// Which file lacks it, and what that has.
+    /// Help: the distribution's file, and the names that it has.
     pub(super) help: String,
 }
 
-/// Names below `os` in a template's text that are not there. Without an `os` there are none.
+/// Finds names below `os` in a template's text that `os` does not have. Without an `os` it finds none.
 pub(super) fn lacking(text: &str, os: Option<&Json>) -> Vec<Lacking> {
     let Some(os) = os else { return Vec::new() };
     let mut found: Vec<Lacking> = Vec::new();

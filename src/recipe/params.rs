@@ -16,19 +16,18 @@ pub(crate) struct Values {
     pub(crate) faulty: Vec<String>,
 }
 
-/// What is wrong with a value.
+/// An error in a value.
 #[derive(Debug, PartialEq)]
 struct Fault {
     message: String,
     help: Option<String>,
 }
 
-/// Values by name that a recipe gives an element: where each stands, and the value.
+/// Values that a recipe gives an element, by name: the place of the name, and the value.
 pub(crate) type Given<'a> = BTreeMap<&'a str, (Span, &'a Node)>;
 
-/// Default values of declared parameters, which are checked against their declaration. `declared` is the
-/// tree the declarations were read from; its templates see `variables`. A parameter without a
-/// default has no value.
+/// Checks declared parameters, and returns their default values. `declared` is the tree that the declarations were read from;
+/// its templates see `variables`. A parameter without a default has no value.
 pub(crate) fn defaults(
     params: &BTreeMap<String, Param>,
     declared: Option<&Node>,
@@ -125,7 +124,7 @@ pub(crate) fn give_texts(
     }
 }
 
-/// Names of parameters that have no value, though no error says why.
+/// Returns the names of parameters that have neither a value nor an error.
 pub(crate) fn unset<'a>(values: &Values, params: &'a BTreeMap<String, Param>) -> Vec<&'a str> {
     params
         .keys()
@@ -163,7 +162,7 @@ fn is_identifier(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// Type of what `choices` lists: for a list its items.
+/// Returns the type of an entry of `choices`: for a list, the type of its items.
 fn item_kind(kind: ParamType) -> ParamType {
     match kind {
         ParamType::List => ParamType::String,

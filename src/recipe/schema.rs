@@ -1,4 +1,4 @@
-//! A recipe as written.
+//! The format of a recipe file: the types that its YAML is decoded to.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -154,7 +154,7 @@ pub enum Layout {
 pub struct ElementUse {
     /// Name of the element.
     pub name: String,
-    /// Values of its parameters.
+    /// Values of the element's parameters.
     pub params: BTreeMap<String, serde_json::Value>,
 }
 
@@ -176,7 +176,7 @@ impl<'de> Deserialize<'de> for ElementUse {
                 let Some((name, params)) = map.next_entry::<String, Option<BTreeMap<_, _>>>()? else {
                     return Err(de::Error::custom("an element is missing here"));
                 };
-                // A second key is an error, and it is that key's.
+                // A second key is an error at that key.
                 map.next_key::<Stray>()?;
                 Ok(ElementUse { name, params: params.unwrap_or_default() })
             }
@@ -220,7 +220,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Whether there is no action in any phase.
+    /// Returns whether no phase has an action.
     pub fn is_empty(&self) -> bool {
         self.install.is_empty() && self.configure.is_empty() && self.boot.is_empty() && self.clean.is_empty()
     }

@@ -1,5 +1,5 @@
-//! Metadata of images by the Sovereign Cloud Stack: what nobody can find out about an image, in the words of the standard
-//! SCS-0102 "Image Metadata" (version 1.1; `os_purpose` is mandatory from 2.0 on).
+//! Image metadata of the Sovereign Cloud Stack: properties that only the provider knows, in the words of the standard SCS-0102
+//! "Image Metadata" (version 1.1; `os_purpose` is mandatory from 2.0 on).
 
 use jiff::civil::Date;
 use schemars::JsonSchema;
@@ -90,7 +90,7 @@ pub enum Purpose {
 }
 
 impl Scs {
-    /// What is wrong: the key, and why. `keep` is how many images stay.
+    /// Returns errors, each with its key and message. `keep` is the number of images that stay.
     pub(super) fn faults(&self, keep: Option<u32>) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         if !is_word_or_date(&self.provided_until, &["none", "notice"]) {

@@ -1,4 +1,4 @@
-//! Where a recipe's secrets come from.
+//! Sources of a recipe's secrets: environment variables and files.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ pub enum SecretSource {
 }
 
 impl SecretSource {
-    /// With a path that is relative to a directory.
+    /// Prefixes a relative path with a directory.
     pub(super) fn below(self, dir: &std::path::Path) -> Self {
         match self {
             Self::File(file) => Self::File(dir.join(file)),

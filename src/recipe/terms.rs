@@ -1,4 +1,4 @@
-//! What messages call the things that names in recipes and elements stand for.
+//! The words with which messages describe names in recipes and elements, such as `action` or `format`.
 
 use std::sync::Arc;
 

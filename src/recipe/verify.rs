@@ -1,4 +1,4 @@
-//! What a recipe says about verifying its image.
+//! The key `verify` of a recipe: how to verify the image, and checks of these settings.
 
 use std::time::Duration;
 
@@ -87,32 +87,32 @@ pub struct Accept {
     pub because: String,
 }
 
-/// What is known of an image before it is verified.
+/// Facts about an image that are known before it is verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
-    /// Its architecture.
+    /// Architecture of the image.
     pub arch: Option<Arch>,
-    /// Size of its disk.
+    /// Size of the image's disk.
     pub disk: Option<ByteSize>,
-    /// Firmware its partitions are made for.
+    /// Firmware for which the image is partitioned.
     pub firmware: Option<Vec<Firmware>>,
 }
 
-/// Something that is wrong with what is said about verifying.
+/// An error in what a recipe says about verifying.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The key it is about.
+    /// Key that has the error.
     pub key: &'static str,
-    /// The entry of its list, counted from 0.
+    /// Entry of the key's list, counted from 0.
     pub index: Option<usize>,
-    /// What is wrong.
+    /// Message of the error.
     pub message: String,
-    /// What to do.
+    /// Hint for the user.
     pub help: String,
 }
 
 impl Verify {
-    /// What is wrong with it, for an image of which this is known.
+    /// Returns the errors in these settings for an image of which `known` is known.
     pub fn faults(&self, known: &Known) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut add = |key, index, message: String, help: &str| {
@@ -182,11 +182,11 @@ impl Verify {
     }
 }
 
-/// Protocol and port of an entry of [`Verify::listen`]: `tcp/80`.
+/// Returns the protocol and port of an entry of [`Verify::listen`]: `tcp/80`.
 ///
 /// # Errors
 ///
-/// What is wrong with it, as a sentence.
+/// A sentence that says what is wrong with the entry.
 pub fn parse_listen(entry: &str) -> Result<(&str, u16), String> {
     let parts = entry.split_once('/').filter(|(protocol, _)| matches!(*protocol, "tcp" | "udp"));
     // `parse` takes a sign, which nobody writes before a port.

@@ -1,11 +1,11 @@
-//! Whether an image that a recipe stands on is believed for a reason.
+//! Checks of the image that a recipe starts from: whether its checksum can be trusted.
 
 use std::sync::Arc;
 
 use crate::digest::Sha256;
 use crate::yaml::{Diagnostic, Node, Source, Value};
 
-/// Checks that a list of checksums cannot be changed on its way, and that a key has something to verify.
+/// Checks that nobody on the way can change a list of checksums, and that `signed-by` has a list to verify.
 pub(super) fn image(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     let Some(image) = root.get("base").and_then(|base| base.get("image")) else { return };
     let Some((node, sums)) = image.get("sha256").and_then(|node| Some((node, node.printed()?))) else { return };

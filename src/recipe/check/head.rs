@@ -1,4 +1,4 @@
-//! What a recipe and an element say about themselves.
+//! Checks of the keys that describe a whole recipe or element, such as its name, disk, outputs and targets.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::syntax::*;
 use crate::units::ByteSize;
 use crate::yaml::{Diagnostic, Node, Source, Span, Value, near};
 
-/// Names that templates see beside parameters.
+/// Names that templates can use besides parameters.
 pub(crate) const BUILT_INS: [&str; 8] = ["name", "arch", "distro", "release", "version", "family", "firmware", "os"];
 
 /// Smallest and largest disk.
@@ -80,7 +80,7 @@ pub(crate) fn verify(root: &Node, verify: &Verify, known: &Known, source: &Arc<S
     }
 }
 
-/// Checks that whatever a recipe accepts the failure of is checked at all.
+/// Checks that every check that `verify.accept` names exists.
 pub(crate) fn accepted(
     root: &Node,
     verify: &Verify,
@@ -133,7 +133,7 @@ pub(crate) fn publish(
     }
 }
 
-/// Checks that a recipe as written has an output, if it speaks of any.
+/// Checks that `outputs` of a recipe is not empty, if the recipe has this key.
 pub(crate) fn some_output(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     let none = |node: &Node| match &node.value {
         Value::List(list) => list.is_empty(),
@@ -145,7 +145,7 @@ pub(crate) fn some_output(root: &Node, source: &Arc<Source>, found: &mut Vec<Dia
     }
 }
 
-/// What does not decode has been told before.
+/// Checks the outputs and their file names. Decoding the recipe has reported outputs that do not decode.
 fn outputs(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     let image = root.get("name").and_then(Node::text).unwrap_or("image");
     let mut files: Vec<(String, Span)> = Vec::new();
@@ -180,7 +180,7 @@ fn outputs(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Files of an output directory that are no outputs.
+/// Names of files that builds write beside the outputs.
 const RESERVED: [&str; 8] =
     ["SHA256SUMS", "SHA512SUMS", "MD5SUMS", "manifest.json", "build.log", "report.html", "report.json", "junit.xml"];
 

@@ -1,7 +1,7 @@
-//! What types cannot say: paths are absolute, patterns compile, names are sane, secrets exist.
+//! Checks of recipes and elements that types cannot express: paths are absolute, patterns compile, names are sane, secrets exist.
 //!
-//! Most of it is a table of places in the tree and what the texts there must be like. The tree is the
-//! one that was decoded, so that every error has its place.
+//! Most checks are a table of places in the tree and the rule for the text there. They read the tree that was decoded, so that
+//! every error has its place.
 
 mod base;
 mod head;

@@ -1,16 +1,16 @@
-//! Rules for texts at places of a tree.
+//! Rules for texts: applies them at places of a tree, and reports missing keys.
 
 use std::sync::Arc;
 
 use crate::syntax::Rule;
 use crate::yaml::{Diagnostic, Node, Source, Value, near};
 
-/// Reports keys that a file must have. Their absence is no second error when the file is decoded.
+/// Reports missing keys of a file, and marks them as faulty, so that decoding does not report them again.
 pub(crate) fn require(root: &mut Node, keys: &[&str], source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     let Value::Map(map) = &mut root.value else { return };
     for key in keys {
         if !map.entries.iter().any(|(name, _)| name.text == *key) && !map.faulty.iter().any(|name| name == key) {
-            // A key that is nearly the right one is reported as such.
+            // Decoding reports a misspelt key as such.
             if !map.entries.iter().any(|(name, _)| near(&name.text, [key]).is_some()) {
                 found.push(Diagnostic::of_file(source, format!("`{key}` is missing")));
             }
@@ -19,7 +19,7 @@ pub(crate) fn require(root: &mut Node, keys: &[&str], source: &Arc<Source>, foun
     }
 }
 
-/// Reports texts at places of a tree that are not as a rule says.
+/// Reports texts at places of a tree that break the rule for their place.
 pub(crate) fn apply(rules: &[(&str, Rule)], root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     for (place, rule) in rules {
         let mut nodes = vec![root];

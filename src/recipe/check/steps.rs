@@ -1,4 +1,4 @@
-//! What actions and assertions must be like.
+//! Checks of actions, package names and the `checks` of recipes and elements.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::element::schema::ElementFile;
 use crate::syntax::*;
 use crate::yaml::{Diagnostic, Node, Source, Span, near};
 
-/// Places in an assertion, and the rule for what is there.
+/// Places in an entry of `checks`, and the rule for the text there.
 const CHECKS: &[(&str, Rule)] = &[
     ("kernel-arg", kernel_argument),
     ("path-exists", file_path),
@@ -57,7 +57,7 @@ pub(crate) fn actions(root: &Node, secrets: &BTreeSet<&str>, source: &Arc<Source
     }
 }
 
-/// Checks assertions.
+/// Checks the entries of `checks`.
 pub(crate) fn checks(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     for check in root.get("checks").map_or(&[][..], Node::list) {
         apply(CHECKS, check, source, found);

@@ -10,14 +10,13 @@ use crate::recipe::composition::ComposedStep;
 use crate::vocabulary::{Asset, AssetKind, Phase, StepId};
 use crate::yaml::{Diagnostic, Node, Source};
 
-/// What a step's actions without a timeout of their own may take, if others have one: the usual deadline
-/// of a step.
+/// Time for those actions of a step that have no timeout, if others have one: the usual deadline of a step.
 const REST: Duration = Duration::from_secs(30 * 60);
 
-/// The mode in keys of files whose own mode makes no difference.
+/// Mode that a key has for a file whose own mode makes no difference.
 const CONTENT: u32 = 0o644;
 
-/// A step with the files its actions bring. `root` is the tree that has the phase.
+/// Makes a step with the files that its actions bring. `root` is the tree that has the phase.
 pub(super) fn step(
     phase: Phase,
     owner: &str,
@@ -28,7 +27,7 @@ pub(super) fn step(
     found: &mut Vec<Diagnostic>,
 ) -> ComposedStep {
     let mut files: BTreeMap<String, Asset> = BTreeMap::new();
-    // Of which nothing but the content counts: a mode or a link that another action copies comes before it.
+    // Files of which only the content counts. An entry in `files`, with its mode or link, takes precedence.
     let mut contents: BTreeMap<String, Asset> = BTreeMap::new();
     let nodes = root.get(phase.name()).map_or(&[][..], Node::list);
     for (action, node) in actions.iter_mut().zip(nodes) {
@@ -77,18 +76,18 @@ fn copied(
             asset.mode = CONTENT;
             contents.insert(path, asset);
         } else if !is_file || !matches!(files.get(&path), Some(Asset { kind: AssetKind::Hardlink { .. }, .. })) {
-            // One of several names is one in the directory that has them all, and alone a file.
+            // A file with several names is a hard link in a copied directory, and a file if copied alone. The hard link stays.
             files.insert(path, asset);
         }
     }
 }
 
-/// A file without what a script or an archive does not keep.
+/// A file without its mode and extended attributes, which a script or an archive does not keep.
 fn content_of(asset: Asset) -> Asset {
     Asset { kind: asset.kind, mode: CONTENT, xattrs: BTreeMap::new() }
 }
 
-/// What the actions that say how long they may take add up to, and the usual time for the rest.
+/// Adds up the timeouts of actions that have one, and the usual time for the rest; `None` if no action has one.
 fn timeout(actions: &[Action]) -> Option<Duration> {
     let named: Vec<Duration> = actions.iter().filter_map(Action::timeout).collect();
     (!named.is_empty()).then(|| named.iter().fold(REST, |sum, timeout| sum.saturating_add(*timeout)))

@@ -1,18 +1,18 @@
-//! What is wrong with a target.
+//! An error in what a recipe says about publishing.
 
-/// Something that is wrong with what is said about publishing.
+/// An error in a target of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The keys that lead to it, below the target's own.
+    /// Keys that lead to the error, below the target's own.
     pub path: Vec<String>,
-    /// What is wrong.
+    /// Message of the error.
     pub message: String,
-    /// What to do.
+    /// Hint for the user.
     pub help: String,
 }
 
 impl Fault {
-    /// A fault at the keys that lead to it, below the target's own.
+    /// Makes an error at the keys that lead to it, below the target's own.
     pub(super) fn at(path: &[&str], message: impl Into<String>, help: &str) -> Self {
         let path = path.iter().map(|key| (*key).to_owned()).collect();
         Self { path, message: message.into(), help: help.to_owned() }

@@ -1,4 +1,4 @@
-//! Images at the image service of a cloud.
+//! The target `glance`: an image at the image service of an OpenStack cloud.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -123,7 +123,7 @@ pub enum Visibility {
 }
 
 impl Visibility {
-    /// The service's word for it.
+    /// Returns the image service's word for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Private => "private",
@@ -168,7 +168,7 @@ pub enum Retire {
 }
 
 impl Glance {
-    /// With paths that are relative to a directory.
+    /// Prefixes relative paths with a directory.
     pub(super) fn below(mut self, dir: &Path) -> Self {
         self.sign = self.sign.map(|Sign { key, certificate, hash }| Sign {
             key: key.below(dir),

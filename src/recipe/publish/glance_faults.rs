@@ -1,4 +1,4 @@
-//! What is wrong with what is said about an image at the image service of a cloud.
+//! Checks of the target `glance`: finds errors in what a recipe says about it.
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use crate::image::Output;
 use crate::recipe::delivery::{ALL, Import};
 
 impl Glance {
-    /// What is wrong with it, for an image with these outputs, as far as they are known.
+    /// Returns the errors in this target. `outputs` are the outputs of the image, if they are known.
     pub(super) fn faults(&self, outputs: Option<&[Output]>) -> Vec<Fault> {
         let mut faults = delivery(self);
         let mut add = |path: &[&str], message: String, help: &str| faults.push(Fault::at(path, message, help));
@@ -60,7 +60,7 @@ impl Glance {
     }
 }
 
-/// What is wrong with what a target says about how the data gets there.
+/// Returns the errors in the keys that decide how the data gets to the service.
 fn delivery(glance: &Glance) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut add = |path: &[&str], message: String, help: &str| faults.push(Fault::at(path, message, help));

@@ -1,4 +1,4 @@
-//! What a recipe says about publishing its image.
+//! Publishing in recipes: the targets of the key `publish`, and checks of what a recipe says about them.
 
 mod fault;
 mod glance;

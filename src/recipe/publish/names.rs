@@ -1,4 +1,4 @@
-//! Names of images and of their properties, and which of them are taken.
+//! Names of published images and of their properties: how they are made, and which are reserved.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ pub const RESERVED: &str = "os_glance";
 /// Beginning of the names of properties by which published images are found again.
 pub const OWN: &str = "goldsmith_";
 
-/// What an image has at the service besides properties: Image Service API v2, "Show image".
+/// Attributes that an image has at the service besides properties: Image Service API v2, "Show image".
 pub const ATTRIBUTES: [&str; 25] = [
     "checksum",
     "container_format",
@@ -40,11 +40,11 @@ pub const ATTRIBUTES: [&str; 25] = [
 /// Most characters of a name: the service's database has room for no more.
 const LIMIT: usize = 255;
 
-/// A name with the time in it, as strftime writes it; at most 255 characters.
+/// Returns a name with strftime codes replaced by a time; it has at most 255 characters.
 ///
 /// # Errors
 ///
-/// What is wrong with it, as a sentence.
+/// A sentence that says what is wrong with the name.
 pub fn dated(name: &str, made: Timestamp) -> Result<String, String> {
     let time = jiff::fmt::strtime::BrokenDownTime::from(made);
     let dated = time.to_string(name).map_err(|error| format!("`{name}` cannot be a name: {error}"))?;
@@ -55,21 +55,21 @@ pub fn dated(name: &str, made: Timestamp) -> Result<String, String> {
     }
 }
 
-/// A property that no service takes.
+/// A property that users cannot set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the property `{name}` {reason}")]
 pub struct PropertyError {
-    /// Its name.
+    /// Name of the property.
     pub name: String,
-    /// What is wrong with it.
+    /// End of the sentence that says why.
     pub reason: String,
 }
 
-/// Whether somebody may give an image a property of this name.
+/// Checks that users may set a property of this name.
 ///
 /// # Errors
 ///
-/// Why not.
+/// The reason why they may not.
 pub fn property(name: &str) -> Result<(), PropertyError> {
     let reason = if name.starts_with(RESERVED) {
         "is the service's own: names that begin with `os_glance` are reserved"

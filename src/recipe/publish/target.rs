@@ -1,4 +1,4 @@
-//! Places that an image is handed to.
+//! The targets to which an image can be published.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// Its word in recipes.
+    /// Returns the target's key in recipes.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Glance(_) => "glance",
@@ -32,7 +32,7 @@ impl Target {
         }
     }
 
-    /// What is wrong with it, for an image with these outputs, as far as they are known.
+    /// Returns the errors in this target. `outputs` are the outputs of the image, if they are known.
     pub fn faults(&self, outputs: Option<&[Output]>) -> Vec<Fault> {
         match self {
             Self::Glance(glance) => glance.faults(outputs),
@@ -41,7 +41,7 @@ impl Target {
         }
     }
 
-    /// With the paths that are relative to the recipe, whose directory this is.
+    /// Prefixes relative paths with the directory of the recipe.
     #[must_use]
     pub fn below(self, dir: &Path) -> Self {
         match self {
@@ -51,7 +51,7 @@ impl Target {
         }
     }
 
-    /// Whether both are the same place, so that each would take its images for the other's.
+    /// Returns whether both are the same place, so that each would take the other's images for its own.
     pub fn same_place(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Glance(one), Self::Glance(other)) => {

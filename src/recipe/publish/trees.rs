@@ -90,7 +90,7 @@ impl Directory {
         faults
     }
 
-    /// With paths that are relative to a directory.
+    /// Prefixes relative paths with a directory.
     pub(super) fn below(mut self, dir: &Path) -> Self {
         self.path = dir.join(&self.path);
         self.sign = self.sign.map(|sign| sign.below(dir));
@@ -126,17 +126,17 @@ impl S3 {
         faults
     }
 
-    /// Address of the store.
+    /// Returns the URL of the store.
     pub fn endpoint(&self) -> String {
         self.endpoint.clone().unwrap_or_else(|| format!("https://s3.{}.amazonaws.com", self.region))
     }
 
-    /// Whether the bucket's name is in the path. Stores of other makers are seldom set up for host names of buckets.
+    /// Returns whether URLs have the bucket's name in the path. Stores of other makers seldom have host names for buckets.
     pub fn path_style(&self) -> bool {
         self.path_style.unwrap_or(self.endpoint.is_some())
     }
 
-    /// With paths that are relative to a directory.
+    /// Prefixes relative paths with a directory.
     pub(super) fn below(mut self, dir: &Path) -> Self {
         self.sign = self.sign.map(|sign| sign.below(dir));
         self
@@ -187,12 +187,12 @@ fn common(
     faults
 }
 
-/// Whether a text can name a key of OpenPGP: its id or its fingerprint. Shorter ids are no names, anybody can make a key of
-/// the same.
+/// Checks that a text can name an OpenPGP key: it is a fingerprint, or a key id of 16 digits. Anybody can make a key with a given
+/// shorter id.
 ///
 /// # Errors
 ///
-/// Why not.
+/// A sentence that says how keys are named.
 pub fn key_id(key: &str) -> Result<(), String> {
     let digits = key.strip_prefix("0x").unwrap_or(key);
     if [16, 40].contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {

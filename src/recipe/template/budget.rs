@@ -1,4 +1,4 @@
-//! What the templates of a recipe may take: a stranger may have written it.
+//! Limits for the work of a recipe's templates: a stranger may have written the recipe.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -14,7 +14,7 @@ pub(super) const FUEL: u64 = 100_000;
 /// Instructions that all templates of a recipe and its elements may take.
 const RECIPE_FUEL: u64 = 3_000_000;
 
-/// Instructions that are counted for a template that failed: how many it took is not known.
+/// Instructions that are counted for a failed template, of which the real number is not known.
 const FAILED_FUEL: u64 = 30_000;
 
 /// Bytes of values that all templates of a recipe and its elements may make and look at.
@@ -64,7 +64,7 @@ impl Excess {
     }
 }
 
-/// What is left for the templates of a recipe.
+/// The work that a recipe's templates may still do.
 #[derive(Debug)]
 pub(crate) struct Budget(Mutex<State>);
 
@@ -88,13 +88,13 @@ impl Budget {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nothing is left.
+    /// Returns whether no work is left.
     pub(super) fn is_spent(&self) -> bool {
         let state = self.state();
         state.fuel == 0 || state.work == 0
     }
 
-    /// Begins a template, and tells how many instructions it may take.
+    /// Begins a template, and returns how many instructions it may take.
     pub(super) fn begin(&self) -> u64 {
         let mut state = self.state();
         state.output = MAX_BYTES;
@@ -102,7 +102,7 @@ impl Budget {
         state.fuel.min(FUEL)
     }
 
-    /// Ends a template that took so many instructions, or failed.
+    /// Ends a template that took `taken` instructions, or failed (`None`).
     pub(super) fn end(&self, taken: Option<u64>) {
         let mut state = self.state();
         // Parsing takes time too.
@@ -120,7 +120,7 @@ impl Budget {
         Error::new(ErrorKind::InvalidOperation, excess.message())
     }
 
-    /// Counts work of so many bytes.
+    /// Counts the work of making or reading some bytes.
     pub(super) fn charge(&self, bytes: usize) -> Result<(), Error> {
         if bytes > MAX_BYTES {
             return Err(self.exceed(Excess::Value));
@@ -142,14 +142,14 @@ impl Budget {
         if left.is_none() { Err(self.exceed(Excess::Value)) } else { Ok(()) }
     }
 
-    /// Counts a value, and tells its size.
+    /// Counts a value, and returns its size in bytes.
     pub(super) fn count(&self, value: &Value) -> Result<usize, Error> {
         let size = self.measure(value)?;
         self.charge(size)?;
         Ok(size)
     }
 
-    /// About how many bytes a value takes, which is no less than it prints.
+    /// Estimates how many bytes a value takes: at least as many as it prints.
     fn measure(&self, value: &Value) -> Result<usize, Error> {
         let mut left = MAX_BYTES;
         match weigh(value, 0, &mut left) {
@@ -159,7 +159,7 @@ impl Budget {
     }
 }
 
-/// Takes the size of a value from what is left.
+/// Subtracts the size of a value from `left`.
 fn weigh(value: &Value, depth: usize, left: &mut usize) -> Result<(), Excess> {
     let take = |bytes: usize, left: &mut usize| {
         *left = left.checked_sub(bytes).ok_or(Excess::Value)?;

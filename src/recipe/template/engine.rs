@@ -1,4 +1,4 @@
-//! Runs one template after the other within limits.
+//! The template engine: runs one template after the other with minijinja, within limits.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use super::budget::{Budget, Excess};
 use super::functions;
 use super::guard::{Guard, require_small};
 
-/// What templates are run by. It is made when the first one comes.
+/// The engine of a recipe's templates. It makes its environment for the first template.
 pub(super) struct Engine<'a> {
     environment: OnceCell<Environment<'static>>,
     context: OnceCell<Value>,
@@ -21,13 +21,13 @@ pub(super) struct Engine<'a> {
     budget: Arc<Budget>,
 }
 
-/// Why a template has no value.
+/// The reason why a template has no value.
 pub(super) struct Failure {
     pub(super) error: Error,
     /// Names that the template uses and does not set.
     pub(super) names: Vec<String>,
     pub(super) excess: Option<Excess>,
-    /// Where it is, if the error does not know.
+    /// Place of the error in the template, if `error` has none.
     pub(super) range: Option<std::ops::Range<usize>>,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Engine<'a> {
         Self { environment: OnceCell::new(), context: OnceCell::new(), values, budget }
     }
 
-    /// Whether nothing more can be run.
+    /// Returns whether no more templates can run.
     pub(super) fn is_spent(&self) -> bool {
         self.budget.is_spent()
     }

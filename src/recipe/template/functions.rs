@@ -11,10 +11,10 @@ use minijinja::{
 use super::budget::{Budget, Excess, MAX_RANGE, MAX_WIDTH};
 use super::guard::{ADD, JOIN, LOOK, LOOK_AT_TEXT, MADE, REPEAT};
 
-/// Bytes that a filter will make of its arguments, as far as it makes more than they have.
+/// A function that returns how many bytes a filter makes beyond the bytes of its arguments.
 type Growth = fn(&[Value]) -> Result<usize, Excess>;
 
-/// Gives an environment all that templates have.
+/// Adds the filters, tests and functions of templates to an environment.
 pub(super) fn provide(environment: &mut Environment<'_>, budget: &Arc<Budget>) {
     for (name, function, growth) in table() {
         filter(environment, budget, name, function, growth);
@@ -88,7 +88,7 @@ fn filter(
             budget.count(arg)?;
         }
         if args.iter().skip(1).flat_map(parts).any(|arg| arg.as_i64().is_some_and(|n| n.unsigned_abs() > WIDEST)) {
-            // No filter needs a large number but as the value that it is for.
+            // Only in these filters can a large number be the value itself.
             if !matches!(name, "default" | "d" | "int" | "float" | "format") {
                 return Err(budget.exceed(Excess::Width));
             }
@@ -105,7 +105,7 @@ fn filter(
 
 const WIDEST: u64 = MAX_WIDTH.unsigned_abs();
 
-/// An argument, and if it stands for those with names, these.
+/// Returns an argument, or the values of the named arguments if it stands for these.
 fn parts(arg: &Value) -> Vec<Value> {
     if !arg.is_kwargs() {
         return vec![arg.clone()];
@@ -123,14 +123,14 @@ fn none(_: &[Value]) -> Result<usize, Excess> {
     Ok(0)
 }
 
-/// Rows are filled up to a number that is not large.
+/// Returns the growth of filters that fill rows up to at most [`MAX_WIDTH`] items.
 #[expect(clippy::unnecessary_wraps, reason = "all of them have this form")]
 fn filled(args: &[Value]) -> Result<usize, Excess> {
     let filler: usize = args.iter().skip(1).flat_map(parts).map(|arg| arg.as_str().map_or(64, str::len)).sum();
     Ok(filler.saturating_mul(usize::try_from(MAX_WIDTH).unwrap_or(usize::MAX)))
 }
 
-/// Each line gets so many spaces, or such a text, before it.
+/// Returns the growth of `indent`, which puts spaces or a text before each line.
 #[expect(clippy::unnecessary_wraps, reason = "all of them have this form")]
 fn indented(args: &[Value]) -> Result<usize, Excess> {
     let lines = text(args, 0).matches('\n').count() + 1;
@@ -149,12 +149,12 @@ fn joined(args: &[Value]) -> Result<usize, Excess> {
 #[expect(clippy::unnecessary_wraps, reason = "all of them have this form")]
 fn replaced(args: &[Value]) -> Result<usize, Excess> {
     let (value, from, to) = (text(args, 0), text(args, 1), text(args, 2));
-    // An empty text is between all characters.
+    // An empty text matches between all characters.
     let count = if from.is_empty() { value.chars().count() + 1 } else { value.matches(&from).count() };
     Ok(count.saturating_mul(to.len()))
 }
 
-/// Lists and texts would grow with every item.
+/// Refuses lists and texts in `sum`, which would grow with every item.
 fn numbers(args: &[Value]) -> Result<usize, Excess> {
     let items = args.first().and_then(|value| value.try_iter().ok()).into_iter().flatten();
     let all = items
@@ -163,7 +163,7 @@ fn numbers(args: &[Value]) -> Result<usize, Excess> {
     if all { Ok(0) } else { Err(Excess::Sum) }
 }
 
-/// Fields of a format are no wider than [`MAX_WIDTH`]; each may show all of the arguments.
+/// Returns the growth of `format`. Fields are at most [`MAX_WIDTH`] wide, and each may show the longest argument.
 fn formatted(args: &[Value]) -> Result<usize, Excess> {
     let format = text(args, 0);
     let (mut fields, mut widths) = (0_usize, 0_usize);
@@ -208,7 +208,7 @@ fn range(budget: &Budget, lower: i64, upper: Option<i64>, step: Option<i64>) -> 
     Ok(Value::from(numbers))
 }
 
-/// Operators that can make large values, as filters of two arguments.
+/// Adds filters of two arguments for the operators that can make large values.
 fn operators(environment: &mut Environment<'_>, budget: &Arc<Budget>) {
     for (name, operator) in [(ADD, "a + b"), (REPEAT, "a * b"), (JOIN, "a ~ b")] {
         let budget = Arc::clone(budget);
@@ -230,7 +230,7 @@ fn operators(environment: &mut Environment<'_>, budget: &Arc<Budget>) {
     }
 }
 
-/// What minijinja makes of an operator.
+/// Applies an operator as minijinja does.
 fn operate(operator: &'static str, left: Value, right: Value) -> Result<Value, Error> {
     static PLAIN: OnceLock<Environment<'static>> = OnceLock::new();
     let plain = PLAIN.get_or_init(|| {
@@ -240,7 +240,7 @@ fn operate(operator: &'static str, left: Value, right: Value) -> Result<Value, E
     });
     let expression: Expression<'_, '_> = plain.compile_expression(operator)?;
     let result = expression.eval(Value::from(BTreeMap::from([("a", left), ("b", right)])));
-    // Its place is that of the operator in the template, which is known to who calls.
+    // The error has no place here: the caller knows the place of the operator in the template.
     result.map_err(|error| match error.detail() {
         Some(detail) => Error::new(error.kind(), detail.to_owned()),
         None => Error::from(error.kind()),

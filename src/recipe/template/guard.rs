@@ -1,5 +1,5 @@
-//! Templates are rebuilt before they run, so that every operation that can make something large goes through a filter
-//! that has a limit. Such filters have names that begin with `=`, which no template can write.
+//! The guard of templates: rebuilds a template before it runs, so that every operation that can make a large value goes through
+//! a filter with a limit. The names of these filters begin with `=`, which no template can write.
 
 use std::collections::BTreeSet;
 
@@ -12,28 +12,28 @@ use minijinja::machinery::{Span, Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Error, ErrorKind, Value};
 
-/// Most words and signs between `{{` and `}}`: more would nest too deep, whatever they are.
+/// Most words and signs between `{{` and `}}`: more could nest too deep.
 const MAX_TOKENS: usize = 400;
 
 /// Most `elif` of a template: each is nested in the one before.
 const MAX_ELIF: usize = 50;
 
-/// Counts a value that is compared, searched or gone through.
+/// Filter that counts a value which is compared, searched or gone through.
 pub(super) const LOOK: &str = "=look";
-/// Counts a text one of whose characters is taken.
+/// Filter that counts a text of which one character is taken.
 pub(super) const LOOK_AT_TEXT: &str = "=look-at-text";
-/// Counts a value that was made, and how deep it nests.
+/// Filter that counts a new value, and how deep it nests.
 pub(super) const MADE: &str = "=made";
-/// The operators that can make something large.
+/// Filters for the operators that can make a large value.
 pub(super) const ADD: &str = "=+";
 pub(super) const REPEAT: &str = "=*";
 pub(super) const JOIN: &str = "=~";
 
-/// Why a template is not taken, where the words of the parser do not say it.
+/// Refuses a template with so many words, signs or `elif` that the parser would nest too deep.
 pub(super) fn require_small(text: &str, expression: bool, syntax: &SyntaxConfig) -> Result<(), Error> {
     let (mut count, mut elif) = (0, 0);
     for token in tokenize(text, expression, syntax.clone()) {
-        // The parser tells of faults.
+        // The parser reports errors.
         let Ok((token, _)) = token else { return Ok(()) };
         count = match token {
             Token::VariableStart | Token::BlockStart | Token::TemplateData(_) => 0,
@@ -51,7 +51,7 @@ pub(super) fn require_small(text: &str, expression: bool, syntax: &SyntaxConfig)
     Ok(())
 }
 
-/// Rebuilds templates, and notes what they name.
+/// A template that is being rebuilt: the names that it uses and sets, and what was refused.
 #[derive(Default)]
 pub(super) struct Guard {
     used: BTreeSet<String>,
@@ -63,7 +63,7 @@ fn at<T>(node: T, span: Span) -> Spanned<T> {
     Spanned::new(node, span)
 }
 
-/// A value that goes through a filter.
+/// Puts a value through a filter.
 fn through<'a>(name: &'static str, expr: Expr<'a>, args: Vec<CallArg<'a>>) -> Expr<'a> {
     let span = expr.span();
     through_at(name, expr, args, span)
@@ -79,7 +79,7 @@ impl Guard {
         self.used.difference(&self.set).filter(|name| *name != "loop")
     }
 
-    /// What cannot be used here, and where.
+    /// Returns why and where the template was first refused.
     pub(super) fn refused(&self) -> Option<(&'static str, Span)> {
         self.refused
     }
@@ -158,7 +158,7 @@ impl Guard {
         statements.iter().map(|statement| self.statement(statement)).collect()
     }
 
-    /// What is assigned to.
+    /// Rebuilds the target of an assignment.
     fn target<'a>(&mut self, target: &Expr<'a>) -> Expr<'a> {
         match target {
             Expr::Var(node) => {
@@ -225,7 +225,7 @@ impl Guard {
                 Expr::Filter(at(Filter { name: node.name, expr, args: self.arguments(&node.args) }, span))
             }
             Expr::Test(node) => {
-                // Whether something is there can be asked of what is not.
+                // `defined` and `undefined` accept values that do not exist.
                 let expr = match node.name {
                     "defined" | "undefined" => self.expression(&node.expr),
                     _ => self.seen(&node.expr),
@@ -263,7 +263,7 @@ impl Guard {
         expr.map(|expr| self.expression(expr))
     }
 
-    /// An operand that is looked at as a whole.
+    /// Rebuilds an operand that is read as a whole.
     fn seen<'a>(&mut self, expr: &Expr<'a>) -> Expr<'a> {
         through(LOOK, self.expression(expr), Vec::new())
     }

@@ -1,4 +1,4 @@
-//! Templates that are made to exhaust this machine.
+//! Tests with templates that try to exhaust this machine.
 
 use std::time::{Duration, Instant};
 

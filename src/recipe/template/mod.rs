@@ -1,4 +1,5 @@
-//! Templates in values, rendered one scalar at a time after parsing, so that an error keeps its place.
+//! Templates in values of recipes and elements. They are rendered one scalar at a time after parsing, so that an error keeps its
+//! place.
 //!
 //! A scalar that is wholly one expression, `"{{ speed }}"`, becomes the expression's value with its type;
 //! any other becomes text. An entry of a list that is a map may carry `when: <expression>`: the entry is
@@ -6,8 +7,8 @@
 //! shell: `${#name}`.
 
 //!
-//! A template may be a stranger's. It has those filters, tests and functions that are listed in `functions`, and limits
-//! for what it makes and how long it takes, alone and with all others of the recipe: see `budget`.
+//! A stranger may have written a template. It has only the filters, tests and functions that `functions` lists, and limits for
+//! what it makes and how long it takes, alone and together with all others of the recipe: see `budget`.
 
 mod budget;
 mod engine;

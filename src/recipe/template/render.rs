@@ -10,8 +10,8 @@ use super::json::from_json;
 use super::variables::Variables;
 use crate::yaml::{Diagnostic, Map, Node, Source, Span, Style, Value, list, near};
 
-/// Renders a tree. Entries whose template is at fault are taken out; the errors are added to `found`.
-/// `None` if the tree itself is at fault, or too little is left for its templates: looking at the rest would be work too.
+/// Renders a tree. Entries whose template has an error are removed, and the errors are added to `found`. Returns `None` if the
+/// tree itself is such a template, or if the templates have no budget left: checking the rest would be work too.
 pub(crate) fn render(
     node: &Node,
     variables: &Variables,
@@ -61,7 +61,7 @@ impl Rendering<'_> {
         self.node(&item.filtered(|key| key != "when"))
     }
 
-    /// Whether a condition holds; `None` if it is at fault.
+    /// Evaluates a condition; `None` if it has an error.
     fn condition(&mut self, node: &Node) -> Option<bool> {
         let value = match &node.value {
             Value::Bool(value) => return Some(*value),
@@ -102,7 +102,7 @@ impl Rendering<'_> {
             };
         }
         if self.engine.is_spent() {
-            return None; // the first template for which nothing was left is told of
+            return None; // the first template without budget was reported
         }
         match self.engine.text(text) {
             Ok(text) => Some(Node { value: Value::Str(text), span: node.span, style: Style::Quoted }),
@@ -126,7 +126,7 @@ impl Rendering<'_> {
         }
     }
 
-    /// Reports what a template failed with.
+    /// Reports why a template failed.
     fn fault(&mut self, failure: Failure, text: &str, node: &Node) {
         let Failure { error, names, excess, range } = failure;
         let span = self.place(&error, range.or_else(|| error.range()), text, node);
@@ -188,7 +188,7 @@ impl Rendering<'_> {
         }
     }
 
-    /// Where in the file an error lies: as near as quoting and indentation allow.
+    /// Finds the place of an error in the file, as exactly as quoting and indentation allow.
     fn place(&self, error: &minijinja::Error, range: Option<std::ops::Range<usize>>, text: &str, node: &Node) -> Span {
         let written = self.source.text().get(node.span.start..node.span.end).unwrap_or_default();
         if let (Some(start), Some(range)) = (written.find(text), range)
