@@ -137,6 +137,12 @@ fn kind(digits: usize) -> &'static str {
     }
 }
 
+/// Whether a list of checksums has one for a file; for the fuzz targets.
+#[cfg(feature = "testing")]
+pub fn checksum(list: &[u8], name: &str) -> bool {
+    find(list, name).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::error::ForAction as _;
 use super::kernel_args::split;
-use super::{ActionError, Executor, ForAction as _};
+use super::{ActionError, Executor};
 use crate::distro::mechanism::Bootloader;
 use crate::plan::Arguments;
 

@@ -6,7 +6,10 @@ use std::io::Read as _;
 use regex::Regex;
 
 use super::carry::{Manner, carry};
-use super::{ActionError, Executor, ForAction as _, TEXT_LIMIT, staged};
+use super::error::ForAction as _;
+use super::program::TEXT_LIMIT;
+use super::staged::staged;
+use super::{ActionError, Executor};
 use crate::action::{Copy, Edit, Extract, Mkdir, Mode, Move, Symlink, Write};
 use crate::fsx::IoContext as _;
 use crate::guest::FileKind;

@@ -1,7 +1,8 @@
 //! The kernel command line.
 
+use super::error::ForAction as _;
 use super::files::with_line;
-use super::{ActionError, Executor, ForAction as _};
+use super::{ActionError, Executor};
 use crate::action::KernelArgs;
 use crate::distro::mechanism::Bootloader;
 use crate::text::shell::{Assignment, assignments, quoted};

@@ -1,6 +1,7 @@
 //! Where in the image an action does something.
 
-use super::{ActionError, Executor, ForAction as _};
+use super::error::ForAction as _;
+use super::{ActionError, Executor};
 use crate::guest::FileKind;
 use crate::guest::place::{Found, Last, find};
 

@@ -3,7 +3,8 @@
 //! A link in a `.wants` directory is not the state of a unit: a mask outweighs it, and packages bring links of their own.
 //! So `systemctl` does the change and is then asked for the state, which is judged here.
 
-use super::{ActionError, Executor, ForAction as _};
+use super::error::ForAction as _;
+use super::{ActionError, Executor};
 use crate::action::Service;
 use crate::guest::FileKind;
 

@@ -1,6 +1,7 @@
 //! Actions on accounts and the settings of the system.
 
-use super::{ActionError, Executor, ForAction as _};
+use super::error::ForAction as _;
+use super::{ActionError, Executor};
 use crate::action::User;
 use crate::distro::mechanism::TimeZone;
 use crate::guest::FileKind;

@@ -3,7 +3,8 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use super::{BootError, Job, Settings, probe};
+use super::job::Job;
+use super::{BootError, Settings, probe};
 use crate::disk::qemu_img::QemuImg;
 use crate::fsx::IoContext as _;
 use crate::machine::{Console, KeyPair, Machine, MachineConfig, Relay, Ssh};

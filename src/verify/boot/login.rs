@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::BootError;
 use super::guest::Guest;
 use super::probe::{self, Answers};
-use super::{BootError, POLL};
+use super::settings::POLL;
 use crate::machine::watch::{Limits, Sign, Trouble, Watch};
 use crate::machine::{Machine, Ssh, SshError};
 use crate::metadata;

@@ -5,8 +5,11 @@
 use std::time::{Duration, Instant};
 
 use super::guest::Guest;
+use super::job::Job;
 use super::probe::Answers;
-use super::{BootError, GIB, Job, Settings, judge, probe, slots};
+use super::settings::GIB;
+use super::slots::slots;
+use super::{BootError, Settings, judge, probe};
 use crate::event::Event;
 use crate::machine::watch::Sign;
 use crate::units::ByteSize;

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::down;
 use super::guest::Guest;
+use super::job::Job;
 use super::judge::{self, Expected};
 use super::login::{Failed, as_root};
 use super::probe::{self, Answers};
 use super::rules::{self, BOOT_TIME, KEY, PASSWORDS, REBOOT, SECOND_CARD};
-use super::{BootError, Job, POLL, Settings};
+use super::settings::POLL;
+use super::{BootError, Settings};
 use crate::event::Event;
 use crate::machine::watch::{Sign, Trouble, Watch};
 use crate::machine::{End, Machine, Ssh};

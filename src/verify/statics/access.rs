@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::guide::guide;
 use super::network::keyed;
-use super::{Unit, View, guide, lines_of, unit};
+use super::texts::lines_of;
+use super::unit::{Unit, unit};
+use super::view::View;
 use crate::inspect::{Login, Sudo, User};
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
 

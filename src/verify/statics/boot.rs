@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use super::disk::is_unstable;
 use super::efi::{fallback, fallback_name};
-use super::{Unit, View, boot_file, guide, lines_of, signed, unit};
+use super::guide::guide;
+use super::signed;
+use super::texts::{boot_file, lines_of};
+use super::unit::{Unit, unit};
+use super::view::View;
 use crate::recipe::Firmware;
 use crate::verify::{Finding, Group, Outcome, Rule, Severity, Stage};
 

@@ -1,7 +1,9 @@
 //! Whether network cards get their addresses by DHCP.
 
 use super::network::{IFCFG, INTERFACES, KEYFILES, NETPLAN};
-use super::{Unit, View, lines_of, unit};
+use super::texts::lines_of;
+use super::unit::{Unit, unit};
+use super::view::View;
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
 
 const NETWORKD: &[&str] = &["/{etc,usr/lib,lib}/systemd/network/*.network", "/etc/systemd/network/*.network.d/*.conf"];

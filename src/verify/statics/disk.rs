@@ -1,6 +1,8 @@
 //! Partitions, file systems, and whether they grow.
 
-use super::{View, guide, lines_of};
+use super::guide::guide;
+use super::texts::lines_of;
+use super::view::View;
 use crate::guest::{Devices, FileSystem};
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
 

@@ -1,6 +1,6 @@
 //! Programs of UEFI on the disk: what firmware starts, shims, and the GRUB behind them.
 
-use super::View;
+use super::view::View;
 
 /// What firmware starts if it has no entries, by architecture: UEFI Specification, 3.5.1.1.
 pub(super) fn fallback_name(view: &View) -> &'static str {

@@ -2,7 +2,8 @@
 
 use regex::Regex;
 
-use super::{Unit, View, unit};
+use super::unit::{Unit, unit};
+use super::view::View;
 use crate::element::schema::{Check, FileMatches, check_ids};
 use crate::verify::Finding;
 use crate::verify::finding::ELEMENT_CHECK;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{View, lines_of, release};
+use super::texts::{lines_of, release};
+use super::view::View;
 use crate::guest::{Entry, FileKind};
 use crate::inspect;
 use crate::verify::{Finding, Group, Rule, Severity, Stage};

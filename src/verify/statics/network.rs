@@ -1,6 +1,9 @@
 //! Network cards, addresses, firewalls.
 
-use super::{Unit, View, guide, lines_of, unit};
+use super::guide::guide;
+use super::texts::lines_of;
+use super::unit::{Unit, unit};
+use super::view::View;
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
 
 const UDEV: &[&str] = &["/etc/udev/rules.d/*.rules", "/{usr/lib,lib}/udev/rules.d/75-persistent-net-generator.rules"];

@@ -1,6 +1,7 @@
 //! Whether what promises Secure Boot is signed.
 
-use super::{View, drivers, efi};
+use super::view::View;
+use super::{early, efi};
 use crate::recipe::Firmware;
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
 
@@ -28,7 +29,7 @@ pub(super) fn programs(view: &View) -> Vec<String> {
 /// The kernel that is looked into, if anything is.
 pub(super) fn kernel(view: &View) -> Option<&str> {
     let claimed = !efi::shims(view).is_empty();
-    drivers::kernel(&view.system).filter(|_| claimed).map(|kernel| kernel.path.as_str())
+    early::kernel(&view.system).filter(|_| claimed).map(|kernel| kernel.path.as_str())
 }
 
 pub(super) fn secure_boot(view: &View) -> Finding {

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use super::{View, disk, guide};
+use super::disk;
+use super::guide::guide;
+use super::view::View;
 use crate::guest::Devices;
 use crate::image::{Extents, Source, partitions};
 use crate::units::ByteSize;

@@ -1,11 +1,15 @@
 //! Rules on trees, and all of them on a guest that is memory.
 
+use super::rules::judge;
+use super::texts::lines_of;
+use super::view::{View, view};
 use super::*;
-use crate::element::schema::FileMatches;
+use crate::element::schema::{Check, FileMatches};
+use crate::guest::Devices;
 use crate::guest::fake::FakeWorld;
 use crate::inspect::initramfs::tests::cpio;
 use crate::inspect::tree::tests::tree;
-use crate::verify::{Outcome, Stage};
+use crate::verify::{Finding, Outcome, Stage};
 
 fn view_of(files: &[(&str, &str)]) -> View {
     view(tree(files), Devices::default(), "x86_64")

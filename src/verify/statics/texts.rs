@@ -1,0 +1,40 @@
+//! Reads configuration files of an image.
+
+use crate::inspect::Tree;
+
+/// The file that a boot loader's configuration names: its paths are those of the file system with /boot, which may be
+/// one of its own.
+pub(super) fn boot_file(tree: &Tree, path: &str) -> Option<String> {
+    let path = path.trim_start_matches("($root)").trim().trim_start_matches('/');
+    let paths = ["", "/boot", "/boot/efi", "/efi"].into_iter().map(|base| format!("{base}/{path}"));
+    paths.into_iter().find(|path| tree.is_file(path))
+}
+
+/// What an image says of itself: os-release(5).
+pub(super) fn release(tree: &Tree, name: &str) -> Option<String> {
+    let text = tree.text("/etc/os-release");
+    let value = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='))?;
+    let value = value.trim().trim_matches(['"', '\'']);
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// Lines of a configuration file without comments, with the file's path before them as evidence shows it. One is made
+/// after the other: all of them at once, each with its path, may be more than any memory holds.
+pub(super) fn lines_of<'a>(tree: &'a Tree, patterns: &[&str]) -> impl Iterator<Item = (String, String)> + use<'a> {
+    let paths: Vec<_> = patterns.iter().flat_map(|pattern| tree.glob(pattern)).collect();
+    paths.into_iter().flat_map(move |path| {
+        let (text, mut at) = (tree.text(&path), 0);
+        std::iter::from_fn(move || {
+            while at < text.len() {
+                let rest = &text[at..];
+                let end = rest.find('\n').unwrap_or(rest.len());
+                at += end + 1;
+                let line = rest[..end].trim();
+                if !line.is_empty() && !line.starts_with(['#', ';']) {
+                    return Some((path.clone(), line.to_owned()));
+                }
+            }
+            None
+        })
+    })
+}
