@@ -1,4 +1,4 @@
-//! What publishing is given.
+//! The request to publish and the context that all targets share: image, credentials, reporter.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,30 +11,30 @@ use crate::interrupt::Interrupt;
 use crate::openstack::config::Places;
 use crate::recipe::SecretSource;
 
-/// What is done at a target.
+/// An operation at a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// The image is handed to it.
+    /// Publishes the image.
     Publish,
-    /// The image that was promoted before the present one is promoted again.
+    /// Promotes the image before the present one again.
     RollBack,
-    /// What interrupted runs have left there is removed, if it was not touched for so long.
+    /// Removes what interrupted runs have left and nobody has touched for this time.
     CleanUp(Duration),
 }
 
-/// What all targets are given.
+/// The context that all targets share.
 pub struct Context<'a> {
     /// The image.
     pub subject: &'a Subject,
-    /// Where clouds are configured. Targets choose among them.
+    /// Places of cloud configurations, among which targets choose.
     pub places: Places,
     /// Whether an image may take the place of one that was built later.
     pub allow_older: bool,
     /// Secrets and credentials that targets need.
     pub keys: &'a dyn Keys,
-    /// Whom it is told what is done.
+    /// Receiver of events.
     pub reporter: Arc<dyn Reporter>,
-    /// The wish to stop.
+    /// The user's request to stop.
     pub interrupt: Interrupt,
 }
 
@@ -44,22 +44,22 @@ impl std::fmt::Debug for Context<'_> {
     }
 }
 
-/// What only the caller can know, who has an environment.
+/// Access to secrets, credentials and the temporary directory. The caller provides it, because only it reads the environment.
 pub trait Keys: Sync {
-    /// The value of a secret.
+    /// Returns the value of a secret.
     ///
     /// # Errors
     ///
-    /// Why there is none.
+    /// If there is none, with the reason.
     fn secret(&self, source: &SecretSource) -> Result<String, String>;
 
-    /// Credentials for object stores, from a profile if one is named.
+    /// Returns credentials for object stores, from a profile if one is named.
     ///
     /// # Errors
     ///
-    /// Why there are none.
+    /// If there are none, with the reason.
     fn s3(&self, profile: Option<&str>) -> Result<Credentials, String>;
 
-    /// A directory for temporary files.
+    /// Returns a directory for temporary files.
     fn scratch(&self) -> PathBuf;
 }

@@ -1,65 +1,65 @@
-//! What publishing has done.
+//! The record of what publishing has done at a target, for the report to the user.
 
 use serde::Serialize;
 
 use crate::openstack::image::Image;
 
-/// Something that was done at a target.
+/// One thing that was done at a target.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "did", rename_all = "kebab-case")]
 pub enum Deed {
-    /// The image was handed over.
+    /// The image was published.
     Published {
-        /// Its id, path or address.
+        /// Id, path or address of the image.
         place: String,
-        /// Its name there.
+        /// Name of the image at the target.
         name: String,
-        /// As the service tells of it.
+        /// The image as the service describes it.
         #[serde(skip_serializing_if = "Option::is_none")]
         image: Option<Box<Image>>,
     },
     /// The image was there already.
     Before {
-        /// Its id, path or address.
+        /// Id, path or address of the image.
         place: String,
-        /// Its name there.
+        /// Name of the image at the target.
         name: String,
-        /// As the service tells of it.
+        /// The image as the service describes it.
         #[serde(skip_serializing_if = "Option::is_none")]
         image: Option<Box<Image>>,
     },
-    /// The image's data got there otherwise than by an upload into the store that the service prefers.
+    /// The data of the image did not take the usual way, which is an upload into the store that the service prefers.
     Delivered {
-        /// How, and why: `staged, because several stores are wanted`.
+        /// The way and the reason: `staged, because several stores are wanted`.
         how: String,
     },
-    /// What is told of an image that was there was brought up to date.
+    /// The metadata of an image that was there was brought up to date.
     Updated {
         /// Names of attributes and properties.
         attributes: Vec<String>,
     },
     /// An image took the place of the one before.
     Promoted {
-        /// Its id, path or address.
+        /// Id, path or address of the image.
         place: String,
     },
-    /// An image lost its place.
+    /// An image is no longer the promoted one.
     Retired {
-        /// Its id, path or address.
+        /// Id, path or address of the image.
         place: String,
     },
     /// An image was removed.
     Removed {
-        /// Its id, path or address.
+        /// Id, path or address of the image.
         place: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// An image would have been removed but stays.
     Left {
-        /// Its id, path or address.
+        /// Id, path or address of the image.
         place: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }

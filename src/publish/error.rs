@@ -1,4 +1,4 @@
-//! Why an image is not published.
+//! Errors of publishing and of signing.
 
 use super::images::DeriveError;
 use super::problem::Problem;
@@ -8,77 +8,77 @@ use crate::fsx::PathError;
 use crate::openstack::signature::SignatureError;
 use crate::openstack::{CloudError, UploadError};
 
-/// Why a target has not got what it should. Nothing of it is there, and what was promoted is promoted, unless the variant
-/// says otherwise.
+/// An error of publishing to a target. Unless the variant says otherwise, nothing of the image is at the target, and the
+/// promoted image is still promoted.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// There is nothing to publish.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// What the image is told to be cannot be told.
+    /// Properties cannot be derived from the facts of the image.
     #[error(transparent)]
     Derive(#[from] DeriveError),
-    /// Its name is none.
+    /// The name of the image is not valid.
     #[error("{0}")]
     Name(String),
-    /// The image should be promoted, and nobody has seen that it works.
+    /// The image should be promoted, but was not verified.
     #[error("the image is not verified, so that it cannot be promoted")]
     NotVerified,
-    /// The service cannot be asked, or refuses.
+    /// The service does not answer, or refuses a request.
     #[error(transparent)]
     Cloud(#[from] CloudError),
-    /// The service would refuse it.
+    /// The checks before the upload found what the service would refuse.
     #[error("the service would refuse the image")]
     Refused(Vec<Problem>),
-    /// It lacks what a standard asks for that the recipe names.
+    /// The image lacks metadata of the standard that the recipe names.
     #[error("the image lacks what SCS-0102 asks for")]
     Lacking(Vec<Problem>),
     /// A secret has no value.
     #[error("{0}")]
     Secret(String),
-    /// It cannot be signed.
+    /// The image cannot be signed.
     #[error(transparent)]
     Signing(#[from] SigningError),
     /// The data did not arrive.
     #[error("cannot upload the image")]
     Upload(#[source] UploadError),
-    /// What was begun could not be removed.
+    /// The upload failed, and its record could not be removed.
     #[error("cannot upload the image, nor remove what is there of it: {id}")]
     Orphan {
         /// Id of the record that is left.
         id: String,
-        /// Why it could not be uploaded.
+        /// Why the upload failed.
         #[source]
         source: UploadError,
-        /// Why it could not be removed.
+        /// Why the record could not be removed.
         removal: CloudError,
     },
-    /// There is such an image, and somebody else is at work on it.
+    /// The service has this image already, and another program is uploading its data.
     #[error("the image {id} is `{status}`: somebody else uploads it")]
     Busy {
-        /// Its id.
+        /// Id of the image.
         id: String,
-        /// What it is.
+        /// Status of the image, in Glance's words.
         status: String,
     },
     /// Images of this name and content were published and deleted too often.
     #[error("images of this name and content were deleted {0} times")]
     Worn(u32),
-    /// The image could not be promoted. All is as it was before.
+    /// The image could not be promoted. Everything is as it was before.
     #[error("cannot promote the image {id}")]
     Promote {
-        /// Its id.
+        /// Id of the image.
         id: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: CloudError,
     },
-    /// The image could not be promoted, and neither could all be made as it was before.
+    /// The image could not be promoted, and not every change could be undone.
     #[error("cannot promote the image {id}, nor undo what was done: {left}")]
     HalfPromoted {
-        /// Its id.
+        /// Id of the image.
         id: String,
-        /// What is not as it was.
+        /// Why a change could not be undone.
         left: String,
         /// Why it could not be promoted.
         #[source]
@@ -101,7 +101,7 @@ pub enum PublishError {
     /// A secret or credentials are missing.
     #[error("there is no key for {what}: {reason}")]
     Key {
-        /// What it is needed for.
+        /// The use of the key.
         what: String,
         /// Why there is none.
         reason: String,
@@ -111,19 +111,19 @@ pub enum PublishError {
     PromotesNothing,
 }
 
-/// Why an image is not signed.
+/// An error of signing an image.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningError {
-    /// The key manager cannot be asked, or refuses.
+    /// The key manager does not answer, or refuses a request.
     #[error("the key manager does not give or take the certificate")]
     Cloud(#[from] CloudError),
-    /// Key, certificate or `openssl` do not do.
+    /// The key, the certificate or `openssl` is not usable.
     #[error("cannot sign the image")]
     Signature(#[from] SignatureError),
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] PathError),
-    /// The artifact is not what was built.
+    /// The content of the artifact is not the one that was built.
     #[error("{file} is not what was built: it is not signed")]
     Changed {
         /// The artifact.

@@ -1,7 +1,7 @@
-//! Publishing: artifacts of a build, handed to what a recipe names as one transaction each.
+//! Publishing: this module uploads the artifacts of a build to the targets that the recipe names, each in one transaction.
 //!
-//! Targets know nothing of each other: they are published to side by side, and what goes wrong with one undoes nothing of
-//! another. [`images`] are image services of clouds, [`trees`] are directories and object stores.
+//! Targets are independent: publishing runs on all of them in parallel, and a failure at one undoes nothing at another.
+//! [`images`] are image services of clouds; [`trees`] are directories and object stores.
 
 mod context;
 mod deed;

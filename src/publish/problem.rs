@@ -1,10 +1,10 @@
-//! What speaks against publishing an image.
+//! Problems that checks find before an upload.
 
-/// Something that the service would refuse, or that nothing would understand.
+/// A reason why the service would refuse the image, or why nobody could use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// What it is.
+    /// Description of the problem.
     pub message: String,
-    /// What to do.
+    /// Advice for the user.
     pub help: String,
 }

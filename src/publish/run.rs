@@ -9,18 +9,18 @@ use super::{images, trees};
 use crate::event::Once;
 use crate::recipe::publish::Target;
 
-/// What came of a target.
+/// The result at one target.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The target, for people.
+    /// Name of the target, for people.
     pub target: String,
-    /// What was done, in order; or why nothing was.
+    /// What was done, in order, or the error.
     pub result: Result<Vec<Deed>, PublishError>,
 }
 
-/// Does something at all targets, side by side. Outcomes are in the order of the targets.
+/// Runs an operation at all targets in parallel. The outcomes are in the order of the targets.
 pub fn run(verb: Verb, targets: &[Target], context: &Context<'_>) -> Vec<Outcome> {
-    // Several targets may be of one cloud, of which the same is said.
+    // Several targets may be in one cloud and give the same warnings; each warning is reported once.
     let context = &Context {
         subject: context.subject,
         places: context.places.clone(),
@@ -48,7 +48,7 @@ fn at(verb: Verb, target: &Target, context: &Context<'_>) -> Result<Vec<Deed>, P
     }
 }
 
-/// A target for people: `glance mycloud RegionOne`.
+/// Returns the name of a target for people: `glance mycloud RegionOne`.
 pub fn label(target: &Target) -> String {
     match target {
         Target::Glance(glance) => {

@@ -1,4 +1,4 @@
-//! The image that is published.
+//! The image to publish, and the artifacts that a build has left of it.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -6,29 +6,29 @@ use crate::export::Artifact;
 use crate::export::manifest::{self, Summary};
 use crate::image::{Format, Output};
 
-/// An image whose releases are looked after.
+/// An image of a recipe, whose releases are published.
 #[derive(Debug, Clone)]
 pub struct Subject {
     /// Name of the image.
     pub name: String,
-    /// Files that are made of it.
+    /// Output files of the image.
     pub outputs: Vec<Output>,
-    /// Where a build leaves them.
+    /// Directory of the build's artifacts.
     pub dir: PathBuf,
 }
 
-/// An image that was built, and the artifact of it that is published.
+/// A built image, and the artifact of it to publish.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// Directory of the artifacts.
     pub dir: PathBuf,
-    /// What is known of the image.
+    /// The manifest of the image.
     pub summary: Summary,
-    /// The artifact.
+    /// The artifact to publish.
     pub artifact: Artifact,
 }
 
-/// Why there is nothing to publish.
+/// An error of finding the artifact to publish.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The directory has no manifest.
@@ -37,12 +37,12 @@ pub enum SourceError {
         /// The directory.
         dir: PathBuf,
     },
-    /// The manifest names a file that is not in its directory.
+    /// The manifest names a file outside of its directory.
     #[error("{} of {} names {file:?}, which is no file name", manifest::FILE, dir.display())]
     Elsewhere {
         /// The directory.
         dir: PathBuf,
-        /// What the manifest says.
+        /// The name in the manifest.
         file: String,
     },
     /// An artifact is a directory, a pipe or a device.
@@ -69,24 +69,24 @@ pub enum SourceError {
         /// The format that was asked for.
         format: Option<Format>,
     },
-    /// The artifact is not the one that the manifest speaks of.
+    /// The size of the artifact is not the one in the manifest.
     #[error("{} has {found} bytes, and the manifest says {told}", file.display())]
     Changed {
         /// The artifact.
         file: PathBuf,
         /// Its size.
         found: u64,
-        /// Its size when the manifest was written.
+        /// The size in the manifest.
         told: u64,
     },
 }
 
 impl Subject {
-    /// What a build has left of it, in a format or in the first that an image service takes.
+    /// Finds the artifact of a build, in a format or in the first one that an image service takes.
     ///
     /// # Errors
     ///
-    /// If there is nothing that could be published.
+    /// If there is no artifact that can be published.
     pub fn source(&self, format: Option<Format>) -> Result<Source, SourceError> {
         let source = Source::read(&self.dir, format)?;
         if source.summary.name == self.name {
@@ -96,7 +96,7 @@ impl Subject {
         Err(SourceError::Other { dir, found, wanted: self.name.clone() })
     }
 
-    /// The service's word for a format, or for that of the first output that it takes.
+    /// Returns Glance's name of a format, or of the first output format that Glance takes.
     pub(super) fn disk_format(&self, format: Option<Format>) -> Option<&'static str> {
         let formats = self.outputs.iter().map(|output| output.format);
         let mut fitting = formats.filter(|known| format.is_none_or(|format| format == *known));
@@ -104,7 +104,7 @@ impl Subject {
     }
 }
 
-/// Whether an artifact is a file of the size that its manifest tells.
+/// Checks that an artifact is a regular file of the size in the manifest.
 pub(super) fn unchanged(file: &Path, told: u64) -> Result<(), SourceError> {
     let meta = std::fs::metadata(file).ok();
     if meta.as_ref().is_some_and(|meta| !meta.is_file()) {
@@ -118,18 +118,18 @@ pub(super) fn unchanged(file: &Path, told: u64) -> Result<(), SourceError> {
 }
 
 impl Source {
-    /// Reads what a build has left in a directory. Without a format, the first artifact that an image service takes is meant.
+    /// Reads the manifest in a directory and finds the artifact. Without a format, it is the first that an image service takes.
     ///
     /// # Errors
     ///
-    /// If there is nothing that could be published.
+    /// If there is no artifact that can be published.
     pub fn read(dir: &Path, format: Option<Format>) -> Result<Self, SourceError> {
         let summary = Summary::read(dir).ok_or_else(|| SourceError::NoManifest { dir: dir.to_owned() })?;
         let fitting = summary.artifacts.iter().find(|artifact| {
             artifact.disk_format.is_some() && format.is_none_or(|format| artifact.output.format == format)
         });
         let artifact = fitting.ok_or_else(|| SourceError::NoArtifact { dir: dir.to_owned(), format })?.clone();
-        // A manifest may be anybody's: what it names must not lead out of its directory.
+        // The manifest is not trusted: a name in it must not lead out of its directory.
         let mut parts = Path::new(&artifact.file).components();
         if !matches!((parts.next(), parts.next()), (Some(Component::Normal(name)), None) if name == artifact.file.as_str())
         {
@@ -139,7 +139,7 @@ impl Source {
         Ok(Self { dir: dir.to_owned(), summary, artifact })
     }
 
-    /// The file that is published.
+    /// Returns the path of the file to publish.
     pub fn file(&self) -> PathBuf {
         self.dir.join(&self.artifact.file)
     }
@@ -149,7 +149,7 @@ impl Source {
 pub(super) mod tests {
     use super::*;
 
-    /// An image as a build leaves it.
+    /// Returns an image as a build leaves it.
     pub(in crate::publish) fn source() -> Source {
         let summary = r#"{"name":"gold","arch":"x86_64","layer":"LAYER",
             "distro":{"name":"debian","release":"bookworm","version":"12","family":"debian"},

@@ -17,21 +17,21 @@ use crate::publish::subject::Source;
 /// Namespace of the ids of published images: version 4, drawn once for this purpose.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8d1f_2c0e_6f5b_4c53_9a77_1b6f_0b3f_52d4);
 
-/// How many images of the same name and content may have been deleted before: a service never takes an id twice.
+/// Deleted images of the same name and content that are tolerated: a service never takes an id twice.
 const GENERATIONS: u32 = 64;
 
-/// How long it is tried to remove what was begun, and the time between two tries.
+/// Time for removing a record after a failure, and the pause between two tries.
 const REMOVAL: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(500);
 
-/// How long it is waited for somebody else who is at work on the same image.
+/// Time to wait for another program that is at work on the same image.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// A record that waits for its data, or an image that is whole.
+/// A record that waits for its data, or an image that is complete.
 pub(super) struct Begun {
     pub(super) id: String,
     pub(super) there: Option<Image>,
-    /// What a record is that is not whole.
+    /// Status of the image, in Glance's words.
     pub(super) status: String,
     /// The record that an earlier run has left.
     pub(super) left: Option<Image>,
@@ -53,9 +53,9 @@ pub(super) fn begin(
         if found.is_none() {
             found = match cloud.create_image(&record(&id, source, wanted)) {
                 Ok(image) => Some(image),
-                // It was there once, and was deleted; or it has been made in the meantime.
+                // It was there once and was deleted, or somebody has made it in the meantime.
                 Err(CloudError::Refused { status: 409, .. }) => idle(cloud, &id, busy, interrupt)?,
-                // It is not known whether there is one now.
+                // The service may have made it nevertheless.
                 Err(error) if error.may_pass() || matches!(error, CloudError::Refused { status: 500.., .. }) => {
                     return Err(undone(cloud, &id, error.into()));
                 }
@@ -77,7 +77,7 @@ pub(super) fn begin(
     Err(PublishError::Worn(GENERATIONS))
 }
 
-/// An image, when nothing happens to it: a service needs a moment to see that an earlier run has ended.
+/// Returns an image once nothing happens to it: a service needs a moment to see that an earlier run has ended.
 fn idle(
     cloud: &Cloud,
     id: &str,
@@ -94,17 +94,17 @@ fn idle(
     }
 }
 
-/// Whether data is on its way into an image.
+/// Returns whether data is on its way into an image.
 fn is_busy(image: &Image) -> bool {
     matches!(image.status.as_str(), "saving" | "uploading" | "importing")
 }
 
-/// What somebody else has uploaded in the meantime, who publishes the same: it is not removed, whatever becomes of it. What is
-/// not theirs is removed.
+/// Handles a failed upload. If another program has uploaded the same image in the meantime, its image is returned or reported
+/// as busy, never removed. Otherwise the record is removed.
 pub(super) fn of_others(cloud: &Cloud, id: &str, error: UploadError) -> Result<Image, PublishError> {
     if let UploadError::Cloud(CloudError::Refused { status: 409, url, .. }) = &error {
         match cloud.image_by_id(id)? {
-            // Who may import it has staged it.
+            // The conflict is about the import, so this run has staged the data.
             Some(image) if image.status == "uploading" && url.ends_with("/import") => {}
             Some(image) if image.status == "active" => return Ok(image),
             Some(image) if is_busy(&image) => return Err(PublishError::Busy { id: image.id, status: image.status }),
@@ -114,9 +114,9 @@ pub(super) fn of_others(cloud: &Cloud, id: &str, error: UploadError) -> Result<I
     Err(undone(cloud, id, error))
 }
 
-/// Why nothing came of what was begun, when it is removed.
+/// Removes the record of a failed upload, and returns the error to report.
 pub(super) fn undone(cloud: &Cloud, id: &str, error: UploadError) -> PublishError {
-    // A service that is away was waited for already.
+    // The client has waited already for a service that is unreachable.
     let away = matches!(error, UploadError::Cloud(CloudError::Unreachable { .. }));
     match remove_within(if away { POLL } else { REMOVAL }, cloud, id) {
         Ok(()) => PublishError::Upload(error),
@@ -124,7 +124,7 @@ pub(super) fn undone(cloud: &Cloud, id: &str, error: UploadError) -> PublishErro
     }
 }
 
-/// Removes what was begun. The service may still be at work on what has arrived.
+/// Removes an image. The service may still be at work on its data, so this tries for a while.
 pub(super) fn remove(cloud: &Cloud, id: &str) -> Result<(), CloudError> {
     remove_within(REMOVAL, cloud, id)
 }
@@ -137,7 +137,7 @@ fn remove_within(time: Duration, cloud: &Cloud, id: &str) -> Result<(), CloudErr
         if matches!(error, CloudError::Refused { status: 403, .. }) && unprotected(cloud, id)? {
             continue;
         }
-        // A service may do it and fail to say so.
+        // A service may delete it and still answer with an error.
         if let Ok(None) = cloud.image_by_id(id) {
             return Ok(());
         }
@@ -150,7 +150,7 @@ fn remove_within(time: Duration, cloud: &Cloud, id: &str) -> Result<(), CloudErr
     }
 }
 
-/// Takes the protection off an image; `false` if it has none.
+/// Removes the protection of an image; `false` if it has none.
 fn unprotected(cloud: &Cloud, id: &str) -> Result<bool, CloudError> {
     match cloud.image_by_id(id)? {
         Some(image) if image.protected => {
@@ -160,13 +160,13 @@ fn unprotected(cloud: &Cloud, id: &str) -> Result<bool, CloudError> {
     }
 }
 
-/// Ids that an image may have.
+/// Returns all ids that an image may have.
 pub(super) fn ids(source: &Source, wanted: &Record) -> Vec<String> {
     let id = |generation| image_id(&wanted.name, &source.artifact.digests.sha256, generation).to_string();
     (0..GENERATIONS).map(id).collect()
 }
 
-/// Id of an image. The generation is 0 unless images of this name and content were deleted before.
+/// Returns the id of an image. The generation is 0 unless images of this name and content were deleted before.
 fn image_id(name: &str, content: &Sha256, generation: u32) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{name}\n{content}\n{generation}").as_bytes())
 }

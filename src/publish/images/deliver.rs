@@ -1,4 +1,4 @@
-//! How data gets to an image service: it is sent, or the service imports it.
+//! Delivery of data to an image service: by an upload, or by an import of the service.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use crate::publish::subject::Source;
 use crate::recipe::delivery::{ALL, Elsewhere, Import as Way};
 use crate::recipe::publish::Glance;
 
-/// Addresses of another region that a service asks by.
+/// The interface (of public, internal, admin) at which a service contacts another region.
 const INTERFACE: &str = "public";
 
-/// What a service offers.
+/// Import methods and stores that a service offers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Offer {
     /// Methods of import.
@@ -27,31 +27,31 @@ pub struct Offer {
     pub stores: Vec<Store>,
 }
 
-/// What is done, after the service was asked.
+/// The way by which data gets to a service, chosen after the service was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     steps: Steps,
-    /// What is done with the data and why, for people; `None` if it is simply uploaded.
+    /// The way and its reason, for people; `None` for a simple upload.
     pub because: Option<String>,
     timeout: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Steps {
-    /// Sent into a store.
+    /// Upload into a store.
     Send(Option<String>),
-    /// Sent into the first store, and copied to the others.
+    /// Upload into the first store, then copy to the others.
     SendAndCopy(String, Vec<String>),
-    /// Imported, after it was staged where that is the method.
+    /// Import, after staging if the method is `glance-direct`.
     Import(Method, Stores),
 }
 
 impl Offer {
-    /// Asks a service what it offers, as far as that matters.
+    /// Asks a service what it offers, if the target needs to know.
     ///
     /// # Errors
     ///
-    /// If it cannot be asked.
+    /// If the service does not answer.
     pub fn of(cloud: &Cloud, target: &Glance) -> Result<Self, CloudError> {
         if matches!(target.import, Way::Auto | Way::Upload) && target.stores.is_empty() {
             return Ok(Self::default());
@@ -59,7 +59,7 @@ impl Offer {
         Ok(Self { methods: cloud.import_methods()?, stores: cloud.stores()? })
     }
 
-    /// What is lacking for a method of import and for stores.
+    /// Returns a problem for each wanted store, and for the import method, that the service lacks.
     pub fn lacks(&self, method: Option<&str>, stores: &[String]) -> Vec<Problem> {
         let mut problems = Vec::new();
         let all = writable(self.stores.clone());
@@ -85,11 +85,11 @@ impl Offer {
     }
 }
 
-/// What is to be done for a target without faults, or all that the service would refuse of it.
+/// Chooses the way to a target.
 ///
 /// # Errors
 ///
-/// Methods that are not enabled and stores that are not there.
+/// All import methods and stores that the service lacks.
 pub fn route(target: &Glance, offer: &Offer) -> Result<Route, Vec<Problem>> {
     let (stores, named) = match target.stores.as_slice() {
         [] => (Stores::Preferred, Vec::new()),
@@ -116,7 +116,7 @@ pub fn route(target: &Glance, offer: &Offer) -> Result<Route, Vec<Problem>> {
                 Way::Auto => "uploaded and copied, because several stores are wanted and nothing can be staged",
                 _ => "uploaded and copied, because several stores are wanted",
             };
-            // The first that is asked for; of all, the one that the service prefers.
+            // The first store of the recipe; for `all`, the one that the service prefers.
             let preferred = offer.stores.iter().find(|store| store.default).map(|store| store.id.clone());
             let first = preferred.filter(|_| stores == Stores::All).unwrap_or_else(|| named[0].clone());
             let others = named.into_iter().filter(|name| *name != first).collect();
@@ -139,12 +139,12 @@ pub fn route(target: &Glance, offer: &Offer) -> Result<Route, Vec<Problem>> {
 }
 
 impl Route {
-    /// Whether properties come with the data, in place of those of the record.
+    /// Returns whether the service takes properties from the other region too, in place of those of the record.
     pub fn brings_properties(&self) -> bool {
         matches!(self.steps, Steps::Import(Method::GlanceDownload { .. }, _))
     }
 
-    /// Whether this goes on with what is at the service of data of this size.
+    /// Returns whether this way can continue with an image that an earlier run has left, for data of this size.
     pub fn goes_on(&self, image: &Image, size: u64) -> bool {
         match (image.status.as_str(), &self.steps) {
             ("queued", _) | ("importing", Steps::Import(..)) => true,
@@ -154,16 +154,16 @@ impl Route {
     }
 }
 
-/// Who brings data.
+/// The data to deliver and the service that gets it.
 #[derive(Clone, Copy)]
 pub struct Courier<'a> {
-    /// Where to.
+    /// The service.
     pub cloud: &'a Cloud,
-    /// What.
+    /// The data.
     pub source: &'a Source,
-    /// Whom it is told.
+    /// Receiver of events.
     pub reporter: &'a Arc<dyn Reporter>,
-    /// The user's wish to stop.
+    /// The user's request to stop.
     pub interrupt: &'a Interrupt,
 }
 
@@ -174,12 +174,12 @@ impl std::fmt::Debug for Courier<'_> {
 }
 
 impl Courier<'_> {
-    /// Brings data to an image whose record waits for it, which is `queued`, or goes on where an earlier run has ended. What the service says of
-    /// its data was compared with the file, whatever the way.
+    /// Delivers data to a `queued` image, or continues where an earlier run has ended. On every way, size and checksums that
+    /// the service reports are compared with the file.
     ///
     /// # Errors
     ///
-    /// If that does not come to a good end; the record is left as it is.
+    /// If the delivery fails; the record is left as it is.
     pub fn deliver(&self, id: &str, status: &str, route: &Route) -> Result<Image, UploadError> {
         match &route.steps {
             Steps::Send(store) => self.send(id, store.as_deref()),
@@ -210,7 +210,7 @@ impl Courier<'_> {
         }
     }
 
-    /// Whether that is the file whose image was verified.
+    /// Checks that the data that was sent is that of the verified artifact.
     fn as_built(&self, sent: &Written) -> Result<(), UploadError> {
         if sent.digests.sha256 == self.source.artifact.digests.sha256 {
             return Ok(());
@@ -246,7 +246,7 @@ impl Courier<'_> {
         format!("{verb} {} to {}", self.source.artifact.file, self.cloud.name())
     }
 
-    /// Does something and tells of it: bytes that are done, and bytes in all.
+    /// Runs `work` as an activity that reports progress: bytes that are done, and bytes in all.
     fn activity<T>(
         &self,
         name: &str,

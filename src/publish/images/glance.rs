@@ -1,4 +1,4 @@
-//! The image service of a cloud as a target.
+//! The image service of a cloud (OpenStack Glance) as a target.
 
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ use crate::publish::problem::Problem;
 use crate::recipe::delivery::Import as Way;
 use crate::recipe::publish::Glance;
 
-/// Does something at the service.
+/// Runs an operation at the service.
 pub(in crate::publish) fn run(verb: Verb, target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
     match verb {
         Verb::Publish => publish(target, context),
@@ -42,7 +42,7 @@ fn connect(target: &Glance, context: &Context<'_>) -> Result<Cloud, PublishError
     Ok(Cloud::connect(config)?)
 }
 
-/// Hands the image over unless it is there, and promotes it.
+/// Uploads the image unless it is there, and promotes it.
 fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
     let source = context.subject.source(target.format)?;
     let mut wanted = Record::of(&source, target)?;
@@ -88,7 +88,7 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
         .map_err(|error| permission::explain(&cloud, &source, &wanted, error))?;
     let courier =
         Courier { cloud: &cloud, source: &source, reporter: &context.reporter, interrupt: &context.interrupt };
-    // A record that an earlier run has made says what was wanted then.
+    // The record of an earlier run has the metadata that was wanted then.
     if let Some(record) = left {
         bring_up_to_date(&cloud, record, &wanted, target).map_err(|error| begin::undone(&cloud, &id, error.into()))?;
     }
@@ -99,7 +99,7 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
             Err(error) => (begin::of_others(&cloud, &id, error)?, true),
         },
     };
-    // Every signature of the same is another one.
+    // Each signature differs, even of the same data: the one at the service stays if it is valid.
     if let Some(signed) = signed.filter(|signed| before && signed.is_of(&image)) {
         wanted.properties.values.retain(|name, _| !signed.properties.contains_key(name));
     }
@@ -123,7 +123,7 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
     }
     match series.promote(&image, &wanted.name) {
         Ok(done) => {
-            // Promoting has changed what is told of it.
+            // Promotion has changed the image that is reported.
             if let (false, Some(Deed::Published { image: told, .. } | Deed::Before { image: told, .. })) =
                 (done.is_empty(), deeds.first_mut())
             {
@@ -132,7 +132,7 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
             deeds.extend(done);
         }
         Err(error) => {
-            // What this run has brought goes with it.
+            // A failed run removes what it has uploaded.
             if !before && let Err(gone) = begin::remove(&cloud, &id) {
                 let message = format!("the image that was not promoted stays: {gone}; `goldsmith images delete {id}`");
                 context.reporter.report(&Event::Warning { message });
@@ -140,7 +140,7 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
             return Err(error);
         }
     }
-    // The image is where it should be: what is not removed today is removed by the next run.
+    // The image is published: what this run does not remove, the next run does.
     match series.rotate(&image) {
         Ok(done) => deeds.extend(done),
         Err(error) => {
@@ -151,7 +151,7 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
     Ok(deeds)
 }
 
-/// Changes what the service tells of an image that is there. What somebody else has added stays.
+/// Changes the metadata of an image that is there. Additions of others stay.
 fn bring_up_to_date(
     cloud: &Cloud,
     image: Image,
@@ -160,7 +160,7 @@ fn bring_up_to_date(
 ) -> Result<(Image, Option<Deed>), CloudError> {
     let known = image.fields();
     let mut attributes = wanted.attributes();
-    // These move with the promotion.
+    // Promotion decides on these.
     if target.promote.is_none() {
         attributes.push(("visibility".to_owned(), json!(wanted.visibility.name())));
         attributes.push(("os_hidden".to_owned(), json!(wanted.hidden)));
@@ -177,12 +177,12 @@ fn bring_up_to_date(
     let changes: Vec<_> = changed.iter().cloned().map(|(name, value)| Change::Set(name, value)).collect();
     let image = cloud.change(&image, &changes)?;
     let known = image.fields();
-    // What is not seen to be so is not told to be so.
+    // Only changes that the service shows are reported.
     let names: Vec<_> = changed.into_iter().map(|(name, _)| name).filter(|name| known.get(name).is_some()).collect();
     Ok((image, (!names.is_empty()).then_some(Deed::Updated { attributes: names })))
 }
 
-/// Properties that the service does not show. Glance drops those that a user may set and not read.
+/// Warns of properties that the service does not show. Glance drops those that a user may set but not read.
 fn not_shown(image: &Image, wanted: &Record) -> Option<String> {
     let shown = |name: &str, value: &str| image.properties.get(name).and_then(Value::as_str) == Some(value);
     let wanted = wanted.properties.values.iter().filter(|(name, value)| !shown(name, value));

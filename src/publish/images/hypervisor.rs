@@ -1,20 +1,20 @@
-//! What kinds of hypervisors give their machines: Nova refuses to start a server from an image that wants something else.
+//! Hardware that each kind of hypervisor offers: Nova refuses to start a server whose image asks for other hardware.
 
 use super::record::Record;
 use crate::publish::problem::Problem;
 
-/// Properties that say for which kind an image is; the second one is the older name.
+/// Properties that name the kind of hypervisor; the second one is the older name.
 const KIND: [&str; 2] = ["img_hv_type", "hypervisor_type"];
 
-/// A kind, the disk buses and the models of network cards that it knows; what no driver looks at is not limited.
+/// A kind of hypervisor, its disk buses and its models of network cards; `None` if its driver checks nothing.
 struct Kind {
     names: &'static [&'static str],
     hw_disk_bus: Option<&'static [&'static str]>,
     hw_vif_model: Option<&'static [&'static str]>,
 }
 
-/// From Nova's drivers: `is_disk_bus_valid_for_virt` in virt/libvirt/blockinfo.py, `SUPPORTED_VIF_MODELS` in
-/// virt/libvirt/vif.py, and, for VMware, what Glance's catalog of definitions has.
+/// From Nova's drivers: `is_disk_bus_valid_for_virt` in virt/libvirt/blockinfo.py and `SUPPORTED_VIF_MODELS` in
+/// virt/libvirt/vif.py; for VMware, from Glance's catalog of metadata definitions.
 const KINDS: [Kind; 5] = [
     Kind {
         names: &["kvm", "qemu"],
@@ -59,7 +59,7 @@ const KINDS: [Kind; 5] = [
     },
 ];
 
-/// What the kind of hypervisor that an image says it is for would not give it. One that says nothing may run under any.
+/// Returns properties that ask for hardware that the image's kind of hypervisor lacks. An image without a kind has none.
 pub(super) fn problems(wanted: &Record) -> Vec<Problem> {
     let properties = &wanted.properties.values;
     let said = KIND.iter().find_map(|name| properties.get(*name));

@@ -1,11 +1,11 @@
-//! The image service of a cloud as a target.
+//! The image service of a cloud (OpenStack Glance) as a target.
 //!
 //! ```text
 //! Source ── Record::of ─> Record ── preflight ─> Route ── begin, deliver ─> Image ── release: promote, rotate
 //! ```
 //!
-//! The id of an image follows from its name and its content: whoever publishes the same again finds what is there, finished
-//! or half done, and never makes a second copy.
+//! The id of an image follows from its name and its content. Publishing the same image again therefore finds what is there,
+//! finished or half done, and never makes a second copy.
 
 mod begin;
 pub mod deliver;

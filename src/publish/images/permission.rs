@@ -1,5 +1,5 @@
-//! What a service does not let this user do. Policies and protections of properties cannot be asked for: they are found out by
-//! records without data, which are gone again before anything is sent.
+//! Permissions of the user at a service. No request asks for policies and protections of properties. Goldsmith finds them by
+//! making records without data, and deletes these records before it sends anything.
 
 use serde_json::{Map, Value, json};
 
@@ -11,10 +11,10 @@ use crate::publish::problem::Problem;
 use crate::publish::subject::Source;
 use crate::recipe::publish::Visibility;
 
-/// What Glance says of a property that somebody else may set, around its name.
+/// Texts around the property's name in Glance's message about a property that only others may set.
 const RESERVED: (&str, &str) = ("Attribute '", "' is reserved");
 
-/// All that keeps an image from being made, where the service has told the first thing of it: it tells one at a time.
+/// Finds all properties that this user may not set. The service reports only the first one, which `error` has.
 pub(super) fn explain(cloud: &Cloud, source: &Source, wanted: &Record, error: PublishError) -> PublishError {
     let mut record = nameless(source, wanted);
     let mut protected = Vec::new();
@@ -32,7 +32,8 @@ pub(super) fn explain(cloud: &Cloud, source: &Source, wanted: &Record, error: Pu
     PublishError::Refused(protected.iter().map(|name| problem(name, wanted.properties.values.get(name))).collect())
 }
 
-/// Whether an image may be shown so when it is promoted: the service would tell only after all data is there.
+/// Returns a problem if this user may not promote to this visibility. Otherwise the service would say so only after the
+/// upload.
 pub(super) fn showing(
     cloud: &Cloud,
     source: &Source,
@@ -50,13 +51,13 @@ pub(super) fn showing(
             message: format!("the cloud does not let this user promote an image to be `{}`", visibility.name()),
             help: error.help().unwrap_or_default(),
         })),
-        // What else is wrong is found out by the record that counts.
+        // The creation of the real record reports everything else.
         Ok(()) | Err(CloudError::Refused { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// A record whose id the service chooses: an id that was there once is never taken again. It can be deleted.
+/// Returns a record whose id the service chooses, because a service never takes an id twice. It can be deleted.
 fn nameless(source: &Source, wanted: &Record) -> Map<String, Value> {
     let mut record = record("", source, wanted);
     record.remove("id");
@@ -64,13 +65,13 @@ fn nameless(source: &Source, wanted: &Record) -> Map<String, Value> {
     record
 }
 
-/// Makes a record and removes it.
+/// Creates a record and deletes it again.
 fn attempt(cloud: &Cloud, record: &Map<String, Value>) -> Result<(), CloudError> {
     let image = cloud.create_image(record)?;
     remove(cloud, &image.id)
 }
 
-/// The property that a service refuses to set.
+/// Returns the property that a service refuses to set.
 fn reserved(error: &CloudError) -> Option<String> {
     let CloudError::Refused { status: 403, message, .. } = error else { return None };
     let (_, rest) = message.split_once(RESERVED.0)?;

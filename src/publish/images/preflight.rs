@@ -1,4 +1,4 @@
-//! What a service would refuse, found out before the first byte is sent: all of it at once.
+//! Checks before the upload: they find everything that the service would refuse, and report it at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,14 +17,14 @@ use crate::publish::subject::Source;
 use crate::recipe::publish::Glance;
 use crate::units::ByteSize;
 
-/// The schema of an image, as far as it is looked into.
+/// The part of the image schema that these checks use.
 #[derive(Debug, Default, Deserialize)]
 struct Schema {
     #[serde(default)]
     properties: BTreeMap<String, Definition>,
 }
 
-/// What values a property may have.
+/// Allowed values of a property.
 #[derive(Debug, Default, Deserialize)]
 struct Definition {
     #[serde(default, rename = "enum")]
@@ -37,27 +37,27 @@ struct Usages {
     usage: BTreeMap<String, Usage>,
 }
 
-/// What a project uses and may use. Sizes are in MiB; no limit is -1.
+/// Use and limit of a quota. Sizes are in MiB; a limit of -1 is none.
 #[derive(Debug, Deserialize)]
 struct Usage {
     limit: i64,
     usage: i64,
 }
 
-/// What was found.
+/// Findings of the checks.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// What would go wrong.
+    /// Problems that would make publishing fail.
     pub problems: Vec<Problem>,
-    /// What is worth knowing, as sentences.
+    /// Warnings, as sentences.
     pub notes: Vec<String>,
 }
 
-/// Looks for everything that would go wrong.
+/// Runs all checks.
 ///
 /// # Errors
 ///
-/// If the service cannot be asked, or the artifact cannot be read.
+/// If the service does not answer, or the artifact cannot be read.
 pub(super) fn check(
     cloud: &Cloud,
     source: &Source,
@@ -81,7 +81,7 @@ pub(super) fn check(
             problems.extend(permission::showing(cloud, source, wanted, visibility)?);
         }
     }
-    // What is promoted takes the place of the others.
+    // Promotion retires the other images, so they need no warning.
     let others = named.iter().filter(|image| target.promote.is_none() && !ids.contains(&image.id) && !image.os_hidden);
     let others: Vec<_> = others.filter(|image| image.owner.as_deref() == cloud.project()).collect();
     let mut notes = Vec::new();
@@ -96,7 +96,7 @@ pub(super) fn check(
     Ok(Found { problems, notes })
 }
 
-/// Images of a name, whether lists have them or not.
+/// Returns the images of a name, hidden ones too.
 fn named(cloud: &Cloud, name: &str) -> Result<Vec<Image>, CloudError> {
     let mut images = Vec::new();
     for hidden in ["false", "true"] {
@@ -108,7 +108,7 @@ fn named(cloud: &Cloud, name: &str) -> Result<Vec<Image>, CloudError> {
     Ok(images)
 }
 
-/// What Glance would say to the data. Raw disks are left to it: what it forgives in them is up to its operators.
+/// Predicts whether Glance accepts the data. Raw disks are not checked: Glance's operators decide what it tolerates in them.
 fn content(source: &Source) -> Result<Option<Problem>, PublishError> {
     let told = source.artifact.disk_format.as_deref().unwrap_or_default();
     if source.artifact.container_format.as_deref() != Some("bare") || told == "raw" {
@@ -127,7 +127,7 @@ fn content(source: &Source) -> Result<Option<Problem>, PublishError> {
     Ok(Some(Problem { message, help: format!("`goldsmith inspect {}` tells more", file.display()) }))
 }
 
-/// What a service tells if it is asked; nothing if it does not know the question, or does not tell this user.
+/// Gets an answer of the service; the default if the service lacks this request or refuses it to this user.
 fn optional<T: Default + for<'de> Deserialize<'de>>(cloud: &Cloud, path: &str) -> Result<T, CloudError> {
     match cloud.get(path) {
         Err(CloudError::Refused { status: 403 | 404, .. }) => Ok(T::default()),
@@ -154,7 +154,7 @@ fn formats(source: &Source, schema: &Schema) -> Vec<Problem> {
     problems
 }
 
-/// Values that properties may have, where somebody has defined them. A property may be defined for several hypervisors.
+/// Returns the allowed values of properties, from Glance's metadata definitions. Several hypervisors may define a property.
 fn allowed(cloud: &Cloud) -> Result<BTreeMap<String, BTreeSet<String>>, CloudError> {
     let namespaces = match cloud.namespaces() {
         Err(CloudError::Refused { status: 403 | 404, .. }) => return Ok(BTreeMap::new()),
@@ -189,7 +189,7 @@ fn values(wanted: &Record, allowed: &BTreeMap<String, BTreeSet<String>>) -> Vec<
 }
 
 fn quotas(source: &Source, usages: &Usages) -> Vec<Problem> {
-    // The service counts whole ones.
+    // The service counts whole MiB.
     let mib = i64::try_from(source.artifact.size / ByteSize::MIB).unwrap_or(i64::MAX);
     let mut problems = Vec::new();
     for (name, needed, what) in [("image_size_total", mib, "MiB of images"), ("image_count_total", 1, "images")] {

@@ -1,4 +1,4 @@
-//! What an image service is told of an image, derived from what was found out about it.
+//! Properties of an image at an image service, derived from the facts in its manifest.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +10,20 @@ use crate::recipe::publish::{PropertyError, property};
 use crate::recipe::verify::BootKind;
 use crate::recipe::{Arch, Firmware};
 
-/// Properties of an image, and what a flavor must have.
+/// The properties of an image, and the least disk and memory of a flavor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Properties {
     /// Names and values, in the terms of Nova and Glance ("Useful image properties").
     pub values: BTreeMap<String, String>,
-    /// Least disk, in GiB.
+    /// Least size of the flavor's disk, in GiB.
     pub min_disk: u64,
-    /// Least memory, in MiB; 0 where nobody has measured it.
+    /// Least memory of the flavor, in MiB; 0 if it was not measured.
     pub min_ram: u64,
-    /// Whether the image was seen to boot, with devices of virtio.
+    /// Whether the image has booted in a check, with virtio devices.
     pub booted: bool,
 }
 
-/// The part of a manifest's facts that is published.
+/// The facts of the manifest that become properties.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct ManifestFacts {
@@ -38,22 +38,22 @@ struct ManifestFacts {
     measured: bool,
 }
 
-/// Why properties cannot be derived.
+/// An error of deriving properties.
 #[derive(Debug, thiserror::Error)]
 pub enum DeriveError {
-    /// Something that is said cannot be a property.
+    /// A property of the recipe is not valid.
     #[error(transparent)]
     Property(#[from] PropertyError),
-    /// The facts of the manifest are none that are understood.
+    /// The facts of the manifest have an unknown form.
     #[error("the facts in {} cannot be read", crate::export::manifest::FILE)]
     ManifestFacts(#[source] serde_json::Error),
 }
 
-/// What is known of an image, and what somebody says of it beside or instead.
+/// Derives the properties of an image from its facts. Those in `said`, from the recipe, have precedence.
 ///
 /// # Errors
 ///
-/// If something that is said cannot be a property, or what is known cannot be read.
+/// If a property of the recipe is not valid, or the facts cannot be read.
 pub(super) fn derive(source: &Source, said: &BTreeMap<String, String>) -> Result<Properties, DeriveError> {
     let known = match &source.summary.facts {
         None | Some(Value::Null) => ManifestFacts::default(),
@@ -73,14 +73,14 @@ pub(super) fn derive(source: &Source, said: &BTreeMap<String, String>) -> Result
     set("os_version", known.version.or_else(|| Some(source.summary.distro.version.clone())));
     set("os_admin_user", known.default_user);
     set("hw_qemu_guest_agent", known.guest_agent.then(|| "yes".to_owned()));
-    // An image for both starts with what the cloud prefers. For UEFI alone the machine must be one that has it.
+    // An image for both firmwares sets nothing, so that the cloud chooses. One for UEFI only needs a machine type that has it.
     let only = |firmware| known.firmware == [firmware];
     let firmware = (only(Firmware::Uefi).then_some("uefi")).or(only(Firmware::Bios).then_some("bios"));
     set("hw_firmware_type", firmware.map(str::to_owned));
     set("hw_machine_type", only(Firmware::Uefi).then(|| "q35".to_owned()));
     let secure = only(Firmware::Uefi) && known.boots.contains(&BootKind::SecureBoot);
     set("os_secure_boot", secure.then(|| "optional".to_owned()));
-    // It was seen to run with these.
+    // The checks have booted it with these.
     let seen = !known.boots.is_empty();
     set("hw_disk_bus", seen.then(|| "virtio".to_owned()));
     set("hw_vif_model", seen.then(|| "virtio".to_owned()));

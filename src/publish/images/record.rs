@@ -1,4 +1,4 @@
-//! What is wanted of an image at the service.
+//! The metadata that an image gets at the service.
 
 use serde_json::{Value, json};
 
@@ -11,31 +11,31 @@ use crate::publish::subject::Source;
 use crate::recipe::publish::{Glance, Visibility, dated};
 use crate::units::ByteSize;
 
-/// Property that holds the name of the recipe's image: what the images of a recipe have in common.
+/// Property with the name of the recipe's image, by which the images of a recipe are found.
 pub(super) const IMAGE: &str = "goldsmith_image";
 
-/// Property that holds when the image's disk was made, in RFC 3339: which of two images is the newer one.
+/// Property with the time when the image's disk was made, in RFC 3339. It decides which of two images is newer.
 pub(super) const BUILT: &str = "goldsmith_built";
 
-/// What is wanted of an image at the service.
+/// The metadata that an image gets at the service.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Record {
-    /// Its name.
+    /// Name of the image.
     pub name: String,
-    /// Who sees it.
+    /// Visibility: which projects see the image.
     pub visibility: Visibility,
-    /// Words that it can be found by.
+    /// Tags.
     pub tags: Vec<String>,
-    /// Whether it cannot be deleted.
+    /// Whether the service refuses to delete the image.
     pub protected: bool,
     /// Whether lists leave it out.
     pub hidden: bool,
-    /// Its properties.
+    /// Properties, and the least disk and memory.
     pub properties: Properties,
 }
 
 impl Record {
-    /// What a target wants of an image.
+    /// Makes the metadata that a target wants for an image.
     pub(super) fn of(source: &Source, target: &Glance) -> Result<Self, PublishError> {
         let name = match (&target.name, source.summary.created) {
             (None, _) => source.summary.name.clone(),
@@ -51,7 +51,7 @@ impl Record {
         if let Some(made) = source.summary.created {
             properties.values.insert(BUILT.to_owned(), made.to_string());
         }
-        // Nova starts nothing from a disk that is larger than the flavor's.
+        // Nova refuses a flavor whose disk is smaller than the image's.
         let disk = probe(&source.file()).map_err(|error| PublishError::Upload(error.into()))?.virtual_size;
         properties.min_disk = properties.min_disk.max(disk.unwrap_or(0).div_ceil(ByteSize::GIB));
         if let Some(scs) = &target.scs {
@@ -62,13 +62,13 @@ impl Record {
             visibility: target.visibility,
             tags: target.tags.clone(),
             protected: target.protected,
-            // It is shown when it is promoted.
+            // Promotion shows it.
             hidden: target.hidden || target.promote.is_some(),
             properties,
         })
     }
 
-    /// What may be brought up to date at any time.
+    /// Returns the attributes that may change at any time.
     pub(super) fn attributes(&self) -> Vec<(String, Value)> {
         let properties = self.properties.values.iter().map(|(name, value)| (name.clone(), json!(value)));
         let attributes = [

@@ -1,4 +1,4 @@
-//! What becomes of the images of a recipe after one another: promoted, retired, removed, and back again.
+//! The sequence of a recipe's images at a service: promotion, retirement, removal and rollback.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use crate::publish::error::PublishError;
 use crate::publish::subject::Subject;
 use crate::recipe::publish::{Glance, Retire};
 
-/// Property that keeps the name of an image that was renamed when it was retired.
+/// Property with the former name of an image that was renamed when it was retired.
 const NAME: &str = "goldsmith_name";
 
-/// Property of an image that somebody has taken back. It is not promoted again because a build is published twice.
+/// Property of an image that was rolled back. Publishing the same build again does not promote it.
 const ROLLED_BACK: &str = "goldsmith_rolled_back";
 
-/// States of images that nothing comes of unless somebody is still at work on them.
+/// States of incomplete images. Unless another program is at work on one, it never becomes complete.
 const UNFINISHED: [&str; 5] = ["queued", "saving", "uploading", "importing", "killed"];
 
-/// Images of one recipe and one format in one project.
+/// The images of one recipe and one format in one project.
 pub(super) struct Series<'a> {
     cloud: &'a Cloud,
     target: &'a Glance,
@@ -31,12 +31,12 @@ pub(super) struct Series<'a> {
     disk_format: Option<&'static str>,
 }
 
-/// When the disk of an image was made, if the image says so.
+/// Returns when the disk of an image was made, if the image says so.
 fn built(image: &Image) -> Option<Timestamp> {
     image.properties.get(BUILT).and_then(Value::as_str)?.parse().ok()
 }
 
-/// Whether an image was built later than this, and nobody has taken it back.
+/// Returns whether an image was built later than `made`, and was not rolled back.
 fn is_newer(image: &Image, made: Timestamp) -> bool {
     built(image).is_some_and(|other| other > made) && !image.properties.contains_key(ROLLED_BACK)
 }
@@ -53,12 +53,12 @@ impl<'a> Series<'a> {
         Self { cloud, target, name: &subject.name, disk_format: subject.disk_format(target.format) }
     }
 
-    /// All of them, newest first.
+    /// Returns all images of the series, newest first.
     fn images(&self) -> Result<Vec<Image>, CloudError> {
         let mut filters = vec![(IMAGE.to_owned(), self.name.to_owned())];
         filters.extend(self.cloud.project().map(|project| ("owner".to_owned(), project.to_owned())));
         let mut images = Vec::new();
-        // A list has either those that are hidden or those that are not.
+        // Glance lists either hidden images or the others.
         for hidden in ["false", "true"] {
             let filters = [&filters[..], &[("os_hidden".to_owned(), hidden.to_owned())]].concat();
             images.extend(self.cloud.images(&ImageQuery { filters, ..ImageQuery::default() })?);
@@ -71,8 +71,8 @@ impl<'a> Series<'a> {
         Ok(images)
     }
 
-    /// An image that was built later than this time and whose place would be taken: the promoted one, or, where the target
-    /// promotes nothing, one that `keep` would remove.
+    /// Returns an image that was built later than `made` and would lose its place: the promoted one, or, if the target promotes
+    /// nothing, one that `keep` would remove.
     pub(super) fn newer(&self, made: Timestamp) -> Result<Option<Image>, CloudError> {
         let concerned = |image: &Image| match &self.target.promote {
             Some(promote) => image.tags.contains(&promote.tag),
@@ -81,7 +81,7 @@ impl<'a> Series<'a> {
         Ok(self.images()?.into_iter().find(|image| concerned(image) && is_newer(image, made)))
     }
 
-    /// Puts an image in the place of those that are promoted, if the target promotes and nobody has taken it back.
+    /// Promotes an image in place of the promoted ones, if the target promotes and the image was not rolled back.
     pub(super) fn promote(&self, image: &Image, name: &str) -> Result<Vec<Deed>, PublishError> {
         let Some(promote) = &self.target.promote else { return Ok(Vec::new()) };
         if image.properties.contains_key(ROLLED_BACK) {
@@ -108,7 +108,7 @@ impl<'a> Series<'a> {
         }
     }
 
-    /// The new one is shown before the old ones go: at no time is there none.
+    /// Promotes the new image before it retires the old ones, so that one is promoted at any time.
     fn exchange<'i>(
         &'i self,
         image: &'i Image,
@@ -153,7 +153,7 @@ impl<'a> Series<'a> {
         Ok(deeds)
     }
 
-    /// Gives an image what it does not have yet; `null` takes a property away. Returns whether there was anything.
+    /// Sets the attributes that differ; `null` removes a property. Returns whether any differed.
     fn set<'i>(
         &self,
         image: &'i Image,
@@ -184,8 +184,7 @@ impl<'a> Series<'a> {
         }
     }
 
-    /// Removes the oldest images that are too many. The one that was just published stays, and so do the promoted one and
-    /// those that were built later.
+    /// Removes the oldest images above the number to keep. The published image, the promoted one and those built later stay.
     pub(super) fn rotate(&self, published: &Image) -> Result<Vec<Deed>, PublishError> {
         let Some(keep) = self.target.keep else { return Ok(Vec::new()) };
         let mut images = self.images()?;
@@ -199,10 +198,10 @@ impl<'a> Series<'a> {
         many.map(|image| self.discard(&image, &reason)).collect()
     }
 
-    /// Removes an image if it is not in use.
+    /// Removes an image. It stays if it is in use or if somebody else has protected it.
     fn discard(&self, image: &Image, reason: &str) -> Result<Deed, PublishError> {
         let place = image.id.clone();
-        // What the recipe protects, it may remove.
+        // The protection of the recipe does not hold against the recipe itself.
         if image.protected && !self.target.protected {
             return Ok(Deed::Left { place, reason: "somebody has protected it".to_owned() });
         }
@@ -239,7 +238,7 @@ impl<'a> Series<'a> {
         })
     }
 
-    /// Removes what interrupted runs have left.
+    /// Removes incomplete images of interrupted runs that nobody has changed for `age`.
     pub(super) fn clean_up(&self, age: Duration) -> Result<Vec<Deed>, PublishError> {
         let mut images = self.images()?;
         images.retain(|image| UNFINISHED.contains(&image.status.as_str()));

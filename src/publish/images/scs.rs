@@ -1,4 +1,4 @@
-//! Metadata of the Sovereign Cloud Stack, SCS-0102: what is said, what follows from the image, and whether that is all.
+//! Image metadata of the Sovereign Cloud Stack (SCS-0102): from the recipe and from the image, with a check for completeness.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::publish::problem::Problem;
 use crate::publish::subject::Source;
 use crate::recipe::scs::Scs;
 
-/// Properties that are mandatory, and what brings them.
+/// Mandatory properties, and how to provide each.
 const MANDATORY: [(&str, &str); 11] = [
     ("architecture", "`properties` may say it"),
     ("os_distro", "`properties` may say it"),
@@ -23,11 +23,11 @@ const MANDATORY: [(&str, &str); 11] = [
     ("image_original_user", "`verify` in the recipe finds it out; `properties` may say it, or `none`"),
 ];
 
-/// Adds what the standard asks for. What somebody says in `properties` stays.
+/// Adds the metadata of the standard. Properties of the recipe stay.
 ///
 /// # Errors
 ///
-/// If something mandatory is missing then.
+/// If mandatory metadata is still missing.
 pub(super) fn describe(source: &Source, scs: &Scs, properties: &mut Properties) -> Result<(), PublishError> {
     let mut set = |name: &str, value: String| {
         properties.values.entry(name.to_owned()).or_insert(value);
@@ -45,7 +45,7 @@ pub(super) fn describe(source: &Source, scs: &Scs, properties: &mut Properties) 
         properties.values.entry("image_original_user".to_owned()).or_insert(user);
     }
     if properties.booted {
-        // It was there when the image was seen to boot.
+        // The check has booted the image with this device.
         properties.values.entry("hw_rng_model".to_owned()).or_insert_with(|| "virtio".to_owned());
     }
     if properties.min_ram == 0 {

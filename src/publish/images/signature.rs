@@ -1,4 +1,4 @@
-//! Signing what is published.
+//! Signatures of images at an image service.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,7 +17,7 @@ use crate::publish::subject::Source;
 use crate::recipe::SecretSource;
 use crate::recipe::publish::{self, Hash, Sign};
 
-/// By what an image is signed.
+/// The key, certificate and hash that sign an image.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Signing {
     key: Key,
@@ -25,19 +25,19 @@ pub(super) struct Signing {
     hash: Hash,
 }
 
-/// Where the certificate is.
+/// The place of the certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Certified {
-    /// In the cloud's key manager, under this id.
+    /// In the cloud's key manager (Barbican), under this id.
     Stored(String),
-    /// Here, as a text in PEM.
+    /// A text in PEM.
     Text(String),
 }
 
-/// An artifact that is signed.
+/// The signature of an artifact.
 #[derive(Debug)]
 pub(super) struct Signed {
-    /// The properties that say so.
+    /// Properties that Glance and Nova verify the signature by.
     pub properties: BTreeMap<String, String>,
     file: PathBuf,
     digests: Digests,
@@ -45,11 +45,11 @@ pub(super) struct Signed {
 }
 
 impl Signing {
-    /// Reads what a target says about signing.
+    /// Reads the keys of a target for signing.
     ///
     /// # Errors
     ///
-    /// If key or certificate cannot be read.
+    /// If the key or the certificate cannot be read.
     pub(super) fn of(sign: &Sign, context: &Context<'_>) -> Result<Self, PublishError> {
         let read = |source: &SecretSource, what: &str| {
             let told = |reason: String| PublishError::Secret(format!("there is no {what}: {reason}"));
@@ -64,11 +64,11 @@ impl Signing {
         Ok(Self { key: Key::new(Secret::new(read(&sign.key, "key to sign with")?)), certificate, hash: sign.hash })
     }
 
-    /// The certificate, if it is one that signs: it belongs to the key, and has not ended.
+    /// Returns the certificate, after checking that it belongs to the key and has not expired.
     ///
     /// # Errors
     ///
-    /// If it cannot be had, or does not do.
+    /// If it cannot be read or is not valid.
     pub(super) fn certificate(&self, cloud: &Cloud) -> Result<Certificate, SigningError> {
         let pem = match &self.certificate {
             Certified::Stored(id) => cloud.stored_certificate(id)?,
@@ -80,7 +80,7 @@ impl Signing {
         Ok(certificate)
     }
 
-    /// What would keep an image from being signed.
+    /// Returns the problem that would prevent signing.
     pub(super) fn problem(&self, cloud: &Cloud) -> Option<Problem> {
         let error = self.certificate(cloud).err()?;
         let message = |error: &dyn std::error::Error| match error.source() {
@@ -95,11 +95,11 @@ impl Signing {
         Some(Problem { message, help: help.unwrap_or_else(|| "name another key or certificate".to_owned()) })
     }
 
-    /// Signs an artifact. The certificate is in the key manager then.
+    /// Signs an artifact, and stores the certificate in the key manager if it is not there.
     ///
     /// # Errors
     ///
-    /// If that fails. Nothing is signed but what was built.
+    /// If signing fails, or the artifact is not the one that was built.
     pub(super) fn sign(&self, cloud: &Cloud, source: &Source) -> Result<Signed, SigningError> {
         let certificate = self.certificate(cloud)?;
         let file = source.file();
@@ -119,7 +119,7 @@ impl Signing {
 }
 
 impl Signed {
-    /// Whether an image at the service has a signature like this one: of the same data, digest and certificate.
+    /// Returns whether an image at the service has a valid signature of the same data, with the same hash and certificate.
     pub(super) fn is_of(&self, image: &Image) -> bool {
         let Ok((known, id)) = Signature::of(image) else { return false };
         let told = |name: &str| self.properties.get(name);

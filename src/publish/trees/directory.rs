@@ -1,4 +1,4 @@
-//! A directory as a target: a web server's, or one that others mount.
+//! A directory as a target: for instance one that a web server serves, or that others mount.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -23,26 +23,26 @@ use crate::image::is_zero;
 use crate::interrupt::Interrupt;
 use crate::workdir::WorkDir;
 
-/// Name of a folder of a version in a work directory.
+/// Name of a version's folder in a work directory.
 const VERSION: &str = "version";
 
-/// File that is locked while the tree is changed. A directory itself cannot be locked on NFS.
+/// File that is locked while the tree changes. A directory itself cannot be locked on NFS.
 const LOCK: &str = ".goldsmith.lock";
 
-/// How long the wait for another run sleeps between looks.
+/// Pause between two tries to get the lock.
 const POLL: Duration = Duration::from_millis(100);
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 20;
 
-/// A tree in a directory, which is made if it is not there.
+/// A tree in a directory, which is created if it is missing.
 #[derive(Debug, Clone)]
 pub struct Directory {
     root: PathBuf,
 }
 
 impl Directory {
-    /// The tree in a directory.
+    /// Returns the tree in a directory.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -51,7 +51,7 @@ impl Directory {
         if path.is_empty() { self.root.clone() } else { self.root.join(path) }
     }
 
-    /// Entries of a folder; none if it is not there.
+    /// Returns the entries of a folder; none if it is missing.
     fn entries(&self, path: &str) -> Result<Vec<fs::DirEntry>, PathError> {
         let dir = self.at(path);
         match fs::read_dir(&dir) {
@@ -61,11 +61,11 @@ impl Directory {
         }
     }
 
-    /// Copies a file, or lets it share its data, and reads the copy's content on the way.
+    /// Copies a file, or makes it share its data, and compares the digest of the copy.
     fn copy(&self, from: &Path, to: &Path, entry: &Entry, copying: &mut Copying<'_>) -> Result<(), TreeError> {
         let mut source = File::open(from).at(from)?;
         let mut target = File::create_new(to).at(to)?;
-        // Data that is shared is copied when somebody changes it. A hard link would be changed with the artifact.
+        // Shared data is copied as soon as one of the files changes. A hard link would change together with the artifact.
         let shared = ioctl_ficlone(&target, &source).is_ok();
         if shared {
             source = File::open(to).at(to)?;
@@ -89,7 +89,7 @@ impl Directory {
             hasher.update(piece);
             match piece {
                 _ if shared => {}
-                // A hole stays one.
+                // A hole stays a hole.
                 piece if is_zero(piece) => drop(target.seek(SeekFrom::Current(count as i64)).at(to)?),
                 piece => target.write_all(piece).at(to)?,
             }
@@ -106,7 +106,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Makes a folder with these files, which is seen when it is whole.
+    /// Makes a folder with these files. It gets its name when it is complete.
     fn make(&self, parent: &Path, target: &Path, files: &[Entry], copying: &mut Copying<'_>) -> Result<(), TreeError> {
         let work = WorkDir::within(parent)?;
         let folder = work.path().join(VERSION);
@@ -114,7 +114,7 @@ impl Directory {
         self.fill(&folder, files, copying)?;
         if target.symlink_metadata().is_ok() {
             is_version(target)?;
-            // What was there goes with the work directory.
+            // The old folder is now in the work directory, which removes it.
             let exchanged = renameat_with(CWD, &folder, CWD, target, RenameFlags::EXCHANGE);
             exchanged.map_err(io::Error::from).at(target)?;
         } else {
@@ -140,7 +140,7 @@ impl Directory {
         Ok(sync_dir(dir)?)
     }
 
-    /// Removes files and work directories of runs that were killed.
+    /// Removes files and work directories of killed runs. Returns their paths.
     fn tidy_folder(&self, path: &str) -> Result<Vec<String>, PathError> {
         let mut removed = WorkDir::tidy_within(&self.at(path))?;
         for entry in self.entries(path)? {
@@ -155,7 +155,7 @@ impl Directory {
     }
 }
 
-/// How far a copy is.
+/// The state of a copy.
 struct Copying<'a> {
     done: u64,
     progress: &'a dyn Fn(u64),
@@ -180,7 +180,7 @@ impl Shelf for Directory {
         }
     }
 
-    /// The lock keeps others out, so that nothing half is somebody's, however young it is.
+    /// Removes leftovers of any age: under the lock, no other run can be using them.
     fn tidy(&self, image: &str, _: Duration) -> Result<Vec<String>, TreeError> {
         Ok([self.tidy_folder(image)?, self.tidy_folder("streams/v1")?].concat())
     }
@@ -189,7 +189,7 @@ impl Shelf for Directory {
         let mut names = Vec::new();
         for entry in self.entries(path)? {
             let is_dir = entry.file_type().at(entry.path())?.is_dir();
-            // What is no text is none of the folders that are made here.
+            // Goldsmith's folders have names in UTF-8.
             if let Ok(name) = entry.file_name().into_string()
                 && is_dir
                 && !name.starts_with('.')
@@ -249,7 +249,7 @@ impl Shelf for Directory {
         fs::create_dir_all(parent).at(parent)?;
         let made = self.make(parent, &target, files, &mut Copying { done: 0, progress, interrupt });
         if made.is_err() {
-            // Only an empty one goes, that is one that was made for this.
+            // This removes only an empty folder, such as one that `put` has made.
             let _ = fs::remove_dir(parent);
         }
         made
@@ -268,7 +268,7 @@ impl Shelf for Directory {
                 sync_dir(parent)?;
             }
         }
-        // Only an empty one goes.
+        // This removes only an empty folder.
         let _ = fs::remove_dir(parent);
         Ok(())
     }
@@ -297,14 +297,13 @@ fn missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Sees that a file is on stable storage, and readable for everybody who may see its directory.
+/// Writes a file to stable storage, and makes it readable for everybody who may read its directory.
 fn settle(file: &File, path: &Path) -> Result<(), PathError> {
     file.set_permissions(fs::Permissions::from_mode(0o644)).at(path)?;
     file.sync_all().at(path)
 }
 
-/// Refuses what has the name of a version and is none that was published: a link, or a folder with other things than files
-/// and a manifest.
+/// Refuses a path that is no published version: a link, or a folder without a manifest or with anything but files.
 fn is_version(path: &Path) -> Result<(), TreeError> {
     let foreign = || TreeError::Foreign { path: path.to_owned() };
     if !path.symlink_metadata().at(path)?.is_dir() || Summary::read(path).is_none() {

@@ -1,4 +1,4 @@
-//! A version of an image as trees of files hold it: which files it has, and what is in them.
+//! A version of an image in a tree of files: its files, and their content.
 
 use std::path::{Path, PathBuf};
 
@@ -11,84 +11,84 @@ use crate::image::Format;
 use crate::image::digests::Checksum;
 use crate::publish::subject::{SourceError, unchanged};
 
-/// Folder of the index, which no image can have the name of.
+/// Folder of the index. No image can have this name.
 pub(super) const STREAMS: &str = "streams";
 
-/// What points to the version that was published last, beside the versions.
+/// Name of the pointer to the promoted version, beside the versions.
 pub(super) const LATEST: &str = "latest";
 
-/// File with the versions that were rolled back, one in a line, beside them. They are not promoted because a build is
-/// published twice, nor are they in the index.
+/// File with the versions that were rolled back, one a line, beside the versions. Publishing such a build again does not promote
+/// it, and the index leaves it out.
 pub(super) const ROLLED_BACK: &str = "rolled-back";
 
-/// Form of the names of versions, in the terms of strftime.
+/// Format of version names, for strftime.
 const VERSION: &str = "%Y%m%dT%H%M%SZ";
 
-/// Files that belong together under the name of a version.
+/// Files that are published together as one version.
 #[derive(Debug, Clone)]
 pub struct Edition {
     /// Name of the image, and of its folder.
     pub image: String,
-    /// When the final disk was made, in UTC, as `20261121T191500Z`: the same disk is the same version.
+    /// Time when the final disk was made, in UTC, as `20261121T191500Z`: the same disk is the same version.
     pub version: String,
-    /// The files; the manifest is the last, it vouches for the rest.
+    /// The files. The manifest is the last one: its presence makes the version complete.
     pub files: Vec<Entry>,
 }
 
 /// A file of an edition.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Its name within the folder of the version.
+    /// Name of the file in the version's folder.
     pub name: String,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Digest of its content.
+    /// SHA-256 of the content.
     pub sha256: Sha256,
-    /// Where the content is.
+    /// Source of the content.
     pub content: Content,
 }
 
 /// Content of a file of an edition.
 #[derive(Debug, Clone)]
 pub enum Content {
-    /// In an artifact of the build.
+    /// An artifact of the build.
     Artifact(PathBuf),
-    /// Here.
+    /// Content in memory.
     Made(Vec<u8>),
 }
 
-/// Why there is no edition.
+/// An error of reading the artifacts of a build.
 #[derive(Debug, thiserror::Error)]
 pub enum EditionError {
-    /// What the build has left cannot be used.
+    /// The artifacts of the build are missing or changed.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// No artifact has a format that is wanted.
+    /// No artifact has a format that the recipe wants.
     #[error("{} has no artifact of the format {format}", dir.display())]
     NoSuchFormat {
         /// Directory of the build.
         dir: PathBuf,
-        /// The format that is wanted.
+        /// The wanted format.
         format: &'static str,
     },
-    /// The manifest does not tell when the disk was made.
+    /// The manifest does not say when the disk was made.
     #[error("{} does not tell when the disk was made", file.display())]
     NoTime {
         /// The manifest.
         file: PathBuf,
     },
-    /// A name in the manifest cannot be a path here.
+    /// A name in the manifest cannot be a path of the tree.
     #[error("`{name}` cannot be the name of {what} in a tree of images")]
     Name {
         /// The name.
         name: String,
-        /// What has it.
+        /// The thing that has the name: an image or an artifact.
         what: &'static str,
     },
 }
 
 impl Entry {
-    /// A file that is made here.
+    /// Makes an entry with content in memory.
     pub(super) fn made(name: impl Into<String>, content: Vec<u8>) -> Self {
         let (size, sha256) = (content.len() as u64, Sha256::of(&content));
         Self { name: name.into(), size, sha256, content: Content::Made(content) }
@@ -96,11 +96,11 @@ impl Entry {
 }
 
 impl Edition {
-    /// What a build has left in a directory: all artifacts, or those of some formats.
+    /// Reads the artifacts of a build from a directory: all, or those of some formats.
     ///
     /// # Errors
     ///
-    /// If there is no such artifact, or the manifest cannot be read or used.
+    /// If an artifact is missing, or the manifest cannot be read or used.
     pub fn read(dir: &Path, formats: &[Format]) -> Result<Self, EditionError> {
         let file = dir.join(manifest::FILE);
         let no_manifest = || SourceError::NoManifest { dir: dir.to_owned() };
@@ -139,7 +139,7 @@ impl Edition {
         Ok(Self { image: summary.name, version, files })
     }
 
-    /// Content of the file of checksums.
+    /// Returns the content of the file of checksums.
     pub fn sums(&self) -> &[u8] {
         let made = self.files.iter().find(|entry| entry.name == Checksum::Sha256.file());
         match made.map(|entry| &entry.content) {
@@ -149,18 +149,18 @@ impl Edition {
         }
     }
 
-    /// Its folder.
+    /// Returns the folder of the version.
     pub(super) fn folder(&self) -> String {
         format!("{}/{}", self.image, self.version)
     }
 
-    /// Bytes of all files.
+    /// Returns the size of all files, in bytes.
     pub(super) fn size(&self) -> u64 {
         self.files.iter().map(|entry| entry.size).sum()
     }
 }
 
-/// The manifest, without the artifacts that are not there.
+/// Returns the manifest without the artifacts that are not published.
 fn manifest_of(bytes: Vec<u8>, names: &[&str]) -> Vec<u8> {
     let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else { return bytes };
     let Some(artifacts) = value.get_mut("artifacts").and_then(Value::as_array_mut) else { return bytes };
@@ -172,20 +172,20 @@ fn manifest_of(bytes: Vec<u8>, names: &[&str]) -> Vec<u8> {
     format!("{value:#}\n").into_bytes()
 }
 
-/// The name of the version that was made at a time.
+/// Returns the name of the version that was made at a time.
 fn version(created: jiff::Timestamp) -> String {
     created.strftime(VERSION).to_string()
 }
 
-/// When a version was made, if the name is one of a version.
+/// Returns when a version was made; `None` if the name is not that of a version.
 pub(super) fn made_at(version: &str) -> Option<jiff::Timestamp> {
     let time = jiff::civil::DateTime::strptime(VERSION, version).ok()?;
     let time = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
-    // Not every text that is understood is one that is written here.
+    // The parser accepts more texts than the ones that Goldsmith writes.
     (self::version(time) == version).then_some(time)
 }
 
-/// Whether a name that comes from a manifest stays in its folder, and needs no quoting in an address.
+/// Refuses a name from a manifest that leaves its folder, or that a URL must quote.
 fn name_of(what: &'static str, name: &str) -> Result<(), EditionError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if name.is_empty() || name.len() > 200 || name.starts_with('.') || !name.chars().all(plain) {
@@ -200,7 +200,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A directory as a build leaves it, with a qcow2 and a tar file of this content.
+    /// Writes a directory as a build leaves it, with a qcow2 and a tar file of this content.
     pub(in crate::publish) fn built(dir: &Path, name: &str, created: &str, content: &[u8]) {
         std::fs::create_dir_all(dir).expect("a directory");
         let artifacts = [("qcow2", content), ("tar", b"tar".as_slice())].map(|(format, content)| {

@@ -1,4 +1,4 @@
-//! Why a tree of files is not as it should be.
+//! Errors of trees of files.
 
 use std::path::PathBuf;
 
@@ -9,68 +9,68 @@ use crate::digest::Sha256;
 use crate::fsx::PathError;
 use crate::units::ByteSize;
 
-/// Why a version is not in a tree. Nothing half is there.
+/// An error of publishing to a tree. No part of the version is left there.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
-    /// There is nothing that could be put there.
+    /// The artifacts of the build cannot be published.
     #[error(transparent)]
     Edition(#[from] EditionError),
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] PathError),
-    /// The place has too little room.
+    /// The tree has too little room.
     #[error("{place} has {} free, and {} are needed", ByteSize::bytes(*free), ByteSize::bytes(*needed))]
     Room {
-        /// What people call the place.
+        /// Name of the tree, for people.
         place: String,
         /// Bytes free.
         free: u64,
         /// Bytes needed.
         needed: u64,
     },
-    /// An artifact is not what was built.
+    /// The content of an artifact is not the one that was built.
     #[error("{file} is not what was built: its SHA-256 is {found}, and the manifest says {told}")]
     Differs {
         /// The artifact.
         file: String,
-        /// What the manifest says.
+        /// The digest in the manifest.
         told: Sha256,
-        /// What it is.
+        /// The digest of the file.
         found: Sha256,
     },
     /// The checksums could not be signed.
     #[error(transparent)]
     Sign(#[from] SignError),
-    /// The object store cannot be asked, or refuses.
+    /// The object store does not answer, or refuses a request.
     #[error(transparent)]
     S3(S3Error),
-    /// What was begun could not be undone.
+    /// Publishing failed, and it could not be undone.
     #[error("cannot publish to {place}, nor undo what was begun there: {undo}")]
     Half {
-        /// What people call the place.
+        /// Name of the tree, for people.
         place: String,
         /// Why it could not be undone.
         undo: Box<TreeError>,
-        /// Why it could not be published.
+        /// Why publishing failed.
         #[source]
         source: Box<TreeError>,
     },
-    /// What has the name of a version, or of the index, was not published by this program.
+    /// A path with the name of a version or of the index was not made by this program.
     #[error("{} was not published by goldsmith, and would be replaced or removed", path.display())]
     Foreign {
         /// The folder or file.
         path: PathBuf,
     },
-    /// A version that was built later is the one that people get.
+    /// The promoted version was built later than the one to publish.
     #[error("{image}/{newer} is newer than {version}, and `latest` of {place} leads to it")]
     Newer {
-        /// What people call the place.
+        /// Name of the tree, for people.
         place: String,
         /// Name of the image.
         image: String,
-        /// The version that is to be published.
+        /// The version to publish.
         version: String,
-        /// The version that is there.
+        /// The promoted version.
         newer: String,
     },
     /// The user asked to stop.

@@ -1,4 +1,4 @@
-//! The index of a tree, kept in step with the versions that are there.
+//! The index of a tree (simplestreams): which versions of which images are there.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(super) struct Index<'a> {
 }
 
 impl Index<'_> {
-    /// Writes it, of the versions that are there and wanted.
+    /// Writes the index of those versions that are there and that `wanted` accepts.
     pub(super) fn write(&self, wanted: impl Fn(&str, &str) -> bool) -> Result<(), TreeError> {
         let mut listed = listed(self.shelf, self.reporter)?;
         listed.retain(|listed| wanted(&listed.image, &listed.version));
@@ -34,7 +34,7 @@ impl Index<'_> {
         if key.is_some() {
             return self.refresh("sjson", &listed, key);
         }
-        // An index that was signed once would stay behind.
+        // A signed index of earlier runs would be out of date.
         for path in [simplestreams::INDEX, simplestreams::PRODUCTS].map(|path| format!("{path}.sjson")) {
             if known(self.shelf, &path)?.is_some() {
                 let message = format!("{path} of {} is removed: nobody signs it any more", self.shelf.place());
@@ -45,8 +45,8 @@ impl Index<'_> {
         Ok(())
     }
 
-    /// Writes both files with an ending, where they are not there with this content. Who reads the index goes on to the
-    /// products, so these come first.
+    /// Writes both files with an ending, unless they have this content already. The index refers to the products, so the products
+    /// come first.
     fn refresh(&self, ending: &str, listed: &[Listed], key: Option<&OpenPgp>) -> Result<(), TreeError> {
         let (index, products) = simplestreams::index(listed, ending);
         for (path, content) in [(simplestreams::PRODUCTS, products), (simplestreams::INDEX, index)] {
@@ -67,11 +67,11 @@ impl Index<'_> {
     }
 }
 
-/// Refuses a tree whose index another program has made.
+/// Refuses a tree whose index is from another program.
 pub(super) fn check(shelf: &dyn Shelf) -> Result<(), TreeError> {
     for path in [simplestreams::INDEX, simplestreams::PRODUCTS] {
         for ending in ["json", "sjson"] {
-            // What cannot be read now is told when the index is written.
+            // Other errors are reported when the index is written.
             if let Err(error @ TreeError::Foreign { .. }) = known(shelf, &format!("{path}.{ending}")) {
                 return Err(error);
             }
@@ -80,7 +80,7 @@ pub(super) fn check(shelf: &dyn Shelf) -> Result<(), TreeError> {
     Ok(())
 }
 
-/// A file of the index as it is now. One that tells of other things than our images was made by another program.
+/// Returns a file of the present index; an error if it is from another program.
 fn known(shelf: &dyn Shelf, path: &str) -> Result<Option<Vec<u8>>, TreeError> {
     let found = shelf.read(path)?;
     if found.as_ref().is_some_and(|content| !simplestreams::is_ours(content)) {
@@ -89,8 +89,8 @@ fn known(shelf: &dyn Shelf, path: &str) -> Result<Option<Vec<u8>>, TreeError> {
     Ok(found)
 }
 
-/// All versions of all images that are there, up to those that `latest` leads to: clients take the youngest, and what is younger
-/// is not promoted. Those that were rolled back are not among them.
+/// Lists all versions of all images, up to the ones that `latest` points to: clients take the youngest version, and later ones
+/// are not promoted. Versions that were rolled back are left out.
 fn listed(shelf: &dyn Shelf, reporter: &Arc<dyn Reporter>) -> Result<Vec<Listed>, TreeError> {
     let mut listed = Vec::new();
     let mut images = shelf.folders("")?;
@@ -103,7 +103,7 @@ fn listed(shelf: &dyn Shelf, reporter: &Arc<dyn Reporter>) -> Result<Vec<Listed>
             versions(shelf, &image)?.into_iter().filter(|version| *version <= latest && !gone.contains(version))
         {
             let path = format!("{image}/{version}/{}", manifest::FILE);
-            // Somebody may have removed it at this moment.
+            // Another run may just have removed it.
             let Some(bytes) = shelf.read(&path)? else { continue };
             let (size, sha256) = (bytes.len() as u64, Sha256::of(&bytes));
             match serde_json::from_slice::<Summary>(&bytes) {

@@ -1,4 +1,4 @@
-//! Trees of files as targets: what people get who download images. Only how files are kept differs between them.
+//! Trees of files as targets: images for download, in a directory or in an object store.
 //!
 //! ```text
 //! NAME/20261121T191500Z/   the artifacts, SHA256SUMS, its signatures, manifest.json
@@ -6,7 +6,7 @@
 //! streams/v1/              an index of all images
 //! ```
 //!
-//! A version is there if it has a manifest. The index is made of the versions that are there, so it is never out of step.
+//! A version is complete if it has a manifest. The index is generated from the complete versions, so it is never out of date.
 
 pub mod directory;
 pub mod edition;

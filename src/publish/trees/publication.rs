@@ -1,4 +1,4 @@
-//! An edition on its way into a tree.
+//! Publishing of a version to a tree, as a transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -16,15 +16,15 @@ use crate::fsx::FileLock;
 use crate::image::digests::Checksum;
 use crate::interrupt::Interrupt;
 
-/// How old something half must be to be no other run's at this moment.
+/// Age from which incomplete files are leftovers, and not those of a run in progress.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is wanted of a tree.
+/// The options of publishing to a tree.
 #[derive(Debug, Default)]
 pub(super) struct TreeOptions {
-    /// How many versions of the image stay; all if it is not said.
+    /// Number of versions of the image to keep; all if `None`.
     pub keep: Option<NonZeroUsize>,
-    /// Whether a version may take the place of one that was built later.
+    /// Whether the version may replace one that was built later.
     pub allow_older: bool,
     /// Keys that sign the checksums, and the index if they can.
     pub signers: Vec<Signer>,
@@ -33,21 +33,21 @@ pub(super) struct TreeOptions {
 /// A version that is in a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Placed {
-    /// What people call the tree.
+    /// Name of the tree, for people.
     pub place: String,
     /// Path of the version's folder.
     pub folder: String,
     /// Whether it was there already.
     pub before: bool,
-    /// Whether `latest` led to another version before.
+    /// Whether `latest` pointed to another version before.
     pub promoted: bool,
-    /// Whether it was rolled back before, and so is not promoted.
+    /// Whether the version was rolled back before, and is therefore not promoted.
     pub rolled_back: bool,
-    /// Versions that were removed because of it.
+    /// Versions that were removed because they were too many.
     pub removed: Vec<String>,
 }
 
-/// Puts an edition into a tree, lets `latest` lead to it, and removes what is older than wanted: all of it or nothing.
+/// Publishes a version, points `latest` to it and removes old versions. If a part fails, everything is undone.
 ///
 /// # Errors
 ///
@@ -69,21 +69,21 @@ pub(super) fn publish(
     }
 }
 
-/// An edition on its way into a tree, step by step. Nobody else changes the tree meanwhile, where that can be known.
+/// A version on its way into a tree, step by step. The lock keeps other runs out, if the tree has locks.
 pub(super) struct Publication<'a> {
     shelf: &'a dyn Shelf,
     edition: &'a Edition,
     wanted: &'a TreeOptions,
     reporter: Arc<dyn Reporter>,
-    /// Where `latest` led to before.
+    /// The version that `latest` pointed to before.
     previous: Option<String>,
-    /// Whether the version was there, with this content.
+    /// Whether the version was there already, with this content.
     before: bool,
-    /// Whether the version was there at all.
+    /// Whether the version was there already, with any content.
     replaced: bool,
     /// Versions that were rolled back.
     rolled_back: BTreeSet<String>,
-    /// Versions that go when all is well.
+    /// Versions to remove at the end.
     obsolete: Vec<String>,
     _lock: Option<FileLock>,
 }
@@ -96,11 +96,11 @@ impl std::fmt::Debug for Publication<'_> {
 }
 
 impl<'a> Publication<'a> {
-    /// Puts the files where they belong, unless they are there. `latest` and the index do not know of them yet.
+    /// Copies the files to the tree, unless they are there. `latest` and the index do not have them yet.
     ///
     /// # Errors
     ///
-    /// If that fails; then nothing is left of them.
+    /// If copying fails; then no part of the version is left.
     pub(super) fn upload(
         shelf: &'a dyn Shelf,
         edition: &'a Edition,
@@ -114,7 +114,7 @@ impl<'a> Publication<'a> {
         let folder = edition.folder();
         let previous = shelf.latest(&edition.image)?;
         let rolled_back = rolled_back(shelf, &edition.image)?;
-        // Names of versions are times, so that they sort by age. A version that was rolled back is not promoted anyway.
+        // Names of versions are times, so they sort by age. A version that was rolled back is not promoted anyway.
         if let Some(newer) = previous.as_ref().filter(|previous| **previous > edition.version)
             && !wanted.allow_older
             && !rolled_back.contains(&edition.version)
@@ -147,12 +147,11 @@ impl<'a> Publication<'a> {
         })
     }
 
-    /// Lets `latest` and the index lead to the version, unless it was rolled back. The index has no versions any more that
-    /// are to go.
+    /// Points `latest` to the version, unless it was rolled back, and writes the index without the versions to remove.
     ///
     /// # Errors
     ///
-    /// If that fails: then [`Self::roll_back`] is needed.
+    /// If that fails; the caller must then call [`Self::roll_back`].
     pub(super) fn promote(&mut self, interrupt: &Interrupt) -> Result<(), TreeError> {
         let Edition { image, version, .. } = self.edition;
         if self.promotes() {
@@ -162,24 +161,24 @@ impl<'a> Publication<'a> {
             let latest = self.shelf.latest(image)?;
             let mut versions = versions(self.shelf, image)?;
             versions.retain(|other| Some(other) != latest.as_ref());
-            // The youngest stay, and the promoted one, however old it is. What was rolled back goes first.
+            // The promoted version stays, and the youngest others. Versions that were rolled back go first.
             versions.sort_by_key(|version| !self.rolled_back.contains(version));
             let gone = versions.len().saturating_sub(keep.get() - 1);
             versions.truncate(gone);
-            // What was built later than the promoted one is no older version, whatever has promoted an older one.
+            // Versions that were built later than the promoted one stay, whatever has promoted an older one.
             versions.retain(|version| self.rolled_back.contains(version) || Some(version) <= latest.as_ref());
             self.obsolete = versions;
         }
         self.index(interrupt)
     }
 
-    /// Whether `latest` is to lead to the version, and did not before.
+    /// Returns whether `latest` must change to the version.
     fn promotes(&self) -> bool {
         let version = &self.edition.version;
         self.previous.as_ref() != Some(version) && !self.rolled_back.contains(version)
     }
 
-    /// Removes the versions that are older than wanted. What cannot be removed is told, and the next run tries it again.
+    /// Removes the old versions. Failures become warnings, and the next run tries again.
     pub(super) fn finish(self) -> Placed {
         let (mut removed, image) = (Vec::new(), &self.edition.image);
         for version in &self.obsolete {
@@ -201,11 +200,11 @@ impl<'a> Publication<'a> {
         }
     }
 
-    /// Brings the tree back to what it was. A version that was there with other content stays as it is now.
+    /// Undoes everything. A version that was there with other content keeps its new content.
     ///
     /// # Errors
     ///
-    /// If that fails.
+    /// If the tree cannot be changed.
     pub(super) fn roll_back(mut self) -> Result<(), TreeError> {
         self.obsolete.clear();
         let image = &self.edition.image;
@@ -218,14 +217,14 @@ impl<'a> Publication<'a> {
         self.index(&Interrupt::new())
     }
 
-    /// Writes the index of what is there and stays.
+    /// Writes the index of the versions that stay.
     fn index(&self, interrupt: &Interrupt) -> Result<(), TreeError> {
         let index = Index { shelf: self.shelf, signers: &self.wanted.signers, reporter: &self.reporter, interrupt };
         index.write(|image, version| image != self.edition.image || !self.obsolete.iter().any(|gone| gone == version))
     }
 }
 
-/// Whether an edition is there, with the content it has now and signatures of all keys.
+/// Returns whether the version is there, with the same content and valid signatures of all keys.
 fn same(
     shelf: &dyn Shelf,
     edition: &Edition,
@@ -253,12 +252,12 @@ fn same(
     Ok(true)
 }
 
-/// Name of the signature of the checksums.
+/// Returns the name of the signature of the checksums.
 fn signature_of(signer: &Signer) -> String {
     format!("{}.{}", Checksum::Sha256.file(), signer.ending())
 }
 
-/// All files of an edition, with signatures. The manifest stays the last.
+/// Returns all files of a version, with signatures. The manifest stays the last.
 fn signed(edition: &Edition, signers: &[Signer], interrupt: &Interrupt) -> Result<Vec<Entry>, TreeError> {
     let mut files = edition.files.clone();
     for signer in signers {

@@ -1,4 +1,4 @@
-//! Trees of files that go back to what was there before.
+//! Rollback and cleanup of trees of files.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use super::sign::Signer;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
 
-/// Lets `latest` of an image lead to the version before again, and writes down which version was rolled back.
+/// Points `latest` of an image to the version before, and records that the present version was rolled back.
 ///
 /// # Errors
 ///
-/// If there is no such version, or the tree cannot be changed; then all is as it was.
+/// If the tree cannot be changed; then everything is as it was.
 pub(super) fn roll_back(
     shelf: &dyn Shelf,
     image: &str,
@@ -30,7 +30,7 @@ pub(super) fn roll_back(
     let Some(to) = versions.iter().rfind(good).cloned() else { return Ok(Some(Back { from, to: None })) };
     let path = format!("{image}/{ROLLED_BACK}");
     let before = shelf.read(&path)?;
-    // Of versions that were removed nothing needs to be known.
+    // Removed versions need no record.
     gone.retain(|version| versions.contains(version));
     gone.insert(from.clone());
     let list: String = gone.iter().flat_map(|version| [version, "\n"]).collect();
@@ -49,16 +49,16 @@ pub(super) fn roll_back(
     Ok(Some(Back { from, to: Some(to) }))
 }
 
-/// What rolling back has come to.
+/// The result of a rollback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Back {
-    /// The version that `latest` led to.
+    /// The version that `latest` pointed to.
     pub from: String,
-    /// The version that it leads to now; `None` if there is no earlier one, and nothing was changed.
+    /// The version that `latest` points to now; `None` if there is no earlier one, and nothing was changed.
     pub to: Option<String>,
 }
 
-/// Removes what runs that were killed have left of an image longer ago than this, and tells it.
+/// Removes leftovers of killed runs of an image that are at least this old. Returns their names.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! A place that keeps the files of images.
+//! The interface of a tree's storage, which directories and object stores implement.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,35 +9,35 @@ use crate::export::manifest;
 use crate::fsx::FileLock;
 use crate::interrupt::Interrupt;
 
-/// A place that keeps files under paths. Paths have `/` between their parts and no `/` before the first one.
+/// A storage of files under paths. Paths have `/` between their parts and no `/` before the first one.
 pub(super) trait Shelf {
-    /// What people call it.
+    /// Returns its name, for people.
     fn place(&self) -> String;
 
-    /// Waits until nobody else changes it, where that can be known; the result keeps others out.
+    /// Waits for the lock, which keeps other runs out; `None` if the storage has no locks.
     fn lock(&self, interrupt: &Interrupt) -> Result<Option<FileLock>, TreeError>;
 
-    /// Removes what runs that were killed have left of an image, and tells it. Where others cannot be kept out, only what is
-    /// older than this is left over.
+    /// Removes leftovers of killed runs of an image, and returns their names. A storage without locks removes only what is older
+    /// than this.
     fn tidy(&self, image: &str, older_than: Duration) -> Result<Vec<String>, TreeError>;
 
-    /// Names of the folders in a folder; the empty path is the whole place.
+    /// Returns the names of the folders in a folder. The empty path is the root.
     fn folders(&self, path: &str) -> Result<Vec<String>, TreeError>;
 
-    /// Names and sizes of the files in a folder; none if there is no such folder.
+    /// Returns names and sizes of the files in a folder; none if the folder is missing.
     fn files(&self, path: &str) -> Result<BTreeMap<String, u64>, TreeError>;
 
-    /// Content of a small file; `None` if there is none.
+    /// Returns the content of a small file; `None` if it is missing.
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, TreeError>;
 
-    /// Writes a small file, which is seen with its whole content or not at all.
+    /// Writes a small file atomically.
     fn write(&self, path: &str, content: &[u8]) -> Result<(), TreeError>;
 
     /// Removes a small file, if it is there.
     fn remove(&self, path: &str) -> Result<(), TreeError>;
 
-    /// Makes the folder of a version with these files, in place of what has its name. It is seen with all of them or is no
-    /// version. `progress` is told the bytes done.
+    /// Makes the folder of a version with these files, and replaces an existing one. Until all files are there, it is no complete
+    /// version. `progress` gets the bytes that are done.
     fn put(
         &self,
         folder: &str,
@@ -46,17 +46,17 @@ pub(super) trait Shelf {
         interrupt: &Interrupt,
     ) -> Result<(), TreeError>;
 
-    /// Removes a version, whose folder is no version any more from the first moment on.
+    /// Removes a version. Its folder stops being a version at once.
     fn discard(&self, folder: &str) -> Result<(), TreeError>;
 
-    /// The version that `latest` of an image leads to.
+    /// Returns the version that `latest` of an image points to.
     fn latest(&self, image: &str) -> Result<Option<String>, TreeError>;
 
-    /// Lets `latest` of an image lead to a version, or removes it.
+    /// Points `latest` of an image to a version, or removes it.
     fn point(&self, image: &str, version: Option<&str>) -> Result<(), TreeError>;
 }
 
-/// Versions of an image that are there, the oldest first.
+/// Returns the complete versions of an image, the oldest first.
 pub(super) fn versions(shelf: &dyn Shelf, image: &str) -> Result<Vec<String>, TreeError> {
     let mut versions = Vec::new();
     for version in shelf.folders(image)? {
@@ -68,7 +68,7 @@ pub(super) fn versions(shelf: &dyn Shelf, image: &str) -> Result<Vec<String>, Tr
     Ok(versions)
 }
 
-/// Versions of an image that were rolled back.
+/// Returns the versions of an image that were rolled back.
 pub(super) fn rolled_back(shelf: &dyn Shelf, image: &str) -> Result<BTreeSet<String>, TreeError> {
     let list = shelf.read(&format!("{image}/{ROLLED_BACK}"))?.unwrap_or_default();
     Ok(String::from_utf8_lossy(&list).lines().map(str::to_owned).collect())

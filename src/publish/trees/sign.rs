@@ -1,4 +1,4 @@
-//! Signatures of what is published as files: by OpenPGP, as distributions do, or by minisign.
+//! Signatures of published files: by OpenPGP, as distributions use, or by minisign.
 
 use std::fmt;
 use std::io::Cursor;
@@ -13,26 +13,26 @@ use crate::interrupt::Interrupt;
 use crate::process::{self, ProcessError};
 use crate::recipe::publish::key_id;
 
-/// How long `gpg` may take: its agent may ask a person for a passphrase.
+/// Time limit of `gpg`: its agent may ask a person for a passphrase.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// A key that signs.
+/// A key that signs files.
 #[derive(Debug)]
 pub enum Signer {
-    /// A secret key that `gpg` has.
+    /// A secret key of `gpg`.
     OpenPgp(OpenPgp),
     /// A secret key of minisign.
     Minisign(Minisign),
 }
 
-/// A secret key that `gpg` has.
+/// A secret key of `gpg`.
 #[derive(Debug)]
 pub struct OpenPgp {
     home: Option<PathBuf>,
     /// Directory for files that `gpg` reads and writes.
     scratch: PathBuf,
     key: String,
-    /// Fingerprint of the primary key, by which a signature tells who has made it.
+    /// Fingerprint of the primary key, which identifies the signer in a signature.
     fingerprint: String,
 }
 
@@ -48,32 +48,32 @@ impl fmt::Debug for Minisign {
     }
 }
 
-/// Why something is not signed.
+/// An error of signing.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
-    /// There is no such key.
+    /// `gpg` lacks this key, or the key cannot sign.
     #[error("gpg has no secret key {key} that can sign: {reason}")]
     NoKey {
-        /// What it was looked for by.
+        /// The fingerprint that was searched for.
         key: String,
-        /// Why it is none.
+        /// The cause.
         reason: String,
     },
     /// `gpg` cannot be run, or fails.
     #[error("cannot sign with OpenPGP")]
     Gpg(#[source] ProcessError),
-    /// The key of minisign cannot be used.
+    /// The minisign key cannot be used.
     #[error("cannot use {} as a secret key of minisign: {reason}", file.display())]
     Minisign {
-        /// Its file.
+        /// The file of the key.
         file: PathBuf,
-        /// Why not.
+        /// The cause.
         reason: String,
     },
     /// Signing failed.
     #[error("cannot sign with minisign: {0}")]
     Failed(String),
-    /// A signature that was just made does not fit.
+    /// The new signature is not valid.
     #[error("the signature that was just made with {key} is not valid")]
     Invalid {
         /// The key.
@@ -85,12 +85,12 @@ pub enum SignError {
 }
 
 impl Signer {
-    /// A key of OpenPGP: 16 or 40 hexadecimal digits. `home` is where `gpg` keeps its keys, if it is not the usual place;
-    /// `scratch` a directory for temporary files.
+    /// Finds an OpenPGP key by 16 or 40 hexadecimal digits. `home` is the directory of `gpg`'s keys, if it is not the default;
+    /// `scratch` is a directory for temporary files.
     ///
     /// # Errors
     ///
-    /// If `gpg` has no such secret key, or it cannot sign any more.
+    /// If `gpg` lacks this secret key, or the key can no longer sign.
     pub fn openpgp(key: &str, home: Option<PathBuf>, scratch: &Path) -> Result<Self, SignError> {
         let no_key = |reason: &str| SignError::NoKey { key: key.to_owned(), reason: reason.to_owned() };
         key_id(key).map_err(|reason| no_key(&reason))?;
@@ -103,11 +103,11 @@ impl Signer {
         Ok(Self::OpenPgp(OpenPgp { home, scratch: scratch.to_owned(), key: key.to_owned(), fingerprint }))
     }
 
-    /// A key of minisign, with its password if it has one.
+    /// Reads a minisign key, with its password if it has one.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is no such key, or the password is another one.
+    /// If the file cannot be read or is no such key, or if the password is wrong.
     pub fn minisign(file: &Path, password: Option<String>) -> Result<Self, SignError> {
         let failed =
             |reason: &dyn fmt::Display| SignError::Minisign { file: file.to_owned(), reason: reason.to_string() };
@@ -123,7 +123,7 @@ impl Signer {
         Ok(Self::Minisign(Minisign { secret, public }))
     }
 
-    /// What is put behind the name of a file to name its signature.
+    /// Returns the ending that a file's signature adds to its name.
     pub fn ending(&self) -> &'static str {
         match self {
             Self::OpenPgp(_) => "asc",
@@ -131,11 +131,11 @@ impl Signer {
         }
     }
 
-    /// Signs a file's content. The signature is a file of its own, and was seen to be valid.
+    /// Signs a file's content. The signature is for a separate file, and is verified before it is returned.
     ///
     /// # Errors
     ///
-    /// If that fails.
+    /// If signing fails, or the signature is not valid.
     pub fn sign(&self, file: &str, content: &[u8], interrupt: &Interrupt) -> Result<Vec<u8>, SignError> {
         let (signature, key) = match self {
             Self::OpenPgp(key) => (key.run(content, &["--armor", "--detach-sign"], interrupt)?, key.key.clone()),
@@ -151,11 +151,11 @@ impl Signer {
         if self.verifies(content, &signature)? { Ok(signature) } else { Err(SignError::Invalid { key }) }
     }
 
-    /// Whether a signature is one of this key and this content.
+    /// Returns whether a signature is by this key and of this content.
     ///
     /// # Errors
     ///
-    /// If that cannot be found out.
+    /// If `gpg` or its files fail.
     pub fn verifies(&self, content: &[u8], signature: &[u8]) -> Result<bool, SignError> {
         match self {
             Self::OpenPgp(key) => key.verifies(content, signature),
@@ -169,22 +169,22 @@ impl Signer {
 }
 
 impl OpenPgp {
-    /// Signs a text within: who reads it finds text and signature in one file.
+    /// Signs a text in place, so that text and signature are one file.
     ///
     /// # Errors
     ///
-    /// If that fails.
+    /// If signing fails, or the signature is not valid.
     pub fn clear_sign(&self, text: &[u8], interrupt: &Interrupt) -> Result<Vec<u8>, SignError> {
         let signed = self.run(text, &["--clear-sign"], interrupt)?;
         let valid = self.verified(&signed)?.as_deref() == Some(text);
         if valid { Ok(signed) } else { Err(SignError::Invalid { key: self.key.clone() }) }
     }
 
-    /// The text of a text that is signed within; `None` if this key has not signed it.
+    /// Returns the text of a file that is signed in place; `None` if it has no valid signature of this key.
     ///
     /// # Errors
     ///
-    /// If that cannot be found out.
+    /// If `gpg` or its files fail.
     pub fn verified(&self, signed: &[u8]) -> Result<Option<Vec<u8>>, SignError> {
         let dir = tempfile::tempdir_in(&self.scratch).at(&self.scratch)?;
         let [file, text] = ["signed", "text"].map(|name| dir.path().join(name));
@@ -214,8 +214,8 @@ impl OpenPgp {
         self.valid(command.args(["--status-fd", "1", "--verify"]).args([&beside, &file]))
     }
 
-    /// Whether `gpg` tells of a signature of this key: "VALIDSIG" ends with the fingerprint of the primary key (GnuPG,
-    /// doc/DETAILS).
+    /// Returns whether `gpg` reports a valid signature of this key: "VALIDSIG" ends with the fingerprint of the primary key
+    /// (GnuPG, doc/DETAILS).
     fn valid(&self, command: &mut Command) -> Result<bool, SignError> {
         match process::capture(command) {
             Ok(said) => Ok(said.lines().any(|line| {
@@ -229,7 +229,7 @@ impl OpenPgp {
 
 fn gpg(home: Option<&Path>) -> Command {
     let mut command = Command::new("gpg");
-    // Words of the system's language are nothing that could be understood.
+    // The status and error texts must not depend on the language of the system.
     command.env("LC_ALL", "C").args(["--batch", "--no-tty", "--yes"]);
     if let Some(home) = home {
         command.arg("--homedir").arg(home);
@@ -237,7 +237,7 @@ fn gpg(home: Option<&Path>) -> Command {
     command
 }
 
-/// Fingerprint of the primary key that `gpg` lists, if it can sign (GnuPG, doc/DETAILS: fields 2, 10 and 12).
+/// Returns the fingerprint of the primary key that `gpg` lists, if it can sign (GnuPG, doc/DETAILS: fields 2, 10 and 12).
 fn usable(listed: &str) -> Result<&str, &'static str> {
     let mut records = listed.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let key = records.find(|record| record[0] == "sec").ok_or("there is none")?;
@@ -247,7 +247,7 @@ fn usable(listed: &str) -> Result<&str, &'static str> {
         Some(&("i" | "d" | "n")) => return Err("it is not valid"),
         _ => {}
     }
-    // A capital letter is what the whole key can do, with its subkeys.
+    // A capital letter is an ability of the whole key, with its subkeys.
     if !key.get(11).is_some_and(|can| can.contains('S')) {
         return Err("it is not made for signing");
     }
@@ -261,7 +261,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A key of OpenPGP in a place of its own, and its fingerprint.
+    /// Makes an OpenPGP key in a directory of its own, and returns its fingerprint.
     pub(in crate::publish) fn openpgp(dir: &Path) -> String {
         let mut make = gpg(Some(dir));
         make.args(["--passphrase", "", "--quick-generate-key", "Images <images@example.org>", "ed25519", "sign", "1d"]);
@@ -270,7 +270,7 @@ pub(super) mod tests {
         usable(&listed).expect("a key").to_owned()
     }
 
-    /// A key of minisign in a file, with or without a password.
+    /// Makes a minisign key in a file, with or without a password.
     pub(in crate::publish) fn minisign_key(file: &Path, password: Option<&str>) -> PublicKey {
         let pair = match password {
             Some(password) => KeyPair::generate_encrypted_keypair(Some(password.to_owned())),
@@ -281,7 +281,7 @@ pub(super) mod tests {
         pair.pk
     }
 
-    /// `gpg` starts an agent for each place with keys, which ends with the place, but not at once.
+    /// Ends the agent that `gpg` starts for each directory of keys. It would outlive the directory for a while.
     fn end_agent(home: &Path) {
         let _ = Command::new("gpgconf").arg("--homedir").arg(home).args(["--kill", "all"]).status();
     }

@@ -1,8 +1,8 @@
-//! An index of images as vendors of cloud images publish it, which MAAS, Juju and the `simplestreams` tools read.
+//! The index of images in the simplestreams format, which MAAS, Juju and the `simplestreams` tools read.
 //!
-//! The form is that of the simplestreams documentation ("Simple Streams" of Launchpad's project, `doc/README` and
-//! `doc/SIMPLESTREAMS`): `index:1.0` names the lists of products, `products:1.0` has products, their versions and the files
-//! of those. The names of fields and of file types are those of Ubuntu's released cloud images.
+//! The format is that of the simplestreams documentation ("Simple Streams" of Launchpad's project, `doc/README` and
+//! `doc/SIMPLESTREAMS`): `index:1.0` names the lists of products; `products:1.0` has the products, their versions and the files
+//! of the versions. The names of fields and file types are those of Ubuntu's released cloud images.
 
 use serde_json::{Map, Value, json};
 
@@ -13,38 +13,38 @@ use crate::export::manifest::{self, Summary};
 use crate::image::Format;
 use crate::recipe::Arch;
 
-/// Name of the list of products, and beginning of the products' names.
+/// Name of the list of products, and prefix of the products' names.
 const CONTENT_ID: &str = "goldsmith:download";
 
-/// Where the index is, without its ending.
+/// Path of the index, without its ending.
 pub(super) const INDEX: &str = "streams/v1/index";
 
-/// Where the list of products is, without its ending.
+/// Path of the list of products, without its ending.
 pub(super) const PRODUCTS: &str = "streams/v1/goldsmith:download";
 
-/// Whether a file of an index, signed or not, is one that [`index`] has made.
+/// Returns whether [`index`] has made this file, signed or not.
 pub(super) fn is_ours(content: &[u8]) -> bool {
     content.windows(CONTENT_ID.len()).any(|part| part == CONTENT_ID.as_bytes())
 }
 
-/// A version that is there.
+/// A version for the index.
 #[derive(Debug, Clone)]
 pub(super) struct Listed {
     /// Name of the image.
     pub(super) image: String,
     /// Name of the version.
     pub(super) version: String,
-    /// What its manifest says.
+    /// Manifest of the version.
     pub(super) summary: Summary,
-    /// Size of the manifest.
+    /// Size of the manifest, in bytes.
     pub(super) size: u64,
     /// Digest of the manifest.
     pub(super) sha256: Sha256,
 }
 
-/// The index and the list of products. `ending` is that of the lists' names: `json`, or `sjson` where they are signed.
+/// Makes the index and the list of products. `ending` is the ending of their names: `json`, or `sjson` if they are signed.
 pub(super) fn index(versions: &[Listed], ending: &str) -> (Vec<u8>, Vec<u8>) {
-    // The same versions give the same index.
+    // The time is that of the newest version, so that the same versions give the same index.
     let updated = versions.iter().filter_map(|listed| made_at(&listed.version)).max().unwrap_or_default();
     let updated = updated.to_zoned(jiff::tz::TimeZone::UTC);
     let updated = jiff::fmt::rfc2822::to_string(&updated).expect("a version has a year of four digits");
@@ -79,7 +79,7 @@ fn text(value: &Value) -> Vec<u8> {
     format!("{value:#}\n").into_bytes()
 }
 
-/// Architectures have Debian's names there.
+/// Returns Debian's name of the architecture, which simplestreams uses.
 fn arch(summary: &Summary) -> &'static str {
     match summary.arch {
         Arch::X86_64 => "amd64",
@@ -110,7 +110,7 @@ fn version(listed: &Listed) -> Value {
     let mut items = Map::new();
     for artifact in &listed.summary.artifacts {
         let kind = file_type(&listed.image, artifact);
-        // Two files of a type are told apart by their names.
+        // If two files have the same type, the file name is the key.
         let key = if items.contains_key(&kind) { artifact.file.clone() } else { kind.clone() };
         let mut item = Map::new();
         item.insert("ftype".to_owned(), json!(kind));
@@ -133,8 +133,8 @@ fn version(listed: &Listed) -> Value {
     })
 }
 
-/// `disk1.img` is what a cloud boots, and what tools that mirror images into clouds look for. Other files are called by their
-/// endings, as Ubuntu does with `vmdk`, `ova`, `squashfs`.
+/// Returns the type of a file. `disk1.img` is the disk that a cloud boots, and that mirroring tools look for. Other types are
+/// file endings, as Ubuntu has `vmdk`, `ova` and `squashfs`.
 fn file_type(image: &str, artifact: &Artifact) -> String {
     if artifact.output.format == Format::Qcow2 {
         return "disk1.img".to_owned();

@@ -1,4 +1,4 @@
-//! Trees of files as targets of recipes: which tree is meant, by whose keys, and what was done there.
+//! Trees of files as targets of recipes: from the keys of a target to the storage and its operations.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::publish::error::PublishError;
 use crate::publish::subject::SourceError;
 use crate::recipe::publish::{self as recipe, ChecksumKeys};
 
-/// What a target wants of its tree.
+/// The options that directories and buckets have in common.
 struct Terms<'a> {
     formats: &'a [Format],
     keep: Option<u32>,
@@ -61,7 +61,7 @@ fn run(verb: Verb, shelf: &dyn Shelf, terms: &Terms<'_>, context: &Context<'_>) 
     let at = |folder: &str| format!("{}/{image}/{folder}", shelf.place());
     match verb {
         Verb::Publish => {
-            // Keys that are not there are told before anything is copied.
+            // A missing key is reported before anything is copied.
             let signers = signers(terms.sign, context.keys)?;
             let edition = Edition::read(&subject.dir, terms.formats).map_err(TreeError::from)?;
             if edition.image != image {

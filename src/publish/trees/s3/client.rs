@@ -1,4 +1,4 @@
-//! Requests to an object store: signed, tried again where that may help, and what is said when they are refused.
+//! HTTP requests to an object store: signing, retries, and errors.
 
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -12,29 +12,29 @@ use crate::fetch::{connection, http};
 use crate::interrupt::Interrupt;
 use crate::text::printable;
 
-/// How long a signature holds. Stores look at it when a request begins, and every part of a file, and every attempt, is a
-/// request with a signature of its own: a long upload needs no longer one, and whoever finds one has little time.
+/// Validity of a signature. Stores check it when a request begins. Every part of a file and every attempt has a signature of its
+/// own, so even a long upload needs no longer one, and a leaked one is soon useless.
 const SIGNED_FOR: Duration = Duration::from_secs(15 * 60);
 
-/// How long a store may think before it answers: putting the parts of a large file together takes minutes.
+/// Time that a store may take to answer: joining the parts of a large file takes minutes.
 const ANSWER: Duration = Duration::from_secs(600);
 
-/// Largest answer, and largest small file, that is read.
+/// Size limit of answers and of small files, in bytes.
 const LIMIT: u64 = 64 << 20;
 
-/// Most of what is read of a refusal.
+/// Size limit of the answer to a refused request, in bytes.
 const REFUSAL: u64 = 64 << 10;
 
 /// Headers of a request that are signed with it.
 pub(super) type Headers<'a> = [(&'static str, &'a str)];
 
-/// What is sent: its size, and how to begin to read it, for every attempt anew.
+/// The body of a request: its size, and a function that opens it again for every attempt.
 pub(super) struct Sent<'a> {
     pub(super) size: u64,
     pub(super) open: &'a dyn Fn() -> Box<dyn Read + 'a>,
 }
 
-/// A bucket, and the way to it.
+/// A client for one bucket.
 pub(super) struct Client {
     pub(super) bucket: Bucket,
     pub(super) credentials: Credentials,
@@ -50,13 +50,13 @@ impl Client {
         let bucket = Bucket::new(endpoint, style, place.bucket.clone(), place.region.clone());
         let bucket = bucket.map_err(|error| wrong(error.to_string()))?;
         let proxy = place.proxies.toward(&place.endpoint).map_err(|error| wrong(error.to_string()))?;
-        // A signed request is for one place: where an answer points to, it would be refused.
+        // A signed request is valid for one address only, so it is no use to follow a redirect.
         let agent = connection::configuration().timeout_recv_response(Some(ANSWER)).max_redirects(0).proxy(proxy);
         let agent = agent.max_redirects_will_error(false).build().new_agent();
         Ok(Self { bucket, credentials, agent, signed_for: SIGNED_FOR })
     }
 
-    /// Sends a request, several times if need be.
+    /// Sends a request, and retries it if that may help.
     pub(super) fn send<'a, A: S3Action<'a>>(
         &self,
         mut action: A,
@@ -81,7 +81,7 @@ impl Client {
         }
     }
 
-    /// Whether a request was refused because it took longer than its signature holds: a new one may go through.
+    /// Returns whether the store refused a request that took longer than its signature is valid. Then a new signature may help.
     fn has_expired(&self, error: &S3Error, begun: Instant) -> bool {
         matches!(error, S3Error::Refused { status: 403, .. }) && begun.elapsed() >= self.signed_for
     }
@@ -98,7 +98,7 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        // The signature is nobody's business.
+        // Messages must not show the signature, which is in the query.
         let mut shown = signed;
         shown.set_query(None);
         let url = shown.to_string();
@@ -109,7 +109,7 @@ impl Client {
                 request.map_err(ureq::Error::from).and_then(|request| self.agent.run(request))
             }
             None => {
-                // Without a length it would go in chunks, which stores do not take.
+                // Without a length, the client would send chunks, which stores refuse.
                 let empty = matches!(method, "POST" | "PUT");
                 let request = if empty { request.header("content-length", 0) } else { request };
                 request.body(SendBody::none()).map_err(ureq::Error::from).and_then(|request| self.agent.run(request))
@@ -121,18 +121,18 @@ impl Client {
     }
 }
 
-/// The body of an answer.
+/// Reads the body of an answer.
 pub(super) fn body(mut answer: Response<Body>, what: &str) -> Result<Vec<u8>, S3Error> {
     let read = answer.body_mut().with_config().limit(LIMIT).read_to_vec();
     read.map_err(|error| S3Error::Answer { what: what.to_owned(), reason: connection::reason(&error) })
 }
 
-/// A header of an answer.
+/// Returns a header of an answer.
 pub(super) fn header<'a>(answer: &'a Response<Body>, name: &str) -> Option<&'a str> {
     answer.headers().get(name)?.to_str().ok()
 }
 
-/// What a store says when it refuses ("Error Responses" of the API reference).
+/// Reads the error of a refused request ("Error Responses" of the API reference).
 fn refused(method: &str, url: String, mut answer: Response<Body>) -> S3Error {
     let status = answer.status().as_u16();
     let text = answer.body_mut().with_config().limit(REFUSAL).read_to_string().unwrap_or_default();
@@ -140,7 +140,7 @@ fn refused(method: &str, url: String, mut answer: Response<Body>) -> S3Error {
     S3Error::Refused { method: method.to_owned(), url, status, code, message }
 }
 
-/// Code and message of a refusal; empty where there is none. All else in it is for who looks for errors in signing.
+/// Returns code and message of an error; empty if missing. Its other fields only help to debug signing.
 fn error_of(text: &str) -> (String, String) {
     let between = |name: &str| {
         let (_, rest) = text.split_once(&format!("<{name}>"))?;

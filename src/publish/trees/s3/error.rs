@@ -1,28 +1,28 @@
-//! Where a bucket is, and why a store does not do what is asked for.
+//! The address of a bucket, and errors of object stores.
 
-/// Where a bucket is.
+/// The address of a bucket, and the way to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
     /// Address of the store: `https://s3.example.org`.
     pub endpoint: String,
     /// Name of the bucket.
     pub bucket: String,
-    /// What names of objects begin with, without a `/` at its ends; may be empty.
+    /// Prefix of all objects' names, without `/` at its ends; may be empty.
     pub prefix: String,
-    /// Region, which requests are signed for.
+    /// Region, which signatures contain.
     pub region: String,
-    /// Whether the bucket's name is part of the path, and not of the host's name.
+    /// Whether the bucket's name is part of the path instead of the host name.
     pub path_style: bool,
-    /// Who may read the objects, in the store's words: `public-read`. Else it is the bucket's affair.
+    /// Canned ACL of the objects, in the store's words: `public-read`. Without it, the bucket's settings decide.
     pub acl: Option<String>,
-    /// Proxies on the way.
+    /// Proxies to use.
     pub proxies: crate::fetch::Proxies,
 }
 
-/// Why a store does not do what is asked for.
+/// An error of an object store.
 #[derive(Debug, thiserror::Error)]
 pub enum S3Error {
-    /// There is no such address.
+    /// The address is not valid.
     #[error("{endpoint} is no address of an object store: {reason}")]
     Address {
         /// The address.
@@ -30,49 +30,49 @@ pub enum S3Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// It cannot be reached.
+    /// The store cannot be reached.
     #[error("cannot reach {url}: {reason}")]
     Unreachable {
-        /// What was asked for.
+        /// URL of the request.
         url: String,
-        /// What happened.
+        /// The cause.
         reason: String,
     },
-    /// It refuses.
+    /// The store refuses a request.
     #[error("{method} {url} is refused with {status}{}{code}{}{message}", colon(code), colon(message))]
     Refused {
-        /// The request's method.
+        /// Method of the request.
         method: String,
-        /// What was asked for.
+        /// URL of the request.
         url: String,
-        /// The status of the answer.
+        /// Status of the answer.
         status: u16,
-        /// The store's word for the reason: `AccessDenied`.
+        /// Error code of the store: `AccessDenied`.
         code: String,
-        /// What the store says.
+        /// Message of the store.
         message: String,
     },
-    /// It says something that is not understood.
+    /// The answer has an unexpected form.
     #[error("cannot understand what the store answers about {what}: {reason}")]
     Answer {
-        /// What was asked for.
+        /// The thing that was requested.
         what: String,
-        /// Why not.
+        /// The cause.
         reason: String,
     },
-    /// It has something else than what was sent.
+    /// The store received other data than was sent.
     #[error(
         "the store has other data than what was sent as {key}: its ETag is {theirs}, and the MD5 of what was sent is {ours}"
     )]
     Differs {
         /// Name of the object.
         key: String,
-        /// What it has.
+        /// ETag of the object.
         theirs: String,
-        /// What was sent.
+        /// MD5 of the data that was sent.
         ours: String,
     },
-    /// Parts of an upload that failed could not be removed; nobody sees them, but they take room.
+    /// The parts of a failed upload could not be removed. They are invisible, but take room.
     #[error("cannot upload {key}, nor remove the parts of it that have arrived")]
     Parts {
         /// Name of the object.
@@ -91,7 +91,7 @@ fn colon(text: &str) -> &'static str {
 }
 
 impl S3Error {
-    /// Whether another attempt may succeed.
+    /// Returns whether another attempt may succeed.
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
@@ -100,7 +100,7 @@ impl S3Error {
         }
     }
 
-    /// What to do about it.
+    /// Returns advice for the user.
     pub fn help(&self) -> Option<&'static str> {
         let Self::Refused { status, code, .. } = self else { return None };
         Some(match (status, code.as_str()) {

@@ -1,13 +1,13 @@
-//! Files in the form that Python's `RawConfigParser` reads, as the programs that use object stores do.
+//! A reader of INI files in the form of Python's `RawConfigParser`, like the AWS command line (botocore) has.
 
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
-/// The settings of one section, by their names in small letters.
+/// The settings of one section, by their names in lower case.
 pub(super) type Section = BTreeMap<String, String>;
 
-/// Reads a file, its sections in their order. An error tells the line and none of its text, which may be a secret.
+/// Reads the sections of a file, in order. An error names the line but quotes nothing of it, because it may be a secret.
 pub(super) fn parse(text: &str) -> Result<IndexMap<String, Section>, String> {
     let mut reader = Reader::default();
     for (index, line) in text.lines().enumerate() {
@@ -32,7 +32,7 @@ struct Reader {
 impl Reader {
     fn line(&mut self, line: &str) -> Result<(), &'static str> {
         let words = line.trim();
-        // Comments are lines of their own. Behind a value, `#` and `;` are a part of it.
+        // A comment has a line of its own. After a value, `#` and `;` are part of it.
         if words.starts_with(['#', ';']) {
             return Ok(());
         }

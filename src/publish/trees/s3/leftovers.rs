@@ -1,4 +1,4 @@
-//! Uploads in parts that nobody has ended: nobody sees them, but they take room, and money.
+//! Multipart uploads that nobody has completed: they are invisible, but take room and cost money.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use super::client::{Client, body};
 use super::error::S3Error;
 use crate::interrupt::Interrupt;
 
-/// The answer of `ListMultipartUploads` (API reference), as far as it is looked into.
+/// The answer of `ListMultipartUploads` (API reference), with the fields that are used.
 #[derive(Debug, FromXml)]
 #[xml(rename = "ListMultipartUploadsResult", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
 struct Uploads {
     uploads: Vec<Upload>,
 }
 
-/// An upload that has begun.
+/// An incomplete multipart upload.
 #[derive(Debug, FromXml)]
 #[xml(rename = "Upload", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
 struct Upload {
@@ -28,7 +28,8 @@ struct Upload {
     since: Option<String>,
 }
 
-/// Whether a time of the store's is this long ago; never if it tells none. Stores round up, so that it may be in the future.
+/// Returns whether a time of the store is at least this long ago; `false` without a time. Stores round up, so the time may be in
+/// the future.
 pub(super) fn is_older(time: Option<&str>, than: Duration) -> bool {
     let time = time.and_then(|time| time.parse::<jiff::Timestamp>().ok());
     let age = time.map(|time| jiff::Timestamp::now().duration_since(time));
@@ -36,9 +37,9 @@ pub(super) fn is_older(time: Option<&str>, than: Duration) -> bool {
 }
 
 impl Client {
-    /// Removes the parts of uploads that have begun this long ago, of objects whose names begin so. Returns the names.
+    /// Aborts multipart uploads that began this long ago, of objects with this prefix. Returns the objects' names.
     pub(super) fn abort_stale(&self, prefix: &str, older_than: Duration) -> Result<Vec<String>, S3Error> {
-        // It is asked for like a list of objects, by another word.
+        // The request is that for a list of objects, with another query.
         let mut list = self.bucket.list_objects_v2(Some(&self.credentials));
         list.with_prefix(prefix);
         for word in ["list-type", "encoding-type"] {
@@ -46,18 +47,18 @@ impl Client {
         }
         list.query_mut().insert("uploads", "");
         let answer = match self.send(list, &[], None, &Interrupt::new()) {
-            // Some stores have no such list.
+            // Some stores lack this request.
             Err(S3Error::Refused { status: 405 | 501, .. }) => return Ok(Vec::new()),
             answer => body(answer?, "a list of uploads")?,
         };
         let mut removed = Vec::new();
         for upload in uploads(&answer)? {
-            // Some take no prefix.
+            // Some stores ignore the prefix.
             if upload.key.starts_with(prefix) && is_older(upload.since.as_deref(), older_than) {
                 let abort = self.bucket.abort_multipart_upload(Some(&self.credentials), &upload.key, &upload.id);
                 match self.send(abort, &[], None, &Interrupt::new()) {
                     Ok(_) => removed.push(upload.key),
-                    // Whoever began it has ended it at this moment.
+                    // Its own run has just ended it.
                     Err(S3Error::Refused { status: 404, .. }) => {}
                     Err(error) => return Err(error),
                 }

@@ -1,7 +1,7 @@
-//! A bucket of an object store as a target, by the S3 API that most of them have.
+//! A bucket of an object store as a target, by the S3 API.
 //!
-//! A store has no folders and renames nothing. So the manifest of a version, which tells that it is there, is written last and
-//! removed first, and `latest` is a small object with the name of the version.
+//! A store has no folders and renames nothing. The manifest makes a version complete, so it is written last and removed first.
+//! `latest` is a small object that contains the name of the version.
 
 mod client;
 mod error;

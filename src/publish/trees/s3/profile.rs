@@ -1,4 +1,4 @@
-//! Keys of object stores in the files that their tools share, as botocore reads them ("Configuration and credential file
+//! Credentials of object stores in the files that AWS tools share, read as botocore does ("Configuration and credential file
 //! settings in the AWS CLI").
 
 use indexmap::IndexMap;
@@ -6,14 +6,14 @@ use rusty_s3::Credentials;
 
 use super::ini::{Section, parse};
 
-/// Settings by which a profile gets keys from somebody else, and how they begin.
+/// Prefixes of settings by which a profile gets its keys from another service or program.
 const ELSEWHERE: [&str; 5] =
     ["role_arn", "web_identity_token_file", "sso_session", "sso_start_url", "credential_process"];
 
-/// A file of this person: its name for messages, and its text.
+/// A file of the user: its name for messages, and its text.
 pub type File<'a> = (&'a str, &'a str);
 
-/// Keys of a profile, by `~/.aws/credentials` and `~/.aws/config`.
+/// Returns the keys of a profile from `~/.aws/credentials` and `~/.aws/config`.
 ///
 /// # Errors
 ///
@@ -28,7 +28,7 @@ pub fn credentials(
         None => Ok(IndexMap::new()),
     };
     let (mut own, shared) = (read(credentials)?, read(config)?);
-    // Of two sections that mean one profile, the later one counts.
+    // If two sections are for one profile, the later one counts.
     let means = |section: &str| match shlex::split(section).as_deref() {
         Some([word, name]) => word.starts_with("profile") && name == profile,
         _ => section == "default" && profile == "default",
@@ -55,7 +55,7 @@ pub fn credentials(
     Ok(keys(id, secret, token))
 }
 
-/// A key, and the token that belongs to a temporary one.
+/// Makes credentials of a key, with the token of a temporary one.
 pub fn keys(id: String, secret: String, token: Option<String>) -> Credentials {
     match token {
         Some(token) => Credentials::new_with_token(id, secret, token),

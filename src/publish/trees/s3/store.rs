@@ -1,4 +1,4 @@
-//! A tree of files in a bucket.
+//! A tree of files in a bucket of an object store.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,17 +30,17 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// A bucket, and who asks. Nothing is asked yet.
+    /// Makes the tree of a bucket. It sends no request.
     ///
     /// # Errors
     ///
-    /// If the address is none.
+    /// If the address is not valid.
     pub fn new(place: Place, credentials: Credentials) -> Result<Self, S3Error> {
         let client = Client::new(&place, credentials)?;
         Ok(Self { place, client })
     }
 
-    /// Name of an object.
+    /// Returns the name of an object.
     fn key(&self, path: &str) -> String {
         match (self.place.prefix.as_str(), path) {
             ("", path) => path.to_owned(),
@@ -53,7 +53,7 @@ impl Store {
         Object { key, acl: self.place.acl.as_deref(), changes }
     }
 
-    /// What is in a folder: objects and folders, with their whole names.
+    /// Lists the objects and folders in a folder, by their full names.
     fn list(&self, path: &str) -> Result<(String, Vec<ListObjectsV2Response>), S3Error> {
         let key = self.key(path);
         let prefix = if key.is_empty() { key } else { format!("{key}/") };
@@ -95,7 +95,7 @@ impl Store {
         }
     }
 
-    /// The manifest of a folder that is a version.
+    /// Reads the manifest of a version's folder.
     fn manifest(&self, folder: &str) -> Result<Option<Summary>, S3Error> {
         let bytes = self.get(&format!("{folder}/{}", manifest::FILE))?;
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
@@ -118,7 +118,7 @@ impl Store {
                 return Err(TreeError::Differs { file: path.display().to_string(), told: entry.sha256, found });
             }
         }
-        // What is there is what was sent, by its size too.
+        // The store's object must have the size of the file.
         let head = self.client.bucket.head_object(Some(&self.client.credentials), &key);
         let answer = self.client.send(head, &[], None, progress.interrupt)?;
         match header(&answer, "content-length").and_then(|size| size.parse::<u64>().ok()) {
@@ -138,8 +138,8 @@ impl Shelf for Store {
         format!("s3://{bucket}{slash}{prefix}")
     }
 
-    /// A store locks nothing: two runs that publish the same image at once may write an index that lacks one of them, until
-    /// the next run.
+    /// Locks nothing, because stores have no locks. If two runs publish the same image at once, the index may lack one version
+    /// until the next run.
     fn lock(&self, _: &Interrupt) -> Result<Option<FileLock>, TreeError> {
         Ok(None)
     }
@@ -196,8 +196,8 @@ impl Shelf for Store {
         Ok(self.delete(path)?)
     }
 
-    /// An artifact that is there already is not sent again. A version that is there, and some artifact of which changes, is
-    /// none until it is whole.
+    /// Artifacts that are there are not sent again. If one of them must change, the manifest goes first, so that the version is
+    /// incomplete until everything is there.
     fn put(
         &self,
         folder: &str,
@@ -224,7 +224,7 @@ impl Shelf for Store {
             if !there(entry) {
                 sent.push(&entry.name);
                 if let Err(error) = self.send(folder, entry, &Progress { before, tell: progress, interrupt }) {
-                    // What was there before stays: it may be part of a version.
+                    // Objects from before stay: they may be part of a version.
                     for name in sent.into_iter().filter(|name| !found.contains_key(*name)) {
                         self.delete(&format!("{folder}/{name}"))?;
                     }

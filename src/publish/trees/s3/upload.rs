@@ -1,4 +1,4 @@
-//! Files on their way into an object store: in one piece or in parts, none of which is ever held in memory.
+//! Upload of files to an object store: in one request or in parts. No file or part is held in memory.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -18,28 +18,28 @@ use crate::digest::Sha256;
 use crate::fsx::{IoContext as _, PathError};
 use crate::interrupt::Interrupt;
 
-/// Size of the parts of a file of 16 MiB and more. Stores take parts of 5 MiB and more, and no more than 10000 of them
-/// ("Amazon S3 multipart upload limits").
+/// Size of the parts of files above 16 MiB. Stores take parts of 5 MiB and more, at most 10000 ("Amazon S3 multipart upload
+/// limits").
 const PART: u64 = 16 << 20;
 
-/// Most parts of a file.
+/// Largest number of parts of a file.
 const PARTS: u64 = 10_000;
 
-/// Bytes that are read at once.
+/// Bytes that are read at a time.
 const CHUNK: usize = 256 << 10;
 
-/// What is said to the store about every object.
+/// The metadata of an object.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Object<'a> {
-    /// Its name in the bucket.
+    /// Name of the object in the bucket.
     pub(super) key: &'a str,
-    /// Who may read it, in the store's words.
+    /// Canned ACL, in the store's words.
     pub(super) acl: Option<&'a str>,
-    /// Whether caches must ask for it every time: it changes under its name.
+    /// Whether caches must revalidate it, because its content changes under its name.
     pub(super) changes: bool,
 }
 
-/// How far an upload is, and who is told.
+/// The progress of an upload, and its receiver.
 pub(super) struct Progress<'a> {
     pub(super) before: u64,
     pub(super) tell: &'a dyn Fn(u64),
@@ -55,7 +55,7 @@ impl Object<'_> {
     }
 }
 
-/// Bytes of a file from one place to another.
+/// A byte range of a file, as a reader.
 struct Section<'a> {
     file: &'a File,
     at: u64,
@@ -79,7 +79,7 @@ impl Read for Section<'_> {
 }
 
 impl Client {
-    /// Writes a small object at once.
+    /// Writes a small object in one request.
     pub(super) fn write(&self, object: &Object<'_>, content: &[u8], interrupt: &Interrupt) -> Result<(), S3Error> {
         let (md5, sha256) = (Md5::digest(content), Sha256::of(content));
         let open = || Box::new(content) as Box<dyn Read>;
@@ -87,7 +87,7 @@ impl Client {
         self.put(object, &sent, &md5, &sha256, interrupt)
     }
 
-    /// Uploads a file of which this much is known; nothing of it is seen unless it is whole and what it should be.
+    /// Uploads a file whose size and digest are known. The object appears only if it is complete and has this digest.
     pub(super) fn upload(
         &self,
         object: &Object<'_>,
@@ -112,7 +112,7 @@ impl Client {
         let done = self.parts(object, id, file, size, told, progress);
         if done.is_err() {
             let abort = self.bucket.abort_multipart_upload(Some(&self.credentials), object.key, id);
-            // What was asked to stop still cleans up.
+            // Even an interrupted upload cleans up.
             match self.send(abort, &[], None, &Interrupt::new()) {
                 Ok(_) | Err(S3Error::Refused { status: 404, .. }) => {}
                 Err(error) => {
@@ -153,7 +153,7 @@ impl Client {
         let open = || Box::new(text.as_bytes()) as Box<dyn Read>;
         let sent = Sent { size: text.len() as u64, open: &open };
         let answer = body(self.send(complete, &[], Some(&sent), progress.interrupt)?, "the end of an upload")?;
-        // A store may find out that it fails after it has begun to say that all is well.
+        // A store may send a success status first, and then an error.
         let answer = CompleteMultipartUploadResponse::parse(&String::from_utf8_lossy(&answer));
         answer.map_err(|error| unclear("the end of an upload", &error))?;
         Ok(())
@@ -167,7 +167,7 @@ impl Client {
         sha256: &Sha256,
         interrupt: &Interrupt,
     ) -> Result<(), S3Error> {
-        // The store refuses what arrives as something else: all stores know the first one, newer ones the second.
+        // The store refuses data with another digest. All stores know MD5, newer ones SHA-256 too.
         let (md5_text, sha256_text) = (BASE64_STANDARD.encode(md5), BASE64_STANDARD.encode(sha256.bytes()));
         let mut headers = object.headers();
         headers.push(("content-md5", &md5_text));
@@ -179,14 +179,14 @@ impl Client {
     }
 }
 
-/// Why a file is not uploaded.
+/// An error of uploading a file.
 #[derive(Debug)]
 pub(super) enum Upload {
-    /// The store.
+    /// The store refused, or did not answer.
     S3(S3Error),
     /// The file cannot be read.
     File(io::Error),
-    /// The file is another one, with this digest.
+    /// The file has another digest, which is this one.
     Differs(Sha256),
 }
 
@@ -211,7 +211,7 @@ fn fits(whole: sha2::Sha256, told: &Sha256) -> Result<(), Upload> {
     if found == *told { Ok(()) } else { Err(Upload::Differs(found)) }
 }
 
-/// The tag of what has arrived. It is the MD5 of it unless the store encrypts by keys of its own ("Object", `ETag`).
+/// Checks and returns the ETag. It is the MD5 of the data, unless the store encrypts by keys of its own ("Object", `ETag`).
 fn etag(answer: &Response<Body>, key: &str, md5: &[u8]) -> Result<String, S3Error> {
     let tag = header(answer, "etag").map(str::to_owned);
     let tag = tag.ok_or_else(|| S3Error::Answer { what: key.to_owned(), reason: "it has no ETag".to_owned() })?;
@@ -223,12 +223,12 @@ fn etag(answer: &Response<Body>, key: &str, md5: &[u8]) -> Result<String, S3Erro
     Ok(tag)
 }
 
-/// Size of the parts of a file, whole MiB.
+/// Returns the size of a file's parts, in bytes: a multiple of 1 MiB.
 fn part_size(size: u64) -> u64 {
     size.div_ceil(PARTS).next_multiple_of(1 << 20).max(PART)
 }
 
-/// MD5 of some bytes of a file, which `whole` takes too.
+/// Returns the MD5 of a byte range of a file, and adds the range to the digest `whole`.
 fn hash(
     file: &File,
     range: std::ops::Range<u64>,
@@ -257,7 +257,7 @@ pub(super) fn open(path: &std::path::Path) -> Result<File, PathError> {
     File::open(path).at(path)
 }
 
-/// What browsers are told a file is: text where a person may want to look at it.
+/// Returns the content type of an object: text if a person may want to read it in a browser.
 fn content_type(key: &str) -> &'static str {
     let name = key.rsplit('/').next().unwrap_or(key);
     match name.rsplit_once('.').map(|(_, ending)| ending) {
