@@ -1,4 +1,4 @@
-//! How a service is reached: certificates, proxies, and how long it may be silent.
+//! HTTP connections to a service: certificates, proxies and timeouts.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::fsx::IoContext as _;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a service may take over data that has arrived: it looks into it, and writes it to its stores.
+/// Time that a service may take to answer after the data has arrived: it inspects the data and writes it to its stores.
 pub(super) const UPLOAD_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
-/// How one service is reached.
+/// Settings of the connections to one service.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     silence: Duration,
@@ -25,7 +25,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// For the service of this address.
+    /// Makes the settings for the service at this address.
     pub(super) fn new(config: &CloudConfig, url: &str) -> Result<Self, CloudError> {
         let proxy = config
             .proxies
@@ -34,13 +34,13 @@ impl Settings {
         Ok(Self { silence: config.silence, tls: tls(config)?, proxy })
     }
 
-    /// For requests that are answered at once.
+    /// Returns a client for requests that are answered at once.
     pub(super) fn agent(&self) -> Agent {
         self.config(self.silence).new_agent()
     }
 
-    /// For requests whose answer may take this long. The service may not be silent longer than that, nor take no data for longer
-    /// than [`CloudConfig::silence`].
+    /// Returns the configuration for requests whose answer may take `answer`. While it gets the request, the service may pause
+    /// for at most [`CloudConfig::silence`].
     pub(super) fn config(&self, answer: Duration) -> Config {
         Agent::config_builder()
             .timeout_connect(Some(CONNECT_TIMEOUT))
@@ -48,12 +48,12 @@ impl Settings {
             .timeout_per_read(Some(answer))
             .timeout_per_write(Some(self.silence))
             .http_status_as_error(false)
-            // A token must not go where a service points to.
+            // A token must not be sent to the target of a redirect.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("goldsmith/", env!("CARGO_PKG_VERSION")))
             .tls_config(self.tls.clone())
-            // Of itself, the client would read the environment.
+            // Otherwise the client would read the proxy from the environment.
             .proxy(self.proxy.clone())
             .build()
     }

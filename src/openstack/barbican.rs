@@ -9,10 +9,10 @@ use super::image::encoded;
 use super::signature::Certificate;
 use super::{Cloud, CloudError};
 
-/// How content is stored that the image service reads as a certificate: castellan takes it as PEM in bytes.
+/// Content type of certificates for the image service, whose library castellan reads PEM in bytes.
 const BYTES: &str = "application/octet-stream";
 
-/// What is asked for of a secret that has no content type: it was made without content.
+/// Reason why a secret without a content type cannot be read: it was made without content.
 const NOTHING: &str = "it has no content";
 
 #[derive(Deserialize)]
@@ -20,7 +20,7 @@ struct Secrets {
     secrets: Vec<Secret>,
 }
 
-/// A secret without its content.
+/// The metadata of a secret.
 #[derive(Deserialize)]
 struct Secret {
     secret_ref: String,
@@ -39,19 +39,19 @@ struct Stored {
 }
 
 impl Cloud {
-    /// The content of a secret, which should be a certificate in PEM.
+    /// Returns the content of a secret, which should be a certificate in PEM.
     ///
     /// # Errors
     ///
-    /// If there is no key manager, or it has no such secret, or does not give it to this user.
+    /// If there is no key manager, or it lacks the secret, or it refuses this user.
     pub fn stored_certificate(&self, id: &str) -> Result<String, CloudError> {
         let url = format!("{}/v1/secrets/{}", self.key_manager()?, encoded(id));
         let secret: Secret = self.get_from(&url)?;
         self.content(&url, &secret)
     }
 
-    /// Id under which the key manager has this certificate: stored now unless it was there before. Whatever stores it again
-    /// finds it by its name, which follows from the certificate.
+    /// Stores a certificate in the key manager, unless it is there, and returns its id. Its name follows from the certificate, so
+    /// that the next run finds it.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl Cloud {
         let known = self.get_from::<Secrets>(&list)?.secrets;
         for secret in known.into_iter().filter(|secret| secret.content_types.is_some()) {
             let url = format!("{manager}/v1/secrets/{}", encoded(id_of(&secret.secret_ref)));
-            // Anybody of the project may have given this name to something else.
+            // Anybody in the project may have given this name to another secret.
             if self.content(&url, &secret)? == certificate.pem() {
                 return Ok(id_of(&secret.secret_ref).to_owned());
             }
@@ -89,7 +89,7 @@ impl Cloud {
     }
 }
 
-/// The id at the end of a reference, whose host is the key manager's own opinion of its address.
+/// Returns the id at the end of a reference. The host in it may not be the one that this client uses.
 fn id_of(reference: &str) -> &str {
     reference.trim_end_matches('/').rsplit('/').next().unwrap_or(reference)
 }

@@ -1,5 +1,5 @@
-//! The cache of an image service: images that it keeps near, so that they need not come from a store each time. Image Service
-//! API v2, "Cache Manage".
+//! The cache of an image service: copies of images, so that the service need not read a store each time. Image Service API v2,
+//! "Cache Manage".
 
 use serde::{Deserialize, Serialize};
 use ureq::http::Method;
@@ -7,10 +7,10 @@ use ureq::http::Method;
 use super::image::encoded;
 use super::{Cloud, CloudError};
 
-/// What is in the cache, and what will be.
+/// The content of the cache, and its queue.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cache {
-    /// Images that are there.
+    /// Images in the cache.
     pub cached_images: Vec<Cached>,
     /// Ids of images that wait to be fetched.
     pub queued_images: Vec<String>,
@@ -19,30 +19,30 @@ pub struct Cache {
 /// An image in the cache.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cached {
-    /// Its id.
+    /// Id of the image.
     pub image_id: String,
     /// Size in bytes.
     #[serde(default)]
     pub size: u64,
-    /// How often it was asked for.
+    /// Number of requests for the image.
     #[serde(default)]
     pub hits: u64,
-    /// When it was asked for last, in seconds since 1970.
+    /// Time of the last request, in seconds since 1970.
     #[serde(default)]
     pub last_accessed: f64,
 }
 
 impl Cloud {
-    /// What is in the cache.
+    /// Returns the content of the cache.
     ///
     /// # Errors
     ///
-    /// If the service cannot be asked, has no cache (404) or tells only administrators (403).
+    /// If the service does not answer, has no cache (404) or answers only administrators (403).
     pub fn cache(&self) -> Result<Cache, CloudError> {
         self.get("/v2/cache")
     }
 
-    /// Has an image fetched into the cache, which the service does when it has time.
+    /// Asks the service to fetch an image into the cache. It does so when it has time.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ impl Cloud {
         self.call(&Method::PUT, &format!("/v2/cache/{}", encoded(id)), None)
     }
 
-    /// Takes an image out of the cache, and off the list of those that will be fetched.
+    /// Removes an image from the cache and from its queue.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl Cloud {
         self.call(&Method::DELETE, &format!("/v2/cache/{}", encoded(id)), None)
     }
 
-    /// Empties the cache, and the list of what will be fetched.
+    /// Removes all images from the cache and from its queue.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What may be done with an image that is there.
+//! Requests that change an image or its members.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -7,36 +7,36 @@ use ureq::http::Method;
 use super::image::{Image, encoded};
 use super::{Cloud, CloudError};
 
-/// A change of an image.
+/// A change of an attribute or property.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// An attribute or property has this value.
+    /// Sets an attribute or property to a value.
     Set(String, Value),
-    /// A property is gone.
+    /// Removes a property.
     Remove(String),
 }
 
 /// A project that an image is shared with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// The project.
+    /// Id of the project.
     pub member_id: String,
-    /// Whether it has taken the image into its lists: `pending`, `accepted`, `rejected`.
+    /// Answer of the project: `pending`, `accepted` (its lists show the image), `rejected`.
     pub status: String,
 }
 
-/// A place where the service keeps data.
+/// A store, in which the service keeps data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Store {
-    /// Its name.
+    /// Name of the store.
     pub id: String,
-    /// What it is for.
+    /// Description for people.
     #[serde(default)]
     pub description: Option<String>,
-    /// Whether data goes there if nobody says otherwise.
+    /// Whether the service prefers this store.
     #[serde(default, deserialize_with = "truth")]
     pub default: bool,
-    /// Whether nothing can be put there.
+    /// Whether the service writes nothing to it.
     #[serde(default, rename = "read-only", deserialize_with = "truth")]
     pub read_only: bool,
 }
@@ -52,7 +52,7 @@ struct Stores {
 }
 
 impl Cloud {
-    /// Changes an image: all of it or nothing.
+    /// Changes an image: either all changes are made, or none.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Cloud {
         self.call(&Method::DELETE, &path(&image.id, &format!("/tags/{}", encoded(tag))), None)
     }
 
-    /// Lets nobody but administrators use the data of an image, or lets everybody again.
+    /// Activates an image, or deactivates it: then only administrators can use its data.
     ///
     /// # Errors
     ///
@@ -106,7 +106,7 @@ impl Cloud {
         self.call(&Method::DELETE, &format!("/v2/stores/{}/{}", encoded(store), encoded(&image.id)), None)
     }
 
-    /// Projects that an image is shared with.
+    /// Returns the projects that an image is shared with.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl Cloud {
         self.post(&path(&image.id, "/members"), &json!({ "member": project }))
     }
 
-    /// Shares an image with a project no longer.
+    /// Stops sharing an image with a project.
     ///
     /// # Errors
     ///
@@ -133,7 +133,7 @@ impl Cloud {
         self.call(&Method::DELETE, &path(&image.id, &format!("/members/{}", encoded(project))), None)
     }
 
-    /// Answers an offer as the project that it was made to: `accepted`, `rejected`, `pending`.
+    /// Answers an offer to share an image, as the project that got it: `accepted`, `rejected`, `pending`.
     ///
     /// # Errors
     ///
@@ -143,11 +143,11 @@ impl Cloud {
         self.call(&Method::PUT, &path, Some(&json!({ "status": status })))
     }
 
-    /// Places where the service keeps data; none if it has only one and does not name it.
+    /// Returns the stores of the service; none if it has only one and does not name it.
     ///
     /// # Errors
     ///
-    /// If the service cannot be asked.
+    /// If the service does not answer.
     pub fn stores(&self) -> Result<Vec<Store>, CloudError> {
         match self.get::<Stores>("/v2/info/stores") {
             Err(CloudError::Refused { status: 404, .. }) => Ok(Vec::new()),
@@ -160,12 +160,12 @@ fn path(id: &str, rest: &str) -> String {
     format!("/v2/images/{}{rest}", encoded(id))
 }
 
-/// A name as a JSON pointer: RFC 6901, section 3.
+/// Returns a path to this name as a JSON pointer: RFC 6901, section 3.
 fn pointer(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// The service writes `"true"`.
+/// Reads a boolean, which the service writes as `"true"`.
 fn truth<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::Bool(value) => value,

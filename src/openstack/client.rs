@@ -1,4 +1,4 @@
-//! Requests to a cloud: a token of Keystone, the address of the image service, and answers as JSON.
+//! Requests to a cloud: login at Keystone, search for services in its catalog, and JSON requests to them.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,28 +19,28 @@ use crate::fetch::connection::{passes, reason};
 use crate::interrupt::Interrupt;
 use crate::text::printable;
 
-/// Age of a token after which no upload begins with it: the shortest life that operators give tokens is an hour.
+/// Age of a token from which an upload first gets a new one. The shortest lifetime that operators configure is an hour.
 const FRESH: Duration = Duration::from_secs(5 * 60);
 
-/// Largest answer that is read whole.
+/// Size limit of answers, in bytes.
 const ANSWER_LIMIT: u64 = 32 << 20;
 
-/// Longest message of a service that is shown, in characters.
+/// Length limit of a service's message, in characters.
 const MESSAGE_LIMIT: usize = 600;
 
-/// What a body of a request is.
+/// Content types of request bodies.
 const JSON: &str = "application/json";
 const PATCH: &str = "application/openstack-images-v2.1-json-patch";
 
-/// A cloud to which somebody has logged in.
+/// A connection to a cloud, after the login.
 #[derive(Debug)]
 pub struct Cloud {
     config: CloudConfig,
-    /// For requests to Keystone.
+    /// Client for requests to Keystone.
     identity: Agent,
-    /// For requests to the image service that are answered at once.
+    /// Client for requests to the image service that are answered at once.
     agent: Agent,
-    /// How the image service is reached.
+    /// Settings of connections to the image service.
     settings: Settings,
     session: Mutex<Session>,
     catalog: Vec<Service>,
@@ -54,15 +54,15 @@ struct Session {
     since: Instant,
 }
 
-/// Address of a service.
+/// The address of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Endpoint {
-    /// Which network it is for: `public`, `internal`, `admin`.
+    /// Interface, which is the kind of network: `public`, `internal`, `admin`.
     interface: String,
-    /// Region it serves.
+    /// Region of the service.
     #[serde(default)]
     region: Option<String>,
-    /// The address.
+    /// URL.
     url: String,
 }
 
@@ -75,7 +75,7 @@ struct Service {
     endpoints: Vec<Endpoint>,
 }
 
-/// Keystone's answer, as its API documents it under "Password authentication with scoped authorization".
+/// The answer of Keystone, as its API documents it under "Password authentication with scoped authorization".
 #[derive(Debug, Deserialize)]
 struct TokenAnswer {
     token: TokenBody,
@@ -116,22 +116,22 @@ impl Cloud {
         Ok(Self { config, identity, agent: settings.agent(), settings, session, catalog, image, project })
     }
 
-    /// Its name in `clouds.yaml`.
+    /// Returns the name of the cloud in `clouds.yaml`.
     pub fn name(&self) -> &str {
         &self.config.name
     }
 
-    /// Id of the project for which somebody has logged in.
+    /// Returns the id of the project of the login.
     pub fn project(&self) -> Option<&str> {
         self.project.as_deref()
     }
 
-    /// Address of the image service, without a version.
+    /// Returns the address of the image service, without a version.
     pub fn image_service(&self) -> &str {
         &self.image
     }
 
-    /// Address of the key manager, without a version.
+    /// Returns the address of the key manager, without a version.
     pub(super) fn key_manager(&self) -> Result<String, CloudError> {
         let url = match &self.config.key_manager_endpoint {
             Some(url) => url.clone(),
@@ -140,42 +140,42 @@ impl Cloud {
         Ok(base(&url).to_owned())
     }
 
-    /// How long a service may be silent.
+    /// Returns how long a service may be silent.
     pub(super) fn silence(&self) -> Duration {
         self.config.silence
     }
 
-    /// Address of something at the image service. `path` begins with a slash.
+    /// Returns a URL at the image service. `path` begins with a slash.
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.image)
     }
 
-    /// Asks the image service, again if what goes wrong may pass. `path` begins with a slash.
+    /// Sends a GET request to the image service, and retries it after temporary errors. `path` begins with a slash.
     ///
     /// # Errors
     ///
-    /// If it cannot be reached, refuses, or answers something else.
+    /// If the service cannot be reached, refuses, or answers in an unexpected form.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CloudError> {
         self.get_until(path, &Interrupt::new())
     }
 
-    /// As [`Cloud::get`], as long as nobody wants to stop.
+    /// Sends a GET request like [`Cloud::get`], but stops retrying if the user interrupts.
     pub(super) fn get_until<T: DeserializeOwned>(&self, path: &str, interrupt: &Interrupt) -> Result<T, CloudError> {
         let url = self.url(path);
         retried(interrupt, || json_of(&url, self.send(&Method::GET, &url, None)?))
     }
 
-    /// Asks a service at any address of the cloud.
+    /// Sends a GET request to any address in the cloud.
     pub(super) fn get_from<T: DeserializeOwned>(&self, url: &str) -> Result<T, CloudError> {
         json_of(url, self.send(&Method::GET, url, None)?)
     }
 
-    /// Sends JSON to any address of the cloud and returns what it answers.
+    /// Sends JSON to any address in the cloud and returns the answer.
     pub(super) fn post_to<T: DeserializeOwned>(&self, url: &str, body: &Value) -> Result<T, CloudError> {
         json_of(url, self.send(&Method::POST, url, Some(body))?)
     }
 
-    /// What is at any address of the cloud, as this kind of content.
+    /// Returns the content at any address in the cloud, in this content type.
     pub(super) fn bytes_from(&self, url: &str, kind: &str) -> Result<Vec<u8>, CloudError> {
         self.renew()?;
         let token = self.session().token;
@@ -190,31 +190,31 @@ impl Cloud {
         read.map_err(|error| unreachable(url, &error))
     }
 
-    /// Sends JSON to the image service and returns what it answers.
+    /// Sends JSON to the image service and returns the answer.
     pub(super) fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, CloudError> {
         let url = self.url(path);
         let answer = self.send(&Method::POST, &url, Some(body))?;
         json_of(&url, answer)
     }
 
-    /// Changes something of the image service: "HTTP PATCH media types" of its API.
+    /// Sends a PATCH request to the image service: "HTTP PATCH media types" of its API.
     pub(super) fn patch<T: DeserializeOwned>(&self, path: &str, operations: &Value) -> Result<T, CloudError> {
         let url = self.url(path);
         let answer = self.send_as(&Method::PATCH, &url, Some((PATCH, operations)))?;
         json_of(&url, answer)
     }
 
-    /// Asks the image service for something that has no answer but its success.
+    /// Sends a request to the image service whose answer has no content.
     pub(super) fn call(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<(), CloudError> {
         self.send(method, &self.url(path), body).map(drop)
     }
 
-    /// Logs in anew unless that was done a moment ago.
+    /// Gets a new token unless the present one is fresh.
     pub(super) fn renew(&self) -> Result<(), CloudError> {
         if self.session().since.elapsed() > FRESH { self.log_in() } else { Ok(()) }
     }
 
-    /// Logs in anew.
+    /// Gets a new token.
     pub(super) fn log_in(&self) -> Result<(), CloudError> {
         let (token, _) = retried(&Interrupt::new(), || log_in(&self.identity, &self.config))?;
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Session { token, since: Instant::now() };
@@ -225,22 +225,22 @@ impl Cloud {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The token of now.
+    /// Returns the present token.
     pub(super) fn token(&self) -> Secret {
         self.session().token
     }
 
-    /// For one download. It ends by itself where nothing comes any more.
+    /// Returns a client for a download. The download ends if no data comes any more.
     pub(super) fn download_agent(&self) -> Agent {
         self.settings.agent()
     }
 
-    /// For one upload.
+    /// Returns the configuration of a client for an upload.
     pub(super) fn upload_config(&self) -> ureq::config::Config {
         self.settings.config(UPLOAD_TIMEOUT)
     }
 
-    /// Asks with a token, once more with a new one if the old one is not taken any more.
+    /// Sends a request with the token, and once more with a new one if the service refuses the old one.
     pub(super) fn with_token<T>(&self, ask: impl Fn(&Secret) -> Result<T, CloudError>) -> Result<T, CloudError> {
         match ask(&self.token()) {
             Err(CloudError::Refused { status: 401, .. }) => {
@@ -278,7 +278,7 @@ fn send(
             request.map_err(ureq::Error::from).and_then(|request| agent.run(request))
         }
         None => {
-            // Without a length, a PUT or POST would go in chunks, and the service would expect some.
+            // Without a length, the client would send a PUT or POST in chunks, and the service would wait for them.
             let sends = matches!(*method, Method::PUT | Method::POST);
             let request = if sends { request.header("Content-Length", 0) } else { request };
             request.body(SendBody::none()).map_err(ureq::Error::from).and_then(|request| agent.run(request))
@@ -288,13 +288,13 @@ fn send(
     if answer.status().is_success() { Ok(answer) } else { Err(refused(method, url, answer, secret)) }
 }
 
-/// Why there is no answer.
+/// Makes the error of a request without an answer.
 pub(super) fn unreachable(url: &str, error: &ureq::Error) -> CloudError {
     CloudError::Unreachable { url: url.to_owned(), reason: reason(error), passing: passes(error) }
 }
 
-/// What a service says when it refuses: Keystone and Barbican in JSON, Glance as text or a page. Some say of a request that fails all that
-/// was in it: a secret of the request is shown to nobody.
+/// Makes the error of a refused request. Keystone and Barbican give the message in JSON, Glance as text or a page. Some services
+/// quote the request in it, so a secret of the request is replaced.
 pub(super) fn refused(method: &Method, url: &str, mut answer: Response<Body>, secret: Option<&Secret>) -> CloudError {
     let status = answer.status();
     let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
@@ -306,9 +306,9 @@ pub(super) fn refused(method: &Method, url: &str, mut answer: Response<Body>, se
             json.pointer("/error/message").or_else(|| json.get("message")).or_else(|| json.get("description"))?;
         message.as_str().map(str::to_owned)
     });
-    // Messages in JSON hold tags too.
+    // Messages in JSON contain tags too.
     let told = without_tags(&told.unwrap_or(text));
-    // Glance repeats the status as a title, some in the words of older standards.
+    // Glance repeats the status as a title, sometimes in the words of older standards.
     let mut told = told.trim();
     for words in [status.canonical_reason().unwrap_or_default(), "Request Entity Too Large"] {
         told = told.trim_start_matches(&format!("{} {words}", status.as_u16())).trim();
@@ -330,11 +330,11 @@ pub(super) fn refused(method: &Method, url: &str, mut answer: Response<Body>, se
     }
 }
 
-/// The text of a page, as far as a message needs it.
+/// Returns the text of an HTML page, as far as a message needs it.
 fn without_tags(page: &str) -> String {
     let mut text = String::new();
     let mut rest = page;
-    // The title says less than what follows it.
+    // The body says more than the title.
     if let Some((_, body)) = rest.split_once("<body>") {
         rest = body;
     }
@@ -366,7 +366,7 @@ fn log_in(agent: &Agent, config: &CloudConfig) -> Result<(Secret, TokenBody), Cl
     Ok((token, body.token))
 }
 
-/// Address of a service of this type.
+/// Returns the address of a service of this type.
 fn endpoint(catalog: &[Service], config: &CloudConfig, kind: &'static str) -> Result<String, CloudError> {
     let endpoints = || catalog.iter().filter(|service| service.kind == kind).flat_map(|service| &service.endpoints);
     let fitting: Vec<_> = endpoints()
@@ -392,7 +392,7 @@ fn endpoint(catalog: &[Service], config: &CloudConfig, kind: &'static str) -> Re
     }
 }
 
-/// An address without the version that some catalogs have in it.
+/// Returns an address without the version that it has in some catalogs.
 fn base(url: &str) -> &str {
     let url = url.trim_end_matches('/');
     match url.rsplit_once('/') {

@@ -1,5 +1,5 @@
-//! Data of an image that comes back: it goes on where an earlier download has ended, and counts only if its digest is the
-//! service's.
+//! Download of an image's data. It continues after an earlier download, and keeps the data only if its digest is that of the
+//! service.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
@@ -19,13 +19,13 @@ use crate::image::Written;
 use crate::image::digests::Hasher;
 use crate::interrupt::Interrupt;
 
-/// Bytes that are read at once.
+/// Bytes that are read at a time.
 const CHUNK: usize = 1 << 20;
 
-/// Why there is no file.
+/// An error of a download.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
-    /// The service cannot be asked, or refuses.
+    /// The service does not answer, or refuses a request.
     #[error(transparent)]
     Cloud(#[from] CloudError),
     /// The file cannot be written.
@@ -34,30 +34,30 @@ pub enum DownloadError {
     /// The image has no data.
     #[error("the image is `{status}`, and has no data to download")]
     NoData {
-        /// What it is.
+        /// Status of the image, in Glance's words.
         status: String,
     },
     /// The connection has ended early.
     #[error("the connection ended after {done} of {size} bytes: {reason}")]
     Short {
-        /// Bytes that are there.
+        /// Bytes that have arrived.
         done: u64,
-        /// Bytes in all.
+        /// Bytes in total.
         size: u64,
-        /// Why, if that is known.
+        /// The cause, if it is known.
         reason: String,
     },
-    /// What has come is not what the service has.
+    /// The downloaded data is not that of the service.
     #[error("what has come is not what the service has: its {what} is {ours}, and the service says {theirs}")]
     Differs {
-        /// What was compared: `sha512`.
+        /// The property that differs: `sha512`.
         what: String,
-        /// Of what has come.
+        /// The property of the downloaded data.
         ours: String,
-        /// What the service says.
+        /// The property that the service reports.
         theirs: String,
     },
-    /// What has come is not what was signed, or that cannot be found out.
+    /// The downloaded data has another signature, or the signature cannot be verified.
     #[error("what has come does not count")]
     Signature(#[from] SignatureError),
     /// The user asked to stop.
@@ -65,20 +65,20 @@ pub enum DownloadError {
     Interrupted,
 }
 
-/// The file beside `file` that an unfinished download of an image is kept in: no other program and no other image has it.
+/// Returns the path of the file beside `file` that keeps an unfinished download. It differs for each image.
 pub fn part(file: &Path, image: &str) -> PathBuf {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     file.with_file_name(format!(".{name}.{}.goldsmith-part", Sha256::of(image.as_bytes()).short()))
 }
 
 impl Cloud {
-    /// Downloads the data of an image into a file, which appears when it is whole and has the digest that the service tells.
-    /// What an interrupted download has left in [`part`] is not asked for again. `signed` is what the data must be signed by.
-    /// `progress` is told the bytes that are there.
+    /// Downloads the data of an image into a file. The file appears when it is complete and has the digest that the service
+    /// reports. Data of an interrupted download in [`part`] is not requested again. `signed` is a signature to verify. `progress`
+    /// gets the bytes that have arrived.
     ///
     /// # Errors
     ///
-    /// If that does not come to a good end. What has come stays in the part, unless it was wrong.
+    /// If the download fails or the user interrupts. The data stays in the part, unless it is wrong.
     pub fn download(
         &self,
         image: &Image,
@@ -100,7 +100,7 @@ impl Cloud {
         let mut hasher = Hasher::new(KINDS);
         let mut done = opened.metadata().at(&path)?.len();
         if done > size {
-            // It is of another image.
+            // The data is of another image.
             opened.set_len(0).at(&path)?;
             done = 0;
         }
@@ -114,7 +114,7 @@ impl Cloud {
             let mut answer = result?;
             let begun = done;
             if !answer.partial && done > 0 {
-                // It does not know ranges, and sends all of it.
+                // The service ignores ranges and sends all data.
                 opened.set_len(0).at(&path)?;
                 (done, hasher) = (0, Hasher::new(KINDS));
             }
@@ -146,14 +146,14 @@ impl Cloud {
         }
         let come = Written { size: done, digests: hasher.finish() };
         if let Some((what, theirs, ours)) = image.differs(&come) {
-            // What is wrong would stay wrong.
+            // Another try would only continue the wrong data.
             std::fs::remove_file(&path).at(&path)?;
             return Err(DownloadError::Differs { what, ours, theirs });
         }
         if let Some((signature, certificate)) = signed
             && let Err(error) = signature.verify(&path, &come.digests, certificate)
         {
-            // Nobody should take it for an image by mistake. What could not be judged may be judged later.
+            // Nobody should use it as an image by mistake. If the verification itself failed, a later one may succeed.
             if matches!(error, SignatureError::Wrong { .. }) {
                 std::fs::remove_file(&path).at(&path)?;
             }
@@ -165,7 +165,7 @@ impl Cloud {
     }
 }
 
-/// Takes what is there into account.
+/// Adds the data of an earlier download to the digest.
 fn hash(file: &mut File, path: &Path, hasher: &mut Hasher, interrupt: &Interrupt) -> Result<(), DownloadError> {
     let mut buffer = vec![0; CHUNK];
     loop {

@@ -1,4 +1,4 @@
-//! What work with a cloud can fail with, and what to do then.
+//! Errors of work with a cloud, and advice for the user.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,44 +6,44 @@ use std::time::Duration;
 use crate::fsx::PathError;
 use crate::yaml::Diagnostics;
 
-/// What keeps a cloud from being used.
+/// An error of work with a cloud.
 #[derive(Debug, thiserror::Error)]
 pub enum CloudError {
-    /// Nothing says which cloud.
+    /// No cloud is configured.
     #[error("no cloud is configured")]
     NoConfig {
-        /// Where configurations were looked for.
+        /// Directories that were searched.
         dirs: Vec<PathBuf>,
     },
-    /// There is no cloud of that name.
+    /// No cloud has this name.
     #[error("there is no cloud `{name}`")]
     NoCloud {
         /// The name.
         name: String,
-        /// Clouds that there are.
+        /// Names of the clouds in the files.
         known: Vec<String>,
         /// Files that were read.
         files: Vec<String>,
     },
-    /// There are several.
+    /// Several clouds are configured, and none is chosen.
     #[error("several clouds are configured, and none is chosen: {}", known.join(", "))]
     WhichCloud {
         /// Their names.
         known: Vec<String>,
     },
-    /// The configuration of a cloud does not do.
+    /// The configuration of a cloud is not valid.
     #[error("cloud `{cloud}`: {message} (in {})", files.join(", "))]
     Config {
         /// The cloud.
         cloud: String,
-        /// Where it is configured.
+        /// Files of its configuration.
         files: Vec<String>,
-        /// What is wrong.
+        /// Description of the error.
         message: String,
-        /// What to do.
+        /// Advice for the user.
         help: String,
     },
-    /// A configuration file is no YAML.
+    /// A configuration file is not valid YAML.
     #[error("a configuration file cannot be read")]
     Yaml(Box<Diagnostics>),
     /// A file cannot be read.
@@ -54,7 +54,7 @@ pub enum CloudError {
     Certificates {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         reason: String,
     },
     /// A proxy cannot be used.
@@ -62,62 +62,62 @@ pub enum CloudError {
     Proxy {
         /// Name of the variable that most programs read it from.
         variable: &'static str,
-        /// Why.
+        /// The cause.
         reason: String,
     },
     /// A service cannot be reached, or its answer was cut off.
     #[error("cannot reach {url}: {reason}")]
     Unreachable {
-        /// Its address.
+        /// URL of the request.
         url: String,
-        /// What happened.
+        /// The cause.
         reason: String,
-        /// Whether it may be otherwise in a moment.
+        /// Whether another try may succeed.
         passing: bool,
     },
-    /// A service refuses.
+    /// A service refuses a request.
     #[error("{method} {url} is refused with {status}: {message}")]
     Refused {
-        /// The request.
+        /// Method of the request.
         method: String,
-        /// Its address.
+        /// URL of the request.
         url: String,
         /// Status of the answer.
         status: u16,
-        /// What the service says, made printable.
+        /// Message of the service, made printable.
         message: String,
-        /// Number under which the operators of the cloud find the request.
+        /// Id of the request, by which the cloud's operators find it in their logs.
         request_id: Option<String>,
-        /// How long the service wants to be left alone before the next try.
+        /// Time to wait before the next try, if the service demands it.
         retry_after: Option<Duration>,
     },
-    /// A service answers something else than its documentation says.
+    /// The answer of a service has an unexpected form.
     #[error("{url} answers something that is not understood: {reason}")]
     Strange {
-        /// What was asked for.
+        /// URL of the request.
         url: String,
-        /// Why it is not understood.
+        /// The cause.
         reason: String,
     },
     /// The catalog does not have the service.
     #[error("the catalog of the cloud has no service `{kind}`{}", region.as_ref().map(|region| format!(" in the region `{region}` with the interface `{interface}`")).unwrap_or_default())]
     NoService {
-        /// Its type in the catalog: `image`, `key-manager`.
+        /// Type of the service in the catalog: `image`, `key-manager`.
         kind: &'static str,
-        /// The region that was looked for.
+        /// The wanted region.
         region: Option<String>,
-        /// The interface that was looked for.
+        /// The wanted interface.
         interface: String,
-        /// Regions and interfaces that there are.
+        /// Regions and interfaces of the service.
         known: Vec<String>,
     },
-    /// Who logged in did so for no project, so that there is no catalog.
+    /// The login is for no project, so Keystone gives no catalog.
     #[error("cloud `{cloud}`: the login is for no project")]
     NoProject {
         /// The cloud.
         cloud: String,
     },
-    /// The image service of several regions may be meant.
+    /// The cloud has several regions, and none is chosen.
     #[error("the cloud has several regions, and none is chosen: {}", known.join(", "))]
     WhichRegion {
         /// Their names.
@@ -126,8 +126,8 @@ pub enum CloudError {
 }
 
 impl CloudError {
-    /// Whether it may be otherwise in a moment: a service that is too busy, or one behind another that is away (RFC 9110,
-    /// section 15.6; RFC 6585, section 4), or a connection that has broken.
+    /// Returns whether another try may succeed: after a broken connection, or if the service, or one behind it, is too busy or
+    /// down (RFC 9110, section 15.6; RFC 6585, section 4).
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Refused { status, .. } => matches!(status, 429 | 502 | 503 | 504),
@@ -136,7 +136,7 @@ impl CloudError {
         }
     }
 
-    /// What to do, where there is something.
+    /// Returns advice for the user.
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::NoConfig { dirs } => {

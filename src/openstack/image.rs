@@ -9,15 +9,15 @@ use serde_json::{Map, Value};
 use super::{Cloud, CloudError};
 use crate::image::Written;
 
-/// Images that are asked for at once: the most that the service gives unless its operators say otherwise.
+/// Images per page: the largest number that the service gives, unless its operators configure another one.
 const PAGE: usize = 1000;
 
 /// An image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Image {
-    /// Its identity.
+    /// Id of the image.
     pub id: String,
-    /// Its name, which need not be unique.
+    /// Name of the image, which need not be unique.
     #[serde(default)]
     pub name: Option<String>,
     /// `queued`, `saving`, `uploading`, `importing`, `active`, `deactivated`, `killed`, `deleted`, `pending_delete`.
@@ -30,7 +30,7 @@ pub struct Image {
     /// Whether lists leave it out.
     #[serde(default)]
     pub os_hidden: bool,
-    /// Project it belongs to.
+    /// Project that owns the image.
     #[serde(default)]
     pub owner: Option<String>,
     /// Size in bytes; `null` until it has data.
@@ -42,7 +42,7 @@ pub struct Image {
     /// Format of the disk.
     #[serde(default)]
     pub disk_format: Option<String>,
-    /// What the disk is packed in.
+    /// Container format, in which the disk is packed.
     #[serde(default)]
     pub container_format: Option<String>,
     /// Least disk of a flavor, in GiB.
@@ -54,34 +54,34 @@ pub struct Image {
     /// MD5 of the data.
     #[serde(default)]
     pub checksum: Option<String>,
-    /// Name of the digest that the service computes: `sha512`.
+    /// Name of another digest that the service computes: `sha512`.
     #[serde(default)]
     pub os_hash_algo: Option<String>,
-    /// The digest of the data.
+    /// Value of this digest.
     #[serde(default)]
     pub os_hash_value: Option<String>,
-    /// When it was made, RFC 3339.
+    /// Time of creation, RFC 3339.
     #[serde(default)]
     pub created_at: Option<String>,
-    /// When it was changed, RFC 3339.
+    /// Time of the last change, RFC 3339.
     #[serde(default)]
     pub updated_at: Option<String>,
-    /// Words that it can be found by.
+    /// Tags.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// All else: its properties, and what the service tells of itself.
+    /// All other fields: properties, and fields that the service adds.
     #[serde(flatten)]
     pub properties: BTreeMap<String, Value>,
 }
 
-/// Which images, and in which order.
+/// The filter, order and limit of a list of images.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ImageQuery {
-    /// Conditions that the service checks: name and value of a property.
+    /// Conditions that the service checks: names and values of properties.
     pub filters: Vec<(String, String)>,
     /// Keys and directions: `created_at:desc`.
     pub sort: Option<String>,
-    /// Most images.
+    /// Largest number of images.
     pub limit: Option<usize>,
 }
 
@@ -93,13 +93,13 @@ struct Page {
     next: Option<String>,
 }
 
-/// Why there is not exactly one image.
+/// An error of finding one image.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
-    /// There is none.
+    /// No image has this name or id.
     #[error("there is no image `{name}`")]
     None {
-        /// Name or id that was looked for.
+        /// Name or id that was searched for.
         name: String,
     },
     /// There are several of that name.
@@ -110,13 +110,13 @@ pub enum FindError {
         /// All of them.
         images: Vec<Image>,
     },
-    /// The service cannot be asked.
+    /// The service does not answer, or refuses a request.
     #[error(transparent)]
     Cloud(#[from] CloudError),
 }
 
 impl Image {
-    /// All that the service tells of it, by the names that the service has for it.
+    /// Returns all fields of the image, by the service's names.
     pub fn fields(&self) -> Map<String, Value> {
         match serde_json::to_value(self) {
             Ok(Value::Object(fields)) => fields,
@@ -124,8 +124,8 @@ impl Image {
         }
     }
 
-    /// What the service tells of the data otherwise than it is: what, by the service, in truth. What it does not tell, or
-    /// computes in a way that is not known here, cannot be compared.
+    /// Compares size and digests that the service reports with those of the data. Returns the first that differs: its name, the
+    /// service's value, and the real one. A value is skipped if the service does not report it or its digest is unknown.
     pub(super) fn differs(&self, data: &Written) -> Option<(String, String, String)> {
         let algorithm = self.os_hash_algo.clone().unwrap_or_default();
         let digest = match algorithm.as_str() {
@@ -144,11 +144,11 @@ impl Image {
 }
 
 impl Cloud {
-    /// Images that are wanted, page by page.
+    /// Returns the images of a query, page by page.
     ///
     /// # Errors
     ///
-    /// What keeps the service from being asked.
+    /// If the service does not answer, or refuses.
     pub fn images(&self, wanted: &ImageQuery) -> Result<Vec<Image>, CloudError> {
         let limit = wanted.limit.unwrap_or(usize::MAX);
         let mut query = format!("/v2/images?limit={}", limit.min(PAGE));
@@ -162,7 +162,7 @@ impl Cloud {
         let mut next = Some(query);
         while let Some(path) = next.filter(|_| images.len() < limit) {
             let page: Page = self.get(&path)?;
-            // A page without images is the end, whatever it says.
+            // A page without images is the last one, even if it names a next one.
             next = page.next.filter(|_| !page.images.is_empty());
             images.extend(page.images);
         }
@@ -170,11 +170,11 @@ impl Cloud {
         Ok(images)
     }
 
-    /// The image with this id, or with this name if it is the only one.
+    /// Returns the image with this id, or with this name if it is the only one.
     ///
     /// # Errors
     ///
-    /// If there is none, or more than one.
+    /// If there is no such image, or more than one.
     pub fn image(&self, name: &str) -> Result<Image, FindError> {
         if uuid::Uuid::try_parse(name).is_ok()
             && let Some(image) = self.image_by_id(name)?
@@ -182,7 +182,7 @@ impl Cloud {
             return Ok(image);
         }
         let mut found = Vec::new();
-        // One that is hidden is meant where no other has the name.
+        // Hidden images count only if no other has the name.
         for hidden in ["false", "true"] {
             if found.is_empty() {
                 let filters = [("name", name), ("os_hidden", hidden)];
@@ -200,7 +200,7 @@ impl Cloud {
     }
 }
 
-/// Text as it may stand in an address: RFC 3986, unreserved characters.
+/// Quotes a text for a URL: RFC 3986, unreserved characters.
 pub(super) fn encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {

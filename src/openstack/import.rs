@@ -1,6 +1,6 @@
-//! Imports: data that the service gets for itself. Image Service API v2, "Interoperable image import".
+//! Imports: the service gets the data of an image by itself. Image Service API v2, "Interoperable image import".
 //!
-//! A service answers at once and works on. What becomes of it is seen by looking at the image and at the image's tasks.
+//! The service accepts the request at once and works on. The image and its tasks show the progress.
 
 mod task;
 mod verdict;
@@ -17,68 +17,68 @@ use super::image::Image;
 use super::{Cloud, CloudError, Store};
 use crate::interrupt::Interrupt;
 
-/// How long nothing may change by default: Glance itself takes an import for dead after an hour
+/// Default time without any change after which an import counts as stuck: Glance itself gives up after an hour
 /// (`glance.api.v2.images`, `_enforce_import_lock`).
 pub const IMPORT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
-/// Shortest and longest time between two looks.
+/// Shortest and longest pause between two requests for the image.
 const POLL: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
 
-/// Time between two looks at the tasks while the image tells that an import goes on. To list them, Glance writes to its database
-/// (`tasks_get_by_image`), where the task itself may be about to write.
+/// Pause between two requests for the tasks while the image shows that the import goes on. To list tasks, Glance writes to its
+/// database (`tasks_get_by_image`), at the same time as the task itself may write.
 const TASKS: Duration = Duration::from_secs(5);
 
-/// Where the data of an import comes from.
+/// The source of the data of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Method {
-    /// It was staged: [`Cloud::stage`].
+    /// Staged data: [`Cloud::stage`].
     GlanceDirect,
-    /// From this address, which the service must reach.
+    /// A URL, which the service must reach.
     WebDownload(String),
-    /// From an image at the image service of another region.
+    /// An image at the image service of another region.
     GlanceDownload {
         /// The region.
         region: String,
         /// Id of the image there.
         image: String,
-        /// By which of that region's addresses: `public`, `internal`, `admin`.
+        /// Interface of that region's service: `public`, `internal`, `admin`.
         interface: String,
     },
-    /// From a store that has it to others.
+    /// A store that has the data; it is copied to other stores.
     CopyImage,
 }
 
-/// Stores that data goes to.
+/// The stores that get the data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Stores {
-    /// The one that the service prefers.
+    /// The store that the service prefers.
     #[default]
     Preferred,
-    /// Those of these names.
+    /// The stores with these names.
     Named(Vec<String>),
-    /// All that the service has.
+    /// All stores of the service.
     All,
 }
 
-/// An import that is asked for.
+/// A request for an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
-    /// Where the data comes from.
+    /// Source of the data.
     pub method: Method,
-    /// Where it goes to.
+    /// Stores that get the data.
     pub stores: Stores,
-    /// Whether the import fails where one store fails, rather than if all do.
+    /// Whether the import fails if one store fails; otherwise only if all do.
     pub all_must_succeed: bool,
 }
 
-/// How an import is waited for.
+/// The options of waiting for an import.
 #[derive(Clone, Copy)]
 pub struct Watch<'a> {
-    /// After how long without any change it is given up.
+    /// Time without any change after which the import counts as stuck.
     pub timeout: Duration,
-    /// Told what is seen.
+    /// Receiver of the progress.
     pub progress: &'a (dyn Fn(Progress) + Sync),
-    /// The user's wish to stop.
+    /// The user's request to stop.
     pub interrupt: &'a Interrupt,
 }
 
@@ -88,49 +88,49 @@ impl std::fmt::Debug for Watch<'_> {
     }
 }
 
-/// What an import has come to.
+/// The result of an import.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Imported {
     /// The image.
     pub image: Image,
-    /// Stores that it was to be in and is not.
+    /// Wanted stores that do not have the image.
     pub missing: Vec<String>,
 }
 
-/// Why an import has come to nothing.
+/// An error of an import.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The service cannot be asked, or refuses.
+    /// The service does not answer, or refuses a request.
     #[error(transparent)]
     Cloud(#[from] CloudError),
-    /// The service has tried.
+    /// The service tried and failed.
     #[error("the service could not import the data by {method}{}", message.as_ref().map(|message| format!(": {message}")).unwrap_or_default())]
     Failed {
         /// The method.
         method: &'static str,
-        /// What the task says.
+        /// Message of the task.
         message: Option<String>,
     },
-    /// Some stores have the data, and others have not.
+    /// Some stores did not get the data.
     #[error("the data did not arrive in {}", stores.join(", "))]
     Missing {
-        /// Those that have not.
+        /// Stores without the data.
         stores: Vec<String>,
     },
-    /// Nothing has changed for too long.
+    /// Nothing changed for too long.
     #[error("nothing has changed in the import by {method} for {} s: the image is `{status}`", silence.as_secs())]
     Stuck {
         /// The method.
         method: &'static str,
-        /// How long nothing has changed.
+        /// Time without a change.
         silence: Duration,
-        /// What the image is.
+        /// Status of the image.
         status: String,
     },
-    /// The image was deleted meanwhile, or is locked.
+    /// The image was deleted meanwhile, or is in an unexpected state.
     #[error("the image is `{status}` after the import")]
     Status {
-        /// What it is.
+        /// Status of the image.
         status: String,
     },
     /// The user asked to stop.
@@ -139,7 +139,7 @@ pub enum ImportError {
 }
 
 impl Method {
-    /// Its name in the API.
+    /// Returns the name of the method in the API.
     pub fn name(&self) -> &'static str {
         match self {
             Self::GlanceDirect => "glance-direct",
@@ -151,7 +151,7 @@ impl Method {
 }
 
 impl ImportError {
-    /// What to do, where there is something.
+    /// Returns advice for the user.
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::Cloud(error) => return error.help(),
@@ -193,11 +193,11 @@ struct Tasks {
 }
 
 impl Cloud {
-    /// Names of the ways to import that the service offers; none if it does not know imports.
+    /// Returns the import methods of the service; none if it does not support imports.
     ///
     /// # Errors
     ///
-    /// If it cannot be asked.
+    /// If the service does not answer.
     pub fn import_methods(&self) -> Result<Vec<String>, CloudError> {
         match self.get::<Info>("/v2/info/import") {
             Err(CloudError::Refused { status: 404, .. }) => Ok(Vec::new()),
@@ -205,11 +205,11 @@ impl Cloud {
         }
     }
 
-    /// Tasks of an image; none if the service does not tell of them: those before version 2.12 of the API.
+    /// Returns the tasks of an image; none if the service does not show them, which needs version 2.12 of the API.
     ///
     /// # Errors
     ///
-    /// If it cannot be asked.
+    /// If the service does not answer.
     pub fn tasks(&self, id: &str) -> Result<Vec<Task>, CloudError> {
         match self.get::<Tasks>(&format!("/v2/images/{id}/tasks")) {
             Err(CloudError::Refused { status: 404, .. }) => Ok(Vec::new()),
@@ -217,13 +217,13 @@ impl Cloud {
         }
     }
 
-    /// Imports data into an image that is `queued`, or was staged, or is `active` where it is copied, and waits for it.
+    /// Imports data into an image and waits for the end. The image must be `queued`, have staged data, or be `active` for a copy.
     ///
     /// # Errors
     ///
-    /// If that does not come to a good end; the record is left as it is, and the service may still be at work on it.
+    /// If the import fails. The record is left as it is, and the service may still be at work on it.
     pub fn import(&self, id: &str, import: &Import, watch: Watch<'_>) -> Result<Imported, ImportError> {
-        // Where all is done already, the service makes no task: only the stores tell.
+        // If there is nothing left to do, the service makes no task. Then only the stores show the result.
         let asked = match &import.stores {
             Stores::Preferred => Vec::new(),
             Stores::Named(names) => names.clone(),
@@ -231,7 +231,7 @@ impl Cloud {
         };
         let before = self.tasks(id)?;
         match self.call(&Verb::POST, &format!("/v2/images/{id}/import"), Some(&request(import))) {
-            // The request may have arrived for all that.
+            // The request may have arrived in spite of the error.
             Err(CloudError::Unreachable { .. }) if self.tasks(id)?.len() > before.len() => {}
             Err(error) => return Err(without_secrets(error, &import.method).into()),
             Ok(()) => {}
@@ -247,11 +247,11 @@ impl Cloud {
         Ok(Imported { image, missing })
     }
 
-    /// Waits for an import that was begun earlier.
+    /// Waits for the end of an earlier import.
     ///
     /// # Errors
     ///
-    /// If it does not come to a good end.
+    /// If the import fails.
     pub fn await_import(&self, id: &str, method: &Method, watch: Watch<'_>) -> Result<Image, ImportError> {
         self.wait(id, method, &[], &[], watch)
     }
@@ -275,7 +275,7 @@ impl Cloud {
             let mut verdict = judge(&image, None, copies, began);
             if verdict != Verdict::Running || asked_tasks.elapsed() >= TASKS {
                 (task, asked_tasks) = (self.newest_task(id, before)?, Instant::now());
-                // What a task says is done is done in the image by now.
+                // When a task reports the end, the image shows the result.
                 image = self.image_that_is_there(id)?;
                 verdict = judge(&image, task.as_ref(), copies, began);
             }
@@ -305,19 +305,19 @@ impl Cloud {
         self.image_by_id(id)?.ok_or_else(|| ImportError::Status { status: "deleted".to_owned() })
     }
 
-    /// The newest of the tasks that were not there before.
+    /// Returns the newest task that was not there before the import.
     fn newest_task(&self, id: &str, before: &[Task]) -> Result<Option<Task>, CloudError> {
         let tasks = self.tasks(id)?.into_iter().filter(|task| before.iter().all(|known| known.id != task.id));
         Ok(tasks.max_by(|one, other| one.created_at.cmp(&other.created_at)))
     }
 }
 
-/// Names of the stores that `all_stores` means.
+/// Returns the names of the stores that `all_stores` means.
 pub fn writable(stores: Vec<Store>) -> Vec<String> {
     stores.into_iter().filter(|store| !store.read_only).map(|store| store.id).collect()
 }
 
-/// The request for an import: Image Service API v2, "Import an image".
+/// Makes the request for an import: Image Service API v2, "Import an image".
 fn request(import: &Import) -> Value {
     let mut method = json!({ "name": import.method.name() });
     match &import.method {
@@ -339,7 +339,7 @@ fn request(import: &Import) -> Value {
     request
 }
 
-/// The service repeats the address, which may hold a password or a signature.
+/// Removes the URL from the service's message. It may contain a password or a signature.
 fn without_secrets(error: CloudError, method: &Method) -> CloudError {
     match (error, method) {
         (

@@ -1,4 +1,4 @@
-//! The catalog of definitions: which properties things may have, and with which values. Image Service API v2, "Metadata
+//! The catalog of metadata definitions: properties of resources, and their allowed values. Image Service API v2, "Metadata
 //! definitions".
 
 use std::collections::BTreeMap;
@@ -9,37 +9,37 @@ use serde_json::Value;
 use super::image::encoded;
 use super::{Cloud, CloudError};
 
-/// What images are to the catalog.
+/// Name of images in the catalog.
 pub const IMAGES: &str = "OS::Glance::Image";
 
-/// Namespaces that are asked for at once.
+/// Namespaces per page.
 const PAGE: usize = 100;
 
-/// Definitions that belong together.
+/// A namespace: definitions that belong together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Namespace {
-    /// Its name: `OS::Compute::Watchdog`.
+    /// Name of the namespace: `OS::Compute::Watchdog`.
     pub namespace: String,
-    /// Its name for people.
+    /// Name for people.
     #[serde(default)]
     pub display_name: Option<String>,
-    /// What it is about.
+    /// Description for people.
     #[serde(default)]
     pub description: Option<String>,
-    /// What the definitions are for.
+    /// Types of resources that the definitions are for.
     #[serde(default)]
     pub resource_type_associations: Vec<Association>,
-    /// The definitions; none in lists.
+    /// Definitions; none in lists.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub properties: BTreeMap<String, Property>,
 }
 
-/// That definitions are for a kind of things.
+/// The association of a namespace with a type of resources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Association {
-    /// The kind: [`IMAGES`].
+    /// Type of resources: [`IMAGES`].
     pub name: String,
-    /// What the names of properties begin with there.
+    /// Prefix that properties have for these resources.
     #[serde(default)]
     pub prefix: Option<String>,
 }
@@ -50,25 +50,25 @@ pub struct Property {
     /// `string`, `integer`, `number`, `boolean`, `array`.
     #[serde(default, rename = "type")]
     pub kind: String,
-    /// Its name for people.
+    /// Name for people.
     #[serde(default)]
     pub title: Option<String>,
-    /// What it means.
+    /// Description for people.
     #[serde(default)]
     pub description: Option<String>,
-    /// All values that it may have.
+    /// Allowed values.
     #[serde(default, rename = "enum", skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<Value>>,
-    /// What each value of a list must be.
+    /// Definition of the values in a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<Box<Property>>,
-    /// Its least value.
+    /// Smallest value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum: Option<Value>,
-    /// Its largest value.
+    /// Largest value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximum: Option<Value>,
-    /// Its value where it is not set.
+    /// Default value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
 }
@@ -81,7 +81,7 @@ struct Page {
 }
 
 impl Namespace {
-    /// What the names of its properties begin with at images; `None` if it is not about images.
+    /// Returns the prefix of the properties of images; `None` if the namespace is not for images.
     pub fn prefix(&self) -> Option<&str> {
         let images = self.resource_type_associations.iter().find(|known| known.name == IMAGES)?;
         Some(images.prefix.as_deref().unwrap_or_default())
@@ -89,7 +89,7 @@ impl Namespace {
 }
 
 impl Property {
-    /// All values that it may have, as text; none if it is not said.
+    /// Returns the allowed values as text; none if every value is allowed.
     pub fn allowed(&self) -> impl Iterator<Item = String> + '_ {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         self.values.iter().flatten().map(text)
@@ -97,11 +97,11 @@ impl Property {
 }
 
 impl Cloud {
-    /// Namespaces with definitions for images, without these.
+    /// Returns the namespaces for images, without their definitions.
     ///
     /// # Errors
     ///
-    /// If the service cannot be asked.
+    /// If the service does not answer.
     pub fn namespaces(&self) -> Result<Vec<Namespace>, CloudError> {
         let mut path = format!("/v2/metadefs/namespaces?limit={PAGE}&resource_types={IMAGES}");
         let mut namespaces = Vec::new();
@@ -116,11 +116,11 @@ impl Cloud {
         }
     }
 
-    /// A namespace and its definitions.
+    /// Returns a namespace with its definitions.
     ///
     /// # Errors
     ///
-    /// If the service cannot be asked; 404 if there is none of this name.
+    /// If the service does not answer; 404 if there is no such namespace.
     pub fn namespace(&self, name: &str) -> Result<Namespace, CloudError> {
         self.get(&format!("/v2/metadefs/namespaces/{}", encoded(name)))
     }

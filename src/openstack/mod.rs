@@ -1,6 +1,6 @@
-//! OpenStack: which cloud, Keystone's token and catalog, and the image service.
+//! OpenStack: the configuration of clouds, login at Keystone, and the clients of the image service and the key manager.
 //!
-//! What a service offers is asked, never assumed. Secrets are in no message: see [`Secret`](crate::fetch::Secret).
+//! The client asks what a service offers, and assumes nothing. Messages contain no secrets: see [`Secret`](crate::fetch::Secret).
 
 mod agent;
 mod barbican;

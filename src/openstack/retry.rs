@@ -1,4 +1,4 @@
-//! Another try, where the first one has failed in a way that may pass.
+//! Retries of requests after temporary errors.
 
 use std::time::{Duration, Instant};
 
@@ -8,16 +8,16 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use super::CloudError;
 use crate::interrupt::Interrupt;
 
-/// Tries in all.
+/// Number of tries in total.
 pub(super) const ATTEMPTS: u32 = 4;
 
-/// Longest time that is waited because a service says so.
+/// Longest wait that a service may demand.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Time between two looks at the interrupt.
+/// Pause between two checks of the interrupt.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Asks again as long as what goes wrong may pass.
+/// Repeats a request while it fails with temporary errors.
 pub(super) fn retried<T>(
     interrupt: &Interrupt,
     mut ask: impl FnMut() -> Result<T, CloudError>,
@@ -31,8 +31,7 @@ pub(super) fn retried<T>(
     }
 }
 
-/// Waits before the next try: as long as the service says, or 0.5 s, 1 s, 2 s. Returns whether there is one: the user may have
-/// asked to stop.
+/// Waits before the next try: as long as the service demands, or 0.5 s, 1 s, 2 s. Returns `false` if the user interrupts.
 pub(super) fn pause(attempt: u32, error: &CloudError, interrupt: &Interrupt) -> bool {
     let told = match error {
         CloudError::Refused { retry_after, .. } => *retry_after,
@@ -44,7 +43,7 @@ pub(super) fn pause(attempt: u32, error: &CloudError, interrupt: &Interrupt) -> 
     }
 }
 
-/// Waits before the next try, unless the user asks to stop.
+/// Waits before the next try. Returns `false` if the user interrupts.
 pub(super) fn wait(attempt: u32, interrupt: &Interrupt) -> bool {
     sleep(Duration::from_millis(250 << attempt.min(6)), interrupt)
 }
@@ -57,13 +56,13 @@ fn sleep(time: Duration, interrupt: &Interrupt) -> bool {
     !interrupt.is_raised()
 }
 
-/// How long a service wants to be left alone: seconds, or a date (RFC 9110, section 10.2.3).
+/// Reads a `Retry-After` header: seconds, or a date (RFC 9110, section 10.2.3).
 pub(super) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
     let then = DateTimeParser::new().parse_timestamp(text.trim()).ok()?;
-    // What has passed already needs no waiting.
+    // A date in the past needs no waiting.
     Some(then.duration_since(now).try_into().unwrap_or(Duration::ZERO))
 }
 

@@ -1,7 +1,8 @@
-//! Signatures of images: the properties `img_signature*`, by which Glance looks into what it gets and Nova into what it boots.
+//! Signatures of images: the properties `img_signature*`, by which Glance verifies data that it gets, and Nova images that it
+//! boots.
 //!
-//! Both verify by the library cursive (`signature_utils.py`), which names kinds of keys and digests and has salts of RSA-PSS as
-//! long as they can be. Here `openssl` signs and verifies: it takes keys of all these kinds.
+//! Both verify with the library cursive (`signature_utils.py`). It defines the names of key types and digests, and uses the
+//! longest possible salt for RSA-PSS. This module signs and verifies with `openssl`, which supports all these keys.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,22 +23,23 @@ use crate::interrupt::Interrupt;
 use crate::process::{self, ProcessError};
 use crate::recipe::publish::Hash;
 
-/// The properties of a signature.
+/// Property with the signature.
 pub const SIGNATURE: &str = "img_signature";
-/// Name of the digest that is signed.
+/// Property with the name of the signed digest.
 pub const HASH: &str = "img_signature_hash_method";
-/// Kind of the key.
+/// Property with the type of the key.
 pub const KEY: &str = "img_signature_key_type";
-/// Id of the certificate in the key manager.
+/// Property with the id of the certificate in the key manager.
 pub const CERTIFICATE: &str = "img_signature_certificate_uuid";
 
-/// How long `openssl` may take: signing takes milliseconds.
+/// Time limit of `openssl`: signing takes milliseconds.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What `openssl pkeyutl` says of a signature that is not the key's.
+/// Message of `openssl pkeyutl` about a wrong signature.
 const WRONG: &str = "Signature Verification Failure";
 
-/// How the algorithm of a public key begins in DER (RFC 3279, section 2.3, and SEC 2, appendix A), and what cursive calls it.
+/// Beginning of a public key's algorithm in DER (RFC 3279, section 2.3, and SEC 2, appendix A), and cursive's name of the key
+/// type.
 const KINDS: [(&[u8], &str); 7] = [
     // 1.2.840.113549.1.1.1
     (b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", RSA_PSS),
@@ -52,72 +54,72 @@ const KINDS: [(&[u8], &str); 7] = [
 
 const RSA_PSS: &str = "RSA-PSS";
 
-/// Why there is no signature, or none that counts.
+/// An error of signing or verifying.
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureError {
-    /// `openssl` does not read something.
+    /// `openssl` cannot read a key or certificate.
     #[error("openssl does not read the {what}")]
     Unreadable {
         /// `key`, `certificate`.
         what: &'static str,
-        /// What it says.
+        /// The error of `openssl`.
         #[source]
         source: ProcessError,
     },
-    /// `openssl` reads the certificate and leaves something out.
+    /// `openssl` reads the certificate, but does not print a field.
     #[error("openssl does not tell the {what} of the certificate")]
     Untold {
-        /// `subject`, say.
+        /// The field, such as `subject`.
         what: &'static str,
     },
     /// The key cannot be read without a passphrase.
     #[error("the key is protected by a passphrase, for which nobody can be asked")]
     Passphrase,
-    /// The services verify no signatures of such keys.
+    /// Image services cannot verify signatures by keys of this type.
     #[error("the key of the certificate is of no kind that image services verify: RSA, or ECC on {}", curves())]
     Kind,
     /// Certificate and key do not belong together.
     #[error("the certificate `{subject}` is of another key")]
     OtherKey {
-        /// Whose certificate it is.
+        /// Subject of the certificate.
         subject: String,
     },
-    /// Nothing is signed by it any more.
+    /// The certificate has expired.
     #[error("the certificate `{subject}` has ended on {end}")]
     Ended {
-        /// Whose certificate it is.
+        /// Subject of the certificate.
         subject: String,
-        /// When, as `openssl` writes it.
+        /// End date, as `openssl` writes it.
         end: String,
     },
     /// The image has no signature, or only a part of one.
     #[error("the image has no signature: it lacks {}", missing.join(", "))]
     None {
-        /// Properties that are not there.
+        /// The missing properties.
         missing: Vec<&'static str>,
     },
-    /// A property of the signature says what cannot be.
+    /// A property of the signature has an impossible value.
     #[error("the image's `{property}` says `{value}`, which {reason}")]
     Property {
         /// The property.
         property: &'static str,
-        /// Its value.
+        /// The value.
         value: String,
-        /// What is wrong.
+        /// Description of the error.
         reason: String,
     },
-    /// The data is not what was signed, or somebody else has signed it.
+    /// The signature is not one of this data by this key.
     #[error("the signature is not that of this data by the key of `{subject}`")]
     Wrong {
-        /// Whose certificate it was verified with.
+        /// Subject of the certificate.
         subject: String,
     },
-    /// `openssl` cannot do it.
+    /// `openssl` fails.
     #[error("cannot {what}")]
     Tool {
-        /// What it was to do.
+        /// The task of `openssl`.
         what: &'static str,
-        /// What it says.
+        /// The error of `openssl`.
         #[source]
         source: ProcessError,
     },
@@ -127,7 +129,7 @@ pub enum SignatureError {
 }
 
 impl SignatureError {
-    /// What to do, where there is something.
+    /// Returns advice for the user.
     pub fn help(&self) -> Option<&'static str> {
         Some(match self {
             Self::Unreadable { source: ProcessError::Start { .. }, .. }
@@ -153,7 +155,7 @@ fn curves() -> String {
 }
 
 impl Hash {
-    /// All of them, with the names that cursive and openssl have for them.
+    /// All digests, with their names in cursive and in openssl.
     const ALL: [(Self, &str, &str); 4] = [
         (Self::Sha224, "SHA-224", "sha224"),
         (Self::Sha256, "SHA-256", "sha256"),
@@ -166,7 +168,7 @@ impl Hash {
         (cursive, openssl)
     }
 
-    /// The digest of a file, looked up where it is known.
+    /// Returns the digest of a file, from the known digests if possible.
     fn of(self, file: &Path, known: &Digests) -> Result<Vec<u8>, PathError> {
         let told = match self {
             Self::Sha256 => return Ok(known.sha256.bytes().to_vec()),
@@ -209,13 +211,13 @@ impl Certificate {
     ///
     /// # Errors
     ///
-    /// If it is none, or its key is of a kind that image services do not know.
+    /// If the text is no certificate, or image services do not support the type of its key.
     pub fn read(pem: &str) -> Result<Self, SignatureError> {
         let options =
             ["x509", "-noout", "-subject", "-nameopt", "RFC2253", "-fingerprint", "-sha256", "-enddate", "-pubkey"];
         let lines = openssl(&options, pem);
         let lines = lines.map_err(|source| SignatureError::Unreadable { what: "certificate", source })?;
-        // Versions of openssl write names of digests in capitals or not.
+        // Some versions of openssl write the names of digests in capital letters.
         let told = |what: &'static str| {
             let mut values = lines.iter().filter_map(|line| line.split_once('='));
             let value = values.find(|(name, _)| name.trim().eq_ignore_ascii_case(what));
@@ -232,26 +234,26 @@ impl Certificate {
         })
     }
 
-    /// The text that it was read from.
+    /// Returns the text of the certificate.
     pub fn pem(&self) -> &str {
         &self.pem
     }
 
-    /// Whose it is: RFC 2253.
+    /// Returns the subject: RFC 2253.
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// SHA-256 of it, in lowercase hexadecimal.
+    /// Returns the SHA-256 fingerprint, in lowercase hexadecimal.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// Whether it has not ended.
+    /// Checks that the certificate has not expired.
     ///
     /// # Errors
     ///
-    /// If it has.
+    /// If it has expired, or `openssl` fails.
     pub fn lasts(&self) -> Result<(), SignatureError> {
         match openssl(&["x509", "-noout", "-checkend", "0"], &self.pem) {
             Ok(_) => Ok(()),
@@ -263,21 +265,21 @@ impl Certificate {
     }
 }
 
-/// A private key in PEM, shown to nobody.
+/// A private key in PEM. Messages never show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key(Secret);
 
 impl Key {
-    /// The key of this text.
+    /// Makes a key of a text.
     pub fn new(pem: Secret) -> Self {
         Self(pem)
     }
 
-    /// Whether it is the key of a certificate.
+    /// Checks that this is the key of a certificate.
     ///
     /// # Errors
     ///
-    /// If it is not, or cannot be read.
+    /// If it is another key, or cannot be read.
     pub fn belongs_to(&self, certificate: &Certificate) -> Result<(), SignatureError> {
         if self.0.reveal().contains("ENCRYPTED") {
             return Err(SignatureError::Passphrase);
@@ -292,7 +294,7 @@ impl Key {
     }
 }
 
-/// A signature of an image, apart from where its certificate is.
+/// A signature of an image, without the place of its certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
     signature: Vec<u8>,
@@ -301,7 +303,7 @@ pub struct Signature {
 }
 
 impl Signature {
-    /// Signs a file whose digests are known. Digests that are not known are computed.
+    /// Signs a file. Digests that are not known are computed.
     ///
     /// # Errors
     ///
@@ -326,11 +328,11 @@ impl Signature {
         Ok(Self { signature: std::fs::read(&out).at(&out)?, hash, kind: certificate.kind })
     }
 
-    /// The signature that an image has, and the id of its certificate.
+    /// Reads the signature of an image, and the id of its certificate.
     ///
     /// # Errors
     ///
-    /// If it has none, or one that nobody could verify.
+    /// If the image has no signature, or one that cannot be verified.
     pub fn of(image: &Image) -> Result<(Self, String), SignatureError> {
         let told = |name: &str| image.properties.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
         let names = [SIGNATURE, HASH, KEY, CERTIFICATE];
@@ -354,7 +356,7 @@ impl Signature {
         Ok((Self { signature: decoded, hash: *hash, kind }, certificate.to_owned()))
     }
 
-    /// The properties of an image that is signed so, with the id of its certificate in the key manager.
+    /// Returns the properties of an image with this signature. `certificate` is the id of the certificate in the key manager.
     pub fn properties(&self, certificate: &str) -> BTreeMap<String, String> {
         let told = [
             (SIGNATURE, STANDARD.encode(&self.signature)),
@@ -365,11 +367,11 @@ impl Signature {
         told.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// Whether this is the signature of a file by the key of a certificate.
+    /// Verifies that this is the signature of a file by the key of a certificate.
     ///
     /// # Errors
     ///
-    /// If it is not, or if that cannot be found out.
+    /// If the signature is wrong, or `openssl` fails.
     pub fn verify(&self, file: &Path, digests: &Digests, certificate: &Certificate) -> Result<(), SignatureError> {
         let wrong = || SignatureError::Wrong { subject: certificate.subject.clone() };
         if self.kind != certificate.kind {
@@ -391,7 +393,7 @@ impl Signature {
     }
 }
 
-/// How `openssl pkeyutl` signs and verifies as cursive verifies.
+/// Returns the options with which `openssl pkeyutl` signs and verifies like cursive.
 fn options(hash: Hash, kind: &str) -> Vec<String> {
     let digest = format!("digest:{}", hash.names().1);
     let mut options = vec!["-pkeyopt".to_owned(), digest];
@@ -403,7 +405,7 @@ fn options(hash: Hash, kind: &str) -> Vec<String> {
     options
 }
 
-/// `openssl` reads a digest, which is no secret, from a file.
+/// Writes a digest to a file for `openssl`. It is no secret.
 fn digest_in_file(digest: &[u8]) -> Result<(tempfile::TempDir, std::path::PathBuf), PathError> {
     let dir = tempfile::tempdir().at(std::env::temp_dir())?;
     let path = dir.path().join("digest");
@@ -411,7 +413,7 @@ fn digest_in_file(digest: &[u8]) -> Result<(tempfile::TempDir, std::path::PathBu
     Ok((dir, path))
 }
 
-/// Runs `openssl` and returns its lines. What it reads from its standard input is in memory alone.
+/// Runs `openssl` and returns its lines. Its standard input, which may be a key, is never written to a disk.
 fn openssl(arguments: &[&str], input: &str) -> Result<Vec<String>, ProcessError> {
     let input =
         in_memory(input.as_bytes()).map_err(|source| ProcessError::Start { program: "openssl".to_owned(), source })?;
@@ -429,7 +431,7 @@ fn in_memory(content: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// The public key among the lines of `openssl`.
+/// Returns the public key in the output of `openssl`.
 fn public_key(lines: &[String]) -> String {
     let end = |line: &&String| line.starts_with("-----END PUBLIC KEY");
     let lines = lines.iter().skip_while(|line| !line.starts_with("-----BEGIN PUBLIC KEY"));
@@ -444,11 +446,11 @@ fn public_key(lines: &[String]) -> String {
     key
 }
 
-/// What cursive calls keys of this kind.
+/// Returns cursive's name of a key's type.
 fn kind(public: &str) -> Option<&'static str> {
     let text: String = public.lines().filter(|line| !line.starts_with("-----")).collect();
     let der = STANDARD.decode(text).ok()?;
-    // The algorithm comes after the heads of two sequences, of two or three bytes each.
+    // The algorithm follows the heads of two sequences, which have two or three bytes each.
     let known = |algorithm: &[u8]| (4..=7).any(|at| der.get(at..).is_some_and(|rest| rest.starts_with(algorithm)));
     KINDS.iter().find(|(algorithm, _)| known(algorithm)).map(|(_, name)| *name)
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::digest::Sha256;
 
-/// A certificate that has ended on 1 January 2021.
+/// Certificate that ended on 1 January 2021.
 const ENDED: &str = "\
 -----BEGIN CERTIFICATE-----\n\
 MIIBSDCB0KADAgECAgEBMAoGCCqGSM49BAMCMBAxDjAMBgNVBAMMBWVuZGVkMB4X\n\
@@ -13,7 +13,7 @@ XLnsvE/lUdxYqlN+1Xx57OGZC4Qc7vY/HwoN9t1MuQffErrdy8KC7iSnAjBwlgDN\n\
 FMVYyRiYzYMc34fIHweX8hBkzQPi8A0i+VqDVq/FRE7SkadJ99p29nrkyYk=\n\
 -----END CERTIFICATE-----\n";
 
-/// Keys as `openssl` makes them, with a certificate each.
+/// Makes a key by `openssl`, with a certificate.
 fn made(dir: &Path, name: &str, key: &[&str]) -> (Key, Result<Certificate, SignatureError>) {
     let at = |name: String| dir.join(name).display().to_string();
     let (key_file, certificate) = (at(format!("{name}.key")), at(format!("{name}.crt")));

@@ -1,7 +1,7 @@
-//! Data on its way to a service and back.
+//! Transfer of image data to a service and back.
 //!
-//! A service that refuses data may say so long before all of it has come, and close the connection. Whoever only writes sees
-//! a connection that has broken, and not why. So an answer is looked for where writing fails.
+//! A service may refuse data early, while it is still being sent, and close the connection. The client then sees only a broken
+//! connection, not the reason. Therefore it looks for an answer after a failed write.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -21,22 +21,22 @@ use super::retry::retried;
 use super::{Cloud, CloudError};
 use crate::interrupt::Interrupt;
 
-/// Time between two looks at a transfer.
+/// Pause between two checks of a transfer.
 const POLL: Duration = Duration::from_millis(50);
 
-/// How long an answer may take where writing has failed: it was there before, if there is one.
+/// Time to wait for an answer after a failed write. If there is one, it has already arrived.
 const LATE: time::Duration = time::Duration::from_millis(500);
 
-/// Data that comes.
+/// The data of a download.
 pub(super) struct Data {
-    /// Whether it begins where it was asked to begin, rather than at the first byte.
+    /// Whether the data begins at the requested byte instead of the first one.
     pub(super) partial: bool,
     /// The data.
     pub(super) body: Box<dyn Read>,
 }
 
 impl Cloud {
-    /// Data of the image service, from this byte on. Reading it ends when the user asks to stop.
+    /// Requests data of the image service, from this byte on. An interrupt ends reading.
     pub(super) fn data(&self, path: &str, from: u64, interrupt: &Interrupt) -> Result<Data, CloudError> {
         let url = self.url(path);
         self.renew()?;
@@ -61,8 +61,8 @@ impl Cloud {
         })
     }
 
-    /// Sends so many bytes to the image service, into one of its stores if it is told. Never in chunks of unknown number:
-    /// servers before the service refuse them, or keep all of them before they pass them on. Gives up when `stop` says so.
+    /// Sends `size` bytes to the image service, into a store if one is named. It never uses chunked encoding: proxies before the
+    /// service refuse it, or buffer all data first. It gives up when `stop` returns `true`.
     pub(super) fn put(
         &self,
         path: &str,
@@ -95,7 +95,7 @@ impl Cloud {
             let (sending, ended) = mpsc::channel::<()>();
             let sender = agent.clone();
             let sent = scope.spawn(move || {
-                // It is gone when this thread has ended, however it ends.
+                // The channel closes when this thread ends, however it ends.
                 let _sending = sending;
                 send(&sender)
             });
@@ -109,7 +109,7 @@ impl Cloud {
     }
 }
 
-/// A body of a known size. When the service has answered, the rest of it is anything at all: it is not sent.
+/// A body of known size. After the service has answered, the rest is filled with anything, because it is not sent.
 struct Counted<'a, R> {
     data: &'a mut R,
     left: u64,
@@ -121,7 +121,7 @@ impl<R: Read> Read for Counted<'_, R> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         let count = if self.answered.load(Ordering::Relaxed) { most } else { self.data.read(&mut buffer[..most])? };
         if count == 0 && most > 0 {
-            // The client would ask for more for ever.
+            // Otherwise the client would ask for more forever.
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.left -= count as u64;
@@ -129,7 +129,7 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
-/// Makes connections that look for an answer.
+/// A connector whose connections look for an early answer.
 #[derive(Debug)]
 struct Listening {
     answered: Arc<AtomicBool>,
@@ -143,7 +143,7 @@ impl<In: Transport> Connector<In> for Listening {
     }
 }
 
-/// A connection that looks for an answer where writing fails, and after that passes on nothing more.
+/// A connection that looks for an answer after a failed write, and then drops all further output.
 #[derive(Debug)]
 struct Listener<In> {
     inner: In,

@@ -1,4 +1,4 @@
-//! Making images: the record, the data, and what the service says of them afterwards.
+//! Creation of images at the image service: the record, the upload of data, and comparison with the service's digests.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -21,47 +21,46 @@ use crate::image::Written;
 use crate::image::digests::{Hasher, Kinds};
 use crate::interrupt::Interrupt;
 
-/// Bytes that are read at once.
+/// Bytes that are read at a time.
 const CHUNK: usize = 1 << 20;
 
-/// Digests that services tell.
+/// Digests that services report.
 pub(super) const KINDS: Kinds = Kinds { sha512: true, md5: true };
 
-/// Those of them that are computed while data is sent. MD5 would cost as much again, and is told beside SHA-512 by all services
-/// since Rocky.
+/// Digests that are computed during an upload. MD5 would double the work, and all services since Rocky report SHA-512 too.
 const SENT: Kinds = Kinds { sha512: true, md5: false };
 
-/// Chunks that may wait to be hashed.
+/// Number of chunks that may wait for hashing.
 const WAITING: usize = 8;
 
-/// Time between two looks at an image.
+/// Pause between two requests for an image.
 const POLL: Duration = Duration::from_millis(250);
 
-/// How long a service may take to see that a connection has broken, or to come back.
+/// Time that a service may take to notice a broken connection, or to restart.
 const SETTLE: Duration = Duration::from_secs(30);
 
-/// Why data is not at the service.
+/// An error of an upload.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    /// The service cannot be asked, or refuses.
+    /// The service does not answer, or refuses a request.
     #[error(transparent)]
     Cloud(#[from] CloudError),
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] PathError),
-    /// The file is not the one that it was at the beginning.
+    /// The file became shorter during the upload.
     #[error("{} has become shorter while it was sent", file.display())]
     Changed {
         /// The file.
         file: PathBuf,
     },
-    /// The file has other content than it should.
+    /// The content of the file is not the one that was built.
     #[error("{} is not what was built: its SHA-256 is another one", file.display())]
     Other {
         /// The file.
         file: PathBuf,
     },
-    /// The service has something else than what was sent.
+    /// The service has other data than was sent.
     #[error("the service has other data than what was sent: {what} is {theirs}, and {ours} was sent")]
     Differs {
         /// What differs: `size`, `checksum`, `sha512`.
@@ -71,13 +70,13 @@ pub enum UploadError {
         /// What was sent.
         ours: String,
     },
-    /// The image is not what it should be after it was sent.
+    /// The image has an unexpected status after the upload.
     #[error("the image is `{status}` after it was sent")]
     Status {
-        /// What it is.
+        /// Status of the image.
         status: String,
     },
-    /// It has arrived, and the service did not take it into the image.
+    /// The data has arrived, but the import failed.
     #[error(transparent)]
     Import(ImportError),
     /// The user asked to stop.
@@ -96,15 +95,15 @@ impl From<ImportError> for UploadError {
 }
 
 impl Cloud {
-    /// Makes the record of an image.
+    /// Creates the record of an image.
     ///
     /// # Errors
     ///
-    /// If the service refuses: 409 if there is one of this id, or was one.
+    /// If the service refuses: 409 if an image has or had this id.
     pub fn create_image(&self, record: &Map<String, Value>) -> Result<Image, CloudError> {
         let id = record.get("id").and_then(Value::as_str);
         retried(&Interrupt::new(), || match (self.post("/v2/images", &Value::Object(record.clone())), id) {
-            // It may have been made before the connection broke. Another try would find it there.
+            // The record may be there in spite of the broken connection. Another try would then fail.
             (Err(error), Some(id)) if error.may_pass() => self.image_by_id(id)?.ok_or(error),
             (result, _) => result,
         })
@@ -122,11 +121,11 @@ impl Cloud {
         }
     }
 
-    /// An image by its id; `None` if there is none.
+    /// Returns an image by its id; `None` if it does not exist.
     ///
     /// # Errors
     ///
-    /// If the service cannot be asked.
+    /// If the service does not answer.
     pub fn image_by_id(&self, id: &str) -> Result<Option<Image>, CloudError> {
         match self.get(&format!("/v2/images/{id}")) {
             Err(CloudError::Refused { status: 404, .. }) => Ok(None),
@@ -134,12 +133,12 @@ impl Cloud {
         }
     }
 
-    /// Sends the data of an image whose record is `queued`, into this store or the one that the service prefers, and compares
-    /// what the service says of it with what was sent. Returns both. `progress` is told the bytes sent.
+    /// Uploads the data of a `queued` image, into this store or the one that the service prefers. Compares the data with the
+    /// service's size and digests, and returns the image and what was sent. `progress` gets the bytes that are sent.
     ///
     /// # Errors
     ///
-    /// If that does not come to a good end; the record is left as it is.
+    /// If the upload fails or the user interrupts; the record is left as it is.
     pub fn upload(
         &self,
         id: &str,
@@ -155,12 +154,12 @@ impl Cloud {
         Ok((compared(image, &sent)?, sent))
     }
 
-    /// Sends data to where an import takes it from, for an image whose record is `queued`: Image Service API v2, "Stage binary
-    /// image data". Returns what was sent.
+    /// Uploads the data of a `queued` image to the staging area, for a later import: Image Service API v2, "Stage binary image
+    /// data". Returns what was sent.
     ///
     /// # Errors
     ///
-    /// If that does not come to a good end; the record is left as it is.
+    /// If the upload fails or the user interrupts; the record is left as it is.
     pub fn stage(
         &self,
         id: &str,
@@ -175,7 +174,7 @@ impl Cloud {
         compared(image, &sent).map(|_| sent)
     }
 
-    /// Sends a file, again where what goes wrong may pass, and returns what the service says of it when it has settled.
+    /// Sends a file, with retries after temporary errors, and returns the image after the service has processed it.
     fn send_file(
         &self,
         id: &str,
@@ -186,7 +185,7 @@ impl Cloud {
     ) -> Result<(Image, Written), UploadError> {
         let (mut attempt, mut sendings, mut token_ended, mut in_trouble) = (1, 0, false, false);
         let sent = loop {
-            // A token that ends during the upload makes it worthless.
+            // If the token expires during the upload, the upload is lost.
             self.renew()?;
             sendings += 1;
             let (result, read) = self.send_data(id, file, to, progress, interrupt)?;
@@ -199,20 +198,21 @@ impl Cloud {
                 (Err(error), read) => {
                     let again = match &error {
                         CloudError::Refused { status: 401, .. } => !token_ended,
-                        // A slow service may still be at work on what an earlier one has brought.
+                        // A slow service may still be at work on the data of an earlier try.
                         CloudError::Refused { status: 409, .. } => sendings > 1,
-                        // Who waits for data in vain says so too: uWSGI after four seconds. It may be something else.
+                        // A server that waits for data in vain answers so too: uWSGI after four seconds. But it may be another
+                        // error.
                         CloudError::Refused { status: 500, .. } => {
                             read.is_none() && !std::mem::replace(&mut in_trouble, true)
                         }
-                        // Who is restarted takes no connections for a while.
+                        // A service that restarts refuses connections for a while.
                         CloudError::Unreachable { .. } => true,
                         error => error.may_pass(),
                     };
                     if !again {
                         return Err(error.into());
                     }
-                    // It may have broken after all had arrived.
+                    // The connection may have broken after all data had arrived.
                     let image = self.settled(id, to, read.is_some(), interrupt)?;
                     match read {
                         Some(sent) if to.has_all(&image) => break sent,
@@ -238,7 +238,7 @@ impl Cloud {
         Ok((image, if old { written(file, interrupt)? } else { sent }))
     }
 
-    /// Sends a file. Returns how that went, and what was read if all of it was.
+    /// Sends a file once. Returns the result, and the digests if the file was read to its end.
     fn send_data(
         &self,
         id: &str,
@@ -256,7 +256,7 @@ impl Cloud {
             Destination::Image(store) => ("file", store),
             Destination::Staging => ("stage", None),
         };
-        // An answer that takes long may never come: what is between here and there forgets connections without data.
+        // If an answer takes long, it may never come: firewalls on the way drop idle connections. So this looks at the image.
         let mut looked = Instant::now();
         let mut arrived = || {
             let look = done.load(Ordering::Relaxed) == size && looked.elapsed() > self.silence();
@@ -281,7 +281,7 @@ impl Cloud {
         Ok((result, all.then_some(read)))
     }
 
-    /// Waits until the service does nothing more with the data of an image. If it has got all of it, that may take long.
+    /// Waits until the service has processed the data of an image. If it has got all data, that may take long.
     fn settled(&self, id: &str, to: Destination<'_>, all: bool, interrupt: &Interrupt) -> Result<Image, UploadError> {
         let (started, limit) = (Instant::now(), if all { UPLOAD_TIMEOUT } else { SETTLE });
         loop {
@@ -302,12 +302,12 @@ impl Cloud {
     }
 }
 
-/// Where data goes.
+/// The destination of data.
 #[derive(Debug, Clone, Copy)]
 enum Destination<'a> {
-    /// Into the image: in this store, or in the one that the service prefers.
+    /// The image, in this store or in the one that the service prefers.
     Image(Option<&'a str>),
-    /// To where an import takes it from.
+    /// The staging area, for an import.
     Staging,
 }
 
@@ -315,7 +315,7 @@ impl Destination<'_> {
     fn is_receiving(self, image: &Image) -> bool {
         match self {
             Self::Image(_) => image.status == "saving",
-            // The size is told when all is there.
+            // The size appears when all data is there.
             Self::Staging => image.status == "uploading" && image.size.is_none(),
         }
     }
@@ -328,11 +328,11 @@ impl Destination<'_> {
     }
 }
 
-/// The image, if what the service tells of its data is true.
+/// Returns the image, if the service's size and digests of its data are those of `data`.
 ///
 /// # Errors
 ///
-/// If it has other data.
+/// If the image has other data.
 pub fn compared(image: Image, data: &Written) -> Result<Image, UploadError> {
     match image.differs(data) {
         Some((what, theirs, ours)) => Err(UploadError::Differs { what, theirs, ours }),
@@ -340,11 +340,11 @@ pub fn compared(image: Image, data: &Written) -> Result<Image, UploadError> {
     }
 }
 
-/// Size and digests of a file, as services tell them.
+/// Returns size and digests of a file, for comparison with a service's.
 ///
 /// # Errors
 ///
-/// If it cannot be read, or the user does not want to wait.
+/// If the file cannot be read, or the user interrupts.
 pub fn written(file: &Path, interrupt: &Interrupt) -> Result<Written, UploadError> {
     let opened = File::open(file).at(file)?;
     let size = opened.metadata().at(file)?.len();
@@ -358,7 +358,7 @@ pub fn written(file: &Path, interrupt: &Interrupt) -> Result<Written, UploadErro
     Ok(reading.hashing.finish())
 }
 
-/// Digests are computed beside the sending.
+/// A thread that computes digests while the data is sent.
 struct Hashing {
     chunks: SyncSender<Vec<u8>>,
     worker: JoinHandle<Written>,
@@ -385,11 +385,11 @@ impl Hashing {
     }
 }
 
-/// A file on its way.
+/// A file that is being sent, as a reader.
 struct Sending<'a> {
     file: File,
     hashing: Hashing,
-    /// Why the file cannot be read to its end.
+    /// The error that prevents reading the file to its end.
     failed: Option<io::Error>,
     done: &'a AtomicU64,
     progress: &'a (dyn Fn(u64) + Sync),
@@ -403,7 +403,7 @@ impl Read for Sending<'_> {
         }
         let length = buffer.len().min(CHUNK);
         let count = match self.file.read(&mut buffer[..length]) {
-            // No more is asked for than there was.
+            // The client asks for no more than the size at the start, so the file has become shorter.
             Ok(0) if length > 0 => Err(io::ErrorKind::UnexpectedEof.into()),
             result => result,
         };

@@ -1,4 +1,4 @@
-//! A cloud, and how to get in.
+//! The configuration of one cloud: addresses, credentials and certificates.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,76 +7,76 @@ use serde_json::{Value, json};
 
 use crate::fetch::{Proxies, Secret};
 
-/// A cloud, and how to get in.
+/// The configuration of one cloud.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CloudConfig {
-    /// Its name in `clouds.yaml`; `envvars` if it comes from the environment.
+    /// Name in `clouds.yaml`; `envvars` if the configuration comes from the environment.
     pub name: String,
     /// Address of Keystone, with its version: `https://cloud.example/identity/v3`.
     pub auth_url: String,
-    /// Who logs in.
+    /// Credentials for the login.
     pub auth: Auth,
-    /// The region whose services are used; the only one of the catalog if it is not said.
+    /// Region whose services are used; `None` if the catalog has only one.
     pub region: Option<String>,
-    /// Which of a service's addresses is used: `public`, `internal`, `admin`.
+    /// Interface of services that is used: `public`, `internal`, `admin`.
     pub interface: String,
-    /// Address of the image service, in place of what the catalog says.
+    /// Address of the image service, in place of the one in the catalog.
     pub image_endpoint: Option<String>,
-    /// Address of the key manager, in place of what the catalog says.
+    /// Address of the key manager, in place of the one in the catalog.
     pub key_manager_endpoint: Option<String>,
-    /// File of certificates that are trusted in place of the host's.
+    /// File of trusted certificates, in place of the host's.
     pub ca_file: Option<PathBuf>,
-    /// What is shown to services that ask who is there.
+    /// Certificate of the client, for services that ask for one.
     pub client: Option<ClientFiles>,
     /// Whether certificates are verified at all.
     pub verify: bool,
-    /// Files, or variables, that the configuration comes from, for messages.
+    /// Files or variables of the configuration, for messages.
     pub origin: Vec<String>,
-    /// How long a service may be silent, or take no data, before it counts as away: `api_timeout`.
+    /// Time after which a service counts as unreachable if it sends nothing or takes no data: `api_timeout`.
     pub silence: Duration,
-    /// Proxies on the way.
+    /// Proxies to use.
     pub proxies: Proxies,
 }
 
-/// Files of a client's certificate.
+/// The files of a client's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientFiles {
-    /// The certificate: `cert`.
+    /// File of the certificate: `cert`.
     pub certificate: PathBuf,
-    /// Its key; in the same file if it is not said: `key`.
+    /// File of the key: `key`. `None` if the certificate's file has it.
     pub key: Option<PathBuf>,
 }
 
-/// Who logs in, and for what.
+/// Credentials for the login, and its scope.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Auth {
-    /// By a password.
+    /// A user with a password.
     Password {
         /// The user, as Keystone's API writes it, without the password.
         user: Value,
         /// The password.
         password: Secret,
-        /// For what, as Keystone's API writes it; `null` for the user's default.
+        /// The scope, as Keystone's API writes it; `null` for the user's default.
         scope: Value,
     },
-    /// By an application credential, which is for one project.
+    /// An application credential, which is for one project.
     ApplicationCredential {
         /// The credential, as Keystone's API writes it, without the secret.
         credential: Value,
-        /// Its secret.
+        /// The secret of the credential.
         secret: Secret,
     },
-    /// By a token that somebody has already.
+    /// A token from an earlier login.
     Token {
         /// The token.
         token: Secret,
-        /// For what.
+        /// The scope, as in `Password`.
         scope: Value,
     },
 }
 
 impl CloudConfig {
-    /// What whoever uses this cloud should know. Other clients say the same at every request.
+    /// Returns a warning if the cloud's certificates are not verified. Other clients warn at every request.
     pub fn warning(&self) -> Option<String> {
         (!self.verify).then(|| {
             format!(
@@ -90,7 +90,7 @@ impl CloudConfig {
 }
 
 impl Auth {
-    /// What must not be shown.
+    /// Returns the secret of the login, which messages must not show.
     pub fn secret(&self) -> &Secret {
         match self {
             Self::Password { password: secret, .. }
@@ -99,7 +99,7 @@ impl Auth {
         }
     }
 
-    /// The request for a token, with the secret: Keystone's API, "Authentication and token management".
+    /// Makes the request for a token, with the secret in it: Keystone's API, "Authentication and token management".
     pub fn request(&self) -> Value {
         let with = |known: &Value, name: &str, secret: &Secret| {
             let mut known = known.clone();

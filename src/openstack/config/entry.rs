@@ -1,10 +1,10 @@
-//! A cloud's entry, its profile and its region as one map, in the steps of openstacksdk's `OpenStackConfig.get_one`.
+//! Merging of a cloud's entry with its profile and its region, by the steps of openstacksdk's `OpenStackConfig.get_one`.
 
 use super::format::format;
 use super::value::{Map, Node, Value};
 use super::wrong::{Result, Wrong};
 
-/// Keys that go below `auth` as text, with their older names. The last one that is there counts, and beside `auth` it counts
+/// Keys that belong below `auth` as text, with their older names. The last name that is set counts, and beside `auth` it counts
 /// more than below it.
 const OF_AUTH: [(&str, &[&str]); 10] = [
     ("domain_id", &["domain_id", "domain-id"]),
@@ -19,7 +19,7 @@ const OF_AUTH: [(&str, &[&str]); 10] = [
     ("project_name", &["tenant_name", "tenant-name", "project_name", "project-name"]),
 ];
 
-/// What is known of a cloud, by keys without hyphens.
+/// Merges the settings of a cloud: profile, entry and region. The keys of the result have no hyphens.
 pub(super) fn resolve(entry: &Map, profile: Option<&Map>, region: Option<&str>) -> Result<Map> {
     let regions = regions(entry, profile)?;
     let found = match region {
@@ -57,11 +57,11 @@ pub(super) fn resolve(entry: &Map, profile: Option<&Map>, region: Option<&str>) 
     Ok(normal(config))
 }
 
-/// What to do about braces.
+/// Help for errors in braces.
 pub(super) const FORMAT: &str =
     "braces stand for other keys of the cloud, as in `{region_name}`; a brace itself is written `{{` or `}}`";
 
-/// Puts a map over another, and `auth` over the other's `auth`.
+/// Puts a map over another one; the maps under `auth` are merged.
 fn update(config: &mut Map, over: &Map) -> Result<()> {
     for (key, node) in over {
         match (key.as_str(), &node.value) {
@@ -80,7 +80,7 @@ fn update(config: &mut Map, over: &Map) -> Result<()> {
     Ok(())
 }
 
-/// Regions with what is special about them, the default one first.
+/// Returns the regions with their own settings, the default region first.
 fn regions(entry: &Map, profile: Option<&Map>) -> Result<Vec<(Node, Map)>> {
     let own = normal(entry.clone());
     for config in [Some(&own), profile].into_iter().flatten() {
@@ -123,7 +123,7 @@ fn region(node: &Node) -> Result<(Node, Map)> {
     }
 }
 
-/// There is one timeout: that of a service, the last one, counts for all.
+/// Merges all timeouts into `api_timeout`: the last one of a service counts for all.
 fn timeouts(config: &mut Map) {
     let of_services: Vec<_> = config
         .keys()
@@ -141,7 +141,7 @@ fn older_names(config: &mut Map, auth: &mut Map) {
         let mut found = None;
         for key in keys {
             let said = [auth.shift_remove(*key), config.shift_remove(*key)].into_iter().flatten();
-            // openstacksdk takes nothing for the text `None`, which nobody means.
+            // openstacksdk turns `null` into the text `None`, which nobody means.
             found = said.filter(|node| !matches!(node.value, Value::Null)).last().or(found);
         }
         if let Some(mut node) = found.filter(|node| !matches!(&node.value, Value::Text(text) if text.is_empty())) {
@@ -153,7 +153,7 @@ fn older_names(config: &mut Map, auth: &mut Map) {
     }
 }
 
-/// `endpoint_type` is what an interface was called.
+/// Renames keys that end with `endpoint_type`, the old name of `interface`.
 fn interfaces(config: Map) -> Map {
     let renamed = config.into_iter().map(|(key, node)| match key.strip_suffix("endpoint_type") {
         Some(service) => (format!("{service}interface"), node),
@@ -166,7 +166,7 @@ fn interfaces(config: Map) -> Map {
     new
 }
 
-/// The domain of a project's scope is that of user and project where these say none.
+/// Uses the domain of the scope for user and project if these have none.
 fn domains(config: &mut Map, auth: &mut Map) {
     for (name, of) in [
         ("domain_id", ["user_domain_id", "project_domain_id"]),
@@ -184,7 +184,7 @@ fn domains(config: &mut Map, auth: &mut Map) {
     }
 }
 
-/// Keys may be written with hyphens, and numbers are texts.
+/// Replaces hyphens in keys by underscores, and numbers by texts.
 fn normal(map: Map) -> Map {
     let mut new = Map::new();
     for (key, mut node) in map {

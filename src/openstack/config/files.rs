@@ -1,4 +1,4 @@
-//! Files that describe clouds, and which of them are taken together.
+//! Configuration files of clouds: search, trust, and merging of `clouds.yaml` with `secure.yaml`.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
@@ -16,18 +16,18 @@ use crate::fsx::IoContext as _;
 use crate::openstack::CloudError;
 use crate::yaml::{Diagnostics, Source};
 
-/// Extensions of configuration files, in the order in which they are looked for.
+/// Extensions of configuration files, in the order of the search.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// What the files say.
+/// The content of the configuration files.
 pub(super) struct Files<'a> {
     places: &'a Places,
     clouds: Map,
     /// Files that were read, for messages.
     pub(super) read: Vec<String>,
-    /// Where `clouds-public.yaml` is looked for.
+    /// Paths at which `clouds-public.yaml` is searched for.
     public: Vec<PathBuf>,
-    /// Why a file with secrets was not read.
+    /// Reason why a file with secrets was not read.
     left_out: Option<String>,
 }
 
@@ -41,7 +41,8 @@ impl<'a> Files<'a> {
         };
         let (main, mut whole) = main.map_or((None, Map::new()), |(file, map)| (Some(file), map));
         read.extend(main.iter().map(|file| file.display().to_string()));
-        // A stranger's file must neither get the user's password nor say where it is sent. One that is named is trusted.
+        // A file of another user must neither get this user's password nor redirect it. If the user names the file, it is
+        // trusted.
         let beside = main.as_deref().and_then(Path::parent).map(Path::to_owned);
         let theirs = places.file.is_none() && beside.as_deref().is_some_and(is_strange);
         let suspect = main.as_deref().filter(|_| places.file.is_none()).and_then(suspicion);
@@ -49,7 +50,7 @@ impl<'a> Files<'a> {
             (true, _) | (_, Some(_)) => beside.as_deref() == Some(dir),
             (false, None) => !is_strange(dir) || beside.as_deref() == Some(dir),
         };
-        // What must not be shown may lie in a file of its own, of the same form.
+        // Secrets may be in a separate file of the same form.
         let named = |trusted: bool| places.secure.iter().filter(move |_| trusted).cloned();
         let mut secure: Vec<PathBuf> = named(!theirs && suspect.is_none()).collect();
         secure.extend(candidates(&places.dirs, "secure", fits));
@@ -87,14 +88,14 @@ impl<'a> Files<'a> {
     }
 }
 
-/// The cloud that the variables describe.
+/// Returns the cloud that the variables describe.
 pub(super) fn of_variables(places: &Places, described: Vec<(String, &str)>) -> Result<CloudConfig, CloudError> {
     let entry: Map = described.into_iter().map(|(key, value)| (key, Node::text(value))).collect();
     let public = candidates(&places.dirs, "clouds-public", |dir| places.strange.as_deref() != Some(dir));
     describe(places.name_of_variables(), &entry, places, &public, vec!["the variables OS_*".to_owned()], None)
 }
 
-/// What an entry says, together with its profile.
+/// Returns the configuration that results from an entry and its profile.
 fn describe(
     name: &str,
     entry: &Map,
@@ -145,7 +146,7 @@ fn candidates(dirs: &[PathBuf], name: &str, fits: impl Fn(&Path) -> bool) -> Vec
     dirs.flat_map(|dir| EXTENSIONS.iter().map(move |extension| dir.join(format!("{name}.{extension}")))).collect()
 }
 
-/// The first of these files that there is. One that this user may not read is passed over for a later one.
+/// Reads the first of these files that exists. A file that this user may not read is skipped if there is a later one.
 fn first(files: &[PathBuf]) -> Result<Option<(PathBuf, Map)>, CloudError> {
     let mut denied = None;
     for file in files.iter().filter(|file| file.is_file()) {
@@ -166,7 +167,7 @@ fn load(file: &Path) -> Result<Map, CloudError> {
         .map_err(|found| CloudError::Yaml(Box::new(Diagnostics::from(*found))))
 }
 
-/// Why a file may be somebody else's.
+/// Returns why a file may be from another user.
 fn suspicion(file: &Path) -> Option<&'static str> {
     let metadata = file.metadata().ok()?;
     let owner = metadata.uid();
@@ -183,7 +184,7 @@ fn section(mut file: Map, name: &str) -> Map {
     }
 }
 
-/// Puts what the second one says over what the first one says, map by map.
+/// Merges a map into another one, recursively. The second map has precedence.
 fn merge(into: &mut Map, over: Map) {
     for (key, node) in over {
         match (into.get_mut(&key).map(|known| &mut known.value), node.value) {

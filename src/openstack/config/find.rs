@@ -1,4 +1,4 @@
-//! The cloud that is meant.
+//! Choice of the cloud: by options, by variables, or because it is the only one.
 
 use super::CloudConfig;
 use super::files::{Files, of_variables};
@@ -6,11 +6,11 @@ use super::places::Places;
 use crate::openstack::CloudError;
 
 impl CloudConfig {
-    /// Finds the cloud that is meant.
+    /// Finds the chosen cloud, or the only one.
     ///
     /// # Errors
     ///
-    /// If there is none, or if something about it is missing.
+    /// If there is no such cloud, or a setting is missing.
     pub fn find(places: &Places) -> Result<Self, CloudError> {
         let found = meant(places)?;
         Ok(Self { proxies: places.proxies.clone(), ..found })

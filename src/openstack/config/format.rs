@@ -1,8 +1,8 @@
-//! Python's `str.format` as far as configurations use it: `{region_name}` stands for another key.
+//! The part of Python's `str.format` that configurations use: `{region_name}` stands for another key.
 
 use super::value::Map;
 
-/// The text with the keys that it names put in.
+/// Replaces the keys in braces by their values.
 pub(super) fn format(text: &str, config: &Map) -> Result<String, String> {
     let mut done = String::new();
     let mut rest = text;
@@ -17,7 +17,7 @@ pub(super) fn format(text: &str, config: &Map) -> Result<String, String> {
         }
         let (name, more) = rest.split_once('}').filter(|_| brace == "{").ok_or("a single brace")?;
         let value = config.get(name).and_then(|node| node.as_text());
-        // The name may be a part of a secret.
+        // The message must not show the name, which may be part of a secret.
         done.push_str(&value.ok_or("braces hold no key of this cloud that is a text")?);
         rest = more;
     }

@@ -1,4 +1,4 @@
-//! Which cloud, and how to get in: `clouds.yaml` with its `secure.yaml`, or the variables `OS_*`, by the rules of
+//! The configuration of clouds: `clouds.yaml` with its `secure.yaml`, or the variables `OS_*`. The rules are those of
 //! openstacksdk's "Configuring OpenStack SDK Applications". Files are read as PyYAML reads them.
 
 mod cloud;

@@ -1,4 +1,4 @@
-//! Where a configuration may come from.
+//! Sources of a configuration: options, files and variables.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,39 +6,39 @@ use std::path::PathBuf;
 
 use crate::fetch::Proxies;
 
-/// Variables that choose a cloud and describe none.
+/// Variables that choose a cloud but do not describe one.
 const SELECTORS: [&str; 5] =
     ["OS_CLOUD", "OS_REGION_NAME", "OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE", "OS_CLOUD_NAME"];
 
-/// Beginnings of variables of OpenStack's own tests and logs.
+/// Prefixes of variables of OpenStack's own tests and logs.
 const OF_OTHERS: [&str; 3] = ["OS_TEST", "OS_STD", "OS_LOG"];
 
-/// Where a configuration may come from.
+/// Sources of a configuration.
 #[derive(Clone, Default)]
 pub struct Places {
-    /// The cloud that was asked for.
+    /// The cloud that the user names.
     pub cloud: Option<String>,
-    /// The region that was asked for, whatever the configuration says.
+    /// The region that the user names, which has precedence over the configuration.
     pub region: Option<String>,
     /// The only file to read: `OS_CLIENT_CONFIG_FILE`.
     pub file: Option<PathBuf>,
-    /// The file with secrets that is looked for first: `OS_CLIENT_SECURE_FILE`.
+    /// The first file with secrets to try: `OS_CLIENT_SECURE_FILE`.
     pub secure: Option<PathBuf>,
-    /// Directories in which files are looked for, the first one first.
+    /// Directories to search, in this order.
     pub dirs: Vec<PathBuf>,
-    /// The one of these directories that may be a stranger's: the current one.
+    /// The directory among these that others may control: the current one.
     pub strange: Option<PathBuf>,
-    /// What `~` stands for at the beginning of a path.
+    /// Home directory, for `~` at the beginning of a path.
     pub home: Option<PathBuf>,
     /// Variables of the environment that begin with `OS_`.
     pub variables: BTreeMap<String, String>,
-    /// Proxies on the way, as the environment names them.
+    /// Proxies of the environment.
     pub proxies: Proxies,
 }
 
 impl std::fmt::Debug for Places {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The variables have passwords.
+        // The values of variables include passwords.
         let names: Vec<_> = self.variables.keys().collect();
         f.debug_struct("Places")
             .field("cloud", &self.cloud)
@@ -53,7 +53,7 @@ impl std::fmt::Debug for Places {
 }
 
 impl Places {
-    /// openstacksdk's search path, by the variables of the environment. `here` is the current directory.
+    /// Returns openstacksdk's search path, from the environment. `here` is the current directory.
     pub fn search(
         here: PathBuf,
         told: &dyn Fn(&str) -> Option<OsString>,
@@ -62,7 +62,7 @@ impl Places {
         let path = |name: &str| told(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let home = path("HOME");
         let user = home.as_ref().map(|home| home.join(".config"));
-        // openstacksdk joins several directories of XDG_CONFIG_DIRS to one path, at which there is nothing.
+        // openstacksdk joins several directories of XDG_CONFIG_DIRS to one path, which never exists.
         let site = path("XDG_CONFIG_DIRS").unwrap_or_else(|| "/etc/xdg".into());
         let site = Some(site).filter(|dirs| !dirs.to_string_lossy().contains(':'));
         let dirs = [path("XDG_CONFIG_HOME"), user, site, Some("/etc".into())];
@@ -78,22 +78,22 @@ impl Places {
         }
     }
 
-    /// A variable that is not empty: scripts unset them so.
+    /// Returns a variable if it is not empty. Scripts set variables to the empty text to unset them.
     pub(super) fn told(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// The cloud that is chosen by its name.
+    /// Returns the name of the chosen cloud.
     pub(super) fn chosen(&self) -> Option<&str> {
         self.cloud.as_deref().filter(|name| !name.is_empty()).or_else(|| self.told("OS_CLOUD"))
     }
 
-    /// Name of the cloud that the variables describe.
+    /// Returns the name of the cloud that the variables describe.
     pub(super) fn name_of_variables(&self) -> &str {
         self.told("OS_CLOUD_NAME").unwrap_or("envvars")
     }
 
-    /// What the variables say of a cloud: `OS_PROJECT_NAME` is `project_name`. Nothing if they only choose one.
+    /// Returns the settings in the variables: `OS_PROJECT_NAME` is `project_name`. `None` if they only choose a cloud.
     pub(super) fn described(&self) -> Option<Vec<(String, &str)>> {
         let own = self.variables.iter().filter(|(name, value)| {
             let others = OF_OTHERS.iter().any(|prefix| name.starts_with(prefix));

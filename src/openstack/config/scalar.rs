@@ -1,4 +1,4 @@
-//! Scalars by YAML 1.1 as PyYAML reads it: `08` and `1e10` are texts, `yes` is true, `1:30` is 90.
+//! Scalars of YAML 1.1 as PyYAML reads them: `08` and `1e10` are texts, `yes` is true, `1:30` is 90.
 
 use std::sync::LazyLock;
 
@@ -6,10 +6,10 @@ use regex::Regex;
 
 use super::value::Value;
 
-/// Most digits of a whole number, which is also Python's limit.
+/// Largest number of digits of a whole number, which is Python's limit too.
 const MAX_DIGITS: usize = 4300;
 
-/// Types of plain scalars in the order in which PyYAML's resolver tries them.
+/// Types of plain scalars, in the order in which PyYAML's resolver tries them.
 const TYPES: [(&str, &str); 6] = [
     ("bool", r"^(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$"),
     (
@@ -36,12 +36,12 @@ static TIME: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(pattern).expect("a pattern")
 });
 
-/// Type of a plain scalar without a tag.
+/// Returns the type of a plain scalar without a tag.
 pub(super) fn type_of(text: &str) -> &'static str {
     RESOLVER.iter().find(|(_, pattern)| pattern.is_match(text)).map_or("str", |(name, _)| name)
 }
 
-/// A scalar of a type, by its name below `tag:yaml.org,2002:`.
+/// Returns the value of a scalar. `kind` is the name of its type after `tag:yaml.org,2002:`.
 pub(super) fn construct(kind: &str, text: &str) -> Value {
     let fault = |what: &str| Value::Fault(format!("this is no {what}"));
     match kind {
@@ -61,7 +61,7 @@ pub(super) fn construct(kind: &str, text: &str) -> Value {
     }
 }
 
-/// Takes the sign off.
+/// Splits off the sign.
 fn signed(text: &str) -> (bool, &str) {
     match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
@@ -97,12 +97,12 @@ fn decimal(digits: &str, radix: u32) -> Option<String> {
     Some(number.printed())
 }
 
-/// A whole number of any size: its decimal digits, the lowest first.
+/// A whole number of any size, as decimal digits, the lowest first.
 #[derive(Default)]
 struct Decimal(Vec<u8>);
 
 impl Decimal {
-    /// Digits behind those that are there.
+    /// Appends digits.
     fn add_digits(&mut self, digits: &str, radix: u32) -> Option<()> {
         if digits.is_empty() || digits.len() > MAX_DIGITS {
             return None;
@@ -146,7 +146,7 @@ fn float(text: &str) -> Option<f64> {
     Some(if negative { -magnitude } else { magnitude })
 }
 
-/// A number as Python prints it: the shortest text that is read as the same number.
+/// Returns a number as Python prints it: the shortest text that reads as the same number.
 pub(super) fn printed(number: f64) -> String {
     if !number.is_finite() {
         return number.to_string().to_lowercase();
@@ -163,7 +163,7 @@ pub(super) fn printed(number: f64) -> String {
     }
 }
 
-/// A date, or a date with a time, as Python prints it.
+/// Returns a date, or a date with a time, as Python prints it.
 fn time(text: &str) -> Option<String> {
     let parts = TIME.captures(text)?;
     let part = |index: usize| parts.get(index).map_or("", |part| part.as_str());
@@ -201,7 +201,7 @@ fn time(text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// What PyYAML 6.0.3 makes of these plain scalars, as Python prints it.
+    /// Compares plain scalars with the results of PyYAML 6.0.3, as Python prints them.
     #[test]
     fn plain_scalars_are_what_pyyaml_makes_of_them() {
         for (text, kind, printed) in [

@@ -1,4 +1,4 @@
-//! What is said of one cloud, key by key.
+//! The settings of one cloud, read key by key from the merged map.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,20 +12,20 @@ use super::value::{Map, Node, Value};
 use super::wrong::{Result, Wrong};
 use crate::fetch::{Proxies, Secret};
 
-/// Ways to authenticate that are understood, in the names of keystoneauth.
+/// Supported ways to authenticate, in the names of keystoneauth.
 const AUTH_TYPES: &str = "password, token, v3applicationcredential";
 
-/// How long a service may be silent if nobody says otherwise.
+/// Default of `api_timeout`.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// What is said of one cloud.
+/// The settings of one cloud.
 pub(super) struct Settings<'a> {
     pub(super) map: &'a Map,
     pub(super) home: Option<&'a Path>,
 }
 
 impl Settings<'_> {
-    /// The cloud that is meant by this.
+    /// Returns the configuration of the cloud.
     pub(super) fn cloud(&self, name: &str, files: &[String]) -> Result<CloudConfig> {
         let (verify, bundle) = self.verify()?;
         let client = match self.path("cert")? {
@@ -39,7 +39,7 @@ impl Settings<'_> {
             region: self.text(&["region_name"])?,
             interface: self
                 .text(&["image_interface", "interface"])?
-                // `publicURL` is what it was called in Keystone v2.
+                // Keystone v2 called it `publicURL`.
                 .map_or_else(|| "public".to_owned(), |text| text.trim_end_matches("URL").to_owned()),
             image_endpoint: self.text(&["image_endpoint_override", "image_endpoint"])?,
             key_manager_endpoint: self.text(&["key_manager_endpoint_override", "key_manager_endpoint"])?,
@@ -52,12 +52,12 @@ impl Settings<'_> {
         })
     }
 
-    /// Whether anything says where Keystone is.
+    /// Returns whether the settings have an address of Keystone.
     pub(super) fn has_address(&self) -> bool {
         !matches!(self.of_auth(&["auth_url"]), Ok(None))
     }
 
-    /// The first of these keys that is there, below `auth` or else beside it.
+    /// Returns the first of these keys that is set, below `auth` or else beside it.
     fn of_auth(&self, keys: &[&str]) -> Result<Option<String>> {
         let auth = self.map.get("auth").and_then(Node::map);
         let maps = auth.into_iter().chain([self.map]);
@@ -67,7 +67,7 @@ impl Settings<'_> {
         found.map(|(key, node)| text(key, node)).transpose()
     }
 
-    /// The first of these keys beside `auth` that says something, with other keys put into its braces.
+    /// Returns the first of these keys beside `auth` that is set, with its braces replaced.
     fn text(&self, keys: &[&str]) -> Result<Option<String>> {
         let mut said = keys.iter().filter_map(|key| Some((*key, self.map.get(*key)?)));
         let Some((key, node)) = said.find(|(_, node)| node.is_true() || is_false(node)) else { return Ok(None) };
@@ -101,7 +101,7 @@ impl Settings<'_> {
         })
     }
 
-    /// Whether certificates are verified, and by those of which file.
+    /// Returns whether to verify certificates, and the file of trusted ones.
     fn verify(&self) -> Result<(bool, Option<PathBuf>)> {
         let unquoted = "write `true` or `false`, without quotes";
         let insecure = match self.map.get("insecure") {
@@ -129,14 +129,14 @@ impl Settings<'_> {
         Ok((verify && !insecure, bundle))
     }
 
-    /// A domain by its id or name; the one that Keystone makes itself if nothing is said.
+    /// Returns a domain by id or name; without settings, Keystone's default domain.
     fn domain(&self, of: &str) -> Result<Json> {
         let id = self.of_auth(&[&format!("{of}_domain_id")])?.or(self.of_auth(&["default_domain_id"])?);
         let name = self.of_auth(&[&format!("{of}_domain_name")])?.or(self.of_auth(&["default_domain_name"])?);
         Ok(match (id, name) {
             (Some(id), _) => json!({ "id": id }),
             (None, Some(name)) => json!({ "name": name }),
-            // OpenStack's own client takes it for an id.
+            // OpenStack's own client treats this setting as an id.
             (None, None) => {
                 json!({ "id": self.of_auth(&["default_domain"])?.unwrap_or_else(|| "default".to_owned()) })
             }
@@ -188,7 +188,7 @@ impl Settings<'_> {
         })
     }
 
-    /// Some services ask others before they answer.
+    /// Returns how long a service may be silent: some services ask others before they answer.
     fn silence(&self) -> Result<Duration> {
         let Some(node) = self.map.get("api_timeout").filter(|node| !matches!(node.value, Value::Null)) else {
             return Ok(SILENCE);
@@ -243,12 +243,12 @@ impl Settings<'_> {
     }
 }
 
-/// `false` where a text is expected is a mistake: it is not the same as nothing.
+/// Returns whether a value is `false`. As a text this is a mistake, and not the same as a missing value.
 fn is_false(node: &Node) -> bool {
     matches!(node.value, Value::Bool(false))
 }
 
-/// Whether a variable of the environment says another way to authenticate than the usual one.
+/// Returns whether a variable of the environment asks for another way to authenticate than the default.
 fn is_other(node: &Node) -> bool {
     !matches!(&node.value, Value::Text(text) if text == "password")
 }
@@ -257,7 +257,7 @@ fn text(key: &str, node: &Node) -> Result<String> {
     node.printed().ok_or_else(|| Wrong::kind(key, node))
 }
 
-/// Keystone's address with the version of its API, which many leave out.
+/// Returns Keystone's address with the version of its API, which many configurations leave out.
 fn versioned(url: &str) -> String {
     let url = url.trim_end_matches('/');
     match url.strip_suffix("/v2.0") {

@@ -189,7 +189,7 @@ fn a_file_that_everybody_can_write_gets_no_password_from_elsewhere() {
     assert!(error.help().is_some_and(|help| help.contains("everybody can write")), "{error:?}");
 }
 
-/// What Keystone is asked for by the cloud `one` of this file.
+/// Returns the login request for the cloud `one` of this file.
 fn request(text: &str) -> Result<serde_json::Value, CloudError> {
     let (_dir, places) = places(&[("clouds.yaml", text)]);
     find(&places, "one").map(|found| found.auth.request()["auth"].clone())

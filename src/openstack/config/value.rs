@@ -1,4 +1,4 @@
-//! Values of configuration files as Python has them, each with the place where it is written.
+//! Values of configuration files in Python's types, each with its place in the file.
 
 use std::sync::Arc;
 
@@ -6,22 +6,22 @@ use indexmap::IndexMap;
 
 use crate::yaml::{Source, Span};
 
-/// A map in the order of Python's: a key that is set again keeps its place.
+/// A map in Python's order: a key that is set again keeps its position.
 pub(super) type Map = IndexMap<String, Node>;
 
-/// A value and where it is written.
+/// A value with its place.
 #[derive(Clone)]
 pub(super) struct Node {
     pub(super) value: Value,
-    /// `None` for what no file says.
+    /// Place in a file; `None` for values that are in no file.
     pub(super) place: Option<Place>,
 }
 
-/// Where a value is written.
+/// The place of a value in a file.
 #[derive(Clone)]
 pub(super) struct Place {
     pub(super) source: Arc<Source>,
-    /// `None` where the file's reader does not tell.
+    /// Byte range; `None` if the parser does not tell it.
     pub(super) span: Option<Span>,
 }
 
@@ -37,16 +37,16 @@ pub(super) enum Value {
     Text(String),
     /// A date, or a date with a time, as Python prints it.
     Time(String),
-    /// Bytes: no API takes them.
+    /// Bytes, which no API takes.
     Bytes,
     List(Vec<Node>),
     Map(Map),
-    /// What cannot be read, and why: of no account while nobody asks for it.
+    /// An unreadable value, with the reason. It is an error only if its key is used.
     Fault(String),
 }
 
 impl Node {
-    /// What no file says.
+    /// Makes a value that is in no file.
     pub(super) fn unwritten(value: Value) -> Self {
         Self { value, place: None }
     }
@@ -55,7 +55,7 @@ impl Node {
         Self::unwritten(Value::Text(text.to_owned()))
     }
 
-    /// The map, if it is one.
+    /// Returns the map, if the value is one.
     pub(super) fn map(&self) -> Option<&Map> {
         match &self.value {
             Value::Map(map) => Some(map),
@@ -63,7 +63,7 @@ impl Node {
         }
     }
 
-    /// The text of a text or a number.
+    /// Returns a text, or the text of a number.
     pub(super) fn printed(&self) -> Option<String> {
         match &self.value {
             Value::Int(text) | Value::Float(text) | Value::Text(text) => Some(text.clone()),
@@ -71,7 +71,7 @@ impl Node {
         }
     }
 
-    /// What Python's `str` makes of a scalar.
+    /// Returns a scalar as Python's `str` prints it.
     pub(super) fn as_text(&self) -> Option<String> {
         match &self.value {
             Value::Bool(true) => Some("True".to_owned()),
@@ -81,7 +81,7 @@ impl Node {
         }
     }
 
-    /// Whether it is true in a condition of Python.
+    /// Returns whether the value is true in a condition of Python.
     pub(super) fn is_true(&self) -> bool {
         match &self.value {
             Value::Null => false,
@@ -95,7 +95,7 @@ impl Node {
         }
     }
 
-    /// What it is, for messages: never the value itself, which may be a secret.
+    /// Describes the type of the value for messages. They never show the value, which may be a secret.
     pub(super) fn kind(&self) -> &'static str {
         match &self.value {
             Value::Null => "nothing",

@@ -1,4 +1,4 @@
-//! Clouds whose addresses openstacksdk knows by the name of their vendor.
+//! The built-in list of vendors' clouds and their addresses, as in openstacksdk.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use crate::yaml::Source;
 static KNOWN: LazyLock<Map> =
     LazyLock::new(|| parse(&Source::new("built-in:vendors.yaml", include_str!("vendors.yaml"))).unwrap_or_default());
 
-/// What is known of a vendor's cloud. Some tell it at an address, which is not asked.
+/// Returns the profile of a vendor's cloud. Some profiles refer to an address, which is not downloaded.
 pub(super) fn profile(name: &str) -> Result<Option<Map>> {
     let Some(known) = KNOWN.get(name).and_then(Node::map) else { return Ok(None) };
     if known.get("status").and_then(Node::printed).as_deref() == Some("shutdown") {
@@ -20,7 +20,7 @@ pub(super) fn profile(name: &str) -> Result<Option<Map>> {
     Ok(Some(known.clone()))
 }
 
-/// The address at which a vendor tells about the cloud: the profile's own name, or what is known of it.
+/// Returns the address at which a vendor publishes the profile: the profile's name itself, or an entry of the profile.
 pub(super) fn address(name: &str, profile: Option<&Map>) -> Option<String> {
     let told = profile.and_then(|profile| profile.get("profile"));
     match told.map(|node| &node.value) {

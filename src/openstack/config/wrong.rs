@@ -1,9 +1,9 @@
-//! What is wrong with the configuration of a cloud.
+//! Errors in the configuration of a cloud.
 
 use super::value::{Node, Place, Value};
 use crate::openstack::CloudError;
 
-/// What is wrong, where, and what to do. It never has the value, which may be a secret.
+/// An error in the configuration, with its place and help. It never shows the value, which may be a secret.
 pub(super) struct Wrong {
     place: Option<String>,
     message: String,
@@ -17,7 +17,7 @@ impl Wrong {
         Self { place: None, message: message.into(), help: help.into() }
     }
 
-    /// About a value that is written somewhere.
+    /// Makes an error at the place of a value.
     pub(super) fn at(node: &Node, message: impl Into<String>, help: impl Into<String>) -> Self {
         let place = node.place.as_ref().map(|Place { source, span }| match span {
             Some(span) => {
@@ -29,7 +29,7 @@ impl Wrong {
         Self { place, message: message.into(), help: help.into() }
     }
 
-    /// A key has a value of a type that does not do.
+    /// Makes the error of a key whose value has the wrong type.
     pub(super) fn kind(key: &str, node: &Node) -> Self {
         let help = match &node.value {
             Value::Bool(_) | Value::Time(_) | Value::Bytes => {
@@ -50,7 +50,7 @@ impl Wrong {
         CloudError::Config { cloud: cloud.to_owned(), files, message: self.message, help: self.help }
     }
 
-    /// Adds what else may be the reason.
+    /// Adds another possible reason to the help.
     pub(super) fn or_else(mut self, reason: &str) -> Self {
         self.help = format!("{reason}. Else {}", self.help);
         self

@@ -1,6 +1,6 @@
 //! Configuration files as PyYAML and Python's `json` read them: YAML 1.1 with merge keys, and the last of several equal keys.
 //!
-//! A value that cannot be read is no error of its file: only whoever asks for it is told.
+//! A value that cannot be read is no error of its file: only the code that uses it reports the error.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::value::{Map, Node, Place, Value};
 use crate::yaml::{Diagnostic, Source, Span};
 use crate::yaml::{MAX_ALIASED, MAX_BYTES, MAX_DEPTH, MAX_NODES};
 
-/// What tags of YAML's own types begin with.
+/// Prefix of the tags of YAML's own types.
 const TAGS: &str = "tag:yaml.org,2002:";
 
 type Read<T> = Result<T, Box<Diagnostic>>;
@@ -36,7 +36,7 @@ pub(super) fn parse(source: &Arc<Source>) -> Read<Map> {
 }
 
 fn yaml(source: &Arc<Source>) -> Read<Node> {
-    // Python's `open` leaves the mark there, and PyYAML skips it.
+    // A byte order mark at the beginning is no problem: the parser skips it, as PyYAML does.
     let options = granit_parser::options! { emit_comments: false };
     let parser = Parser::new_from_str_with_options(source.text(), options);
     let mut reader = Reader { source, parser, anchors: HashMap::new(), nodes: 0, aliased: 0 };
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
         let (mut merged, mut own) = (Map::new(), Map::new());
         loop {
             let (key, merges) = match self.event()? {
-                // What is merged comes first, and what the map says itself is put over it.
+                // Merged entries come first, and the map's own entries have precedence.
                 (Event::MappingEnd, _) => {
                     merged.extend(own);
                     return Ok(merged);
@@ -158,8 +158,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Puts the entries of a map into another, or those of a list of maps, of which the first wins. PyYAML 6.0.4 lets the last
-    /// one win, against YAML and all its other versions.
+    /// Adds the entries of a map to another one, or those of a list of maps, of which the first has precedence. In PyYAML 6.0.4
+    /// the last one has, against YAML and all its other versions.
     fn merge(&mut self, merged: &mut Map, value: Node, span: Span) -> Read<()> {
         let unfit = "only a map, or a list of maps, can be merged by `<<`";
         match value.value {
@@ -246,7 +246,7 @@ fn of_json(value: serde_json::Value, source: &Arc<Source>) -> Node {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(truth) => Value::Bool(truth),
         serde_json::Value::Number(number) => match number.as_f64() {
-            // Python reads whole numbers of any size; here they are rounded above this.
+            // Python reads whole numbers of any size; this parser rounds them above this limit.
             Some(float) if number.is_f64() && float.abs() >= 2f64.powi(63) => {
                 Value::Fault("a number this large is not read exactly: put quotes around it".to_owned())
             }

@@ -1,20 +1,20 @@
-//! An import on its way.
+//! The progress and the tasks of an import.
 
 use serde::Deserialize;
 
-/// How far an import is, as far as the service tells.
+/// The progress of an import, as far as the service reports it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Stores that the data goes to.
+    /// Number of stores that get the data.
     pub stores: u64,
-    /// Stores that it has arrived in, or will not arrive in.
+    /// Number of stores that have got the data, or have failed.
     pub settled: u64,
-    /// Bytes that the present store has, to the mebibyte.
+    /// Bytes that the current store has got, rounded to MiB.
     pub copied: u64,
 }
 
 impl Progress {
-    /// Bytes that are written and that are to be written, of data of this size.
+    /// Returns the bytes that are written, and those in total, for data of this size.
     pub fn bytes(&self, size: u64) -> (u64, u64) {
         let total = self.stores.max(1) * size;
         ((self.settled * size + self.copied.min(size)).min(total), total)
@@ -24,17 +24,17 @@ impl Progress {
 /// A task of the service.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Task {
-    /// Its identity.
+    /// Id of the task.
     pub id: String,
     /// `pending`, `processing`, `success`, `failure`.
     pub status: String,
-    /// What it says of itself, for people.
+    /// Message for people.
     #[serde(default)]
     pub message: Option<String>,
-    /// When it was made, ISO 8601.
+    /// Time of creation, ISO 8601.
     #[serde(default)]
     pub created_at: Option<String>,
-    /// When it was changed.
+    /// Time of the last change.
     #[serde(default)]
     pub updated_at: Option<String>,
 }

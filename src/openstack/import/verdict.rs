@@ -1,4 +1,4 @@
-//! What has become of an import, by what the service tells of it.
+//! The state of an import, judged by the image and its newest task.
 
 use serde_json::Value;
 
@@ -6,13 +6,13 @@ use super::task::{Progress, Task};
 use crate::openstack::image::Image;
 use crate::text::printable;
 
-/// What Glance tells of an import among the properties of an image.
+/// Properties of an image in which Glance reports an import.
 const TASK: &str = "os_glance_import_task";
 const IMPORTING: &str = "os_glance_importing_to_stores";
 pub(super) const FAILED: &str = "os_glance_failed_import";
 pub(super) const STORES: &str = "stores";
 
-/// What is to be thought of an import.
+/// The state of an import.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Running,
@@ -20,8 +20,8 @@ pub(super) enum Verdict {
     Failed(Option<String>),
 }
 
-/// Looks at an image, and at the newest task that began with the import. `copies` are the stores that it is copied to, if it is;
-/// `began` tells whether the image was seen to be imported.
+/// Judges an import by its image and its newest task. `copies` are the target stores if the import is a copy. `began` is whether
+/// the image was in import before.
 pub(super) fn judge(image: &Image, task: Option<&Task>, copies: Option<&[String]>, began: bool) -> Verdict {
     match task.map(|task| (task.status.as_str(), task.message.as_ref())) {
         Some(("success", _)) => return Verdict::Done,
@@ -31,7 +31,7 @@ pub(super) fn judge(image: &Image, task: Option<&Task>, copies: Option<&[String]
         Some(_) => return Verdict::Running,
         None => {}
     }
-    // Some failures leave the list of stores as it was.
+    // After some failures, Glance leaves the list of stores unchanged.
     let fell_back = copies.is_none() && began && image.status == "queued";
     if image.properties.contains_key(TASK) || (!names(image, IMPORTING).is_empty() && !fell_back) {
         return Verdict::Running;
@@ -57,12 +57,12 @@ pub(super) fn seen_progress(before: Progress, image: &Image, task: Option<&Task>
     // `Copied N MiB`: glance.async_.flows.api_image_import, `_status_callback`.
     let message = task.and_then(|task| task.message.as_deref()).unwrap_or_default();
     let copied = message.split_whitespace().find_map(|word| word.parse::<u64>().ok()).unwrap_or(0);
-    // It is said of the store before until the next one has something.
+    // Until the next store has data, the message is about the one before.
     let copied = if left == stores { copied << 20 } else { 0 };
     Progress { stores, settled: stores - left, copied }
 }
 
-/// Names that the service lists in a property, with commas.
+/// Returns the names in a property, which the service separates by commas.
 pub(super) fn names(image: &Image, property: &str) -> Vec<String> {
     let list = image.properties.get(property).and_then(Value::as_str).unwrap_or_default();
     list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
