@@ -43,7 +43,7 @@ pub enum PublishError {
     #[error("cannot upload the image")]
     Upload(#[source] UploadError),
     /// The upload failed, and its record could not be removed.
-    #[error("cannot upload the image, nor remove what is there of it: {id}")]
+    #[error("cannot upload the image, nor remove its record {id}")]
     Orphan {
         /// Id of the record that is left.
         id: String,

@@ -117,7 +117,7 @@ fn cases() -> Vec<Case> {
                 vec![fault("DELETE", "/images", 0..999, At::Head, say("503 Away"))],
             ]
             .concat(),
-            &["nor remove what is there of it", "goldsmith images delete"],
+            &["nor remove its record", "goldsmith images delete"],
             1,
         ),
     ]

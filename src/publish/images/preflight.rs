@@ -88,7 +88,7 @@ pub(super) fn check(
     if let Some(image) = others.first() {
         let (count, id) = (others.len(), &image.id);
         notes.push(format!(
-            "{count} other image{} the name `{}` already ({id}): who asks for it by name finds several",
+            "{count} other image{} the name `{}` already ({id}): a search by name finds several",
             if count == 1 { " has" } else { "s have" },
             wanted.name
         ));
@@ -117,10 +117,10 @@ fn content(source: &Source) -> Result<Option<Problem>, PublishError> {
     let file = source.file();
     let [glance, _] = accept(&file).map_err(|error| PublishError::Upload(error.into()))?;
     let message = if !glance.accepted {
-        format!("the service looks into images and takes no such {told}: {}", glance.reasons.join("; "))
+        format!("the service inspects images and refuses this {told}: {}", glance.reasons.join("; "))
     } else if glance.disk_format != Some(told) {
         let is = glance.disk_format.unwrap_or("something else");
-        format!("the service looks into images, and the content of this {told} is {is}")
+        format!("the service inspects images, and the content of this {told} is {is}")
     } else {
         return Ok(None);
     };

@@ -90,7 +90,7 @@ fn run(verb: Verb, shelf: &dyn Shelf, terms: &Terms<'_>, context: &Context<'_>) 
             }
             deeds.extend(placed.removed.iter().map(|version| {
                 let stay = terms.keep.unwrap_or_default();
-                Deed::Removed { place: at(version), reason: format!("as many as are to stay are there: {stay}") }
+                Deed::Removed { place: at(version), reason: format!("{stay} are kept") }
             }));
             Ok(deeds)
         }

@@ -53,7 +53,7 @@ pub enum S3Error {
         message: String,
     },
     /// The answer has an unexpected form.
-    #[error("cannot understand what the store answers about {what}: {reason}")]
+    #[error("the answer of the store about {what} is not understood: {reason}")]
     Answer {
         /// The thing that was requested.
         what: String,

@@ -42,7 +42,7 @@ pub fn credentials(
     let files = files.join(" and ");
     if let Some(way) = ELSEWHERE.iter().find(|way| sections.iter().any(|section| section.contains_key(**way))) {
         return Err(format!(
-            "the profile `{profile}` gets its keys by `{way}` (in {files}), which is not done here: \
+            "the profile `{profile}` gets its keys by `{way}` (in {files}), which goldsmith does not support: \
              `aws configure export-credentials` prints keys for the environment"
         ));
     }
