@@ -1,8 +1,8 @@
-//! A client of the QEMU guest agent, whose answers are the guest's word and no more.
+//! A client of the QEMU guest agent. The guest is not trusted: its answers prove nothing.
 //!
-//! The protocol is that of QEMU's `qga/qapi-schema.json`: one JSON object a line. The connection has no ends: what an
-//! agent answered to somebody before, or half an answer of one that was restarted, may still come. So every command is
-//! preceded by `guest-sync-delimited`, whose answer follows a byte that is in no JSON text.
+//! The protocol is that of QEMU's `qga/qapi-schema.json`: one JSON object a line. The connection outlives its users and agents:
+//! an answer to an earlier user, or half an answer of an agent that restarted, may still come. So `guest-sync-delimited`
+//! precedes every command. Its answer follows a byte that no JSON text contains.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::IpAddr;
@@ -18,10 +18,10 @@ const DELIMITER: u8 = 0xff;
 /// Longest answer that is read.
 const ANSWER: usize = 1 << 20;
 
-/// Most interfaces, and addresses of one, that are told.
+/// Most interfaces, and addresses of one interface, that are returned.
 const INTERFACES: usize = 64;
 
-/// Why the agent gave no answer.
+/// The reason why the agent gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
     /// Nothing answers in time: no agent runs.
@@ -30,27 +30,27 @@ pub enum AgentError {
     /// The machine has ended.
     #[error("the connection to the guest agent broke")]
     Broken(#[source] io::Error),
-    /// What came is not the protocol, or longer than any answer.
+    /// The answer breaks the protocol, or is longer than any answer.
     #[error("the guest agent's answer is not understood: {0}")]
     Protocol(String),
     /// The agent refuses.
     #[error("the guest agent refuses {command}: {reason}")]
     Refused {
-        /// The command.
+        /// Name of the command.
         command: String,
-        /// Its own words, made printable.
+        /// Reason in the agent's words, made printable.
         reason: String,
     },
 }
 
-/// A network interface of the guest, as the agent tells it.
+/// A network interface of the guest, as the agent reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
     /// Name, made printable: `ens2`.
     pub name: String,
     /// Hardware address: `52:54:00:67:6f:01`.
     pub mac: Option<String>,
-    /// Addresses.
+    /// Addresses of the interface.
     pub addresses: Vec<IpAddr>,
 }
 
@@ -58,7 +58,7 @@ pub struct Interface {
 #[derive(Debug)]
 pub struct Agent {
     stream: UnixStream,
-    /// Read, but not yet used.
+    /// Bytes that were read, but not yet used.
     buffer: Vec<u8>,
     number: u32,
 }
@@ -68,12 +68,12 @@ impl Agent {
         Self { stream, buffer: Vec::new(), number: 0 }
     }
 
-    /// Asks whether it is there.
+    /// Asks the agent for a sign of life.
     pub fn ping(&mut self, deadline: Duration) -> Result<(), AgentError> {
         self.execute("guest-ping", &json!({}), deadline).map(drop)
     }
 
-    /// Network interfaces of the guest.
+    /// Returns the network interfaces of the guest.
     pub fn interfaces(&mut self, deadline: Duration) -> Result<Vec<Interface>, AgentError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "kebab-case")]
@@ -117,17 +117,17 @@ impl Agent {
         }
     }
 
-    /// Passes over everything that was said before.
+    /// Skips everything that the agent sent before.
     fn synchronise(&mut self, until: Instant) -> Result<(), AgentError> {
         self.number = self.number.wrapping_add(1);
-        // The number is this program's and this connection's own.
+        // The number differs for each process and command, so that an old answer is not taken for the new one.
         let id = u64::from(std::process::id()) << 16 | u64::from(self.number & 0xffff);
-        // The byte ends whatever an agent has read the half of.
+        // The byte ends an incomplete command that the agent may have read.
         self.send(&json!({ "execute": "guest-sync-delimited", "arguments": { "id": id } }), &[DELIMITER], until)?;
         loop {
             while let Some(at) = self.buffer.iter().position(|byte| *byte == DELIMITER) {
                 self.buffer.drain(..=at);
-                // An answer to an earlier question that nobody waited for any longer is passed over too.
+                // Late answers to earlier commands are skipped too.
                 if self.object(until)?.get("return") == Some(&json!(id)) {
                     return Ok(());
                 }
@@ -145,7 +145,7 @@ impl Agent {
         self.stream.write_all(&line).map_err(broken)
     }
 
-    /// The next line, as JSON.
+    /// Reads the next line, as JSON.
     fn object(&mut self, until: Instant) -> Result<Value, AgentError> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
@@ -172,7 +172,7 @@ impl Agent {
     }
 }
 
-/// The time that is left.
+/// Returns the time until the deadline.
 fn left(until: Instant) -> Result<Duration, AgentError> {
     let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(AgentError::Silent) } else { Ok(left) }

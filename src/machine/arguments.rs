@@ -12,15 +12,15 @@ use crate::guest::Accel;
 use crate::recipe::Arch;
 use crate::recipe::verify::{Board, NetworkAccess};
 
-/// The guest's network.
+/// The options of the guest's network.
 ///
-/// It is so wide that 169.254.169.254, where the metadata service of a cloud is, lies on it. QEMU's user network
-/// answers for addresses of its own network only, and passes on everything else: in a narrower one the guest would
-/// reach the metadata service of the cloud that this host itself may run in, and be told its secrets.
-/// What the Internet has between 168.0.0.0 and 175.255.255.255 cannot be reached from within.
+/// The network is so wide that it contains 169.254.169.254, the address of a cloud's metadata service. QEMU's user network
+/// answers only for addresses of its own network, and forwards everything else. In a narrower network the guest would reach the
+/// metadata service of the cloud in which this host may run, with its secrets. The guest cannot reach Internet addresses
+/// between 168.0.0.0 and 175.255.255.255.
 const NETWORK: &str = "net=168.0.0.0/5,host=172.16.0.2,dns=172.16.0.3,dhcpstart=172.16.0.15,ipv6=off";
 
-/// What of that network, and beyond it, the guest reaches.
+/// Returns the policy for the guest's network: the addresses that the guest may reach there and beyond.
 pub(super) fn policy(config: &MachineConfig) -> Policy {
     Policy {
         access: config.network,
@@ -32,24 +32,24 @@ pub(super) fn policy(config: &MachineConfig) -> Policy {
     }
 }
 
-/// Where the metadata service answers.
+/// Address of the metadata service.
 const METADATA: &str = "169.254.169.254:80";
 
 /// Numbers of the files that QEMU inherits: connected sockets.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sockets {
-    /// Machine protocol.
+    /// The QEMU machine protocol (QMP).
     pub(super) qmp: i32,
     /// Serial console.
     pub(super) serial: i32,
     /// Guest agent, if there is one.
     pub(super) agent: Option<i32>,
-    /// The gate before the network.
+    /// The sockets of the gate before the network.
     pub(super) gate: [i32; 2],
 }
 
-/// The arguments. `port` is the one of the host that leads to the guest's port 22. `flash` is the firmware, with
-/// variables of this machine's own at `vars`.
+/// Builds QEMU's arguments. `port` is the port of the host that leads to the guest's port 22. `flash` is the firmware, and the
+/// file of this machine's own variables.
 pub(super) fn arguments(
     config: &MachineConfig,
     flash: Option<(&Flash, &Path)>,
@@ -57,7 +57,7 @@ pub(super) fn arguments(
     sockets: Sockets,
 ) -> Vec<String> {
     let mut arguments = Arguments(Vec::new());
-    // Nothing that this host's QEMU is configured with, and no devices but those below.
+    // No configuration of this host's QEMU, and no devices except these.
     arguments.flag("-nodefaults").flag("-no-user-config").option("-display", "none");
     machine(&mut arguments, config, flash);
     arguments
@@ -74,7 +74,7 @@ pub(super) fn arguments(
         .option("-object", "rng-random,id=rng,filename=/dev/urandom")
         .option("-device", "virtio-rng-pci,rng=rng");
     match config.console {
-        // The screen and what was printed stay as they were.
+        // The screen and the console's text stay as they were.
         Console::Watched => arguments.option("-action", "reboot=shutdown,panic=pause"),
         Console::Lent => arguments.option("-action", "reboot=reset,panic=none"),
     };
@@ -102,7 +102,7 @@ pub(super) fn arguments(
     arguments.0
 }
 
-/// Arguments one after the other.
+/// A list of arguments that grows.
 struct Arguments(Vec<String>);
 
 impl Arguments {
@@ -142,26 +142,26 @@ fn machine(arguments: &mut Arguments, config: &MachineConfig, flash: Option<(&Fl
     }
     let (accel, cpu) = match config.accel {
         Accel::Kvm => ("kvm", "host"),
-        // Translated code is kept in 512 MiB; with the default a boot translates the same again and again.
+        // QEMU keeps translated code in 512 MiB. With its default a boot translates the same code again and again.
         Accel::Tcg => ("tcg,tb-size=512", "max"),
     };
     arguments.option("-machine", machine).option("-accel", accel).option("-cpu", cpu);
 }
 
-/// What `libvirt` tells a guest of OpenStack; cloud-init's `ds-identify` looks at the product's name.
+/// Returns the SMBIOS data that `libvirt` gives a guest of OpenStack; cloud-init's `ds-identify` reads the product's name.
 fn smbios(config: &MachineConfig) -> String {
     let uuid = &config.uuid;
-    // A guest that takes this for OpenStack asks OpenStack's metadata service first, and waits for it.
+    // A guest that believes it runs in OpenStack first asks OpenStack's metadata service, and waits for it.
     let maker =
         if config.nova { "OpenStack Foundation,product=OpenStack Nova" } else { "QEMU,product=Virtual Machine" };
     format!("type=1,manufacturer={maker},version=goldsmith,serial={uuid},uuid={uuid},family=Virtual Machine")
 }
 
-/// A guest that breaks into QEMU can do less there.
+/// Returns the sandbox options, which limit a guest that breaks into QEMU.
 fn sandbox(config: &MachineConfig) -> String {
     let rest = match config.service {
-        // QEMU starts the service's programs in sessions of their own: `setsid` is among what `elevateprivileges`
-        // forbids, also as `children`.
+        // QEMU starts the service's programs in sessions of their own: `elevateprivileges` forbids `setsid`, also with the value
+        // `children`.
         Some(_) => "elevateprivileges=allow",
         None => "elevateprivileges=deny,spawn=deny",
     };
@@ -169,7 +169,7 @@ fn sandbox(config: &MachineConfig) -> String {
 }
 
 fn disks(arguments: &mut Arguments, config: &MachineConfig) {
-    // What is written is thrown away sooner or later: nothing is flushed to the host's disk.
+    // The disk is temporary: nothing is flushed to the host's disk.
     let cache = json!({ "no-flush": true });
     arguments
         .block(&json!({
@@ -200,12 +200,12 @@ fn network(config: &MachineConfig, port: u16) -> String {
     network
 }
 
-/// A word of a command as a shell reads it: QEMU parts the command by the shell's rules, without a shell.
+/// Quotes a word of a command: QEMU splits the command by a shell's rules, without a shell.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Within QEMU's lists of options a comma is written as two.
+/// Doubles commas, as QEMU's lists of options require.
 fn escaped(value: &str) -> String {
     value.replace(',', ",,")
 }

@@ -1,4 +1,4 @@
-//! QEMU's process: it never outlives this program, and its end is known without asking.
+//! QEMU's process: ends it when this program ends, and keeps its exit status and last messages.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, BufReader, Read as _};
@@ -16,10 +16,10 @@ use crate::interrupt::Interrupt;
 use crate::process::{TAIL_LINES, die_with_parent};
 use crate::text::{LINE_LIMIT, printable};
 
-/// How long the last words of a process that has ended are waited for. Its own children may hold the pipe open.
+/// Longest wait for the last messages of a process that has ended. Its children may keep the pipe open.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// A running program. It is killed when this value goes, when the interrupt is raised, and when this process dies.
+/// A running program. It is killed when this value is dropped, when the interrupt is raised, and when this process dies.
 #[derive(Debug)]
 pub(super) struct Child {
     process: Arc<Process>,
@@ -29,7 +29,7 @@ pub(super) struct Child {
 
 #[derive(Debug)]
 struct Process {
-    /// Names the process also after its end, when its number may be another's.
+    /// Identifies the process even after its end, when its number may belong to another one.
     handle: OwnedFd,
     killed: AtomicBool,
     said: Mutex<VecDeque<String>>,
@@ -46,10 +46,10 @@ impl Process {
 }
 
 impl Child {
-    /// Starts a program that inherits these files, under their numbers.
+    /// Starts a program that inherits these files, with their numbers.
     ///
-    /// The kernel kills it when the *thread* that started it ends, so a thread of its own starts it and waits for its
-    /// end, whichever thread this value goes to.
+    /// The kernel kills the program when the *thread* that started it ends. So a separate thread starts it and waits for its
+    /// end, and this value may move to any thread.
     pub(super) fn start(mut command: Command, inherited: Vec<OwnedFd>, interrupt: &Interrupt) -> io::Result<Self> {
         let (sender, started) = mpsc::channel();
         std::thread::Builder::new().name("qemu".to_owned()).spawn(move || keep(&mut command, inherited, &sender))?;
@@ -63,29 +63,29 @@ impl Child {
         Ok(Self { process, pid })
     }
 
-    /// How it ended; `None` while it runs.
+    /// Returns the exit status; `None` while the program runs.
     pub(super) fn status(&self) -> Option<ExitStatus> {
         *self.process.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for its end, no longer than so long.
+    /// Waits for the program's end, at most for `timeout`.
     pub(super) fn wait(&self, timeout: Duration) -> Option<ExitStatus> {
         let status = self.process.status.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.process.ended.wait_timeout_while(status, timeout, |status| status.is_none());
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Ends it at once.
+    /// Kills the program at once.
     pub(super) fn kill(&self) {
         self.process.kill();
     }
 
-    /// Whether it was ended from here, or for an interrupt.
+    /// Returns whether this program killed it, also because of an interrupt.
     pub(super) fn was_killed(&self) -> bool {
         self.process.killed.load(Ordering::SeqCst)
     }
 
-    /// The last lines that it wrote to standard error.
+    /// Returns the last lines that the program wrote to standard error.
     pub(super) fn said(&self) -> Vec<String> {
         self.process.said.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
@@ -94,12 +94,12 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         self.kill();
-        // A killed process ends at once, unless it hangs in the kernel; its thread waits for it then.
+        // A killed process ends at once, unless it hangs in the kernel. Then its thread waits for it.
         self.wait(Duration::from_secs(5));
     }
 }
 
-/// Starts a program, tells that, and stays until it ends.
+/// Starts a program, sends the result, and waits for the program's end.
 fn keep(command: &mut Command, inherited: Vec<OwnedFd>, sender: &mpsc::Sender<io::Result<(Arc<Process>, u32)>>) {
     let mut child = match spawn(command, inherited) {
         Ok(child) => child,
@@ -112,7 +112,7 @@ fn keep(command: &mut Command, inherited: Vec<OwnedFd>, sender: &mpsc::Sender<io
         Some(Ok(handle)) => handle,
         failed => {
             let error = failed.and_then(Result::err).map_or_else(|| io::Error::other("no process"), io::Error::from);
-            // Nobody else can end it.
+            // No other code can end it.
             let _ = child.kill();
             let _ = child.wait();
             let _ = sender.send(Err(error));
@@ -134,11 +134,11 @@ fn keep(command: &mut Command, inherited: Vec<OwnedFd>, sender: &mpsc::Sender<io
             let _ = silent.send(()); // nobody may wait any more
         });
     }
-    // If nobody receives it, it is dropped, but never before the child's end: this thread waits.
+    // If the receiver is gone, this handle is dropped while the child runs, and this thread still waits for the child.
     let _ = sender.send(Ok((Arc::clone(&process), child.id())));
     let status = child.wait();
     let _ = silence.recv_timeout(LAST_WORDS);
-    // A child of this thread can be waited for; were it not so, there would be nothing left to wait for.
+    // Waiting for a child of this thread cannot fail. If it did, the program would count as ended.
     *process.status.lock().unwrap_or_else(PoisonError::into_inner) = Some(status.unwrap_or_default());
     process.ended.notify_all();
 }
@@ -157,7 +157,7 @@ fn spawn(command: &mut Command, inherited: Vec<OwnedFd>) -> io::Result<std::proc
     die_with_parent(command).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()
 }
 
-/// Keeps the last lines.
+/// Keeps the last lines of standard error.
 fn listen(stderr: &mut impl io::BufRead, said: &Mutex<VecDeque<String>>) {
     let mut line = Vec::new();
     while let Ok(read) = (&mut *stderr).take(LINE_LIMIT as u64).read_until(b'\n', &mut line)

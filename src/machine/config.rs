@@ -1,4 +1,4 @@
-//! What is booted, and on what.
+//! The configuration of a machine: the disk that it boots, its hardware and its network.
 
 use std::path::PathBuf;
 
@@ -7,57 +7,56 @@ use crate::recipe::Arch;
 use crate::recipe::verify::{Board, BootKind, NetworkAccess};
 use crate::units::ByteSize;
 
-/// What to boot, and on what.
+/// The configuration of a machine: its disk, hardware and network.
 #[derive(Debug, Clone)]
 pub struct MachineConfig {
-    /// How the processor is provided.
+    /// Provider of the processor: KVM or emulation.
     pub accel: Accel,
-    /// Architecture.
+    /// Architecture of the machine.
     pub arch: Arch,
-    /// Board; other architectures than x86-64 have one only, whatever this says.
+    /// Board, for x86-64. Other architectures have only one.
     pub board: Board,
-    /// Firmware. Its variables are kept in `work`, so that they last where the same disk is booted again.
+    /// Firmware. Its variables are kept in `work`, so that they survive until the same disk boots again.
     pub boot: BootKind,
-    /// Memory.
+    /// Memory of the machine.
     pub memory: ByteSize,
     /// Number of processors.
     pub cpus: u32,
-    /// The disk, a qcow2 overlay that is written to.
+    /// Disk: a qcow2 overlay that the guest writes to.
     pub disk: PathBuf,
-    /// Further disks, raw and never written to: what holds the metadata.
+    /// Further disks, raw and read-only, with the metadata.
     pub drives: Vec<PathBuf>,
     /// Address of the network card: `52:54:00:67:6f:01`.
     pub mac: String,
-    /// Identity of the machine, which the guest sees as that of its instance.
+    /// UUID of the machine, which the guest sees as that of its instance.
     pub uuid: String,
-    /// Whether the machine says that it is one of OpenStack's, as Nova's do.
+    /// Whether the machine identifies itself as one of OpenStack Nova.
     pub nova: bool,
-    /// What the guest may reach.
+    /// Networks that the guest may reach.
     pub network: NetworkAccess,
-    /// What answers at 169.254.169.254; nothing does if this is `None`.
+    /// Program that answers at 169.254.169.254; `None` for no answer.
     pub service: Option<Relay>,
-    /// Whether the guest finds a port for the QEMU guest agent.
+    /// Whether the guest has a port for the QEMU guest agent.
     pub agent: bool,
-    /// A private directory of this machine, which stays with the disk.
+    /// Private directory of this machine, which is kept with the disk.
     pub work: PathBuf,
-    /// Who reads the serial console.
+    /// Reader of the serial console.
     pub console: Console,
 }
 
 /// A program that answers at the address of a metadata service, TCP port 80.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relay {
-    /// The program, an absolute path, and its arguments. It is started for each connection, which is its standard
-    /// input and output.
+    /// The program, an absolute path, and its arguments. Each connection starts it, and is its standard input and output.
     pub command: Vec<String>,
 }
 
-/// Who reads the serial console.
+/// The reader of the serial console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Console {
-    /// This program: [`Machine::serial`](super::Machine::serial). The machine ends where the guest wants to start again, and is stopped where its
-    /// kernel panics, so that what it shows can be looked at.
+    /// This program, by [`Machine::serial`](super::Machine::serial). When the guest restarts, the machine ends; when its kernel
+    /// panics, the machine stops, so that its screen can be inspected.
     Watched,
-    /// Whoever takes [`Machine::console`](super::Machine::console). The machine starts again where the guest wants it.
+    /// A person or program that takes [`Machine::console`](super::Machine::console). The guest may restart.
     Lent,
 }

@@ -1,16 +1,16 @@
-//! How a machine ended.
+//! The ways in which a machine ends.
 
-/// How a machine ended.
+/// The way in which a machine ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// The guest has shut down.
     PoweredOff,
-    /// The guest wanted to start again.
+    /// The guest restarted.
     Reset,
-    /// The guest's kernel has told of its panic; the machine stands still and can be looked at.
+    /// The guest's kernel reported its panic. The machine is stopped and can be inspected.
     Panicked,
-    /// It was ended from here, or by a signal.
+    /// This program or a signal ended it.
     Killed,
-    /// QEMU failed; its last words.
+    /// QEMU failed, with these last messages.
     QemuFailed(String),
 }

@@ -1,4 +1,4 @@
-//! Why a machine cannot be started or used.
+//! Errors of machines: the reasons why one cannot be started or used.
 
 use std::io;
 use std::process::ExitStatus;
@@ -9,7 +9,7 @@ use crate::recipe::Arch;
 use crate::recipe::verify::BootKind;
 use crate::units::ByteSize;
 
-/// What a machine can fail with.
+/// An error of a machine.
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
     /// QEMU cannot be run.
@@ -19,7 +19,7 @@ pub enum MachineError {
         program: String,
         /// Architecture of the machine.
         arch: Arch,
-        /// What the system said.
+        /// Error of the system.
         #[source]
         source: io::Error,
     },
@@ -31,32 +31,32 @@ pub enum MachineError {
         /// Architecture of the machine.
         arch: Arch,
     },
-    /// There is no such machine.
+    /// Such a machine does not exist.
     #[error("{0}")]
     Unsupported(String),
-    /// Another program uses the disk, or the image that it stands on.
+    /// Another program uses the disk, or an image below it.
     #[error("the disk {} is in use by another machine", disk.display())]
     DiskInUse {
-        /// The disk.
+        /// Path of the disk or image.
         disk: std::path::PathBuf,
     },
     /// The host does not have the memory.
     #[error("this host does not have the {0} of memory of the machine")]
     NoMemory(ByteSize),
-    /// No port of the host could be had for SSH.
+    /// No port of the host was free for SSH.
     #[error("no port of this host is free for the machine's SSH")]
     Port {
-        /// What the system said.
+        /// Error of the system.
         #[source]
         source: io::Error,
     },
-    /// QEMU ended at once; its last words.
+    /// QEMU ended at once, with these last messages.
     #[error("QEMU ended at once: {0}")]
     AtOnce(String),
-    /// QEMU does not answer, or refuses; its last words.
+    /// QEMU does not answer or refuses a command, with these last messages.
     #[error("the machine's QEMU does not obey: {0}")]
     Gone(String),
-    /// No sockets could be made.
+    /// The sockets could not be made.
     #[error("cannot make a connection to QEMU")]
     Sockets(#[source] io::Error),
     /// A file could not be read or written.
@@ -68,7 +68,7 @@ pub enum MachineError {
 }
 
 impl MachineError {
-    /// What to do about it.
+    /// Returns a hint for the user.
     pub fn help(&self) -> Option<String> {
         Some(match self {
             Self::NoQemu { arch, source, .. } if source.kind() == io::ErrorKind::NotFound => {
@@ -95,14 +95,14 @@ impl MachineError {
     }
 }
 
-/// QEMU's last words, or its status where it said nothing.
+/// Returns QEMU's last messages, or its exit status if it printed nothing.
 pub(super) fn words(said: &[String], status: ExitStatus) -> String {
-    // It begins each with its own name.
+    // QEMU begins each line with its own name.
     let said: Vec<_> = said.iter().map(|line| line.split_once(": ").map_or(line.as_str(), |(_, rest)| rest)).collect();
     if said.is_empty() { status.to_string() } else { said.join("\n") }
 }
 
-/// What is wrong, by what QEMU said before it ended.
+/// Finds the error in what QEMU printed before it ended.
 pub(super) fn at_once(config: &MachineConfig, said: &[String], status: ExitStatus) -> MachineError {
     let words = words(said, status);
     if words.contains("Could not set up host forwarding rule") {
@@ -116,7 +116,7 @@ pub(super) fn at_once(config: &MachineConfig, said: &[String], status: ExitStatu
     }
 }
 
-/// The file that another program uses, by QEMU's words: it may be one that the disk stands on.
+/// Returns the file that another program uses, as QEMU names it. It may be an image below the disk.
 fn locked(words: &str) -> Option<std::path::PathBuf> {
     let (_, rest) = words.split_once("Is another process using the image [")?;
     rest.rsplit_once("]?").map(|(path, _)| path.into())

@@ -1,7 +1,7 @@
-//! The firmware of a machine: found by QEMU's own descriptors, its variables copied for each machine.
+//! The firmware of a machine: finds it by QEMU's firmware descriptors.
 //!
-//! The descriptors are those of QEMU's `docs/interop/firmware.json`: JSON files in `/etc/qemu/firmware` and
-//! `/usr/share/qemu/firmware`, taken in the order of their names, of which one in `/etc` hides its namesake.
+//! The descriptors follow QEMU's `docs/interop/firmware.json`. They are JSON files in `/etc/qemu/firmware` and
+//! `/usr/share/qemu/firmware`, sorted by name. A file in `/etc` hides one of the same name in `/usr`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,25 +11,25 @@ use serde::Deserialize;
 use crate::recipe::Arch;
 use crate::recipe::verify::BootKind;
 
-/// Where descriptors are; the later ones hide the earlier.
+/// Directories of descriptors; later ones hide earlier ones.
 const DESCRIPTORS: [&str; 2] = ["/usr/share/qemu/firmware", "/etc/qemu/firmware"];
 
 /// A firmware in flash memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Flash {
-    /// Its program.
+    /// File with the firmware's program.
     pub(super) code: PathBuf,
-    /// QEMU's name for the format of that file.
+    /// QEMU's name for the format of `code`.
     pub(super) code_format: String,
-    /// Its variables as a new machine has them.
+    /// File with the variables of a new machine.
     pub(super) vars: PathBuf,
-    /// QEMU's name for the format of that file.
+    /// QEMU's name for the format of `vars`.
     pub(super) vars_format: String,
-    /// Whether it guards its variables by the processor's system management mode.
+    /// Whether the processor's system management mode protects the variables.
     pub(super) smm: bool,
 }
 
-/// Where distributions without descriptors put it: program, variables, for Secure Boot or not.
+/// Paths of the firmware in distributions without descriptors: whether it has Secure Boot, program, variables.
 const KNOWN: [(Arch, bool, &str, &str); 12] = [
     (Arch::X86_64, false, "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
     (Arch::X86_64, false, "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
@@ -50,7 +50,7 @@ const KNOWN: [(Arch, bool, &str, &str); 12] = [
     (Arch::Aarch64, false, "/usr/share/qemu/aavmf-aarch64-code.bin", "/usr/share/qemu/aavmf-aarch64-vars.bin"),
 ];
 
-/// A descriptor, as far as it is looked at.
+/// The parts of a descriptor that Goldsmith uses.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Descriptor {
@@ -64,7 +64,7 @@ struct Descriptor {
 #[serde(rename_all = "kebab-case")]
 struct Mapping {
     device: String,
-    /// `split`, if it is not told.
+    /// Mode of the mapping; without one it is `split`.
     mode: Option<String>,
     executable: Option<FlashFile>,
     nvram_template: Option<FlashFile>,
@@ -82,8 +82,8 @@ struct Target {
     machines: Vec<String>,
 }
 
-/// The firmware of this host for a machine; `machine` is a versioned name as in descriptors: `pc-q35-9.0`. `kind` is
-/// not BIOS, whose firmware QEMU brings along.
+/// Finds a firmware of this host for a machine. `machine` is a versioned name as in descriptors: `pc-q35-9.0`. `kind` is not
+/// BIOS, because QEMU contains that firmware.
 pub(super) fn find(kind: BootKind, arch: Arch, machine: &str) -> Option<Flash> {
     find_in(&DESCRIPTORS.map(Path::new), kind, arch, machine).or_else(|| known(kind, arch))
 }
@@ -99,11 +99,11 @@ fn find_in(dirs: &[&Path], kind: BootKind, arch: Arch, machine: &str) -> Option<
     }
     let mut found: Vec<Flash> = files
         .values()
-        // An empty file hides its namesake, and what cannot be read is of no use.
+        // An empty file hides one of the same name; an unreadable file is skipped.
         .filter_map(|path| serde_json::from_slice::<Descriptor>(&std::fs::read(path).ok()?).ok())
         .filter_map(|descriptor| descriptor.fits(kind, arch, machine))
         .collect();
-    // Without Secure Boot the simplest will do: the processor's system management mode is slow to emulate.
+    // Without Secure Boot the simplest firmware is enough: the system management mode is slow to emulate.
     if kind == BootKind::Uefi {
         found.sort_by_key(|flash| flash.smm);
     }

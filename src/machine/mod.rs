@@ -1,8 +1,8 @@
 //! The machine: a virtual machine that boots an image under QEMU as a cloud does, watched from outside.
 //!
-//! What it runs is not trusted. Its serial console is read to its end and kept within bounds, it reaches the
-//! metadata service that it is given and never one of the cloud that this host is in, and QEMU runs in its own
-//! sandbox, with nothing of the host's configuration. It never outlives this program.
+//! The guest is not trusted. Its serial console is read to the end and kept within bounds. It reaches only the metadata service
+//! of this program, never the one of a cloud in which this host runs. QEMU runs in its own sandbox, without the host's
+//! configuration, and never outlives this program.
 
 mod agent;
 mod arguments;

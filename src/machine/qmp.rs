@@ -1,4 +1,4 @@
-//! A client of QEMU's machine protocol: one JSON object per line over a Unix socket.
+//! A client of the QEMU machine protocol (QMP): one JSON object per line over a Unix socket.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -8,22 +8,22 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// QEMU answers in milliseconds; after this long it does not answer any more.
+/// Longest wait for an answer. QEMU normally answers in milliseconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Longest line read. QEMU's longest answers are some hundred kilobytes.
 const LINE_LIMIT: u64 = 16 << 20;
 
-/// Most events that wait to be looked at. A guest causes some of them; the oldest make room for new ones.
+/// Most events that wait to be read. A guest causes some of them; new ones replace the oldest.
 const EVENTS_MAX: usize = 4096;
 
-/// Why a command failed.
+/// The reason why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum QmpError {
     /// The connection failed or QEMU is gone.
     #[error("no answer from QEMU: {0}")]
     Io(#[from] io::Error),
-    /// QEMU wrote something that is not the protocol.
+    /// QEMU's answer breaks the protocol.
     #[error("QEMU's answer is not understood: {0}")]
     Protocol(String),
     /// QEMU refuses the command.
@@ -31,27 +31,27 @@ pub(crate) enum QmpError {
     Refused {
         /// Name of the command.
         command: String,
-        /// QEMU's own words.
+        /// Reason in QEMU's words.
         reason: String,
     },
 }
 
-/// A connection on which commands can be given.
+/// A connection for commands.
 #[derive(Debug)]
 pub(crate) struct Qmp {
     reader: BufReader<UnixStream>,
-    /// The beginning of a line whose end has not come yet.
+    /// The beginning of an incomplete line.
     line: Vec<u8>,
     events: VecDeque<Value>,
 }
 
 impl Qmp {
-    /// Connects to a QEMU that is running.
+    /// Connects to a running QEMU.
     pub(crate) fn connect(socket: &Path) -> Result<Self, QmpError> {
         Self::over(UnixStream::connect(socket)?)
     }
 
-    /// Speaks over a connection that QEMU has just been given.
+    /// Opens the protocol on a new connection of QEMU.
     pub(crate) fn over(stream: UnixStream) -> Result<Self, QmpError> {
         stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         let mut qmp = Self { reader: BufReader::new(stream), line: Vec::new(), events: VecDeque::new() };
@@ -63,7 +63,7 @@ impl Qmp {
         Ok(qmp)
     }
 
-    /// Gives a command and returns its answer. Events that come in between are kept.
+    /// Sends a command and returns its answer. Events that arrive meanwhile are kept.
     pub(crate) fn execute(&mut self, command: &str, arguments: &Value) -> Result<Value, QmpError> {
         let mut line = json!({ "execute": command, "arguments": arguments }).to_string();
         line.push('\n');
@@ -96,9 +96,9 @@ impl Qmp {
         }
     }
 
-    /// Events that have come so far and were not looked at, also those that QEMU left when it ended. Waits for none.
+    /// Returns the unread events that have arrived, also those that QEMU sent before it ended. It does not wait.
     pub(crate) fn events(&mut self) -> Vec<Value> {
-        // A connection that cannot be read any more has no further events; commands say what is the matter.
+        // A broken connection has no further events; commands report its error.
         if self.reader.get_ref().set_nonblocking(true).is_ok() {
             while let Ok(message) = self.receive() {
                 self.keep(message);
@@ -117,7 +117,7 @@ impl Qmp {
 
     fn receive(&mut self) -> Result<Value, QmpError> {
         let room = LINE_LIMIT.saturating_sub(self.line.len() as u64);
-        // What was read before an error, such as that nothing more is there, stays in the line.
+        // Bytes that were read before an error, such as an empty socket, stay in the line.
         (&mut self.reader).take(room).read_until(b'\n', &mut self.line)?;
         if self.line.is_empty() {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
@@ -132,10 +132,10 @@ impl Qmp {
 pub(super) mod seam {
     use super::*;
 
-    /// Number of events that are understood after a greeting and an answer, among what a QEMU writes before it ends.
+    /// Returns how many events and answers are understood after a greeting, among the bytes that QEMU writes before it ends.
     pub fn answers(bytes: &[u8]) -> io::Result<usize> {
         let (ours, mut theirs) = UnixStream::pair()?;
-        // What does not fit the socket's buffer is cut off, so that nobody waits.
+        // Bytes that do not fit into the socket's buffer are cut off, so that nothing blocks.
         theirs.set_nonblocking(true)?;
         let _ = theirs.write_all(bytes);
         theirs.shutdown(std::net::Shutdown::Write)?;

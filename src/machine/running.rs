@@ -1,4 +1,4 @@
-//! A machine that runs.
+//! A running machine: starts QEMU, watches the guest, and ends it.
 
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -26,17 +26,17 @@ use crate::interrupt::Interrupt;
 use crate::recipe::Arch;
 use crate::recipe::verify::{Board, BootKind};
 
-/// How often a port is chosen anew where another program has taken it before QEMU did.
+/// Most attempts to choose a port if other programs take it before QEMU does.
 const PORTS: u32 = 5;
 
-/// Silence of the serial console after which the screen is looked at too.
+/// Silence of the serial console after which the screen is checked too.
 const SILENCE: Duration = Duration::from_secs(3);
 
-/// A running machine. It ends with this value.
+/// A running machine. It ends when this value is dropped.
 #[derive(Debug)]
 pub struct Machine {
     child: Child,
-    /// Goes after the child, which would lose its network.
+    /// Dropped after the child, which would lose its network.
     _gate: Gate,
     qmp: Qmp,
     serial: SerialLog,
@@ -47,9 +47,9 @@ pub struct Machine {
     watched: bool,
     started: Instant,
     end: Option<End>,
-    /// The screen's text when it was looked at last, and since when it is so.
+    /// The screen's text at the last look, and the time since which it has not changed.
     screen: Option<(Vec<String>, Instant)>,
-    /// Why QEMU says that it ends.
+    /// Reason that QEMU gives for its end.
     reason: Option<String>,
 }
 
@@ -58,7 +58,7 @@ impl Machine {
     ///
     /// # Errors
     ///
-    /// What is missing on this host, or why QEMU ended at once.
+    /// A requirement that this host lacks, or the reason why QEMU ended at once.
     pub fn start(config: &MachineConfig, interrupt: &Interrupt) -> Result<Self, MachineError> {
         let flash = flash(config)?;
         let flash = flash.as_ref().map(|(flash, vars)| (flash, vars.as_path()));
@@ -85,7 +85,7 @@ impl Machine {
         if interrupt.is_raised() {
             return Err(MachineError::Interrupted);
         }
-        // Another program may take it before QEMU does.
+        // Another program may take the port before QEMU does.
         let free = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let port = free.map_err(|source| MachineError::Port { source })?.port();
         let pair = || UnixStream::pair().map_err(MachineError::Sockets);
@@ -113,7 +113,7 @@ impl Machine {
             arch: config.arch,
             source,
         })?;
-        // It greets once all its devices are made.
+        // QEMU greets once all its devices exist.
         let qmp = Qmp::over(qmp).map_err(|error| ended_at_once(config, &child, &error))?;
         let (serial, console) = match config.console {
             Console::Watched => (SerialLog::of(serial), None),
@@ -137,21 +137,21 @@ impl Machine {
         })
     }
 
-    /// Looks at the machine as it is now: at its serial console, its end, and its screen where the console is silent. To be called
+    /// Looks at the machine as it is now: at its serial console, its end, and its screen if the console is silent. Call it
     /// about twice a second.
     pub fn watch<'a>(&mut self, watch: &'a mut Watch) -> &'a Verdict {
-        // In this order: when it has ended, all that it has printed is there, or will be in a moment.
+        // In this order: once the machine has ended, all that it printed is there, or will be in a moment.
         let end = self.ended();
         let mut serial = self.serial();
         let up = watch.verdict().seen(Sign::LoginPrompt).is_some();
         let silent = !up && serial.quiet > SILENCE && matches!(end, None | Some(End::Panicked));
-        // Where it cannot be had, the verdict is the one of the console.
+        // Without a screen, the verdict depends on the console alone.
         let screen = if silent { self.screen_text().ok().flatten() } else { None };
         if let Some(lines) = &screen {
             if self.screen.as_ref().is_none_or(|(shown, _)| shown != lines) {
                 self.screen = Some((lines.clone(), Instant::now()));
             }
-            // What prints to the screen is not silent.
+            // A guest that prints to the screen is not silent.
             let unchanged = self.screen.as_ref().map_or(serial.quiet, |(_, since)| since.elapsed());
             serial.quiet = serial.quiet.min(unchanged);
         }
@@ -162,22 +162,22 @@ impl Machine {
         watch.verdict()
     }
 
-    /// When it was powered on.
+    /// Returns when the machine was powered on.
     pub fn started(&self) -> Instant {
         self.started
     }
 
-    /// What the serial console has shown so far.
+    /// Returns the output of the serial console so far.
     pub fn serial(&self) -> SerialView {
         self.serial.view()
     }
 
-    /// The serial console itself, once, if it is lent. It must be read, or the guest waits.
+    /// Returns the serial console itself, once, if it is lent. The caller must read it, or the guest waits.
     pub fn console(&mut self) -> Option<UnixStream> {
         self.console.take()
     }
 
-    /// How it ended; `None` while it runs.
+    /// Returns how the machine ended; `None` while it runs.
     pub fn ended(&mut self) -> Option<End> {
         if self.end.is_none() {
             self.end = self.look();
@@ -185,7 +185,7 @@ impl Machine {
         self.end.clone()
     }
 
-    /// Waits for its end, no longer than so long.
+    /// Waits for the machine's end, at most for `timeout`.
     pub fn wait(&mut self, timeout: Duration) -> Option<End> {
         let begun = Instant::now();
         loop {
@@ -201,7 +201,7 @@ impl Machine {
     }
 
     fn look(&mut self) -> Option<End> {
-        // In this order: when it has ended, all that it said is there.
+        // In this order: once QEMU has ended, all its events are there.
         let status = self.child.status();
         for event in self.qmp.events() {
             match event.get("event").and_then(Value::as_str) {
@@ -223,22 +223,22 @@ impl Machine {
         })
     }
 
-    /// Presses the power button: an orderly guest shuts down.
+    /// Presses the power button. A well-behaved guest shuts down.
     pub fn power_button(&mut self) -> Result<(), MachineError> {
         self.execute("system_powerdown", &json!({})).map(drop)
     }
 
-    /// The screen as a PNG file.
+    /// Returns the screen as a PNG file.
     pub fn screenshot(&mut self) -> Result<Vec<u8>, MachineError> {
         let file = self.work.join("screen.ppm");
         self.execute("screendump", &json!({ "filename": file }))?;
         let picture = std::fs::read(&file).and_then(|picture| screen::png_of(&picture)).at(&file);
-        // The directory goes with the machine.
+        // The directory is deleted with the machine.
         let _ = std::fs::remove_file(&file);
         Ok(picture?)
     }
 
-    /// The screen as text, if the graphics card is in its text mode, as it is under BIOS until a kernel with graphics starts.
+    /// Returns the screen as text if the graphics card is in text mode. Under BIOS it is, until a kernel with graphics starts.
     pub fn screen_text(&mut self) -> Result<Option<Vec<String>>, MachineError> {
         let file = self.work.join("screen.text");
         let (address, size) = screen::TEXT_MEMORY;
@@ -248,25 +248,25 @@ impl Machine {
         Ok(screen::text_of(&memory?))
     }
 
-    /// Port of 127.0.0.1 that leads to the guest's SSH server.
+    /// Returns the port of 127.0.0.1 that leads to the guest's SSH server.
     pub fn ssh_port(&self) -> u16 {
         self.port
     }
 
-    /// Number of QEMU's process.
+    /// Returns the number of QEMU's process.
     pub fn pid(&self) -> u32 {
         self.child.pid
     }
 
-    /// A connection to the guest's agent, whether one runs there or not; `None` if the machine has no port for it, or if
-    /// it was taken before.
+    /// Returns a connection to the guest agent, whether one runs or not; `None` if the machine has no port for it, or if the
+    /// connection was taken before.
     pub fn agent(&mut self) -> Option<Agent> {
         self.agent.take().map(Agent::over)
     }
 
     /// Cuts the power.
     pub fn kill(&mut self) {
-        // What it has said until now is why it ended, if it has.
+        // Events until now may say that it has ended by itself.
         self.ended();
         self.child.kill();
         self.child.wait(Duration::from_secs(5));
@@ -281,7 +281,7 @@ impl Machine {
     }
 }
 
-/// The firmware of a machine, with variables of its own; nothing for BIOS.
+/// Finds the firmware of a machine, and copies its variables for this machine; `None` for BIOS.
 fn flash(config: &MachineConfig) -> Result<Option<(Flash, PathBuf)>, MachineError> {
     let machine = match (config.arch, config.board) {
         (Arch::Aarch64, _) if config.boot == BootKind::Bios => {
@@ -290,7 +290,7 @@ fn flash(config: &MachineConfig) -> Result<Option<(Flash, PathBuf)>, MachineErro
         (_, Board::Pc) if config.boot == BootKind::SecureBoot => {
             return Err(MachineError::Unsupported("the board `pc` has no Secure Boot; `q35` has".to_owned()));
         }
-        // Boards have versions, and one that is as new as any fits what descriptors say.
+        // Boards have versions; a recent one matches the patterns of descriptors.
         (Arch::Aarch64, _) => "virt-9.0",
         (Arch::X86_64, Board::Q35) => "pc-q35-9.0",
         (Arch::X86_64, Board::Pc) => "pc-i440fx-9.0",
@@ -307,13 +307,13 @@ fn flash(config: &MachineConfig) -> Result<Option<(Flash, PathBuf)>, MachineErro
     Ok(Some((flash, vars)))
 }
 
-/// Copies a file of the host, which may be read-only, into one that is not.
+/// Copies a file of the host, which may be read-only, into a writable file.
 fn copy_writable(from: &Path, to: &Path) -> Result<(), PathError> {
     let content = std::fs::read(from).at(from)?;
     std::fs::write(to, content).at(to)
 }
 
-/// Why a QEMU that was just started does not greet.
+/// Returns the reason why a QEMU that was just started does not greet.
 fn ended_at_once(config: &MachineConfig, child: &Child, error: &QmpError) -> MachineError {
     let status = child.wait(Duration::from_secs(5));
     match status {

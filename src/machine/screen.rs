@@ -1,18 +1,17 @@
-//! What the screen shows: as a picture, and as text where the graphics card is in its text mode.
+//! The screen of a machine: as a picture, and as text if the graphics card is in text mode.
 
 use std::io;
 
-/// Largest picture that is made, in pixels: the guest chooses the size of its screen.
+/// Largest picture, in pixels: the guest chooses the size of its screen.
 const PIXELS: u64 = 64 << 20;
 
 /// Columns and lines of VGA's text mode, which firmware and kernels without graphics use.
 const TEXT: (usize, usize) = (80, 25);
 
-/// Where a VGA card shows the text that is on the screen, in the guest's memory; and its length: a character and
-/// its colours for each place.
+/// Address of a VGA card's text in the guest's memory, and its length: a character and its colours for each place.
 pub(super) const TEXT_MEMORY: (u64, usize) = (0xb8000, TEXT.0 * TEXT.1 * 2);
 
-/// A picture in the Portable Pixmap format (`P6`), which every QEMU writes, as a PNG file.
+/// Converts a picture in the Portable Pixmap format (`P6`), which every QEMU writes, to a PNG file.
 pub(super) fn png_of(ppm: &[u8]) -> io::Result<Vec<u8>> {
     let bad = || io::Error::new(io::ErrorKind::InvalidData, "QEMU wrote no picture");
     let mut rest = ppm;
@@ -43,7 +42,7 @@ pub(super) fn png_of(ppm: &[u8]) -> io::Result<Vec<u8>> {
     Ok(file)
 }
 
-/// Lines of a screen in text mode, from its memory; `None` if that holds no text, as in graphics modes.
+/// Returns the lines of a screen in text mode, from its memory; `None` if the memory holds no text, as in graphics modes.
 pub(super) fn text_of(memory: &[u8]) -> Option<Vec<String>> {
     let characters: Vec<u8> = memory.chunks_exact(2).map(|place| place[0]).collect();
     // Code page 437: frames and the like are beyond ASCII, and 0 is a space.

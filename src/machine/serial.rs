@@ -1,7 +1,7 @@
-//! What the serial console shows, kept within bounds.
+//! The log of a serial console: reads it to the end, and keeps its beginning and its end.
 //!
-//! A guest may print for ever. Of what it prints, the beginning and the end are kept in memory and nothing on disk; all
-//! of it is read, so that the guest never waits.
+//! A guest may print for ever. The beginning and the end are kept in memory, and nothing on disk. All output is read, so that the
+//! guest never waits.
 
 use std::collections::VecDeque;
 use std::io::Read as _;
@@ -9,32 +9,32 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bytes that are kept of the beginning: all of an ordinary boot.
+/// Bytes that are kept of the beginning: enough for an ordinary boot.
 const HEAD: usize = 256 << 10;
 
 /// Bytes that are kept of the end.
 const TAIL: usize = 1 << 20;
 
-/// What is known of a serial console at one moment.
+/// The log of a serial console at one moment.
 #[derive(Debug, Clone)]
 pub struct SerialView {
     /// The first bytes, at most 256 KiB.
     head: Vec<u8>,
-    /// The last bytes of what came after, at most 1 MiB.
+    /// The last bytes after `head`, at most 1 MiB.
     tail: Vec<u8>,
-    /// Bytes that were printed in all.
+    /// Number of all bytes that were printed.
     pub total: u64,
-    /// How long nothing was printed, or for how long the machine has run if nothing was.
+    /// Time since the last byte, or since the machine's start if there was none.
     pub quiet: Duration,
 }
 
 impl SerialView {
-    /// What was printed after the first `offset` bytes, as far as it is kept, and how many bytes before that are lost.
+    /// Returns how many bytes after the first `offset` bytes are lost, and those that are kept.
     pub fn since(&self, offset: u64) -> (u64, Vec<u8>) {
         let (head, tail) = (self.head.len() as u64, self.tail.len() as u64);
         let begin = offset.min(self.total);
         let mut bytes = self.head.get(usize::try_from(begin).unwrap_or(usize::MAX)..).unwrap_or_default().to_vec();
-        // Where the tail begins, in all that was printed.
+        // Offset of the tail in the whole output.
         let kept = self.total - tail;
         let lost = if begin < kept { kept - begin.max(head) } else { 0 };
         let skip = usize::try_from(begin.saturating_sub(kept)).unwrap_or(usize::MAX);
@@ -42,7 +42,7 @@ impl SerialView {
         (lost, bytes)
     }
 
-    /// All lines that are kept, made printable; one line tells what was left out.
+    /// Returns all lines that are kept, made printable; one line says how many bytes are left out.
     pub fn lines(&self) -> Vec<String> {
         let lost = self.total - self.head.len() as u64 - self.tail.len() as u64;
         if lost == 0 {
@@ -54,13 +54,13 @@ impl SerialView {
         lines
     }
 
-    /// The same as one text.
+    /// Returns the lines as one text.
     pub fn text(&self) -> String {
         self.lines().join("\n")
     }
 }
 
-/// Bytes as printable lines.
+/// Splits bytes into printable lines.
 pub(super) fn printable(bytes: &[u8]) -> Vec<String> {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     if bytes.is_empty() {
@@ -82,13 +82,13 @@ struct Log {
 }
 
 impl SerialLog {
-    /// Reads a connection to its end, in a thread of its own.
+    /// Reads a connection to its end, in a separate thread.
     pub(super) fn of(mut stream: UnixStream) -> Self {
         let log = Self::empty();
         let writer = log.clone();
         std::thread::spawn(move || {
             let mut buffer = vec![0; 64 << 10];
-            // An error is the end of QEMU, which is seen elsewhere.
+            // An error means that QEMU has ended, which other code reports.
             while let Ok(read) = stream.read(&mut buffer)
                 && read > 0
             {
@@ -98,7 +98,7 @@ impl SerialLog {
         log
     }
 
-    /// The log of a console that somebody else reads.
+    /// Makes the empty log of a console that is lent.
     pub(super) fn empty() -> Self {
         let log = Log { head: Vec::new(), tail: VecDeque::new(), total: 0, last: Instant::now() };
         Self(Arc::new(Mutex::new(log)))
@@ -115,7 +115,7 @@ impl SerialLog {
         log.tail.drain(..excess);
     }
 
-    /// What is known now.
+    /// Returns the log as it is now.
     pub(super) fn view(&self) -> SerialView {
         let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         SerialView {
@@ -129,7 +129,7 @@ impl SerialLog {
 
 #[cfg(test)]
 impl SerialView {
-    /// What a console has shown that printed so, and then nothing for so long.
+    /// Makes the log of a console that printed these bytes, and then nothing for this time.
     pub(super) fn of(bytes: &[u8], quiet: Duration) -> Self {
         let log = SerialLog::empty();
         log.push(bytes);

@@ -1,4 +1,4 @@
-//! Logging in by SSH, with OpenSSH's programs.
+//! Logins by SSH: runs scripts in a guest with OpenSSH's programs.
 
 use std::io::{Read, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -11,72 +11,72 @@ use crate::fsx::{IoContext as _, PathError};
 use crate::process::{ProcessError, capture, die_with_parent};
 use crate::text::printable;
 
-/// Bytes that are kept of what a script prints, for each of its two outputs.
+/// Bytes that are kept of each of a script's two outputs.
 const OUTPUT: usize = 1 << 20;
 
-/// How long a connection may take on this host, and a server to its greeting.
+/// Longest wait for a connection on this host, and for a server's greeting.
 const CONNECT: Duration = Duration::from_millis(200);
 const GREETING: Duration = Duration::from_secs(2);
 
-/// Exit status of `ssh` where it, not the script, has failed.
+/// Exit status of `ssh` if `ssh`, not the script, failed.
 const FAILED: i32 = 255;
 
-/// Where to log in, and with what.
+/// An SSH server, and the account and key for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ssh {
     /// Host: `127.0.0.1`.
     pub host: String,
-    /// Port.
+    /// Port of the server.
     pub port: u16,
-    /// Account.
+    /// Account to log in to.
     pub user: String,
     /// File with the private key.
     pub key: PathBuf,
 }
 
-/// What a script came to.
+/// The result of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// Its exit status; 255 is never told, see [`SshError::Failed`].
+    /// Exit status of the script; never 255, see [`SshError::Failed`].
     pub status: i32,
-    /// The first mebibyte of its standard output.
+    /// First mebibyte of the script's standard output.
     pub stdout: Vec<u8>,
-    /// The first mebibyte of its standard error.
+    /// First mebibyte of the script's standard error.
     pub stderr: Vec<u8>,
 }
 
 impl Output {
-    /// Its standard output as text.
+    /// Returns the standard output as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 }
 
-/// Why a script could not be run to its end.
+/// The reason why a script did not run to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum SshError {
     /// A program of OpenSSH is missing.
     #[error("cannot run {program}, which is part of OpenSSH (Debian's package openssh-client)")]
     Program {
-        /// Its name.
+        /// Name of the program.
         program: &'static str,
-        /// What the system said.
+        /// Error of the system.
         #[source]
         source: std::io::Error,
     },
     /// There is no connection, or it broke; or the script ended with exit status 255.
     #[error("no connection: {0}")]
     Failed(String),
-    /// The server answers and does not let this account in with this key.
+    /// The server answers, but refuses this account with this key.
     #[error("the login was refused: {0}")]
     Refused(String),
-    /// The time was over.
+    /// The deadline has passed.
     #[error("no end within {} s", .0.as_secs())]
     Deadline(Duration),
 }
 
 impl Ssh {
-    /// The command that a person logs in with.
+    /// Returns the command with which a person logs in.
     pub fn command(&self) -> Vec<String> {
         let mut words = vec!["ssh".to_owned(), "-i".to_owned(), self.key.display().to_string()];
         for option in
@@ -88,7 +88,7 @@ impl Ssh {
         words
     }
 
-    /// Whether an SSH server greets. A connection alone tells nothing: QEMU takes it before the guest does.
+    /// Returns whether an SSH server greets. A connection alone proves nothing: QEMU accepts it before the guest does.
     pub fn greets(&self) -> bool {
         let Ok(mut addresses) = (self.host.as_str(), self.port).to_socket_addrs() else { return false };
         let Some(mut stream) = addresses.find_map(|to| TcpStream::connect_timeout(&to, CONNECT).ok()) else {
@@ -104,7 +104,7 @@ impl Ssh {
     ///
     /// # Errors
     ///
-    /// An exit status of the script is not an error.
+    /// The login failed, or the deadline passed. A non-zero exit status of the script is no error.
     pub fn run(&self, script: &str, deadline: Duration) -> Result<Output, SshError> {
         let mut command = self.client(deadline);
         command.args(["-i"]).arg(&self.key).args(["-o", "PreferredAuthentications=publickey", "-o", "LogLevel=ERROR"]);
@@ -116,7 +116,7 @@ impl Ssh {
         }
     }
 
-    /// Ways of logging in that the server offers this account: `publickey`, `password`, ... None if it lets in anybody.
+    /// Returns the login methods that the server offers this account: `publickey`, `password`, ... None if anybody may log in.
     pub fn methods(&self, deadline: Duration) -> Result<Vec<String>, SshError> {
         let mut command = self.client(deadline);
         command.args(["-o", "PreferredAuthentications=none", "-o", "LogLevel=ERROR", "-T", "--", &self.host, "true"]);
@@ -130,7 +130,7 @@ impl Ssh {
         }
     }
 
-    /// The server's public keys, sorted: `ssh-ed25519 AAAA...`.
+    /// Returns the server's public keys, sorted: `ssh-ed25519 AAAA...`.
     pub fn host_keys(&self, deadline: Duration) -> Result<Vec<String>, SshError> {
         let mut command = Command::new("ssh-keyscan");
         command.args(["-T", &deadline.as_secs().max(1).to_string(), "-p", &self.port.to_string()]);
@@ -143,14 +143,14 @@ impl Ssh {
         if keys.is_empty() { Err(failure(&stderr)) } else { Ok(keys) }
     }
 
-    /// `ssh` with nothing of this user's configuration, keys and known hosts.
+    /// Makes an `ssh` command without this user's configuration, keys and known hosts.
     fn client(&self, deadline: Duration) -> Command {
         let mut command = Command::new("ssh");
         command.args(["-F", "none", "-p", &self.port.to_string(), "-l", &self.user]);
         let connect = format!("ConnectTimeout={}", deadline.as_secs().clamp(1, 60));
         for option in [
             "BatchMode=yes",
-            // A machine that has just been made has keys that nobody knows.
+            // Nobody knows the keys of a new machine.
             "StrictHostKeyChecking=no",
             "UserKnownHostsFile=/dev/null",
             "GlobalKnownHostsFile=/dev/null",
@@ -167,7 +167,7 @@ impl Ssh {
     }
 }
 
-/// Why `ssh` has failed, by its last words.
+/// Finds the reason why `ssh` failed in its last message.
 fn failure(stderr: &[u8]) -> SshError {
     let text = String::from_utf8_lossy(stderr);
     let lines: Vec<_> = text.lines().map(|line| printable(line.as_bytes())).filter(|line| !line.is_empty()).collect();
@@ -175,13 +175,13 @@ fn failure(stderr: &[u8]) -> SshError {
     if last.contains("Permission denied") { SshError::Refused(last) } else { SshError::Failed(last) }
 }
 
-/// Methods that `debian@127.0.0.1: Permission denied (publickey,password).` names.
+/// Returns the methods that `debian@127.0.0.1: Permission denied (publickey,password).` names.
 fn offered(refusal: &str) -> Vec<String> {
     let list = refusal.rsplit_once('(').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(list, _)| list);
     list.split(',').map(str::trim).filter(|method| !method.is_empty()).map(str::to_owned).collect()
 }
 
-/// Runs a program that is given a text, to its end or the deadline.
+/// Runs a program with a text as its input, to its end or the deadline.
 fn run(
     command: &mut Command,
     program: &'static str,
@@ -201,7 +201,7 @@ fn run(
     }
     if let Some(mut stdin) = child.0.stdin.take() {
         let input = input.to_owned();
-        // It fails where the program has given up, and then the program says so. A thread, for it may not read.
+        // Writing fails if the program gave up; the program then reports why. It is a thread because the program may not read.
         std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     }
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
@@ -216,7 +216,7 @@ fn run(
     Ok((child.0.wait().map_err(broken)?, stdout, stderr))
 }
 
-/// A program and what it has started, ended with this value.
+/// A program and its children, killed when this value is dropped.
 struct Group(Child);
 
 impl Drop for Group {
@@ -231,7 +231,7 @@ impl Drop for Group {
     }
 }
 
-/// The beginning of what a pipe brings; the rest is read and dropped.
+/// Returns the beginning of a pipe's data. The rest is read and dropped.
 fn beginning(mut pipe: impl Read) -> Vec<u8> {
     let (mut kept, mut buffer) = (Vec::new(), vec![0; 16 << 10]);
     while let Ok(read) = pipe.read(&mut buffer)
@@ -252,7 +252,7 @@ pub struct KeyPair {
     pub public: String,
 }
 
-/// Why no key pair could be made.
+/// The reason why no key pair could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// `ssh-keygen` failed or is missing.
@@ -264,8 +264,8 @@ pub enum KeyError {
 }
 
 impl KeyPair {
-    /// Makes a key pair without passphrase in a directory, which is private: `id_ed25519` and `id_ed25519.pub`. What
-    /// has these names there is replaced.
+    /// Makes a key pair without passphrase in a private directory: `id_ed25519` and `id_ed25519.pub`. It replaces files with
+    /// these names.
     pub fn make(dir: &Path, comment: &str) -> Result<Self, KeyError> {
         let private = dir.join("id_ed25519");
         let public = dir.join("id_ed25519.pub");

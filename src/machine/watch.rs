@@ -1,8 +1,8 @@
-//! What becomes of a boot, told by what the machine shows.
+//! The outcome of a boot, as the machine's console and screen show it.
 //!
-//! A boot that goes wrong seldom says so to anybody but its console, and then waits for ever. [`Watch`] knows the last
-//! words of firmware, boot loaders, kernels and init systems, so that a verdict comes at once and with its reason, not at
-//! the deadline. What the guest shows is its own word: a verdict is no proof of anything but that it was printed.
+//! A failed boot seldom reports itself except on its console, and then waits for ever. [`Watch`] knows the last messages of
+//! firmware, boot loaders, kernels and init systems, so that a verdict comes at once and with its reason, not at the deadline.
+//! The guest is not trusted: a verdict only proves that something was printed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,43 +16,43 @@ use super::serial::SerialView;
 use crate::text::printable;
 use crate::units::ByteSize;
 
-/// Longest line: a console that shows this much without a line end shows no text.
+/// Longest line: a console that prints more without a line end shows no text.
 const LINE: usize = 16 << 10;
 
-/// How often the same beginning of a boot is seen before it is a loop.
+/// Number of times that the same first line must appear to count as a loop.
 const LOOP: u32 = 4;
 
-/// Most beginnings that are counted.
+/// Most different first lines that are counted.
 const BANNERS: usize = 64;
 
-/// When the wait ends.
+/// The limits after which a boot counts as failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Time for which nothing is printed before there is a login prompt.
+    /// Longest silence before there is a login prompt.
     pub silence: Duration,
-    /// Bytes that are printed in all.
+    /// Most bytes that may be printed in all.
     pub output: u64,
 }
 
 impl Default for Limits {
-    /// Two minutes, which an emulated processor may take to decompress a kernel; and a hundred times an ordinary boot.
+    /// Two minutes, in which an emulated processor can decompress a kernel; and a hundred times the output of an ordinary boot.
     fn default() -> Self {
         Self { silence: Duration::from_secs(120), output: 8 << 20 }
     }
 }
 
-/// Something that was seen on the way.
+/// A sign of progress during a boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sign {
-    /// UEFI firmware starts something.
+    /// UEFI firmware or SeaBIOS starts.
     Firmware,
-    /// The boot loader.
+    /// The boot loader starts.
     BootLoader,
     /// The kernel's first line.
     Kernel,
-    /// The first process: systemd's greeting.
+    /// The first process starts: systemd's greeting.
     Init,
-    /// The kernel has ended processes for lack of memory.
+    /// The kernel killed processes for lack of memory.
     OutOfMemory,
     /// A login prompt.
     LoginPrompt,
@@ -74,10 +74,10 @@ impl fmt::Display for Sign {
     }
 }
 
-/// What has stopped a boot. Most have the line that tells it.
+/// The reason why a boot stopped. Most contain the line that shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
-    /// The kernel panicked; the line is empty where only QEMU was told.
+    /// The kernel panicked; the line is empty if only QEMU reported it.
     Panic(String),
     /// The kernel found no root file system.
     NoRoot(String),
@@ -85,29 +85,29 @@ pub enum Trouble {
     BootLoader(String),
     /// The firmware found nothing to start.
     NothingToBoot(String),
-    /// Secure Boot refused to start it.
+    /// Secure Boot refused to start a program.
     SecureBoot(String),
     /// A shell waits for a person.
     EmergencyShell(String),
-    /// A passphrase for an encrypted disk is asked for.
+    /// The guest asks for a passphrase of an encrypted disk.
     Passphrase(String),
-    /// It begins again and again.
+    /// The boot begins again and again.
     Loop {
-        /// The line that is seen again.
+        /// The repeated line.
         line: String,
-        /// How often.
+        /// Number of times.
         times: u32,
     },
-    /// It shows nothing any more.
+    /// The guest shows nothing any more.
     Silence {
-        /// For how long.
+        /// Time without output.
         quiet: Duration,
         /// The last line on the serial console or the screen; empty if there is none.
         last: String,
     },
-    /// It prints without end.
+    /// The guest prints without end.
     Flood {
-        /// How much it has printed.
+        /// Number of printed bytes.
         bytes: u64,
     },
     /// The machine ended.
@@ -115,16 +115,16 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// What to do where nothing was shown.
+    /// Hint for a guest that shows nothing.
     pub const SILENT: &'static str =
         "see what the screen shows; an image without `console=ttyS0` among its kernel's arguments boots in silence";
 
-    /// Whether no kernel was started, so that it has not failed at what a kernel does.
+    /// Returns whether no kernel was started, so that the kernel is not the cause.
     pub fn is_before_kernel(&self) -> bool {
         matches!(self, Self::NothingToBoot(_) | Self::BootLoader(_) | Self::SecureBoot(_))
     }
 
-    /// What to do about it.
+    /// Returns a hint for the user.
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Panic(_) => "the lines before it on the serial console say more",
@@ -189,46 +189,46 @@ fn ended(end: &End) -> String {
 /// cloud-init's last line: `Cloud-init v. 22.4.2 finished at ... Datasource DataSourceNoCloud [...].  Up 45.23 seconds`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CloudInitEnd {
-    /// Where it had its data from: `DataSourceConfigDrive [net,ver=2][source=/dev/vdb]`.
+    /// Source of its metadata: `DataSourceConfigDrive [net,ver=2][source=/dev/vdb]`.
     pub datasource: String,
-    /// Seconds since the kernel's start.
+    /// Seconds since the kernel started.
     pub up: f64,
 }
 
-/// What is known of a boot.
+/// The state of a boot.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Verdict {
-    /// What was seen, in order, each the first time; when, since power-on.
+    /// Signs in order, each with the time since power-on when it first appeared.
     pub signs: Vec<(Sign, Duration)>,
     /// cloud-init's last line.
     pub cloud_init: Option<CloudInitEnd>,
-    /// What has stopped it, once something has.
+    /// Reason why the boot stopped, if it did.
     pub trouble: Option<Trouble>,
 }
 
 impl Verdict {
-    /// When something was seen.
+    /// Returns when a sign first appeared, since power-on.
     pub fn seen(&self, sign: Sign) -> Option<Duration> {
         self.signs.iter().find(|(seen, _)| *seen == sign).map(|(_, when)| *when)
     }
 }
 
-/// Looks at a machine from time to time, and comes to a verdict.
+/// An observer of a machine, which looks at it from time to time and comes to a verdict.
 #[derive(Debug)]
 pub struct Watch {
     limits: Limits,
     verdict: Verdict,
-    /// How much was looked at.
+    /// Number of bytes that were read.
     offset: u64,
-    /// A line whose end has not come yet.
+    /// An incomplete line.
     partial: Vec<u8>,
-    /// The last line that says something.
+    /// The last line that is not blank.
     last: String,
     banners: HashMap<String, u32>,
 }
 
 impl Watch {
-    /// A watch over a machine that was just started.
+    /// Makes a watch over a machine that was just started.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -240,12 +240,12 @@ impl Watch {
         }
     }
 
-    /// What is known.
+    /// Returns the verdict so far.
     pub fn verdict(&self) -> &Verdict {
         &self.verdict
     }
 
-    /// Looks at what the machine has printed, at how it ended if it has, and at the time since power-on.
+    /// Looks at what the machine has printed, at its end if it has ended, and at the time since power-on.
     pub fn look(&mut self, serial: &SerialView, end: Option<&End>, elapsed: Duration) -> &Verdict {
         let (lost, bytes) = serial.since(self.offset);
         self.offset = serial.total;
@@ -260,7 +260,7 @@ impl Watch {
                 self.partial.clear();
             }
         }
-        // Carriage returns begin a line again, as progress displays do.
+        // A carriage return begins the line again, as in progress displays.
         let unbroken = self.partial.rsplit(|byte| *byte == b'\r').next().map_or(0, <[u8]>::len);
         if serial.total > self.limits.output || unbroken > LINE {
             self.stop(Trouble::Flood { bytes: serial.total });
@@ -270,14 +270,14 @@ impl Watch {
             Some(end) => self.stop(Trouble::Ended(end.clone())),
             None => {}
         }
-        // A system that has come up has nothing more to say.
+        // A system that is up may be silent.
         if self.verdict.seen(Sign::LoginPrompt).is_none() && serial.quiet > self.limits.silence {
             self.stop(Trouble::Silence { quiet: serial.quiet, last: self.last.clone() });
         }
         &self.verdict
     }
 
-    /// Looks at the text on the screen, where firmware and boot loaders tell under BIOS what they tell nowhere else.
+    /// Looks at the text on the screen: under BIOS, firmware and boot loaders print some messages only there.
     pub fn look_at_screen(&mut self, lines: &[String]) -> &Verdict {
         for line in lines {
             if let Some(trouble) = trouble(line) {
@@ -292,7 +292,7 @@ impl Watch {
         &self.verdict
     }
 
-    /// The first trouble is the cause of those after it, but silence and the end have causes themselves.
+    /// Records a trouble. The first one is the cause of later ones, except silence and an end, which have causes themselves.
     fn stop(&mut self, trouble: Trouble) {
         let vague = matches!(&self.verdict.trouble, None | Some(Trouble::Silence { .. } | Trouble::Ended(_)));
         let new_is_vague = matches!(trouble, Trouble::Silence { .. } | Trouble::Ended(_));
@@ -323,7 +323,7 @@ impl Watch {
         self.count(line);
     }
 
-    /// Counts the lines that a boot begins with, each when it is complete.
+    /// Counts the first lines of boots, each when it is complete.
     fn count(&mut self, line: &str) {
         if !self.partial.ends_with(b"\n") || !BANNER.is_match(line) {
             return;
@@ -340,12 +340,12 @@ impl Watch {
     }
 }
 
-/// Patterns of this file, all of which compile.
+/// Compiles a pattern of this file; a test compiles them all.
 fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a test compiles them all")
 }
 
-/// What a line is a sign of. The earlier one counts where a line fits two.
+/// Lines that are signs. If a line matches two patterns, the earlier one counts.
 static SIGNS: LazyLock<[(Sign, Regex); 7]> = LazyLock::new(|| {
     [
         (Sign::Firmware, pattern(r"^BdsDxe: |^SeaBIOS \(version")),
@@ -357,7 +357,7 @@ static SIGNS: LazyLock<[(Sign, Regex); 7]> = LazyLock::new(|| {
         (Sign::Init, pattern(r"^(\[ *[0-9.]+\] )?(systemd\[1\]: )?Welcome to .*!$|^\s*OpenRC [0-9]|^INIT: version")),
         (Sign::OutOfMemory, pattern(r"^(\[ *[0-9.]+\] )?(Out of memory: Kill|.* invoked oom-killer)")),
         (Sign::CloudInitEnd, CLOUD_INIT.clone()),
-        // Others may print behind it.
+        // Other programs may print behind the prompt.
         (Sign::LoginPrompt, pattern(r"^[A-Za-z0-9][A-Za-z0-9._-]* login:( |$)")),
     ]
 });
@@ -365,14 +365,14 @@ static SIGNS: LazyLock<[(Sign, Regex); 7]> = LazyLock::new(|| {
 static CLOUD_INIT: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"Cloud-init v\. .*finished at .*Datasource (.*?)\. +Up ([0-9]+(?:\.[0-9]+)?) seconds"));
 
-/// Lines with which something begins that a boot has once. Firmware tries several things, each in a line of its own.
+/// First lines of programs that a boot starts once. Firmware tries several programs, each in a line of its own.
 static BANNER: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"^(SeaBIOS \(version|iPXE|BdsDxe: starting |Welcome to GRUB!|\s*GNU GRUB|(\[ *0\.0+\] )?Linux version )")
 });
 
 type Kind = fn(String) -> Trouble;
 
-/// What a line tells of an end. The earlier one counts where a line fits two.
+/// Lines that show why a boot stopped. If a line matches two patterns, the earlier one counts.
 static TROUBLES: LazyLock<[(Kind, Regex); 7]> = LazyLock::new(|| {
     [
         (Trouble::NoRoot as Kind, pattern(r"VFS: (Unable to mount root fs|Cannot open root device)")),

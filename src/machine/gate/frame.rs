@@ -1,11 +1,11 @@
-//! What of a frame decides whether it may pass: Ethernet, IPv4 (RFC 791) and IPv6 (RFC 8200).
+//! The parts of a frame that decide whether it may pass: Ethernet, IPv4 (RFC 791) and IPv6 (RFC 8200).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What a frame is.
+/// A frame of Ethernet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// A question for the hardware address of a neighbour, or its answer.
+    /// A request for the hardware address of a neighbour, or its answer.
     Arp,
     /// A packet of a protocol that QEMU's user network passes on.
     Packet(Packet),
@@ -14,13 +14,13 @@ pub(super) enum Frame {
 /// A packet of IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Packet {
-    /// Where it goes to.
+    /// Destination address.
     pub(super) to: IpAddr,
-    /// What it carries.
+    /// Content of the packet.
     pub(super) content: Content,
 }
 
-/// What a packet carries.
+/// The content of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
     /// TCP, with the ports of both sides. `opens` unless the segment belongs to a connection that exists.

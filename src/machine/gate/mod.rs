@@ -1,10 +1,10 @@
-//! The gate: every frame that a guest sends passes through this program, which lets through what the guest may reach.
+//! The gate: a filter for every frame that a guest sends, which passes only those to addresses that the guest may reach.
 //!
-//! QEMU's user network takes what a guest sends to the gateway for this host's loopback address, and opens connections
-//! to all other addresses from this host, its own among them. It cannot be told otherwise. So a filter of QEMU hands
-//! every frame over before the user network sees it, and takes back those that may go on.
+//! QEMU's user network maps the gateway to this host's loopback address, and opens connections to all other addresses from this
+//! host, also to the host's own addresses. No option of QEMU changes that. So a filter of QEMU hands every frame to this
+//! program before the user network sees it, and takes back the frames that may pass.
 //!
-//! It fails closed: where this program or its thread has ended, QEMU throws the guest's frames away.
+//! The gate fails closed: if this program or its thread has ended, QEMU drops the guest's frames.
 
 mod frame;
 mod own;

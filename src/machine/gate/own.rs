@@ -1,29 +1,29 @@
-//! Which addresses are this host's own.
+//! The host's own addresses: finds out whether an address is one of them.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// How long an answer holds: a host may get another address at any time.
+/// Time for which an answer is valid: a host may get another address at any time.
 const HOLDS: Duration = Duration::from_secs(2);
 
-/// Most answers that are remembered.
+/// Most answers that are kept.
 const MOST: usize = 1024;
 
-/// The kernel's answers, for a moment.
+/// The kernel's answers, kept for a short time.
 #[derive(Debug, Default)]
 pub(super) struct OwnAddresses(HashMap<IpAddr, (Instant, bool)>);
 
 impl OwnAddresses {
-    /// Whether packets to an address stay on this host, or can go nowhere.
+    /// Returns whether packets to an address stay on this host, or have no route.
     pub(super) fn has(&mut self, address: IpAddr) -> bool {
         if let Some((since, own)) = self.0.get(&address)
             && since.elapsed() < HOLDS
         {
             return *own;
         }
-        // What cannot be found out is not remembered, and nobody gets there until it can.
+        // A failed lookup is not kept. Until one succeeds, no packet may go to the address.
         let Ok(own) = is_own(address) else { return true };
         if self.0.len() >= MOST {
             self.0.clear();
@@ -33,14 +33,14 @@ impl OwnAddresses {
     }
 }
 
-/// Asks the kernel which address this host would speak from. To itself it speaks from the same address, or from
-/// loopback. Unlike a list of the interfaces' addresses this also knows local routes of whole networks.
+/// Asks the kernel for the source address that this host uses for a destination. For its own addresses that is the same address,
+/// or loopback. Unlike a list of interface addresses, this also covers local routes of whole networks.
 fn is_own(address: IpAddr) -> io::Result<bool> {
     let any = match address {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
-    // Connecting a socket of datagrams looks up the route and sends nothing.
+    // Connecting a datagram socket looks up the route and sends nothing.
     let socket = UdpSocket::bind((any, 0))?;
     socket.connect((address, 9))?;
     let from = socket.local_addr()?.ip();

@@ -1,32 +1,32 @@
-//! Where a guest's packets may go.
+//! The rules for a guest's packets: the addresses to which they may go.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::frame::{Content, Frame, Packet};
 use crate::recipe::verify::NetworkAccess;
 
-/// QEMU's user network, as a guest is in it, and what of it and beyond it the guest may reach.
+/// QEMU's user network of a guest, and the addresses that the guest may reach there and beyond.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy {
-    /// What the guest may reach.
+    /// Networks that the guest may reach.
     pub(crate) access: NetworkAccess,
-    /// The network's address and the length of its prefix. QEMU takes every address in it that is none of the others
-    /// for another name of this host's loopback address.
+    /// The network's address and the length of its prefix. QEMU maps every address in it that no other field names to this host's
+    /// loopback address.
     pub(crate) network: (Ipv4Addr, u32),
-    /// The gateway, which stands for this host's loopback address.
+    /// The gateway, which QEMU maps to this host's loopback address.
     pub(crate) gateway: Ipv4Addr,
-    /// What stands for this host's resolver, at every port.
+    /// The address that QEMU maps to this host's resolver, at every port.
     pub(crate) resolver: Ipv4Addr,
     /// Whether the network has IPv6, with the prefix that QEMU gives it.
     pub(crate) ipv6: bool,
-    /// Whether something answers at the address of the metadata service.
+    /// Whether a program answers at the address of the metadata service.
     pub(crate) service: bool,
 }
 
-/// The metadata service of most clouds. Here it is the one that this program provides.
+/// Address of the metadata service in most clouds. Here this program's own service has it.
 const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
-/// Addresses that clouds have for their own services beside it: Alibaba Cloud, Azure, Oracle Cloud; and AWS by IPv6.
+/// Addresses of other services in clouds: Alibaba Cloud, Azure, Oracle Cloud; and AWS by IPv6.
 const CLOUDS: [Ipv4Addr; 3] =
     [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
 const CLOUD_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
@@ -39,7 +39,7 @@ const RESOLVER_V6: Ipv6Addr = Ipv6Addr::new(0xfec0, 0, 0, 0, 0, 0, 0, 3);
 const DHCP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
 
 impl Policy {
-    /// Whether a frame of the guest may pass. `is_own` tells whether an address is one of this host's own.
+    /// Returns whether a frame of the guest may pass. `is_own` returns whether an address is one of this host's own.
     pub(super) fn admits(&self, frame: &[u8], is_own: &mut dyn FnMut(IpAddr) -> bool) -> bool {
         match Frame::parse(frame) {
             None => false,
@@ -53,7 +53,7 @@ impl Policy {
         }
     }
 
-    /// Whether a packet may go to an address of the user network itself; `None` if it leads beyond it.
+    /// Decides about a packet to an address of the user network itself; `None` if the address is beyond it.
     fn within_v4(&self, to: Ipv4Addr, content: Content) -> Option<bool> {
         let (network, prefix) = self.network;
         let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or(0);
@@ -63,8 +63,8 @@ impl Policy {
         } else if to == METADATA {
             Some(self.service && matches!(content, Content::Tcp { to: 80, .. }))
         } else if to == self.gateway {
-            // This host comes to the guest's SSH server from there. Only a segment that opens a connection leads to the
-            // host's loopback address.
+            // This host's connections to the guest's SSH server come from there. Only a segment that opens a connection leads
+            // to the host's loopback address.
             let answer = matches!(content, Content::Tcp { from: 22, opens: false, .. });
             Some(dhcp || answer || self.access == NetworkAccess::Host)
         } else if to == self.resolver {
@@ -74,11 +74,11 @@ impl Policy {
         }
     }
 
-    /// The same for IPv6.
+    /// Decides the same for IPv6.
     fn within_v6(&self, to: Ipv6Addr, content: Content) -> Option<bool> {
-        // Link-local and site-local addresses: the prefix of QEMU's user network is one of the latter.
+        // Link-local and site-local addresses; QEMU's user network has a site-local prefix.
         let near = matches!(to.segments()[0] & 0xffc0, 0xfe80 | 0xfec0);
-        // From the question for routers to the answer of a neighbour: RFC 4861.
+        // From router solicitation to neighbour advertisement: RFC 4861.
         let neighbours = matches!(content, Content::Icmp(133..=136));
         if to == DHCP_V6 {
             Some(content == Content::Udp { from: 546, to: 547 })
@@ -93,7 +93,7 @@ impl Policy {
         }
     }
 
-    /// Whether packets may go to an address beyond the user network.
+    /// Returns whether packets may go to an address beyond the user network.
     fn beyond(&self, to: IpAddr, is_own: &mut dyn FnMut(IpAddr) -> bool) -> bool {
         let mut open = |to: IpAddr| !is_special(to) && (self.access == NetworkAccess::Host || !is_own(to));
         self.access != NetworkAccess::Isolated && open(to) && embedded(to).is_none_or(|inner| open(IpAddr::V4(inner)))
@@ -104,7 +104,7 @@ fn asks_resolver(content: Content) -> bool {
     matches!(content, Content::Tcp { to: 53, .. } | Content::Udp { to: 53, .. })
 }
 
-/// Whether an address is nobody's on the Internet or in a private network.
+/// Returns whether an address is used neither on the Internet nor in a private network.
 fn is_special(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
@@ -113,9 +113,9 @@ fn is_special(address: IpAddr) -> bool {
         IpAddr::V6(address) => {
             let [first, second, third, ..] = address.segments();
             address.is_multicast()
-                // The unspecified address, loopback, and IPv4 as IPv6 in both ways.
+                // The unspecified address, loopback, and both forms of IPv4 addresses in IPv6.
                 || address.segments()[..5] == [0; 5]
-                // Translation within a network (RFC 8215), and Teredo: neither shows whom it leads to.
+                // Translation within a network (RFC 8215), and Teredo: neither shows the real destination.
                 || [first, second, third] == [0x64, 0xff9b, 1]
                 || [first, second] == [0x2001, 0]
                 || matches!(first & 0xffc0, 0xfe80 | 0xfec0)
@@ -124,7 +124,7 @@ fn is_special(address: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 address that a packet to an address of IPv6 leads to: by NAT64 (RFC 6052) or 6to4 (RFC 3056).
+/// Returns the IPv4 address to which a packet to an IPv6 address leads: by NAT64 (RFC 6052) or 6to4 (RFC 3056).
 fn embedded(address: IpAddr) -> Option<Ipv4Addr> {
     let IpAddr::V6(address) = address else { return None };
     let bytes = address.octets();

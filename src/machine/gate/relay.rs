@@ -1,4 +1,4 @@
-//! Passes the frames that are admitted.
+//! The relay of the gate: takes frames from QEMU and returns those that may pass.
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
@@ -10,28 +10,27 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::own::OwnAddresses;
 use super::policy::Policy;
 
-/// Longest frame that QEMU's network has: `NET_BUFSIZE`.
+/// Longest frame of QEMU's network: `NET_BUFSIZE`.
 const LONGEST: usize = 4096 + 65536;
 
-/// Bytes of frames that wait for QEMU to take them back. What comes on top is lost, as on any network.
+/// Bytes of frames that wait until QEMU takes them back. Further frames are lost, as on any network.
 pub(super) const WAITING: usize = 1 << 20;
 
 pub(super) fn pass(policy: Policy, out: UnixStream, back: UnixStream) {
     pass_until(policy, out, back, None);
 }
 
-/// Passes frames until QEMU or the gate ends. Whatever ends it, nothing passes afterwards.
+/// Passes frames until QEMU or the gate ends. Afterwards nothing passes, whatever the reason of the end.
 pub(super) fn pass_until(policy: Policy, out: UnixStream, back: UnixStream, end: Option<&UnixStream>) {
     let mut own = OwnAddresses::default();
     let admits = |frame: &[u8]| policy.admits(frame, &mut |address| own.has(address));
-    // Why it ended is of no use to anybody: QEMU is gone, or its frames are.
+    // The reason has no use: QEMU is gone, or its stream of frames is broken.
     let _ = relay(&out, &back, end, admits);
     let _ = out.shutdown(Shutdown::Both);
     let _ = back.shutdown(Shutdown::Both);
 }
 
-/// Takes frames and gives back those that are admitted, without ever making QEMU wait: it writes a frame, and reads none
-/// meanwhile.
+/// Takes frames and returns those that may pass. It never blocks QEMU, which reads no frame while it writes one.
 fn relay(
     mut out: &UnixStream,
     mut back: &UnixStream,
@@ -84,7 +83,7 @@ fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// Frames of a stream in which each has its length before it, as QEMU's filters write them.
+/// A stream of frames, each preceded by its length, as QEMU's filters write them.
 #[derive(Debug, Default)]
 pub(super) struct Frames(VecDeque<u8>);
 
@@ -93,7 +92,7 @@ impl Frames {
         self.0.extend(bytes);
     }
 
-    /// The next frame that is there as a whole. An error if what comes is none: where the next begins is not known then.
+    /// Returns the next complete frame. After an invalid length it fails, because the start of the next frame is unknown.
     fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         let Some(head) = self.0.iter().take(4).copied().collect::<Vec<_>>().try_into().ok() else { return Ok(None) };
         let length = u32::from_be_bytes(head) as usize;

@@ -1,4 +1,4 @@
-//! The sockets over which QEMU hands frames over, and the thread behind them.
+//! The sockets between QEMU and the gate, and the thread that serves them.
 
 use std::io;
 use std::net::Shutdown;
@@ -11,21 +11,21 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::policy::Policy;
 use super::relay::{pass, pass_until};
 
-/// The sockets over which QEMU hands frames over, and takes them back.
+/// Names of the sockets: QEMU sends frames over the first, and takes them back over the second.
 const NAMES: [&str; 2] = ["out", "back"];
 
-/// A gate in use. When this value goes nothing passes any more.
+/// A gate in use. When this value is dropped, nothing passes any more.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// Connections whose end ends the thread.
+    /// Connections that end the thread when they are shut down.
     ends: Vec<UnixStream>,
-    /// Sockets with a name, which QEMU connects to.
+    /// Paths of sockets to which QEMU connects.
     names: Vec<PathBuf>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Gate {
-    /// A gate over connected sockets, and the ends that QEMU inherits: those of [`Gate::options`], in order.
+    /// Makes a gate over connected sockets. Returns the ends that QEMU inherits: those of [`Gate::options`], in order.
     pub(crate) fn inherited(policy: Policy) -> io::Result<(Self, [UnixStream; 2])> {
         let ((out, their_out), (back, their_back)) = (UnixStream::pair()?, UnixStream::pair()?);
         let ends = vec![out.try_clone()?, back.try_clone()?];
@@ -33,8 +33,8 @@ impl Gate {
         Ok((Self { ends, names: Vec::new(), thread: Some(thread) }, [their_out, their_back]))
     }
 
-    /// A gate over sockets in a private directory, for a QEMU that somebody else starts, and what its character devices
-    /// are: those of [`Gate::options`], in order. It connects once; nobody can do so a second time.
+    /// Makes a gate over sockets in a private directory, for a QEMU that another program starts. Returns its character devices:
+    /// those of [`Gate::options`], in order. QEMU connects once; a second connection is not possible.
     pub(crate) fn listening(policy: Policy, dir: &Path) -> io::Result<(Self, [String; 2])> {
         let paths = NAMES.map(|name| dir.join(name));
         let (ours, theirs) = UnixStream::pair()?;
@@ -49,7 +49,7 @@ impl Gate {
             let mut streams = Vec::new();
             for (listener, path) in listeners.iter().zip(&names) {
                 let Ok(Some(stream)) = accept(listener, &theirs) else { return };
-                // Its directory may be gone already.
+                // The directory may be gone already.
                 let _ = std::fs::remove_file(path);
                 streams.push(stream);
             }
@@ -62,7 +62,7 @@ impl Gate {
         Ok((gate, devices))
     }
 
-    /// QEMU's options that put the gate before a network back end. `devices` are character devices without their ids.
+    /// Returns QEMU's options that put the gate before a network back end. `devices` are character devices without their ids.
     pub(crate) fn options(netdev: &str, devices: &[String; 2]) -> Vec<(&'static str, String)> {
         let mut options: Vec<_> = NAMES
             .iter()
@@ -82,11 +82,11 @@ impl Gate {
 impl Drop for Gate {
     fn drop(&mut self) {
         for end in &self.ends {
-            // It may have ended already.
+            // The connection may have ended already.
             let _ = end.shutdown(Shutdown::Both);
         }
         if let Some(thread) = self.thread.take() {
-            // If it panicked, QEMU has thrown away what came afterwards.
+            // If the thread panicked, QEMU has dropped all later frames.
             let _ = thread.join();
         }
         for name in &self.names {
@@ -100,7 +100,7 @@ fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("network gate".to_owned()).spawn(work)
 }
 
-/// Waits for QEMU to connect; `None` if the gate goes before.
+/// Waits until QEMU connects; `None` if the gate ends before.
 fn accept(listener: &UnixListener, end: &UnixStream) -> io::Result<Option<UnixStream>> {
     loop {
         let mut waited = [PollFd::new(listener, PollFlags::IN), PollFd::new(end, PollFlags::IN)];

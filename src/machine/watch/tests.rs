@@ -2,7 +2,7 @@ use super::*;
 
 const JUST_NOW: Duration = Duration::from_secs(1);
 
-/// The verdict on a console that has shown a text and then nothing for so long.
+/// Returns the verdict on a console that printed a text, and then nothing for this time.
 fn verdict(text: &str, quiet: Duration) -> Verdict {
     let mut watch = Watch::new(Limits::default());
     watch.look(&SerialView::of(text.as_bytes(), quiet), None, Duration::from_secs(9)).clone()
