@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::statics::{self, RULES, Seen};
+use super::statics::{self, Seen};
 use super::{Rule, boot};
 use crate::build::Examiner;
 use crate::digest::Sha256;
@@ -17,7 +17,7 @@ const REVISION: u32 = 1;
 
 /// All rules: first those that are judged by looking at the disk.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    RULES.iter().chain(boot::RULES).copied()
+    statics::rules().chain(boot::RULES.iter().copied())
 }
 
 /// Names of everything that is checked of an image with these checks of elements.
@@ -35,7 +35,8 @@ pub fn key(image: &Sha256, checks: &[(String, Check)], settings: &Verify) -> Sha
 
 /// Looks at the final disk of a plan, for an [`Examination`](super::Examination).
 pub fn examiner(plan: &Plan) -> Examiner<'_> {
-    let key = json!({ "revision": REVISION, "rules": RULES, "checks": plan.checks }).to_string();
+    let key = json!({ "revision": REVISION, "rules": statics::rules().collect::<Vec<_>>(), "checks": plan.checks })
+        .to_string();
     Examiner {
         key: Sha256::of(key.as_bytes()).to_string(),
         examine: Box::new(|guest, _, packages| {

@@ -188,6 +188,9 @@ fn not_shown(image: &Image, wanted: &Record) -> Option<String> {
     let wanted = wanted.properties.values.iter().filter(|(name, value)| !shown(name, value));
     let names: Vec<_> = wanted.map(|(name, _)| name.as_str()).collect();
     (!names.is_empty()).then(|| {
-        format!("the cloud does not show these properties to this user, and may not have set them: {}", names.join(", "))
+        format!(
+            "the cloud does not show these properties to this user, and may not have set them: {}",
+            names.join(", ")
+        )
     })
 }

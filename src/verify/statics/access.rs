@@ -6,9 +6,23 @@ use super::guide::guide;
 use super::network::keyed;
 use super::texts::lines_of;
 use super::unit::{Unit, unit};
-use super::view::View;
+use super::view::{Judged, View};
 use crate::inspect::{Login, Sudo, User};
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+/// The rules of this file, each with its judge, in the order of reports.
+pub(super) const RULES: Judged = &[
+    (&SSHD, sshd),
+    (&KEY_INJECTION, key_injection),
+    (&CLOUD_INIT_ENABLED, cloud_init_enabled),
+    (&DATASOURCES, datasources),
+    (&NO_PASSWORDS, no_passwords),
+    (&NO_AUTHORIZED_KEYS, no_authorized_keys),
+    (&ONLY_ROOT_IS_ROOT, only_root_is_root),
+    (&NO_OTHER_ACCOUNTS, no_other_accounts),
+    (&NO_FREE_SUDO, no_free_sudo),
+    (&SSH_PASSWORDS, ssh_passwords),
+];
 
 const SSHD_CONFIGS: &[&str] = &["/etc/ssh/sshd_config.d/*.conf", "/etc/ssh/sshd_config"];
 

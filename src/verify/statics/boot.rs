@@ -8,9 +8,21 @@ use super::guide::guide;
 use super::signed;
 use super::texts::{boot_file, lines_of};
 use super::unit::{Unit, unit};
-use super::view::View;
+use super::view::{Judged, View};
 use crate::recipe::Firmware;
 use crate::verify::{Finding, Group, Outcome, Rule, Severity, Stage};
+
+/// The rules of this file, each with its judge, in the order of reports.
+pub(super) const RULES: Judged = &[
+    (&KERNEL, kernel),
+    (&BOOT_FILES, boot_files),
+    (&BOOT_NAMES, boot_names),
+    (&BOOT_UUIDS, boot_uuids),
+    (&BIOS_LOADER, bios_loader),
+    (&EFI_FALLBACK, efi_fallback),
+    (&SERIAL_CONSOLE, serial_console),
+    (&SERIAL_LOGIN, serial_login),
+];
 
 /// Configurations of boot loaders.
 const CONFIGS: &[&str] = &[

@@ -3,8 +3,11 @@
 use super::network::{IFCFG, INTERFACES, KEYFILES, NETPLAN};
 use super::texts::lines_of;
 use super::unit::{Unit, unit};
-use super::view::View;
+use super::view::{Judged, View};
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+/// The rules of this file, each with its judge, in the order of reports.
+pub(super) const RULES: Judged = &[(&DHCP, dhcp)];
 
 const NETWORKD: &[&str] = &["/{etc,usr/lib,lib}/systemd/network/*.network", "/etc/systemd/network/*.network.d/*.conf"];
 const MANAGER: &[&str] = &["/etc/NetworkManager/NetworkManager.conf", "/{etc,usr/lib}/NetworkManager/conf.d/*.conf"];

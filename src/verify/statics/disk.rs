@@ -2,9 +2,20 @@
 
 use super::guide::guide;
 use super::texts::lines_of;
-use super::view::View;
+use super::view::{Judged, View};
 use crate::guest::{Devices, FileSystem};
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+/// The rules of this file, each with its judge, in the order of reports.
+pub(super) const RULES: Judged = &[
+    (&OPERATING_SYSTEM, operating_system),
+    (&ROOT_LAST, root_last),
+    (&ROOT_PLAIN, root_plain),
+    (&ROOT_GROWS, root_grows),
+    (&FSTAB_NAMES, fstab_names),
+    (&FSTAB_EXISTS, fstab_exists),
+    (&NO_SWAP, no_swap),
+];
 
 pub(super) const WANTED: &[&str] = &["/etc/fstab", "/etc/os-release"];
 

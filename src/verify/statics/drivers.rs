@@ -5,8 +5,12 @@ use std::collections::BTreeSet;
 use super::early::{Modules, kernel, module};
 use super::guide::guide;
 use super::texts::lines_of;
-use super::view::View;
+use super::view::{Judged, View};
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+/// The rules of this file, each with its judge, in the order of reports.
+pub(super) const RULES: Judged =
+    &[(&VIRTIO_DISK, virtio_disk), (&VIRTIO_SCSI, virtio_scsi), (&VIRTIO_NET, virtio_net), (&NO_XEN, no_xen)];
 
 const BUILT_IN: &str = "/{usr/lib,lib}/modules/*/modules.builtin";
 const MODPROBE: &[&str] = &["/{etc,usr/lib,lib}/modprobe.d/*.conf"];

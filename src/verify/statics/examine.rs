@@ -1,7 +1,7 @@
 //! Examines a mounted image: gathers what is seen of it, and has it judged.
 
 use super::super::{Examination, Outcome, Subject};
-use super::rules::{RULES, judge};
+use super::rules::{judge, rules};
 use super::texts::release;
 use super::view::{View, firmware, view};
 use super::{access, boot, dhcp, disk, drivers, early, elements, hygiene, network, signed, usage};
@@ -53,7 +53,7 @@ pub fn examine_attached(guest: &mut dyn Guest, checks: &[(String, Check)]) -> Re
     let Some(inspection) = inspection else {
         let mut found = disk::OPERATING_SYSTEM.failed(notes.iter().cloned().chain(disk::held(&devices)));
         found.evidence.dedup();
-        let others = RULES.iter().skip(1).map(|rule| rule.skipped("no operating system was found"));
+        let others = rules().skip(1).map(|rule| rule.skipped("no operating system was found"));
         let subject = Subject { firmware: firmware(&devices), ..Subject::default() };
         let findings = std::iter::once(found).chain(others).collect();
         return Ok(Examination { findings, subject, ..Examination::default() });

@@ -3,10 +3,32 @@
 use std::collections::BTreeSet;
 
 use super::texts::{lines_of, release};
-use super::view::View;
+use super::view::{Judged, View};
 use crate::guest::{Entry, FileKind};
 use crate::inspect;
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+/// The rules of this file, each with its judge, in the order of reports.
+pub(super) const RULES: Judged = &[
+    (&MACHINE_ID, machine_id),
+    (&DBUS_MACHINE_ID, dbus_machine_id),
+    (&NO_HOST_KEYS, no_host_keys),
+    (&NO_PRIVATE_KEYS, no_private_keys),
+    (&NO_ACCOUNT_BACKUPS, no_account_backups),
+    (&NO_RANDOM_SEED, no_random_seed),
+    (&NO_CLOUD_INIT_STATE, no_cloud_init_state),
+    (&WORLD_WRITABLE, world_writable),
+    (&STRAY_SETUID, stray_setuid),
+    (&NO_LOGS, no_logs),
+    (&NO_PACKAGE_CACHES, no_package_caches),
+    (&NO_HISTORIES, no_histories),
+    (&NO_LEASES, no_leases),
+    (&NO_RESOLVER, no_resolver),
+    (&NO_LEFTOVERS, no_leftovers),
+    (&TEMPORARY_FILES, temporary_files),
+    (&HOSTNAME, hostname),
+    (&TIME_ZONE, time_zone),
+];
 
 pub(super) const WANTED: &[&str] = &[
     "/etc/machine-id",

@@ -25,4 +25,4 @@ mod usage;
 mod view;
 
 pub use examine::{Seen, examine, examine_attached};
-pub use rules::RULES;
+pub use rules::rules;

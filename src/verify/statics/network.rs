@@ -3,8 +3,17 @@
 use super::guide::guide;
 use super::texts::lines_of;
 use super::unit::{Unit, unit};
-use super::view::View;
+use super::view::{Judged, View};
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+/// The rules of this file, each with its judge, in the order of reports.
+pub(super) const RULES: Judged = &[
+    (&NO_MAC_IN_UDEV, no_mac_in_udev),
+    (&NO_MAC_IN_CONFIG, no_mac_in_config),
+    (&NO_IFCFG_UUID, no_ifcfg_uuid),
+    (&NO_STATIC_ADDRESS, no_static_address),
+    (&NO_FIREWALL, no_firewall),
+];
 
 const UDEV: &[&str] = &["/etc/udev/rules.d/*.rules", "/{usr/lib,lib}/udev/rules.d/75-persistent-net-generator.rules"];
 pub(super) const IFCFG: &[&str] = &["/etc/sysconfig/network-scripts/ifcfg-*", "/etc/sysconfig/network/ifcfg-*"];

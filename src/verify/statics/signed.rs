@@ -1,9 +1,12 @@
 //! Whether what promises Secure Boot is signed.
 
-use super::view::View;
+use super::view::{Judged, View};
 use super::{early, efi};
 use crate::recipe::Firmware;
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+/// The rules of this file, each with its judge, in the order of reports.
+pub(super) const RULES: Judged = &[(&SECURE_BOOT, secure_boot)];
 
 /// Longest program of UEFI that is read, in bytes, and longest kernel.
 pub(super) const PROGRAM_LIMIT: u64 = 16 << 20;

@@ -4,11 +4,14 @@ use std::io;
 
 use super::disk;
 use super::guide::guide;
-use super::view::View;
+use super::view::{Judged, View};
 use crate::guest::Devices;
 use crate::image::{Extents, Source, partitions};
 use crate::units::ByteSize;
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+/// The rules of this file, each with its judge, in the order of reports.
+pub(super) const RULES: Judged = &[(&PARTITION_TABLE, partition_table), (&ROOT_FILLS, root_fills)];
 
 pub(super) const PARTITION_TABLE: Rule = Rule {
     id: "partition-table",

@@ -1,9 +1,13 @@
 //! What was gathered of an image.
 
+use super::super::{Finding, Rule};
 use super::early;
 use crate::guest::Devices;
 use crate::inspect::{self, System, Tree};
 use crate::recipe::Firmware;
+
+/// Rules and the functions that judge them.
+pub(super) type Judged = &'static [(&'static Rule, fn(&View) -> Finding)];
 
 /// What was gathered of an image.
 #[derive(Debug, Default)]

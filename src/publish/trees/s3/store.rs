@@ -146,8 +146,10 @@ impl Shelf for Store {
 
     fn tidy(&self, image: &str, older_than: Duration) -> Result<Vec<String>, TreeError> {
         let aborted = self.client.abort_stale(&format!("{}/", self.key(image)), older_than)?;
-        let mut removed: Vec<_> =
-            aborted.into_iter().map(|key| format!("the incomplete upload of s3://{}/{key}", self.place.bucket)).collect();
+        let mut removed: Vec<_> = aborted
+            .into_iter()
+            .map(|key| format!("the incomplete upload of s3://{}/{key}", self.place.bucket))
+            .collect();
         for version in self.folders(image)?.into_iter().filter(|version| made_at(version).is_some()) {
             let folder = format!("{image}/{version}");
             let (_, pages) = self.list(&folder)?;
