@@ -85,7 +85,7 @@ impl Cloud {
         let strange = |reason: &str| CloudError::Strange { url: url.to_owned(), reason: reason.to_owned() };
         let kind = secret.content_types.as_ref().map(|types| types.default.as_str()).ok_or_else(|| strange(NOTHING))?;
         let bytes = self.bytes_from(&format!("{url}/payload"), kind)?;
-        String::from_utf8(bytes).map_err(|_| strange("it is no text, and a certificate in PEM is"))
+        String::from_utf8(bytes).map_err(|_| strange("it is no text, so it is no certificate in PEM"))
     }
 }
 

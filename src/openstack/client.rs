@@ -319,7 +319,7 @@ pub(super) fn refused(method: &Method, url: &str, mut answer: Response<Body>, se
     };
     let told: String = printable(told.replace('\n', " ").as_bytes()).chars().take(MESSAGE_LIMIT).collect();
     let message =
-        if told.is_empty() { status.canonical_reason().unwrap_or("no reason is told").to_owned() } else { told };
+        if told.is_empty() { status.canonical_reason().unwrap_or("it gives no reason").to_owned() } else { told };
     CloudError::Refused {
         method: method.to_string(),
         url: url.to_owned(),

@@ -48,7 +48,7 @@ pub enum DownloadError {
         reason: String,
     },
     /// The downloaded data is not that of the service.
-    #[error("what has come is not what the service has: its {what} is {ours}, and the service says {theirs}")]
+    #[error("the downloaded data is not that of the service: its {what} is {ours}, and the service says {theirs}")]
     Differs {
         /// The property that differs: `sha512`.
         what: String,
@@ -58,7 +58,7 @@ pub enum DownloadError {
         theirs: String,
     },
     /// The downloaded data has another signature, or the signature cannot be verified.
-    #[error("what has come does not count")]
+    #[error("the signature of the downloaded data is not verified")]
     Signature(#[from] SignatureError),
     /// The user asked to stop.
     #[error("interrupted")]

@@ -92,7 +92,7 @@ pub enum CloudError {
         retry_after: Option<Duration>,
     },
     /// The answer of a service has an unexpected form.
-    #[error("{url} answers something that is not understood: {reason}")]
+    #[error("the answer of {url} is not understood: {reason}")]
     Strange {
         /// URL of the request.
         url: String,
@@ -161,13 +161,13 @@ impl CloudError {
                 format!("`{key}_endpoint_override` names its address where the catalog does not")
             }
             Self::NoService { known, .. } => format!("it has: {}", known.join(", ")),
-            Self::Proxy { .. } => "name a proxy for HTTP, or in `no_proxy` what is reached without one".to_owned(),
+            Self::Proxy { .. } => "name an HTTP proxy, or add the host to `no_proxy`".to_owned(),
             Self::Unreachable { passing: true, .. } => {
-                "it was tried several times: is the service, or what is before it, in trouble?".to_owned()
+                "all tries failed: is the service, or a proxy before it, down?".to_owned()
             }
             Self::Unreachable { .. } => "is the address right, and does this host reach it?".to_owned(),
             Self::Refused { status: 401, url, .. } if url.ends_with("/auth/tokens") => {
-                "user, password and domain, or the credential, are not what the cloud knows".to_owned()
+                "the cloud does not accept this user, password and domain, or this credential".to_owned()
             }
             Self::Refused { status: 400, message, .. } if message.contains("URI for web-download") => {
                 "the service fetches only from hosts and ports that its operators allow: ask them, or upload instead"

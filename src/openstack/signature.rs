@@ -73,10 +73,10 @@ pub enum SignatureError {
         what: &'static str,
     },
     /// The key cannot be read without a passphrase.
-    #[error("the key is protected by a passphrase, for which nobody can be asked")]
+    #[error("the key is protected by a passphrase, and goldsmith cannot ask for it")]
     Passphrase,
     /// Image services cannot verify signatures by keys of this type.
-    #[error("the key of the certificate is of no kind that image services verify: RSA, or ECC on {}", curves())]
+    #[error("image services cannot verify the key of the certificate: it must be RSA, or ECC on {}", curves())]
     Kind,
     /// Certificate and key do not belong together.
     #[error("the certificate `{subject}` is of another key")]
@@ -137,7 +137,7 @@ impl SignatureError {
                 "install openssl, by which images are signed and signatures are verified"
             }
             Self::Unreadable { .. } => "it is a text in PEM, which begins with `-----BEGIN`",
-            Self::Passphrase => "`openssl pkey -in KEY -out OTHER` takes it off; a store of secrets keeps the result",
+            Self::Passphrase => "`openssl pkey -in KEY -out OTHER` removes it; keep the result in a store of secrets",
             Self::Kind => {
                 "`openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072` makes a key that all services take"
             }

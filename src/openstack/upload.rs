@@ -192,7 +192,7 @@ impl Cloud {
             let error = match (result, read) {
                 (Ok(()), Some(sent)) => break sent,
                 (Ok(()), None) => {
-                    let reason = "it thanks for data before all of it was sent".to_owned();
+                    let reason = "it reported success before all data was sent".to_owned();
                     return Err(CloudError::Strange { url: self.url(&format!("/v2/images/{id}")), reason }.into());
                 }
                 (Err(error), read) => {

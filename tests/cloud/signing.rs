@@ -126,7 +126,7 @@ fn signatures_that_do_not_fit_are_refused_and_leave_nothing() {
     // Found out before anything is sent.
     for (key, certificate, words) in [
         (&key, stranger[1].as_str(), "the certificate `CN=stranger` is of another key"),
-        (&common[0], &common[1], "of no kind that image services verify"),
+        (&common[0], &common[1], "image services cannot verify the key"),
         (&certificate, &certificate, "openssl does not read the key"),
         (&key, &key, "openssl does not read the certificate"),
         (&key, nobody, "does not give or take the certificate"),

@@ -81,7 +81,7 @@ impl CloudConfig {
         (!self.verify).then(|| {
             format!(
                 "the certificates of the cloud `{}` are not verified, as {} says by `verify: false` or `insecure`: \
-                 whoever is on the way can read the credentials and change images; `cacert` names certificates to trust",
+                 anybody on the way can read the credentials and change images; `cacert` names certificates to trust",
                 self.name,
                 self.origin.join(", ")
             )

@@ -133,8 +133,8 @@ fn unknown(profile: &str, known: Option<&Map>) -> Wrong {
     let help = "write `auth_url` below `auth`";
     match (vendors::address(profile, known), known) {
         (Some(url), _) => {
-            let message = format!("the profile `{profile}` is at {url}, which is not asked for it");
-            Wrong::new(message, format!("{help}; {url}/.well-known/openstack/api tells it"))
+            let message = format!("the profile `{profile}` is at {url}, and goldsmith does not download profiles");
+            Wrong::new(message, format!("{help}; {url}/.well-known/openstack/api has it"))
         }
         (None, Some(_)) => Wrong::new(format!("the profile `{profile}` has no address of Keystone"), help),
         (None, None) => Wrong::new(format!("the profile `{profile}` is in no clouds-public.yaml"), help),

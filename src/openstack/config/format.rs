@@ -18,7 +18,7 @@ pub(super) fn format(text: &str, config: &Map) -> Result<String, String> {
         let (name, more) = rest.split_once('}').filter(|_| brace == "{").ok_or("a single brace")?;
         let value = config.get(name).and_then(|node| node.as_text());
         // The message must not show the name, which may be part of a secret.
-        done.push_str(&value.ok_or("braces hold no key of this cloud that is a text")?);
+        done.push_str(&value.ok_or("braces name no key of this cloud with a text")?);
         rest = more;
     }
     done.push_str(rest);

@@ -54,7 +54,7 @@ pub(super) fn construct(kind: &str, text: &str) -> Value {
         },
         "int" => integer(text).map_or_else(|| fault("whole number of at most 4300 digits"), Value::Int),
         "float" => float(text).map_or_else(|| fault("number"), |number| Value::Float(printed(number))),
-        "timestamp" => time(text).map_or_else(|| fault("date that there is"), Value::Time),
+        "timestamp" => time(text).map_or_else(|| fault("possible date"), Value::Time),
         "binary" => Value::Bytes,
         "value" => Value::Fault("PyYAML reads no `=` without quotes".to_owned()),
         _ => Value::Fault("PyYAML does not know this tag".to_owned()),

@@ -88,7 +88,7 @@ impl Settings<'_> {
                 Ok(Some(format!("{}{rest}", home.display().to_string().trim_end_matches('/')).into()))
             }
             _ => {
-                let message = format!("`{key}` begins with the home directory of somebody who is not known");
+                let message = format!("`{key}` begins with the home directory of an unknown user");
                 Err(Wrong::at(&self.map[key], message, "write the whole path, or `~/` for the directory in HOME"))
             }
         }
