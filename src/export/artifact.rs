@@ -1,4 +1,4 @@
-//! The files of an export.
+//! The files of an export, called artifacts, and their metadata.
 
 use std::path::{Path, PathBuf};
 
@@ -8,12 +8,12 @@ use crate::fsx::{Access, NewFile, PathError};
 use crate::image::digests::{Checksum, Digests};
 use crate::image::{Encoding, Output, Written};
 
-/// An exported file.
+/// An exported file and its metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
     /// File name, within the output directory.
     pub file: String,
-    /// What was asked for.
+    /// The output of the recipe.
     #[serde(flatten)]
     pub output: Output,
     /// `disk_format` of the image service, if it has one for the file.
@@ -31,8 +31,8 @@ pub struct Artifact {
 
 impl Artifact {
     pub(super) fn new(file: &str, output: &Output, written: Written) -> Self {
-        // A file that is compressed as a whole is nothing that an image service can open; a fixed VHD has no
-        // header, so that its inspector takes it for a raw disk and refuses it as a VHD.
+        // An image service cannot open a file that is compressed as a whole. A fixed VHD has no header, so the service's
+        // inspector takes it for a raw disk and refuses it as a VHD.
         let strange = matches!(
             output.encoding(),
             Ok(Encoding::Raw(Some(_)) | Encoding::Tar(Some(_)) | Encoding::VhdFixed) | Err(_)
@@ -49,27 +49,27 @@ impl Artifact {
     }
 }
 
-/// Artifacts of one image, all of them complete.
+/// The artifacts of one image, all of them complete.
 #[derive(Debug, Clone)]
 pub struct Exported {
-    /// Directory they are in.
+    /// Directory of the artifacts.
     pub dir: PathBuf,
-    /// The files.
+    /// The artifacts.
     pub artifacts: Vec<Artifact>,
-    /// Whether they were there already, made from the same disk.
+    /// Whether they were there already, from the same disk.
     pub unchanged: bool,
 }
 
-/// An artifact that is complete but for its name.
+/// An artifact that is complete, but still has its temporary name.
 pub(super) struct Finished {
     pub(super) artifact: Artifact,
     pub(super) part: Part,
 }
 
-/// A file on its way to its name.
+/// A file that is being written under a temporary name.
 #[derive(Debug)]
 pub(super) struct Part {
-    /// The name it will have.
+    /// Final name of the file.
     pub(super) file: String,
     pub(super) new: NewFile,
 }
@@ -81,7 +81,7 @@ impl Part {
     }
 }
 
-/// Content of a file of checksums in the form of sha256sum(1), if all artifacts have that checksum.
+/// Returns the content of a file of checksums in the form of sha256sum(1), if all artifacts have that checksum.
 pub(crate) fn sums(artifacts: &[Artifact], checksum: Checksum) -> Option<String> {
     let lines = artifacts
         .iter()

@@ -1,4 +1,4 @@
-//! The outputs that hold the whole disk: all of them from one reading of the layer chain.
+//! The outputs that contain the whole disk. All of them are written in one pass over the layer chain.
 
 use std::io;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::image::{Encoding, Extents, Format, Output, Source};
 use crate::interrupt::Interrupt;
 use crate::plan::Plan;
 
-/// The final disk, opened.
+/// The final disk, opened for reading.
 pub(super) struct Opened {
     source: Box<dyn Source>,
     extents: Extents,
@@ -25,7 +25,7 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Opens the last layer with its chain, which stays within the directory of the store and of images.
+    /// Opens the last layer and its chain. All files of the chain must be within the directory of the store.
     pub(super) fn new(disk: &FinalDisk) -> Result<Self, ExportError> {
         // <cache>/layers/<key>/disk.qcow2
         let cache = disk.layer.disk.ancestors().nth(3).unwrap_or(Path::new("/"));
@@ -34,29 +34,29 @@ impl Opened {
         Self::of(source, disk)
     }
 
-    /// Something that is not the whole disk, but comes from it.
+    /// Makes a source that is only a part of the disk, or a file from it.
     pub(super) fn of(source: Box<dyn Source>, disk: &FinalDisk) -> Result<Self, ExportError> {
         let extents = source.extents().map_err(ExportError::Read)?;
-        // The layer's key, so that the same disk has the same identifiers wherever it is exported.
+        // The seed is the layer's key, so that the same disk gets the same identifiers in every export.
         Ok(Self { source, extents, seed: *disk.layer.key.digest().bytes() })
     }
 
-    /// The disk itself.
+    /// Returns the disk itself.
     pub(super) fn into_source(self) -> Box<dyn Source> {
         self.source
     }
 
-    /// Bytes of data on the disk.
+    /// Returns the size of the data on the disk, in bytes.
     pub(super) fn data(&self) -> u64 {
         self.extents.total()
     }
 
-    /// Bytes of the disk.
+    /// Returns the virtual size of the disk, in bytes.
     pub(super) fn size(&self) -> u64 {
         self.source.size()
     }
 
-    /// Writes the outputs side by side.
+    /// Writes all outputs in one pass.
     pub(super) fn write(
         &self,
         plan: &Plan,
@@ -101,7 +101,7 @@ impl Opened {
     }
 }
 
-/// The machine that an image is for, where a format describes it.
+/// Returns the machine of the image, for formats that describe one.
 fn machine(plan: &Plan) -> Machine<'_> {
     let firmware = match plan.disk.firmware.as_slice() {
         [only] => Some(*only),

@@ -1,4 +1,4 @@
-//! Why an export failed.
+//! Errors of exports.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use crate::image::read::OpenError;
 use crate::process::ProcessError;
 use crate::units::ByteSize;
 
-/// An export that failed. What was in the output directory before is still there.
+/// An error of an export. Files that were in the output directory before are still there.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The output directory's file system has too little room.
@@ -21,12 +21,12 @@ pub enum ExportError {
         /// Bytes that may be needed.
         needed: u64,
     },
-    /// An output cannot be made of this disk.
+    /// The output is impossible for this disk.
     #[error("cannot make {file}: {reason}")]
     Misfit {
         /// File name of the artifact.
         file: String,
-        /// Why not.
+        /// The cause.
         reason: String,
     },
     /// A program that makes an output is not installed.
@@ -44,7 +44,7 @@ pub enum ExportError {
     Tool {
         /// File name of the artifact.
         file: String,
-        /// What became of it.
+        /// The error of the program.
         #[source]
         source: ProcessError,
     },
@@ -59,14 +59,14 @@ pub enum ExportError {
     Write {
         /// File name of the artifact.
         file: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] PathError),
-    /// The output directory has a file of this name that no export has written.
+    /// The output directory has a file with the name of an artifact, and it is not from an export.
     #[error("{} was not written by goldsmith, and would be replaced", path.display())]
     Foreign {
         /// The file.

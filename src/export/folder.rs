@@ -1,4 +1,4 @@
-//! The output directory: one export at a time, and nothing half-written under a final name.
+//! The output directory: its lock, leftovers of killed builds, and protection of other programs' files.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -10,10 +10,10 @@ use crate::fsx::{IoContext as _, PathError, is_temporary};
 use crate::image::digests::Checksum;
 use crate::interrupt::Interrupt;
 
-/// How long the wait for another export sleeps between looks.
+/// Pause between two tries to get the lock.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Keeps other exports out of a directory, for as long as the result lives; waits for the one that is there.
+/// Waits for the lock of a directory, which keeps other exports out while the result lives.
 pub(super) fn lock(dir: &Path, interrupt: &Interrupt) -> Result<File, ExportError> {
     let opened = File::open(dir).at(dir)?;
     loop {
@@ -26,7 +26,7 @@ pub(super) fn lock(dir: &Path, interrupt: &Interrupt) -> Result<File, ExportErro
     }
 }
 
-/// Removes what a build that was killed had begun of these files.
+/// Removes temporary files of killed builds for these artifacts.
 pub(super) fn remove_stale<'a>(dir: &Path, files: impl Iterator<Item = &'a str> + Clone) -> Result<(), PathError> {
     for entry in std::fs::read_dir(dir).at(dir)? {
         let entry = entry.at(dir)?;
@@ -40,10 +40,10 @@ pub(super) fn remove_stale<'a>(dir: &Path, files: impl Iterator<Item = &'a str> 
     Ok(())
 }
 
-/// Refuses a directory in which files of other programs have names that an export would take.
+/// Refuses a directory in which files of other programs have the names of an export's files.
 ///
-/// A manifest of ours says that all of them are ours. Without one, checksums are if they list nothing but `artifacts`, and
-/// `reports` cannot be: they are written after the manifest.
+/// A manifest of Goldsmith shows that all of them are from an export. Without one, files of checksums are if they list only
+/// `artifacts`. `reports` cannot be: they are written after the manifest.
 pub(super) fn check(dir: &Path, artifacts: &[String], reports: &[&str]) -> Result<(), ExportError> {
     let foreign = |name: &str| Err(ExportError::Foreign { path: dir.join(name) });
     let there = |name: &str| dir.join(name).symlink_metadata().is_ok();
@@ -62,7 +62,7 @@ pub(super) fn check(dir: &Path, artifacts: &[String], reports: &[&str]) -> Resul
     }
 }
 
-/// Whether a file of checksums lists nothing but these files.
+/// Returns whether a file of checksums lists only these files.
 fn lists_only(dir: &Path, checksum: Checksum, files: &[String]) -> bool {
     let Ok(text) = std::fs::read_to_string(dir.join(checksum.file())) else { return false };
     let listed = |line: &str| Some(line.split_once("  ")?.1.to_owned());

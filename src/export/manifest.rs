@@ -1,4 +1,4 @@
-//! `manifest.json`: what an image is and what it was made of.
+//! The manifest of an image, `manifest.json`: what the image is, and how it was built.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,25 +17,25 @@ use crate::plan::{BasePlan, DiskPlan, Distro, Plan};
 use crate::process;
 use crate::recipe::{Arch, Verify};
 
-/// Name of the file.
+/// File name of the manifest.
 pub const FILE: &str = "manifest.json";
 
-/// Longest manifest that is read, in bytes. Those of images with ten thousand packages have one megabyte.
+/// Size limit of manifests, in bytes. That of an image with ten thousand packages has one megabyte.
 const LIMIT: u64 = 16 << 20;
 
-/// Version of the manifest's form.
+/// Version of the manifest's format.
 const FORMAT: u32 = 1;
 
-/// The recipe an image was made of.
+/// The recipe of an image.
 #[derive(Debug, Clone, Serialize)]
 pub struct RecipeInfo {
     /// File name of the recipe, without its directory.
     pub file: String,
-    /// Digest of its text.
+    /// Digest of the recipe's text.
     pub sha256: Sha256,
 }
 
-/// All that is known about an image.
+/// The manifest, with all facts about an image.
 #[derive(Debug, Clone, Serialize)]
 pub struct Manifest<'a> {
     format: u32,
@@ -46,25 +46,25 @@ pub struct Manifest<'a> {
     distro: &'a Distro,
     recipe: &'a RecipeInfo,
     params: &'a BTreeMap<String, Value>,
-    /// What floated when the image was planned, as it was then.
+    /// The base, with the pins of this build.
     base: &'a BasePlan,
     disk: &'a DiskPlan,
-    /// The final layer: the same key means the same disk.
+    /// Key of the final layer: the same key means the same disk.
     layer: LayerKey,
     steps: Vec<StepInfo>,
     artifacts: &'a [Artifact],
-    /// How the image is booted without its boot loader, where an output needed to know: kernel, initial RAM disk,
-    /// arguments, and the place of the root file system on the disk.
+    /// Facts for booting the image without its boot loader, if an output needed them: kernel, initial RAM disk, arguments, and
+    /// the place of the root file system on the disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     boot: Option<BootFacts>,
-    /// What elements promise of the image.
+    /// Checks of elements.
     checks: &'a [(String, Check)],
-    /// How it is verified, if the recipe says so.
+    /// Verification settings, if the recipe has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     verify: Option<&'a Verify>,
     /// Packages of the image: name, version, architecture.
     packages: Value,
-    /// When the final disk was made, RFC 3339.
+    /// Time when the final disk was made, RFC 3339.
     created: &'a str,
     tools: BTreeMap<&'static str, String>,
 }
@@ -74,72 +74,72 @@ pub struct Manifest<'a> {
 struct StepInfo {
     step: String,
     layer: LayerKey,
-    /// Seconds it took when its layer was made.
+    /// Duration of making its layer, in seconds.
     seconds: f64,
 }
 
-/// The part of a manifest that is read again.
+/// The part of a manifest that Goldsmith reads.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Summary {
     /// Name of the image.
     pub name: String,
-    /// Its architecture.
+    /// Architecture.
     pub arch: Arch,
-    /// Its distribution.
+    /// Distribution.
     pub distro: Distro,
-    /// The final layer.
+    /// Key of the final layer.
     pub layer: LayerKey,
-    /// When the final disk was made.
+    /// Time when the final disk was made.
     #[serde(default)]
     pub created: Option<jiff::Timestamp>,
-    /// What was made of it.
+    /// Artifacts.
     pub artifacts: Vec<Artifact>,
-    /// What elements promise of the image.
+    /// Checks of elements.
     #[serde(default)]
     pub checks: Vec<(String, Check)>,
-    /// How it is verified.
+    /// Verification settings.
     #[serde(default)]
     pub verify: Option<Verify>,
-    /// What was found out about it, for whoever publishes it.
+    /// Facts that verification found, for publishing.
     #[serde(default)]
     pub facts: Option<Value>,
-    /// What verifying came to.
+    /// Result of verification.
     #[serde(default)]
     pub verified: Option<Verified>,
 }
 
-/// Content of the manifest in a directory, which may be anybody's.
+/// Reads the manifest in a directory. Its content is not trusted.
 ///
 /// # Errors
 ///
-/// There is none, it is no regular file, or it is longer than any manifest.
+/// If there is none, if it is no regular file, or if it is longer than the limit.
 pub fn read(dir: &Path) -> Result<Vec<u8>, PathError> {
     read_regular(&dir.join(FILE), LIMIT)
 }
 
-/// What verifying an image came to.
+/// The result of verifying an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
-    /// Digest of all that the result depends on: the image, what it must keep, and how that is looked at.
+    /// Digest of everything that the result depends on: the image, its checks, and how they are judged.
     pub key: Sha256,
-    /// Whether nothing failed that counts.
+    /// Whether all checks that count passed.
     pub passed: bool,
 }
 
 impl Summary {
-    /// The manifest in a directory; `None` if there is none that can be understood.
+    /// Reads the manifest in a directory; `None` if there is none or it is not understood.
     pub fn read(dir: &Path) -> Option<Self> {
         serde_json::from_slice(&read(dir).ok()?).ok()
     }
 
-    /// The manifest beside an image, if it speaks of that file.
+    /// Reads the manifest beside an image, if it lists that file.
     pub fn of_image(image: &Path) -> Option<Self> {
         let dir = image.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = image.file_name()?.to_str()?;
         Self::read(dir).filter(|summary| summary.artifacts.iter().any(|artifact| artifact.file == name))
     }
 
-    /// Brings what does not depend on the disk up to date in the manifest of a directory.
+    /// Updates the entries that do not depend on the disk in the manifest of a directory.
     pub(super) fn refresh(&self, dir: &Path, plan: &Plan) -> Result<(), PathError> {
         if self.checks == plan.checks && self.verify == plan.verify {
             return Ok(());
@@ -148,7 +148,7 @@ impl Summary {
     }
 }
 
-/// Adds entries to the manifest in a directory, in place of those of the same names.
+/// Adds entries to the manifest in a directory, or replaces them.
 pub(super) fn amend<const N: usize>(dir: &Path, entries: [(&str, Value); N]) -> Result<(), PathError> {
     let path = dir.join(FILE);
     let mut manifest: Map<String, Value> =
@@ -164,7 +164,7 @@ fn json_of(manifest: &impl Serialize) -> Vec<u8> {
 }
 
 impl<'a> Manifest<'a> {
-    /// Gathers everything. Asks the tools for their versions.
+    /// Collects all facts, and asks the tools for their versions.
     pub fn new(
         plan: &'a Plan,
         disk: &'a FinalDisk,
@@ -206,13 +206,13 @@ impl<'a> Manifest<'a> {
         }
     }
 
-    /// The file's content.
+    /// Returns the content of the file.
     pub fn to_json(&self) -> Vec<u8> {
         json_of(self)
     }
 }
 
-/// What a tool says of its version, in one line.
+/// Returns the version of a tool, in one line.
 fn tool_version(tool: &str) -> Option<String> {
     let said = process::capture(std::process::Command::new(tool).arg("--version")).ok()?;
     Some(said.lines().next()?.trim_start_matches(tool).trim().to_owned())
@@ -222,7 +222,7 @@ fn tool_version(tool: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// Opening a pipe without a writer would wait for ever, and so would reading a device without an end.
+    /// Opening a pipe without a writer would wait forever, and so would reading a device without an end.
     #[test]
     fn what_is_no_manifest_is_not_waited_for() {
         let dir = tempfile::tempdir().expect("a temporary directory");

@@ -1,7 +1,7 @@
-//! From a final disk to files that people use.
+//! Exports: this module makes the files that users get from the final disk of a build.
 //!
-//! A file for every output, `SHA256SUMS`, `manifest.json`. Each is written under a name of its own beside its
-//! place, and appears there whole or not at all. The manifest comes last: it vouches for the rest.
+//! It writes a file for every output, `SHA256SUMS` and `manifest.json`. Each one is written under a temporary name and renamed
+//! when it is complete. The manifest comes last: it shows that the others are complete.
 
 mod artifact;
 mod disks;

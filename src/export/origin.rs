@@ -1,4 +1,4 @@
-//! Which manifests were written here: what lies beside an image may come from anybody.
+//! Origin of manifests: which of them this program has written. A manifest beside an image may be from anybody.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -8,33 +8,33 @@ use super::manifest::{self, Summary};
 use crate::digest::Sha256;
 use crate::fsx::{IoContext as _, PathError, write_private};
 
-/// The digests of the manifests that builds with a cache have written, as names of files in `CACHE/manifests/`.
+/// The digests of all manifests that builds with a cache have written, as names of files in `CACHE/manifests/`.
 #[derive(Debug)]
 pub struct Origin(PathBuf);
 
 impl Origin {
-    /// That of a cache.
+    /// Returns the record of a cache.
     pub fn of(cache: &Path) -> Self {
         Self(cache.join("manifests"))
     }
 
-    /// Notes that the manifest in a directory was written by this program.
+    /// Records that this program has written the manifest in a directory.
     ///
     /// # Errors
     ///
-    /// What keeps the manifest from being read, or the cache from being written.
+    /// If the manifest cannot be read or the cache cannot be written.
     pub fn note(&self, dir: &Path) -> Result<(), PathError> {
         let digest = Sha256::of(&manifest::read(dir)?);
         DirBuilder::new().recursive(true).mode(0o700).create(&self.0).at(&self.0)?;
         write_private(&self.0.join(digest.to_string()), b"")
     }
 
-    /// Whether the manifest in a directory is as a build with this cache has left it.
+    /// Returns whether the manifest in a directory is unchanged since a build with this cache wrote it.
     pub fn knows(&self, dir: &Path) -> bool {
         manifest::read(dir).is_ok_and(|text| self.0.join(Sha256::of(&text).to_string()).is_file())
     }
 
-    /// Whether an image was built with this cache: the manifest beside it is known and tells of this very content.
+    /// Returns whether an image was built with this cache: the manifest beside it is known, and the content has its digest.
     pub fn vouches_for(&self, image: &Path) -> bool {
         let dir = image.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let Some(name) = image.file_name().and_then(|name| name.to_str()).filter(|_| self.knows(dir)) else {
@@ -42,7 +42,7 @@ impl Origin {
         };
         let Some(summary) = Summary::read(dir) else { return false };
         let Some(artifact) = summary.artifacts.iter().find(|artifact| artifact.file == name) else { return false };
-        // The length is known at once, the digest of a large file is not.
+        // The size is checked first, because the digest of a large file takes time.
         image.metadata().is_ok_and(|about| about.len() == artifact.size)
             && Sha256::of_file(image).is_ok_and(|digest| digest == artifact.digests.sha256)
     }

@@ -1,4 +1,4 @@
-//! From a final disk to its artifacts.
+//! The stage that makes artifacts from a final disk.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,18 +23,18 @@ use super::artifact::{Exported, Finished, Part, sums};
 use super::error::ExportError;
 use super::{folder, manifest};
 
-/// Refuses an output directory in which an export would take the names of other programs' files. `reports` are files that
-/// will be written beside the manifest.
+/// Refuses an output directory in which an export would overwrite files of other programs. `reports` are the files that will be
+/// written beside the manifest.
 ///
 /// # Errors
 ///
-/// [`ExportError::Foreign`] names the file.
+/// [`ExportError::Foreign`], with the file.
 pub fn check(plan: &Plan, dir: &Path, reports: &[&str]) -> Result<(), ExportError> {
     let artifacts: Vec<_> = plan.outputs.iter().map(|output| output.file_name(&plan.name)).collect();
     folder::check(dir, &artifacts, reports)
 }
 
-/// Makes the artifacts of a plan from its final disk, unless they are there.
+/// Makes the artifacts of a plan from its final disk, unless they are up to date.
 pub fn export(
     plan: &Plan,
     disk: &FinalDisk,
@@ -62,7 +62,7 @@ pub fn export(
             reporter.report(&Event::Warning { message });
         }
     }
-    // Compression only makes it less. What the new artifacts replace stays until they are whole.
+    // Compression only reduces this. The old artifacts need room too, until the new ones are complete.
     let needed = opened.data().saturating_mul(wanted.len() as u64);
     let free = available_bytes(dir)?;
     if free < needed {
@@ -102,11 +102,11 @@ pub fn export(
     Ok(Exported { dir: dir.to_owned(), artifacts, unchanged: false })
 }
 
-/// Writes into the manifest what verifying found, if the artifacts are still the ones that were verified.
+/// Writes the result of verification into the manifest, if the verified artifacts are still there.
 ///
 /// # Errors
 ///
-/// What keeps the manifest from being read or written.
+/// If the manifest cannot be read or written.
 pub fn verified(
     exported: &Exported,
     facts: Value,
@@ -118,12 +118,12 @@ pub fn verified(
         Some(manifest) if manifest.artifacts == exported.artifacts => {
             Ok(manifest::amend(&exported.dir, [("facts", facts), ("verified", json!(verified))])?)
         }
-        // Another build has replaced them since.
+        // Another build has replaced the artifacts.
         _ => Ok(()),
     }
 }
 
-/// Every output with its file name and encoding, in the order of the plan.
+/// Returns every output with its file name and encoding, in the order of the plan.
 fn wanted(plan: &Plan) -> Result<Vec<(String, &Output, Encoding)>, ExportError> {
     plan.outputs
         .iter()
@@ -137,15 +137,15 @@ fn wanted(plan: &Plan) -> Result<Vec<(String, &Output, Encoding)>, ExportError> 
         .collect()
 }
 
-/// Digests that a plan asks for.
+/// Returns the digests that a plan needs.
 fn kinds(plan: &Plan) -> Kinds {
     Kinds { sha512: plan.checksums.contains(&Checksum::Sha512), md5: plan.checksums.contains(&Checksum::Md5) }
 }
 
-/// The manifest that is there, if its artifacts are all what this export would make.
+/// Returns the manifest in the directory if its artifacts are those of this export.
 ///
-/// They are if the manifest names the same final layer and the same outputs, and no file has been changed
-/// since the manifest was written, by size and time of change. Their content is not read again.
+/// The manifest must have the same final layer and the same outputs. By size and modification time, no file may have changed
+/// since the manifest was written. The content of the files is not read.
 fn current(plan: &Plan, disk: &FinalDisk, dir: &Path) -> Option<Summary> {
     let manifest = Summary::read(dir)?;
     let written = std::fs::metadata(dir.join(manifest::FILE)).ok()?.modified().ok()?;

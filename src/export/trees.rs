@@ -1,6 +1,6 @@
-//! The outputs that hold no disk: the tree of files, the root file system alone, kernel and initial RAM disk.
+//! The outputs without a disk: the tree of files, the root file system alone, kernel and initial RAM disk.
 //!
-//! All of them are made of what [`build`](crate::build) has left beside the final layer; no guest runs.
+//! Their sources are the files that [`build`](crate::build) has left beside the final layer, so no guest runs.
 
 use std::fs::File;
 use std::io;
@@ -25,7 +25,7 @@ use crate::plan::Plan;
 use crate::process::{self, ProcessError};
 use crate::workdir::WorkDir;
 
-/// What all outputs of a plan have in common.
+/// The values that all outputs of a plan have in common.
 pub(super) struct Trees<'a> {
     pub(super) plan: &'a Plan,
     pub(super) disk: &'a FinalDisk,
@@ -57,7 +57,7 @@ impl Trees<'_> {
         ExportError::Misfit { file: output.file_name(&self.plan.name), reason }
     }
 
-    /// A file that was taken out of the final disk.
+    /// Opens a file that was extracted from the final disk.
     fn file(&self, extra: Extra, output: &Output) -> Result<Box<dyn Source>, ExportError> {
         let Some(path) = self.disk.layer.extra(extra) else {
             let what = match extra {
@@ -70,7 +70,7 @@ impl Trees<'_> {
         Ok(Box::new(File::open(&path).and_then(Raw::new).at(&path)?))
     }
 
-    /// The partition with the root file system.
+    /// Opens the partition with the root file system.
     fn root(&self, output: &Output) -> Result<Box<dyn Source>, ExportError> {
         let Some(range) = boot_facts(&self.disk.layer).and_then(|facts| facts.root) else {
             let reason = "the root file system is not directly on a partition; use `raw` for the whole disk";
@@ -83,7 +83,7 @@ impl Trees<'_> {
         }
     }
 
-    /// Writes the bytes of a source as they are, or compressed as a whole.
+    /// Writes the bytes of a source, as they are or compressed as a whole.
     fn copy(
         &self,
         output: &Output,
@@ -97,7 +97,7 @@ impl Trees<'_> {
         Ok(finished.into_iter().next().expect("one output gives one file"))
     }
 
-    /// Has a program of the host write the file.
+    /// Runs a program of the host that writes the file.
     fn with_tool(
         &self,
         output: &Output,
@@ -117,7 +117,7 @@ impl Trees<'_> {
             }
             ExportError::Tool { source: ProcessError::Interrupted, .. } => ExportError::Interrupted,
             ExportError::Tool { source: ProcessError::Failed { status, tail, .. }, .. } => {
-                // What makes the namespaces only passes on how the work in them ended.
+                // The program that makes the namespaces exits with the status of the program in them.
                 let source = ProcessError::Failed { program: tool.to_owned(), status, tail };
                 ExportError::Tool { file: part.file.clone(), source }
             }
@@ -139,14 +139,14 @@ impl Trees<'_> {
         self.disk.layer.extra(Extra::Tree).ok_or_else(lost)
     }
 
-    /// Seconds since 1970 that stand for the time of making: the same for the same disk.
+    /// Returns the time of creation for file systems, in seconds since 1970: the same for the same disk.
     fn epoch(&self) -> String {
         let created = || self.disk.layer.meta.created.parse().map_or(0, |time: jiff::Timestamp| time.as_second());
         self.plan.epoch().map_or_else(|| created().to_string(), |epoch| epoch.to_string())
     }
 
     fn squashfs(&self, codec: Codec, target: &Path) -> Result<(), ExportError> {
-        // Levels above 6 take zstd ten times as long and save a fifteenth of the size.
+        // Levels above 6 take zstd ten times as long, but save only a fifteenth of the size.
         let compression: &[&str] = match codec {
             Codec::Zstd => &["zstd", "-Xcompression-level", "6"],
             Codec::Gzip => &["gzip"],
@@ -155,8 +155,8 @@ impl Trees<'_> {
         let tree = self.tree()?;
         std::fs::remove_file(target).at(target)?;
         let mut command = tool("mksquashfs");
-        // It reads the archive from its standard input only. Of the root directory it takes nothing from there; its time
-        // is the one of the environment.
+        // mksquashfs reads the archive only from its standard input. It takes nothing of the root directory from it:
+        // mode and owner come from options, the time from the environment.
         command.arg("-").arg(target).args(["-tar", "-quiet", "-no-progress", "-noappend", "-comp"]).args(compression);
         command.args(["-root-mode", "755", "-root-uid", "0", "-root-gid", "0"]);
         command.env("SOURCE_DATE_EPOCH", self.epoch());
@@ -164,10 +164,10 @@ impl Trees<'_> {
         self.run(&mut command, Some(input))
     }
 
-    /// mkfs.erofs reads archives from version 1.7 on; the distributions of today have older ones, so the tree is
-    /// unpacked first. Owners need root's rights, be it in a user namespace.
+    /// Makes an EROFS file system. mkfs.erofs reads archives since version 1.7, but today's distributions have older ones, so the
+    /// tree is unpacked first. Setting owners needs root's rights, at least in a user namespace.
     fn erofs(&self, target: &Path) -> Result<(), ExportError> {
-        // The program is looked for before the archive is unpacked.
+        // A missing program is reported before the archive is unpacked.
         self.run(tool("mkfs.erofs").arg("--help"), None)?;
         let tree = self.tree()?;
         // <cache>/layers/<key>/tree.tar
@@ -196,8 +196,8 @@ impl Trees<'_> {
     }
 }
 
-/// Makes an erofs of an archive. All files get one time: kept ones would need a version that can set the time of making
-/// apart from them, and then the same files would not give the same bytes.
+/// Script that makes an EROFS of an archive. All files get one time. To keep their own times, it would need a version that sets
+/// the time of creation separately; otherwise the same files would not give the same bytes.
 const EROFS: &str = r#"
 umask 022
 mkdir "$WORK/tree"
@@ -205,10 +205,10 @@ tar -x -f "$TREE" -C "$WORK/tree" --numeric-owner --same-permissions --xattrs '-
 exec mkfs.erofs -zlz4hc -T "$EPOCH" -U "$UUID" "$TARGET" "$WORK/tree"
 "#;
 
-/// Where programs are looked for: those of administration are not in every user's `PATH`.
+/// Directories of programs. Users' `PATH` may lack those for administration.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A program. The environment's idea of the time of making is not wanted.
+/// Returns a command. `SOURCE_DATE_EPOCH` of the environment is removed.
 fn tool(name: &str) -> Command {
     let mut command = Command::new(name);
     command.env("LC_ALL", "C").env("PATH", PATH).env_remove("SOURCE_DATE_EPOCH");
