@@ -1,4 +1,4 @@
-//! Why a pipeline ended early.
+//! Errors of pipelines.
 
 use super::host::HostError;
 use crate::build::BuildError;
@@ -9,13 +9,13 @@ use crate::layer::StoreError;
 use crate::pin::PinError;
 use crate::yaml::Diagnostics;
 
-/// A pipeline that failed. Every layer finished before is in the store.
+/// An error of a pipeline. Every layer that was finished before is in the store.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
     /// The recipe does not fit the system on its base image.
     #[error("the recipe has errors")]
     Recipe(Diagnostics),
-    /// The image is to be published, and the recipe names no target.
+    /// The image should be published, but the recipe names no target.
     #[error("the recipe does not say where its image is published")]
     NoTarget,
     /// The layer store failed.
@@ -30,13 +30,13 @@ pub enum PipelineError {
     /// The artifacts could not be written.
     #[error(transparent)]
     Export(#[from] ExportError),
-    /// The layer holds no result of the checks that looked at the final disk.
+    /// The final layer lacks the results of the checks of the disk.
     #[error("the final layer has no readable result of the checks that looked at the disk")]
     LostExamination,
     /// The artifact could not be opened to boot it.
     #[error(transparent)]
     Local(#[from] LocalError),
-    /// The artifact could not be booted for a reason that is not the image's.
+    /// The host could not boot the artifact.
     #[error(transparent)]
     Host(#[from] HostError),
     /// A report could not be written.

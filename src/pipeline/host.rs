@@ -1,4 +1,4 @@
-//! What a pipeline needs of the computer that it runs on.
+//! The host of a pipeline: the interface for starting guests and booting images.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use crate::recipe::verify::Verify;
 use crate::verify::Subject;
 use crate::verify::boot::{BootError, Booted};
 
-/// Starts guests, and boots images.
+/// A computer that starts guests and boots images.
 pub trait Host {
-    /// Starts a guest. `network` says whether its programs may use the network.
+    /// Starts a guest. `network` is whether its programs may use the network.
     ///
     /// # Errors
     ///
-    /// If no guest can be started here.
+    /// If no guest can be started on this host.
     fn launch(
         &self,
         network: bool,
@@ -27,30 +27,30 @@ pub trait Host {
         interrupt: &Interrupt,
     ) -> Result<Box<dyn Guest>, GuestError>;
 
-    /// Boots an image by every profile that is wanted; `None` if no profile is.
+    /// Boots an image with every wanted profile; `None` if no profile is wanted.
     ///
     /// # Errors
     ///
-    /// If the image cannot be booted for a reason that is not the image's.
+    /// If the host cannot boot the image.
     fn boot(&self, request: &BootRequest<'_>) -> Result<Option<Booted>, HostError>;
 }
 
-/// What to boot.
+/// A request to boot an image.
 #[derive(Clone, Copy)]
 pub struct BootRequest<'a> {
     /// The image file. Its bytes must not change.
     pub image: &'a Path,
-    /// The same disk in a form that QEMU may open.
+    /// The same disk in a format that QEMU may open.
     pub local: &'a Local,
-    /// What is wanted.
+    /// Verification settings.
     pub verify: &'a Verify,
     /// Checks of elements, each with the element's name.
     pub checks: &'a [(String, Check)],
-    /// What the image says of itself.
+    /// Facts about the image.
     pub subject: &'a Subject,
-    /// Receives events.
+    /// Receiver of events.
     pub reporter: &'a Arc<dyn Reporter>,
-    /// Ends all boots when it is raised.
+    /// The user's request to stop all boots.
     pub interrupt: &'a Interrupt,
 }
 
@@ -60,13 +60,13 @@ impl std::fmt::Debug for BootRequest<'_> {
     }
 }
 
-/// A boot that the host could not do.
+/// An error of the host at a boot.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    /// It is not known how the host provides processors.
+    /// The host cannot run virtual machines.
     #[error(transparent)]
     Guest(#[from] GuestError),
-    /// The machine failed for a reason that is not the image's.
+    /// The virtual machine failed, for a reason that is not the image's.
     #[error(transparent)]
     Boot(#[from] BootError),
     /// A directory for the machine's files could not be made.

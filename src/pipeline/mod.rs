@@ -1,13 +1,13 @@
-//! The main job in one call: from a recipe to artifacts that were verified and published.
+//! The pipeline: a whole job in one call, from a recipe to verified and published artifacts.
 //!
 //! ```text
 //! Source ── Pipeline::prepare ─> Prepared ── Pipeline::make ─> Made ── publish::run ─> Vec<publish::Outcome>
 //!          pin, plan                        build, export, verify
 //! ```
 //!
-//! [`Pipeline::run`] does all of it. A [`Host`] starts guests and boots images: [`QemuHost`] by libguestfs and QEMU,
-//! tests by guests in memory. Whoever embeds the crate says where work is done (a
-//! [`Workshop`](crate::build::Workshop)), what is wanted ([`Options`]) and what happens when a step fails ([`Watch`]).
+//! [`Pipeline::run`] does all of it. A [`Host`] starts guests and boots images: [`QemuHost`] with libguestfs and QEMU, a test
+//! with guests in memory. The caller provides the directories ([`Workshop`](crate::build::Workshop)), the [`Options`] and the
+//! reaction to failed steps ([`Watch`]).
 
 mod error;
 mod host;

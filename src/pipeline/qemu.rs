@@ -1,4 +1,4 @@
-//! Guests of libguestfs, and machines of QEMU.
+//! The real host, which runs guests with libguestfs and boots images with QEMU.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,31 +18,31 @@ use crate::workdir::WorkDir;
 /// This computer, with QEMU and libguestfs.
 #[derive(Debug, Clone)]
 pub struct QemuHost {
-    /// How processors are to be provided.
+    /// Wanted way to run virtual machines: KVM or emulation.
     pub accel: AccelWish,
     /// Memory of guests.
     pub memory: ByteSize,
     /// Processors of guests.
     pub cpus: u32,
-    /// What programs of guests may reach that use the network.
+    /// Network access of programs in guests.
     pub access: NetworkAccess,
-    /// QEMU's program for this computer's architecture.
+    /// QEMU program for this computer's architecture.
     pub qemu: PathBuf,
-    /// The cache: what is known of this computer's KVM is noted there, and machines write below its `tmp`.
+    /// The cache, which stores the result of the KVM probe. Virtual machines write below its `tmp`.
     pub cache: PathBuf,
-    /// A private directory with a short name, for sockets.
+    /// A private directory with a short path, for sockets.
     pub sockets: PathBuf,
-    /// Program that joins its standard input and output to a Unix socket, whose path is its last argument. Machines with a
-    /// metadata service need it.
+    /// Command that connects its standard input and output to a Unix socket. The socket's path is added as last argument. Virtual
+    /// machines with a metadata service need it.
     pub relay: Vec<String>,
 }
 
 impl QemuHost {
-    /// How processors are provided, and why not by KVM where they are not.
+    /// Returns how virtual machines run, and the reason if it is not KVM.
     ///
     /// # Errors
     ///
-    /// If KVM is wanted and does not work here, or if the user has interrupted the probe.
+    /// If KVM is wanted but does not work, or if the user interrupts the probe.
     pub fn accel(&self, interrupt: &Interrupt) -> Result<(Accel, Option<String>), GuestError> {
         choose_accel(self.accel, &self.qemu, &self.cache, interrupt).map_err(|error| match error {
             AccelError::Interrupted => GuestError::Interrupted,
@@ -76,10 +76,10 @@ impl Host for QemuHost {
             return Ok(None);
         }
         let arch = request.subject.arch.as_deref().and_then(Arch::of_kernel);
-        // A machine of this host's own architecture tells something of any image.
+        // Without an architecture, this host's own is better than none.
         let arch = arch.or_else(|| Arch::of_kernel(std::env::consts::ARCH)).unwrap_or(Arch::X86_64);
         let (accel, _) = self.accel(request.interrupt)?;
-        // Instances write gigabytes, which may not fit where small files are.
+        // Instances write gigabytes, more than the directory of small files may hold.
         let work = WorkDir::create(&self.cache.join("tmp"), "verify-")?;
         let settings = Settings {
             image: request.image,

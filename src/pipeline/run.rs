@@ -1,4 +1,4 @@
-//! The stages, in order.
+//! The stages of a pipeline, in order.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,13 +25,13 @@ use crate::recipe::{Base, Loaded};
 use crate::verify;
 use crate::verify::report::{self, Recorder};
 
-/// What is wanted of a run.
+/// The options of a run.
 pub struct Options<'a> {
     /// Directory of the artifacts.
     pub out: PathBuf,
-    /// Whether the image is booted and checked where its recipe does not say otherwise.
+    /// Whether to verify the image, if its recipe has verification settings.
     pub verify: bool,
-    /// What publishing needs; `None` to publish nothing.
+    /// Options of publishing; `None` to publish nothing.
     pub publish: Option<Publishing<'a>>,
 }
 
@@ -41,15 +41,15 @@ impl std::fmt::Debug for Options<'_> {
     }
 }
 
-/// What publishing needs to know of the user.
+/// The options of publishing.
 pub struct Publishing<'a> {
-    /// Where clouds are configured.
+    /// Places of cloud configurations.
     pub places: Places,
-    /// Whether the image may take the place of one that was built later, as after a revert of the recipe.
+    /// Whether the image may replace one that was built later, for instance after a revert of the recipe.
     pub allow_older: bool,
     /// Secrets and credentials that targets need.
     pub keys: &'a dyn Keys,
-    /// Receives the events of publishing.
+    /// Receiver of the events of publishing.
     pub reporter: Arc<dyn Reporter>,
 }
 
@@ -59,9 +59,9 @@ impl std::fmt::Debug for Publishing<'_> {
     }
 }
 
-/// Decides what happens when a step fails, and sees the image before it is published.
+/// Hooks of a run: the reaction to failed steps, and a look at the image before it is published.
 pub trait Watch: OnFailure {
-    /// Called once the artifacts are written and verified, before anything is published.
+    /// Called when the artifacts are written and verified, before anything is published.
     fn made(&mut self, _made: &Made) {}
 }
 
@@ -77,36 +77,36 @@ impl OnFailure for Unattended {
 
 impl Watch for Unattended {}
 
-/// A plan, and what is known of its base.
+/// A plan with its base image.
 #[derive(Debug)]
 pub struct Prepared {
     /// The plan.
     pub plan: Plan,
-    /// For a base that is an image: its file, and what is on it.
+    /// The opened base image, if the base is an image.
     pub image: Option<OpenedImage>,
 }
 
-/// An image that was built.
+/// The result of building an image.
 #[derive(Debug)]
 pub struct Made {
-    /// Its artifacts.
+    /// The artifacts.
     pub exported: Exported,
-    /// The result of verifying it; `None` if it was not verified.
+    /// Result of verification; `None` if the image was not verified.
     pub verdict: Option<Verdict>,
-    /// Where its recipe wants it published.
+    /// Targets of the recipe.
     pub targets: Vec<Target>,
 }
 
-/// What a run has done.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// The image.
     pub made: Made,
-    /// What was done at each target. Empty if nothing was to be published, or if the image did not pass verification.
+    /// Result at each target. Empty if nothing was to be published, or if verification failed.
     pub published: Vec<publish::Outcome>,
 }
 
-/// A recipe on its way to an image.
+/// A recipe with everything that is needed to make its image.
 pub struct Pipeline<'h> {
     source: Source,
     pins: PinPolicy,
@@ -122,7 +122,7 @@ impl std::fmt::Debug for Pipeline<'_> {
 }
 
 impl<'h> Pipeline<'h> {
-    /// A pipeline that has done nothing yet. The values of the workshop's secrets are hidden in its events.
+    /// Makes a pipeline. Its events hide the values of the workshop's secrets.
     pub fn new(source: Source, pins: PinPolicy, mut workshop: Workshop, host: &'h dyn Host) -> Self {
         let recorder = Arc::new(Recorder::default());
         let all: Arc<dyn Reporter> = Arc::new(Tee(vec![workshop.reporter, Arc::clone(&recorder) as _]));
@@ -130,19 +130,19 @@ impl<'h> Pipeline<'h> {
         Self { source, pins, workshop, host, recorder }
     }
 
-    /// Where the work is done.
+    /// Returns the directories and the settings of the work.
     pub fn workshop(&self) -> &Workshop {
         &self.workshop
     }
 
-    /// A session whose guests are those of the host.
+    /// Returns a session whose guests run on the host.
     pub fn session(&self) -> Session<'_> {
         let network = self.source.uses_network();
         let launch = move |interrupt: &_| self.host.launch(network, &self.workshop.reporter, interrupt);
         Session::new(&self.workshop, Box::new(launch))
     }
 
-    /// Pins what floats, and makes the plan.
+    /// Pins the base, and makes the plan.
     ///
     /// # Errors
     ///
@@ -168,11 +168,11 @@ impl<'h> Pipeline<'h> {
         Ok(Prepared { plan, image: pinned.image })
     }
 
-    /// Does all of it: pins, plans, builds, exports, verifies, and publishes what has passed.
+    /// Runs all stages: pins, plans, builds, exports, verifies, and publishes if verification passed.
     ///
     /// # Errors
     ///
-    /// If the image could not be made. What could not be published is in the outcome.
+    /// If the image could not be made. Failures of publishing are in the outcome.
     pub fn run(&self, options: &Options<'_>, watch: &mut dyn Watch) -> Result<Outcome, PipelineError> {
         let made = self.make(options, watch)?;
         watch.made(&made);
@@ -193,7 +193,7 @@ impl<'h> Pipeline<'h> {
         export::check(&prepared.plan, &options.out, &[report::HTML, report::JSON, report::JUNIT])?;
         let base = prepared.plan.steps[0].key;
         let bootstrapped = matches!(prepared.plan.base, BasePlan::Bootstrap { .. });
-        // A base is made from the repositories as they are now, so that is what its key must say.
+        // A new base is made from the repositories as they are now, so its key must contain their present state.
         if bootstrapped && !self.pins.offline && self.workshop.store.find(&base)?.is_none() {
             prepared = self.prepare_by(&mut session, &PinPolicy { refresh: true, ..self.pins })?;
         }
@@ -214,7 +214,7 @@ impl<'h> Pipeline<'h> {
         let info = RecipeInfo { file, sha256: self.source.loaded.recipe.digest };
         let Workshop { reporter, interrupt, .. } = &self.workshop;
         let origin = Origin::of(&self.workshop.cache);
-        // What was there before may come from anybody, and an export that changes nothing does not read it all.
+        // The files from before may be from anybody, and an export that changes nothing does not read all of them.
         let known = origin.knows(&options.out);
         let exported = export::export(plan, &disk, &options.out, &info, reporter, interrupt)?;
         let ours = known || !exported.unchanged;
@@ -229,7 +229,7 @@ impl<'h> Pipeline<'h> {
             None => None,
         };
         if ours {
-            // Verifying has written into it.
+            // Verification has changed the manifest.
             origin.note(&exported.dir)?;
         }
         let targets = prepared.plan.publish.into_iter().map(|target| target.below(&self.source.loaded.recipe.dir));

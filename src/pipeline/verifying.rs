@@ -1,4 +1,4 @@
-//! The last stage before publishing: the image is booted, and reports are written beside it.
+//! The verification stage: it boots the image and writes reports beside it.
 
 use serde_json::{Value, json};
 
@@ -18,12 +18,12 @@ use crate::verify::{self, Examination, Report};
 pub enum Verdict {
     /// The same image has passed before.
     Before,
-    /// What the checks have found now.
+    /// The report of this run.
     Now(Box<Report>),
 }
 
 impl Verdict {
-    /// Whether the image passed.
+    /// Returns whether the image passed.
     pub fn passed(&self) -> bool {
         match self {
             Self::Before => true,
@@ -32,8 +32,8 @@ impl Verdict {
     }
 }
 
-/// Boots the first artifact that is a disk, and writes the reports beside it. `seen` is what the checks that look at
-/// the disk have left in the final layer.
+/// Boots the first artifact that is a disk, and writes the reports beside it. `seen` is the result of the checks of the disk,
+/// from the final layer.
 pub(super) fn verify(
     workshop: &Workshop,
     host: &dyn Host,
@@ -44,7 +44,7 @@ pub(super) fn verify(
     exported: &Exported,
 ) -> Result<Verdict, PipelineError> {
     let disk = exported.artifacts.iter().find(|artifact| artifact.output.format.is_disk());
-    // Where there is no disk, the final layer stands for what was looked at.
+    // Without a disk, the key is that of the final layer.
     let digest = disk.map_or(*plan.steps[plan.steps.len() - 1].key.digest(), |artifact| artifact.digests.sha256);
     let key = verify::key(&digest, &plan.checks, settings);
     let known = Summary::read(&exported.dir).and_then(|manifest| manifest.verified);
@@ -52,7 +52,7 @@ pub(super) fn verify(
     if known == Some(Verified { key, passed: true }) && written {
         return Ok(Verdict::Before);
     }
-    // Without it, what was not looked at would count as passed.
+    // Without this error, checks that did not run would count as passed.
     let seen =
         seen.and_then(|seen| serde_json::from_value::<Examination>(seen).ok()).ok_or(PipelineError::LostExamination)?;
     let booted = match disk {
