@@ -1,11 +1,11 @@
-//! One text for one JSON value.
+//! Canonical JSON: one text for one value, so that equal values have equal digests.
 
 use serde_json::Value;
 
-/// The canonical text of a JSON value: the keys of every object sorted by their bytes, no white
-/// space. Values that are equal have the same text, however they were made.
+/// Returns the canonical text of a JSON value: the keys of every object are sorted by their bytes, and there is no white space.
+/// Equal values have the same text, however they were made.
 ///
-/// Changing it changes every layer key.
+/// A change of this function changes every layer key.
 pub fn canonical(value: &Value) -> String {
     let mut text = String::new();
     write(value, &mut text);
@@ -64,7 +64,7 @@ mod tests {
         }
     }
 
-    /// A change here is a new key format: every layer of every user is made again.
+    /// A change here is a new key format: all users must make all layers again.
     #[test]
     fn keys_are_pinned() {
         let ingredients = json!({

@@ -1,4 +1,4 @@
-//! What the store can fail with.
+//! Errors of the layer store.
 
 use std::path::{Path, PathBuf};
 
@@ -6,13 +6,13 @@ use super::LayerKey;
 use crate::fsx::PathError;
 use crate::process::ProcessError;
 
-/// An operation of the layer store that failed. The store itself is intact after each of them.
+/// An error of the layer store. The store itself is still intact.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file system of the store is full.
     #[error("no space left for the layer cache (writing {}): free some, or make the cache smaller with `goldsmith cache gc`", path.display())]
     NoSpace {
-        /// What was being written.
+        /// The file that was written.
         path: PathBuf,
     },
     /// A file of the store cannot be read or written.
@@ -21,11 +21,11 @@ pub enum StoreError {
     /// The store was made by a later version of this program.
     #[error("the layer cache {} has format {found}, and this goldsmith knows formats up to {known}: use a newer goldsmith or another cache directory", root.display())]
     Newer {
-        /// Where the store is.
+        /// Directory of the store.
         root: PathBuf,
-        /// Its format.
+        /// Format of the store.
         found: u64,
-        /// The highest format known here.
+        /// Highest format that this version knows.
         known: u64,
     },
     /// The directory belongs to another user, who could change what is in it.
@@ -33,7 +33,7 @@ pub enum StoreError {
     Foreign {
         /// The directory.
         root: PathBuf,
-        /// Its owner.
+        /// User id of the owner.
         owner: u32,
     },
     /// Other users may write to the directory.
@@ -41,50 +41,50 @@ pub enum StoreError {
     Shared {
         /// The directory.
         root: PathBuf,
-        /// Its permissions.
+        /// Mode of the directory.
         mode: u32,
     },
-    /// The directory holds other things than a cache.
+    /// The directory contains something else than a cache.
     #[error("{} is not a cache: it holds `{found}` and no store.json", root.display())]
     NoStore {
         /// The directory.
         root: PathBuf,
-        /// One of the things in it.
+        /// Name of an unexpected entry.
         found: String,
     },
-    /// `store.json` says nothing understandable.
+    /// `store.json` is not understood.
     #[error("{} is damaged ({reason}): remove that file if this directory is a layer cache, or use another directory", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         reason: String,
     },
-    /// Another process, or a slot of this one, uses the store in a way that excludes this.
+    /// Another process, or a slot of this one, uses the store at the same time.
     #[error("the layer cache {} is in use: {reason}", root.display())]
     Busy {
-        /// Where the store is.
+        /// Directory of the store.
         root: PathBuf,
-        /// Who uses it, and what to do.
+        /// The other user, and advice.
         reason: &'static str,
     },
-    /// A layer cannot be completed, because what it was made on is not there any more.
+    /// A layer cannot be completed, because its parent was removed or replaced.
     #[error("layer {} was made on {parent}, which is incomplete or was replaced meanwhile: build again", key.short())]
     Parent {
         /// The layer.
         key: LayerKey,
-        /// Layer or image it was made on, for people.
+        /// Parent layer or image, for people.
         parent: String,
     },
-    /// A base image has a name that the store does not look for.
+    /// A base image has a name that the store does not know.
     #[error("`{0}` is not how the cache names a base image: its digest, alone or with the extension .qcow2 or .raw")]
     ImageName(String),
-    /// `qemu-img` did not do what it was asked to.
+    /// `qemu-img` failed.
     #[error("cannot work on {}", path.display())]
     QemuImg {
         /// The disk.
         path: PathBuf,
-        /// What became of it.
+        /// The error of `qemu-img`.
         #[source]
         source: ProcessError,
     },
@@ -94,7 +94,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The error of a `qemu-img` call on a disk, or lack of space if that is what it complains of.
+    /// Makes the error of a `qemu-img` call; [`Self::NoSpace`] if it reports a full disk.
     pub(super) fn qemu_img(path: &Path, source: ProcessError) -> Self {
         match source {
             ProcessError::Interrupted => Self::Interrupted,

@@ -1,4 +1,4 @@
-//! Why a layer is not there: what its ingredients have that an earlier build's had not.
+//! Explanations why a layer is missing: the differences between its ingredients and those of an earlier build.
 
 use std::collections::BTreeSet;
 
@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use crate::text::printable;
 
-/// How many differences are told before the rest is only counted.
+/// Number of differences that are shown before the rest is only counted.
 const LIMIT: usize = 4;
 
-/// What differs between the ingredients of two keys, in words, separated by commas. Empty if they are equal.
+/// Describes the differences between the ingredients of two keys, separated by commas. Empty if they are equal.
 ///
-/// Ingredients that are missing or have an unexpected shape are compared as well as they can be.
+/// Ingredients that are missing or have an unexpected form are compared as far as possible.
 pub fn difference(old: &Value, new: &Value) -> String {
     if old == new {
         return String::new();
@@ -39,7 +39,7 @@ pub fn difference(old: &Value, new: &Value) -> String {
         }
     }
     if found.is_empty() {
-        // Missing and null, or lists in another order.
+        // For instance missing and null, or lists in another order.
         found.push("its ingredients are written in another way".to_owned());
     }
     if found.len() > LIMIT {
@@ -50,7 +50,7 @@ pub fn difference(old: &Value, new: &Value) -> String {
     printable(found.join(", ").as_bytes())
 }
 
-/// All keys of two objects, the old one's first.
+/// Returns all keys of two objects, those of the old one first.
 fn names<'a>(old: &'a Value, new: &'a Value) -> Vec<&'a str> {
     let mut names: Vec<&str> = members(old).map(|(name, _)| name.as_str()).collect();
     names.extend(members(new).map(|(name, _)| name.as_str()).filter(|name| old.get(name).is_none()));
@@ -65,7 +65,7 @@ fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// Actions between the ones that both lists begin and end with.
+/// Compares the actions between the common beginning and the common end of both lists.
 fn actions(old: &[Value], new: &[Value], found: &mut Vec<String>) {
     let start = old.iter().zip(new).take_while(|(old, new)| old == new).count();
     let (old_rest, new_rest) = (&old[start..], &new[start..]);
@@ -90,7 +90,7 @@ fn actions(old: &[Value], new: &[Value], found: &mut Vec<String>) {
     }
 }
 
-/// An action in a few words: `write /etc/motd`.
+/// Describes an action in a few words: `write /etc/motd`.
 fn action(value: &Value) -> String {
     let Some((name, detail)) = members(value).next() else { return "?".to_owned() };
     let subject = match detail {
@@ -150,7 +150,7 @@ fn repositories(old: &Value, new: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// Values without a meaning known here, by the path that leads to them.
+/// Compares other values, and names them by their path.
 fn values(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
     if old.is_object() && new.is_object() {
         for name in names(old, new) {
@@ -167,7 +167,7 @@ fn values(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// A value if it is worth showing.
+/// Returns the text of a value, unless it is too long to show.
 fn short(value: &Value) -> Option<String> {
     let text = match value {
         Value::Null => "none".to_owned(),
@@ -175,7 +175,7 @@ fn short(value: &Value) -> Option<String> {
         Value::Bool(_) | Value::Number(_) => value.to_string(),
         Value::Array(_) | Value::Object(_) => return None,
     };
-    // A digest tells a person nothing.
+    // Digests are useless to people.
     (text.len() < 40).then_some(text)
 }
 

@@ -1,4 +1,4 @@
-//! Files that are taken out of the disk of a layer which is there already.
+//! Extraction of files from the disk of a complete layer.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use crate::fsx::{FileLock, IoContext as _, write_private};
 use crate::interrupt::Interrupt;
 
 impl Store {
-    /// Adds files and facts to a layer that is complete. `take` makes the files in the directory that it is given.
+    /// Adds files and facts to a complete layer. `take` makes the files in the directory that it gets.
     ///
-    /// While another build does the same, this waits for it. If `is_enough` says that the layer has what is wanted,
-    /// nothing is taken. `None` if the layer is not there any more.
+    /// While another build does the same, this waits for it. If `is_enough` accepts the layer, nothing is extracted. Returns
+    /// `None` if the layer is gone.
     pub fn add_extras<E: From<StoreError>>(
         &self,
         key: &LayerKey,
@@ -40,7 +40,7 @@ impl Store {
             return Ok(Some(layer));
         }
         remove_unfinished(&directory)?;
-        // Made under other names: what is there stays whole until the new file is.
+        // The files have temporary names first, so that the old ones stay until the new ones are complete.
         let fresh = tempfile::Builder::new().prefix(".extras-").tempdir_in(&directory);
         let fresh = fresh.at(&directory).map_err(StoreError::from)?;
         let extracted = take(&layer, fresh.path())?;
@@ -50,7 +50,7 @@ impl Store {
     }
 }
 
-/// Gives new files their names and notes them in `layer.json`.
+/// Moves new files to their names and records them in `layer.json`.
 fn kept(directory: &Path, fresh: &Path, layer: &Layer, new: &Extracted) -> Result<LayerMeta, StoreError> {
     let mut meta = layer.meta.clone();
     let described = described(fresh, &new.extras)?;
@@ -70,7 +70,7 @@ fn kept(directory: &Path, fresh: &Path, layer: &Layer, new: &Extracted) -> Resul
     Ok(meta)
 }
 
-/// Removes what a process that was killed had begun to take out of a layer.
+/// Removes unfinished extractions of killed processes.
 fn remove_unfinished(directory: &Path) -> Result<(), StoreError> {
     for entry in tree::entries(directory)? {
         if entry.file_name().to_string_lossy().starts_with(".extras-") {

@@ -1,4 +1,4 @@
-//! Garbage collection: what to keep, and removing the rest.
+//! Garbage collection: removal of layers and images that are old, too many or useless.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -9,35 +9,35 @@ use super::tree::{self, ImageFile, Tree};
 use super::{LayerInfo, LayerKey, LayerState, Store, StoreError};
 use crate::digest::Sha256;
 
-/// What garbage collection removes beside what is of no use anyway.
+/// The rules for garbage collection. Useless files are always removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GcPolicy {
-    /// Layers and images that were not used for longer than this.
+    /// Removes layers and images that were not used for longer than this.
     pub max_age: Option<Duration>,
-    /// The least recently used layers and images, until what stays occupies at most so many bytes.
+    /// Removes the least recently used layers and images until the rest occupies at most so many bytes.
     pub max_bytes: Option<u64>,
-    /// Everything.
+    /// Removes everything.
     pub all: bool,
-    /// Whether nothing is removed but only said what would be.
+    /// Whether to report only what would be removed.
     pub dry_run: bool,
 }
 
-/// What garbage collection did, or would do.
+/// The result of garbage collection, or of a dry run.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct GcReport {
-    /// Layers removed, in that order: children before their parents.
+    /// Removed layers, in this order: children before their parents.
     pub removed: Vec<LayerInfo>,
-    /// How many layers stay, also those that are being made.
+    /// Number of layers that stay, including those that are being made.
     pub kept: usize,
-    /// How many directories without a usable layer were removed.
+    /// Number of removed directories without a usable layer.
     pub partial_removed: usize,
-    /// Names of base images removed, and of downloads that did not end.
+    /// Names of removed base images and unfinished downloads.
     pub images_removed: Vec<String>,
-    /// Bytes the host's disk has more.
+    /// Bytes that became free on the host's disk.
     pub freed_bytes: u64,
 }
 
-/// What to do with everything in a store.
+/// The decision about all files of a store.
 #[derive(Debug, Default)]
 struct Decision {
     partial: Vec<LayerInfo>,
@@ -47,10 +47,10 @@ struct Decision {
 }
 
 impl Store {
-    /// Removes what no build can use, and what the policy says.
+    /// Removes what no build can use, and what the policy selects.
     ///
-    /// A layer or image that a kept layer needs is kept, and counts as used when that layer was. Fails
-    /// with [`StoreError::Busy`] while anyone else has the store open, unless it is a dry run.
+    /// A layer or image that a kept layer needs is kept, and counts as used when that layer was. Fails with [`StoreError::Busy`]
+    /// while another process has the store open, unless it is a dry run.
     pub fn gc(&mut self, policy: GcPolicy) -> Result<GcReport, StoreError> {
         if policy.dry_run { collect(&self.tree, policy) } else { self.alone(|tree| collect(tree, policy)) }
     }
@@ -78,7 +78,7 @@ fn collect(tree: &Tree, policy: GcPolicy) -> Result<GcReport, StoreError> {
             tree::present(std::fs::remove_file(&image.path), &image.path)?;
         }
         report.freed_bytes += image.bytes;
-        // The locks of downloads say nothing to anyone.
+        // The lock files of downloads would tell the user nothing.
         if !image.name.ends_with(".lock") {
             report.images_removed.push(image.name);
         }
@@ -86,7 +86,7 @@ fn collect(tree: &Tree, policy: GcPolicy) -> Result<GcReport, StoreError> {
     Ok(report)
 }
 
-/// The policy, as a function of what there is.
+/// Applies the policy to the content of a store.
 fn decide(list: Vec<LayerInfo>, images: Vec<ImageFile>, policy: GcPolicy, now: SystemTime) -> Decision {
     let mut decision = Decision::default();
     let (partial, rest): (Vec<_>, Vec<_>) = list.into_iter().partition(|info| info.state == LayerState::Partial);
@@ -97,11 +97,11 @@ fn decide(list: Vec<LayerInfo>, images: Vec<ImageFile>, policy: GcPolicy, now: S
     decision.kept = making.len();
 
     let goes = |last_used: SystemTime, bytes: u64| {
-        // A time stamp in the future is as good as now.
+        // A time in the future counts as now.
         let age = now.duration_since(last_used).unwrap_or_default();
         policy.all || policy.max_age.is_some_and(|max| age > max) || policy.max_bytes.is_some_and(|max| bytes > max)
     };
-    // The order alone keeps what is needed; that must not depend on it.
+    // The order alone keeps what is needed. These sets make sure of it.
     let mut needed = BTreeSet::new();
     let mut needed_images = BTreeSet::new();
     for (last_used, item) in oldest_first(complete, images) {
@@ -129,14 +129,14 @@ fn decide(list: Vec<LayerInfo>, images: Vec<ImageFile>, policy: GcPolicy, now: S
     decision
 }
 
-/// Something that may go.
+/// A layer or image that may be removed.
 enum Item {
     Layer(Box<LayerInfo>),
     Image(ImageFile),
 }
 
-/// Layers and images in the order in which they may go: by last use, where the use of a layer is one of
-/// all that is under it, and children before what they stand on.
+/// Sorts layers and images in the order of removal: by last use, and children before their parents. A use of a layer counts as a
+/// use of all its parents.
 fn oldest_first(layers: Vec<LayerInfo>, images: Vec<ImageFile>) -> Vec<(SystemTime, Item)> {
     let parents: BTreeMap<LayerKey, LayerKey> =
         layers.iter().filter_map(|info| Some((info.key, info.meta.as_ref()?.parent?))).collect();
@@ -192,7 +192,7 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(20_000 * DAY)
     }
 
-    /// A layer of ten bytes.
+    /// Returns a layer of ten bytes.
     fn layer(name: &str, parent: Option<&str>, days: u64) -> LayerInfo {
         let meta = LayerMeta {
             parent: parent.map(key),
@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    /// An image of 100 bytes.
+    /// Returns an image of 100 bytes.
     fn image(name: &str, days: u64) -> ImageFile {
         let sha256 = Sha256::of(name.as_bytes());
         ImageFile {
@@ -228,7 +228,7 @@ mod tests {
         }
     }
 
-    /// base(90) <- packages(90) <- { old(40), new(2) }; base(90) <- other(20).
+    /// Returns the layers base(90) <- packages(90) <- { old(40), new(2) }; base(90) <- other(20).
     fn layers() -> Vec<LayerInfo> {
         vec![
             layer("base", None, 90),

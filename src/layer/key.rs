@@ -1,4 +1,4 @@
-//! Names of layers.
+//! Keys of layers.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Sha256;
 
-/// Name of a layer: the digest of everything that may change its content.
+/// The key of a layer: the digest of everything that may change its content.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LayerKey(Sha256);
 
 impl LayerKey {
-    /// Key of the canonical JSON of a step.
+    /// Returns the key of the canonical JSON of a step's ingredients.
     pub fn of(canonical: &str) -> Self {
         Self(Sha256::of(canonical.as_bytes()))
     }
@@ -22,12 +22,12 @@ impl LayerKey {
         Sha256::parse(text).map(Self)
     }
 
-    /// The first twelve digits, for people.
+    /// Returns the first twelve digits, for people.
     pub fn short(&self) -> String {
         self.0.short()
     }
 
-    /// The digest itself.
+    /// Returns the digest itself.
     pub fn digest(&self) -> &Sha256 {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! The layer store: what every step left behind, found by what went into it.
+//! The layer store: the results of all steps, which builds find by their keys and reuse.
 //!
 //! # On disk
 //!
@@ -15,34 +15,31 @@
 //! <root>/images/<sha256>.disk.qcow2   what a base image of another format became; .disk.sha256 has its digest
 //! ```
 //!
-//! A store whose version is higher than the one known here is refused, never guessed at. Changing
-//! what any of these files means is a new version.
+//! A store with a higher version than this program knows is refused. Every change of the meaning of these files is a new version.
 //!
-//! **Keys.** A key is the SHA-256 of canonical JSON ([`canonical`]): keys sorted, no white space.
-//! `key.json` is that very text, so `sha256sum key.json` prints the name of its directory.
+//! **Keys.** A key is the SHA-256 of canonical JSON ([`canonical`]): keys sorted, no white space. `key.json` is exactly this
+//! text, so `sha256sum key.json` prints the name of its directory.
 //!
-//! **A layer exists** when `layer.json` can be read, `disk.qcow2` has the size it records, and the
-//! same is true of its parent and so on down to a layer without one, or to a base image. Everything
-//! else is absent: it is made again, and what is in its directory is removed first. `layer.json` appears
-//! atomically after `disk.qcow2` has reached the disk, so a crash at any moment leaves a layer that is
-//! whole or absent.
+//! **A layer exists** if `layer.json` can be read, `disk.qcow2` has the size in it, and the same is true of all its parents, down
+//! to a layer without a parent or to a base image. Otherwise the layer is absent: a build removes the content of its directory
+//! and makes it again. `layer.json` appears atomically after `disk.qcow2` has reached the disk, so after a crash at any moment a
+//! layer is complete or absent.
 //!
-//! **A layer belongs to one parent file**, not just to one key: an overlay on top of another
-//! build of the same step is garbage. `layer.json` therefore records the digest of the parent's
-//! `disk.qcow2`; when a parent is made again with different bytes, its children are absent. For the
-//! same reason a layer can only be committed after its parent, and on the file it was begun on.
+//! **A layer belongs to one parent file**, not just to one key: an overlay on top of another build of the same step is garbage.
+//! `layer.json` therefore records the digest of the parent's `disk.qcow2`. If a parent is made again with different bytes, its
+//! children are absent. For the same reason a layer can only be committed after its parent, and on the same file that it was
+//! begun on.
 //!
-//! **What was taken out of a disk** is kept beside it, so that making files of it needs no guest. `layer.json` names
-//! it with its digest. It can be added later, by whoever holds the layer's lock; without it the layer is whole.
+//! **Extracted files** are kept beside the disk, so that exports need no guest. `layer.json` lists them with their digests. A
+//! process that holds the layer's lock can add them later; without them the layer is complete too.
 //!
 //! **Backing paths** in the qcow2 headers are relative, `../<parent>/disk.qcow2` or
 //! `../../images/<file>`, so a store can be moved.
 //!
-//! **Locks** are `flock`s, which the kernel releases when their holder dies. A layer's lock is held
-//! alone from the miss to the commit ([`Slot`]); whoever else needs the layer waits for it. Claims go
-//! from parent to child, so no two builds wait for each other. The store's lock is shared by builds; garbage
-//! collection and repair hold it alone, so nothing is removed that a build has found.
-//! A file that is removed is unlinked and never overwritten: what still has it open sees no change.
+//! **Locks** are `flock`s, which the kernel releases when their holder dies. A builder holds a layer's lock exclusively from the
+//! miss to the commit ([`Slot`]); others that need the layer wait for it. Builds claim parents before children, so no two builds
+//! wait for each other. Builds share the store's lock; garbage collection and repair hold it exclusively, so they remove nothing
+//! that a build has found. Files are removed by unlinking and never overwritten, so programs that have them open see no change.
 
 mod canonical;
 mod error;

@@ -1,4 +1,4 @@
-//! Layers that are complete, and what `layer.json` records of them.
+//! Complete layers, and the format of `layer.json`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,64 +10,64 @@ use super::key::LayerKey;
 use crate::digest::Sha256;
 use crate::fsx::{IoContext as _, PathError};
 
-/// A layer that is complete.
+/// A complete layer.
 #[derive(Debug, Clone)]
 pub struct Layer {
-    /// Its key.
+    /// Key of the layer.
     pub key: LayerKey,
-    /// Its qcow2 file; the backing chain is complete.
+    /// qcow2 file of the layer; its backing chain is complete.
     pub disk: PathBuf,
-    /// What `layer.json` says.
+    /// Content of `layer.json`.
     pub meta: LayerMeta,
 }
 
-/// `layer.json`.
+/// The content of `layer.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LayerMeta {
-    /// Layer this one is an overlay of.
+    /// Parent layer, which this one is an overlay of.
     pub parent: Option<LayerKey>,
-    /// Digest of that layer's `disk.qcow2`: an overlay fits the very file it was made on.
+    /// Digest of the parent's `disk.qcow2`: an overlay fits only this file.
     pub parent_sha256: Option<Sha256>,
-    /// Image of the image cache this one is an overlay of, by digest.
+    /// Digest of the base image that this layer is an overlay of.
     pub image: Option<Sha256>,
     /// Size of `disk.qcow2` in bytes.
     pub size: u64,
     /// Digest of `disk.qcow2`.
     pub sha256: Sha256,
-    /// When it was made, RFC 3339.
+    /// Time of creation, RFC 3339.
     pub created: String,
-    /// Seconds its step took.
+    /// Duration of the step, in seconds.
     pub seconds: f64,
-    /// What the step is, for people: `configure sshd`.
+    /// Name of the step, for people: `configure sshd`.
     pub step: String,
-    /// Name of the image it was made for.
+    /// Name of the image that the layer was made for.
     pub image_name: String,
-    /// What was found on the disk when the layer was made, such as its packages.
+    /// Facts about the disk, such as its packages.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub facts: serde_json::Value,
-    /// What was taken out of the disk and lies beside it.
+    /// Files that were extracted from the disk, beside it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extras: BTreeMap<Extra, ExtraMeta>,
 }
 
-/// What is known of a file beside a layer's disk.
+/// The metadata of an extracted file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtraMeta {
     /// Size in bytes.
     pub size: u64,
-    /// Digest.
+    /// SHA-256 of the file.
     pub sha256: Sha256,
 }
 
-/// A file that is taken out of a layer's disk.
+/// A file that can be extracted from a layer's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Extra {
     /// All files of the image, as a tar file.
     Tree,
-    /// The kernel that is booted by default.
+    /// The kernel that boots by default.
     Kernel,
-    /// Its initial RAM disk.
+    /// The initial RAM disk of this kernel.
     Initrd,
 }
 
@@ -83,7 +83,7 @@ impl Extra {
 }
 
 impl Layer {
-    /// A file that was taken out of the disk, if it is there with the size that `layer.json` records.
+    /// Returns the path of an extracted file, if it has the size in `layer.json`.
     pub fn extra(&self, extra: Extra) -> Option<PathBuf> {
         let meta = self.meta.extras.get(&extra)?;
         let path = self.disk.parent()?.join(extra.file());
@@ -91,16 +91,16 @@ impl Layer {
     }
 }
 
-/// What was taken out of a layer's disk.
+/// The result of an extraction.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Extracted {
-    /// Files, under their names in the directory that was asked for.
+    /// Extracted files. They have their names in the directory of the extraction.
     pub extras: Vec<Extra>,
-    /// An object whose keys are added to the layer's own facts; `null` for none.
+    /// A JSON object whose keys are added to the layer's facts; `null` for none.
     pub facts: serde_json::Value,
 }
 
-/// Brings files of a layer's directory to the host's disk and takes their digests.
+/// Syncs files of a layer's directory to the disk, and returns their sizes and digests.
 pub(super) fn described(directory: &Path, extras: &[Extra]) -> Result<BTreeMap<Extra, ExtraMeta>, PathError> {
     let described = extras.iter().map(|extra| {
         let path = directory.join(extra.file());

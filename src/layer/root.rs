@@ -1,4 +1,4 @@
-//! The directory of a store: made, or known to be one of ours, before anything in it is touched.
+//! The directory of a store: it is created, or checked before anything in it is changed.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
@@ -10,13 +10,13 @@ use super::StoreError;
 use super::tree;
 use crate::fsx::{IoContext as _, TEMPORARY, write_private};
 
-/// Format of the store; see the module's documentation.
+/// Format of the store; see the documentation of the module `layer`.
 const VERSION: u64 = 1;
 
-/// The file that says that a directory is a store, and of which format.
+/// Name of the file that marks a directory as a store, with its format.
 const MARKER: &str = "store.json";
 
-/// What commands that need no layers have left in caches before [`MARKER`] was written by all of them.
+/// Files that some commands of earlier versions left in caches without a [`MARKER`].
 const EARLIER: [&str; 4] = ["kvm.json", "packages", "pins", "tmp"];
 
 #[derive(Serialize, Deserialize)]
@@ -24,12 +24,12 @@ struct Version {
     version: u64,
 }
 
-/// Makes a cache directory unless it is there, and returns its absolute path. Only its owner can read it.
+/// Creates a cache directory unless it is there, and returns its absolute path. Only its owner can read it.
 ///
 /// # Errors
 ///
-/// If the directory belongs to somebody else, if others can write to it, if it holds things that are not a cache's, or if
-/// its format is not known here. Then nothing in it was changed.
+/// If the directory belongs to another user, if others can write to it, if it contains other files than a cache's, or if its
+/// format is unknown. Then nothing in it was changed.
 pub fn prepare(root: &Path) -> Result<PathBuf, StoreError> {
     DirBuilder::new().recursive(true).mode(0o700).create(root).at(root)?;
     let root = root.canonicalize().at(root)?;
@@ -48,7 +48,7 @@ pub fn prepare(root: &Path) -> Result<PathBuf, StoreError> {
             let unknown = |name: &str| !EARLIER.contains(&name) && !name.starts_with(TEMPORARY);
             let names = tree::entries(&root)?.into_iter().map(|entry| entry.file_name().to_string_lossy().into_owned());
             if let Some(found) = names.filter(|name| unknown(name)).min() {
-                // Another process may have made the store since its marker was looked for.
+                // Another process may just have made the store.
                 if !path.try_exists().at(&path)? {
                     return Err(StoreError::NoStore { root, found });
                 }
@@ -109,7 +109,7 @@ mod tests {
         fs::create_dir_all(photos.join("images")).expect("a directory");
         assert!(matches!(prepare(&photos), Err(StoreError::NoStore { found, .. }) if found == "images"));
         assert_eq!(tree::entries(&photos).expect("readable").len(), 1);
-        // Only root can give files away, so that only root can try the next one.
+        // Only root can give files away, so only root can test the rest.
         if rustix::process::geteuid().is_root() {
             let foreign = dir.path().join("foreign");
             fs::create_dir(&foreign).expect("a directory");

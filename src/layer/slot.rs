@@ -1,4 +1,4 @@
-//! A layer in the making.
+//! The making of a layer, from the claim to the commit.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -16,38 +16,38 @@ use crate::fsx::{FileLock, IoContext as _, same_file, write_private};
 use crate::process;
 use crate::units::ByteSize;
 
-/// What an overlay is made on.
+/// The parent of a new layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parent {
-    /// Nothing: an empty disk.
+    /// An empty disk.
     None,
-    /// Another layer. It need not be complete yet, but its disk must be there.
+    /// Another layer. It need not be complete yet, but its disk must exist.
     Layer(LayerKey),
-    /// A base image: its digest and the name of its file among the store's images.
+    /// A base image: its digest, and its file name in the store.
     Image(Sha256, String),
 }
 
-/// What is known of a layer when it is committed.
+/// The metadata of a layer at its commit.
 #[derive(Debug, Clone)]
 pub struct NewLayer {
-    /// Seconds its step took.
+    /// Duration of the step, in seconds.
     pub seconds: f64,
-    /// What the step is, for people: `configure sshd`.
+    /// Name of the step, for people: `configure sshd`.
     pub step: String,
-    /// Name of the image it is made for.
+    /// Name of the image that the layer is made for.
     pub image_name: String,
-    /// What its key was made of.
+    /// Ingredients of the layer's key.
     pub ingredients: serde_json::Value,
-    /// What was found on the disk and is worth knowing later without a guest; `null` if nothing.
+    /// Facts about the disk that are useful later without a guest; `null` for none.
     pub facts: serde_json::Value,
-    /// Files that were taken out of the disk, in [`Slot::directory`] under their names.
+    /// Files that were extracted from the disk to [`Slot::directory`], under their names.
     pub extras: Vec<Extra>,
 }
 
-/// The right to make one layer, and the place to do so.
+/// The right to make one layer, and its directory.
 ///
-/// While it lives, nobody else makes the same layer. Dropped without a commit, it removes what was made. It may
-/// be moved to another thread and committed there while the next layer is being made.
+/// While it lives, no other build makes the same layer. If it is dropped without a commit, it removes its files. It may be moved
+/// to another thread and committed there while the next layer is being made.
 #[derive(Debug)]
 pub struct Slot {
     tree: Tree,
@@ -56,22 +56,22 @@ pub struct Slot {
     disk: PathBuf,
     base: Base,
     committed: bool,
-    // Released in this order, after the directory is in order.
+    // Rust drops these in this order, after `drop` has cleaned the directory.
     _lock: FileLock,
     _store: Arc<FileLock>,
 }
 
-/// What the disk of a slot was made on.
+/// The parent of a slot's disk.
 #[derive(Debug)]
 enum Base {
     Nothing,
-    /// The parent's disk is kept open, so that its inode cannot belong to another file.
+    /// The parent's disk stays open, so that no other file can get its inode.
     Layer(LayerKey, File),
     Image(Sha256),
 }
 
 impl Slot {
-    /// A slot in a directory whose lock is held; what was in it is removed.
+    /// Makes a slot in a directory whose lock is held, and empties the directory.
     pub(super) fn new(tree: Tree, key: LayerKey, lock: FileLock, store: Arc<FileLock>) -> Result<Self, StoreError> {
         let directory = tree.layer(&key);
         empty(&directory)?;
@@ -79,27 +79,27 @@ impl Slot {
         Ok(Self { tree, key, directory, disk, base: Base::Nothing, committed: false, _lock: lock, _store: store })
     }
 
-    /// Key of the layer.
+    /// Returns the key of the layer.
     pub fn key(&self) -> &LayerKey {
         &self.key
     }
 
-    /// Where the disk must be, absolute: nothing is renamed later. There is nothing yet.
+    /// Returns the absolute path at which the disk must be made. It is never renamed.
     pub fn disk_path(&self) -> &Path {
         &self.disk
     }
 
-    /// Directory of the layer, for what is taken out of its disk.
+    /// Returns the directory of the layer, for extracted files.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Makes the disk: an empty qcow2 file of a virtual size on top of a parent, replacing one made before.
+    /// Makes the disk: an empty qcow2 file of a virtual size on top of a parent. It replaces an earlier one.
     pub fn create_overlay(&mut self, parent: &Parent, size: ByteSize) -> Result<(), StoreError> {
         tree::present(std::fs::remove_file(&self.disk), &self.disk)?;
         self.base = Base::Nothing;
         let mut command = Command::new("qemu-img");
-        // Lack of space is told by the words of the system.
+        // A full disk is recognized by the English message.
         command.env("LC_ALL", "C").args(["create", "-q", "-f", "qcow2", "-o", "lazy_refcounts=off,extended_l2=off"]);
         match parent {
             Parent::None => {}
@@ -108,7 +108,7 @@ impl Slot {
                 let Some(file) = tree::present(File::open(&path), &path)? else {
                     return Err(self.parent_is_gone(parent));
                 };
-                // -u: the parent may be open for writing in the guest, and its size is known here anyway.
+                // -u: the parent may be open for writing in the guest, and the size is given anyway.
                 command.args(["-u", "-F", "qcow2", "-b"]).arg(format!("../{key}/{DISK}"));
                 self.base = Base::Layer(*key, file);
             }
@@ -129,10 +129,10 @@ impl Slot {
         Ok(())
     }
 
-    /// Turns what is in the slot into a layer: from now on others find it. The disk must be frozen.
+    /// Completes the layer: from now on other builds find it. The disk must not change any more.
     ///
-    /// A parent layer must be committed before: slots that are committed on another thread are committed in
-    /// order. Takes the time to read the whole disk once and to bring it to the host's disk.
+    /// A parent layer must be committed before, so slots on another thread are committed in order. This reads the whole disk once
+    /// and syncs it to the host's disk.
     pub fn commit(mut self, layer: NewLayer) -> Result<Layer, StoreError> {
         let (parent, image) = match &self.base {
             Base::Nothing => (None, None),
@@ -181,7 +181,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if !self.committed {
-            // Best effort: what stays is removed by the next claim or by garbage collection.
+            // Errors do not matter: the next claim or garbage collection removes the rest.
             let _ = empty(&self.directory)
                 .and_then(|()| Ok(std::fs::remove_file(self.directory.join(LOCK)).at(&self.directory)?))
                 .and_then(|()| Ok(std::fs::remove_dir(&self.directory).at(&self.directory)?));
@@ -189,7 +189,7 @@ impl Drop for Slot {
     }
 }
 
-/// Removes everything from a layer's directory but the lock, `layer.json` first.
+/// Removes everything but the lock from a layer's directory, `layer.json` first.
 fn empty(directory: &Path) -> Result<(), StoreError> {
     tree::present(std::fs::remove_file(directory.join(META)), &directory.join(META))?;
     for entry in tree::entries(directory)? {
@@ -206,7 +206,7 @@ fn empty(directory: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What `qemu-img` calls the format of a base image. Its first bytes decide, not its name.
+/// Returns `qemu-img`'s name of a base image's format. The first bytes decide, not the file name.
 fn format_of(path: &Path) -> io::Result<&'static str> {
     let mut magic = Vec::new();
     File::open(path)?.take(4).read_to_end(&mut magic)?;

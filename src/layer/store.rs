@@ -1,4 +1,4 @@
-//! The store as builds use it.
+//! The interface of the layer store for builds.
 
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -13,32 +13,32 @@ use super::{Layer, LayerInfo, LayerKey, Slot, StoreError, explain, root};
 use crate::fsx::{FileLock, IoContext as _};
 use crate::interrupt::Interrupt;
 
-/// How many looks at the store's lock opening takes: those who hold it alone are done soon.
+/// Number of tries to lock the store when it is opened. Garbage collection and repair do not take long.
 const OPEN_TRIES: u32 = 200;
 
 /// An open layer store.
 ///
-/// Several processes may have the same store open. All methods but those that remove layers can be called
-/// from several threads.
+/// Several processes may have the same store open. Several threads can call all methods but those that remove layers.
 #[derive(Debug)]
 pub struct Store {
     pub(super) tree: Tree,
     lock: Arc<FileLock>,
 }
 
-/// The answer to a claim.
+/// The result of a claim.
 #[derive(Debug)]
 pub enum Lookup {
     /// The layer exists.
     Hit(Box<Layer>),
-    /// It does not, and the caller is the only one who may make it now.
+    /// The layer does not exist, and only the caller may make it now.
     Miss(Slot),
 }
 
 impl Store {
-    /// Opens the store at a path, making it (readable by its owner only) if it is not there.
+    /// Opens the store in a directory, and creates it if it is missing, readable only by its owner.
     ///
-    /// Refuses what [`prepare`](super::prepare) refuses. Waits for at most ten seconds while another process collects garbage.
+    /// Fails for the same directories as [`prepare`](super::prepare). Waits for at most ten seconds while another process
+    /// collects garbage.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         let private = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path).at(path);
         let tree = Tree { root: root::prepare(root)? };
@@ -57,31 +57,31 @@ impl Store {
         })
     }
 
-    /// Where the store is, absolute.
+    /// Returns the absolute path of the store.
     pub fn root(&self) -> &Path {
         &self.tree.root
     }
 
-    /// Directory of a layer, whether it is there or not.
+    /// Returns the directory of a layer, whether it exists or not.
     pub(super) fn layer_dir(&self, key: &LayerKey) -> PathBuf {
         self.tree.layer(key)
     }
 
-    /// Where base images are kept, each under its SHA-256 digest, alone or with the extension `.qcow2` or `.raw`.
+    /// Returns the directory of base images. Their names are SHA-256 digests, alone or with the extension `.qcow2` or `.raw`.
     pub fn images_dir(&self) -> PathBuf {
         self.tree.images()
     }
 
-    /// The layer with a key, if it and its whole chain are there. Something damaged is not there.
+    /// Returns the layer with a key, if it and its whole chain exist. A damaged layer does not exist.
     pub fn find(&self, key: &LayerKey) -> Result<Option<Layer>, StoreError> {
         self.tree.find(key)
     }
 
-    /// The layer with a key, or the right to make it.
+    /// Returns the layer with a key, or the right to make it.
     ///
-    /// While another build makes the layer, this waits for it, calls `on_wait` once and ends early when
-    /// `interrupt` is raised. The parent need not be committed; claim parents before their children, or
-    /// two builds may wait for each other. A hit counts as a use.
+    /// While another build makes the layer, this waits for it, calls `on_wait` once, and fails when `interrupt` is raised. The
+    /// parent need not be committed. Claim parents before their children, or two builds may wait for each other. A hit counts as
+    /// a use.
     pub fn claim(
         &self,
         key: &LayerKey,
@@ -101,12 +101,12 @@ impl Store {
             DirBuilder::new().recursive(true).mode(0o700).create(&directory).at(&directory)?;
             match FileLock::try_exclusive(&directory.join(LOCK)) {
                 Ok(Some(lock)) => match self.find(key)? {
-                    // It was committed between the look and the lock.
+                    // Another build committed it between the search and the lock.
                     Some(_) => continue,
                     None => return Slot::new(self.tree.clone(), *key, lock, Arc::clone(&self.lock)).map(Lookup::Miss),
                 },
                 Ok(None) => {}
-                // Another build gave up and took the directory away.
+                // Another build gave up and removed the directory.
                 Err(error) if error.source.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error.into()),
             }
@@ -118,21 +118,21 @@ impl Store {
         }
     }
 
-    /// Notes that a layer is used now; garbage collection removes the least recently used first.
+    /// Records that a layer is used now. Garbage collection removes the least recently used layers first.
     pub fn touch(&self, key: &LayerKey) -> Result<(), StoreError> {
         let path = self.tree.layer(key).join(USED);
         let file = File::options().create(true).truncate(false).write(true).open(&path).at(&path)?;
         Ok(file.set_modified(SystemTime::now()).at(&path)?)
     }
 
-    /// Everything in the store, complete or not, most recently used first.
+    /// Returns all layers in the store, complete or not, most recently used first.
     pub fn list(&self) -> Result<Vec<LayerInfo>, StoreError> {
         self.tree.list()
     }
 
-    /// Why there is no layer for these ingredients: what differs from the most recent layer of the same step,
-    /// preferably one of the same image. `None` if there is nothing to compare with; a layer that
-    /// cannot be read is passed over, since this is for people only.
+    /// Explains why there is no layer for these ingredients: by the differences to the most recent layer of the same step,
+    /// preferably one of the same image. `None` if there is nothing to compare with. Unreadable layers are skipped, because the
+    /// text is only for people.
     pub fn explain(&self, ingredients: &Value, step: &str, image_name: &str) -> Option<String> {
         let candidate = |key: LayerKey| {
             let meta = self.tree.meta(&key).ok().flatten().filter(|meta| meta.step == step)?;
@@ -148,19 +148,19 @@ impl Store {
         })
     }
 
-    /// Does something while nobody else has the store open.
+    /// Runs `work` while no other process has the store open.
     pub(super) fn alone<T>(&mut self, work: impl FnOnce(&Tree) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let busy = || StoreError::Busy {
             root: self.tree.root.clone(),
             reason: "a build is running; try again when it is done",
         };
-        // Slots share the lock: one that lives would lose its protection.
+        // Slots share the lock, so a slot that still lives would lose its protection.
         if Arc::strong_count(&self.lock) > 1 {
             return Err(busy());
         }
         let path = self.tree.root.join(LOCK);
         let result = if self.lock.try_upgrade(&path)? { work(&self.tree) } else { Err(busy()) };
-        // Only another process that cleans up can be in the way, and it is done soon.
+        // Only another process that cleans up can hold the lock, and only for a short time.
         while !self.lock.try_downgrade(&path)? {
             std::thread::sleep(POLL);
         }

@@ -1,4 +1,4 @@
-//! The directories of a store, and what can be said of them by reading.
+//! The files and directories of a store, and their states.
 
 use std::collections::BTreeSet;
 use std::fs::{DirEntry, Metadata};
@@ -13,7 +13,7 @@ use super::{Layer, LayerKey, LayerMeta, StoreError};
 use crate::digest::Sha256;
 use crate::fsx::{FileLock, IoContext as _, PathError, allocated_bytes};
 
-/// How long a wait for a lock sleeps between looks at it.
+/// Pause between two tries to get a lock.
 pub(super) const POLL: Duration = Duration::from_millis(50);
 
 pub(super) const DISK: &str = "disk.qcow2";
@@ -22,25 +22,25 @@ pub(super) const META: &str = "layer.json";
 pub(super) const LOCK: &str = "lock";
 pub(super) const USED: &str = "used";
 
-/// Extension of a base image that was converted, and that of the file with the digest of the result.
+/// Extension of a converted base image, and that of the file with its digest.
 const CONVERTED: &str = ".disk.qcow2";
 const CONVERTED_DIGEST: &str = ".disk.sha256";
 
-/// Extensions that a base image's file may have.
+/// Extensions of a base image's file.
 const IMAGE_EXTENSIONS: [&str; 4] = ["", ".qcow2", ".raw", CONVERTED];
 
-/// Extensions of all files among the base images: besides the images, what is known of them, and what fetching them needs.
+/// Extensions of all files among the base images: images, their metadata, and files of downloads.
 const IMAGE_FILES: [&str; 8] = ["", ".qcow2", ".raw", CONVERTED, CONVERTED_DIGEST, ".json", ".part", ".lock"];
 
-/// What a directory of the store holds.
+/// The state of a layer's directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LayerState {
-    /// A layer whose chain is complete.
+    /// The layer and its chain are complete.
     Complete,
-    /// What a killed build left, or a layer whose parent is missing or was replaced. It is of no use.
+    /// A killed build left the directory, or the parent is missing or was replaced. It is useless.
     Partial,
-    /// A layer that is being made.
+    /// A build is making the layer.
     Making,
 }
 
@@ -49,14 +49,14 @@ pub enum LayerState {
 pub struct LayerInfo {
     /// Key of the layer.
     pub key: LayerKey,
-    /// Whether it can be used.
+    /// State of the layer.
     pub state: LayerState,
-    /// Bytes it occupies on the host's disk.
+    /// Bytes that the layer occupies on the host's disk.
     pub bytes: u64,
-    /// When a build made or used it last.
+    /// Time when a build last made or used the layer.
     #[serde(serialize_with = "timestamp")]
     pub last_used: SystemTime,
-    /// What `layer.json` says: step, image, time of making. A directory that is not complete may have none.
+    /// Content of `layer.json`: step, image, time of creation. An incomplete layer may have none.
     pub meta: Option<LayerMeta>,
 }
 
@@ -65,7 +65,7 @@ pub struct LayerInfo {
 pub(super) struct ImageFile {
     pub(super) path: PathBuf,
     pub(super) name: String,
-    /// The digest its name begins with.
+    /// Digest in the file name.
     pub(super) sha256: Option<Sha256>,
     pub(super) bytes: u64,
     pub(super) last_used: SystemTime,
@@ -90,7 +90,7 @@ impl Tree {
         self.layers().join(key.to_string())
     }
 
-    /// What a layer's own files say, if they are whole.
+    /// Returns the content of a layer's `layer.json`, if its own files are complete.
     pub(super) fn meta(&self, key: &LayerKey) -> Result<Option<LayerMeta>, StoreError> {
         let directory = self.layer(key);
         let Some(text) = present(std::fs::read(directory.join(META)), &directory.join(META))? else {
@@ -104,10 +104,10 @@ impl Tree {
         Ok((size == Some(meta.size)).then_some(meta))
     }
 
-    /// The layer, if it and everything under it is there.
+    /// Returns the layer, if it and its whole chain are complete.
     pub(super) fn find(&self, key: &LayerKey) -> Result<Option<Layer>, StoreError> {
         let Some(meta) = self.meta(key)? else { return Ok(None) };
-        // A chain cannot be circular unless someone edited it; then it is not complete either.
+        // A chain is circular only if somebody edited it. Then it is incomplete too.
         let mut seen = BTreeSet::from([*key]);
         let mut lowest = meta.clone();
         while let Some(parent) = lowest.parent {
@@ -134,14 +134,14 @@ impl Tree {
         Ok(false)
     }
 
-    /// The digest that the content of a base image's file must have: the one it is named by, unless it was converted.
+    /// Returns the expected digest of a base image's content: the one in its name, unless the image was converted.
     pub(super) fn image_digest(&self, image: &ImageFile) -> Option<Sha256> {
         let Some(name) = image.name.strip_suffix(CONVERTED) else { return image.sha256 };
         let text = std::fs::read_to_string(self.images().join(format!("{name}{CONVERTED_DIGEST}"))).ok()?;
         Sha256::parse(text.trim())
     }
 
-    /// Keys of all directories, complete or not, sorted. A link to a directory is none.
+    /// Returns the sorted keys of all directories, complete or not. Links to directories are skipped.
     pub(super) fn keys(&self) -> Result<Vec<LayerKey>, StoreError> {
         let key = |entry: &DirEntry| {
             let key = LayerKey::parse(entry.file_name().to_str()?)?;
@@ -152,7 +152,7 @@ impl Tree {
         Ok(keys)
     }
 
-    /// All directories with what can be said of them, most recently used first.
+    /// Returns the states of all directories, most recently used first.
     pub(super) fn list(&self) -> Result<Vec<LayerInfo>, StoreError> {
         let mut list = Vec::new();
         for key in self.keys()? {
@@ -164,12 +164,12 @@ impl Tree {
         Ok(list)
     }
 
-    /// One directory; `None` if it is gone.
+    /// Returns the state of one directory; `None` if it is gone.
     fn info(&self, key: &LayerKey) -> Result<Option<LayerInfo>, StoreError> {
         let directory = self.layer(key);
         let mut bytes = 0;
         for entry in entries(&directory)? {
-            // A build may be at work here: what vanishes while it is looked at is no error.
+            // A build may be at work here, so it is no error if a file vanishes.
             let metadata = present(entry.metadata(), &entry.path())?;
             bytes += metadata.as_ref().map_or(0, allocated_bytes);
         }
@@ -190,7 +190,7 @@ impl Tree {
         Ok(Some(LayerInfo { key: *key, state, bytes, last_used, meta: self.meta(key)? }))
     }
 
-    /// Whether someone is making a layer.
+    /// Returns whether a build is making the layer.
     pub(super) fn is_locked(&self, key: &LayerKey) -> Result<bool, StoreError> {
         let path = self.layer(key).join(LOCK);
         if !path.try_exists().at(&path)? {
@@ -203,7 +203,7 @@ impl Tree {
         }
     }
 
-    /// Everything among the base images, also downloads that did not end. Files that bear no name of ours are left out.
+    /// Returns all files among the base images, including unfinished downloads. Other files are skipped.
     pub(super) fn image_files(&self) -> Result<Vec<ImageFile>, StoreError> {
         let mut files = Vec::new();
         for entry in entries(&self.images())? {
@@ -222,7 +222,7 @@ impl Tree {
         Ok(files)
     }
 
-    /// Removes a layer: at no moment does a part of it look like a whole one.
+    /// Removes a layer. `layer.json` goes first, so that the rest never looks like a complete layer.
     pub(super) fn remove(&self, key: &LayerKey) -> Result<(), StoreError> {
         let directory = self.layer(key);
         present(std::fs::remove_file(directory.join(META)), &directory.join(META))?;
@@ -231,18 +231,18 @@ impl Tree {
     }
 }
 
-/// Whether a name is one of those a base image may have.
+/// Returns whether a base image may have this file name.
 pub(super) fn is_image_name(name: &str, image: &Sha256) -> bool {
     IMAGE_EXTENSIONS.iter().any(|extension| name == format!("{image}{extension}"))
 }
 
-/// Entries of a directory; none if it is not there.
+/// Returns the entries of a directory; none if it is missing.
 pub(super) fn entries(directory: &Path) -> Result<Vec<DirEntry>, StoreError> {
     let Some(entries) = present(std::fs::read_dir(directory), directory)? else { return Ok(Vec::new()) };
     Ok(entries.collect::<io::Result<_>>().at(directory)?)
 }
 
-/// The result of an access to something that need not be there.
+/// Turns the error of a missing file into `None`.
 pub(super) fn present<T>(result: io::Result<T>, path: &Path) -> Result<Option<T>, PathError> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -1,4 +1,4 @@
-//! Looking for damage, and removing what is damaged.
+//! The search for damaged layers and images, and their removal.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,10 +15,10 @@ use crate::fsx::IoContext as _;
 use crate::interrupt::Interrupt;
 use crate::process::{self, ProcessError};
 
-/// Exit status of `qemu-img check` for clusters that are allocated and not used: no damage.
+/// Exit status of `qemu-img check` for leaked clusters, which are no damage.
 const ONLY_LEAKS: i32 = 3;
 
-/// What is damaged.
+/// The damaged object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
@@ -28,47 +28,47 @@ pub enum Subject {
     Image(String),
 }
 
-/// One damaged thing.
+/// A damaged layer or image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What is damaged.
+    /// The damaged object.
     pub subject: Subject,
-    /// In which way.
+    /// The damage.
     pub problem: Problem,
 }
 
-/// A way in which something is damaged.
+/// A kind of damage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
 pub enum Problem {
     /// `layer.json` cannot be read, or the disk is missing or has another size.
     #[error("layer.json is damaged, or disk.qcow2 is missing or has another size than it records")]
     Incomplete,
-    /// The layer or image under it is not there, or is another than it was made on.
+    /// The parent layer or base image is missing, or is not the one that the layer was made on.
     #[error("what it was made on is missing, damaged or was replaced")]
     Parent,
     /// The bytes changed.
     #[error("the content has changed: its SHA-256 is {found}")]
     Content {
-        /// Digest of what is there.
+        /// Digest of the present content.
         found: Sha256,
     },
-    /// A file that was taken out of the disk changed.
+    /// An extracted file is missing or has changed.
     #[error("{file} beside its disk is missing or has changed")]
     Extra {
         /// Name of the file.
         file: &'static str,
     },
-    /// The file is not a sound qcow2 image.
+    /// The file is not a valid qcow2 image.
     #[error("qemu-img check: {0}")]
     Structure(String),
-    /// The backing file is not the one it should be.
+    /// The qcow2 header names another backing file than the parent.
     #[error("its backing file is {}", found.as_deref().unwrap_or("missing"))]
     Backing {
-        /// The backing file named in the qcow2 header.
+        /// Backing file in the qcow2 header.
         found: Option<String>,
     },
-    /// `key.json` is missing or is not what the key was made of.
+    /// `key.json` is missing or does not have the layer's key as digest.
     #[error("key.json does not belong to its key")]
     Ingredients,
 }
@@ -83,10 +83,10 @@ impl fmt::Display for Finding {
 }
 
 impl Store {
-    /// Reads everything in the store and compares it with what it should be. At most one problem is
-    /// reported of each layer and image. Nothing is changed; builds may run.
+    /// Reads all layers and images, and compares them with their metadata. Reports at most one problem of each layer and image.
+    /// It changes nothing, and builds may run at the same time.
     ///
-    /// `on_progress` receives the bytes read and the bytes to read in all.
+    /// `on_progress` receives the bytes that are read, and those in total.
     pub fn verify(
         &self,
         interrupt: &Interrupt,
@@ -95,7 +95,7 @@ impl Store {
         let mut layers = Vec::new();
         for key in self.tree.keys()? {
             let meta = self.tree.layer(&key).join(META);
-            // Without layer.json there is no layer: it is being made, or a leftover for garbage collection.
+            // Without layer.json there is no layer: a build is making it, or garbage collection will remove it.
             if meta.try_exists().at(&meta)? && !self.tree.is_locked(&key)? {
                 layers.push((key, self.tree.meta(&key)?));
             }
@@ -136,10 +136,10 @@ impl Store {
         Ok(findings)
     }
 
-    /// Removes what [`Store::verify`] found, and every layer that stands on it. Returns the layers removed.
-    /// The next build makes them again, or fetches the image again.
+    /// Removes what [`Store::verify`] found, and every layer on top of it. Returns the removed layers. The next build makes the
+    /// layers again, or fetches the image again.
     ///
-    /// Fails with [`StoreError::Busy`] while anyone else has the store open.
+    /// Fails with [`StoreError::Busy`] while another process has the store open.
     pub fn repair(&mut self, findings: &[Finding]) -> Result<Vec<LayerKey>, StoreError> {
         self.alone(|tree| {
             let mut damaged = BTreeSet::new();
@@ -157,7 +157,7 @@ impl Store {
             for key in &damaged {
                 tree.remove(key)?;
             }
-            // What stood on them is not complete any more, and so is what was of no use before.
+            // Their children are now incomplete. This also removes layers that were incomplete before.
             for key in tree.keys()? {
                 if tree.find(&key)?.is_none() {
                     tree.remove(&key)?;
@@ -169,7 +169,7 @@ impl Store {
     }
 }
 
-/// The first thing that is wrong with a layer.
+/// Returns the first problem of a layer.
 fn check(
     tree: &Tree,
     key: &LayerKey,
@@ -216,7 +216,7 @@ fn check(
     }
 }
 
-/// What `qemu-img` says of a disk is a problem of the disk, unless it could not say anything.
+/// Turns a failure of `qemu-img` into a problem of the disk, unless the program could not run.
 fn structure(disk: &Path, error: ProcessError) -> Result<Option<Problem>, StoreError> {
     match error {
         ProcessError::Failed { tail, .. } => Ok(Some(Problem::Structure(tail.join("; ")))),
@@ -224,7 +224,7 @@ fn structure(disk: &Path, error: ProcessError) -> Result<Option<Problem>, StoreE
     }
 }
 
-/// The backing file as the qcow2 header names it.
+/// Returns the backing file in the qcow2 header.
 fn backing_file(disk: &Path) -> Result<Option<String>, ProcessError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "kebab-case")]
@@ -238,7 +238,7 @@ fn backing_file(disk: &Path) -> Result<Option<String>, ProcessError> {
         .map_err(|error| ProcessError::Start { program: "qemu-img".to_owned(), source: error.into() })
 }
 
-/// A file whose reading is watched and ends when the user asks for it.
+/// A file that reports the progress of reading, and stops at an interrupt.
 struct Watched<'a> {
     file: std::fs::File,
     interrupt: &'a Interrupt,
