@@ -1,4 +1,4 @@
-//! The arguments that every menu entry of the boot loader must give the kernel, by what all steps have asked for.
+//! Kernel arguments: the sum of what all steps add to the boot loader's menu entries and remove from them.
 
 use std::collections::BTreeMap;
 
@@ -6,22 +6,22 @@ use serde::Serialize;
 
 use crate::action::Action;
 
-/// What `kernel-args` of all steps come to. The step that ends the last of them makes the menu again where it differs.
+/// The result of all `kernel-args` actions. One step generates the menu again if an entry differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Arguments {
-    /// Arguments that each entry has.
+    /// Arguments that each entry must have.
     pub present: Vec<String>,
-    /// Arguments that no entry has: `quiet` exactly, `console=` with every value but those above.
+    /// Arguments that no entry may have: `quiet` exactly, `console=` with every value but those above.
     pub absent: Vec<String>,
     /// Directory of GRUB's menu.
     pub grub: String,
-    /// Directory of entries by the Boot Loader Specification, where the distribution has them.
+    /// Directory of entries by the Boot Loader Specification, if the distribution uses them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entries: Option<String>,
 }
 
 impl Arguments {
-    /// The sum of these actions in a distribution with these paths, if any of them is about the kernel command line.
+    /// Returns the sum of these actions, with the paths of a distribution; `None` if no action changes the command line.
     pub fn of<'a>(actions: impl Iterator<Item = &'a Action>, paths: &BTreeMap<String, String>) -> Option<Self> {
         let (mut present, mut absent) = (Vec::<String>::new(), Vec::<String>::new());
         for action in actions {
@@ -38,7 +38,7 @@ impl Arguments {
         Some(Self { present, absent, grub: paths.get("grub")?.clone(), entries: paths.get("bls_entries").cloned() })
     }
 
-    /// What is wrong with the arguments of one menu entry.
+    /// Returns a description of the first fault in the arguments of one menu entry.
     pub fn fault(&self, args: &[String]) -> Option<String> {
         let missing = self.present.iter().find(|arg| !args.contains(arg)).map(|arg| format!("lacks `{arg}`"));
         let left = || {
@@ -50,7 +50,7 @@ impl Arguments {
     }
 }
 
-/// Whether an argument is one that a pattern of `remove` names.
+/// Returns whether a pattern of `remove` matches an argument.
 fn matches(pattern: &str, arg: &str) -> bool {
     if pattern.ends_with('=') { arg.starts_with(pattern) } else { arg == pattern }
 }

@@ -1,4 +1,4 @@
-//! Where the disk of a plan comes from, and what it is divided into.
+//! The base and the disk in a plan.
 
 use serde::Serialize;
 
@@ -13,34 +13,34 @@ pub struct DiskPlan {
     pub size: ByteSize,
     /// Partitions of a bootstrapped disk.
     pub layout: Layout,
-    /// Firmware the image boots under.
+    /// Firmware that the image boots with.
     pub firmware: Vec<Firmware>,
 }
 
-/// Where the disk comes from.
+/// The base of the disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BasePlan {
-    /// Packages of a mirror.
+    /// Packages from a mirror.
     Bootstrap {
-        /// What the recipe says.
+        /// The base in the recipe.
         source: Bootstrap,
-        /// The mirror's repositories as they are now.
+        /// Pins of the mirror's repositories.
         repositories: Vec<RepositoryPin>,
     },
     /// A disk image.
     Image {
-        /// Where it came from.
+        /// Path or URL of the image.
         source: String,
-        /// Digest of the file.
+        /// Digest of the image's file.
         sha256: Sha256,
-        /// When its packages' repositories were last asked to be looked at anew.
+        /// Time when the user last asked to refresh the repositories of its packages.
         #[serde(skip_serializing_if = "Option::is_none")]
         refreshed: Option<String>,
     },
 }
 
-/// One repository of packages at one moment.
+/// The pin of one package repository: its state at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct RepositoryPin {
     /// Base URL of the archive.
@@ -49,8 +49,8 @@ pub struct RepositoryPin {
     pub suite: String,
     /// Components.
     pub components: Vec<String>,
-    /// Digest of its `InRelease` file.
+    /// Digest of the `InRelease` file.
     pub sha256: Sha256,
-    /// When its makers wrote that file, as its field `Date` says; in seconds since 1970.
+    /// Time in the field `Date` of that file, in seconds since 1970.
     pub date: u64,
 }

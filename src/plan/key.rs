@@ -1,8 +1,8 @@
-//! What a layer key is made of.
+//! Layer keys and their ingredients.
 //!
-//! A key is the digest of the canonical JSON of its *ingredients*: everything that may change the layer's
-//! content, and nothing else. Names of recipes and elements, times, host paths, verbosity, memory, deadlines
-//! and the values of secrets are not in it. The ingredients are stored beside the layer, so that a later miss can be explained.
+//! A key is the digest of the canonical JSON of its *ingredients*: everything that may change the layer's content, and nothing
+//! else. It does not contain names of recipes and elements, times, host paths, verbosity, memory, deadlines or the values of
+//! secrets. The ingredients are stored beside the layer, to explain a later miss.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,13 +14,13 @@ use crate::distro::Os;
 use crate::layer::{LayerKey, canonical};
 use crate::recipe::Arch;
 
-/// Version of the ingredients' form and of what actions do. A change of either makes every layer anew.
+/// Version of the form of ingredients and of the effect of actions. A new version makes every layer again.
 pub const FORMAT: u32 = 4;
 
-/// Ingredients of the layer that holds the base.
+/// Returns the ingredients of the base layer.
 ///
-/// All layers stand on it, so it also holds the mechanisms, by which actions are carried out in any of them. What else is
-/// known of a distribution is in the actions that ask for it.
+/// All layers are on top of it, so it also contains the mechanisms by which every later step carries out actions. Other facts
+/// about a distribution are in the actions that use them.
 pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BTreeMap<String, Vec<String>>) -> Value {
     match base {
         BasePlan::Bootstrap { source, repositories } => {
@@ -38,7 +38,7 @@ pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BT
                 "disk": { "size": disk.size, "layout": disk.layout },
                 "packages": packages.keys().collect::<BTreeSet<_>>(),
                 "repositories": repositories,
-                // They are what the image's own package manager will ask.
+                // The image's own package manager will use these mirrors.
                 "mirrors": mirrors,
             })
         }
@@ -52,10 +52,10 @@ pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BT
     }
 }
 
-/// Ingredients of the layer of one step.
+/// Returns the ingredients of a step's layer.
 ///
-/// `refreshed` is the moment from which the repositories of a base image are taken; it counts for steps
-/// that install packages.
+/// `refreshed` is the time when the user last asked to refresh the repositories of a base image. It counts only for steps that
+/// install packages.
 pub fn step(
     parent: LayerKey,
     actions: &[Action],
@@ -80,12 +80,12 @@ pub fn step(
     Value::Object(ingredients)
 }
 
-/// Key of some ingredients.
+/// Returns the key of ingredients.
 pub fn of(ingredients: &Value) -> LayerKey {
     LayerKey::of(&canonical(ingredients))
 }
 
-/// An action without its deadline, which changes nothing in the layer.
+/// Returns an action without its deadline, which changes nothing in the layer.
 fn keyed(action: &Action) -> Value {
     let mut action = action.clone();
     if let Action::Run(run) = &mut action {

@@ -1,7 +1,7 @@
-//! The plan: what a build will do, as pure data.
+//! The plan: everything that a build will do, as pure data.
 //!
-//! `goldsmith plan`, `build --dry-run` and `build` use the same value. [`resolve`] makes it of a recipe and
-//! of what was pinned for it; [`key`] says what enters a layer key.
+//! `goldsmith plan`, `build --dry-run` and `build` use the same value. [`resolve`] makes it from a recipe and its pins; [`key`]
+//! computes the layer keys.
 
 mod arguments;
 mod base;

@@ -1,4 +1,4 @@
-//! From a recipe and its pins to a plan.
+//! The function that makes a plan from a recipe and its pins.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use super::{Arguments, BasePlan, DiskPlan, Phase, Plan, Step, StepId, key};
 use crate::action::{Action, Packages};
 use crate::recipe::{Composition, Layout, Recipe};
 
-/// Name under which the package transaction of an image base is shown.
+/// Name of the step that installs packages on a base image.
 const PACKAGES: &str = "packages";
 
-/// Makes the plan. Pure: what floats has been pinned in `base`.
+/// Makes the plan. The function is pure: all changing inputs are pinned in `base`.
 pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes: Vec<String>) -> Plan {
     let Composition { distro, os, firmware, packages, steps, checks, publish } = composition;
     let layout = match base {
@@ -47,7 +47,7 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
         push(id, vec![transaction], BTreeMap::new(), None, None);
     }
     let mut arguments = Arguments::of(steps.iter().flat_map(|step| &step.actions), &os.paths);
-    // After all that may change what the menu is made of: where `finish` ends, or the last step that has such an action.
+    // The menu is generated after everything that may change it: at the end of `finish`, or in the last step with such an action.
     let about = |action: &Action| matches!(action, Action::KernelArgs(_));
     let last = steps.iter().rposition(|step| step.id.phase <= Phase::Finish || step.actions.iter().any(about));
     for (number, step) in steps.into_iter().enumerate() {

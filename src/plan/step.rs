@@ -1,4 +1,4 @@
-//! A step of a plan.
+//! A step of a plan, with its layer key.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use crate::action::Action;
 use crate::layer::LayerKey;
 use crate::vocabulary::{Asset, StepId};
 
-/// The unit of caching: what one element does in one phase.
+/// The unit of caching: the actions of one element in one phase.
 #[derive(Debug, Clone, Serialize)]
 pub struct Step {
-    /// Its name.
+    /// Id of the step.
     pub id: StepId,
-    /// What it does, rendered.
+    /// Actions, with all parameters replaced.
     pub actions: Vec<Action>,
-    /// Files it brings, by the path that actions use.
+    /// Files of the step, by the path that actions use.
     pub files: BTreeMap<String, Asset>,
-    /// Arguments that every menu entry has at its end, in the step that ends `finish`.
+    /// Kernel arguments that every menu entry must have at the end; only in the step that ends `finish`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Arguments>,
-    /// Its layer.
+    /// Key of its layer.
     pub key: LayerKey,
-    /// What the key was made of.
+    /// Ingredients of the key.
     pub ingredients: serde_json::Value,
-    /// How long it may take; `None` for the build's deadline.
+    /// Time limit; `None` for the build's deadline.
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::units::option_duration")]
     pub timeout: Option<Duration>,
 }

@@ -1,4 +1,4 @@
-//! The whole plan.
+//! The type of the whole plan.
 
 use std::collections::BTreeMap;
 
@@ -14,52 +14,52 @@ use crate::recipe::publish::Target;
 use crate::recipe::{Arch, SecretSource, Verify};
 use crate::vocabulary::Distro;
 
-/// What a build will do.
+/// The plan of a build.
 #[derive(Debug, Clone, Serialize)]
 pub struct Plan {
     /// Name of the image.
     pub name: String,
-    /// One sentence about it.
+    /// Description of the image, in one sentence.
     pub description: Option<String>,
-    /// Its architecture.
+    /// Architecture.
     pub arch: Arch,
-    /// Its distribution.
+    /// Distribution.
     pub distro: Distro,
-    /// What is known of that: among it, how packages are installed and the boot loader is set up.
+    /// Facts about the distribution, such as how packages are installed and how the boot loader is set up.
     pub os: Os,
     /// Parameters with their values.
     pub params: BTreeMap<String, serde_json::Value>,
     /// The disk.
     pub disk: DiskPlan,
-    /// Where the disk comes from.
+    /// The base.
     pub base: BasePlan,
-    /// All packages of all elements and of the recipe, and who asks for each: one transaction.
+    /// Packages of all elements and of the recipe, which one transaction installs, and who requires each.
     pub packages: BTreeMap<String, Vec<String>>,
-    /// What is done to it, in order; the first step makes the base, the last one the final disk.
+    /// Steps, in order. The first one makes the base, the last one the final disk.
     pub steps: Vec<Step>,
-    /// Files to make of it.
+    /// Output files.
     pub outputs: Vec<Output>,
-    /// Checksums of the files.
+    /// Checksums of the output files.
     pub checksums: Vec<Checksum>,
-    /// What must be true of it: the element (or the recipe) that says so, and the check.
+    /// Checks, each with the element (or recipe) that requires it.
     pub checks: Vec<(String, Check)>,
-    /// How it is verified, if at all. No ingredient of any key.
+    /// Verification settings, if any. They are no ingredient of any key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verify: Option<Verify>,
-    /// Where it is handed to, if that is asked for. No ingredient of any key.
+    /// Targets, if the image should be published. They are no ingredient of any key.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub publish: Vec<Target>,
-    /// Where secrets come from. Their values are in no plan.
+    /// Sources of secrets. A plan never contains their values.
     pub secrets: BTreeMap<String, SecretSource>,
-    /// Things worth saying that are no errors, such as a shadowed element.
+    /// Notes that are no errors, such as a shadowed element.
     pub notes: Vec<String>,
 }
 
 impl Plan {
-    /// The moment that the image is of, in seconds since 1970: when its repositories were last changed. It takes the
-    /// place of the time of the build in what is written. An image as a base has none.
+    /// Returns the time of the image, in seconds since 1970: the time of the last change of its repositories. Files get it
+    /// instead of the time of the build. `None` if the base is an image.
     ///
-    /// It is no ingredient of a layer key, as it follows from the digests of the repositories, which are.
+    /// It is no ingredient of a layer key, because it follows from the digests of the repositories, which are.
     pub fn epoch(&self) -> Option<u64> {
         match &self.base {
             BasePlan::Bootstrap { repositories, .. } => repositories.iter().map(|pin| pin.date).max(),
