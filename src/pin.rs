@@ -1,5 +1,5 @@
-//! What floats, fixed: a mirror to the digests of its repositories, an image to the digest of its file and to
-//! what is on it. Only pinned things enter a plan.
+//! Pinning of inputs that change over time: a mirror by the digests of its repositories, an image by the digest of its file and
+//! its content. A plan contains only pinned inputs.
 
 use std::path::{Path, PathBuf};
 
@@ -17,16 +17,16 @@ use crate::plan::BasePlan;
 use crate::recipe::{Base, ImageSource, Recipe, System};
 use crate::units::ByteSize;
 
-/// A base that does not float any more.
+/// A base with its pins.
 #[derive(Debug, Clone)]
 pub struct Pinned {
-    /// The base as the plan needs it.
+    /// The base for the plan.
     pub base: BasePlan,
-    /// For an image: its file, and what is on it.
+    /// The opened base image, if the base is an image.
     pub image: Option<OpenedImage>,
 }
 
-/// A base that could not be pinned.
+/// An error of pinning a base.
 #[derive(Debug, thiserror::Error)]
 pub enum PinError {
     /// The mirror's repositories could not be read.
@@ -41,10 +41,10 @@ pub enum PinError {
     /// The image could not be opened.
     #[error(transparent)]
     Open(#[from] QemuImgError),
-    /// A note of an earlier pin could not be read or written.
+    /// A file with an earlier pin could not be read or written.
     #[error(transparent)]
     File(#[from] PathError),
-    /// The operating system on the image is none that elements know.
+    /// No distribution that elements support is on the image.
     #[error(
         "{image} holds {product}, which is none of the known distributions ({}), nor said to be like one",
         known.join(", ")
@@ -52,38 +52,38 @@ pub enum PinError {
     UnknownDistribution {
         /// The image.
         image: String,
-        /// What is on it.
+        /// The operating system on it.
         product: String,
-        /// Names of those that are known.
+        /// Names of the known distributions.
         known: Vec<String>,
     },
-    /// The image is of another architecture than the recipe says.
+    /// The architecture of the image is not that of the recipe.
     #[error("{image} is an image for {found}, and the recipe is for {wanted}")]
     WrongArch {
         /// The image.
         image: String,
-        /// Its architecture.
+        /// Architecture of the image.
         found: String,
-        /// The recipe's.
+        /// Architecture of the recipe.
         wanted: String,
     },
-    /// The image does not fit on the disk.
+    /// The image is larger than the disk of the recipe.
     #[error("{image} is a disk of {found}, and the recipe's has {wanted}: set `disk.size` to {}MiB or more",
         found.get().div_ceil(ByteSize::MIB))]
     DiskTooSmall {
         /// The image.
         image: String,
-        /// Size of the disk in it.
+        /// Virtual size of the image.
         found: ByteSize,
-        /// The recipe's.
+        /// Disk size of the recipe.
         wanted: ByteSize,
     },
 }
 
 /// Pins the base of a recipe.
 ///
-/// An image that was not used before is fetched and inspected, for which `session`'s guest is launched; a
-/// build that follows goes on in the same guest.
+/// An image that was not used before is fetched and inspected. For this, `session` launches its guest, which a later build
+/// continues to use.
 pub fn pin(
     recipe: &Recipe,
     policy: &PinPolicy,
@@ -125,7 +125,7 @@ pub fn pin(
     }
 }
 
-/// What is believed though anybody on the way to the server could change it.
+/// Returns a warning if anybody on the way to the server could change the image's digest.
 fn unguarded(source: &ImageSource) -> Option<String> {
     (source.insecure && source.signed_by.is_none() && source.sha256.starts_with("http://")).then(|| {
         let list = redacted(&source.sha256);
@@ -133,8 +133,8 @@ fn unguarded(source: &ImageSource) -> Option<String> {
     })
 }
 
-/// The system on an inspected image, in the terms of elements: what os-release says it is, or is like; if it says
-/// nothing, what libguestfs takes it for.
+/// Returns the system on an inspected image, in the terms of elements: by `ID` and `ID_LIKE` of os-release, or else by what
+/// libguestfs recognizes.
 pub fn system(source: &ImageSource, found: &Inspection, distros: &Distros) -> Result<System, PinError> {
     let names = found.ids.iter().map(String::as_str).chain([found.distro.as_str()]);
     let distribution = distros.recognise(names).ok_or_else(|| PinError::UnknownDistribution {
@@ -146,7 +146,7 @@ pub fn system(source: &ImageSource, found: &Inspection, distros: &Distros) -> Re
     Ok(System { distro: distribution.named(release, found.version.clone()), firmware: found.firmware.clone() })
 }
 
-/// What is on an image: noted beside it, or found out now.
+/// Returns the inspection of an image: from the file beside it, or from a guest now.
 fn inspected(image: &CachedImage, session: &mut Session<'_>) -> Result<Inspection, PinError> {
     let note = image.path.with_extension("json");
     if let Some(inspection) = std::fs::read(&note).ok().and_then(|json| serde_json::from_slice(&json).ok()) {
@@ -160,7 +160,7 @@ fn inspected(image: &CachedImage, session: &mut Session<'_>) -> Result<Inspectio
     Ok(inspection)
 }
 
-/// When the user last asked to look at the image's repositories anew.
+/// Returns when the user last asked to refresh the image's repositories.
 fn refreshed(cache: &Path, image: &CachedImage, policy: &PinPolicy) -> Result<Option<String>, PathError> {
     let note: PathBuf = cache.join("pins").join(format!("image-{}", image.sha256));
     if policy.refresh {
