@@ -1,11 +1,11 @@
-//! What Nova's metadata service answers: `lookup` in `nova/api/metadata/base.py`, and `handler.py` there.
+//! The answers of Nova's metadata service: `lookup` in `nova/api/metadata/base.py`, and `handler.py` there.
 
 use serde_json::Value;
 
 use super::Instance;
 use super::nova::{self, EC2_VERSIONS, OPENSTACK_VERSIONS, PASSWORD};
 
-/// Most bytes of a password (`MAX_SIZE` in `nova/api/metadata/password.py`).
+/// Longest password, in bytes (`MAX_SIZE` in `nova/api/metadata/password.py`).
 const MAX_PASSWORD: usize = 1020;
 
 const TEXT: &str = "text/plain; charset=UTF-8";
@@ -15,7 +15,7 @@ const JSON: &str = "application/json";
 /// An answer of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
-    /// Status of HTTP.
+    /// HTTP status.
     pub(super) status: u16,
     /// Media type of the body.
     pub(super) kind: &'static str,
@@ -28,13 +28,13 @@ impl Answer {
         Self { status: 200, kind, body: body.into() }
     }
 
-    /// An answer that says no more than its status.
+    /// Makes an answer that contains only its status.
     pub(super) fn error(status: u16) -> Self {
         Self { status, kind: TEXT, body: format!("{status} {}\n", reason(status)).into_bytes() }
     }
 }
 
-/// What a status of HTTP means, in words (RFC 9110, section 15).
+/// Returns the reason phrase of an HTTP status (RFC 9110, section 15).
 pub(super) fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -49,7 +49,7 @@ pub(super) fn reason(status: u16) -> &'static str {
     }
 }
 
-/// Answers a request. `password` is what an earlier one has posted. Nova looks at the method for the password alone.
+/// Answers a request. `password` is the password of an earlier request. Like Nova, it checks the method only for the password.
 pub(super) fn answer(
     instance: &Instance,
     password: &mut Option<Vec<u8>>,
@@ -58,7 +58,7 @@ pub(super) fn answer(
     body: &[u8],
 ) -> Answer {
     let path = target.split(['?', '#']).next().unwrap_or_default();
-    // Nova takes the path as a file's: neither empty parts nor a slash at the end count.
+    // Nova normalizes the path like a file's: empty parts and a slash at the end do not count.
     let mut parts = Vec::new();
     for part in path.split('/') {
         match part {
@@ -75,7 +75,7 @@ pub(super) fn answer(
             Some(files) if files.contains(&PASSWORD) => posted(password, method, body),
             _ => Answer::error(404),
         },
-        // The listing has a name of its own.
+        // Each listing has a name too.
         ["openstack", version] | ["openstack", version, "version"] => match nova::openstack_files(instance, version) {
             Some(files) => Answer::ok(TEXT, files.join("\n")),
             None => Answer::error(404),
@@ -86,13 +86,13 @@ pub(super) fn answer(
             None => Answer::error(404),
         },
         ["openstack", ..] => Answer::error(404),
-        // EC2's tree is at the top, and below a name of its own.
+        // The EC2 tree is at the top and below `ec2`.
         ["ec2", rest @ ..] => ec2(instance, rest),
         rest => ec2(instance, rest),
     }
 }
 
-/// `handle_password`: an instance may post its password once.
+/// Stores and returns the password (`handle_password`): an instance may post it once.
 fn posted(password: &mut Option<Vec<u8>>, method: &str, body: &[u8]) -> Answer {
     match (method, &*password) {
         ("GET" | "HEAD", known) => Answer::ok(HTML, known.as_deref().unwrap_or_default()),
@@ -109,7 +109,7 @@ fn listing(versions: &[&str]) -> Answer {
     Answer::ok(TEXT, format!("{}\nlatest", versions.join("\n")))
 }
 
-/// `get_ec2_item`.
+/// Answers from the EC2 tree (`get_ec2_item`).
 fn ec2(instance: &Instance, parts: &[&str]) -> Answer {
     let [version, rest @ ..] = parts else { return listing(&EC2_VERSIONS) };
     let Some(meta_data) = nova::ec2(instance, version) else { return Answer::error(404) };
@@ -125,7 +125,7 @@ fn ec2(instance: &Instance, parts: &[&str]) -> Answer {
     }
 }
 
-/// `ec2_md_print`: directories as a list of their entries, those that are directories with a slash.
+/// Prints a value (`ec2_md_print`): a directory as a list of its entries, with a slash after directories.
 fn printed(value: &Value) -> String {
     let entry = |(key, value): (&String, &Value)| match value {
         Value::Object(below) => {

@@ -1,23 +1,23 @@
-//! Metadata as a disk.
+//! The disks with metadata: config drive and NoCloud.
 
 use super::iso9660;
 use super::nova::{self, EC2_VERSIONS, OPENSTACK_VERSIONS};
 use super::{Instance, MAX_USER_DATA, MetadataError};
 
-/// A config drive: an ISO 9660 file system labelled `config-2` with the files that Nova puts there
+/// Makes a config drive: an ISO 9660 file system with the label `config-2` and the files that Nova puts there
 /// (`metadata_for_config_drive` in `nova/api/metadata/base.py`).
 ///
 /// # Errors
 ///
-/// If the user data is longer than Nova takes.
+/// If the user data is longer than Nova accepts.
 pub fn config_drive(instance: &Instance) -> Result<Vec<u8>, MetadataError> {
     disk("config-2", instance, &config_drive_files(instance))
 }
 
-/// Path and content of the files of a config drive.
+/// Returns paths and contents of the files of a config drive.
 fn config_drive_files(instance: &Instance) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
-    // Nova skips the older ones unless told otherwise (`config_drive_skip_versions`).
+    // By default, Nova skips the older versions (`config_drive_skip_versions`).
     for version in [EC2_VERSIONS[EC2_VERSIONS.len() - 1], "latest"] {
         let tree = nova::ec2(instance, version).unwrap_or_default();
         files.push((format!("ec2/{version}/meta-data.json"), tree.to_string().into_bytes()));
@@ -26,7 +26,7 @@ fn config_drive_files(instance: &Instance) -> Vec<(String, Vec<u8>)> {
         }
     }
     for version in OPENSTACK_VERSIONS.into_iter().chain(["latest"]) {
-        // The password is only to be had from the service.
+        // Only the service has the password.
         let names = nova::openstack_files(instance, version).unwrap_or_default();
         for name in names.into_iter().filter(|name| *name != nova::PASSWORD) {
             let content = nova::openstack_file(instance, version, name).unwrap_or_default();
@@ -36,19 +36,19 @@ fn config_drive_files(instance: &Instance) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// A NoCloud seed: an ISO 9660 file system labelled `cidata`
+/// Makes a NoCloud seed: an ISO 9660 file system with the label `cidata`
 /// (<https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html>).
 ///
-/// The network is left to cloud-init, which uses DHCP on the first card where nothing is said.
+/// It has no network configuration, so cloud-init uses DHCP on the first network card.
 ///
 /// # Errors
 ///
-/// If the user data is longer than Nova takes.
+/// If the user data is longer than Nova accepts.
 pub fn no_cloud(instance: &Instance) -> Result<Vec<u8>, MetadataError> {
     disk("cidata", instance, &no_cloud_files(instance))
 }
 
-/// Path and content of the files of a NoCloud seed.
+/// Returns paths and contents of the files of a NoCloud seed.
 fn no_cloud_files(instance: &Instance) -> Vec<(String, Vec<u8>)> {
     let meta_data = serde_json::json!({
         "instance-id": instance.uuid,
@@ -58,9 +58,9 @@ fn no_cloud_files(instance: &Instance) -> Vec<(String, Vec<u8>)> {
         "random_seed": instance.random_seed,
     });
     vec![
-        // JSON is YAML.
+        // JSON is valid YAML.
         ("meta-data".to_owned(), meta_data.to_string().into_bytes()),
-        // It must be there even if it is empty.
+        // This file is required even if it is empty.
         ("user-data".to_owned(), instance.user_data.clone()),
     ]
 }
@@ -84,7 +84,7 @@ mod tests {
     use super::super::instance::tests::instance;
     use super::*;
 
-    /// Files as text, those with the same content together.
+    /// Returns files as text, grouped by content.
     fn listing(files: Vec<(String, Vec<u8>)>) -> String {
         let mut seen: Vec<(String, Vec<String>)> = Vec::new();
         for (path, content) in files {

@@ -1,26 +1,26 @@
-//! Why an instance cannot be told what it should be.
+//! Errors of metadata.
 
 use std::path::PathBuf;
 
-/// Most bytes of user data: Nova takes 65535 characters of base64 (`user_data` in
+/// Longest user data, in bytes: Nova accepts 65535 characters of base64 (`user_data` in
 /// `nova/api/openstack/compute/schemas/servers.py`).
 pub const MAX_USER_DATA: usize = 65535 / 4 * 3;
 
-/// Why an instance cannot be told what it should be.
+/// An error of metadata.
 #[derive(Debug, thiserror::Error)]
 pub enum MetadataError {
-    /// Nova would not take it either.
+    /// The user data is longer than Nova accepts.
     #[error("the user data has {bytes} bytes; OpenStack takes {MAX_USER_DATA} at most")]
     UserDataTooLong {
-        /// How many.
+        /// Size of the user data, in bytes.
         bytes: usize,
     },
-    /// The service cannot listen.
+    /// The service cannot listen on its socket.
     #[error("cannot start the metadata service on `{}`: {source}", socket.display())]
     Socket {
-        /// Where it was to listen.
+        /// Path of the socket.
         socket: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
 }

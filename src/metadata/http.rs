@@ -1,4 +1,4 @@
-//! As much of HTTP/1.1 as a metadata service needs, for clients that are not trusted.
+//! A small HTTP/1.1 server for the metadata service. Its clients are not trusted.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 
 use super::answer::{Answer, reason};
 
-/// Most bytes of a request's line and headers.
+/// Size limit of a request's line and headers, in bytes.
 const MAX_HEAD: usize = 16 << 10;
 
-/// Most headers of a request.
+/// Largest number of headers of a request.
 const MAX_HEADERS: usize = 64;
 
-/// Most bytes of a request's body.
+/// Size limit of a request's body, in bytes.
 const MAX_BODY: usize = 64 << 10;
 
-/// How long a request may take to arrive once it has begun.
+/// Time limit for a request to arrive after its first byte.
 const ARRIVAL: Duration = Duration::from_secs(10);
 
-/// How long a connection may rest between requests.
+/// Time limit for a pause between requests.
 const REST: Duration = Duration::from_secs(60);
 
 /// A request.
@@ -27,20 +27,20 @@ pub(super) struct Request {
     pub(super) method: String,
     pub(super) target: String,
     pub(super) body: Vec<u8>,
-    /// Whether another one may follow.
+    /// Whether the connection stays open for another request.
     pub(super) keep_alive: bool,
 }
 
-/// What came instead of a request.
+/// The reason why there is no request.
 #[derive(Debug)]
 pub(super) enum Unread {
-    /// The client has nothing more to say, or is gone.
+    /// The client has closed the connection, or is gone.
     Ended,
-    /// Something that is answered with a status, and then the connection is closed.
+    /// The request is bad. The client gets this status, and then the connection is closed.
     Bad(u16),
 }
 
-/// A connection, and what of it has arrived but is not read.
+/// A connection, with data that has arrived but is not read yet.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: UnixStream,
@@ -48,9 +48,9 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// A connection on which nothing has been read.
+    /// Makes a connection.
     pub(super) fn new(stream: UnixStream) -> io::Result<Self> {
-        // An answer fits the socket's buffer; who does not take it in that time is not waited for.
+        // An answer fits the socket's buffer. The service does not wait longer for clients that do not read it.
         stream.set_write_timeout(Some(ARRIVAL))?;
         Ok(Self { stream, arrived: Vec::new() })
     }
@@ -77,7 +77,7 @@ impl Connection {
         }
     }
 
-    /// Sends an answer, to a `HEAD` without its body.
+    /// Sends an answer. That to a `HEAD` has no body.
     pub(super) fn write(&mut self, answer: &Answer, with_body: bool, keep_alive: bool) -> io::Result<()> {
         let mut message = format!(
             "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\n\r\n",
@@ -94,7 +94,7 @@ impl Connection {
         self.stream.write_all(&message)
     }
 
-    /// Reads some more.
+    /// Receives more data.
     fn more(&mut self, until: Instant) -> Result<(), Unread> {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -117,7 +117,7 @@ impl Connection {
     }
 }
 
-/// The head of a request, if it is there as a whole: its length, that of the body, and the request without it.
+/// Reads the head of a request, if it is complete. Returns its length, the length of the body, and the request without the body.
 fn head(bytes: &[u8]) -> Result<Option<(usize, usize, Request)>, Unread> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
@@ -132,7 +132,7 @@ fn head(bytes: &[u8]) -> Result<Option<(usize, usize, Request)>, Unread> {
     for header in parsed.headers.iter() {
         let value = std::str::from_utf8(header.value).map_err(|_| Unread::Bad(400))?.trim();
         if header.name.eq_ignore_ascii_case("content-length") {
-            // Digits alone: a sign or a list means something else to someone else (RFC 9110, section 8.6).
+            // Only digits: programs disagree about signs and lists (RFC 9110, section 8.6).
             let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
             if !digits || body.is_some_and(|other| other != value) {
                 return Err(Unread::Bad(400));
@@ -150,7 +150,7 @@ fn head(bytes: &[u8]) -> Result<Option<(usize, usize, Request)>, Unread> {
             }
         }
     }
-    // What is no number is one that is too large for a number.
+    // Digits that do not parse are a number that is too large.
     let body = body.map_or(0, |digits| digits.parse().unwrap_or(usize::MAX));
     if body > MAX_BODY {
         return Err(Unread::Bad(413));
@@ -164,15 +164,15 @@ fn head(bytes: &[u8]) -> Result<Option<(usize, usize, Request)>, Unread> {
     Ok(Some((length, body, request)))
 }
 
-/// For the fuzz targets.
+/// Interface for the fuzz targets.
 #[cfg(feature = "testing")]
 pub(super) mod seam {
     use super::*;
 
-    /// Number of requests that a client's bytes hold.
+    /// Returns the number of requests in a client's bytes.
     pub fn requests(bytes: &[u8]) -> io::Result<usize> {
         let (mut client, server) = UnixStream::pair()?;
-        // What does not fit the socket's buffer is cut off, so that nobody waits.
+        // Data that does not fit the socket's buffer is dropped, so that nobody waits.
         client.set_nonblocking(true)?;
         let _ = client.write_all(bytes);
         drop(client);
@@ -190,7 +190,7 @@ pub(super) mod seam {
 mod tests {
     use super::*;
 
-    /// What is read of bytes after which the client says no more.
+    /// Returns everything that is read from bytes, after which the client closes the connection.
     fn read(bytes: &[u8]) -> Vec<Result<Request, Unread>> {
         let (mut client, server) = UnixStream::pair().expect("a pair of sockets");
         client.write_all(bytes).expect("it fits the buffer");

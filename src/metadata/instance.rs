@@ -1,4 +1,4 @@
-//! What a cloud knows of an instance.
+//! The facts that a cloud knows about an instance.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -8,49 +8,49 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::random::{random, random_uuid};
 
-/// The address that an instance is told as its own: the first one that the machine's DHCP server gives.
+/// Address of the instance in its metadata: the first one that QEMU's DHCP server gives.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 15);
 
-/// What a cloud knows of an instance. It can be written down, for an instance that is started again another day.
+/// The facts that a cloud knows about an instance. They can be saved, to start the same instance again later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
-    /// Identifier of version 4, also in the machine's firmware tables.
+    /// UUID of version 4, which is also in the machine's firmware tables.
     pub uuid: String,
     /// Host name.
     pub hostname: String,
-    /// Name for people; Nova makes the host name of it.
+    /// Name for people; Nova derives the host name from it.
     pub name: String,
-    /// The public key that may log in, as a line of `authorized_keys`.
+    /// Public key of the user, as a line of `authorized_keys`.
     pub public_key: String,
-    /// What the user calls the key.
+    /// Name of the key.
     pub key_name: String,
-    /// What the user has the instance do; empty if there is none.
+    /// User data, usually a script or configuration for cloud-init; may be empty.
     #[serde(serialize_with = "to_base64", deserialize_with = "from_base64")]
     pub user_data: Vec<u8>,
-    /// Name servers, beside those that DHCP tells.
+    /// Name servers, in addition to those from DHCP.
     pub dns: Vec<IpAddr>,
-    /// Address of its network card: `fa:16:3e:01:02:03`.
+    /// MAC address of the network card: `fa:16:3e:01:02:03`.
     pub mac: String,
     /// Address of the instance in its network.
     pub address: Ipv4Addr,
-    /// 512 random bytes in base64.
+    /// Random seed: 512 bytes in base64.
     pub random_seed: String,
-    /// Where in the cloud it runs.
+    /// Availability zone.
     pub availability_zone: String,
-    /// Whose it is: 32 hexadecimal digits.
+    /// Id of the project: 32 hexadecimal digits.
     pub project_id: String,
-    /// Identifier of the port of its network card.
+    /// Id of the network card's port.
     pub port_id: String,
-    /// Identifier of its network.
+    /// Id of the network.
     pub network_id: String,
-    /// Which of several instances started at once, from 0.
+    /// Index among instances that were started together, from 0.
     pub launch_index: u32,
-    /// Name of its flavor.
+    /// Name of the flavor.
     pub instance_type: String,
 }
 
 impl Instance {
-    /// A new instance with an identity of its own.
+    /// Makes an instance with new random ids.
     pub fn new(hostname: &str, public_key: &str, user_data: Vec<u8>) -> Self {
         let [a, b, c] = random();
         Self {
@@ -61,7 +61,7 @@ impl Instance {
             key_name: "goldsmith".to_owned(),
             user_data,
             dns: Vec::new(),
-            // Neutron's `base_mac`.
+            // The prefix is Neutron's `base_mac`.
             mac: format!("fa:16:3e:{a:02x}:{b:02x}:{c:02x}"),
             address: ADDRESS,
             random_seed: STANDARD.encode(random::<512>()),
@@ -87,7 +87,7 @@ fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D:
 pub(super) mod tests {
     use super::*;
 
-    /// An instance that is the same in every test.
+    /// Returns an instance that is the same in every test.
     pub(in crate::metadata) fn instance() -> Instance {
         Instance {
             uuid: "6f1c5e2a-0d3b-4c7e-9a58-1b2c3d4e5f60".to_owned(),

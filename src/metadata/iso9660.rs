@@ -1,7 +1,7 @@
-//! Small file systems as on a CD: ISO 9660 (ECMA-119), with the names and modes of the Rock Ridge Interchange Protocol (IEEE
-//! P1282), whose fields are those of the System Use Sharing Protocol (IEEE P1281).
+//! A writer of small ISO 9660 file systems (ECMA-119). Names and modes are those of the Rock Ridge Interchange Protocol (IEEE
+//! P1282), in fields of the System Use Sharing Protocol (IEEE P1281).
 //!
-//! It is the format that Nova writes. No clock is read: the same files make the same bytes.
+//! Nova writes config drives in this format. The writer reads no clock, so the same files make the same bytes.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,20 +11,20 @@ const SECTOR: usize = 2048;
 /// Sectors before the first descriptor (ECMA-119, 6.2.1).
 const SYSTEM_AREA: usize = 16;
 
-/// Where the path tables begin, after two descriptors.
+/// First sector of the path tables, after two descriptors.
 const TABLES: usize = SYSTEM_AREA + 2;
 
 /// 1 January 1980, for files without a time (ECMA-119, 9.1.5).
 const RECORDED: [u8; 7] = [80, 1, 1, 0, 0, 0, 0];
 
-/// A time that is not told (ECMA-119, 8.4.26.1).
+/// An unspecified time (ECMA-119, 8.4.26.1).
 const NO_TIME: &[u8; 17] = b"0000000000000000\0";
 
-/// Mode of directories and of files: everybody may read.
+/// Modes of directories and of files: everybody may read.
 const MODES: (u32, u32) = (0o040_555, 0o100_444);
 
-/// A file system with these files, their paths separated by `/`. Names have at most 28 letters, digits, dots and the like, and those of a
-/// directory differ by more than capitals and punctuation. The label has at most 32 characters.
+/// Makes a file system of files, whose paths have `/` between their parts. Names have at most 28 characters (letters, digits,
+/// dots and the like), and those in a directory differ by more than case and punctuation. The label has at most 32 characters.
 pub(super) fn image(label: &str, files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut tree = Tree::of(files);
     let order = tree.order();
@@ -53,7 +53,7 @@ pub(super) fn image(label: &str, files: &[(String, Vec<u8>)]) -> Vec<u8> {
     image
 }
 
-/// Directories and files, the root directory first.
+/// The tree of directories and files, the root directory first.
 struct Tree<'a> {
     dirs: Vec<Dir<'a>>,
     files: Vec<File<'a>>,
@@ -62,7 +62,7 @@ struct Tree<'a> {
 struct Dir<'a> {
     name: &'a str,
     parent: usize,
-    /// By their identifiers, which is the order that directories have.
+    /// Entries by identifier, in the order of directory records.
     entries: BTreeMap<Vec<u8>, Entry>,
     sector: usize,
     size: usize,
@@ -105,7 +105,7 @@ impl<'a> Tree<'a> {
         tree
     }
 
-    /// The directories level by level, as path tables have them (ECMA-119, 6.9.1).
+    /// Returns the directories level by level, as in path tables (ECMA-119, 6.9.1).
     fn order(&self) -> Vec<usize> {
         let (mut order, mut queue) = (Vec::new(), VecDeque::from([0]));
         while let Some(dir) = queue.pop_front() {
@@ -118,7 +118,7 @@ impl<'a> Tree<'a> {
         order
     }
 
-    /// A path table with numbers of either byte order (ECMA-119, 9.4).
+    /// Makes a path table with numbers in one byte order (ECMA-119, 9.4).
     fn path_table(&self, order: &[usize], word: fn(u32) -> [u8; 4], half: fn(u16) -> [u8; 2]) -> Vec<u8> {
         let mut table = Vec::new();
         for &at in order {
@@ -134,14 +134,14 @@ impl<'a> Tree<'a> {
         table
     }
 
-    /// The records of a directory: itself, its parent, and what is in it.
+    /// Makes the records of a directory: for itself, its parent and its entries.
     fn records(&self, at: usize) -> Vec<Vec<u8>> {
         let dir = &self.dirs[at];
         let mode = |dir: &Dir<'_>| {
             let inner = dir.entries.values().filter(|entry| matches!(entry, Entry::Dir(_))).count();
             posix(MODES.0, 2 + inner)
         };
-        // The root's first record says that there are such fields, and whose (SUSP 5.3 and 5.5).
+        // The root's first record declares these fields and their protocol (SUSP 5.3 and 5.5).
         let this = match at {
             0 => [b"SP\x07\x01\xbe\xef\0".to_vec(), mode(dir), b"ER\x12\x01\x0a\0\0\x01RRIP_1991A".to_vec()].concat(),
             _ => mode(dir),
@@ -168,7 +168,7 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// A name in the characters that ISO 9660 has (ECMA-119, 7.5 and 7.6).
+/// Returns a name in the characters that ISO 9660 allows (ECMA-119, 7.5 and 7.6).
 fn identifier(name: &str) -> Vec<u8> {
     let last = name.rfind('.');
     let letter = |(at, c): (usize, char)| match c.to_ascii_uppercase() {
@@ -179,7 +179,7 @@ fn identifier(name: &str) -> Vec<u8> {
     name.char_indices().map(letter).collect()
 }
 
-/// A directory record (ECMA-119, 9.1) with fields in its system use area.
+/// Makes a directory record (ECMA-119, 9.1) with fields in its system use area.
 fn record(identifier: &[u8], sector: usize, size: usize, dir: bool, fields: &[u8]) -> Vec<u8> {
     let mut record = vec![0, 0];
     record.extend(both(sector));
@@ -196,17 +196,17 @@ fn record(identifier: &[u8], sector: usize, size: usize, dir: bool, fields: &[u8
     record
 }
 
-/// Mode and number of links; all is root's (RRIP 4.1.1).
+/// Makes the field with mode and number of links; the owner is root (RRIP 4.1.1).
 fn posix(mode: u32, links: usize) -> Vec<u8> {
     [b"PX\x24\x01".to_vec(), both(mode as usize), both(links), both(0), both(0)].concat()
 }
 
-/// A name as it is (RRIP 4.1.4).
+/// Makes the field with the real name (RRIP 4.1.4).
 fn name(name: &str) -> Vec<u8> {
     [b"NM", &[5 + name.len() as u8, 1, 0][..], name.as_bytes()].concat()
 }
 
-/// Records one after the other, none across two sectors (ECMA-119, 6.8.1.1).
+/// Joins records so that none crosses a sector boundary (ECMA-119, 6.8.1.1).
 fn pack(records: &[Vec<u8>]) -> Vec<u8> {
     let mut packed = Vec::new();
     for record in records {
@@ -218,7 +218,8 @@ fn pack(records: &[Vec<u8>]) -> Vec<u8> {
     sectors(&packed)
 }
 
-/// The primary volume descriptor (ECMA-119, 8.4) of so many sectors and bytes of a path table.
+/// Makes the primary volume descriptor (ECMA-119, 8.4). `volume` is the size in sectors; `table` is that of a path table in
+/// bytes.
 fn descriptor(label: &str, root: &Dir<'_>, volume: usize, table: usize) -> Vec<u8> {
     let mut text = b"\x01CD001\x01\0".to_vec();
     let spaces = |text: &mut Vec<u8>, end: usize| text.resize(end, b' ');
@@ -243,7 +244,7 @@ fn descriptor(label: &str, root: &Dir<'_>, volume: usize, table: usize) -> Vec<u
     sectors(&text)
 }
 
-/// A number in both byte orders (ECMA-119, 7.3.3). Nothing here comes near its limit of 4 GiB.
+/// Returns a number in both byte orders (ECMA-119, 7.3.3). Sizes here are far below the limit of 4 GiB.
 fn both(number: usize) -> Vec<u8> {
     let number = number as u32;
     [number.to_le_bytes(), number.to_be_bytes()].concat()
@@ -253,7 +254,7 @@ fn both_halves(number: u16) -> Vec<u8> {
     [number.to_le_bytes(), number.to_be_bytes()].concat()
 }
 
-/// Bytes, and zeros to the end of their last sector.
+/// Pads bytes with zeros to the end of their last sector.
 fn sectors(bytes: &[u8]) -> Vec<u8> {
     let mut whole = bytes.to_vec();
     whole.resize(bytes.len().next_multiple_of(SECTOR), 0);
@@ -271,7 +272,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads a file by another program's reader.
+    /// Reads a file with the reader of another program.
     fn read(image: &[u8], namespace: Namespace, path: &str) -> Vec<u8> {
         let iso = IsoFs::mount_namespace(image.to_vec(), MountOptions::new(), namespace).expect("ISO 9660");
         let volume = Volume::new(iso);
@@ -286,7 +287,7 @@ mod tests {
         let mut files: Vec<(String, Vec<u8>)> = (0..200)
             .map(|number| (format!("many/deep/er/file-{number}.json"), vec![number as u8; number * 37]))
             .collect();
-        // Nothing, a sector less one byte, a sector, and one byte more.
+        // An empty file, a sector less one byte, a sector, and a sector and one byte.
         files.extend([0, SECTOR - 1, SECTOR, SECTOR + 1].map(|size| (format!("size_{size}"), vec![b'x'; size])));
         files.extend((0..150).map(|number| (format!("d{number}/a"), vec![number as u8])));
         let image = image("label", &files);
@@ -294,7 +295,7 @@ mod tests {
         for (path, content) in &files {
             assert_eq!(&read(&image, Namespace::RockRidge, path), content, "{path}");
         }
-        // Where nobody knows Rock Ridge.
+        // For readers without Rock Ridge.
         assert_eq!(read(&image, Namespace::Primary, "SIZE_2047").len(), SECTOR - 1);
         assert_eq!(read(&image, Namespace::Primary, "MANY/DEEP/ER/FILE_7.JSON"), vec![7; 7 * 37]);
         assert_eq!(&image[0x8028..0x8048], b"label                           ");

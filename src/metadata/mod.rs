@@ -1,8 +1,8 @@
 //! The metadata that a cloud gives an instance: NoCloud, config drive, and OpenStack's metadata service.
 //!
-//! An [`Instance`] is what the cloud knows of it. It reaches the instance as a disk ([`config_drive`], [`no_cloud`]) or
-//! over HTTP. The documents are those of Nova, in all their versions: `nova/api/metadata/base.py` makes the same ones
-//! for its service and its config drives, and so does `nova` here.
+//! An [`Instance`] contains the facts about the instance. It gets them as a disk ([`config_drive`], [`no_cloud`]) or over HTTP.
+//! The documents are those of Nova, in all their versions. As in `nova/api/metadata/base.py`, the same code makes them for the
+//! service and for config drives.
 
 mod answer;
 mod disks;

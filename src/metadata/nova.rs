@@ -1,13 +1,13 @@
-//! The documents that Nova makes of what it knows of an instance.
+//! Nova's metadata documents about an instance.
 //!
-//! Names, versions and what each version has are those of `nova/api/metadata/base.py`; the network document is that of
+//! Names, versions and the content of each version are those of `nova/api/metadata/base.py`. The network document is that of
 //! `get_network_metadata` in `nova/virt/netutils.py`, for a network with a DHCP server.
 
 use serde_json::{Map, Value, json};
 
 use super::Instance;
 
-/// Versions of the documents of EC2, oldest first (`VERSIONS`).
+/// Versions of the EC2 documents, oldest first (`VERSIONS`).
 pub(super) const EC2_VERSIONS: [&str; 9] = [
     "1.0",
     "2007-01-19",
@@ -34,7 +34,7 @@ pub(super) const OPENSTACK_VERSIONS: [&str; 10] = [
     "2025-04-04",
 ];
 
-/// The file that an instance posts its administrator's password to.
+/// File to which an instance posts its administrator's password.
 pub(super) const PASSWORD: &str = "password";
 
 const META_DATA: &str = "meta_data.json";
@@ -43,18 +43,18 @@ const VENDOR_DATA: &str = "vendor_data.json";
 const VENDOR_DATA_2: &str = "vendor_data2.json";
 const NETWORK_DATA: &str = "network_data.json";
 
-/// The files that Nova calls JSON when it serves them; it calls the network's document text.
+/// Files that Nova serves as JSON. It serves the network document as text.
 pub(super) const JSON_FILES: [&str; 3] = [META_DATA, VENDOR_DATA, VENDOR_DATA_2];
 
-/// The version that a name means, if there is such a version.
+/// Returns the version with a name, if there is one.
 fn version<'a>(versions: &[&'a str], name: &str) -> Option<&'a str> {
     if name == "latest" { versions.last().copied() } else { versions.iter().copied().find(|known| *known == name) }
 }
 
-/// Names of the files of a version of OpenStack's documents, in Nova's order (`_handle_version`).
+/// Returns the names of the files in a version of OpenStack's documents, in Nova's order (`_handle_version`).
 pub(super) fn openstack_files(instance: &Instance, name: &str) -> Option<Vec<&'static str>> {
     let version = version(&OPENSTACK_VERSIONS, name)?;
-    // Versions are dates, and so their order is that of their text.
+    // Versions are dates, so they sort as text.
     let since = |first: &str| version >= first;
     let files = [
         (META_DATA, true),
@@ -67,10 +67,10 @@ pub(super) fn openstack_files(instance: &Instance, name: &str) -> Option<Vec<&'s
     Some(files.into_iter().filter(|(_, there)| *there).map(|(file, _)| file).collect())
 }
 
-/// A file of a version of OpenStack's documents; [`PASSWORD`] is none.
+/// Returns a file in a version of OpenStack's documents, except [`PASSWORD`].
 pub(super) fn openstack_file(instance: &Instance, name: &str, file: &str) -> Option<Vec<u8>> {
     let version = version(&OPENSTACK_VERSIONS, name)?;
-    // Nova gives this one in all versions, listed or not.
+    // Nova serves the network document in all versions, listed or not.
     if file != NETWORK_DATA && !openstack_files(instance, version)?.contains(&file) {
         return None;
     }
@@ -78,7 +78,7 @@ pub(super) fn openstack_file(instance: &Instance, name: &str, file: &str) -> Opt
         META_DATA => meta_data(instance, version),
         USER_DATA => return Some(instance.user_data.clone()),
         NETWORK_DATA => network_data(instance),
-        // What a cloud has that gives no vendor data.
+        // Answers of a cloud without vendor data.
         VENDOR_DATA => json!({}),
         VENDOR_DATA_2 => json!({ "static": {} }),
         _ => return None,
@@ -86,7 +86,7 @@ pub(super) fn openstack_file(instance: &Instance, name: &str, file: &str) -> Opt
     Some(document.to_string().into_bytes())
 }
 
-/// `_metadata_as_json`.
+/// Makes `meta_data.json` (`_metadata_as_json`).
 fn meta_data(instance: &Instance, version: &str) -> Value {
     let mut document = json!({
         "uuid": instance.uuid,
@@ -110,9 +110,9 @@ fn meta_data(instance: &Instance, version: &str) -> Value {
     document
 }
 
-/// One card, set up by DHCP.
+/// Makes the network document: one card, configured by DHCP.
 fn network_data(instance: &Instance) -> Value {
-    // Neutron names the device on the host after the port, by as much of it as Linux takes.
+    // Neutron names the device on the host after the port, cut to the length that Linux allows.
     let device: String = format!("tap{}", instance.port_id).chars().take(14).collect();
     let services: Vec<_> =
         instance.dns.iter().map(|address| json!({ "type": "dns", "address": address.to_string() })).collect();
@@ -121,7 +121,7 @@ fn network_data(instance: &Instance) -> Value {
             "id": device,
             "vif_id": instance.port_id,
             "type": "ovs",
-            // DHCP tells it.
+            // DHCP provides it.
             "mtu": null,
             "ethernet_mac_address": instance.mac,
         }],
@@ -130,18 +130,18 @@ fn network_data(instance: &Instance) -> Value {
     })
 }
 
-/// A version of the tree of EC2's metadata (`get_ec2_metadata`), sorted as it is listed.
+/// Makes a version of the EC2 metadata tree (`get_ec2_metadata`), sorted like its listing.
 ///
-/// The key's directory has its name among its entries as in Nova, where that also gets onto config drives.
+/// As in Nova, the key's directory has its name among its entries, also on config drives.
 pub(super) fn ec2(instance: &Instance, name: &str) -> Option<Value> {
     let version = version(&EC2_VERSIONS, name)?;
-    // Nova counts instances and reservations; nothing depends on more than their being different.
+    // Nova counts instances and reservations. It is enough that these ids differ.
     let digits: String = instance.uuid.chars().filter(char::is_ascii_hexdigit).collect();
     let digits = |range: std::ops::Range<usize>| digits.get(range).unwrap_or_default().to_owned();
     let mut entries = vec![
         ("1.0", "ami-id", json!("ami-00000001")),
         ("1.0", "ami-launch-index", json!(instance.launch_index)),
-        // The very word that Nova answers.
+        // Nova answers exactly this.
         ("1.0", "ami-manifest-path", json!("FIXME")),
         ("1.0", "hostname", json!(instance.hostname)),
         ("1.0", "instance-id", json!(format!("i-{}", digits(0..8)))),
@@ -161,7 +161,7 @@ pub(super) fn ec2(instance: &Instance, name: &str) -> Option<Value> {
         ("2008-02-01", "placement", json!({ "availability-zone": instance.availability_zone })),
         ("2008-09-01", "instance-action", json!("none")),
     ];
-    // `1.0` is less than every date.
+    // As text, `1.0` is less than every date.
     entries.retain(|(since, ..)| version >= *since);
     entries.sort_unstable_by_key(|(_, key, _)| *key);
     Some(Value::Object(entries.into_iter().map(|(_, key, value)| (key.to_owned(), value)).collect::<Map<_, _>>()))

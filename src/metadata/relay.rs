@@ -1,31 +1,31 @@
-//! Connects a pair of streams with a metadata service.
+//! The relay that connects an instance's streams to a metadata service.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-/// Copies between a service's socket and a pair of streams until either side ends. QEMU starts a process with this for
-/// every connection of an instance to the service's address.
+/// Copies between a service's socket and a pair of streams until either side ends. QEMU starts a process that runs this for every
+/// connection of an instance to the service's address.
 ///
-/// When `input` ends, the service is told so and may still answer. A thread that waits for `input` may be left when the
-/// service has ended; it ends with the process.
+/// When `input` ends, the service gets an end of file and may still answer. The thread that reads `input` may outlive the
+/// service's side; it ends with the process.
 ///
 /// # Errors
 ///
-/// If there is no service at the socket, or if `output` is closed while there is something to tell.
+/// If there is no service at the socket, or if `output` is closed before everything is written.
 pub fn relay(socket: &Path, mut input: impl Read + Send + 'static, mut output: impl Write) -> io::Result<()> {
     let mut service = UnixStream::connect(socket)?;
     let mut sink = service.try_clone()?;
     std::thread::Builder::new().name("relay".to_owned()).spawn(move || {
-        // Whatever ended it, the service hears of the end; the answer tells the rest.
+        // The service sees an end of file in any case. Its answer shows whether there was an error.
         let _ = copy(&mut input, &mut sink);
         let _ = sink.shutdown(Shutdown::Write);
     })?;
     copy(&mut service, &mut output)
 }
 
-/// Copies, and holds nothing back: the other side may wait for each byte.
+/// Copies without buffering, because the other side may wait for each byte.
 fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     let mut buffer = [0; 16 << 10];
     loop {
@@ -53,7 +53,7 @@ mod tests {
         let socket = work.path().join("metadata.sock");
         let _service = Service::start(instance(), &socket).expect("it starts");
         let mut output = Vec::new();
-        // The input ends before the answer comes.
+        // The input ends before the answer arrives.
         relay(&socket, &b"GET /openstack HTTP/1.1\r\n\r\n"[..], &mut output).expect("it passes");
         let text = String::from_utf8(output).expect("text");
         assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.ends_with("\nlatest"), "{text}");
@@ -70,7 +70,7 @@ mod tests {
         std::thread::spawn(move || told.send(relay(&relaying, input, io::sink())));
         assert!(ended.recv_timeout(Duration::from_millis(200)).is_err(), "it waits");
         drop(service);
-        // Being cut off is one of its ends.
+        // An aborted connection is a valid end too.
         let _ = ended.recv_timeout(Duration::from_secs(10)).expect("it ends");
         assert!(relay(&socket, io::empty(), io::sink()).is_err(), "there is no service any more");
     }

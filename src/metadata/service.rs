@@ -1,4 +1,4 @@
-//! The metadata service: Nova's answers, on a socket.
+//! The metadata service: it answers like Nova's, on a Unix socket.
 
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -11,29 +11,29 @@ use super::answer::{Answer, answer};
 use super::http::{Connection, Unread};
 use super::{Instance, MAX_USER_DATA, MetadataError};
 
-/// Most connections at a time. An instance opens one or two.
+/// Largest number of connections at a time. An instance opens one or two.
 const MAX_CONNECTIONS: usize = 16;
 
-/// Most requests that are remembered, and most characters of what is remembered of each.
+/// Largest number of requests that are recorded, and of characters of each text in a record.
 const MAX_REQUESTS: (usize, usize) = (4096, 200);
 
 /// A request that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// When, counted from the start of the service.
+    /// Time since the start of the service.
     pub time: Duration,
     /// Method, made printable: `GET`.
     pub method: String,
-    /// Path, made printable and cut.
+    /// Path, made printable and shortened.
     pub path: String,
-    /// The answer's status.
+    /// Status of the answer.
     pub status: u16,
 }
 
-/// A service that tells one instance what a cloud would, until it is dropped.
+/// A running metadata service for one instance. It ends when this value is dropped.
 ///
-/// It listens on a Unix socket, so that nothing but what may open the socket gets to it; [`super::relay`] connects an
-/// instance to it. It reads no file: all that it tells is made of the [`Instance`].
+/// It listens on a Unix socket, which only processes with access to the socket can reach. [`super::relay`] connects an instance
+/// to it. It reads no files: all answers come from the [`Instance`].
 #[derive(Debug)]
 pub struct Service {
     socket: PathBuf,
@@ -62,11 +62,11 @@ impl State {
 }
 
 impl Service {
-    /// Starts to listen. The socket must not be there yet, and is private to whom its directory is.
+    /// Starts the service. The socket must not exist yet. Only its directory protects it.
     ///
     /// # Errors
     ///
-    /// If the user data is longer than Nova takes, or if the socket cannot be made: its path has at most 107 bytes.
+    /// If the user data is longer than Nova accepts, or if the socket cannot be created: its path has at most 107 bytes.
     pub fn start(instance: Instance, socket: &Path) -> Result<Self, MetadataError> {
         if instance.user_data.len() > MAX_USER_DATA {
             return Err(MetadataError::UserDataTooLong { bytes: instance.user_data.len() });
@@ -81,7 +81,7 @@ impl Service {
         Ok(service)
     }
 
-    /// The requests that were answered so far, in order; of very many, the first ones.
+    /// Returns the answered requests in order. Of very many, only the first ones are recorded.
     pub fn requests(&self) -> Vec<Request> {
         self.state.seen().requests.clone()
     }
@@ -89,18 +89,18 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // On Linux this wakes who waits for a connection, and lets none in any more.
+        // On Linux this wakes the thread that waits for connections, and refuses new ones.
         let _ = rustix::net::shutdown(&*self.listener, rustix::net::Shutdown::Both);
         if let Some(thread) = self.accepting.take() {
-            // It has no result, and if it panicked the test runner has said so.
+            // The thread has no result. A panic in it was already printed.
             let _ = thread.join();
         }
-        // Its directory may be gone already.
+        // The socket's directory may be gone already.
         let _ = std::fs::remove_file(&self.socket);
     }
 }
 
-/// Serves connections until the listener is shut down, and then ends those that are left.
+/// Serves connections until the listener is shut down, and then closes the remaining ones.
 fn accept(listener: &UnixListener, state: &Arc<State>) {
     let mut open: Vec<(UnixStream, JoinHandle<()>)> = Vec::new();
     while let Ok((stream, _)) = listener.accept() {
@@ -114,7 +114,7 @@ fn accept(listener: &UnixListener, state: &Arc<State>) {
         let serving = move || {
             if let Ok(ended) = stream.try_clone() {
                 serve(stream, &state);
-                // The clone that ends it from outside keeps it open otherwise.
+                // Otherwise the clone in `accept`, which closes the connection at the end, would keep it open.
                 let _ = ended.shutdown(Shutdown::Both);
             }
         };
@@ -123,13 +123,13 @@ fn accept(listener: &UnixListener, state: &Arc<State>) {
         }
     }
     for (stream, thread) in open {
-        // It may be closed already.
+        // The connection may be closed already.
         let _ = stream.shutdown(Shutdown::Both);
         let _ = thread.join();
     }
 }
 
-/// Answers the requests of one connection.
+/// Answers all requests of a connection.
 fn serve(stream: UnixStream, state: &State) {
     let Ok(mut connection) = Connection::new(stream) else { return };
     loop {
@@ -178,7 +178,7 @@ mod tests {
         stream
     }
 
-    /// Sends bytes and reads until the service closes the connection.
+    /// Sends bytes, and reads until the service closes the connection.
     fn ask(socket: &Path, bytes: &[u8]) -> String {
         let mut stream = open(socket);
         stream.write_all(bytes).expect("it is sent");

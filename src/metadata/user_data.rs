@@ -1,12 +1,12 @@
-//! User data of several parts.
+//! User data with several parts.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// Ends a part. It has characters that base64 lacks, and so is in no part.
+/// Boundary between parts. It has characters that base64 lacks, so no part can contain it.
 const BOUNDARY: &str = "=_goldsmith_=";
 
-/// Characters in a line of base64 (RFC 2045, section 6.8).
+/// Length of a line of base64 (RFC 2045, section 6.8).
 const LINE: usize = 76;
 
 /// A part of user data.
@@ -14,11 +14,11 @@ const LINE: usize = 76;
 pub enum Part<'a> {
     /// Configuration of cloud-init, with or without its first line `#cloud-config`.
     CloudConfig(&'a str),
-    /// A script, which is run at the end of first boot; it starts with `#!`.
+    /// A script that starts with `#!`, which cloud-init runs at the end of the first boot.
     Script(&'a str),
 }
 
-/// Parts as the MIME message that cloud-init reads: `multipart/mixed`, each part with a type of
+/// Makes the MIME message of parts that cloud-init reads: `multipart/mixed`, with the types of
 /// <https://docs.cloud-init.io/en/latest/explanation/format/index.html#mime-multi-part-archive>.
 pub fn user_data(parts: &[Part<'_>]) -> Vec<u8> {
     let mut text = format!("Content-Type: multipart/mixed; boundary=\"{BOUNDARY}\"\nMIME-Version: 1.0\n");
