@@ -1,29 +1,29 @@
-//! Errors of files, with the path they are about.
+//! I/O errors with the path.
 
 use std::io::{self};
 use std::path::{Path, PathBuf};
 
-/// An I/O error and the path it happened at.
+/// An I/O error with the path.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot access {}", path.display())]
 pub struct PathError {
     /// The path.
     pub path: PathBuf,
-    /// What the system said.
+    /// The error of the system.
     #[source]
     pub source: io::Error,
 }
 
 impl PathError {
-    /// Whether the file system had no room left.
+    /// Returns whether the file system was full.
     pub fn is_no_space(&self) -> bool {
         matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 }
 
-/// Adds the path to an I/O result.
+/// An extension of I/O results that adds the path.
 pub trait IoContext<T> {
-    /// Names the path that was accessed.
+    /// Adds the path to the error.
     fn at(self, path: impl AsRef<Path>) -> Result<T, PathError>;
 }
 

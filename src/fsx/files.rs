@@ -1,4 +1,4 @@
-//! Files that are seen whole or not at all: the one place where files get their modes.
+//! Files that appear complete or not at all. Only this module sets the modes of files.
 
 use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
@@ -7,24 +7,24 @@ use std::path::{Path, PathBuf};
 
 use super::{IoContext as _, PathError};
 
-/// Beginning of the names of files that are not whole yet.
+/// Prefix of the names of incomplete files.
 pub(crate) const TEMPORARY: &str = ".goldsmith-";
 
-/// Random characters after [`TEMPORARY`].
+/// Number of random characters after [`TEMPORARY`].
 const RANDOM: usize = 6;
 
-/// Who may read a new file.
+/// Readers of a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Whoever the user's umask lets read it. What takes the place of a file is as readable as that file was.
+    /// Users that the umask allows. A file that replaces another one keeps its mode.
     Umask,
-    /// The user alone: what may hold secrets of an image or of its maker.
+    /// Only the user. This is for files that may contain secrets of an image or its maker.
     Private,
-    /// Everybody: what is published, on purpose.
+    /// Everybody. This is for published files.
     Served,
 }
 
-/// A file on its way to its name. It is removed unless it gets there.
+/// A file that is being written under a temporary name. It is removed unless it gets its final name.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     file: File,
@@ -34,7 +34,7 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// Begins an empty file beside the one that it will be.
+    /// Creates an empty temporary file in the directory of its final name.
     pub(crate) fn create(target: &Path, access: Access) -> Result<Self, PathError> {
         let mode = if access == Access::Umask { 0o666 } else { 0o600 };
         let suffix = target.file_name().map(|name| format!("-{}", name.to_string_lossy())).unwrap_or_default();
@@ -45,23 +45,23 @@ impl NewFile {
         Ok(Self { file, path, target: target.to_owned(), access })
     }
 
-    /// The file, open for reading and writing.
+    /// Returns the file, open for reading and writing.
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
-    /// The path of the file until it gets its name.
+    /// Returns the temporary path of the file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Opens the file again, after a program has put another one in its place.
+    /// Opens the file again, after a program has replaced it.
     pub(crate) fn reopen(&mut self) -> Result<(), PathError> {
         self.file = File::options().read(true).write(true).open(&self.path).at(&self.path)?;
         Ok(())
     }
 
-    /// Brings the content to the disk, with its final mode.
+    /// Syncs the content to the disk, with its final mode.
     pub(crate) fn settle(&self) -> Result<(), PathError> {
         let mode = match self.access {
             Access::Umask => std::fs::symlink_metadata(&self.target)
@@ -77,14 +77,14 @@ impl NewFile {
         self.file.sync_all().at(&self.target)
     }
 
-    /// Gives the file its name, in place of what is there. The name is on the disk when this returns.
+    /// Moves the file to its final name and replaces an existing file. The name is on the disk when this returns.
     pub(crate) fn persist(self) -> Result<(), PathError> {
         self.settle()?;
         self.path.persist(&self.target).map_err(|error| error.error).at(&self.target)?;
         sync_parent(&self.target)
     }
 
-    /// Gives the file its name unless there is something already, which is an error of the kind `AlreadyExists`.
+    /// Moves the file to its final name. If that exists, the error has the kind `AlreadyExists`.
     pub(crate) fn persist_new(self) -> Result<(), PathError> {
         self.settle()?;
         self.path.persist_noclobber(&self.target).map_err(|error| error.error).at(&self.target)?;
@@ -92,7 +92,7 @@ impl NewFile {
     }
 }
 
-/// Whether a name is that of a file on its way to `target`, or to any name if `target` is `None`.
+/// Returns whether a name is that of a temporary file for `target`, or for any name if `target` is `None`.
 pub(crate) fn is_temporary(name: &str, target: Option<&str>) -> bool {
     let Some(rest) = name.strip_prefix(TEMPORARY) else { return false };
     let Some((random, rest)) = rest.split_at_checked(RANDOM) else { return false };
@@ -102,30 +102,30 @@ pub(crate) fn is_temporary(name: &str, target: Option<&str>) -> bool {
         && target.is_none_or(|target| named == Some(target))
 }
 
-/// Writes a file of this user's alone so that it is seen with its whole content or not at all, also after a crash.
+/// Writes a file that only this user may read. It appears complete or not at all, even after a crash.
 ///
 /// # Errors
 ///
-/// If the directory cannot be written to.
+/// If the directory is not writable.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), PathError> {
     write(path, content, Access::Private)
 }
 
-/// Writes a file so that it is seen with its whole content or not at all, also after a crash. The umask says who may read
-/// it, or the mode of the file that it replaces.
+/// Writes a file. It appears complete or not at all, even after a crash. Its mode is that of the file that it replaces, or
+/// follows from the umask.
 ///
 /// # Errors
 ///
-/// If the directory cannot be written to.
+/// If the directory is not writable.
 pub fn write_atomic(path: &Path, content: &[u8]) -> Result<(), PathError> {
     write(path, content, Access::Umask)
 }
 
-/// Writes a file that everybody may read so that it is seen with its whole content or not at all, also after a crash.
+/// Writes a file that everybody may read. It appears complete or not at all, even after a crash.
 ///
 /// # Errors
 ///
-/// If the directory cannot be written to.
+/// If the directory is not writable.
 pub(crate) fn write_served(path: &Path, content: &[u8]) -> Result<(), PathError> {
     write(path, content, Access::Served)
 }
@@ -136,10 +136,10 @@ fn write(path: &Path, content: &[u8], access: Access) -> Result<(), PathError> {
     file.persist()
 }
 
-/// Brings the names in a directory to the disk.
+/// Syncs the names in a directory to the disk.
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), PathError> {
     match File::open(dir).and_then(|opened| opened.sync_all()) {
-        // Some network file systems cannot do it for directories.
+        // Some network file systems cannot sync directories.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
         done => done.at(dir),
     }

@@ -1,4 +1,4 @@
-//! Locks of files, which the kernel releases when their holder dies.
+//! Locks on files, by which processes exclude each other.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -8,23 +8,22 @@ use std::path::Path;
 use super::error::IoContext as _;
 use super::error::PathError;
 
-/// A lock on a file, held until it is dropped. The kernel releases it when its holder dies.
+/// A lock on a file, held until it is dropped. The kernel releases it when its process dies.
 ///
-/// It is an advisory `flock` that belongs to the open file: two of them exclude each other also
-/// within one process.
+/// It is an advisory `flock`, which belongs to the open file. Two of them exclude each other even within one process.
 #[derive(Debug)]
 pub struct FileLock {
     file: File,
 }
 
 impl FileLock {
-    /// Takes the lock for this holder alone, or returns `None` if another holds it. The file is
-    /// made if it is not there, its directory is not.
+    /// Takes an exclusive lock, or returns `None` if another process or thread holds the lock. Creates the file if it is missing,
+    /// but not its directory.
     pub fn try_exclusive(path: &Path) -> Result<Option<Self>, PathError> {
         Self::take(path, File::try_lock)
     }
 
-    /// Takes the lock together with others who share it, or returns `None` if one holds it alone.
+    /// Takes a shared lock, or returns `None` if another process or thread holds it exclusively.
     pub fn try_shared(path: &Path) -> Result<Option<Self>, PathError> {
         Self::take(path, File::try_lock_shared)
     }
@@ -37,16 +36,14 @@ impl FileLock {
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(error).at(path),
             }
-            // Whoever held it may have removed the file meanwhile: a lock on a file that others do
-            // not find any more excludes nobody.
+            // The last holder may have removed the file meanwhile. A lock on a removed file excludes nobody.
             if same_file(&file, path)? {
                 return Ok(Some(Self { file }));
             }
         }
     }
 
-    /// Gives up a shared lock and takes it alone; `false` if that is impossible now, and then no
-    /// lock is held.
+    /// Releases a shared lock and takes it exclusively. If that is impossible now, this returns `false` and holds no lock.
     pub fn try_upgrade(&self, path: &Path) -> Result<bool, PathError> {
         self.file.unlock().at(path)?;
         match self.file.try_lock() {
@@ -56,7 +53,7 @@ impl FileLock {
         }
     }
 
-    /// Gives up whatever lock is held and shares it; `false` if another holds it alone.
+    /// Releases the lock and takes it shared; `false` if another process or thread holds it exclusively.
     pub fn try_downgrade(&self, path: &Path) -> Result<bool, PathError> {
         self.file.unlock().at(path)?;
         match self.file.try_lock_shared() {
@@ -69,13 +66,13 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // Closing the file would do, but for children that another thread starts at this moment: until they
-        // run their program they hold the file open too. Unlocking cannot fail on a file that is open.
+        // Closing the file is not enough: a child that another thread starts at this moment holds it open until it runs its
+        // program. Unlocking cannot fail on an open file.
         let _ = self.file.unlock();
     }
 }
 
-/// Whether an open file is what a path leads to now.
+/// Returns whether an open file is the one at a path.
 pub fn same_file(file: &File, path: &Path) -> Result<bool, PathError> {
     let held = file.metadata().at(path)?;
     match std::fs::metadata(path) {

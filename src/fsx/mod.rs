@@ -1,4 +1,4 @@
-//! File system helpers: errors that name the path, and files that appear whole or not at all.
+//! File system helpers: errors with paths, files that appear complete or not at all, locks, and free space.
 
 mod error;
 mod files;

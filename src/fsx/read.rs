@@ -1,4 +1,4 @@
-//! Reads files of limited length.
+//! Reading of untrusted files, with a size limit.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -7,16 +7,15 @@ use std::path::Path;
 use super::error::IoContext as _;
 use super::error::PathError;
 
-/// Reads a regular file of which nothing is expected, up to a size. A pipe or a device in its place is an error and not
-/// waited for.
+/// Reads a regular file that is not trusted, up to a size. A pipe or a device in its place is an error, and does not block.
 ///
 /// # Errors
 ///
-/// The file cannot be read, is no regular file, or is larger.
+/// If the file cannot be read, is no regular file, or is larger than the limit.
 pub fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>, PathError> {
     use rustix::fs::{Mode, OFlags};
     let refused = |reason: String| io::Error::new(io::ErrorKind::InvalidData, reason);
-    // Without NONBLOCK, opening a pipe waits for somebody who writes to it.
+    // Without NONBLOCK, opening a pipe waits for a writer.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from).at(path)?;
     let file = File::from(file);

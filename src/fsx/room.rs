@@ -1,4 +1,4 @@
-//! How much room a file system has, and how much of it a file takes.
+//! Free space of file systems, and the space that files occupy.
 
 use std::fs::Metadata;
 use std::io::{self};
@@ -8,21 +8,20 @@ use std::path::Path;
 use super::error::IoContext as _;
 use super::error::PathError;
 
-/// Bytes that an unprivileged user may still write to the file system of a path that exists.
+/// Returns how many bytes an unprivileged user may still write to the file system of an existing path.
 pub fn available_bytes(path: &Path) -> Result<u64, PathError> {
     let stat = rustix::fs::statvfs(path).map_err(io::Error::from).at(path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// Bytes that may be written to a file system without taking its last room, which others may need: all but the thirty-second
-/// part of it, and all but 256 MiB of a large one.
+/// Returns how many bytes may be written to a file system. It reserves a thirty-second part for others, at most 256 MiB.
 pub fn room(path: &Path) -> Result<u64, PathError> {
     let stat = rustix::fs::statvfs(path).map_err(io::Error::from).at(path)?;
     let all = stat.f_blocks.saturating_mul(stat.f_frsize);
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize).saturating_sub((all / 32).min(256 << 20)))
 }
 
-/// Bytes that a file occupies on its file system: less than its length if it has holes.
+/// Returns how many bytes a file occupies: less than its size if it has holes.
 pub fn allocated_bytes(metadata: &Metadata) -> u64 {
     metadata.blocks().saturating_mul(512)
 }
