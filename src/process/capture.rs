@@ -1,4 +1,4 @@
-//! Runs a short program and takes what it prints.
+//! Running a short program and returning its output.
 
 use std::io::{BufReader, Read as _};
 use std::process::{Command, Stdio};
@@ -8,10 +8,10 @@ use super::error::ProcessError;
 use super::lines::Lines;
 use super::tail::Tail;
 
-/// Most bytes of a program's standard output that [`capture`] takes: more than the map of any disk.
+/// Size limit of a program's standard output for [`capture`], in bytes: more than the map of any disk.
 pub const CAPTURE_LIMIT: usize = 64 << 20;
 
-/// Runs a short program and returns its standard output, of at most [`CAPTURE_LIMIT`] bytes.
+/// Runs a short program and returns its standard output. More than [`CAPTURE_LIMIT`] bytes are an error.
 pub fn capture(command: &mut Command) -> Result<String, ProcessError> {
     capture_within(command, CAPTURE_LIMIT)
 }

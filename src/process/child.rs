@@ -1,4 +1,4 @@
-//! How every child process is started and ended.
+//! Start and end of child processes.
 
 use std::io;
 use std::os::unix::process::CommandExt as _;
@@ -6,17 +6,16 @@ use std::process::Command;
 
 use super::environment;
 
-/// Ends a child and all of its group.
+/// Kills a child and its process group.
 pub(super) fn kill_group(child: &std::process::Child) {
     if let Some(group) = rustix::process::Pid::from_raw(child.id().cast_signed()) {
-        // The group may be gone already, which is what is wanted.
+        // If this fails, the group is gone already.
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
 }
 
-/// Puts a child into a process group of its own and has the kernel kill it when the thread that starts it ends, however
-/// it ends. The child leaves no core dump, in which secrets of the image would be, and does not see the credentials in
-/// this process's environment.
+/// Puts a child into its own process group, and makes the kernel kill it when the thread that starts it ends. The child leaves no
+/// core dump, which could contain secrets of the image, and does not get the credentials in this process's environment.
 pub fn die_with_parent(command: &mut Command) -> &mut Command {
     environment::without_credentials(command);
     command.process_group(0);
@@ -25,11 +24,11 @@ pub fn die_with_parent(command: &mut Command) -> &mut Command {
     unsafe { command.pre_exec(move || bind(parent)) }
 }
 
-/// In the child: ends with the parent.
+/// Runs in the child, and makes it end with the parent.
 pub(super) fn bind(parent: rustix::process::Pid) -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit};
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    // If the parent has died before, nothing will come of it: another process is the parent now.
+    // If the parent has died already, another process is the parent now, and the child must not start.
     if getppid() != Some(parent) {
         return Err(io::Error::from(rustix::io::Errno::SRCH));
     }

@@ -1,11 +1,11 @@
-//! Variables of the environment that hold credentials, which no child needs.
+//! Environment variables with credentials, which children do not get.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-/// Variables that hold credentials wherever they are set: of OpenStack's and Amazon's clients, and of common services.
+/// Variables with credentials of OpenStack's and Amazon's clients and of common services.
 const KNOWN: [&str; 19] = [
     "OS_PASSWORD",
     "OS_TOKEN",
@@ -28,7 +28,7 @@ const KNOWN: [&str; 19] = [
     "NPM_TOKEN",
 ];
 
-/// Words of which one is part of the name of nearly every variable with a credential.
+/// Words in the names of variables with credentials. Nearly all names have one.
 const WORDS: [&str; 11] = [
     "PASSWORD",
     "PASSWD",
@@ -45,19 +45,19 @@ const WORDS: [&str; 11] = [
 
 static WITHHELD: Mutex<BTreeSet<OsString>> = Mutex::new(BTreeSet::new());
 
-/// Whether a variable with such a name is likely to hold a credential.
+/// Returns whether a variable with this name probably contains a credential.
 pub fn names_credential(name: &OsStr) -> bool {
     let name = name.to_string_lossy().to_ascii_uppercase();
     WORDS.iter().any(|word| name.contains(word)) || name.split('_').any(|word| word == "PASS" || word == "PW")
 }
 
-/// Keeps variables of this process from every child that is started from now on, beside those that are known to hold
-/// credentials. What a child is given on purpose, it gets.
+/// Withholds variables of this process from all children that start from now on, in addition to the known credentials. Variables
+/// that are set explicitly for a child are passed on.
 pub fn withhold(names: impl IntoIterator<Item = OsString>) {
     WITHHELD.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
 }
 
-/// Takes the credentials out of a child's environment.
+/// Removes the credentials from a child's environment.
 pub(super) fn without_credentials(command: &mut Command) {
     let given: BTreeSet<OsString> =
         command.get_envs().filter(|(_, value)| value.is_some()).map(|(name, _)| name.to_owned()).collect();

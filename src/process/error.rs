@@ -1,10 +1,10 @@
-//! What running a program can fail with.
+//! Errors of running a program.
 
 use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-/// A child process that did not do its work.
+/// An error of running a program.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// The program could not be started.
@@ -12,7 +12,7 @@ pub enum ProcessError {
     Start {
         /// Name of the program.
         program: String,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -21,30 +21,30 @@ pub enum ProcessError {
     Failed {
         /// Name of the program.
         program: String,
-        /// How it ended.
+        /// Exit status.
         status: ExitStatus,
         /// The last lines it printed.
         tail: Vec<String>,
     },
-    /// The program was ended because its time was over.
+    /// The program was killed because it exceeded its time limit.
     #[error("{program} was stopped after {} s{}", deadline.as_secs(), quoted(tail))]
     Deadline {
         /// Name of the program.
         program: String,
-        /// How long it was given.
+        /// Time limit.
         deadline: Duration,
         /// The last lines it printed.
         tail: Vec<String>,
     },
-    /// The program was ended because it printed too much.
+    /// The program was killed because it printed too much.
     #[error("{program} was stopped: it printed more than {limit} bytes")]
     TooMuch {
         /// Name of the program.
         program: String,
-        /// How much it may print.
+        /// Limit, in bytes.
         limit: usize,
     },
-    /// The program was ended because the user asked for it.
+    /// The program was killed because the user interrupted.
     #[error("interrupted")]
     Interrupted,
 }

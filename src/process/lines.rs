@@ -1,16 +1,15 @@
-//! Lines of a child's output, within bounds.
+//! The lines of a child's output, read with limits on memory.
 
 use std::io::{self, BufRead};
 use std::sync::mpsc;
 
 use crate::text::{LINE_LIMIT, printable};
 
-/// Lines that wait for whoever takes them. When they are all there, the reader waits, the pipe fills, and the child
-/// waits too.
+/// Number of lines that may wait for the receiver. At this number the reader waits, the pipe fills up, and the child waits too.
 const WAITING: usize = 128;
 
-/// Reads each of the pipes on a thread of its own. All are at their end when the receiver is disconnected; a reader
-/// that waits for room ends when the receiver is dropped.
+/// Reads each pipe on its own thread. The receiver is disconnected when all pipes have ended. A reader that waits for room ends
+/// when the receiver is dropped.
 pub(super) fn reader_threads(pipes: impl IntoIterator<Item = Box<dyn io::Read + Send>>) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::sync_channel(WAITING);
     for pipe in pipes {
@@ -26,8 +25,8 @@ pub(super) fn reader_threads(pipes: impl IntoIterator<Item = Box<dyn io::Read + 
     receiver
 }
 
-/// The lines of a program, printable, each cut where it is too long. A line ends with a line feed or a carriage return:
-/// a progress display ends its lines with the latter. A line feed after a carriage return belongs to it.
+/// The lines of a program, made printable and cut to a maximal length. A line ends with a line feed or a carriage return, which
+/// progress displays use. A line feed after a carriage return is part of it.
 pub(super) struct Lines<R> {
     reader: R,
     after_return: bool,
@@ -38,7 +37,7 @@ impl<R: BufRead> Lines<R> {
         Self { reader, after_return: false }
     }
 
-    /// The bytes of the next line, and one more than a line may have where it has more; `None` at the end.
+    /// Returns the bytes of the next line; `None` at the end. A line that is too long is cut to one byte more than the limit.
     fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut line = Vec::new();
         loop {
@@ -73,7 +72,7 @@ impl<R: BufRead> Iterator for Lines<R> {
     type Item = String;
 
     fn next(&mut self) -> Option<String> {
-        // A pipe that cannot be read has ended.
+        // A pipe that cannot be read counts as ended.
         self.read().ok()?.map(|line| printable(&line))
     }
 }

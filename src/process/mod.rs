@@ -1,4 +1,4 @@
-//! The one wrapper for child processes.
+//! The wrapper for child processes, which all other modules use: it bounds their output, and ends them with this process.
 
 mod capture;
 mod child;

@@ -1,4 +1,4 @@
-//! Runs a program and passes on its lines.
+//! Running a program whose output is passed on line by line.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,14 +12,14 @@ use super::lines::reader_threads;
 use super::tail::Tail;
 use crate::interrupt::Interrupt;
 
-/// How long the wait for a child sleeps between looks at the interrupt flag.
+/// Pause between two checks of the interrupt flag.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Runs a program to its end and passes on each line of its standard output and standard error.
+/// Runs a program to its end, and passes on each line of its standard output and standard error.
 ///
-/// The child gets no standard input, a process group of its own, and dies with the thread that
-/// started it. It and its group are killed when `interrupt` is raised or the deadline passes. It waits while `on_line` is
-/// slow; a line longer than [`crate::text::LINE_LIMIT`] is cut.
+/// The child has no standard input and its own process group, and dies with the thread that started it. It and its group are
+/// killed when `interrupt` is raised or the deadline passes. It waits while `on_line` is slow. A line longer than
+/// [`crate::text::LINE_LIMIT`] is cut.
 pub fn run_lines(
     command: &mut Command,
     interrupt: &Interrupt,
@@ -29,7 +29,7 @@ pub fn run_lines(
     run_lines_from(command, None, interrupt, deadline, on_line)
 }
 
-/// [`run_lines`] of a program that reads a file from its standard input, or nothing.
+/// Runs a program like [`run_lines`], with a file as standard input, or none.
 pub fn run_lines_from(
     command: &mut Command,
     input: Option<File>,
@@ -56,7 +56,7 @@ pub fn run_lines_from(
                 tail.push(line);
             }
             Err(mpsc::RecvTimeoutError::Timeout) => {}
-            // Both pipes are closed: nothing of the group writes any more.
+            // Both pipes are closed, so nothing in the group can write any more.
             Err(mpsc::RecvTimeoutError::Disconnected) => break None,
         }
         if interrupt.is_raised() {

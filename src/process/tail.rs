@@ -1,11 +1,11 @@
-//! The last lines of a program.
+//! The last lines of a program's output, for error messages.
 
 use std::collections::VecDeque;
 
-/// How many lines of a failed program's output its error quotes.
+/// Number of lines that the error of a failed program quotes.
 pub const TAIL_LINES: usize = 30;
 
-/// The last lines of a program.
+/// The last lines of a program's output.
 #[derive(Default)]
 pub(super) struct Tail(VecDeque<String>);
 

@@ -33,7 +33,7 @@ fn a_long_line_is_cut_and_says_so() {
     assert_eq!(lines[1], "end");
 }
 
-/// Bytes that a process has written so far.
+/// Returns the number of bytes that a process has written so far.
 fn written(file: &std::path::Path) -> u64 {
     std::fs::metadata(file).map_or(0, |metadata| metadata.len())
 }
@@ -42,14 +42,14 @@ fn written(file: &std::path::Path) -> u64 {
 fn a_child_waits_for_who_takes_its_lines() {
     let dir = tempfile::tempdir().expect("a directory");
     let told = dir.path().join("told");
-    // Tells of every line before it prints it.
+    // The script records every line before it prints it.
     let script = format!("while :; do printf x >>{}; echo {}; done", told.display(), "y".repeat(4000));
     let interrupt = Interrupt::new();
     let mut taken = 0;
     let error = run_lines(&mut shell(&script), &interrupt, None, |_| {
         taken += 1;
         if taken == 1 {
-            // Until it writes no more: the pipe and the channel are full.
+            // This ends when it writes no more, because pipe and channel are full.
             let (mut before, mut still) = (0, 0);
             while still < 20 {
                 std::thread::sleep(Duration::from_millis(50));
@@ -93,7 +93,7 @@ fn a_child_whose_parent_is_gone_does_not_begin() {
     assert!(!bind_in_child(rustix::process::Pid::INIT), "another process is its parent");
 }
 
-/// Whether a child that was started for such a parent begins.
+/// Returns whether a child that was started for this parent begins.
 fn bind_in_child(parent: rustix::process::Pid) -> bool {
     let mut command = Command::new("true");
     // SAFETY: as in `die_with_parent`.
