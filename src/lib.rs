@@ -2,45 +2,45 @@
 //!
 //! # The flow
 //!
-//! One type per stage, each stage a function from one to the next; the wrong order does not compile.
-//! [`pipeline::Pipeline::run`] is all of them.
+//! Each stage is a function from one type to the next, so a wrong order does not compile.
+//! [`pipeline::Pipeline::run`] runs all stages.
 //!
 //! ```text
-//! recipe.yaml ── recipe::load ──> Recipe + Composition   what is written, elements composed and rendered
-//!             ── pin::pin ──────> Pinned                 what floats, fixed: mirrors, images
+//! recipe.yaml ── recipe::load ──> Recipe + Composition   the recipe, with its elements in order and parameters replaced
+//!             ── pin::pin ──────> Pinned                 versions of mirrors and images, fixed
 //!             ── plan::resolve ─> Plan                   pure data: every step with its layer key
-//!             ── build::build ──> BuiltDisk              each step a qcow2 layer, made or found
-//!             ── build::finalize > FinalDisk             trimmed, the guest stopped
+//!             ── build::build ──> BuiltDisk              each step is a qcow2 layer, made or found in the cache
+//!             ── build::finalize > FinalDisk             the trimmed disk; the guest has stopped
 //!             ── export::export > Exported               artifacts, checksums, manifest
-//!             ── verify ────────> Report                 what was seen of the image, looked at and booted
-//!             ── publish::run ──> Vec<Outcome>           what was done at each target, or why nothing was
+//!             ── verify ────────> Report                 results of checks of the disk and of the booted image
+//!             ── publish::run ──> Vec<Outcome>           what was done at each target, or the error
 //! ```
 //!
 //! # The modules
 //!
 //! A module may use those of its own line and of the lines below.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
 //! | [`cli`] | everything that knows a terminal, the environment or an exit code |
-//! | [`pipeline`] | the stages as one job: from a recipe to artifacts that were verified and published |
-//! | [`diff`], [`verify`], [`publish`] | what changed between two images; whether an image keeps its promises; handing it to a cloud |
-//! | [`pin`], [`build`], [`export`], [`inspect`] | from a recipe's pins to a plan's disk to files; what is in an image |
-//! | [`fetch`], [`base`], [`guest`], [`disk`], [`machine`], [`metadata`], [`openstack`] | one outside thing each: networks, mmdebstrap, libguestfs, disk formats, QEMU as a cloud's machine, a cloud's metadata, OpenStack |
+//! | [`pipeline`] | the stages as one job: from a recipe to verified and published artifacts |
+//! | [`diff`], [`verify`], [`publish`] | differences between two images; checks of an image; publishing to a cloud |
+//! | [`pin`], [`build`], [`export`], [`inspect`] | pins of a recipe; the disk of a plan; output files; the content of an image |
+//! | [`fetch`], [`base`], [`guest`], [`disk`], [`machine`], [`metadata`], [`openstack`] | one external thing each: networks, mmdebstrap, libguestfs, disk formats, QEMU as a cloud's virtual machine, a cloud's metadata, OpenStack |
 //! | [`plan`] | the plan and its layer keys |
-//! | [`recipe`], [`element`], [`distro`], [`action`] | what people write, and what is known of distributions |
+//! | [`recipe`], [`element`], [`distro`], [`action`] | files that people write, and facts about distributions |
 //! | [`layer`] | the layer store |
 //! | [`image`] | image files: formats, and one pass from a disk to many of them |
-//! | [`event`], [`vocabulary`], [`process`], [`interrupt`], `syntax`, [`fsx`], [`digest`], [`units`], [`text`], [`address`], [`workdir`], [`yaml`] | leaves |
+//! | [`event`], [`vocabulary`], [`process`], [`interrupt`], `syntax`, [`fsx`], [`digest`], [`units`], [`text`], [`address`], [`workdir`], [`yaml`] | helpers that use only each other |
 //!
 //! # Invariants
 //!
 //! - The library prints nothing and reads no environment variable; only [`cli`] does.
-//! - Nothing of the host is mounted, and no loop device is used: what touches an image runs in the guest, or
-//!   natively in a namespace of its own.
-//! - A layer's key holds all that may change its content and nothing else ([`plan::key`]).
-//! - What is seen under its final name is complete: layers by `layer.json`, artifacts by a rename.
-//! - The guest is not trusted: nothing it prints or stores is run by the host or decides a path of the host.
+//! - Goldsmith mounts nothing on the host and uses no loop device: code that touches an image runs in the guest, or natively
+//!   in its own namespace.
+//! - A layer's key contains everything that may change its content, and nothing else ([`plan::key`]).
+//! - A file under its final name is complete: layers by `layer.json`, artifacts by a rename.
+//! - The guest is not trusted: the host runs nothing that the guest prints or stores, and no such text decides a path on the host.
 
 pub mod action;
 pub mod address;
