@@ -1,31 +1,31 @@
-//! Addresses as people write them: what in them is secret, and where they lead.
+//! Addresses in recipes and options: secrets in them, and the networks that they lead to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-/// Where an address leads, as far as the address itself tells.
+/// The network that an address leads to, as far as the address itself shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// The machine that asks.
+    /// The computer that makes the request.
     Loopback,
-    /// The neighbours of the machine that asks, or the metadata service of its cloud.
+    /// The neighbours of this computer, or the metadata service of its cloud.
     LinkLocal,
     /// A private network.
     Private,
-    /// Anywhere else.
+    /// Any other network.
     Outside,
 }
 
-/// Names that lead to the metadata service of a cloud.
+/// Host names of clouds' metadata services.
 const METADATA: [&str; 3] = ["metadata.google.internal", "metadata", "instance-data"];
 
-/// Whether a text has an address with a user name or a password in it.
+/// Returns whether a text has an address with a user name or a password.
 pub fn has_login(text: &str) -> bool {
     masked(text) != text
 }
 
-/// A text with every login of an address hidden, byte by byte, so that places in the text stay what they are.
+/// Returns a text in which asterisks replace every login of an address, byte by byte, so that positions in the text stay valid.
 pub fn masked(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let mut from = 0;
@@ -38,11 +38,11 @@ pub fn masked(text: &str) -> String {
         }
         from = start;
     }
-    // Whole characters were replaced, each by as many stars as it has bytes.
+    // Whole characters were replaced, each by one asterisk a byte.
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// An address without what may be secret in it: login, query and fragment.
+/// Returns an address without the parts that may be secret: login, query and fragment.
 pub fn shown(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let rest = rest.split(['?', '#']).next().unwrap_or(rest);
@@ -51,7 +51,7 @@ pub fn shown(url: &str) -> String {
     format!("{scheme}://{}", &rest[login..])
 }
 
-/// Where the host of a URL leads.
+/// Returns the network that the host of a URL is in.
 pub fn reach(url: &Url) -> Reach {
     match url.host() {
         Some(Host::Ipv4(address)) => of_v4(address),
@@ -72,9 +72,9 @@ pub fn reach(url: &Url) -> Reach {
 
 fn of_v4(address: Ipv4Addr) -> Reach {
     match address.octets() {
-        // Most systems take 0.0.0.0 for themselves.
+        // Most systems treat 0.0.0.0 as their own address.
         [0 | 127, ..] => Reach::Loopback,
-        // The second one is the metadata service of one large cloud.
+        // The second one is the metadata service of a large cloud.
         [169, 254, ..] | [100, 100, 100, 200] => Reach::LinkLocal,
         _ if address.is_private() => Reach::Private,
         _ => Reach::Outside,
@@ -89,7 +89,7 @@ fn of_v6(address: Ipv6Addr) -> Reach {
     };
     match parts {
         _ if address.is_loopback() || address.is_unspecified() => Reach::Loopback,
-        // Addresses of IPv4 in those of IPv6: mapped, NAT64, 6to4.
+        // IPv4 addresses within IPv6 ones: mapped, NAT64, 6to4.
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
             within(high, low)
         }
@@ -100,11 +100,11 @@ fn of_v6(address: Ipv6Addr) -> Reach {
     }
 }
 
-/// What keeps a service from being told to fetch an address, as the address is written.
+/// Checks that a service may be asked to fetch an address, as far as the address itself shows it.
 ///
 /// # Errors
 ///
-/// What is wrong, and what to do.
+/// If it may not, with the reason and advice.
 pub fn for_a_service(url: &str) -> Result<(), (&'static str, &'static str)> {
     let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let parsed = parsed.ok_or(("services download by http or https only", "write it like https://host/path"))?;
@@ -123,12 +123,12 @@ pub fn for_a_service(url: &str) -> Result<(), (&'static str, &'static str)> {
     }
 }
 
-/// What keeps a service at one address from being told to fetch another: its own machine. Where the service is on
-/// loopback itself, as in a test, that is where everything is.
+/// Checks that the service at the address `service` may be asked to fetch another address. Loopback is refused, because it is the
+/// service's own computer. If the service is on loopback too, as in a test, both are on the same computer.
 ///
 /// # Errors
 ///
-/// What is wrong, and what to do.
+/// If it may not, with the reason and advice.
 pub fn for_the_service(url: &str, service: &str) -> Result<(), (&'static str, &'static str)> {
     for_a_service(url)?;
     let is_loopback = |url: &str| Url::parse(url).is_ok_and(|url| reach(&url) == Reach::Loopback);
@@ -141,7 +141,7 @@ pub fn for_the_service(url: &str, service: &str) -> Result<(), (&'static str, &'
     Ok(())
 }
 
-/// Whether a URL leads to a private network.
+/// Returns whether a URL leads to a private network.
 pub fn is_private(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| reach(&url) == Reach::Private)
 }

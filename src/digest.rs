@@ -1,4 +1,4 @@
-//! SHA-256 digests.
+//! SHA-256 digests, which identify files, images and layers.
 
 use std::fmt;
 use std::io::Read;
@@ -15,18 +15,18 @@ use crate::fsx::{IoContext, PathError};
 pub struct Sha256([u8; 32]);
 
 impl Sha256 {
-    /// Digest of some bytes.
+    /// Returns the digest of bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
-    /// Digest of a file's content, read once from start to end.
+    /// Returns the digest of a file's content, which is read once.
     pub fn of_file(path: &Path) -> Result<Self, PathError> {
         let file = std::fs::File::open(path).at(path)?;
         Self::of_reader(file).at(path)
     }
 
-    /// Digest of everything a reader yields.
+    /// Returns the digest of everything that a reader yields.
     pub fn of_reader(mut reader: impl Read) -> std::io::Result<Self> {
         let mut hasher = sha2::Sha256::new();
         let mut buffer = vec![0; 256 * 1024];
@@ -45,19 +45,19 @@ impl Sha256 {
         Some(Self(bytes))
     }
 
-    /// The 32 bytes.
+    /// Returns the 32 bytes.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The first twelve digits, for people.
+    /// Returns the first twelve digits, for people.
     pub fn short(&self) -> String {
         hex::encode(&self.0[..6])
     }
 }
 
 impl From<sha2::Sha256> for Sha256 {
-    /// The digest of what a hasher was fed.
+    /// Returns the digest of the data that a hasher got.
     fn from(hasher: sha2::Sha256) -> Self {
         Self(hasher.finalize().into())
     }

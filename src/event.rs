@@ -1,6 +1,6 @@
-//! What a build tells those who watch it.
+//! Events of the work, and the receivers that show or filter them.
 //!
-//! Work reports facts; reporters render them. The library prints nothing.
+//! The code reports facts as events; reporters show them. The library prints nothing.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -95,20 +95,20 @@ pub enum Event {
     },
 }
 
-/// Receives events, from several threads.
+/// A receiver of events from several threads.
 pub trait Reporter: Send + Sync {
-    /// Takes note of one event. Must not block for long: it is called from the work itself.
+    /// Handles one event. The work calls it directly, so it must not block for long.
     fn report(&self, event: &Event);
 }
 
-/// Passes events on with secrets hidden in what programs print and in what is said about them.
+/// A reporter that hides secrets in outputs, warnings and details, and passes the events on.
 pub struct Redacting {
     reporter: Arc<dyn Reporter>,
     redactor: Redactor,
 }
 
 impl Redacting {
-    /// Hides the values of secrets from a reporter.
+    /// Makes a reporter that hides the values of secrets from another one.
     pub fn new<'a>(reporter: Arc<dyn Reporter>, secrets: impl Iterator<Item = &'a Vec<u8>>) -> Self {
         Self { reporter, redactor: Redactor::new(secrets) }
     }
@@ -132,7 +132,7 @@ impl Reporter for Redacting {
     }
 }
 
-/// Reports to several reporters, in order.
+/// A reporter that passes events on to several others, in order.
 pub struct Tee(pub Vec<Arc<dyn Reporter>>);
 
 impl Reporter for Tee {
@@ -149,14 +149,14 @@ impl std::fmt::Debug for Tee {
     }
 }
 
-/// Passes events on, each warning only once.
+/// A reporter that passes events on, but each warning only once.
 pub struct Once {
     reporter: Arc<dyn Reporter>,
     said: Mutex<HashSet<String>>,
 }
 
 impl Once {
-    /// Spares a reporter warnings that it has got.
+    /// Makes a reporter that removes repeated warnings for another one.
     pub fn new(reporter: Arc<dyn Reporter>) -> Self {
         Self { reporter, said: Mutex::default() }
     }
@@ -179,7 +179,7 @@ impl Reporter for Once {
     }
 }
 
-/// Drops every event.
+/// A reporter that drops every event.
 #[derive(Debug, Clone, Copy)]
 pub struct Silent;
 

@@ -1,4 +1,4 @@
-//! The wish to stop, shared by everything that runs for long.
+//! The interrupt: a flag with the user's request to stop, which all long work shares.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 type Callback = Box<dyn FnOnce() + Send>;
 
-/// A flag that is raised once, by Ctrl-C or SIGTERM, and never lowered.
+/// A flag that Ctrl-C or SIGTERM raises. It is never lowered.
 ///
-/// Clones share the flag. Loops look at it; a call that blocks registers what ends it.
+/// Clones share the flag. Loops check it; a blocking call registers a callback that ends it.
 #[derive(Clone, Default)]
 pub struct Interrupt(Arc<Shared>);
 
@@ -19,13 +19,13 @@ struct Shared {
 }
 
 impl Interrupt {
-    /// A flag that is not raised.
+    /// Makes a flag that is not raised.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Raises the flag and runs what [`Interrupt::on_raise`] registered. Not for signal handlers:
-    /// call it from a thread that waits for signals.
+    /// Raises the flag and runs the callbacks of [`Interrupt::on_raise`]. Do not call it in a signal handler, but from a thread
+    /// that waits for signals.
     pub fn raise(&self) {
         self.0.raised.store(true, Ordering::SeqCst);
         let callbacks = std::mem::take(&mut *self.0.callbacks.lock().unwrap_or_else(PoisonError::into_inner));
@@ -34,12 +34,12 @@ impl Interrupt {
         }
     }
 
-    /// Whether the flag is raised.
+    /// Returns whether the flag is raised.
     pub fn is_raised(&self) -> bool {
         self.0.raised.load(Ordering::SeqCst)
     }
 
-    /// Registers what to do when the flag is raised; done at once if it is.
+    /// Registers a callback for the moment when the flag is raised. If it is raised already, the callback runs at once.
     pub fn on_raise(&self, callback: impl FnOnce() + Send + 'static) {
         self.0.callbacks.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(callback));
         if self.is_raised() {

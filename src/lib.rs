@@ -40,7 +40,7 @@
 //!   in its own namespace.
 //! - A layer's key contains everything that may change its content, and nothing else ([`plan::key`]).
 //! - A file under its final name is complete: layers by `layer.json`, artifacts by a rename.
-//! - The guest is not trusted: the host runs nothing that the guest prints or stores, and no such text decides a path on the host.
+//! - The guest is not trusted: the host runs nothing that the guest prints or stores, and takes no path on the host from it.
 
 pub mod action;
 pub mod address;

@@ -1,24 +1,25 @@
-//! Rules for single texts of recipes: names, paths, patterns, addresses. Each function says what is wrong with a text.
+//! Rules for single texts of recipes: names, paths, patterns, addresses. Each function checks one kind of text and describes the
+//! fault.
 
 use crate::address::has_login;
 use crate::digest::Sha256;
 
-/// Longest path in the image, as Linux has it.
+/// Longest path in an image, in bytes, as in Linux.
 const PATH_MAX: usize = 4096;
 
-/// Longest regular expression, and the most bytes it may take compiled.
+/// Length limit of regular expressions, and the size limit of compiled ones, in bytes.
 const PATTERN_MAX: usize = 1000;
 const PATTERN_SIZE_MAX: usize = 1 << 20;
 
-/// What a text must be like, as an error message if it is not.
+/// A rule for a text. The error message describes the fault.
 pub(crate) type Rule = fn(&str) -> Result<(), String>;
 
-/// Accepts every text: its type, or the code that uses it, says more.
+/// Accepts every text, because its type or other code checks it.
 pub(crate) fn anything(_: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// An argument of a program, which is a C string.
+/// Checks an argument of a program, which is a C string.
 pub(crate) fn argument(text: &str) -> Result<(), String> {
     verdict(!text.contains('\0'), || "an argument cannot have a NUL character".to_owned())
 }
@@ -35,7 +36,7 @@ fn verdict(good: bool, message: impl FnOnce() -> String) -> Result<(), String> {
     if good { Ok(()) } else { Err(message()) }
 }
 
-/// An absolute path that stays where it points; globs are allowed where the action allows them.
+/// Checks an absolute path without `..`. Globs are allowed where the action allows them.
 pub(crate) fn directory_path(text: &str) -> Result<(), String> {
     verdict(text.starts_with('/'), || format!("`{text}` is not an absolute path in the image"))?;
     verdict(!text.split('/').any(|part| part == ".."), || format!("`{text}` has a `..`"))?;
@@ -43,7 +44,7 @@ pub(crate) fn directory_path(text: &str) -> Result<(), String> {
     verdict(text.len() < PATH_MAX, || format!("a path has less than {PATH_MAX} bytes"))
 }
 
-/// Such a path that is not the whole image.
+/// Checks an absolute path that is not the root directory.
 pub(crate) fn file_path(text: &str) -> Result<(), String> {
     directory_path(text)?;
     verdict(!text.trim_matches('/').is_empty(), || format!("`{text}` is the whole image"))
@@ -53,7 +54,7 @@ pub(crate) fn pattern(text: &str) -> Result<(), String> {
     // A short text can stand for a large program: `(a{500}){500}`.
     verdict(text.len() <= PATTERN_MAX, || format!("a regular expression has at most {PATTERN_MAX} bytes"))?;
     regex::RegexBuilder::new(text).size_limit(PATTERN_SIZE_MAX).build().map(|_| ()).map_err(|error| {
-        // The last line of the message says what is wrong; those before draw the pattern.
+        // The last line of the message names the fault; the lines before show the pattern.
         let shown = error.to_string();
         let why = shown.lines().last().unwrap_or_default().trim_start_matches("error: ");
         format!("`{text}` is not a regular expression: {why}")
@@ -65,7 +66,7 @@ pub(crate) fn one_line(text: &str) -> Result<(), String> {
 }
 
 pub(crate) fn package(text: &str) -> Result<(), String> {
-    // apt takes `name-` for a wish to remove it.
+    // apt would remove the package `name` if it got `name-`.
     let good = fits(text, |c| alphanumeric(c) || c == '@', |c| alphanumeric(c) || "@.+-_:=~/^*".contains(c), 200);
     verdict(good && !text.ends_with('-'), || format!("`{text}` is not the name of a package"))
 }
@@ -76,7 +77,7 @@ pub(crate) fn unit(text: &str) -> Result<(), String> {
 }
 
 pub(crate) fn kernel_argument(text: &str) -> Result<(), String> {
-    // It is written into a setting that a shell reads.
+    // A shell reads the setting that contains it.
     let bad = |c: char| c.is_whitespace() || c.is_control() || "'\"`$\\".contains(c);
     let good = !text.is_empty() && !text.contains(bad);
     verdict(good, || {
@@ -123,7 +124,7 @@ pub(crate) fn secret_name(text: &str) -> Result<(), String> {
     verdict(good, || format!("`{text}` cannot name a secret: use letters, digits, `.`, `_` and `-`"))
 }
 
-/// A name of an element, which is also the name of its folder.
+/// Checks the name of an element, which is also the name of its folder.
 pub(crate) fn element_name(text: &str) -> Result<(), String> {
     let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let good = fits(text, lower, |c| lower(c) || "_.-".contains(c), 64);
@@ -135,7 +136,7 @@ pub(crate) fn image_name(text: &str) -> Result<(), String> {
     verdict(good, || format!("`{text}` cannot name an image: use letters, digits, `.`, `_` and `-`"))
 }
 
-/// What is written in a recipe is kept: in the cache, in logs, in manifests.
+/// Refuses addresses with a login: caches, logs and manifests keep texts of recipes.
 fn no_login(text: &str) -> Result<(), String> {
     verdict(!has_login(text), || {
         "the address has a login, which would be kept where others read it: write it into ~/.netrc, and leave it out here"
@@ -143,7 +144,7 @@ fn no_login(text: &str) -> Result<(), String> {
     })
 }
 
-/// A file with a public key, beside the recipe.
+/// Checks the path of a file with a public key, beside the recipe.
 pub(crate) fn key_file(text: &str) -> Result<(), String> {
     verdict(!text.is_empty() && !text.contains("://") && !text.contains('\0'), || {
         format!("`{text}` is no path of a file with a public key")
@@ -180,7 +181,7 @@ pub(crate) fn image_digest(text: &str) -> Result<(), String> {
             "`{text}` lists SHA-512 digests, and an image is known by its SHA-256: name a list of those, or the digest itself"
         )
     })?;
-    // The last one is what Fedora calls its lists.
+    // Fedora's lists end with the last one.
     let sums = ["sha256sums", ".sha256", "checksum"].into_iter().any(|ending| path.ends_with(ending));
     verdict(sums || (text.len() == 64 && Sha256::parse(text).is_some()), || {
         format!(

@@ -14,20 +14,20 @@ pub struct ByteSize(u64);
 impl ByteSize {
     /// One mebibyte.
     pub const MIB: u64 = 1 << 20;
-    /// Bytes of a gibibyte.
+    /// One gibibyte.
     pub const GIB: u64 = 1 << 30;
 
-    /// A size of so many bytes.
+    /// Makes a size of bytes.
     pub const fn bytes(bytes: u64) -> Self {
         Self(bytes)
     }
 
-    /// A size of so many mebibytes.
+    /// Makes a size of mebibytes.
     pub const fn mebibytes(mebibytes: u64) -> Self {
         Self(mebibytes * Self::MIB)
     }
 
-    /// The size in bytes.
+    /// Returns the size in bytes.
     pub const fn get(self) -> u64 {
         self.0
     }
@@ -146,7 +146,7 @@ pub mod option_duration {
         }
     }
 
-    /// Reads what [`parse_duration`] reads.
+    /// Reads the same texts as [`parse_duration`].
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
         struct Text(Duration);
         impl<'de> Deserialize<'de> for Text {

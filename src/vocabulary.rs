@@ -1,4 +1,4 @@
-//! Words that recipes, plans and events share: phases, steps, files, distributions, firmware, architectures.
+//! Types that recipes, plans and events share: phases, steps, files, distributions, firmware, architectures.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,7 +22,7 @@ pub enum Arch {
 }
 
 impl Arch {
-    /// The name that the Linux kernel uses.
+    /// Returns the name that the Linux kernel uses.
     pub fn name(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",
@@ -30,34 +30,34 @@ impl Arch {
         }
     }
 
-    /// The architecture that the Linux kernel calls by a name; `None` if images for it cannot be built.
+    /// Returns the architecture with a name of the Linux kernel; `None` if Goldsmith cannot build images for it.
     pub fn of_kernel(name: &str) -> Option<Self> {
         [Self::X86_64, Self::Aarch64].into_iter().find(|arch| arch.name() == name)
     }
 }
 
-/// When a step runs.
+/// The phase of a build in which a step runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// The disk the image starts from.
+    /// The disk that the image starts from.
     Base,
-    /// Packages and what else is brought in.
+    /// Installation of packages and other software.
     Install,
-    /// Settings.
+    /// Configuration.
     Configure,
-    /// What decides how the image boots.
+    /// Configuration of the boot.
     Boot,
-    /// The end of `boot`: boot loader and initramfs, once.
+    /// Once at the end of `boot`: generation of boot loader and initramfs.
     Finish,
-    /// What must not be in an image.
+    /// Removal of files that must not be in an image.
     Clean,
-    /// Unused blocks given back; the disk is final.
+    /// Discarding of unused blocks; then the disk is final.
     Finalize,
 }
 
 impl Phase {
-    /// Name of the phase, as elements and recipes write it.
+    /// Returns the name of the phase in elements and recipes.
     pub fn name(self) -> &'static str {
         match self {
             Self::Base => "base",
@@ -71,12 +71,12 @@ impl Phase {
     }
 }
 
-/// Name of a step: no two steps of a plan have the same.
+/// The id of a step, unique in a plan.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct StepId {
-    /// When it runs.
+    /// Phase in which the step runs.
     pub phase: Phase,
-    /// Which element asks for it; the recipe's own steps bear the recipe's name.
+    /// Element of the step; for the recipe's own steps, the name of the recipe.
     pub element: String,
 }
 
@@ -86,12 +86,12 @@ impl fmt::Display for StepId {
     }
 }
 
-/// A Linux distribution, as far as elements need to know it.
+/// A Linux distribution, with the facts that elements need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct Distro {
     /// `debian`, `ubuntu`, `fedora`, `rhel`, `opensuse`, ...
     pub name: String,
-    /// Code name, or the version where there is none: `bookworm`.
+    /// Code name, or the version if there is none: `bookworm`.
     pub release: String,
     /// Version number: `12`.
     pub version: String,
@@ -99,28 +99,28 @@ pub struct Distro {
     pub family: String,
 }
 
-/// A file, directory or link of a recipe or element. A directory is one of these, and so is everything in it.
+/// A file, directory or link of a recipe or element. Every entry in a directory is an asset too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Asset {
-    /// What it is.
+    /// Kind of the asset.
     #[serde(flatten)]
     pub kind: AssetKind,
-    /// Permission bits, with those for set-user-ID, set-group-ID and sticky.
+    /// Permission bits, including set-user-ID, set-group-ID and sticky.
     pub mode: u32,
-    /// Extended attributes, capabilities and access control lists among them.
+    /// Extended attributes, including capabilities and access control lists.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub xattrs: BTreeMap<String, Vec<u8>>,
 }
 
-/// What an [`Asset`] is.
+/// The kind of an [`Asset`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum AssetKind {
     /// A regular file.
     File {
-        /// Digest of its content.
+        /// Digest of the content.
         sha256: Sha256,
-        /// Where its content is. Not part of any key.
+        /// Source of the content. Not part of any key.
         #[serde(skip)]
         origin: Origin,
     },
@@ -128,22 +128,22 @@ pub enum AssetKind {
     Directory,
     /// A symbolic link.
     Symlink {
-        /// What it leads to, as it is written.
+        /// Target of the link, as it is written.
         target: String,
     },
-    /// One more name of a file.
+    /// Another name of a file.
     Hardlink {
-        /// Path of its first name, which is before all others.
+        /// Path of the file's first name, which sorts before all others.
         first: String,
     },
 }
 
-/// Where the content of an [`Asset`] is.
+/// The source of the content of an [`Asset`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// In the program.
+    /// Content in the program.
     Embedded(&'static [u8]),
-    /// In a file of the host.
+    /// A file of the host.
     File(PathBuf),
 }
 
@@ -158,7 +158,7 @@ pub enum Firmware {
 }
 
 impl Firmware {
-    /// The name that recipes use.
+    /// Returns the name in recipes.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bios => "bios",

@@ -1,8 +1,8 @@
-//! Private directories for work that may be killed at any moment.
+//! Private directories for work that may be killed at any moment, and the removal of abandoned ones.
 //!
-//! Every such directory holds a marker file with a text of ours and is locked as long as its owner lives. Whoever makes the
-//! next one removes those whose owner has died: directories with the marker, without a lock, of the same user. Nothing else
-//! is ever removed, whatever its name is.
+//! Each directory contains a marker file with a fixed text, and is locked while its owner lives. The next process that makes one
+//! removes abandoned ones: directories of the same user with a marker and without a lock. Nothing else is ever removed, whatever
+//! its name is.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
@@ -14,19 +14,19 @@ use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
 
 use crate::fsx::{IoContext as _, PathError};
 
-/// Name of the marker.
+/// Name of the marker file.
 const MARKER: &str = ".goldsmith-work";
 
-/// Content of the marker.
+/// Content of the marker file.
 const TEXT: &[u8] = b"goldsmith made this directory. It removes it, with all that is in it, when its work has ended.\n";
 
-/// Options of `unshare` for a user who is not root: all identities the user owns, oneself as root.
+/// Options of `unshare` for a user who is not root: the user becomes root in the namespace and gets all its subordinate ids.
 pub(crate) const USER_NAMESPACE: [&str; 3] = ["--user", "--map-auto", "--map-root-user"];
 
-/// How often a directory is made anew whose parent another process has just removed, because it was empty.
+/// Number of tries to make a directory. A try fails if another process has just removed the empty parent.
 const TRIES: usize = 16;
 
-/// A directory that is removed when this value goes.
+/// A directory that is removed when this value is dropped.
 #[derive(Debug)]
 pub struct WorkDir {
     path: PathBuf,
@@ -34,12 +34,12 @@ pub struct WorkDir {
 }
 
 impl WorkDir {
-    /// Makes a directory for sockets and small files below this user's own directory in `tmp`, the directory for temporary
-    /// files. Its path is short.
+    /// Makes a directory with a short path, for sockets and small files. It is below this user's own directory in `tmp`, the
+    /// directory for temporary files.
     ///
     /// # Errors
     ///
-    /// If that directory is not this user's alone, or nothing can be made there.
+    /// If others can change this user's directory, or nothing can be made there.
     pub fn in_tmp(tmp: &Path) -> Result<Self, PathError> {
         Self::create(&hidden(tmp), "")
     }
@@ -48,12 +48,12 @@ impl WorkDir {
     ///
     /// # Errors
     ///
-    /// As [`Self::in_tmp`].
+    /// Like [`Self::in_tmp`].
     pub(crate) fn within(dir: &Path) -> Result<Self, PathError> {
         Self::create(&hidden(dir), "")
     }
 
-    /// Removes the directories of [`Self::within`] whose owners have died, and returns their paths.
+    /// Removes the abandoned directories of [`Self::within`], and returns their paths.
     ///
     /// # Errors
     ///
@@ -65,13 +65,13 @@ impl WorkDir {
         }
         own(&parent)?;
         let removed = remove_abandoned(&parent)?;
-        // It stays while there is anything in it.
+        // This fails while the directory is in use.
         let _ = fs::remove_dir(parent);
         Ok(removed)
     }
 
-    /// Makes a directory below `parent`, its name begun by `prefix`, after removing those that died there. `parent` is made,
-    /// readable by this user only.
+    /// Makes a directory below `parent`, with a name that begins with `prefix`. First it removes abandoned directories there. It
+    /// creates `parent` if it is missing, readable only by this user.
     pub(crate) fn create(parent: &Path, prefix: &str) -> Result<Self, PathError> {
         let mut tries = 0;
         loop {
@@ -85,7 +85,7 @@ impl WorkDir {
 
     fn make(parent: &Path, prefix: &str) -> Result<Self, PathError> {
         remove_abandoned(parent)?;
-        // It gets its name once it is locked and marked: what bears a name and has no lock has no owner.
+        // The directory gets its name when it is locked and marked, so a named directory without a lock is abandoned.
         let made = tempfile::Builder::new().prefix(&format!(".{prefix}")).tempdir_in(parent).at(parent)?;
         let lock = File::open(made.path()).at(made.path())?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(io::Error::from).at(made.path())?;
@@ -99,7 +99,7 @@ impl WorkDir {
         Ok(Self { path, _lock: lock })
     }
 
-    /// Where it is.
+    /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -107,26 +107,26 @@ impl WorkDir {
 
 impl Drop for WorkDir {
     fn drop(&mut self) {
-        // What cannot be removed now is removed by the next run.
+        // If this fails, the next run removes it.
         let _ = remove(&self.path);
         if let Some(parent) = self.path.parent().filter(|parent| is_hidden(parent)) {
-            // It stays while there is anything in it.
+            // This fails while the parent is in use.
             let _ = fs::remove_dir(parent);
         }
     }
 }
 
-/// This user's own directory in another one.
+/// Returns the path of this user's own directory in another one.
 fn hidden(dir: &Path) -> PathBuf {
     dir.join(format!(".goldsmith-{}", rustix::process::geteuid().as_raw()))
 }
 
-/// Whether a directory is one of [`hidden`].
+/// Returns whether a path is one of [`hidden`].
 fn is_hidden(path: &Path) -> bool {
     path.parent().is_some_and(|dir| hidden(dir) == path)
 }
 
-/// Makes a directory of this user's own unless it is there, and refuses one that others could change.
+/// Creates this user's own directory unless it is there, and refuses one that others can change.
 fn own(path: &Path) -> Result<(), PathError> {
     if let Some(above) = path.parent() {
         fs::create_dir_all(above).at(above)?;
@@ -148,7 +148,7 @@ fn own(path: &Path) -> Result<(), PathError> {
     if metadata.mode() & 0o022 != 0 {
         return refuse(format!("others may write to it (mode {:o}): `chmod 700` it", metadata.mode() & 0o7777));
     }
-    // Earlier versions let others read it.
+    // Earlier versions made it readable for others.
     if metadata.mode() & 0o055 != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).at(path)
     } else {
@@ -168,9 +168,9 @@ fn remove_abandoned(parent: &Path) -> Result<Vec<PathBuf>, PathError> {
     Ok(removed)
 }
 
-/// The lock on a directory whose owner has died; `None` if it is not marked, not this user's, or in use.
+/// Returns the lock of an abandoned directory; `None` if it is not marked, not this user's, or in use.
 fn abandoned(path: &Path) -> Option<File> {
-    // Neither a link to a directory nor one to a marker leads anywhere.
+    // These flags follow no links.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let directory = File::from(rustix::fs::openat(CWD, path, flags | OFlags::DIRECTORY, Mode::empty()).ok()?);
     let marker = File::from(rustix::fs::openat(&directory, MARKER, flags, Mode::empty()).ok()?);
@@ -190,7 +190,7 @@ fn abandoned(path: &Path) -> Option<File> {
     Some(directory)
 }
 
-/// Removes a marked directory. The marker goes last: what is left of a removal that was killed is removed by the next run.
+/// Removes a marked directory. The marker goes last, so that the next run continues a removal that was killed.
 fn remove(path: &Path) -> Result<(), PathError> {
     let entries = match fs::read_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -200,10 +200,10 @@ fn remove(path: &Path) -> Result<(), PathError> {
     let content: Vec<_> = entries.into_iter().filter(|entry| entry.file_name() != MARKER).collect();
     let done = content.iter().try_for_each(|entry| {
         let path = entry.path();
-        // A link is removed, and not what it leads to.
+        // Links are removed, but not their targets.
         if entry.file_type()?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
     });
-    // Files of a tree that an unprivileged user made belong to other identities of that user.
+    // Files in a tree of an unprivileged user belong to subordinate ids of that user.
     if let Err(error) = done {
         let mut command = Command::new("unshare");
         command.args(USER_NAMESPACE).args(["rm", "-rf", "--one-file-system", "--"]);
