@@ -77,7 +77,7 @@ pub enum StoreError {
         parent: String,
     },
     /// A base image has a name that the store does not know.
-    #[error("`{0}` is not how the cache names a base image: its digest, alone or with the extension .qcow2 or .raw")]
+    #[error("the cache cannot name a base image `{0}`: use its digest, alone or with the extension .qcow2 or .raw")]
     ImageName(String),
     /// `qemu-img` failed.
     #[error("cannot work on {}", path.display())]

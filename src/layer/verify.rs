@@ -45,7 +45,7 @@ pub enum Problem {
     #[error("layer.json is damaged, or disk.qcow2 is missing or has another size than it records")]
     Incomplete,
     /// The parent layer or base image is missing, or is not the one that the layer was made on.
-    #[error("what it was made on is missing, damaged or was replaced")]
+    #[error("its parent layer or base image is missing, damaged or was replaced")]
     Parent,
     /// The bytes changed.
     #[error("the content has changed: its SHA-256 is {found}")]
