@@ -46,7 +46,7 @@ pub enum PinError {
     File(#[from] PathError),
     /// No distribution that elements support is on the image.
     #[error(
-        "{image} holds {product}, which is none of the known distributions ({}), nor said to be like one",
+        "{image} holds {product}, which is none of the known distributions ({}), and names none in `ID_LIKE`",
         known.join(", ")
     )]
     UnknownDistribution {

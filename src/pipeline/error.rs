@@ -16,7 +16,7 @@ pub enum PipelineError {
     #[error("the recipe has errors")]
     Recipe(Diagnostics),
     /// The image should be published, but the recipe names no target.
-    #[error("the recipe does not say where its image is published")]
+    #[error("the recipe names no target for its image")]
     NoTarget,
     /// The layer store failed.
     #[error(transparent)]

@@ -165,7 +165,7 @@ fn the_system_of_an_image_has_the_names_that_elements_use() {
         said.starts_with("base.qcow2 holds Product 1, which is none of the known distributions (almalinux,"),
         "{said}"
     );
-    assert!(said.ends_with("ubuntu), nor said to be like one"), "{said}");
+    assert!(said.ends_with("ubuntu), and names none in `ID_LIKE`"), "{said}");
 }
 
 /// What a release says counts for it and for what its makers call a part of it.
