@@ -22,7 +22,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | [`cli`] | everything that knows a terminal, the environment or an exit code |
+//! | [`cli`] | the command line: the only module with terminal, environment and exit codes |
 //! | [`pipeline`] | the stages as one job: from a recipe to verified and published artifacts |
 //! | [`diff`], [`verify`], [`publish`] | differences between two images; checks of an image; publishing to a cloud |
 //! | [`pin`], [`build`], [`export`], [`inspect`] | pins of a recipe; the disk of a plan; output files; the content of an image |

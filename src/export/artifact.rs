@@ -16,7 +16,7 @@ pub struct Artifact {
     /// The output of the recipe.
     #[serde(flatten)]
     pub output: Output,
-    /// `disk_format` of the image service, if it has one for the file.
+    /// `disk_format` at the image service, if it accepts the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_format: Option<String>,
     /// `container_format` of the image service.

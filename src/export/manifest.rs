@@ -222,7 +222,7 @@ fn tool_version(tool: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// Opening a pipe without a writer would wait forever, and so would reading a device without an end.
+    /// Opening a pipe without a writer would block forever, and so would reading a device without an end.
     #[test]
     fn what_is_no_manifest_is_not_waited_for() {
         let dir = tempfile::tempdir().expect("a temporary directory");

@@ -64,7 +64,7 @@ mod tests {
         }
     }
 
-    /// A change here is a new key format: all users must make all layers again.
+    /// Fails after a change of the key format, by which all users must make all layers again.
     #[test]
     fn keys_are_pinned() {
         let ingredients = json!({

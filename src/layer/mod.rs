@@ -4,15 +4,15 @@
 //!
 //! ```text
 //! <root>/store.json                {"version":1}
-//! <root>/lock                      empty; shared by everyone who has the store open
-//! <root>/layers/<key>/disk.qcow2   what one step changed
-//! <root>/layers/<key>/key.json     what the key was made of
-//! <root>/layers/<key>/layer.json   what the layer is; written last
-//! <root>/layers/<key>/lock         empty; held alone by whoever makes the layer
-//! <root>/layers/<key>/tree.tar, vmlinuz, initrd   what was taken out of the disk, where it was wanted
+//! <root>/lock                      empty; locked by every process that has the store open
+//! <root>/layers/<key>/disk.qcow2   the changes of one step
+//! <root>/layers/<key>/key.json     the ingredients of the key
+//! <root>/layers/<key>/layer.json   the metadata of the layer; written last
+//! <root>/layers/<key>/lock         empty; locked exclusively while the layer is made
+//! <root>/layers/<key>/tree.tar, vmlinuz, initrd   files that were extracted from the disk, if an output needs them
 //! <root>/layers/<key>/used         empty; its time stamp is the last use
 //! <root>/images/<sha256>           base images, also with the extension .qcow2 or .raw
-//! <root>/images/<sha256>.disk.qcow2   what a base image of another format became; .disk.sha256 has its digest
+//! <root>/images/<sha256>.disk.qcow2   a converted base image; .disk.sha256 has its digest
 //! ```
 //!
 //! A store with a higher version than this program knows is refused. Every change of the meaning of these files is a new version.

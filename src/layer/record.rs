@@ -72,7 +72,7 @@ pub enum Extra {
 }
 
 impl Extra {
-    /// Name of the file in the layer's directory.
+    /// Returns the name of the file in the layer's directory.
     pub fn file(self) -> &'static str {
         match self {
             Self::Tree => "tree.tar",

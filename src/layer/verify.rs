@@ -47,7 +47,7 @@ pub enum Problem {
     /// The parent layer or base image is missing, or is not the one that the layer was made on.
     #[error("its parent layer or base image is missing, damaged or was replaced")]
     Parent,
-    /// The bytes changed.
+    /// The content changed.
     #[error("the content has changed: its SHA-256 is {found}")]
     Content {
         /// Digest of the present content.

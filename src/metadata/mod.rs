@@ -1,4 +1,5 @@
-//! The metadata that a cloud gives an instance: NoCloud, config drive, and OpenStack's metadata service.
+//! Metadata for instances, as clouds provide it: host name, SSH key, user data and more. An instance gets it from a NoCloud disk,
+//! a config drive or OpenStack's metadata service.
 //!
 //! An [`Instance`] contains the facts about the instance. It gets them as a disk ([`config_drive`], [`no_cloud`]) or over HTTP.
 //! The documents are those of Nova, in all their versions. As in `nova/api/metadata/base.py`, the same code makes them for the

@@ -1,4 +1,4 @@
-//! Random bytes and identifiers.
+//! Random bytes and ids.
 
 pub(crate) fn random_uuid() -> uuid::Uuid {
     uuid::Builder::from_random_bytes(random()).into_uuid()

@@ -61,7 +61,7 @@ impl Cloud {
         let operations: Vec<_> = changes
             .iter()
             .map(|change| match change {
-                // `add` replaces what is there: RFC 6902, section 4.1.
+                // `add` replaces an existing value: RFC 6902, section 4.1.
                 Change::Set(name, value) => json!({ "op": "add", "path": pointer(name), "value": value }),
                 Change::Remove(name) => json!({ "op": "remove", "path": pointer(name) }),
             })
@@ -69,7 +69,7 @@ impl Cloud {
         self.patch(&path(&image.id, ""), &Value::Array(operations))
     }
 
-    /// Gives an image a tag.
+    /// Adds a tag to an image.
     ///
     /// # Errors
     ///
@@ -78,7 +78,7 @@ impl Cloud {
         self.call(&Method::PUT, &path(&image.id, &format!("/tags/{}", encoded(tag))), None)
     }
 
-    /// Takes a tag off an image.
+    /// Removes a tag from an image.
     ///
     /// # Errors
     ///
@@ -119,7 +119,7 @@ impl Cloud {
     ///
     /// # Errors
     ///
-    /// If the service refuses: 409 if that was done before.
+    /// If the service refuses: 409 if the project has the image already.
     pub fn share(&self, image: &Image, project: &str) -> Result<Member, CloudError> {
         self.post(&path(&image.id, "/members"), &json!({ "member": project }))
     }

@@ -28,7 +28,7 @@ pub enum CloudError {
     /// Several clouds are configured, and none is chosen.
     #[error("several clouds are configured, and none is chosen: {}", known.join(", "))]
     WhichCloud {
-        /// Their names.
+        /// Names of the clouds.
         known: Vec<String>,
     },
     /// The configuration of a cloud is not valid.
@@ -49,7 +49,7 @@ pub enum CloudError {
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] PathError),
-    /// A file of certificates or keys has none.
+    /// A file of certificates or keys contains none.
     #[error("{} cannot be used: {reason}", path.display())]
     Certificates {
         /// The file.
@@ -60,7 +60,7 @@ pub enum CloudError {
     /// A proxy cannot be used.
     #[error("the proxy in `{variable}` cannot be used: {reason}")]
     Proxy {
-        /// Name of the variable that most programs read it from.
+        /// Variable that most programs read the proxy from.
         variable: &'static str,
         /// The cause.
         reason: String,
@@ -120,7 +120,7 @@ pub enum CloudError {
     /// The cloud has several regions, and none is chosen.
     #[error("the cloud has several regions, and none is chosen: {}", known.join(", "))]
     WhichRegion {
-        /// Their names.
+        /// Names of the regions.
         known: Vec<String>,
     },
 }

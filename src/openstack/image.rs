@@ -12,7 +12,7 @@ use crate::image::Written;
 /// Images per page: the largest number that the service gives, unless its operators configure another one.
 const PAGE: usize = 1000;
 
-/// An image.
+/// An image of the image service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Image {
     /// Id of the image.
@@ -20,11 +20,11 @@ pub struct Image {
     /// Name of the image, which need not be unique.
     #[serde(default)]
     pub name: Option<String>,
-    /// `queued`, `saving`, `uploading`, `importing`, `active`, `deactivated`, `killed`, `deleted`, `pending_delete`.
+    /// Status: `queued`, `saving`, `uploading`, `importing`, `active`, `deactivated`, `killed`, `deleted`, `pending_delete`.
     pub status: String,
-    /// `private`, `shared`, `community`, `public`.
+    /// Visibility: `private`, `shared`, `community`, `public`.
     pub visibility: String,
-    /// Whether it cannot be deleted.
+    /// Whether the service refuses to delete the image.
     #[serde(default)]
     pub protected: bool,
     /// Whether lists leave it out.
@@ -36,7 +36,7 @@ pub struct Image {
     /// Size in bytes; `null` until it has data.
     #[serde(default)]
     pub size: Option<u64>,
-    /// Size of the disk in it, in bytes, where the service has found it out.
+    /// Virtual size of the disk, in bytes, if the service has determined it.
     #[serde(default)]
     pub virtual_size: Option<u64>,
     /// Format of the disk.
@@ -102,12 +102,12 @@ pub enum FindError {
         /// Name or id that was searched for.
         name: String,
     },
-    /// There are several of that name.
+    /// Several images have this name.
     #[error("{} images have the name `{name}`", images.len())]
     Several {
         /// The name.
         name: String,
-        /// All of them.
+        /// All images with this name.
         images: Vec<Image>,
     },
     /// The service does not answer, or refuses a request.
@@ -188,7 +188,7 @@ impl Cloud {
                 let filters = [("name", name), ("os_hidden", hidden)];
                 let filters = filters.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
                 found = self.images(&ImageQuery { filters, ..ImageQuery::default() })?;
-                // To the service, `in:` before a name begins a list of names.
+                // The service reads `in:` before a name as the beginning of a list of names.
                 found.retain(|image| image.name.as_deref() == Some(name));
             }
         }

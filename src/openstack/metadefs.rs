@@ -47,7 +47,7 @@ pub struct Association {
 /// The definition of a property.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Property {
-    /// `string`, `integer`, `number`, `boolean`, `array`.
+    /// Type: `string`, `integer`, `number`, `boolean`, `array`.
     #[serde(default, rename = "type")]
     pub kind: String,
     /// Name for people.

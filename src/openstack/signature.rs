@@ -60,7 +60,7 @@ pub enum SignatureError {
     /// `openssl` cannot read a key or certificate.
     #[error("openssl does not read the {what}")]
     Unreadable {
-        /// `key`, `certificate`.
+        /// The object: `key`, `certificate`.
         what: &'static str,
         /// The error of `openssl`.
         #[source]

@@ -63,11 +63,11 @@ pub enum UploadError {
     /// The service has other data than was sent.
     #[error("the service has other data than what was sent: {what} is {theirs}, and {ours} was sent")]
     Differs {
-        /// What differs: `size`, `checksum`, `sha512`.
+        /// The property that differs: `size`, `checksum`, `sha512`.
         what: String,
-        /// What the service has.
+        /// The value at the service.
         theirs: String,
-        /// What was sent.
+        /// The value of the data that was sent.
         ours: String,
     },
     /// The image has an unexpected status after the upload.

@@ -61,11 +61,11 @@ impl std::fmt::Debug for Publishing<'_> {
 
 /// Hooks of a run: the reaction to failed steps, and a look at the image before it is published.
 pub trait Watch: OnFailure {
-    /// Called when the artifacts are written and verified, before anything is published.
+    /// Receives the image when the artifacts are written and verified, before anything is published.
     fn made(&mut self, _made: &Made) {}
 }
 
-/// Ends a build at the first step that fails.
+/// A watch that ends the build at the first step that fails.
 #[derive(Debug, Clone, Copy)]
 pub struct Unattended;
 

@@ -28,7 +28,7 @@ pub struct Context<'a> {
     pub subject: &'a Subject,
     /// Places of cloud configurations, among which targets choose.
     pub places: Places,
-    /// Whether an image may take the place of one that was built later.
+    /// Whether an image may replace one that was built later.
     pub allow_older: bool,
     /// Secrets and credentials that targets need.
     pub keys: &'a dyn Keys,

@@ -38,7 +38,7 @@ pub enum Deed {
         /// Names of attributes and properties.
         attributes: Vec<String>,
     },
-    /// An image took the place of the one before.
+    /// An image was promoted.
     Promoted {
         /// Id, path or address of the image.
         place: String,
@@ -55,7 +55,7 @@ pub enum Deed {
         /// The reason.
         reason: String,
     },
-    /// An image would have been removed but stays.
+    /// An image should have been removed, but stays.
     Left {
         /// Id, path or address of the image.
         place: String,

@@ -12,7 +12,7 @@ use crate::openstack::{CloudError, UploadError};
 /// promoted image is still promoted.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// There is nothing to publish.
+    /// The artifacts of the build cannot be published.
     #[error(transparent)]
     Source(#[from] SourceError),
     /// Properties cannot be derived from the facts of the image.
@@ -39,7 +39,7 @@ pub enum PublishError {
     /// The image cannot be signed.
     #[error(transparent)]
     Signing(#[from] SigningError),
-    /// The data did not arrive.
+    /// The upload failed.
     #[error("cannot upload the image")]
     Upload(#[source] UploadError),
     /// The upload failed, and its record could not be removed.
@@ -80,7 +80,7 @@ pub enum PublishError {
         id: String,
         /// Why a change could not be undone.
         left: String,
-        /// Why it could not be promoted.
+        /// Why the image could not be promoted.
         #[source]
         source: CloudError,
     },
@@ -92,7 +92,7 @@ pub enum PublishError {
     NothingBefore {
         /// Name of the image.
         name: String,
-        /// Id of the promoted one.
+        /// Id of the promoted image.
         promoted: String,
     },
     /// A tree of files cannot be changed.
@@ -103,10 +103,10 @@ pub enum PublishError {
     Key {
         /// The use of the key.
         what: String,
-        /// Why there is none.
+        /// The cause.
         reason: String,
     },
-    /// The target promotes nothing.
+    /// The target has no promotion.
     #[error("the target promotes no image, so that there is nothing to roll back")]
     PromotesNothing,
 }

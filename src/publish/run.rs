@@ -1,4 +1,4 @@
-//! Publishing to all targets.
+//! The entry point of publishing: an operation at all targets in parallel.
 
 use std::sync::Arc;
 

@@ -66,7 +66,7 @@ pub enum SourceError {
     NoArtifact {
         /// The directory.
         dir: PathBuf,
-        /// The format that was asked for.
+        /// The requested format.
         format: Option<Format>,
     },
     /// The size of the artifact is not the one in the manifest.
@@ -74,7 +74,7 @@ pub enum SourceError {
     Changed {
         /// The artifact.
         file: PathBuf,
-        /// Its size.
+        /// Size of the artifact.
         found: u64,
         /// The size in the manifest.
         told: u64,

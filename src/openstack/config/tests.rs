@@ -1,4 +1,4 @@
-//! Configurations as people write them.
+//! Tests of configurations in the forms that users write.
 
 use std::path::{Path, PathBuf};
 
@@ -160,10 +160,10 @@ fn a_strangers_directory_neither_gets_a_password_nor_says_where_it_goes() {
     let error = find(&[("clouds.yaml", &theirs)], &[("secure.yaml", secure)], false).expect_err("no password");
     let told = format!("{error} {}", error.help().unwrap_or_default());
     assert!(told.contains("the password is missing") && told.contains("is not taken together with"), "{told}");
-    // A file that the user names is the user's.
+    // A file that the user names is trusted.
     let named = find(&[("clouds.yaml", &theirs)], &[("secure.yaml", secure)], true).expect("it is trusted");
     assert_eq!(named.auth_url, "http://theirs/v3");
-    // Both of one directory belong together.
+    // Both files of one directory belong together.
     find(&[("clouds.yaml", &theirs), ("secure.yaml", secure)], &[], false).expect("it is whole");
     let home = [("clouds.yaml", mine.as_str()), ("secure.yaml", secure)];
     let found = find(&[("secure.yaml", moved)], &home, false).expect("it is whole");
@@ -231,7 +231,7 @@ fn what_is_no_text_is_told_with_its_place_and_shown_nowhere() {
         let error = request(&text).expect_err(written);
         assert!(error.to_string().contains(kind) && error.to_string().contains("clouds.yaml:4:"), "{written}: {error}");
         assert!(!format!("{error}{error:?}{:?}", error.help()).contains("hunter2"), "{error:?}");
-        // Nobody asks for the other one.
+        // No setting uses the other one.
         let other = format!("{text}  two: {{auth: {{auth_url: 'http://a', token: t}}}}\n");
         let (_dir, places) = places(&[("clouds.yaml", &other)]);
         find(&places, "two").unwrap_or_else(|error| panic!("{written}: {error}"));

@@ -25,7 +25,7 @@ pub(super) struct Place {
     pub(super) span: Option<Span>,
 }
 
-/// A value.
+/// A value in Python's types.
 #[derive(Clone)]
 pub(super) enum Value {
     Null,

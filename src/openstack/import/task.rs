@@ -26,7 +26,7 @@ impl Progress {
 pub struct Task {
     /// Id of the task.
     pub id: String,
-    /// `pending`, `processing`, `success`, `failure`.
+    /// Status: `pending`, `processing`, `success`, `failure`.
     pub status: String,
     /// Message for people.
     #[serde(default)]

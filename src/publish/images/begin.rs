@@ -1,4 +1,4 @@
-//! The record of an image at a service: made once, found again, and removed if nothing comes of it.
+//! The record of an image at a service: it is made once, found again, and removed if the upload fails.
 
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,7 @@ pub(super) struct Begun {
     pub(super) left: Option<Image>,
 }
 
-/// Finds the image, or makes its record.
+/// Finds the image at the service, or makes its record.
 pub(super) fn begin(
     cloud: &Cloud,
     source: &Source,
@@ -66,7 +66,7 @@ pub(super) fn begin(
             Some(image) if image.status == "active" => {
                 return Ok(Begun { id, status: image.status.clone(), there: Some(image), left: None });
             }
-            // It is new, or an earlier run has ended here.
+            // The image is new, or an earlier run has ended here.
             Some(image) if route.goes_on(&image, source.artifact.size) => {
                 return Ok(Begun { id, status: image.status, there: None, left });
             }
@@ -171,7 +171,7 @@ fn image_id(name: &str, content: &Sha256, generation: u32) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{name}\n{content}\n{generation}").as_bytes())
 }
 
-/// The request to make an image: Image Service API v2, "Create image".
+/// Makes the request to create an image: Image Service API v2, "Create image".
 pub(super) fn record(id: &str, source: &Source, wanted: &Record) -> Map<String, Value> {
     let mut record: Map<_, _> = wanted.attributes().into_iter().collect();
     let mut set = |name: &str, value: Value| record.insert(name.to_owned(), value);

@@ -103,7 +103,7 @@ fn named(cloud: &Cloud, name: &str) -> Result<Vec<Image>, CloudError> {
         let filters = [("name", name), ("os_hidden", hidden)].map(|(key, value)| (key.to_owned(), value.to_owned()));
         images.extend(cloud.images(&image::ImageQuery { filters: filters.into(), ..image::ImageQuery::default() })?);
     }
-    // To the service, `in:` before a name begins a list of names.
+    // The service reads `in:` before a name as the beginning of a list of names.
     images.retain(|image| image.name.as_deref() == Some(name));
     Ok(images)
 }

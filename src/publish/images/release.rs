@@ -41,7 +41,7 @@ fn is_newer(image: &Image, made: Timestamp) -> bool {
     built(image).is_some_and(|other| other > made) && !image.properties.contains_key(ROLLED_BACK)
 }
 
-/// A change that can be undone.
+/// A change at the service that can be undone.
 enum Step<'a> {
     Changed { image: &'a Image, back: Vec<Change> },
     Tagged { image: &'a Image, tag: &'a str },

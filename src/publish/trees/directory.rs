@@ -32,7 +32,7 @@ const LOCK: &str = ".goldsmith.lock";
 /// Pause between two tries to get the lock.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Bytes that are read at once.
+/// Bytes that are read at a time.
 const CHUNK: usize = 1 << 20;
 
 /// A tree in a directory, which is created if it is missing.
@@ -135,7 +135,7 @@ impl Directory {
                 }
             }
         }
-        // A temporary directory is private.
+        // A temporary directory is private, but a published one is not.
         fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).at(dir)?;
         Ok(sync_dir(dir)?)
     }

@@ -80,7 +80,7 @@ pub enum EditionError {
     /// A name in the manifest cannot be a path of the tree.
     #[error("`{name}` cannot be the name of {what} in a tree of images")]
     Name {
-        /// The name.
+        /// The name in the manifest.
         name: String,
         /// The thing that has the name: an image or an artifact.
         what: &'static str,
@@ -238,7 +238,7 @@ pub(super) mod tests {
         let edition = Edition::read(dir.path(), &[Format::Tar]).expect("an edition");
         assert_eq!(edition.folder(), "gold/20261121T191500Z");
         assert_eq!(edition.sums(), format!("{}  gold.tar\n", Sha256::of(b"tar")).as_bytes());
-        // The manifest speaks of what is there.
+        // The manifest lists only artifacts that are there.
         let Content::Made(manifest) = &edition.files[2].content else { panic!("{:?}", edition.files) };
         let summary: Summary = serde_json::from_slice(manifest).expect("a manifest");
         assert_eq!(summary.artifacts.len(), 1);

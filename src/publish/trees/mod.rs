@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! NAME/20261121T191500Z/   the artifacts, SHA256SUMS, its signatures, manifest.json
-//! NAME/latest              the version that was published last
+//! NAME/latest              the promoted version
 //! streams/v1/              an index of all images
 //! ```
 //!

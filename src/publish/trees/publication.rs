@@ -37,7 +37,7 @@ pub(super) struct Placed {
     pub place: String,
     /// Path of the version's folder.
     pub folder: String,
-    /// Whether it was there already.
+    /// Whether the version was there already.
     pub before: bool,
     /// Whether `latest` pointed to another version before.
     pub promoted: bool,

@@ -311,7 +311,7 @@ pub(super) mod tests {
             let error = Signer::openpgp(key, home.clone(), dir.path()).expect_err("there is no such key");
             assert!(error.to_string().contains(words), "{error}");
         }
-        // A signature of another key is none.
+        // A signature by another key is not valid.
         let other = tempfile::tempdir().expect("a directory");
         let stranger =
             Signer::openpgp(&openpgp(other.path()), Some(other.path().to_owned()), dir.path()).expect("a key");

@@ -41,7 +41,7 @@ impl Scratch {
         publish(&self.tree, edition, wanted, &(Arc::new(Silent) as _), &self.interrupt)
     }
 
-    /// Everything below the tree: paths with inode, mode, time of change and where links lead to. The lock stays.
+    /// Lists everything below the tree but the lock: paths with inode, mode, modification time and link targets.
     fn listing(&self) -> Vec<String> {
         fn walk(dir: &Path, found: &mut Vec<String>) {
             for entry in fs::read_dir(dir).into_iter().flatten() {
@@ -101,7 +101,7 @@ fn what_is_published_is_there_once() {
     let again = scratch.publish(&scratch.build("gold", 0), &keep(1)).expect("it is there");
     assert!(again.before && again.removed.is_empty());
     assert_eq!(scratch.listing(), listing);
-    // What somebody has damaged is mended.
+    // A damaged file is replaced.
     fs::write(latest.join("SHA256SUMS"), "damaged").expect("a file");
     assert!(!scratch.publish(&edition, &TreeOptions::default()).expect("it is published").before);
     assert_eq!(fs::read(latest.join("SHA256SUMS")).expect("a file"), edition.sums());
@@ -114,7 +114,7 @@ fn as_many_versions_stay_as_are_wanted() {
     for day in [0, 1] {
         scratch.publish(&scratch.build("gold", day), &TreeOptions::default()).expect("it is published");
     }
-    // Nothing of this is one of the versions, and so none of it goes.
+    // None of these is a version, so all of them stay.
     for folder in ["gold/mine", "gold/20261118T100000Z"] {
         fs::create_dir_all(scratch.tree.at(folder)).expect("a folder");
     }
@@ -141,7 +141,7 @@ fn an_older_version_takes_the_place_of_a_newer_one_only_where_that_is_said() {
     assert_eq!((placed.promoted, placed.removed), (true, Vec::new()), "the newer one is not too old");
     assert_eq!(scratch.tree.latest("gold").expect("a link").as_deref(), Some(VERSIONS[0]));
     assert_eq!(scratch.indexed("gold"), VERSIONS[..1], "clients of the index take the newest version");
-    // The next one removes both.
+    // The next run removes both.
     let placed = scratch.publish(&scratch.build("gold", 2), &keep(1)).expect("it is published");
     assert_eq!(placed.removed, VERSIONS[..2]);
 }
@@ -165,7 +165,7 @@ fn what_goes_wrong_leaves_everything_as_it_was() {
         assert_eq!(scratch.listing(), listing);
         fs::write(&out, "tar").expect("a file");
 
-        // It is noticed while files are copied.
+        // The copy notices the other content.
         let interrupted = |files: &[Entry]| {
             let interrupt = Interrupt::new();
             scratch.tree.put(&edition.folder(), files, &|_| interrupt.raise(), &interrupt)
@@ -173,13 +173,13 @@ fn what_goes_wrong_leaves_everything_as_it_was() {
         assert!(matches!(interrupted(&edition.files), Err(TreeError::Interrupted)));
         assert_eq!(scratch.listing(), listing);
 
-        // The index cannot be written: what was done before that is undone.
+        // If the index cannot be written, everything before it is undone.
         let index = scratch.tree.at("streams/v1/index.json");
         let text = fs::read(&index).ok();
         let _ = fs::remove_file(&index);
         fs::create_dir_all(index.join("in-the-way")).expect("a folder");
         let error = scratch.publish(&edition, &keep(1)).expect_err("the index is in the way");
-        // Nor can it be written back, which is said.
+        // If it cannot be restored either, the error says so.
         assert!(matches!(error, TreeError::Half { .. }), "{error}");
         assert!(!scratch.tree.at(&edition.folder()).exists());
         let latest = scratch.tree.latest("gold").expect("a link");
@@ -203,7 +203,7 @@ fn a_publication_can_be_taken_back() {
     assert_eq!(scratch.tree.latest("gold").expect("a link"), latest);
     publication.promote(&scratch.interrupt).expect("it is promoted");
     assert_eq!(scratch.indexed("gold"), [VERSIONS[1]]);
-    // Somebody else waits until it is over.
+    // Another run waits for the end.
     assert!(FileLock::try_exclusive(&scratch.tree.at(LOCK)).expect("a lock").is_none());
     publication.roll_back().expect("it is taken back");
     assert_eq!((scratch.tree.latest("gold").expect("a link"), scratch.indexed("gold")), (latest, products));
@@ -274,7 +274,7 @@ fn checksums_and_index_are_signed() {
     let edition = scratch.build("gold", 0);
     assert!(!scratch.publish(&edition, &TreeOptions::default()).expect("it is published").before);
     let wanted = TreeOptions { signers: signers(), ..TreeOptions::default() };
-    // It was there, but nobody had signed it.
+    // The version was there, but not signed.
     assert!(!scratch.publish(&edition, &wanted).expect("it is published").before);
     let listing = scratch.listing();
     assert!(scratch.publish(&edition, &wanted).expect("it is there").before);
@@ -287,7 +287,7 @@ fn checksums_and_index_are_signed() {
     let index = fs::read(scratch.tree.at("streams/v1/index.sjson")).expect("a file");
     let index = openpgp.verified(&index).expect("gpg").expect("it is signed");
     assert!(String::from_utf8_lossy(&index).contains("streams/v1/goldsmith:download.sjson"));
-    // Who does not sign leaves no index that is out of step.
+    // A run without keys removes the signed index, which would be out of date.
     scratch.publish(&scratch.build("gold", 1), &TreeOptions::default()).expect("it is published");
     assert!(!scratch.tree.at("streams/v1/index.sjson").exists());
     let _ = std::process::Command::new("gpgconf").arg("--homedir").arg(&home).args(["--kill", "all"]).status();

@@ -25,7 +25,7 @@ const LIMIT: u64 = 64 << 20;
 /// Size limit of the answer to a refused request, in bytes.
 const REFUSAL: u64 = 64 << 10;
 
-/// Headers of a request that are signed with it.
+/// Headers of a request that its signature covers.
 pub(super) type Headers<'a> = [(&'static str, &'a str)];
 
 /// The body of a request: its size, and a function that opens it again for every attempt.
@@ -176,7 +176,7 @@ mod tests {
         }
     }
 
-    /// A store that answers requests one after the other, each with such a status, and tells what was asked for.
+    /// Starts a store that answers requests one after the other with these statuses, and returns the requests.
     fn store(answers: Vec<(u16, Duration)>) -> (String, std::thread::JoinHandle<Vec<String>>) {
         use std::io::{BufRead as _, BufReader, Write as _};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -208,7 +208,7 @@ mod tests {
         client.send(action, &[], None, &Interrupt::new())
     }
 
-    /// The value of a parameter of a request.
+    /// Returns the value of a parameter of a request.
     fn parameter<'a>(asked: &'a str, name: &str) -> &'a str {
         let query = asked.split([' ', '?', '&']);
         query.filter_map(|part| part.split_once('=')).find(|(key, _)| *key == name).expect("it is there").1
@@ -231,7 +231,7 @@ mod tests {
         let client = Client { signed_for: Duration::from_secs(1), ..client(&endpoint) };
         delete(&client).expect("the new signature holds");
         assert_eq!(served.join().expect("no panic").len(), 2);
-        // A store that does not want it says so at once.
+        // A store that refuses for another reason answers at once.
         let (endpoint, served) = store(vec![(403, Duration::ZERO)]);
         let client = self::client(&endpoint);
         assert!(matches!(delete(&client), Err(S3Error::Refused { status: 403, .. })));

@@ -27,7 +27,7 @@ pub enum S3Error {
     Address {
         /// The address.
         endpoint: String,
-        /// What is wrong with it.
+        /// Description of the error.
         reason: String,
     },
     /// The store cannot be reached.
