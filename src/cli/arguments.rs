@@ -1,4 +1,4 @@
-//! The command line, as written.
+//! The command line of Goldsmith: all commands and their arguments, as clap reads them.
 
 use std::path::PathBuf;
 

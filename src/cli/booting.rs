@@ -1,4 +1,4 @@
-//! What `verify` and `run` share before they boot an image.
+//! Checks that `verify` and `run` share before they boot an image.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::failure::{Failure, FailureKind};
 use crate::recipe::Verify;
 use crate::recipe::verify::Known;
 
-/// What a person is told of an image that was not built with this cache: what is not believed, and how it is booted.
+/// Returns a warning about an image that this cache did not build: its manifest is not trusted, or it boots without a network.
 pub(super) fn unknown(image: &Path, foreign: bool, isolated: bool) -> Option<String> {
     let manifest = foreign.then_some("its manifest.json is not believed (--trust-manifest does)");
     let network = isolated.then_some("it is booted without a network (--network user gives it one)");
@@ -14,7 +14,7 @@ pub(super) fn unknown(image: &Path, foreign: bool, isolated: bool) -> Option<Str
     (!told.is_empty()).then(|| format!("{} was not built with this cache: {}", image.display(), told.join(", ")))
 }
 
-/// Refuses what cannot work.
+/// Refuses settings that cannot work for the image.
 pub(super) fn fitting(settings: &Verify, known: &Known) -> Result<(), Failure> {
     let faults = settings.faults(known);
     let Some((first, others)) = faults.split_first() else { return Ok(()) };

@@ -29,7 +29,7 @@ impl BuildHost {
         Ok(Self { private, host })
     }
 
-    /// What a build works with, ended by the signals that end a program.
+    /// Makes the workshop of a build. Signals that end a program interrupt it.
     pub(super) fn workshop(&self, reporter: Arc<dyn Reporter>, global: &Global) -> Result<Workshop, Failure> {
         let interrupt = Interrupt::new();
         signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;

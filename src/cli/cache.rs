@@ -1,4 +1,4 @@
-//! `goldsmith cache`.
+//! The command `goldsmith cache`: lists, shrinks and checks the cache.
 
 use std::time::{Duration, Instant};
 
@@ -120,7 +120,7 @@ pub(super) fn cache(verb: &CacheVerb, global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Compares the store with what it should be; shows how far that is on a terminal.
+/// Checks the store against its digests, and shows the progress on a terminal.
 fn verified(store: &Store, global: &Global) -> Result<Vec<Finding>, Failure> {
     let interrupt = Interrupt::new();
     signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;

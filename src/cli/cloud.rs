@@ -1,4 +1,4 @@
-//! The cloud that options, the environment and clouds.yaml name.
+//! The cloud of a command: options, the environment and clouds.yaml name it.
 
 use clap::Args;
 use serde_json::json;
@@ -22,7 +22,7 @@ pub(super) struct CloudOptions {
     pub(super) os_region: Option<String>,
 }
 
-/// Logs in to the cloud that is meant.
+/// Logs in to the cloud that options, the environment or clouds.yaml name.
 pub(super) fn connect(args: &CloudOptions) -> Result<Cloud, Failure> {
     let config = CloudConfig::find(&places(args)).map_err(|error| failure(&error))?;
     if let Some(message) = config.warning() {
@@ -33,13 +33,13 @@ pub(super) fn connect(args: &CloudOptions) -> Result<Cloud, Failure> {
     Cloud::connect(config).map_err(|error| failure(&error))
 }
 
-/// Whether options or variables name a cloud: one that a file alone names may be meant for others.
+/// Returns whether options or variables name a cloud. A cloud that only a file names may be there for other programs.
 pub(super) fn is_named(args: &CloudOptions) -> bool {
     let told = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
     args.os_cloud.is_some() || told("OS_CLOUD") || told("OS_AUTH_URL")
 }
 
-/// Where a configuration may come from: openstacksdk's search path, and the environment.
+/// Returns the places of cloud configurations: openstacksdk's search path, and the environment.
 pub(super) fn places(args: &CloudOptions) -> Places {
     let told = |name: &str| std::env::var_os(name);
     let variables =
@@ -53,7 +53,7 @@ pub(super) fn places(args: &CloudOptions) -> Places {
     }
 }
 
-/// A failure of the image service, or of finding it.
+/// Converts errors of a cloud, or of its configuration.
 pub(super) fn failure(error: &CloudError) -> Failure {
     let kind = match error {
         CloudError::NoConfig { .. }

@@ -1,4 +1,4 @@
-//! `goldsmith convert`.
+//! The command `goldsmith convert`: converts a disk image into another format.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -98,7 +98,7 @@ pub(super) fn run(args: &Convert, global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A failure with what helps. A file of no known format may be a raw disk without a partition table.
+/// Converts an error, with hints. A file of unknown format may be a raw disk without a partition table.
 fn failure(error: &ConvertError, args: &Convert) -> Failure {
     let failure = hints::convert(error);
     let unknown = || probe(&args.input).is_ok_and(|probed| probed.kind == Kind::Unknown);
@@ -123,7 +123,7 @@ fn lines(conversion: &Conversion<'_>, converted: &Converted) -> String {
     text
 }
 
-/// The same for programs: the last line.
+/// The same for programs: the last line of `--json`.
 fn record(conversion: &Conversion<'_>, converted: &Converted) -> String {
     let mut record = json!({
         "event": "converted",
@@ -140,7 +140,7 @@ fn record(conversion: &Conversion<'_>, converted: &Converted) -> String {
     format!("{record}\n")
 }
 
-/// What is to be made, by the options and the name of the file.
+/// Returns the output that the options and the name of the file describe.
 fn output(args: &Convert) -> Result<Output, Failure> {
     let named = by_name(&args.output);
     let (format, codec) = match (args.to, named) {
@@ -174,7 +174,8 @@ fn output(args: &Convert) -> Result<Output, Failure> {
     })
 }
 
-/// Format and compression by the extensions of a name: `disk.raw.xz`. What is no format may have a reason.
+/// Finds format and compression by the extensions of a name: `disk.raw.xz`. The error says why a known format is refused, if it
+/// is one.
 fn by_name(path: &Path) -> Result<(Format, Option<Codec>), Option<String>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let codecs = [Codec::Zstd, Codec::Gzip, Codec::Xz];

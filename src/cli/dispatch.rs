@@ -1,4 +1,4 @@
-//! Reads the command line, does what it says, and ends with the exit code that belongs to it.
+//! The entry point: reads the command line, runs the command and returns its exit code.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use super::settings::Global;
 use super::terminal::Terminal;
 use super::{build, cache, convert, diff, distros, doctor, elements, images, inspect, plan, publish, run, verify};
 
-/// Reads the command line, does what it says and tells how it ended.
+/// Reads the command line, runs the command, and returns its exit code.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -24,7 +24,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(failure.kind.exit_code());
         }
         Err(error) if error.use_stderr() => error.exit(),
-        // Help or the version, by the wish of the user.
+        // The user asked for help or the version.
         Err(help) => {
             note(help.print());
             return ended(Ok(failure::exit::OK), false, Terminal::of_stderr());
@@ -36,7 +36,7 @@ pub fn main() -> ExitCode {
     ended(execute(arguments, terminal), json, terminal)
 }
 
-/// Shows why a command failed, and gives the exit code. A command also fails if its output could not be written.
+/// Shows why a command failed, and returns the exit code. A command also fails if its output could not be written.
 fn ended(result: Result<u8, Failure>, json: bool, terminal: Terminal) -> ExitCode {
     let written = check();
     // A standard output that takes no results takes no failures either.
@@ -47,7 +47,7 @@ fn ended(result: Result<u8, Failure>, json: bool, terminal: Terminal) -> ExitCod
             if json {
                 print(&format!("{}\n", failure.to_json()));
             } else {
-                // Who closed standard error does not want to know.
+                // Standard error may be closed: then nobody wants the text.
                 let _ = std::io::stderr().write_all(failure.to_text(terminal).as_bytes());
             }
             ExitCode::from(failure.kind.exit_code())
@@ -55,25 +55,25 @@ fn ended(result: Result<u8, Failure>, json: bool, terminal: Terminal) -> ExitCod
     }
 }
 
-/// Every command, argument and option. The documentation is made from this and compared with it.
+/// Returns all commands, arguments and options. The documentation is generated from them and compared with them.
 pub fn grammar() -> clap::Command {
     <Arguments as clap::CommandFactory>::command()
 }
 
-/// This process has secrets of its user and of images: it leaves no core dump, nor do the children that libraries start,
-/// and its own children do not see the credentials in its environment.
+/// Protects secrets of the user and of images: disables core dumps of this process and of children that libraries start, and
+/// hides credentials in the environment from its own children.
 fn keep_secrets() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let maximum = getrlimit(Resource::Core).maximum;
-    // Lowering a limit is allowed to everybody.
+    // Every user may lower a limit.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum });
     let names = std::env::vars_os().map(|(name, _)| name);
     crate::process::withhold(names.filter(|name| crate::process::names_credential(name)));
 }
 
-/// Does what the command line says, and returns the exit code.
+/// Runs the command, and returns the exit code.
 fn execute(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
-    // It needs nothing of the rest, and QEMU may give it no environment.
+    // The relay needs no other settings, and QEMU may give it no environment.
     if let Verb::Relay { socket } = &arguments.command {
         return relay(socket);
     }

@@ -1,4 +1,4 @@
-//! `goldsmith distros`: the distributions that are known, and what is known of them.
+//! The command `goldsmith distros`: lists the known distributions, or shows the facts about one.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,13 +27,13 @@ pub(super) struct Distros {
     pub(super) distros: Vec<PathBuf>,
 }
 
-/// The distributions of some folders, of the one in the current directory, and of the program.
+/// Loads the distributions of some folders, of `distros` in the current directory, and of the program.
 pub(super) fn known(dirs: &[PathBuf], global: &Global) -> Result<Arc<distro::Distros>, Failure> {
     if let Some(dir) = dirs.iter().find(|dir| !dir.is_dir()) {
         let message = format!("there is no directory of distributions at {}", dir.display());
         return Err(Failure::of(FailureKind::Usage, message));
     }
-    // As for a recipe that lies in the current directory.
+    // The same folders as for a recipe in the current directory.
     let (known, found) = distro::Distros::load(&[dirs, &["distros".into()]].concat());
     match Diagnostics::collect(found) {
         Some(found) => Err(hints::recipe(&found, global)),
@@ -56,7 +56,7 @@ pub(super) fn distros(args: &Distros, global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What it can be the base of.
+/// Returns the kinds of bases that the distribution can be.
 fn works(one: &Distribution) -> &'static str {
     if one.file.bootstrap.is_some() { "bootstrap, image" } else { "image" }
 }
@@ -76,7 +76,7 @@ fn row(one: &Distribution) -> Vec<String> {
     ]
 }
 
-/// A distribution for programs: its file, with what it has from others.
+/// Returns a distribution for programs: its file, with the facts that it takes from others.
 fn record(one: &Distribution) -> Json {
     json!({
         "origin": one.origin.to_string(),
@@ -87,7 +87,7 @@ fn record(one: &Distribution) -> Json {
     })
 }
 
-/// A distribution for people: all that is known of it.
+/// Returns a distribution for people: all facts about it.
 fn shown(one: &Distribution) -> String {
     let file = &one.file;
     let mut text = format!("{}: {}, of the family {}\n", file.name, file.title, one.family);
@@ -128,7 +128,7 @@ fn shown(one: &Distribution) -> String {
     text
 }
 
-/// What templates see below a name.
+/// Adds the names that templates see in a group, with their values.
 fn section(text: &mut String, group: &str, values: impl Iterator<Item = (String, String)>) {
     let rows: Vec<_> = values.map(|(name, value)| vec![format!("  os.{group}.{name}"), value]).collect();
     text.push_str(&format!("\n{group}:\n{}", columns(&rows)));

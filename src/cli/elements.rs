@@ -1,4 +1,4 @@
-//! `goldsmith validate` and `goldsmith elements`: what people write, looked at without building.
+//! The commands `goldsmith validate` and `goldsmith elements`: check a recipe, and show elements, without a build.
 
 use std::path::PathBuf;
 
@@ -63,7 +63,7 @@ pub(super) fn elements(args: &Elements, global: &Global) -> Result<(), Failure> 
         return Err(Failure::of(FailureKind::Usage, format!("there is no directory of elements at {}", dir.display())));
     }
     let mut dirs = args.elements.clone();
-    // As for a recipe that lies in the current directory.
+    // The same folder as for a recipe in the current directory.
     dirs.push("elements".into());
     let library = Library::with_distros(dirs, super::distros::known(&args.distros, global)?);
     match &args.command {
@@ -103,7 +103,7 @@ fn record(element: &Element) -> serde_json::Value {
     })
 }
 
-/// An element for people: what it is, what can be set, and its file.
+/// Returns an element for people: its description, its parameters and its file.
 fn shown(element: &Element) -> String {
     let mut text = format!("{}: {}\n", element.name, element.description);
     text.push_str(&format!("from {}\n", element.origin));

@@ -1,4 +1,4 @@
-//! How a command ends: exit codes, and failures in words.
+//! The end of a command: exit codes, and failures in words.
 
 use std::error::Error;
 use std::fmt;
@@ -30,7 +30,7 @@ pub mod exit {
     pub const INTERRUPTED: u8 = 130;
 }
 
-/// What kind of thing went wrong; it decides the exit code.
+/// The kind of a failure, which decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FailureKind {
@@ -46,7 +46,7 @@ pub enum FailureKind {
     Verification,
     /// The image could not be published.
     Publish,
-    /// The user stopped it.
+    /// The user interrupted the command.
     Interrupted,
 }
 
@@ -65,25 +65,25 @@ impl FailureKind {
     }
 }
 
-/// A failure as it is told to the user.
+/// A failure as the user sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {
-    /// What kind it is.
+    /// Kind of the failure.
     pub kind: FailureKind,
-    /// What failed, as a lowercase fragment.
+    /// Message: what failed, in lower case.
     pub message: String,
-    /// Why, outermost first.
+    /// Causes, outermost first.
     pub causes: Vec<String>,
-    /// What to do next.
+    /// Hints: what to do next.
     pub hints: Vec<String>,
     /// Text that is shown in place of message and causes: errors of a recipe with its lines.
     pub rendered: Option<String>,
-    /// The same for programs.
+    /// The same errors for programs.
     pub details: Option<serde_json::Value>,
 }
 
 impl Failure {
-    /// A failure from an error and what caused it.
+    /// Makes a failure from an error and its causes.
     pub fn new(kind: FailureKind, error: &dyn Error) -> Self {
         let mut causes: Vec<String> = Vec::new();
         let message = error.to_string();
@@ -100,25 +100,25 @@ impl Failure {
         Self { kind, message, causes, hints: Vec::new(), rendered: None, details: None }
     }
 
-    /// A failure that no error value stands for.
+    /// Makes a failure without an error value.
     pub fn of(kind: FailureKind, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { kind, message, causes: Vec::new(), hints: Vec::new(), rendered: None, details: None }
     }
 
-    /// A failure whose text is rendered already, with the same facts for programs.
+    /// Makes a failure from rendered text, with the same facts for programs.
     pub fn rendered(kind: FailureKind, message: &str, text: String, details: serde_json::Value) -> Self {
         Self { rendered: Some(text), details: Some(details), ..Self::of(kind, message) }
     }
 
-    /// Adds what to do next.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// The failure without secrets in any of its texts.
+    /// Removes secrets from all texts of the failure.
     #[must_use]
     pub fn redacted(self, redactor: &Redactor) -> Self {
         let hide = |text: String| redactor.redact(&text);
@@ -132,7 +132,7 @@ impl Failure {
         }
     }
 
-    /// The text for people, with a line end.
+    /// Returns the text for people, with a line end.
     pub fn to_text(&self, terminal: Terminal) -> String {
         let mut text = match &self.rendered {
             Some(rendered) => format!("{}\n", rendered.trim_end()),
@@ -154,7 +154,7 @@ impl Failure {
         text
     }
 
-    /// The last line of `--json`.
+    /// Returns the last line of `--json`.
     pub fn to_json(&self) -> serde_json::Value {
         let mut value = serde_json::json!({
             "event": "failed",
@@ -177,7 +177,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Text that may quote what a guest, an image or a service said: safe to print, lines below the first one moved in.
+/// Makes text safe to print, because it may quote a guest, an image or a service. Indents the lines after the first.
 fn indented(text: &str, by: usize) -> String {
     printable_lines(text).replace('\n', &format!("\n{:by$}", ""))
 }

@@ -1,4 +1,4 @@
-//! From the library's errors to what people are told: which kind it is, and what to do next.
+//! Conversion of the library's errors into failures: their kind, and hints about what to do next.
 
 use std::error::Error;
 use std::path::Path;
@@ -26,18 +26,18 @@ use crate::pipeline::{HostError, PipelineError};
 use crate::verify::boot::BootError;
 use crate::yaml::Diagnostics;
 
-/// What helps against a full image.
+/// Hint for a full image.
 const LARGER_DISK: &str = "make the disk larger: `disk: { size: ... }`";
 
-/// What helps against a full file system of the host.
+/// Hint for a full file system of the host.
 const MAKE_ROOM: &str = "`goldsmith cache gc --max-size 10GiB` makes room; --cache DIR puts the cache elsewhere";
 
-/// Errors of a recipe, with the lines they are about.
+/// Converts errors of a recipe, with the lines that they are about.
 pub(super) fn recipe(found: &Diagnostics, global: &Global) -> Failure {
     recipe_found(found, global.terminal.color)
 }
 
-/// The same for who knows only whether colors are wanted.
+/// Converts errors of a recipe, for callers that know only whether colors are wanted.
 pub(super) fn recipe_found(found: &Diagnostics, color: bool) -> Failure {
     let details = serde_json::json!(found.records());
     let message = match found.iter().collect::<Vec<_>>().as_slice() {
@@ -47,7 +47,7 @@ pub(super) fn recipe_found(found: &Diagnostics, color: bool) -> Failure {
     Failure::rendered(FailureKind::Recipe, &message, found.render(color), details)
 }
 
-/// Errors of the layer store.
+/// Converts errors of the layer store.
 pub(super) fn store(error: &StoreError) -> Failure {
     match error {
         StoreError::Interrupted => Failure::new(FailureKind::Interrupted, error),
@@ -61,10 +61,10 @@ pub(super) fn store(error: &StoreError) -> Failure {
     }
 }
 
-/// Errors of pinning.
+/// Converts errors of pinning.
 pub(super) fn pin(error: &PinError) -> Failure {
     match error {
-        // The guest is well; it is the image that is not one.
+        // The guest works; the file is not the image of a system.
         PinError::Inspect(error @ BuildError::Guest { source: GuestError::Call { .. }, .. }) => {
             Failure::new(FailureKind::Recipe, error).hint(
                 "is `base.image.source` the image that is meant? `goldsmith inspect FILE` tells what is found in it",
@@ -101,7 +101,7 @@ pub(super) fn pin(error: &PinError) -> Failure {
     }
 }
 
-/// Errors of a whole pipeline. `color` is for errors of the recipe, which show its lines.
+/// Converts errors of a whole pipeline. `color` is for errors of the recipe, which show its lines.
 pub(super) fn pipeline(error: &PipelineError, color: bool) -> Failure {
     match error {
         PipelineError::Recipe(found) => recipe_found(found, color),
@@ -120,7 +120,7 @@ pub(super) fn pipeline(error: &PipelineError, color: bool) -> Failure {
     }
 }
 
-/// Errors of a host that boots an image.
+/// Converts errors of a host that boots an image.
 pub(super) fn host(error: &HostError) -> Failure {
     match error {
         HostError::Guest(error) => guest_error(error),
@@ -131,7 +131,7 @@ pub(super) fn host(error: &HostError) -> Failure {
     }
 }
 
-/// Errors of a build.
+/// Converts errors of a build.
 pub(super) fn build(error: &BuildError) -> Failure {
     match error {
         BuildError::Interrupted => Failure::new(FailureKind::Interrupted, error)
@@ -169,7 +169,7 @@ pub(super) fn build(error: &BuildError) -> Failure {
     }
 }
 
-/// Errors of an export.
+/// Converts errors of an export.
 pub(super) fn export(error: &ExportError) -> Failure {
     match error {
         ExportError::Interrupted => Failure::new(FailureKind::Interrupted, error),
@@ -189,7 +189,7 @@ pub(super) fn export(error: &ExportError) -> Failure {
     }
 }
 
-/// Errors of a conversion.
+/// Converts errors of a conversion.
 pub(super) fn convert(error: &ConvertError) -> Failure {
     match error {
         ConvertError::Open(error) => open(error),
@@ -214,7 +214,7 @@ pub(super) fn convert(error: &ConvertError) -> Failure {
     }
 }
 
-/// Errors of opening an image file.
+/// Converts errors of opening an image file.
 pub(super) fn open(error: &OpenError) -> Failure {
     let kind = match error {
         OpenError::Access(access) if access.source.kind() == std::io::ErrorKind::NotFound => FailureKind::Usage,
@@ -240,7 +240,7 @@ fn bootstrap(error: &BuildError, source: &BootstrapError) -> Failure {
     no_space(Failure::new(kind, error), error)
 }
 
-/// Errors of a machine that boots an image.
+/// Converts errors of a machine that boots an image.
 pub(super) fn machine(error: &MachineError) -> Failure {
     let kind = match error {
         MachineError::Unsupported(_) => FailureKind::Usage,
@@ -251,17 +251,17 @@ pub(super) fn machine(error: &MachineError) -> Failure {
     error.help().into_iter().fold(failure, Failure::hint)
 }
 
-/// Errors of a guest that is used by itself.
+/// Converts errors of a guest outside a build.
 pub(super) fn guest_error(error: &GuestError) -> Failure {
     guest(Failure::new(kind_of(error), error), error)
 }
 
-/// Errors of files of this host.
+/// Converts errors of files of this host.
 pub(super) fn file(error: &PathError) -> Failure {
     no_space(Failure::new(FailureKind::Host, error), error)
 }
 
-/// Errors of an image that the user named.
+/// Converts errors of an image that the user named.
 pub(super) fn local(error: &LocalError) -> Failure {
     let failure = |kind| Failure::new(kind, error);
     match error {
@@ -275,7 +275,7 @@ pub(super) fn local(error: &LocalError) -> Failure {
     }
 }
 
-/// Errors of what is in an image that the user named.
+/// Converts errors of reading the content of an image that the user named.
 pub(super) fn gather(error: &GatherError, image: &Path) -> Failure {
     let mut failure = match error {
         GatherError::Guest(source) => guest(Failure::new(kind_of(source), error), source),
@@ -312,7 +312,7 @@ fn guest(failure: Failure, error: &GuestError) -> Failure {
     }
 }
 
-/// Adds what helps against a full disk, if that is at the bottom of an error.
+/// Adds a hint if a full disk is the cause of an error.
 fn no_space(failure: Failure, error: &(dyn Error + 'static)) -> Failure {
     let mut cause = Some(error);
     while let Some(error) = cause {

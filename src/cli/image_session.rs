@@ -1,4 +1,4 @@
-//! A session in which a verb reads image files through a guest.
+//! A session of a command that reads image files with a guest.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::pipeline::{Host as _, QemuHost};
 use crate::units::ByteSize;
 use crate::workdir::WorkDir;
 
-/// The directories of a session, which are removed with it, and the reporter of what it does.
+/// The directories of a session, which are removed with it, and the reporter of its events.
 pub(super) struct ImageSession {
     /// A private directory with a short name, for sockets.
     pub(super) private: WorkDir,
@@ -31,7 +31,7 @@ pub(super) struct ImageSession {
 }
 
 impl ImageSession {
-    /// Makes the directories. `name` is what the large one's name begins with.
+    /// Makes the directories. The name of the large one begins with `name`.
     pub(super) fn new(global: &Global, name: &str, reporter: Arc<dyn Reporter>) -> Result<Self, Failure> {
         let interrupt = Interrupt::new();
         signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
@@ -39,18 +39,18 @@ impl ImageSession {
             Failure::new(FailureKind::Host, &error).hint("TMPDIR names a directory for temporary files")
         })?;
         crate::layer::prepare(&global.cache).map_err(|error| hints::store(&error))?;
-        // What is written there is as large as what is in images, and may not fit where small files are.
+        // Files there are as large as the content of images, and may not fit into the directory for small files.
         let work = WorkDir::create(&global.cache.join("tmp"), name).map_err(|error| hints::file(&error))?;
         Ok(Self { private, work, reporter, interrupt, cache: global.cache.clone() })
     }
 
-    /// An image as QEMU can read it.
+    /// Prepares an image so that QEMU can read it.
     pub(super) fn prepare(&self, image: &Path, name: &str) -> Result<Local, Failure> {
         let copy = self.work.path().join(format!("{name}.raw"));
         local::prepare(image, &copy, &self.interrupt).map_err(|error| hints::local(&error))
     }
 
-    /// A throw-away overlay, so that nothing is written to an image that is looked at.
+    /// Makes a temporary overlay, so that nothing is written to the image.
     pub(super) fn overlay(&self, local: &Local, name: &str) -> Result<PathBuf, Failure> {
         let overlay = self.work.path().join(format!("{name}.qcow2"));
         let made = QemuImg::default().create_overlay(&overlay, &local.path, local.format, local.size);
@@ -58,12 +58,12 @@ impl ImageSession {
         Ok(overlay)
     }
 
-    /// This computer, for guests with so much memory.
+    /// Returns this computer as the host of guests with this memory.
     pub(super) fn host(&self, accel: AccelOption, memory: ByteSize) -> Result<QemuHost, Failure> {
         accel.host(memory, &self.cache, self.private.path())
     }
 
-    /// A guest without network. It need not be stopped in order: nothing that it has written is wanted.
+    /// Starts a guest without network. It needs no orderly shutdown, because nothing that it writes is kept.
     pub(super) fn launch(&self, host: &QemuHost) -> Result<Box<dyn Guest>, Failure> {
         self.active("start the guest", || {
             let launched = host.launch(false, &self.reporter, &self.interrupt);
@@ -71,7 +71,7 @@ impl ImageSession {
         })
     }
 
-    /// Does a part of the work, and tells when it begins and ends.
+    /// Does a part of the work, and reports its start and end.
     pub(super) fn active<T>(
         &self,
         activity: impl Into<String>,

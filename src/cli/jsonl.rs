@@ -1,7 +1,7 @@
-//! `--json`: every event as one line of JSON.
+//! The reporter of `--json`: writes every event as one line of JSON.
 //!
-//! The first line is `{"event":"goldsmith","version":"...","format":1}`; `format` changes when a reader of
-//! the old one would be misled. Every line has `event`; unknown events and keys are to be passed over.
+//! The first line is `{"event":"goldsmith","version":"...","format":1}`. `format` changes when the new format would mislead a
+//! reader of the old one. Every line has `event`. Readers skip unknown events and keys.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ pub const FORMAT: u32 = 1;
 /// Least time between two lines on the progress of one transfer.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Writes events as JSON lines.
+/// A reporter that writes events as JSON lines.
 pub struct JsonReporter<W: Write + Send>(Mutex<State<W>>);
 
 struct State<W> {
@@ -29,7 +29,7 @@ struct State<W> {
 }
 
 impl<W: Write + Send> JsonReporter<W> {
-    /// A reporter that has written the first line to `out`.
+    /// Makes a reporter, which writes the first line to `out`.
     pub fn new(out: W) -> Self {
         let mut state = State { out, failure: None, progress: BTreeMap::new() };
         state.line(&serde_json::json!({
@@ -43,7 +43,7 @@ impl<W: Write + Send> JsonReporter<W> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).line(value);
     }
 
-    /// The first error of writing. Nothing was written after it.
+    /// Returns the first error of writing. Nothing was written after it.
     pub fn take_error(&self) -> Option<io::Error> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).failure.take()
     }
@@ -61,7 +61,7 @@ impl<W: Write> State<W> {
         self.failure = written.err();
     }
 
-    /// Whether a line on this transfer is due: the first, the last, and few between.
+    /// Returns whether a line on this transfer is due: the first, the last, and few between.
     fn is_due(&mut self, activity: &str, complete: bool, now: Instant) -> bool {
         let due = complete || self.progress.get(activity).is_none_or(|last| now - *last >= PROGRESS_INTERVAL);
         if due {

@@ -19,7 +19,7 @@ use crate::text::redact::RedactingWriter;
 /// Size after which output lines are left out of a log, in bytes.
 pub const LIMIT: u64 = 256 << 20;
 
-/// Writes every event to a file, with a time stamp in RFC 3339 (UTC, milliseconds).
+/// A log file with every event and its time stamp, in RFC 3339 (UTC, milliseconds).
 pub struct LogFile {
     path: PathBuf,
     state: Mutex<State<RedactingWriter<File>>>,
@@ -34,9 +34,9 @@ struct State<W> {
 }
 
 impl LogFile {
-    /// Makes or empties the file, in which no secret will be.
+    /// Makes or empties the file. The redactor keeps secrets out of it.
     pub fn create(path: &Path, redactor: Redactor) -> Result<Self, PathError> {
-        // The log may say what the image holds: it is the user's alone. A link is not followed.
+        // The log may show the content of the image: only its user can read it. Links are not followed.
         let mut options = File::options();
         options.create(true).write(true).truncate(true).mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
         let out = RedactingWriter::new(options.open(path).at(path)?, redactor);
@@ -62,7 +62,7 @@ impl<W: Write> State<W> {
     }
 
     fn event(&mut self, event: &Event, time: &str) {
-        // Transfers are told by their start and end.
+        // Of a transfer, the log has only the start and the end.
         if matches!(event, Event::Progress { .. }) {
             return;
         }
@@ -110,11 +110,11 @@ fn now() -> String {
     format!("{:.3}", jiff::Timestamp::now())
 }
 
-/// A log whose place is known only after the first events: they are kept until then.
+/// A log whose directory is known only after the first events, which are kept until then.
 #[derive(Debug, Default)]
 pub struct Deferred {
     stage: Mutex<Stage>,
-    /// Whether there was anything to do.
+    /// Whether a step or an activity has started.
     worked: AtomicBool,
 }
 
@@ -131,13 +131,13 @@ impl Default for Stage {
 }
 
 impl Deferred {
-    /// A log without a place.
+    /// Makes a log without a directory.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Begins the log in a directory, which is made if it is not there. It bears a name of its own until
-    /// [`Deferred::close`], so that the log of the build before stays until there is a new one.
+    /// Begins the log in a directory, which is made if necessary. The log has a temporary name until [`Deferred::close`], so
+    /// that the log of the previous build stays until then.
     pub fn open(&self, dir: &Path, redactor: Redactor) -> Result<(), PathError> {
         std::fs::create_dir_all(dir).at(dir)?;
         let path = dir.join(NAME);
@@ -154,14 +154,14 @@ impl Deferred {
         Ok(())
     }
 
-    /// Ends the log. Returns its final path, or `None` if it could not be written, or was dropped because no step
-    /// ran: the log of the build that did the work is worth more.
+    /// Ends the log. Returns its final path, or `None` if it could not be written, or was dropped because no step ran: the log
+    /// of the build that did the work is more useful.
     pub fn close(&self, dir: &Path) -> Option<PathBuf> {
         let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
         let Stage::Open(file) = std::mem::take(&mut *stage) else { return None };
         let (part, path) = (dir.join(PART), dir.join(NAME));
         if !self.worked.load(Ordering::Relaxed) || file.finish().is_err() {
-            // What stays is written over by the next build.
+            // The next build overwrites a file that stays.
             let _ = std::fs::remove_file(&part);
             return None;
         }
@@ -181,7 +181,7 @@ impl Reporter for Deferred {
     }
 }
 
-/// Whether a path is free for a log, or has one: its first word is the time of the first event.
+/// Returns whether a path is free, or has a log, whose first word is the time of the first event.
 fn is_log(path: &Path) -> bool {
     if path.symlink_metadata().is_err() {
         return true;
@@ -195,7 +195,7 @@ fn is_log(path: &Path) -> bool {
 /// Name of a build's log, in the directory of the artifacts.
 pub const NAME: &str = "build.log";
 
-/// Its name while it is written.
+/// Name of the log while it is written.
 const PART: &str = ".build.log.goldsmith-part";
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! What people see: the only folder that knows terminals, colours, the environment and exit codes.
+//! The command line: the only module that knows terminals, colours, the environment and exit codes.
 //!
-//! [`main`] reads the command line and hands it to a verb. Each verb is a module of its own, with its arguments beside it;
-//! `options` has those that several verbs share.
+//! [`main`] reads the command line and runs a command. Each command has its own module, with its arguments; `options` has the
+//! arguments that several commands share.
 
 mod arguments;
 mod booting;

@@ -1,4 +1,4 @@
-//! What the environment says about servers: proxies, and logins.
+//! The network settings of the environment: proxies and logins.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use super::failure::{Failure, FailureKind};
 use crate::fetch::netrc::Netrc;
 use crate::fetch::{Network, Proxies, Secret};
 
-/// The network as this person uses it.
+/// Returns the network settings of this user.
 pub(super) fn network() -> Result<Network, Failure> {
     Ok(Network { proxies: proxies(), logins: logins()?, insecure: false })
 }
 
-/// Proxies by the variables of most programs. The names in small letters are the older ones, and count first; an empty one
-/// means none.
+/// Reads the proxies from the variables that most programs use. Names in lower case are older, and come first. An empty
+/// variable means no proxy.
 pub(super) fn proxies() -> Proxies {
     let told = |names: [&str; 2]| names.into_iter().find_map(|name| std::env::var(name).ok());
     let proxy = |names| told(names).or_else(|| told(["all_proxy", "ALL_PROXY"])).filter(|text| !text.is_empty());
@@ -25,7 +25,7 @@ pub(super) fn proxies() -> Proxies {
     }
 }
 
-/// Logins of `$NETRC`, or else of `~/.netrc` if it is there.
+/// Reads the logins of `$NETRC`, or else of `~/.netrc` if it exists.
 fn logins() -> Result<Netrc, Failure> {
     let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let (file, named) = match (path("NETRC"), path("HOME")) {

@@ -8,8 +8,8 @@ use super::failure::{Failure, FailureKind};
 /// The first error of writing to standard output, which the end of the program reports.
 static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
 
-/// Standard output. A write never fails here: [`check`] reports the first error once all work is done, because an image
-/// is not to be lost for a line about it. After an error nothing more is written.
+/// Standard output. A write never fails here: [`check`] reports the first error once all work is done, because a lost line is
+/// no reason to lose an image. After an error nothing more is written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StandardOutput;
 
@@ -42,13 +42,13 @@ pub(super) fn print(text: &str) {
     });
 }
 
-/// Notes an error of something else that has written to standard output.
+/// Records an error of other code that wrote to standard output.
 pub(super) fn note(written: io::Result<()>) {
     StandardOutput::attempt(|| written);
 }
 
-/// A failure if standard output did not take all that was written. A reader that has closed the pipe, as `head` does, does not
-/// want the rest.
+/// Returns a failure if a write to standard output failed. A reader that has closed the pipe, as `head` does, does not need the
+/// rest.
 pub(super) fn check() -> Result<(), Failure> {
     match LOST.lock().unwrap_or_else(PoisonError::into_inner).take() {
         Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -60,7 +60,7 @@ pub(super) fn check() -> Result<(), Failure> {
     }
 }
 
-/// Text in columns, each as wide as its widest cell; the last one is as long as it is.
+/// Formats text in columns, each as wide as its widest cell, without spaces at the ends of lines.
 pub(super) fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count)

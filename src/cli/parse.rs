@@ -14,7 +14,7 @@ pub(super) fn parse_format(text: &str) -> Result<Format, String> {
     Err(Format::why_refused(text).map_or_else(|| format!("formats are {}", names.join(", ")), str::to_owned))
 }
 
-/// Reads one of the words that recipes have for something.
+/// Reads one of the words that recipes use for a type.
 pub(super) fn parse_word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(json!(text)).map_err(|error| error.to_string())
 }

@@ -1,4 +1,4 @@
-//! `goldsmith plan`.
+//! The command `goldsmith plan`: shows the steps of a build without running them.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(super) struct PlanArgs {
     /// The recipe.
     #[command(flatten)]
     pub(super) source: RecipeOptions,
-    /// How what floats is pinned.
+    /// The pinning of mirrors and base images.
     #[command(flatten)]
     pub(super) pinning: PinOptions,
     /// The guest.
@@ -44,7 +44,7 @@ pub(super) fn plan(args: &PlanArgs, global: &Global) -> Result<(), Failure> {
     show(&prepared.plan, &pipeline.workshop().store, global)
 }
 
-/// Prints a plan with what is cached of it.
+/// Prints a plan, and which of its steps are cached.
 pub(super) fn show(plan: &Plan, store: &Store, global: &Global) -> Result<(), Failure> {
     let mut steps = Vec::new();
     for step in &plan.steps {

@@ -1,4 +1,4 @@
-//! What the command line, the environment and the host come to.
+//! Settings of all commands: from the command line, the environment and the host.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,14 @@ use super::failure::{Failure, FailureKind};
 use super::terminal::Terminal;
 use crate::recipe::SecretSource;
 
-/// What holds for every verb.
+/// The settings of every command.
 #[derive(Debug)]
 pub(super) struct Global {
     /// Directory of layers, packages, pins and base images.
     pub(super) cache: PathBuf,
     /// Whether results and events are JSON.
     pub(super) json: bool,
-    /// What standard error is.
+    /// Abilities of standard error.
     pub(super) terminal: Terminal,
 }
 
@@ -33,7 +33,7 @@ impl Global {
     }
 }
 
-/// QEMU's program for this host's architecture, as the shell would find it.
+/// Returns QEMU's program for this host's architecture, as a shell would find it.
 pub(super) fn qemu() -> PathBuf {
     let name = format!("qemu-system-{}", std::env::consts::ARCH);
     which::which(&name).unwrap_or(name.into())
@@ -61,7 +61,7 @@ pub(super) fn read_secrets(
         .collect()
 }
 
-/// Where a secret comes from, for a message.
+/// Describes the source of a secret, for a message.
 fn origin(source: &SecretSource) -> String {
     match source {
         SecretSource::Env(variable) => format!(" in ${variable}"),
@@ -73,7 +73,7 @@ fn origin(source: &SecretSource) -> String {
 pub(super) fn read_secret(source: &SecretSource, dir: &Path) -> Result<Vec<u8>, String> {
     match source {
         SecretSource::Env(variable) => {
-            // No child needs it: what is given a secret is given it by other ways.
+            // No child inherits the variable: programs that need the secret get it in other ways.
             crate::process::withhold([variable.into()]);
             std::env::var_os(variable)
                 .map(std::os::unix::ffi::OsStringExt::into_vec)

@@ -1,12 +1,12 @@
-//! Ctrl-C and its relatives.
+//! Signals that interrupt the program: SIGINT (Ctrl-C), SIGTERM and SIGHUP.
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::interrupt::Interrupt;
 
-/// Raises the flag at the first SIGINT, SIGTERM or SIGHUP. At the second the process ends at once: the
-/// kernel and libguestfs' recovery process end its children then.
+/// Raises the flag at the first SIGINT, SIGTERM or SIGHUP. The second one ends the process at once; the kernel and libguestfs'
+/// recovery process then end its children.
 pub(super) fn watch(interrupt: Interrupt) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::spawn(move || {

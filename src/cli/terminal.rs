@@ -1,4 +1,4 @@
-//! What the terminal can show, and how durations, sizes and events are put into words.
+//! The terminal: its abilities, and words for durations and events.
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::guest::terminal::RawMode;
 use crate::guest::{self, Guest};
 
-/// What may be written to a stream.
+/// The abilities of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terminal {
     /// Whether a person watches: lines may be redrawn.
@@ -24,17 +24,17 @@ impl Terminal {
     /// Plain ASCII lines.
     pub const PLAIN: Self = Self { live: false, color: false, unicode: false };
 
-    /// What standard error is connected to, by the process's environment.
+    /// Detects the abilities of standard error, by the process's environment.
     pub fn of_stderr() -> Self {
         Self::detect(std::io::stderr().is_terminal(), |name| std::env::var_os(name))
     }
 
-    /// What standard output is connected to.
+    /// Detects the abilities of standard output.
     pub fn of_stdout() -> Self {
         Self::detect(std::io::stdout().is_terminal(), |name| std::env::var_os(name))
     }
 
-    /// What a stream can show. Looks at `NO_COLOR`, `TERM` and the locale.
+    /// Detects the abilities of a stream, by `NO_COLOR`, `TERM` and the locale.
     pub fn detect(is_terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let live = is_terminal && set("TERM").is_some_and(|term| term != "dumb");
@@ -47,7 +47,7 @@ impl Terminal {
         }
     }
 
-    /// Text in a style, if the terminal has colours.
+    /// Returns text in a style, if the terminal has colours.
     pub fn paint(self, style: Style, text: &str) -> String {
         if !self.color || text.is_empty() {
             return text.to_owned();
@@ -63,7 +63,7 @@ impl Terminal {
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
 
-    /// A mark at the start of a line, coloured.
+    /// Returns a coloured mark for the start of a line.
     pub fn mark(self, mark: Mark) -> String {
         let (style, fancy, plain) = match mark {
             Mark::Done => (Style::Green, "✓", "+"),
@@ -75,7 +75,7 @@ impl Terminal {
     }
 }
 
-/// How text looks.
+/// The style of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// Bold.
@@ -84,7 +84,7 @@ pub enum Style {
     Dim,
     /// Red and bold: errors.
     Red,
-    /// Green: what went well.
+    /// Green: success.
     Green,
     /// Yellow and bold: warnings.
     Yellow,
@@ -92,22 +92,22 @@ pub enum Style {
     Cyan,
 }
 
-/// What became of a step.
+/// The mark of a line: the result of a step, or a warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// It ended well.
+    /// The step succeeded.
     Done,
-    /// Its layer was there.
+    /// The step's layer was cached.
     Cached,
-    /// It failed.
+    /// The step failed.
     Failed,
-    /// It was not ended.
+    /// The step was stopped.
     Stopped,
     /// A warning.
     Warning,
 }
 
-/// A duration as people read it: `1.2 s`, `3 min 05 s`, `2 h 10 min`.
+/// Returns a duration for people: `1.2 s`, `3 min 05 s`, `2 h 10 min`.
 pub fn duration(elapsed: Duration) -> String {
     let tenths = (elapsed.as_millis() + 50) / 100;
     let seconds = (elapsed.as_millis() + 500) / 1000;
@@ -120,7 +120,7 @@ pub fn duration(elapsed: Duration) -> String {
     }
 }
 
-/// An event as one sentence, for logs and for streams that are no terminal.
+/// Describes an event in one sentence, for logs and for streams that are no terminal.
 pub fn describe(event: &Event) -> String {
     match event {
         Event::BuildStarted { name, steps } => format!("build of {name}: {steps} steps"),
@@ -145,7 +145,7 @@ pub fn describe(event: &Event) -> String {
     }
 }
 
-/// Joins a shell of the guest to this process's terminal, until the person leaves it.
+/// Connects a shell of the guest with this process's terminal, until the person leaves it.
 pub fn guest_shell(guest: &mut dyn Guest) -> Result<i32, String> {
     let (stdin, stderr) = (std::io::stdin(), std::io::stderr());
     let kind = std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned());

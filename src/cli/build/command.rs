@@ -1,4 +1,4 @@
-//! `goldsmith build`.
+//! The command `goldsmith build`: builds, verifies and publishes the image of a recipe.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub(in crate::cli) struct Build {
     /// Directory for the artifacts [default: out/<image name>]
     #[arg(short, long, value_name = "DIR")]
     pub(in crate::cli) out: Option<PathBuf>,
-    /// How what floats is pinned.
+    /// The pinning of mirrors and base images.
     #[command(flatten)]
     pub(in crate::cli) pinning: PinOptions,
     /// The guest.
@@ -132,7 +132,7 @@ pub(in crate::cli) fn build(args: &Build, global: &Global) -> Result<(), Failure
     telling.told(outcome.published)
 }
 
-/// Shows a build to the user.
+/// The output of a build for the user.
 struct Progress<'a> {
     on_failure: Handler<'a>,
     screen: Option<&'a TerminalReporter>,
@@ -161,7 +161,7 @@ impl Watch for Progress<'_> {
     }
 }
 
-/// Where the artifacts are, for people.
+/// Lists the artifacts for people.
 fn summary(exported: &Exported) -> String {
     let rows: Vec<_> = exported
         .artifacts

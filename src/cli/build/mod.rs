@@ -1,4 +1,4 @@
-//! `goldsmith build`.
+//! The command `goldsmith build`: builds, verifies and publishes the image of a recipe.
 
 mod command;
 mod on_failure;

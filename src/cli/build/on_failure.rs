@@ -1,4 +1,4 @@
-//! What `--on-failure` does.
+//! The option `--on-failure`: discards or keeps the disk of a failed step, or opens a shell in it.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -21,12 +21,12 @@ pub(in crate::cli) enum OnFailureOption {
     Shell,
 }
 
-/// Carries out the user's wish.
+/// A handler of failed steps, which does what the user chose.
 pub(super) struct Handler<'a> {
     pub(super) wish: OnFailureOption,
-    /// Where the disk of a failed step is kept.
+    /// Path for the disk of a failed step.
     pub(super) kept: PathBuf,
-    /// Clears the terminal of what is drawn there, for as long as a person types.
+    /// Function that hides the progress display while a person types.
     pub(super) suspend: &'a dyn Fn(&mut dyn FnMut()),
 }
 
@@ -49,7 +49,7 @@ impl OnFailure for Handler<'_> {
 fn shell(step: &StepId, error: &ActionError, guest: &mut dyn Guest) -> AfterFailure {
     let mut stderr = std::io::stderr();
     let mut say = |text: String| {
-        // Who cannot be told cannot be asked either: the questions below then end the build.
+        // A person who cannot see this text cannot answer either: the questions below then end the build.
         let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
     };
     say(format!("step `{step}` failed: {error}\n"));

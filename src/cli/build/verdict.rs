@@ -1,4 +1,4 @@
-//! What the user is told of a verified image.
+//! Output about a verified image: its result, and the failed checks.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::pipeline::Verdict;
 use crate::verify::report;
 use crate::verify::{Report, Tally};
 
-/// Tells that the image has passed; with `json`, the result in any case, as a line of its own.
+/// Prints that the image has passed; with `json` a line with the result, passed or not.
 pub(super) fn tell(verdict: &Verdict, exported: &Exported, json: Option<&JsonReporter<StandardOutput>>) {
     let page = exported.dir.join(report::HTML);
     let tally = match verdict {
@@ -27,7 +27,7 @@ pub(super) fn tell(verdict: &Verdict, exported: &Exported, json: Option<&JsonRep
     }
 }
 
-/// A failure if the image has not passed.
+/// Returns a failure if the image has not passed.
 pub(super) fn judge(verdict: &Verdict, exported: &Exported) -> Result<(), Failure> {
     match verdict {
         Verdict::Now(report) if !report.passed() => Err(failure(report, &exported.dir.join(report::HTML))),

@@ -1,4 +1,4 @@
-//! `goldsmith diff`.
+//! The command `goldsmith diff`: shows what changed between two disk images.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,7 +61,7 @@ pub(in crate::cli) fn diff(args: &Diff, global: &Global) -> Result<bool, Failure
     Ok(difference.is_empty())
 }
 
-/// Snapshots of both images, through one guest.
+/// Takes snapshots of both images, with one guest.
 fn snapshots(args: &Diff, global: &Global, reporter: Arc<dyn Reporter>) -> Result<[Snapshot; 2], Failure> {
     let session = ImageSession::new(global, "diff-", reporter)?;
     let (before, after) = (session.prepare(&args.before, "a")?, session.prepare(&args.after, "b")?);
@@ -81,7 +81,7 @@ fn snapshots(args: &Diff, global: &Global, reporter: Arc<dyn Reporter>) -> Resul
     })
 }
 
-/// What the guest tells of an image. Nothing is written to it: there is a throw-away overlay.
+/// Reads an image in the guest. A temporary overlay keeps the image unchanged.
 fn gather(
     session: &ImageSession,
     guest: &mut dyn Guest,
@@ -96,7 +96,7 @@ fn gather(
     })
 }
 
-/// The list of the files of an image.
+/// Reads the list of the files of an image.
 fn read(session: &ImageSession, gathered: Gathered, image: &Path) -> Result<Snapshot, Failure> {
     let snapshot = gathered.read(&session.interrupt).map_err(|error| hints::gather(&error, image))?;
     for note in &snapshot.notes {

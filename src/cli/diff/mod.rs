@@ -1,4 +1,4 @@
-//! `goldsmith diff`.
+//! The command `goldsmith diff`: shows what changed between two disk images.
 
 mod command;
 mod json;

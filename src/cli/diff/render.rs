@@ -11,10 +11,10 @@ use crate::diff::{Change, Difference, FileChange, How, Kind, Snapshot};
 use crate::text::{escaped, printable};
 use crate::units::ByteSize;
 
-/// Changes of one kind that are shown unless all are asked for.
+/// Most changes of one kind that are shown without `--all`.
 const LIMIT: usize = 20;
 
-/// Lines of a text's changes that are shown unless all are asked for.
+/// Most changed lines of a text that are shown without `--all`.
 const LINES: usize = 60;
 
 /// All changes, grouped by kind.
@@ -67,7 +67,7 @@ fn row(change: &Change, more: &str, describe: impl Fn(&Map<String, Value>) -> St
     vec![mark.to_owned(), printable(change.name.as_bytes()), printable(format!("{what}{more}").as_bytes())]
 }
 
-/// Properties and how they changed.
+/// Describes the properties that changed.
 fn changed(before: &Map<String, Value>, after: &Map<String, Value>) -> String {
     let pairs = before.iter().zip(after.values()).filter_map(|((key, old), new)| {
         if key == "sha256" {
@@ -76,7 +76,7 @@ fn changed(before: &Map<String, Value>, after: &Map<String, Value>) -> String {
         }
         let (mut shown, mut new_shown) = (value(key, old), value(key, new));
         if shown == new_shown {
-            // Sizes that are rounded to the same.
+            // Both sizes are rounded to the same text.
             (shown, new_shown) = (old.to_string(), new.to_string());
         }
         Some(format!("{} {shown} -> {new_shown}", key.replace('_', " ")))
@@ -84,7 +84,7 @@ fn changed(before: &Map<String, Value>, after: &Map<String, Value>) -> String {
     pairs.collect::<Vec<_>>().join(", ")
 }
 
-/// Properties of a thing that is there in one image only.
+/// Describes the properties of a thing that is in one image only.
 fn describe(properties: &Map<String, Value>) -> String {
     let said = properties.iter().filter(|(_, value)| !is_empty(value)).map(|(key, property)| match key.as_str() {
         "version" | "arch" | "state" | "kind" => value(key, property),
@@ -114,7 +114,7 @@ fn value(key: &str, value: &Value) -> String {
     }
 }
 
-/// One row for a file, or for a directory that came or went with all that is in it.
+/// Makes one row for a file, or for a whole directory that was added or removed.
 fn file_rows(changes: &[FileChange<'_>]) -> Vec<Vec<String>> {
     // Paths are sorted, so that a directory comes before what is in it.
     let mut whole = HashMap::<(&[u8], How), usize>::new();
@@ -169,7 +169,7 @@ pub(super) fn contents(
         let count = lines.lines().count();
         let limit = if all { count } else { LINES };
         for line in lines.lines().take(limit) {
-            // A line that returns to its beginning must not hide the sign before it.
+            // A carriage return must not hide the sign before the line.
             let (sign, rest) = line.split_at(line.len().min(1));
             text.push_str(&format!("  {sign}{}\n", printable(rest.as_bytes())));
         }

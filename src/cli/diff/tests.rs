@@ -1,4 +1,4 @@
-//! What a difference looks like, to people and to programs.
+//! Tests of the output of `goldsmith diff`, for people and for programs.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -82,7 +82,7 @@ fn after() -> Snapshot {
     snapshot(4 << 30, system, &files)
 }
 
-/// What is told of the difference, in the form that `tell` gives it.
+/// Returns the output of `tell` about the difference between both images.
 fn told<T>(tell: impl FnOnce(&diff::Difference<'_>, [(&Path, &Snapshot); 2]) -> T) -> T {
     let (before, after) = (before(), after());
     let difference = diff::compare(&before, &after, &Ignored::default());

@@ -1,4 +1,4 @@
-//! Looks at the host and shows the verdicts.
+//! The command `goldsmith doctor`: examines the host and shows the results.
 
 use super::examine::{CheckResult, Status, examine, is_able};
 use super::facts::{HostFacts, Inputs};

@@ -1,4 +1,4 @@
-//! The judgement of a host by what was seen of it, without any I/O.
+//! The checks of `goldsmith doctor`: judge a host by the facts about it, without any I/O.
 
 use serde::Serialize;
 
@@ -13,16 +13,16 @@ const SPACE_WANTED: ByteSize = ByteSize::mebibytes(10 * 1024);
 /// Free memory below which the guest and a bootstrap are at risk.
 const MEMORY_WANTED: ByteSize = ByteSize::mebibytes(2 * 1024);
 
-/// What one check found.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct CheckResult {
-    /// What was looked at.
+    /// Name of the check.
     pub(super) name: &'static str,
     /// The verdict.
     pub(super) status: Status,
-    /// What was seen.
+    /// Facts that the check found.
     pub(super) detail: String,
-    /// What to do about it; for a missing program, how to install it.
+    /// Hint for the user; for a missing program, the command that installs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fix: Option<String>,
 }
@@ -92,7 +92,7 @@ pub(super) fn examine(facts: &HostFacts) -> Vec<CheckResult> {
     results
 }
 
-/// Whether any check found something without which no build works.
+/// Returns whether builds work: no check found a missing requirement of all builds.
 pub(super) fn is_able(results: &[CheckResult]) -> bool {
     results.iter().all(|result| result.status != Status::Missing)
 }
@@ -132,7 +132,7 @@ fn kernel(facts: &HostFacts) -> CheckResult {
     }
 }
 
-/// What bases of kind `bootstrap` need. Bases of kind `image` build without it.
+/// Checks the requirements of bases of kind `bootstrap`. Bases of kind `image` build without them.
 fn bootstrap(facts: &HostFacts) -> Vec<CheckResult> {
     let mut tools = vec!["mmdebstrap", "mke2fs", "sfdisk", "mkfs.vfat", "unshare"];
     if !facts.root {

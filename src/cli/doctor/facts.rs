@@ -1,4 +1,4 @@
-//! What `doctor` sees of the host.
+//! Facts about the host, for `goldsmith doctor`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::guest::accel::KvmVerdict;
 use crate::process::{capture, die_with_parent};
 use crate::units::ByteSize;
 
-/// Firmware for virtual machines, where distributions put it.
+/// Firmware for virtual machines, at the paths of several distributions.
 const OVMF: [&str; 6] = [
     "/usr/share/OVMF/OVMF_CODE_4M.fd",
     "/usr/share/OVMF/OVMF_CODE.fd",
@@ -19,47 +19,47 @@ const OVMF: [&str; 6] = [
     "/usr/share/AAVMF/AAVMF_CODE.fd",
 ];
 
-/// What others have found out for `doctor`.
+/// Facts that other modules have found for `doctor`.
 #[derive(Debug, Clone)]
 pub(super) struct Inputs {
-    /// Whether hardware virtualisation works.
+    /// Verdict about hardware virtualisation.
     pub(super) kvm: KvmVerdict,
-    /// Version of libguestfs, or why it cannot be used.
+    /// Version of libguestfs, or the reason why it cannot be used.
     pub(super) libguestfs: Result<String, String>,
-    /// Where the cache is or would be.
+    /// Directory of the cache, which may not exist.
     pub(super) cache_dir: PathBuf,
 }
 
 /// A program that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Program {
-    /// What `doctor` calls it.
+    /// Name that `doctor` shows.
     pub(super) name: &'static str,
     /// The first version number it prints; empty if it prints none.
     pub(super) version: String,
 }
 
-/// Whether a user has ids of others for user namespaces.
+/// The state of a user's subordinate ids, which user namespaces need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subordinate {
-    /// In `/etc/subuid` and `/etc/subgid`.
+    /// Both `/etc/subuid` and `/etc/subgid` grant ids.
     Granted,
-    /// Not in both.
+    /// One of these files grants no ids.
     Absent,
 }
 
-/// What was seen of the host.
+/// The facts about a host.
 #[derive(Debug, Clone)]
 pub(super) struct HostFacts {
-    /// Family of its distribution.
+    /// Family of the host's distribution.
     pub(super) family: Family,
     /// Whether this process is root.
     pub(super) root: bool,
     /// Name of the user.
     pub(super) user: String,
-    /// Whether hardware virtualisation works.
+    /// Verdict about hardware virtualisation.
     pub(super) kvm: KvmVerdict,
-    /// Version of libguestfs, or why it cannot be used.
+    /// Version of libguestfs, or the reason why it cannot be used.
     pub(super) libguestfs: Result<String, String>,
     /// Kernels that libguestfs could boot, and whether they are readable.
     pub(super) kernels: Vec<(PathBuf, bool)>,
@@ -69,13 +69,13 @@ pub(super) struct HostFacts {
     pub(super) zstd: bool,
     /// UEFI firmware for virtual machines.
     pub(super) firmware: Option<PathBuf>,
-    /// What forbids user namespaces to this user, if something does.
+    /// Setting of the kernel that forbids user namespaces to this user, if any.
     pub(super) userns_forbidden: Option<String>,
-    /// Whether the user has ids for user namespaces.
+    /// State of the user's ids for user namespaces.
     pub(super) subordinate: Subordinate,
-    /// Where the cache is or would be.
+    /// Directory of the cache, which may not exist.
     pub(super) cache_dir: PathBuf,
-    /// Free space there.
+    /// Free space for the cache.
     pub(super) cache_space: Option<ByteSize>,
     /// Memory that programs may still take.
     pub(super) memory: Option<ByteSize>,
@@ -125,7 +125,7 @@ impl HostFacts {
         }
     }
 
-    /// A program that was found.
+    /// Returns a program that was found.
     pub(super) fn program(&self, name: &str) -> Option<&Program> {
         self.programs.iter().find(|program| program.name == name)
     }
@@ -145,7 +145,7 @@ fn program(name: &'static str, file: &str, flag: &str) -> Option<Program> {
     Some(Program { name, version })
 }
 
-/// Where a program is. File system tools lie where an ordinary user's `PATH` does not look.
+/// Finds a program. File system tools are in directories that an ordinary user's `PATH` lacks.
 fn find_program(file: &str) -> Option<PathBuf> {
     which::which(file).ok().or_else(|| which::which_in_global(file, Some("/usr/sbin:/sbin")).ok()?.next())
 }
@@ -172,7 +172,7 @@ fn kernels() -> Vec<(PathBuf, bool)> {
     found
 }
 
-/// Whether qemu-img makes a qcow2 file with zstd compression; its help does not say.
+/// Returns whether qemu-img can make a qcow2 file with zstd compression; its help does not say.
 fn writes_zstd() -> bool {
     let Ok(directory) = tempfile::tempdir() else { return false };
     let file = directory.path().join("zstd.qcow2");
@@ -180,7 +180,7 @@ fn writes_zstd() -> bool {
     capture(Command::new("qemu-img").args(arguments).arg(file).arg("1M")).is_ok()
 }
 
-/// The first thing in a text that looks like a version: `7.2.22`.
+/// Returns the first word of a text that looks like a version: `7.2.22`.
 fn first_version(text: &str) -> Option<String> {
     text.split(|c: char| !c.is_ascii_digit() && c != '.')
         .map(|word| word.trim_matches('.'))
@@ -197,7 +197,7 @@ fn user_name(passwd: &str, uid: u32) -> String {
     name.unwrap_or_else(|| uid.to_string())
 }
 
-/// Whether `/etc/subuid` has a range for a user that is large enough for a distribution's ids.
+/// Returns whether `/etc/subuid` has a range for a user that is large enough for a distribution's ids.
 fn has_range(subids: &str, user: &str, uid: u32) -> bool {
     subids.lines().any(|line| {
         let mut fields = line.trim().split(':');
@@ -207,7 +207,7 @@ fn has_range(subids: &str, user: &str, uid: u32) -> bool {
     })
 }
 
-/// What forbids user namespaces to ordinary users, by the kernel's settings.
+/// Returns the kernel's setting that forbids user namespaces to ordinary users, if any.
 fn userns_forbidden(read: impl Fn(&Path) -> Option<String>) -> Option<String> {
     let rules = [
         ("/proc/sys/kernel/unprivileged_userns_clone", "0"),

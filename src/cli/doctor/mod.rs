@@ -1,6 +1,6 @@
-//! `goldsmith doctor`: whether this host can build images, and what to install where it cannot.
+//! The command `goldsmith doctor`: checks whether this host can build images, and says what to install if it cannot.
 //!
-//! [`facts::HostFacts`] is what was seen of the host; [`examine::examine`] judges it, without any I/O.
+//! [`facts::HostFacts`] has the facts about the host; [`examine::examine`] judges them, without any I/O.
 
 mod command;
 mod examine;

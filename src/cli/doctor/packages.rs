@@ -1,11 +1,11 @@
-//! Which package of which distribution brings what Goldsmith needs.
+//! Packages that contain the programs that Goldsmith needs, by distribution.
 
-/// A family of distributions, by the names its packages have.
+/// A family of distributions that share names of packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
-    /// Debian and what is derived from it.
+    /// Debian and its derivatives.
     Debian,
-    /// Ubuntu, whose kernel packages have names of their own.
+    /// Ubuntu, which has its own names for kernel packages.
     Ubuntu,
     /// Fedora, RHEL and their kin.
     Redhat,
@@ -17,7 +17,7 @@ pub(super) enum Family {
     Unknown,
 }
 
-/// What is needed, and its package in Debian, Fedora, openSUSE and Arch.
+/// Requirements, and their packages in Debian, Fedora, openSUSE and Arch.
 const PACKAGES: [(&str, [&str; 4]); 16] = [
     ("qemu-system", ["qemu-system-x86", "qemu-system-x86-core", "qemu-x86", "qemu-system-x86"]),
     ("qemu-img", ["qemu-utils", "qemu-img", "qemu-img", "qemu-img"]),
@@ -38,7 +38,7 @@ const PACKAGES: [(&str, [&str; 4]); 16] = [
 ];
 
 impl Family {
-    /// The family that `/etc/os-release` tells of.
+    /// Returns the family that `/etc/os-release` names.
     pub(super) fn from_os_release(text: &str) -> Self {
         let value = |key: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
@@ -59,7 +59,7 @@ impl Family {
     }
 }
 
-/// The command that installs what is needed, or the names of programs where the distribution is not known.
+/// Returns the command that installs requirements, or their names if the distribution is unknown.
 pub(super) fn install(family: Family, needs: &[&str]) -> Option<String> {
     let (command, column) = match family {
         Family::Debian | Family::Ubuntu => ("sudo apt-get install", 0),

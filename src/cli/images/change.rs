@@ -1,4 +1,4 @@
-//! Verbs that change images.
+//! Commands that change images of a cloud, such as `goldsmith images set`, `tag` and `delete`.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::openstack::image::Image;
 use crate::openstack::{Change, Cloud, CloudError, Member};
 use crate::recipe::publish::{ATTRIBUTES, RESERVED, property};
 
-/// `goldsmith images set`.
+/// Runs `goldsmith images set`.
 pub(super) fn set(args: &Set, cloud: &Cloud) -> Result<Image, Failure> {
     for (name, value) in &args.property {
         property(name).map_err(|error| Failure::new(FailureKind::Usage, &error))?;
@@ -38,7 +38,7 @@ fn changes(args: &Set, image: &Image) -> Vec<Change> {
     let attributes = attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     let properties = args.property.iter().map(|(name, value)| (name.clone(), json!(value)));
     let mut changes: Vec<_> = attributes.chain(properties).map(|(name, value)| Change::Set(name, value)).collect();
-    // What the service tells of itself is among what it calls properties.
+    // The properties include attributes that the service sets itself.
     let purged = image.properties.keys().filter(|name| {
         let given = args.property.iter().any(|(given, _)| given == *name);
         args.purge && !given && !ATTRIBUTES.contains(&name.as_str()) && !name.starts_with(RESERVED)
@@ -47,14 +47,14 @@ fn changes(args: &Set, image: &Image) -> Vec<Change> {
     changes
 }
 
-/// `goldsmith images protect` and `hide`.
+/// Runs `goldsmith images protect` and `hide`.
 pub(super) fn switch(args: &Switch, attribute: &str, cloud: &Cloud) -> Result<Image, Failure> {
     let image = find(cloud, &args.image)?;
     let change = Change::Set(attribute.to_owned(), json!(!args.off));
     cloud.change(&image, &[change]).map_err(|error| failure(&error))
 }
 
-/// `goldsmith images tag`. What is so already is no failure.
+/// Runs `goldsmith images tag`. To add a tag that is there, or to remove one that is not, is no failure.
 pub(super) fn tag(image: &str, tags: &[String], remove: bool, cloud: &Cloud) -> Result<Image, Failure> {
     let found = find(cloud, image)?;
     for tag in tags {
@@ -67,14 +67,14 @@ pub(super) fn tag(image: &str, tags: &[String], remove: bool, cloud: &Cloud) -> 
     find(cloud, &found.id)
 }
 
-/// `goldsmith images deactivate` and `reactivate`.
+/// Runs `goldsmith images deactivate` and `reactivate`.
 pub(super) fn activate(image: &str, active: bool, cloud: &Cloud) -> Result<Image, Failure> {
     let found = find(cloud, image)?;
     cloud.activate(&found, active).map_err(|error| failure(&error))?;
     find(cloud, &found.id)
 }
 
-/// `goldsmith images share`. Returns whom it is shared with after that.
+/// Runs `goldsmith images share`. Returns the projects with which the image is shared after that.
 pub(super) fn share(image: &str, project: &str, stop: bool, cloud: &Cloud) -> Result<Vec<Member>, Failure> {
     let mut image = find(cloud, image)?;
     if stop {
@@ -93,17 +93,17 @@ pub(super) fn share(image: &str, project: &str, stop: bool, cloud: &Cloud) -> Re
     cloud.members(&image).map_err(|error| failure(&error))
 }
 
-/// `goldsmith images accept`, by the project that an image is shared with.
+/// Runs `goldsmith images accept`, in the project with which an image is shared.
 pub(super) fn accept(image: &str, reject: bool, cloud: &Cloud) -> Result<(), Failure> {
     let project = cloud.project().ok_or_else(|| Failure::of(FailureKind::Usage, "the login is for no project"))?;
     let status = if reject { "rejected" } else { "accepted" };
-    // Until it is accepted, lists do not have it: it is found by its id alone.
+    // Lists show the image only after it is accepted; until then only its id finds it.
     cloud.answer(image, project, status).map_err(|error| failure(&error))?;
     print(&format!("{image} is {status}\n"));
     Ok(())
 }
 
-/// `goldsmith images delete`.
+/// Runs `goldsmith images delete`.
 pub(super) fn delete(names: &[String], store: Option<&str>, cloud: &Cloud) -> Result<(), Failure> {
     let images = names.iter().map(|name| find(cloud, name)).collect::<Result<Vec<_>, _>>()?;
     if let Some(store) = store {

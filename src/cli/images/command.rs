@@ -1,4 +1,4 @@
-//! `goldsmith images`.
+//! The command `goldsmith images`: manages the images of a cloud.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::cli::settings::Global;
 use crate::openstack::image::{Image, ImageQuery};
 use crate::openstack::{Cloud, CloudError, Member};
 
-/// Looks after the images of a cloud.
+/// Runs `goldsmith images`.
 pub(in crate::cli) fn images(args: &Images, global: &Global) -> Result<(), Failure> {
     let cloud = connect(&args.cloud)?;
     match &args.command {
@@ -47,9 +47,9 @@ pub(in crate::cli) fn images(args: &Images, global: &Global) -> Result<(), Failu
     }
 }
 
-/// Looks after the cache of the service.
+/// Runs `goldsmith images cache`.
 fn cache(verb: &CacheVerb, cloud: &Cloud, global: &Global) -> Result<(), Failure> {
-    // Its list may have images that are gone.
+    // The cache may list images that no longer exist, so ids are not looked up.
     let id = |image: &str| match uuid::Uuid::try_parse(image) {
         Ok(_) => Ok(image.to_owned()),
         Err(_) => find(cloud, image).map(|image| image.id),
@@ -75,7 +75,7 @@ fn cache(verb: &CacheVerb, cloud: &Cloud, global: &Global) -> Result<(), Failure
     Ok(())
 }
 
-/// Shows the catalog of definitions.
+/// Runs `goldsmith images metadefs`.
 fn metadefs(namespace: Option<&str>, cloud: &Cloud, global: &Global) -> Result<(), Failure> {
     let text = match namespace {
         None => {

@@ -1,4 +1,4 @@
-//! `goldsmith images download`.
+//! The command `goldsmith images download`: downloads an image, and verifies its signature.
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +33,7 @@ pub(super) fn download(wanted: &Download, image: &Image, cloud: &Cloud, global: 
         print(&format!("{}\n", file.display()));
     }
     if let Some((_, certificate)) = signed {
-        // An image can name any certificate: only who asks can know whether it is the right one.
+        // An image can name any certificate: only the user knows whether it is the right one.
         let given = wanted.certificate.is_some();
         let (subject, digest) = (certificate.subject(), certificate.fingerprint());
         if global.json {
@@ -49,7 +49,7 @@ pub(super) fn download(wanted: &Download, image: &Image, cloud: &Cloud, global: 
     Ok(())
 }
 
-/// What the data must be signed by.
+/// Returns the signature that the data must have, and the certificate for it.
 fn signature(wanted: &Download, image: &Image, cloud: &Cloud) -> Result<(Signature, Certificate), Failure> {
     let (signature, id) = Signature::of(image).map_err(|error| signature_failure(&error))?;
     let pem = match &wanted.certificate {
@@ -72,8 +72,8 @@ fn signature_failure(error: &SignatureError) -> Failure {
     }
 }
 
-/// A name in the working directory. Anybody may have named the image, and the service may say anything of it: nothing of
-/// that leads elsewhere.
+/// Makes a file name in the working directory. The image's name and the answers of the service are not trusted: nothing in them
+/// leads to another directory.
 fn name_of(image: &Image) -> PathBuf {
     let plain = |text: &str| {
         let text: String =

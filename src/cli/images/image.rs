@@ -1,4 +1,4 @@
-//! What the verbs of images share: how an image is found, and how long work is shown.
+//! Code that the commands `goldsmith images` share: finds an image, and shows the progress of long work.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::interrupt::Interrupt;
 use crate::openstack::Cloud;
 use crate::openstack::image::{FindError, Image};
 
-/// Does something that takes long: tells of it, and lets signals end it. `work` tells bytes that are done, and bytes in all.
+/// Runs long work: reports it, and lets signals interrupt it. `work` reports the bytes that are done, and all bytes.
 pub(super) fn watched<T, E>(
     activity: &str,
     global: &Global,
@@ -38,7 +38,7 @@ pub(super) fn watched<T, E>(
     Ok(result)
 }
 
-/// The image that is meant.
+/// Finds the image that the user named.
 pub(super) fn find(cloud: &Cloud, image: &str) -> Result<Image, Failure> {
     cloud.image(image).map_err(|error| find_failure(&error))
 }

@@ -1,4 +1,4 @@
-//! `goldsmith images import`.
+//! The command `goldsmith images import`: imports data into an image of a cloud.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ use crate::openstack::import::{IMPORT_TIMEOUT, Import, Imported, Method, Progres
 use crate::openstack::upload::{UploadError, compared, written};
 use crate::publish::images::deliver::Offer;
 
-/// Imports data into an image that is there.
+/// Imports data into an existing image.
 pub(super) fn import(args: &ImportArgs, cloud: &Cloud, global: &Global) -> Result<(), Failure> {
     let import = args.import()?;
     if let Method::WebDownload(url) = &import.method {
@@ -56,7 +56,7 @@ pub(super) fn import(args: &ImportArgs, cloud: &Cloud, global: &Global) -> Resul
     Ok(())
 }
 
-/// Stages what is to be staged, imports, and compares.
+/// Stages the file if the method needs that, imports the data, and compares it with the file.
 fn run(
     args: &ImportArgs,
     import: &Import,

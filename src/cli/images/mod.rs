@@ -1,4 +1,4 @@
-//! `goldsmith images`.
+//! The command `goldsmith images`: manages the images of a cloud.
 
 mod args;
 mod change;

@@ -1,6 +1,6 @@
-//! Images of a cloud, for people.
+//! Output of `goldsmith images` for people.
 //!
-//! Others may have named them: everything goes through [`printable`].
+//! Other people may have named the images: all text goes through [`printable`].
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub(super) fn list(images: &[Image]) -> String {
     columns(&rows)
 }
 
-/// All that is known of an image, a line each.
+/// Shows all facts about an image, one a line.
 pub(super) fn show(image: &Image) -> String {
     let fields = image.fields();
     let rows: Vec<_> = fields
@@ -83,7 +83,7 @@ pub(super) fn cache(cache: &Cache) -> String {
     }
     let mut rows = vec![["ID", "STATE", "SIZE", "HITS", "LAST USED"].map(str::to_owned).to_vec()];
     rows.extend(cache.cached_images.iter().map(|cached| {
-        // Whole seconds do.
+        // Whole seconds are enough.
         let used = Duration::try_from_secs_f64(cached.last_accessed.trunc()).ok();
         let used = used.and_then(|used| Timestamp::UNIX_EPOCH.checked_add(used).ok());
         vec![
@@ -115,7 +115,7 @@ pub(super) fn namespaces(namespaces: &[Namespace]) -> String {
     columns(&[heading].into_iter().chain(rows).collect::<Vec<_>>())
 }
 
-/// What a namespace is about, and a line for each property, as images have it.
+/// Shows the description of a namespace, and a line for each property, with its name in images.
 pub(super) fn namespace(namespace: &Namespace) -> String {
     let line = |text: &str| shown(&text.split_whitespace().collect::<Vec<_>>().join(" "));
     let prefix = namespace.prefix().unwrap_or_default();
@@ -133,7 +133,7 @@ pub(super) fn namespace(namespace: &Namespace) -> String {
     about + &columns(&[heading].into_iter().chain(rows).collect::<Vec<_>>())
 }
 
-/// One of several that may be meant.
+/// Describes one of several images that the user may mean.
 pub(super) fn candidate(image: &Image) -> String {
     let created = image.created_at.as_deref().unwrap_or("an unknown time");
     shown(&format!("{}: {}, {}, of {created}", image.id, image.status, image.visibility))

@@ -1,4 +1,4 @@
-//! `goldsmith inspect`.
+//! The command `goldsmith inspect`: shows the format and the content of an image.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(in crate::cli) struct Inspect {
     pub(in crate::cli) machine: GuestOptions,
 }
 
-/// Tells what an image file is and what is in it.
+/// Shows the format and the content of an image file.
 pub(in crate::cli) fn run(args: &Inspect, global: &Global) -> Result<(), Failure> {
     let header = header(&args.image)?;
     let system = if args.header { None } else { Some(system(args, global)?) };
@@ -45,7 +45,7 @@ pub(in crate::cli) fn run(args: &Inspect, global: &Global) -> Result<(), Failure
     Ok(())
 }
 
-/// What is in the image, found out by a guest on an overlay that is thrown away.
+/// Reads the content of the image in a guest, on a temporary overlay.
 fn system(args: &Inspect, global: &Global) -> Result<System, Failure> {
     let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
     let found = gather(args, global, Arc::clone(&screen) as Arc<dyn Reporter>);
@@ -65,7 +65,7 @@ fn gather(args: &Inspect, global: &Global, reporter: Arc<dyn Reporter>) -> Resul
     })
 }
 
-/// Everything, for programs. `system` is as [`System`] documents it.
+/// Returns all facts for programs. [`System`] documents `system`.
 fn record(path: &Path, header: &Header, system: Option<&System>) -> Value {
     let Header { probed, verdicts, table } = header;
     let mut record = json!({

@@ -1,4 +1,4 @@
-//! What the headers of an image file say.
+//! The headers of an image file: its format, its partition table, and whether Glance and Nova accept it.
 
 use std::path::Path;
 
@@ -10,15 +10,15 @@ use crate::image::partitions::{self, Table};
 use crate::image::probe::{self, Kind, Probed};
 use crate::image::read::{self, Options};
 
-/// What the headers of an image file say.
+/// The facts in the headers of an image file.
 pub(super) struct Header {
     pub(super) probed: Probed,
     pub(super) verdicts: [Verdict; 2],
-    /// The partition table, or why it cannot be read.
+    /// Partition table, or the reason why it cannot be read.
     pub(super) table: Result<Table, String>,
 }
 
-/// Reads some sectors of the file; no guest is launched.
+/// Reads some sectors of the file, without a guest.
 pub(super) fn header(path: &Path) -> Result<Header, Failure> {
     let failed = |error: PathError| match error.source.kind() {
         std::io::ErrorKind::NotFound => Failure::new(FailureKind::Usage, &error),
@@ -33,7 +33,7 @@ pub(super) fn header(path: &Path) -> Result<Header, Failure> {
     Ok(Header { probed, verdicts, table })
 }
 
-/// Name of a format, or what the file is in its place.
+/// Returns the name of the format, or of the kind of file if it is no known format.
 pub(super) fn format_name(kind: Kind) -> String {
     match kind {
         Kind::Disk(format) => format.name().to_owned(),

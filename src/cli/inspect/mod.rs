@@ -1,4 +1,4 @@
-//! `goldsmith inspect`.
+//! The command `goldsmith inspect`: shows the format and the content of an image.
 
 mod command;
 mod header;

@@ -1,6 +1,6 @@
-//! What `goldsmith inspect` shows to people.
+//! Output of `goldsmith inspect` for people.
 //!
-//! Nothing of the image reaches the terminal as it is: every line goes through [`printable`].
+//! No text of the image reaches the terminal unchanged: every line goes through [`printable`].
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::inspect::{FileSystem, Login, ServiceState, Sudo, System, User};
 use crate::text::printable;
 use crate::units::ByteSize;
 
-/// A line for each fact, its name before it.
+/// A list of facts, one a line, each with its name.
 #[derive(Default)]
 struct Rows(Vec<Vec<String>>);
 
@@ -80,7 +80,7 @@ fn file(path: &Path, header: &Header, facts: &mut Rows) {
     }
     match table {
         Ok(table) => partitions(table, facts),
-        // What the file is has been told; why its disk cannot be read is news only for a disk.
+        // The format is shown above. The reason why a disk cannot be read adds something only if the file is a disk.
         Err(reason) if matches!(probed.kind, Kind::Disk(_)) && probed.fault.is_none() => {
             facts.add("disk", reason.as_str())
         }

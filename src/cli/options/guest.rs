@@ -14,7 +14,7 @@ use crate::units::ByteSize;
 /// The hidden verb that QEMU starts for each connection to the metadata service.
 pub(in crate::cli) const RELAY: &str = "relay";
 
-/// Memory below which the appliance does not start.
+/// Least memory with which the guest starts.
 const LEAST_MEMORY: ByteSize = ByteSize::mebibytes(256);
 
 /// The guest.
@@ -40,8 +40,8 @@ pub(in crate::cli) enum AccelOption {
 }
 
 impl AccelOption {
-    /// This computer, for guests with so much memory. `cache` notes what is known of its KVM; sockets go into a private
-    /// directory with a short name.
+    /// Returns this computer as the host of guests with this memory. `cache` keeps the verdict about KVM; `sockets` is a
+    /// private directory with a short name.
     pub(in crate::cli) fn host(self, memory: ByteSize, cache: &Path, sockets: &Path) -> Result<QemuHost, Failure> {
         let accel = match self {
             Self::Auto => AccelWish::Auto,
@@ -62,7 +62,8 @@ impl AccelOption {
     }
 }
 
-/// Processors of the guest: those of the host, but not so many that starting them takes longer than they help.
+/// Returns the number of the guest's processors: as the host, but at most 4, because starting more costs more time than they
+/// save.
 fn cpus() -> u32 {
     let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     u32::try_from(count.min(4)).unwrap_or(1)

@@ -1,4 +1,4 @@
-//! Options that say which recipe is read, and how what it leaves open is pinned.
+//! Options that name a recipe, its parameters, and the pinning of mirrors and base images.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::fetch::PinPolicy;
 use crate::pipeline::Source;
 use crate::recipe::{Arch, LoadOptions};
 
-/// How long a pin is used before the mirror is asked again.
+/// Longest age of a pin until the mirror is asked again.
 const PIN_AGE: Duration = Duration::from_secs(12 * 3600);
 
 /// A recipe and what it is read with.
@@ -34,7 +34,7 @@ pub(in crate::cli) struct RecipeOptions {
 }
 
 impl RecipeOptions {
-    /// How the recipe is read.
+    /// Returns the options for loading the recipe.
     pub(in crate::cli) fn load_options(&self) -> Result<LoadOptions, Failure> {
         let host_arch = Arch::of_kernel(std::env::consts::ARCH).ok_or_else(|| {
             Failure::of(FailureKind::Host, format!("images for {} cannot be built yet", std::env::consts::ARCH))
@@ -54,7 +54,7 @@ impl RecipeOptions {
     }
 }
 
-/// How what floats is pinned.
+/// The pinning of mirrors and base images.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PinOptions {
     /// Read the mirrors' indexes again, even if the cache has them from the last 12 hours
@@ -66,7 +66,7 @@ pub(in crate::cli) struct PinOptions {
 }
 
 impl PinOptions {
-    /// When mirrors are asked.
+    /// Returns the policy of pinning.
     pub(in crate::cli) fn policy(&self) -> PinPolicy {
         PinPolicy { max_age: PIN_AGE, refresh: self.refresh, offline: self.offline }
     }

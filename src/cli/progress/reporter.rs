@@ -20,7 +20,7 @@ const TICK: Duration = Duration::from_millis(125);
 /// Width of the column of names, in characters.
 const NAME_WIDTH: usize = 36;
 
-/// Shows progress on a terminal, or as plain lines where there is none.
+/// A reporter that shows progress on a terminal, or elsewhere as plain lines.
 pub struct TerminalReporter {
     terminal: Terminal,
     state: Mutex<State>,
@@ -28,7 +28,7 @@ pub struct TerminalReporter {
 
 struct State {
     sink: Sink,
-    /// Cached steps in a row that no line tells of yet.
+    /// Consecutive cached steps that were not shown yet.
     cached: Vec<StepId>,
     running: Vec<Running>,
     finished: bool,
@@ -44,12 +44,12 @@ struct Running {
     name: String,
     reason: Option<String>,
     bar: ProgressBar,
-    /// Quarters of a transfer that are told of.
+    /// Quarters of a transfer that were shown.
     quarters: u64,
 }
 
 impl TerminalReporter {
-    /// A reporter on standard error.
+    /// Makes a reporter on standard error.
     pub fn on_stderr(terminal: Terminal) -> Self {
         if terminal.live {
             // indicatif reads the width anew at every draw, and draws at most 20 times a second.
@@ -59,7 +59,7 @@ impl TerminalReporter {
         }
     }
 
-    /// A reporter that writes one line for every start and end, without control characters.
+    /// Makes a reporter that writes one line for every start and end, without control characters.
     pub fn plain(terminal: Terminal, out: Box<dyn Write + Send>) -> Self {
         Self::new(terminal, Sink::Plain(out))
     }
@@ -86,8 +86,8 @@ impl TerminalReporter {
         }
     }
 
-    /// Ends the display, before a result or an error is printed: what still runs is marked as not ended, and
-    /// nothing is drawn afterwards.
+    /// Ends the display, before a result or an error is printed. Running steps are marked as stopped, and nothing is drawn
+    /// afterwards.
     pub fn finish(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.finished {
@@ -151,7 +151,7 @@ impl State {
                 let label = terminal.paint(Style::Yellow, "warning:");
                 self.print(terminal, &format!("{label} {message}"));
             }
-            // For the log file.
+            // Details go to the log file only.
             Event::Detail { .. } => {}
         }
     }
@@ -162,7 +162,7 @@ impl State {
         self.write(line);
     }
 
-    /// Writes a line. An error of writing to the terminal has nowhere to be told, and the build goes on.
+    /// Writes a line. There is no place to report an error of the terminal, and the build goes on.
     fn write(&mut self, line: &str) {
         let _ = match &mut self.sink {
             Sink::Live { multi, .. } => multi.println(line),
@@ -170,7 +170,7 @@ impl State {
         };
     }
 
-    /// Tells of cached steps, however many, in one line.
+    /// Shows all cached steps in one line.
     fn tell_cached(&mut self, terminal: Terminal) {
         let mark = terminal.mark(Mark::Cached);
         match std::mem::take(&mut self.cached).as_slice() {
@@ -225,7 +225,7 @@ impl State {
             bar: ProgressBar::hidden(),
             quarters: 0,
         });
-        // Its last line of output says nothing about what still runs.
+        // Its last line of output does not belong to the steps that still run.
         self.hide_output();
         self.tell_cached(terminal);
         self.end(terminal, &running, mark, elapsed);
@@ -267,7 +267,7 @@ impl State {
             return;
         }
         let quarters = total.filter(|total| *total > 0).map_or(0, |total| done.min(total) / total.div_ceil(4).max(1));
-        // The end is told as the end of the activity.
+        // The end of the activity shows the last quarter.
         if quarters > running.quarters && quarters < 4 {
             running.quarters = quarters;
             self.write(&describe(event));
@@ -317,7 +317,7 @@ fn style(terminal: Terminal, template: &str) -> ProgressStyle {
         .with_key("time", |state: &ProgressState, out: &mut dyn fmt::Write| {
             let elapsed = state.elapsed();
             let text = if elapsed.as_secs() < 60 { format!("{} s", elapsed.as_secs()) } else { duration(elapsed) };
-            // A string takes everything.
+            // Writing to a string cannot fail.
             let _ = out.write_str(&text);
         })
 }

@@ -1,4 +1,4 @@
-//! `goldsmith publish`.
+//! The command `goldsmith publish`: publishes a built image, and manages published images.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,7 +63,7 @@ pub(in crate::cli) struct Publish {
     cloud: CloudOptions,
 }
 
-/// Publishes an image that was built earlier, or looks after what was published.
+/// Publishes an image that was built earlier, rolls back to the previous one, or removes leftovers.
 pub(in crate::cli) fn publish(args: &Publish, global: &Global) -> Result<(), Failure> {
     let verb = match (args.rollback, args.cleanup) {
         (true, _) => Verb::RollBack,
@@ -99,7 +99,7 @@ pub(in crate::cli) fn publish(args: &Publish, global: &Global) -> Result<(), Fai
 }
 
 impl Publish {
-    /// The image, and the targets that its recipe names.
+    /// Returns the image, and the targets of its recipe.
     fn subject(&self, global: &Global) -> Result<(Subject, Vec<Target>), Failure> {
         if self.image.is_dir() {
             let dir = self.image.clone();
@@ -120,7 +120,7 @@ impl Publish {
         let name = loaded.recipe.name.clone();
         let dir = self.out.clone().unwrap_or_else(|| Path::new("out").join(&name));
         if loaded.composition.is_none() {
-            // What is on a base image is known since it was built.
+            // The build has recorded the distribution of the base image.
             let none = || failing::source(&SourceError::NoManifest { dir: dir.clone() });
             let distro = Summary::read(&dir).ok_or_else(none)?.distro;
             loaded = load(Some(&System { distro, firmware: Layout::BiosUefi.firmware() }))?;

@@ -1,4 +1,4 @@
-//! Why an image is not published, in words.
+//! Conversion of errors of publishing into failures with hints.
 
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::{cloud, hints};
@@ -8,10 +8,10 @@ use crate::publish::trees::edition::EditionError;
 use crate::publish::trees::sign::SignError;
 use crate::publish::{PublishError, SigningError, SourceError, TreeError};
 
-/// What to do about an image that has gone.
+/// Hint for an image that was deleted.
 const DELETED: &str = "somebody has deleted it in the meantime: publish it again";
 
-/// One failure for all targets that failed.
+/// Joins the failures of all targets that failed.
 pub(super) fn all(mut failures: Vec<(String, Failure)>, targets: usize) -> Result<(), Failure> {
     if targets == 1
         && let Some((_, failure)) = failures.pop()
@@ -131,7 +131,7 @@ pub(super) fn failure(error: &PublishError) -> Failure {
     }
 }
 
-/// Why a tree of files has not got an image.
+/// Converts errors of a target that is a tree of files.
 fn tree(error: &TreeError) -> Failure {
     let kind = match error {
         TreeError::Edition(EditionError::Source(error)) => return source(error),
@@ -170,11 +170,11 @@ fn tree(error: &TreeError) -> Failure {
     }
 }
 
-/// What to do about data that a service refuses.
+/// Returns a hint for data that a service refuses.
 fn advice(error: &CloudError) -> Option<String> {
     let CloudError::Refused { status, message, .. } = error else { return error.help() };
     match status {
-        // What cursive says of signatures, in Glance's words.
+        // Errors of cursive about signatures, as Glance reports them.
         400 if message.contains("retrieve certificate") || message.contains("Certificate not found") => Some(
             "the service asks the key manager for the certificate in your name: does the id belong to one that your project may read?"
                 .to_owned(),

@@ -14,7 +14,7 @@ impl Keys for Environment {
     fn secret(&self, source: &SecretSource) -> Result<String, String> {
         let value = read_secret(source, Path::new(""))?;
         let text = String::from_utf8(value).map_err(|_| "it is no text".to_owned())?;
-        // Editors end every line.
+        // Editors end the last line too.
         Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
     }
 

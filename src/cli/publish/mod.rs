@@ -1,4 +1,4 @@
-//! `goldsmith publish`.
+//! The command `goldsmith publish`: publishes a built image, and manages published images.
 
 mod command;
 mod failing;

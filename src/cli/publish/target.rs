@@ -1,4 +1,4 @@
-//! A target in words of the command line.
+//! The target that the options of `goldsmith publish` describe.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::recipe::delivery::{Elsewhere, Import};
 use crate::recipe::publish::{Certificate, ChecksumKeys, Directory, Glance, Hash, Promote, Sign, Target, Visibility};
 use crate::units::parse_duration;
 
-/// The directory that needs no server, where nothing else is said.
+/// Directory to publish to if nothing names a target.
 const DIRECTORY: &str = "published";
 
 /// A target, where a recipe names none.
@@ -79,7 +79,7 @@ pub(super) struct TargetArgs {
 }
 
 impl TargetArgs {
-    /// The target that they describe; `cloud` tells whether something else names a cloud.
+    /// Returns the target that the options describe. `cloud` says whether another option or a variable names a cloud.
     pub(super) fn target(&self, cloud: bool) -> Target {
         let glance = self.glance();
         // Both kinds of targets have these.
@@ -91,7 +91,7 @@ impl TargetArgs {
         }
     }
 
-    /// Whether nothing is said at all.
+    /// Returns whether no option describes a target.
     pub(super) fn is_empty(&self) -> bool {
         self.directory.is_none() && self.glance() == Glance::default()
     }

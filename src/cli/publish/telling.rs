@@ -1,4 +1,4 @@
-//! What people and programs are told of publishing.
+//! Output about publishing, for people and for programs.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::cli::settings::Global;
 use crate::event::Reporter;
 use crate::publish;
 
-/// Shows publishing to the user.
+/// The output about publishing.
 pub(in crate::cli) struct Telling {
     screen: Arc<TerminalReporter>,
     lines: Option<Arc<JsonReporter<StandardOutput>>>,
@@ -24,7 +24,7 @@ impl Telling {
         Self { screen: Arc::new(TerminalReporter::on_stderr(global.terminal)), lines }
     }
 
-    /// Receives the events of publishing.
+    /// Returns the reporter for the events of publishing.
     pub(in crate::cli) fn reporter(&self) -> Arc<dyn Reporter> {
         match &self.lines {
             Some(lines) => Arc::clone(lines) as _,
@@ -32,7 +32,7 @@ impl Telling {
         }
     }
 
-    /// Tells what was done at each target; a failure if a target has failed.
+    /// Prints what was done at each target. Returns a failure if a target has failed.
     pub(in crate::cli) fn told(&self, outcomes: Vec<publish::Outcome>) -> Result<(), Failure> {
         self.screen.finish();
         let targets = outcomes.len();

@@ -1,4 +1,4 @@
-//! Boots an image for a person.
+//! The command `goldsmith run`: boots an image for a person.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -30,7 +30,7 @@ use crate::recipe::verify::{Board, Datasource};
 use crate::units::ByteSize;
 use crate::verify::boot::GROWTH;
 
-/// What stands in the command for an account that nobody knows.
+/// Word for an unknown account in the SSH command.
 const SOMEBODY: &str = "USER";
 
 /// Boots an image and stays until the machine has ended.
@@ -91,7 +91,7 @@ fn user_data(args: &Run) -> Result<Option<Vec<u8>>, Failure> {
     Ok(Some(content))
 }
 
-/// The machine that is kept, or a new one.
+/// Opens the kept machine, or makes a new one.
 fn machine_of(
     args: &Run,
     image: &Image,
@@ -143,11 +143,11 @@ fn accel(args: &Run, kept: &Kept, session: &ImageSession) -> Result<Accel, Failu
     Ok(host.accel(&session.interrupt).map_err(|error| hints::guest_error(&error))?.0)
 }
 
-/// How the instance gets its metadata.
+/// The way in which the instance gets its metadata.
 enum Offer {
     /// From a disk.
     Drive(PathBuf),
-    /// From a service, as long as this value lives, and the program that leads to it.
+    /// From a service that runs as long as this value lives, and the program that connects to it.
     Service { _alive: Service, relay: Relay },
 }
 
@@ -197,7 +197,7 @@ fn config(args: &Run, image: &Image, kept: &Kept, accel: Accel, offer: &Offer) -
     }
 }
 
-/// What a person is told before the console is shown.
+/// Returns the text that a person sees before the console.
 fn greeting(args: &Run, config: &MachineConfig, ssh: &Ssh, user: bool) -> String {
     let mut text = format!(
         "{} boots under {} ({}). Once it is up, this logs in:\n\n  {}\n\n",

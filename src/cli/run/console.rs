@@ -1,4 +1,4 @@
-//! The serial console of a machine, joined to whoever has started it.
+//! The serial console of a machine: connects it with the terminal of the user.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -17,7 +17,7 @@ use crate::machine::{End, Machine};
 /// The key that leaves the console, as in telnet and `virsh console`: Ctrl-].
 const LEAVE: u8 = 0x1d;
 
-/// How long the guest may take to shut down once the power button was pressed.
+/// Longest shutdown of the guest after the power button was pressed.
 pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Time between two looks at the machine.
@@ -26,10 +26,10 @@ const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 /// Keys that wait for the guest to read them. A serial port would not keep as many.
 const KEYS: usize = 64 << 10;
 
-/// What undoes what a guest may have done to the terminal: colours, no line wrap, a hidden cursor (ECMA-48, DEC modes).
+/// Escape sequences that undo a guest's changes to the terminal: colours, no line wrap, a hidden cursor (ECMA-48, DEC modes).
 const SANE: &[u8] = b"\x1b[0m\x1b[?7h\x1b[?25h";
 
-/// How it came to an end.
+/// The reason why the power was cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cut {
     /// The person did not want to wait.
@@ -42,7 +42,7 @@ pub(super) enum Cut {
 pub(super) struct Raw(Arc<Mutex<Option<RawMode>>>);
 
 impl Raw {
-    /// Puts standard input into raw mode. An error says that it is no terminal.
+    /// Puts standard input into raw mode. It fails if standard input is no terminal.
     pub(super) fn enter(interrupt: &Interrupt) -> io::Result<Self> {
         let raw = Arc::new(Mutex::new(Some(RawMode::enter(io::stdin().as_fd())?)));
         let restored = Arc::clone(&raw);
@@ -60,7 +60,7 @@ impl Drop for Raw {
 
 fn restore(raw: &Mutex<Option<RawMode>>) {
     if raw.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
-        // Standard output may be a file, but then it is a person's terminal that was raw.
+        // Standard output may be a file; standard error is likely the terminal.
         let _ = io::stderr().write_all(SANE);
     }
 }
@@ -70,7 +70,7 @@ pub(super) struct Attendant<'a> {
     machine: &'a mut Machine,
     console: UnixStream,
     output: Option<File>,
-    /// What is typed; none if nobody types.
+    /// Terminal from which keys are read, if a person types.
     keys: Option<BorrowedFd<'a>>,
     /// Keys that the guest has not read yet.
     pending: VecDeque<u8>,
@@ -81,7 +81,8 @@ pub(super) struct Attendant<'a> {
 }
 
 impl<'a> Attendant<'a> {
-    /// `output` is where the console goes; without one, nobody sees it. `keys` is a terminal in raw mode.
+    /// Makes an attendant. `output` receives the console's text; without it, nobody sees the text. `keys` is a terminal in raw
+    /// mode.
     pub(super) fn new(
         machine: &'a mut Machine,
         console: UnixStream,
@@ -94,11 +95,11 @@ impl<'a> Attendant<'a> {
         Ok(Self { machine, console, output, keys, pending, pressed: None, cut: None, open: true })
     }
 
-    /// Stays until the machine has ended. Tells how, and whether the power was cut from here.
+    /// Waits until the machine has ended. Returns how it ended, and why this program cut the power, if it did.
     pub(super) fn stay(mut self) -> io::Result<(End, Option<Cut>)> {
         loop {
             let (from_guest, to_guest, typed) = self.wait()?;
-            // In this order: what a machine that has ended has shown is there.
+            // In this order: once the machine has ended, all its output is there.
             let ended = self.machine.ended();
             if from_guest || ended.is_some() {
                 self.show(ended.is_some());
@@ -118,7 +119,7 @@ impl<'a> Attendant<'a> {
         }
     }
 
-    /// Waits until something can be done: whether the console can be read, and written to, and whether a key was pressed.
+    /// Waits for an event. Returns whether the console can be read, whether it can be written to, and whether a key was pressed.
     fn wait(&self) -> io::Result<(bool, bool, bool)> {
         let wish = if self.pending.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
         let mut polled = Vec::new();
@@ -131,12 +132,12 @@ impl<'a> Attendant<'a> {
         let mut events = polled.iter().map(PollFd::revents);
         let console = if self.open { events.next().unwrap_or(PollFlags::empty()) } else { PollFlags::empty() };
         let keys = events.next().unwrap_or(PollFlags::empty());
-        // An end is seen by reading.
+        // A read finds the end of the console.
         let readable = !(console - PollFlags::OUT).is_empty();
         Ok((readable, console.contains(PollFlags::OUT), !keys.is_empty()))
     }
 
-    /// Shows what the guest has printed; all of it, if that is the last.
+    /// Shows the guest's output; with `last`, all that is left.
     fn show(&mut self, last: bool) {
         let mut buffer = vec![0; 16 << 10];
         loop {
@@ -145,7 +146,7 @@ impl<'a> Attendant<'a> {
                 Ok(read) => {
                     let gone = self.output.as_mut().is_some_and(|output| output.write_all(&buffer[..read]).is_err());
                     if gone {
-                        // Who reads no longer, as `head` does, has left.
+                        // A reader that closes the pipe, as `head` does, has left.
                         self.output = None;
                         self.leave();
                     }
@@ -166,7 +167,7 @@ impl<'a> Attendant<'a> {
         match self.console.write(first) {
             Ok(written) => drop(self.pending.drain(..written)),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            // QEMU is gone, which is seen elsewhere.
+            // QEMU has ended, which `stay` notices.
             Err(_) => self.pending.clear(),
         }
     }
@@ -184,7 +185,7 @@ impl<'a> Attendant<'a> {
                 }
             }
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
-            // The terminal is gone, and whoever sat there.
+            // The terminal is gone, and its user too.
             _ => {
                 self.keys = None;
                 self.leave();
@@ -209,9 +210,9 @@ impl<'a> Attendant<'a> {
     }
 }
 
-/// Tells a person something beside what the guest prints. `raw` says that a line end is nothing but a line feed.
+/// Prints a remark between the guest's output. `raw` means that a line feed does not return to the first column.
 pub(super) fn remark(text: &str, raw: bool) {
     let (before, after) = if raw { ("\r\n", "\r\n") } else { ("", "\n") };
-    // In one piece: the console prints too. Who closed standard error does not want to know.
+    // One write, because the console prints too. Standard error may be closed: then nobody wants the text.
     let _ = io::stderr().write_all(format!("{before}goldsmith: {text}{after}").as_bytes());
 }

@@ -1,4 +1,4 @@
-//! An image that is to be run, as far as it is known without a guest.
+//! Facts about an image for `goldsmith run`, which need no guest.
 
 use std::path::Path;
 
@@ -20,9 +20,9 @@ pub(super) struct Image {
     pub(super) size: u64,
     pub(super) firmware: Vec<Firmware>,
     pub(super) manifest: Manifest,
-    /// Whether it was built with this cache, or its manifest is believed by name.
+    /// Whether this cache built the image, or the user trusts its manifest.
     pub(super) known: bool,
-    /// Whether there is a manifest with it that is not believed.
+    /// Whether the image has a manifest that is not trusted.
     pub(super) foreign: bool,
 }
 
@@ -41,7 +41,7 @@ impl Image {
         Ok(Self { size: opened.source.size(), firmware: table.firmware(), manifest, known, foreign })
     }
 
-    /// Refuses machines that cannot be.
+    /// Refuses settings that cannot work for the image.
     pub(super) fn check(&self, args: &Run) -> Result<(), Failure> {
         let verify = Verify {
             boot: args.boot.map(|boot| vec![boot]),
@@ -55,18 +55,18 @@ impl Image {
         fitting(&verify, &known)
     }
 
-    /// What it reaches where nobody says so.
+    /// Returns the default network access of the image.
     pub(super) fn network(&self) -> NetworkAccess {
         if self.known { NetworkAccess::User } else { NetworkAccess::Isolated }
     }
 
-    /// Architecture, as far as it is known: this host's own where nothing is.
+    /// Returns the architecture of the image, or the host's if the image's is unknown.
     pub(super) fn arch(&self) -> Arch {
         let host = Arch::of_kernel(std::env::consts::ARCH);
         self.manifest.arch.or(host).unwrap_or(Arch::X86_64)
     }
 
-    /// Firmware that a cloud would start it with: BIOS where it may.
+    /// Returns the firmware with which a cloud would boot the image: BIOS if possible.
     pub(super) fn boot(&self) -> BootKind {
         match self.arch() {
             Arch::Aarch64 => BootKind::Uefi,

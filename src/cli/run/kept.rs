@@ -1,4 +1,4 @@
-//! A machine as it lies on the disk: its disk, its key, and who it is.
+//! The directory of a machine: its disk, its key and its identity.
 
 use std::fs;
 use std::io;
@@ -18,47 +18,47 @@ use crate::metadata::Instance;
 use crate::recipe::Arch;
 use crate::recipe::verify::{Board, BootKind, Datasource};
 
-/// File of a kept machine that says what it is. It is written last.
+/// File that describes the machine. It is written last.
 const RECORD: &str = "machine.json";
 
-/// Version of its form.
+/// Version of the format of that file.
 const FORMAT: u32 = 1;
 
-/// File that says that a directory was made for a machine: it is written first.
+/// File that marks the directory of a machine. It is written first.
 const MARKER: &str = ".goldsmith-machine";
 
 /// Lock of a directory: the machine in it runs, or is being made.
 const LOCK: &str = "lock";
 
-/// Its disk: an overlay on the image.
+/// Disk of the machine: an overlay on the image.
 const DISK: &str = "disk.qcow2";
 
-/// A copy of the image's disk, where QEMU cannot stand on the image itself.
+/// Copy of the image's disk, if QEMU cannot use the image itself.
 const COPY: &str = "image.raw";
 
-/// Names of the files of a machine, whose making may have been interrupted; those of the firmware's variables differ.
+/// Names of a machine's files, which may be incomplete after an interruption; names of the firmware's variables differ.
 const FILES: [&str; 8] = [MARKER, LOCK, DISK, COPY, "id_ed25519", "id_ed25519.pub", METADATA, RECORD];
 
 /// The disk with the metadata.
 const METADATA: &str = "metadata.iso";
 
-/// What a machine is; all that it is started with beside its files and the wishes of a run.
+/// The description of a machine: everything that a start needs besides its files and the options of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     format: u32,
-    /// The image that the disk stands on, and how it is known again.
+    /// Image below the disk; `stamp` detects another one.
     image: PathBuf,
     stamp: Stamp,
     pub(super) arch: Arch,
     pub(super) board: Board,
     pub(super) boot: BootKind,
     pub(super) metadata: Datasource,
-    /// Account that the key logs in as, if it is known.
+    /// Account to which the key belongs, if it is known.
     pub(super) user: Option<String>,
     pub(super) instance: Instance,
 }
 
-/// By what an image file is known again: were it another one, the disk on it would be torn.
+/// The size and time of an image file, which detect a changed image: it would corrupt the overlay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
     size: u64,
@@ -73,7 +73,7 @@ impl Stamp {
     }
 }
 
-/// What a new machine is to be.
+/// The settings of a new machine.
 pub(super) struct Wish {
     pub(super) arch: Arch,
     pub(super) board: Board,
@@ -82,7 +82,7 @@ pub(super) struct Wish {
     pub(super) user: Option<String>,
     pub(super) hostname: String,
     pub(super) user_data: Vec<u8>,
-    /// Size of its disk in bytes.
+    /// Size of the disk in bytes.
     pub(super) disk: u64,
 }
 
@@ -93,7 +93,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// The machine that is in a directory, if one is.
+    /// Returns the machine in a directory, if there is one.
     pub(super) fn find(dir: &Path, image: &Path) -> Result<Option<Self>, Failure> {
         let dir = std::path::absolute(dir).at(dir).map_err(|error| hints::file(&error))?;
         let file = dir.join(RECORD);
@@ -124,7 +124,7 @@ impl Kept {
         Ok(Some(Self { dir, record }))
     }
 
-    /// Makes a machine of an image, in a directory that [`open`] has made ready.
+    /// Makes a machine from an image, in a directory that [`open`] has prepared.
     pub(super) fn make(dir: &Path, image: &Path, wish: Wish, interrupt: &Interrupt) -> Result<Self, Failure> {
         let host = |error: &dyn std::error::Error| Failure::new(FailureKind::Host, error);
         // A private key will be in it, and user data that may hold secrets.
@@ -166,7 +166,7 @@ impl Kept {
     }
 }
 
-/// Makes a directory for a machine and takes it for this process alone.
+/// Makes a directory for a machine, and locks it for this process.
 pub(super) fn open(dir: &Path) -> Result<(PathBuf, FileLock), Failure> {
     let dir = std::path::absolute(dir).at(dir).map_err(|error| hints::file(&error))?;
     let failed = |error: PathError| hints::file(&error);
@@ -192,7 +192,7 @@ pub(super) fn open(dir: &Path) -> Result<(PathBuf, FileLock), Failure> {
     Ok((dir, lock))
 }
 
-/// What is said of an image that is not there.
+/// Converts errors of an image that may be missing.
 fn missing(error: &PathError) -> Failure {
     match error.source.kind() {
         io::ErrorKind::NotFound => Failure::new(FailureKind::Usage, error),

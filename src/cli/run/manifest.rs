@@ -11,7 +11,7 @@ use crate::syntax;
 /// Longest manifest that is read. That of a system with ten thousand packages has 1 MiB.
 const LONGEST: u64 = 16 << 20;
 
-/// What a manifest says about an image. It is empty where there is no manifest, or one of another image.
+/// The facts of a manifest about an image. It is empty if there is no manifest, or one of another image.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Manifest {
     /// Architecture of the image.
@@ -27,14 +27,14 @@ impl Manifest {
 
     fn read(image: &Path) -> Option<Self> {
         let file = image.with_file_name(manifest::FILE);
-        // It may have been put there by anybody: a pipe would keep the reader waiting.
+        // Anybody may have put the file there: a pipe would block the reader.
         file.metadata().ok().filter(|about| about.is_file() && about.len() <= LONGEST)?;
         let text = std::fs::read(file).ok()?;
         let size = image.metadata().ok()?.len();
         Self::parse(&text, image.file_name()?.to_str()?, size)
     }
 
-    /// What a manifest says about the image of this name and size, if it is about it.
+    /// Returns the facts of a manifest, if it has an image of this name and size.
     fn parse(manifest: &[u8], name: &str, size: u64) -> Option<Self> {
         let manifest: Value = serde_json::from_slice(manifest).ok()?;
         let artifacts = manifest.get("artifacts")?.as_array()?;

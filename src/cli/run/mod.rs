@@ -1,4 +1,4 @@
-//! `goldsmith run`: an image, booted for a person.
+//! The command `goldsmith run`: boots an image for a person.
 
 mod args;
 mod command;

@@ -1,4 +1,4 @@
-//! A running machine, joined to the terminal of the person who started it.
+//! The terminal of `goldsmith run`: connects it with the machine's console, and explains the machine's end.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -17,13 +17,13 @@ use crate::cli::output::StandardOutput;
 use crate::machine::watch::Trouble;
 use crate::machine::{End, Machine, Ssh};
 
-/// Writes the events of a running machine, for programs.
+/// A reporter of a running machine's events, for programs.
 pub(super) type Json = JsonReporter<StandardOutput>;
 
 /// Time between two looks whether the SSH server greets.
 const SSH_POLL: Duration = Duration::from_secs(1);
 
-/// Joins the console to this process's terminal, or shows it, until the machine has ended.
+/// Connects the console with this process's terminal, or shows it, until the machine has ended.
 pub(super) fn attend(
     machine: &mut Machine,
     ssh: &Ssh,
@@ -40,7 +40,7 @@ pub(super) fn attend(
     };
     let _raw = if person { Some(Raw::enter(&session.interrupt).map_err(failed)?) } else { None };
     if person {
-        // Only now: what was typed before is lost.
+        // Not earlier: keys that are typed before are lost.
         remark("Ctrl-] leaves this console: it presses the power button, and again, cuts the power", true);
     }
     let ended = Arc::new(AtomicBool::new(false));
@@ -51,7 +51,7 @@ pub(super) fn attend(
     stayed.map_err(failed)
 }
 
-/// Tells when the SSH server greets: by then a boot loader may have cleared the screen of the command.
+/// Prints the SSH command when the server greets: until then a boot loader may have cleared the screen.
 fn await_ssh(ssh: Ssh, ended: Arc<AtomicBool>, json: Option<Arc<Json>>, person: bool) {
     std::thread::spawn(move || {
         while !ssh.greets() {
@@ -67,7 +67,7 @@ fn await_ssh(ssh: Ssh, ended: Arc<AtomicBool>, json: Option<Arc<Json>>, person: 
     });
 }
 
-/// What an end of the machine means.
+/// Converts the end of the machine into the result of the command.
 pub(super) fn ended(end: &End, cut: Option<Cut>, session: &ImageSession) -> Result<(), Failure> {
     let interrupted = |message: String| Err(Failure::of(FailureKind::Interrupted, message));
     match (end, cut) {
@@ -83,7 +83,7 @@ pub(super) fn ended(end: &End, cut: Option<Cut>, session: &ImageSession) -> Resu
     }
 }
 
-/// Words as one line for a shell.
+/// Quotes words as one line for a shell.
 pub(super) fn line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=@:,+%".contains(c);
     let word = |word: &str| match word {
@@ -94,8 +94,8 @@ pub(super) fn line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.into_iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// Tells a person something.
+/// Prints a text for a person.
 pub(super) fn tell(text: &str) {
-    // Who closed standard error does not want to know.
+    // Standard error may be closed: then nobody wants the text.
     let _ = io::stderr().write_all(text.as_bytes());
 }

@@ -1,4 +1,4 @@
-//! `goldsmith verify`.
+//! The command `goldsmith verify`: checks the disk of an image, and boots it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::units::ByteSize;
 use crate::verify::report::{self, BuildInfo};
 use crate::verify::{self, Report, statics};
 
-/// Memory of the guest in which an image is looked at.
+/// Memory of the guest that inspects an image.
 const GUEST_MEMORY: ByteSize = ByteSize::mebibytes(1024);
 
 /// Verifies an image, and returns the exit code.
@@ -76,7 +76,7 @@ pub(in crate::cli) fn verify(args: &VerifyArgs, global: &Global) -> Result<u8, F
     Ok(if report.passed() { exit::OK } else { exit::VERIFICATION })
 }
 
-/// What is verified, and by what.
+/// An image, and the settings and checks for it.
 struct Image<'a> {
     path: &'a Path,
     local: &'a Local,
@@ -85,7 +85,7 @@ struct Image<'a> {
     checks: &'a [(String, Check)],
 }
 
-/// Looks at an image, and boots it.
+/// Inspects an image, and boots it.
 fn seen(image: &Image<'_>, args: &VerifyArgs, session: &ImageSession) -> Result<Report, Failure> {
     let host = session.host(args.accel, GUEST_MEMORY)?;
     let overlay = session.overlay(image.local, "overlay")?;
@@ -94,7 +94,7 @@ fn seen(image: &Image<'_>, args: &VerifyArgs, session: &ImageSession) -> Result<
         let examined = guest.attach(&overlay).and_then(|()| statics::examine_attached(&mut *guest, image.checks));
         examined.map_err(|error| hints::guest_error(&error))
     })?;
-    // Its memory is wanted for the machines.
+    // The machines need its memory.
     drop(guest);
     let request = BootRequest {
         image: image.path,
@@ -110,9 +110,9 @@ fn seen(image: &Image<'_>, args: &VerifyArgs, session: &ImageSession) -> Result<
     Ok(Report::new(&image.name, &file, examination, booted, &image.settings.accept))
 }
 
-/// What the manifest says, and the command line says otherwise.
+/// Returns the settings of the manifest, with those of the command line in their place.
 fn settings(args: &VerifyArgs, summary: Option<&Summary>) -> Verify {
-    // What is in an image of whoever's making need not reach what this host reaches.
+    // An image of unknown origin must not reach the networks of this host.
     let unknown = || Verify { network: NetworkAccess::Isolated, ..Verify::default() };
     let told = summary.map_or_else(unknown, |summary| summary.verify.clone().unwrap_or_default());
     Verify {
@@ -131,7 +131,7 @@ fn settings(args: &VerifyArgs, summary: Option<&Summary>) -> Verify {
     }
 }
 
-/// Refuses to accept what nobody checks.
+/// Refuses to accept the failure of a check that does not exist.
 fn accepted(settings: &Verify, checks: &[(String, Check)]) -> Result<(), Failure> {
     let known = verify::ids(checks);
     match settings.accept.iter().find(|accept| !known.contains(&accept.check)) {

@@ -1,4 +1,4 @@
-//! `goldsmith verify`.
+//! The command `goldsmith verify`: checks the disk of an image, and boots it.
 
 mod args;
 mod command;

@@ -1,6 +1,6 @@
-//! What `goldsmith verify` shows to people.
+//! Output of `goldsmith verify` for people.
 //!
-//! Nothing of the image reaches the terminal as it is: every line goes through [`printable`].
+//! No text of the image reaches the terminal unchanged: every line goes through [`printable`].
 
 use crate::cli::output::columns;
 use crate::cli::terminal::{Mark, Style, Terminal};
@@ -14,7 +14,7 @@ const EVIDENCE: usize = 6;
 /// Characters that are shown of a line of evidence.
 const LINE: usize = 200;
 
-/// Checks not made for the same reason that are named one by one.
+/// Most skipped checks with the same reason that are named one by one.
 const FEW: usize = 4;
 
 /// All rules, one a line.
@@ -31,7 +31,7 @@ pub(super) fn rules() -> String {
     columns(&rows)
 }
 
-/// The whole report: what failed, or everything, and the verdict as the last line.
+/// Returns the report: the failed checks, or all, and the verdict as the last line.
 pub(super) fn report(report: &Report, all: bool, terminal: Terminal) -> String {
     let mut text = heading(report, terminal);
     let mut told: Vec<&str> = Vec::new();
@@ -75,7 +75,7 @@ pub(super) fn report(report: &Report, all: bool, terminal: Terminal) -> String {
     text
 }
 
-/// What was not checked, by the reason, in the order of the reasons' first.
+/// Groups skipped checks by their reason, in the order in which the reasons appear.
 fn skipped<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<(String, Vec<String>)> {
     let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
     for finding in findings.filter(|finding| finding.outcome == Outcome::Skipped) {
@@ -88,7 +88,7 @@ fn skipped<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<(String, Vec<
     reasons
 }
 
-/// A line of evidence as it is shown: what floods a console has no line ends.
+/// Shortens a line of evidence: a flood of output may have no line ends.
 fn cut(line: &str) -> String {
     let line = printable(line.as_bytes());
     match line.char_indices().nth(LINE) {
@@ -97,7 +97,7 @@ fn cut(line: &str) -> String {
     }
 }
 
-/// What the image is.
+/// Returns the heading: the image, and facts about it.
 fn heading(report: &Report, terminal: Terminal) -> String {
     let subject = &report.facts.subject;
     let firmware = subject.firmware.iter().map(|firmware| match firmware {
@@ -116,7 +116,7 @@ fn heading(report: &Report, terminal: Terminal) -> String {
     format!("{}: {facts}\n\n", terminal.paint(Style::Bold, &printable(report.image.as_bytes())))
 }
 
-/// A failure, wherever it was seen: what, the evidence, why it matters, what to do.
+/// Describes a failed check: the rule, the evidence of every profile, why it matters and what to do.
 fn problem(finding: &Finding, all: &[&Finding], terminal: Terminal) -> String {
     let mark = match (finding.severity, &finding.accepted) {
         (_, Some(_)) => Mark::Cached,
@@ -149,7 +149,7 @@ fn problem(finding: &Finding, all: &[&Finding], terminal: Terminal) -> String {
     text + &format!("    {why}\n    to do: {mend}\n\n")
 }
 
-/// When what happened, of every profile, and what was found out.
+/// Lists the milestones of every profile, and the measured requirements.
 fn timeline(report: &Report) -> String {
     let mut rows: Vec<_> = report
         .boots
