@@ -1,4 +1,4 @@
-//! Files that recipes and elements bring.
+//! Files that recipes and elements bring into images: finds them in their folder, and nowhere else.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -18,19 +18,19 @@ pub(crate) enum Folder {
     Host(PathBuf),
 }
 
-/// What an action brings.
+/// The files that an action brings.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Brought {
-    /// The path without `./` and `/` at its ends, and without links.
+    /// Path without `./` and `/` at its ends, and without links.
     pub(crate) path: String,
-    /// Whether it is a directory.
+    /// Whether the path is a directory.
     pub(crate) directory: bool,
-    /// What it is, and everything in it, by path: those begin with this path.
+    /// The file or directory itself, and everything in it, by path. All paths begin with `path`.
     pub(crate) files: BTreeMap<String, Asset>,
 }
 
 impl Folder {
-    /// What is at a relative path, with all below it.
+    /// Reads the file or directory at a relative path, with all below it.
     pub(crate) fn bring(&self, source: &str) -> Result<Brought, Fault> {
         let path = normal(source)?;
         let (path, files) = match self {
@@ -42,7 +42,7 @@ impl Folder {
     }
 }
 
-/// A relative path that stays below where it starts.
+/// Normalises a relative path, which must stay in its folder.
 fn normal(source: &str) -> Result<String, Fault> {
     let outside = |why: &str| Err(Fault::outside(&format!("`{source}` {why}")));
     let mut parts = Vec::new();
@@ -81,7 +81,7 @@ fn walk(dir: &'static Dir<'static>) -> Vec<&'static DirEntry<'static>> {
     all
 }
 
-/// Embedding loses modes, so a script is known by its first line.
+/// Makes an asset of an embedded entry. Embedding loses modes, so `#!` at the beginning marks a script.
 fn embedded_asset(entry: &'static DirEntry<'static>) -> Asset {
     let (kind, mode) = match entry {
         DirEntry::Dir(_) => (AssetKind::Directory, 0o755),

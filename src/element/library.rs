@@ -17,15 +17,15 @@ use crate::yaml::{Diagnostic, Diagnostics, Node, Source, near, parse, read};
 
 static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/elements");
 
-/// Where elements are looked for, and in which order.
+/// The folders with elements, in the order in which they are searched.
 #[derive(Debug, Clone)]
 pub struct Library {
     dirs: Vec<PathBuf>,
-    /// Those that elements may have packages for.
+    /// Distributions for which elements may have packages.
     distros: Arc<Distros>,
 }
 
-/// Where an element comes from.
+/// The origin of an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ElementOrigin {
     /// From the program.
@@ -46,21 +46,21 @@ impl fmt::Display for ElementOrigin {
 /// An element as a library has it: its templates are not rendered yet.
 #[derive(Debug, Clone)]
 pub struct Element {
-    /// Its name.
+    /// Name of the element.
     pub name: String,
-    /// One sentence that says what an image has with it.
+    /// One sentence that says what the element adds to an image.
     pub description: String,
-    /// Its parameters.
+    /// Parameters of the element.
     pub params: BTreeMap<String, Param>,
-    /// Elements that must be there, before it.
+    /// Elements that the recipe must list too; they run before this one.
     pub requires: Vec<String>,
-    /// Elements that come before it if they are there; `*` is all of them.
+    /// Elements that run before this one if the recipe lists them; `*` means all.
     pub after: Vec<String>,
-    /// Elements that must not be there.
+    /// Elements that the recipe cannot list together with this one.
     pub conflicts: Vec<String>,
-    /// Where it comes from.
+    /// Origin of the element.
     pub origin: ElementOrigin,
-    /// What is worth saying about that: it hides an element of the same name.
+    /// Remark for the user: the element hides another one of the same name.
     pub note: Option<String>,
     pub(crate) source: Arc<Source>,
     pub(crate) node: Node,
@@ -68,36 +68,36 @@ pub struct Element {
 }
 
 impl Element {
-    /// The text of its `element.yaml`.
+    /// Returns the text of the element's `element.yaml`.
     pub fn text(&self) -> &str {
         self.source.text()
     }
 }
 
-/// Why an element cannot be had.
+/// The reason why an element cannot be loaded.
 #[derive(Debug)]
 pub(crate) enum LoadError {
-    /// No folder has it. Some name is near, perhaps.
+    /// No folder has the element; a similar name, if there is one.
     Unknown(Option<String>),
-    /// Its files are at fault.
+    /// The element's file has errors.
     Faulty(Vec<Diagnostic>),
 }
 
 impl Library {
-    /// Folders in the order in which they are searched; the program's own library comes last. Folders that
-    /// do not exist have no elements; one that is named twice counts once.
+    /// Makes a library of folders, in the order in which they are searched; the program's own library comes last. Folders that
+    /// do not exist have no elements; a folder that is named twice counts once.
     pub fn new(dirs: Vec<PathBuf>) -> Self {
         Self::with_distros(dirs, Distros::built_in())
     }
 
-    /// The same, where other distributions than the program's own are known.
+    /// Makes a library for other distributions than the program's own.
     pub fn with_distros(dirs: Vec<PathBuf>, distros: Arc<Distros>) -> Self {
         let mut seen = BTreeSet::new();
         let new = |dir: &PathBuf| seen.insert(dir.canonicalize().unwrap_or_else(|_| dir.clone()));
         Self { dirs: dirs.into_iter().filter(new).collect(), distros }
     }
 
-    /// Every element and where it comes from.
+    /// Returns every element and its origin.
     pub fn names(&self) -> BTreeMap<String, ElementOrigin> {
         let mut names = BTreeMap::new();
         for dir in &self.dirs {
@@ -119,7 +119,7 @@ impl Library {
         names
     }
 
-    /// Reads and checks what can be checked of an element before a recipe uses it.
+    /// Reads an element, and checks what can be checked before a recipe uses it.
     pub fn load(&self, name: &str) -> Result<Element, Diagnostics> {
         let found = match self.find(name) {
             Ok(element) => return Ok(element),
@@ -175,15 +175,14 @@ fn element(
     let (node, mut found) = parse(&source);
     let Some(mut node) = node else { return Err(LoadError::Faulty(found)) };
     check::require(&mut node, &["name", "description"], &source, &mut found);
-    // Packages, actions and checks may hold templates, which see what only a recipe decides.
+    // Packages, actions and checks may have templates, whose variables only a recipe decides.
     let mut head = node.filtered(|key| !ElementFile::PHASES.contains(&key) && key != "packages" && key != "checks");
     let (file, errors) = decode::<ElementFile>(&mut head, &source);
     found.extend(errors);
     check::element_head(&head, name, &source, &mut found);
     distro::package_keys(&node, distros, &source, &mut found);
     if let Some(file) = file.as_ref() {
-        // Which values defaults have is known when a recipe uses the element; here only their templates
-        // can be told from values.
+        // Only a recipe that uses the element decides the built-ins. Here templates of defaults that use them are not checked.
         let names: BTreeSet<String> = check::BUILT_INS.iter().map(|name| (*name).to_owned()).collect();
         let variables = template::Variables { faulty: names, ..template::Variables::default() };
         params::defaults(&file.params, head.get("params"), &variables, &source, &mut found);

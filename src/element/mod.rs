@@ -1,4 +1,4 @@
-//! Elements: what an image can be made to have, as data.
+//! Elements, the reusable parts of images: reads them from libraries, and orders those of a recipe.
 
 pub(crate) mod asset;
 pub mod library;

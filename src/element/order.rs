@@ -1,51 +1,54 @@
-//! The order of elements: what an element requires comes before it, otherwise the recipe's order holds.
+//! The order of elements: requirements of an element come before it; otherwise the recipe's order stays.
 
 /// The entry of `after` that stands for all other elements.
 pub const ALL: &str = "*";
 
-/// What decides the place of an element.
+/// The facts about an element that decide its place.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Item {
-    /// Its name.
+    /// Name of the element.
     pub name: String,
-    /// Elements that must be there, before it.
+    /// Elements that must be in the list, before this one.
     pub requires: Vec<String>,
-    /// Elements that come before it if they are there. [`ALL`] stands for all that need not come after it.
+    /// Elements that come before this one if they are in the list. [`ALL`] stands for all that need not come after it.
     pub after: Vec<String>,
-    /// Elements that must not be there.
+    /// Elements that must not be in the list.
     pub conflicts: Vec<String>,
 }
 
-/// Why elements have no order. Numbers are indices of the items.
+/// The reason why elements have no order. Numbers are indices of items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrderError {
     /// An element is listed twice.
     Duplicate {
-        /// Where it is listed again.
+        /// Index of the second entry.
         item: usize,
-        /// Where it is listed first.
+        /// Index of the first entry.
         first: usize,
     },
     /// An element needs one that is not listed.
     Missing {
         /// The element that needs it.
         item: usize,
-        /// What it needs.
+        /// Name of the missing element.
         requirement: String,
     },
     /// Two elements cannot be together.
     Conflict {
-        /// The element that says so.
+        /// The element that names the conflict.
         item: usize,
-        /// The other.
+        /// The other element.
         other: usize,
     },
-    /// Elements come before themselves: each after the next, and the last after the first.
+    /// Elements form a circle: each comes after the next, and the last after the first.
     Cycle(Vec<usize>),
 }
 
-/// Indices of the items in order: what each needs right before it, where it is not there yet. Every
-/// error is found, except that one cycle hides others that share an element with it.
+/// Returns the indices of the items in order. Requirements without a place come right before the item that needs them.
+///
+/// # Errors
+///
+/// All errors, except that a cycle hides others that share an element with it.
 pub fn order(items: &[Item]) -> Result<Vec<usize>, Vec<OrderError>> {
     let mut search =
         Search { items, marks: vec![Mark::New; items.len()], path: Vec::new(), done: Vec::new(), errors: Vec::new() };
@@ -94,19 +97,19 @@ impl Search<'_> {
         self.items.iter().position(|item| item.name == name)
     }
 
-    /// Whether the conflict is known from the other side.
+    /// Returns whether the conflict was reported from the other side.
     fn reported(&self, item: usize, other: usize) -> bool {
         self.errors.contains(&OrderError::Conflict { item: other, other: item })
     }
 
-    /// The elements that an element names: they come before it.
+    /// Returns the elements that an element names: they come before it.
     fn named(&self, item: usize) -> impl Iterator<Item = usize> {
         let Item { requires, after, .. } = &self.items[item];
         requires.iter().chain(after).filter_map(|name| self.find(name))
     }
 
-    /// All elements that come directly before one. Where it comes after all others, those that follow it are left out, and so
-    /// are others of its kind.
+    /// Returns all elements that come directly before one. If it comes after all others, the result excludes elements that
+    /// follow it, and others that come after all.
     fn before(&self, item: usize) -> Vec<usize> {
         let mut before: Vec<_> = self.named(item).collect();
         let is_last = |item: usize| self.items[item].after.iter().any(|name| name == ALL);
@@ -116,7 +119,7 @@ impl Search<'_> {
         before
     }
 
-    /// Whether an element comes after another by the names that it and those before it give.
+    /// Returns whether an element comes after another one, directly or through elements between them.
     fn follows(&self, item: usize, other: usize) -> bool {
         let (mut seen, mut open) = (vec![false; self.items.len()], vec![item]);
         while let Some(item) = open.pop() {
@@ -130,7 +133,7 @@ impl Search<'_> {
         false
     }
 
-    /// Depth is at most the number of items: each is open once.
+    /// Puts an item after those before it. The recursion is at most as deep as there are items.
     fn visit(&mut self, item: usize) {
         match self.marks[item] {
             Mark::Done => {}

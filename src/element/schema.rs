@@ -1,4 +1,4 @@
-//! `element.yaml` as written.
+//! The format of `element.yaml`: the types that its YAML is decoded to.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 
-/// An element: what an image can be made to have, as data.
+/// An element: a reusable part of an image, as data.
 ///
 /// Its templates see its parameters and the built-ins `name`, `arch`, `distro`, `release`,
 /// `version`, `family`, `firmware` (a list of `bios`, `uefi`) and `os` (see `goldsmith schema distro`).
@@ -124,7 +124,7 @@ pub enum Check {
     Booted(Booted),
 }
 
-/// Names of checks, `<element>/<number>`: the checks of each element are counted from 1.
+/// Returns the ids of checks, `<element>/<number>`: the checks of each element are counted from 1.
 pub fn check_ids(checks: &[(String, Check)]) -> Vec<String> {
     let mut numbers = BTreeMap::<&str, usize>::new();
     let ids = checks.iter().map(|(element, _)| {
@@ -157,13 +157,12 @@ pub enum Booted {
     Port(u16),
 }
 
-/// Schema of a list of actions: each may carry a `when` condition, which is taken out before the
-/// action is read.
+/// Returns the schema of a list of actions. Each may have a `when` condition, which is removed before the action is read.
 pub(crate) fn actions(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
     conditional_list(generator.subschema_for::<Action>())
 }
 
-/// Schema of a list of checks, conditional like [`actions`].
+/// Returns the schema of a list of checks, conditional like [`actions`].
 pub(crate) fn checks(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
     conditional_list(generator.subschema_for::<Check>())
 }

@@ -1,4 +1,5 @@
-//! Files and directories of the host that actions bring: what they are, and nothing that they lead to.
+//! Files and directories of the host that actions bring: reads them with their modes and attributes, and follows no links in
+//! them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, Metadata, OpenOptions};
@@ -20,10 +21,10 @@ const MAX_DEPTH: usize = 32;
 /// Most bytes that one action brings, holes included: all of them are read to make the key of a layer.
 const MAX_BYTES: u64 = 16 << 30;
 
-/// What says it where something cannot be used.
+/// Hint for a file that cannot be used.
 const COPY_IT_THERE: &str = "only files in the folder of the recipe or element can be used: copy it there";
 
-/// Why a file cannot be brought.
+/// An error about a file that cannot be brought.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Fault {
     pub(crate) message: String,
@@ -39,12 +40,12 @@ impl Fault {
         Self::new(format!("cannot read {}: {error}", path.display()))
     }
 
-    /// What is named lies somewhere else.
+    /// Makes an error about a file outside the folder.
     pub(super) fn outside(what: &str) -> Self {
         Self { message: what.to_owned(), help: Some(COPY_IT_THERE.to_owned()) }
     }
 
-    /// There is no such file, but others beside it.
+    /// Makes an error about a missing file, with a similar name beside it.
     pub(super) fn missing(path: &str, siblings: impl IntoIterator<Item = String>) -> Self {
         let mut siblings: Vec<String> = siblings.into_iter().collect();
         siblings.sort();
@@ -55,17 +56,17 @@ impl Fault {
     }
 }
 
-/// What is being read.
+/// The state of reading a file or directory.
 #[derive(Default)]
 struct Walk {
     files: BTreeMap<String, Asset>,
-    /// The first name of each file that has several, by device and number.
+    /// First name of each file that has several, by device and inode number.
     names: HashMap<(u64, u64), String>,
     bytes: u64,
 }
 
-/// What is at a relative path below a folder, with the path at which it really is: what is named may be a link within
-/// the folder.
+/// Reads the file or directory at a relative path below a folder. Returns its real path too, because the name may be a link
+/// within the folder.
 pub(super) fn bring(folder: &Path, path: &str) -> Result<(String, BTreeMap<String, Asset>), Fault> {
     let place = folder.join(path);
     let root = folder.canonicalize().map_err(|error| Fault::io(folder, &error))?;
@@ -93,7 +94,7 @@ pub(super) fn bring(folder: &Path, path: &str) -> Result<(String, BTreeMap<Strin
 }
 
 impl Walk {
-    /// Takes what is at a place of the host, with all below it.
+    /// Adds a file or directory of the host, with all below it.
     fn entry(&mut self, place: &Path, path: String, depth: usize) -> Result<(), Fault> {
         let meta = place.symlink_metadata().map_err(|error| Fault::io(place, &error))?;
         if self.files.len() >= MAX_FILES {
@@ -137,7 +138,7 @@ impl Walk {
                 return Err(Fault::new(format!("there are more than {MAX_FILES} files and directories in it")));
             }
         }
-        // Which of several names is the first must not depend on the order that the file system has them in.
+        // The first of several names must not depend on the order in the file system.
         names.sort();
         for name in names {
             self.entry(&place.join(&name), format!("{path}/{name}"), depth + 1)?;
@@ -169,7 +170,7 @@ impl Walk {
     }
 }
 
-/// Opens a regular file, and nothing that has taken its place meanwhile: a link leads elsewhere, a pipe waits for ever.
+/// Opens a regular file. Refuses a link, which leads elsewhere, or a pipe, which blocks, if one has taken its place.
 fn open(place: &Path) -> Result<File, Fault> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(place);
@@ -181,8 +182,8 @@ fn open(place: &Path) -> Result<File, Fault> {
     }
 }
 
-/// Extended attributes that mean in an image what they mean on the host: not the labels and signatures that the host's
-/// own policies have put there (xattr(7)).
+/// Returns the extended attributes that mean the same in an image as on the host. This excludes labels and signatures of the
+/// host's own policies (xattr(7)).
 fn attributes(place: &Path) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
     let failed = |error: Errno| Fault::io(place, &error.into());
     let mut names = vec![0; 64 << 10]; // the kernel's limits of both, XATTR_LIST_MAX and XATTR_SIZE_MAX
@@ -197,7 +198,7 @@ fn attributes(place: &Path) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
         let Ok(name) = std::str::from_utf8(name) else {
             return Err(Fault::new(format!("an attribute of {} has a name that is not UTF-8", place.display())));
         };
-        // A tar file cannot hold a name with this sign: it ends the name there.
+        // A tar file cannot store a name with `=`: the name would end there.
         if name.contains('=') {
             return Err(Fault::new(format!("the attribute `{name}` of {} has a `=` in its name", place.display())));
         }
