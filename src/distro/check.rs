@@ -1,4 +1,4 @@
-//! What the types of a `distro.yaml` cannot say.
+//! Checks of `distro.yaml`, the file that describes a distribution, beyond those of its types.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::recipe::check::apply;
 use crate::syntax::{self, Rule};
 use crate::yaml::{Diagnostic, Key, Node, Source, Span, Value, list, near};
 
-/// Places in a file, and the rule for what is there.
+/// Places in a file, and the rule for the text there.
 const RULES: &[(&str, Rule)] = &[
     ("name", name),
     ("title", syntax::one_line),
@@ -27,7 +27,7 @@ const RULES: &[(&str, Rule)] = &[
     ("bootstrap.components.*", syntax::component),
 ];
 
-/// Checks what a file says. `known` are the names of all distributions.
+/// Checks a file. `known` are the names of all distributions.
 pub(super) fn file(
     root: &Node,
     folder: &str,
@@ -107,20 +107,20 @@ fn lower(text: &str, beside: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || beside.contains(c))
 }
 
-/// A name that stands before the `-` of `<distribution>-<release>`, and so has none.
+/// Checks a name that stands before the `-` of `<distribution>-<release>`, and so has none.
 pub(super) fn name(text: &str) -> Result<(), String> {
     let message = || format!("`{text}` cannot name a distribution or family: use lowercase letters and digits");
     if lower(text, "") { Ok(()) } else { Err(message()) }
 }
 
-/// A name as os-release has it in `ID`: os-release(5).
+/// Checks a name as `ID` has it in os-release(5).
 fn alias(text: &str) -> Result<(), String> {
     let message =
         || format!("`{text}` is no name as os-release has it: use lowercase letters, digits, `.`, `_` and `-`");
     if lower(text, "._-") { Ok(()) } else { Err(message()) }
 }
 
-/// A word that can be part of a path, a URL and a line of a list of sources.
+/// Checks a word that can be part of a path, a URL and a line of a list of sources.
 fn word(text: &str) -> Result<(), String> {
     let good = text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.len() <= 64
@@ -128,7 +128,7 @@ fn word(text: &str) -> Result<(), String> {
     if good { Ok(()) } else { Err(format!("`{text}` is not one word of letters, digits, `.`, `_` and `-`")) }
 }
 
-/// The name of a suite, in which `RELEASE` stands for the release.
+/// Checks the name of a suite, in which `RELEASE` stands for the release.
 fn suite(text: &str) -> Result<(), String> {
     text.split('/').try_for_each(word)?;
     if text.contains("RELEASE") { Ok(()) } else { Err(format!("`{text}` is the same for all releases: say `RELEASE`")) }
@@ -139,7 +139,7 @@ fn date(text: &str) -> Result<(), String> {
     parsed.map(|_| ()).map_err(|_| format!("`{text}` is not a day: write it like 2028-08-09"))
 }
 
-/// A name that templates can use.
+/// Checks a name that templates can use.
 fn identifier(text: &str) -> Result<(), String> {
     let message = || format!("`{text}` cannot name anything in a template: use lowercase letters, digits and `_`");
     if lower(text, "_") { Ok(()) } else { Err(message()) }

@@ -1,4 +1,4 @@
-//! Whether the distributions that an element has packages for are known.
+//! Check of an element's `packages`: its distributions and families must be known.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::Distros;
 
 use crate::yaml::{Diagnostic, Node, Source, list, near};
 
-/// Checks for whom an element has packages.
+/// Checks the keys of an element's `packages`.
 pub(crate) fn package_keys(root: &Node, distros: &Distros, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     for (key, _) in root.get("packages").and_then(Node::map).map_or(&[][..], |map| &map.entries) {
         let name = key.text.as_str();

@@ -1,5 +1,4 @@
-//! The distributions that are known: those of folders that the user names, of the folder beside the recipe, and of the
-//! program.
+//! The library of distributions: those of folders that the user names, of the folder beside the recipe, and of the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -22,7 +21,7 @@ static BUILT_IN: LazyLock<Arc<Distros>> = LazyLock::new(|| Arc::new(Distros::rea
 /// Name of the file that makes a folder a distribution.
 const FILE: &str = "distro.yaml";
 
-/// Where a distribution comes from.
+/// The origin of a distribution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// From the program.
@@ -40,31 +39,31 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A distribution, with what it has from the one it extends.
+/// A distribution, with the facts from those that it extends.
 #[derive(Debug, Clone)]
 pub struct Distribution {
-    /// What its file says, and what it has from others.
+    /// Content of the file, with the facts from the distributions that it extends.
     pub file: DistroFile,
-    /// Its family.
+    /// Family of the distribution.
     pub family: String,
-    /// How things are done there.
+    /// Mechanisms of the distribution.
     pub mechanisms: Mechanisms,
-    /// Whether it stands for itself: it extends no other.
+    /// Whether the distribution extends no other.
     pub root: bool,
-    /// Where it comes from.
+    /// Origin of the distribution.
     pub origin: Origin,
-    /// What is worth saying about that: it, or one that it extends, hides another of its name.
+    /// Remarks for the user: the distribution, or one that it extends, hides another one of the same name.
     pub hides: Vec<String>,
     pub(super) source: Arc<Source>,
 }
 
 impl Distribution {
-    /// Its file, as messages name it.
+    /// Returns the name of the distribution's file, for messages.
     pub fn file_name(&self) -> &str {
         self.source.name()
     }
 
-    /// The text of its file.
+    /// Returns the text of the distribution's file.
     pub fn text(&self) -> &str {
         self.source.text()
     }
@@ -74,11 +73,11 @@ impl Distribution {
 #[derive(Debug, Clone)]
 pub struct Distros {
     all: BTreeMap<String, Distribution>,
-    /// Names that a distribution is known by, and its own.
+    /// Names and aliases, each with the distribution's own name.
     words: BTreeMap<String, String>,
 }
 
-/// A file that could be read.
+/// A file without errors.
 struct Parsed {
     file: DistroFile,
     node: Node,
@@ -88,13 +87,13 @@ struct Parsed {
 }
 
 impl Distros {
-    /// Those of the program.
+    /// Returns the distributions of the program.
     pub fn built_in() -> Arc<Self> {
         Arc::clone(&BUILT_IN)
     }
 
-    /// Those of folders, in the order in which they are searched, and of the program. What is wrong with files is told; the
-    /// others are known nevertheless. Folders that do not exist have none.
+    /// Loads the distributions of folders, in the order in which they are searched, and of the program. Returns errors of files
+    /// too; the other files are still used. Folders that do not exist have no distributions.
     pub fn load(dirs: &[PathBuf]) -> (Arc<Self>, Vec<Diagnostic>) {
         if dirs.iter().all(|dir| names_in(dir).is_empty()) {
             return (Self::built_in(), Vec::new());
@@ -107,7 +106,7 @@ impl Distros {
 
     fn read(dirs: &[PathBuf]) -> (Self, Vec<Diagnostic>) {
         let mut found = Vec::new();
-        // Every file that there is, the one that is used first.
+        // All files, of which the first one is used.
         let mut homes: BTreeMap<String, Vec<Origin>> = BTreeMap::new();
         for dir in dirs {
             for name in names_in(dir) {
@@ -140,7 +139,7 @@ impl Distros {
         (distros, found)
     }
 
-    /// Notes which words mean which distribution. None may mean two.
+    /// Records names and aliases. None may stand for two distributions.
     fn name_all(&mut self, parsed: &BTreeMap<String, Parsed>, found: &mut Vec<Diagnostic>) {
         self.words.extend(parsed.keys().map(|name| (name.clone(), name.clone())));
         for (name, one) in parsed {
@@ -155,32 +154,32 @@ impl Distros {
         }
     }
 
-    /// All of them, by name.
+    /// Returns all distributions, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Distribution> {
         self.all.values()
     }
 
-    /// The one that has a name, or an alias.
+    /// Returns the distribution with a name or an alias.
     pub fn get(&self, name: &str) -> Option<&Distribution> {
         self.all.get(self.words.get(name)?)
     }
 
-    /// The first that is known of names, as os-release has them in `ID` and `ID_LIKE`, most specific first.
+    /// Returns the first known one of names in os-release, `ID` and `ID_LIKE`, most specific first.
     pub fn recognise<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<&Distribution> {
         names.into_iter().find_map(|name| self.get(name))
     }
 
-    /// Names of those that can be made of packages.
+    /// Returns the names of distributions that can be bootstrapped.
     pub fn bootstrapped(&self) -> Vec<&str> {
         self.iter().filter(|one| one.file.bootstrap.is_some()).map(|one| one.file.name.as_str()).collect()
     }
 
-    /// Families, sorted.
+    /// Returns the families, sorted.
     pub fn families(&self) -> BTreeSet<&str> {
         self.iter().map(|one| one.family.as_str()).collect()
     }
 
-    /// What `packages` of elements may be for: `all`, families, distributions.
+    /// Returns the keys that `packages` of elements may have: `all`, families, distributions.
     pub fn package_keys(&self) -> Vec<&str> {
         let mut keys = vec!["all"];
         keys.extend(self.families());
@@ -188,7 +187,7 @@ impl Distros {
         keys
     }
 
-    /// The distribution of that name, or what is wrong: for people who ask for it.
+    /// Returns the distribution with a name or an alias, or an error for the user.
     pub fn find(&self, name: &str) -> Result<&Distribution, Diagnostic> {
         self.get(name).ok_or_else(|| {
             Diagnostic::of_file(&Source::new("distros", ""), format!("unknown distribution `{name}`"))
@@ -198,7 +197,7 @@ impl Distros {
     }
 }
 
-/// Folders of distributions in a folder, sorted.
+/// Returns the names of distributions in a folder, sorted.
 fn names_in(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let named = entries.filter(|entry| entry.path().join(FILE).is_file());
@@ -207,7 +206,7 @@ fn names_in(dir: &Path) -> Vec<String> {
     names
 }
 
-/// The file of a distribution.
+/// Reads the file of a distribution.
 fn source_of(name: &str, origin: &Origin) -> Result<Arc<Source>, Box<Diagnostic>> {
     match origin {
         Origin::Dir(dir) => read(&dir.join(name).join(FILE)),
@@ -244,7 +243,7 @@ fn parse_file(
     (found.len() == before).then_some(Parsed { file: file?, node, source, origin, hides })
 }
 
-/// A distribution with what it has from those it extends. What is missing then is told.
+/// Completes a distribution with the facts from those that it extends, and reports keys that are still missing.
 fn complete(name: &str, parsed: &BTreeMap<String, Parsed>, found: &mut Vec<Diagnostic>) -> Option<Distribution> {
     let own = parsed.get(name)?;
     let mut file = own.file.clone();
@@ -254,14 +253,14 @@ fn complete(name: &str, parsed: &BTreeMap<String, Parsed>, found: &mut Vec<Diagn
     while let Some(next) = last.file.extends.as_deref() {
         let span = last.node.get("extends").map_or(last.node.span, |node| node.span);
         if chain.contains(&next) {
-            // Each member of the circle would tell of it; the first one does.
+            // Only the first member of the circle reports it.
             if chain.iter().min() == Some(&name) && next == name {
                 let message = format!("distributions extend each other in a circle: {} -> {next}", chain.join(" -> "));
                 found.push(Diagnostic::new(&last.source, span, message));
             }
             return None;
         }
-        // One whose file is at fault has been told of.
+        // Errors of the other file are reported already.
         let parent = parsed.get(next)?;
         chain.push(next);
         inherit(&mut file, &parent.file);
@@ -294,7 +293,7 @@ fn complete(name: &str, parsed: &BTreeMap<String, Parsed>, found: &mut Vec<Diagn
     Some(Distribution { file, family, mechanisms, root, origin, hides, source })
 }
 
-/// Fills in what a distribution does not say.
+/// Fills in the keys that a distribution lacks.
 fn inherit(file: &mut DistroFile, from: &DistroFile) {
     file.family = file.family.take().or_else(|| from.family.clone());
     file.user = file.user.take().or_else(|| from.user.clone());

@@ -1,4 +1,5 @@
-//! Ways of doing what distributions do in different ways. Each of them is code of this program or of an element.
+//! Mechanisms: the ways in which distributions do the same thing differently, such as installing packages. Each is code of this
+//! program or of an element.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ macro_rules! names {
 }
 
 names! {
-    /// What installs packages in an image.
+    /// The package manager of an image.
     PackageManager {
         /// apt, with dpkg below it.
         Apt = "apt",
@@ -25,7 +26,7 @@ names! {
 }
 
 names! {
-    /// What makes the initramfs.
+    /// The program that makes the initramfs.
     Initramfs {
         /// `update-initramfs`.
         InitramfsTools = "initramfs-tools",
@@ -35,19 +36,19 @@ names! {
 }
 
 names! {
-    /// How the boot loader is told of kernels and their arguments.
+    /// The way in which the boot loader learns of kernels and their arguments.
     Bootloader {
         /// GRUB, whose settings are `/etc/default/grub` and the files of `/etc/default/grub.d`.
         GrubDropIns = "grub-drop-ins",
         /// GRUB, whose settings are `/etc/default/grub`.
         Grub = "grub",
-        /// The same, and boot entries are files of their own by the Boot Loader Specification, kept by `grubby`.
+        /// GRUB as `grub`, with boot entries in files by the Boot Loader Specification, which `grubby` keeps.
         GrubBls = "grub-bls",
     }
 }
 
 names! {
-    /// How boot loaders get onto the EFI system partition.
+    /// The way in which boot loaders get onto the EFI system partition.
     Efi {
         /// `grub-install` puts shim and a signed GRUB there.
         GrubInstall = "grub-install",
@@ -59,7 +60,7 @@ names! {
 }
 
 names! {
-    /// What configures network cards.
+    /// The program that configures network cards.
     Network {
         /// systemd-networkd.
         Networkd = "networkd",
@@ -69,7 +70,7 @@ names! {
 }
 
 names! {
-    /// Where the default locale is set, and who makes locales.
+    /// The file of the default locale, and the source of locales.
     Locale {
         /// `/etc/default/locale`; `locale-gen` makes what `/etc/locale.gen` lists.
         LocaleGen = "locale-gen",
@@ -79,7 +80,7 @@ names! {
 }
 
 names! {
-    /// Where the time zone is set.
+    /// The files that set the time zone.
     TimeZone {
         /// The link `/etc/localtime`, and its name in `/etc/timezone`.
         EtcTimezone = "etc-timezone",
@@ -89,16 +90,16 @@ names! {
 }
 
 names! {
-    /// How files get their SELinux labels.
+    /// The way in which files get their SELinux labels.
     Relabel {
-        /// There are none.
+        /// Files have no labels.
         None = "none",
         /// `setfiles`, which needs no running SELinux.
         Setfiles = "setfiles",
     }
 }
 
-/// Declares both forms: what a distribution has, and what a file says of it.
+/// Declares two types: the mechanisms of a distribution, and those that a file names.
 macro_rules! mechanisms {
     ($($(#[$doc:meta])* $field:ident: $kind:ty,)*) => {
         /// The mechanisms of a distribution.
@@ -119,12 +120,12 @@ macro_rules! mechanisms {
         }
 
         impl NamedMechanisms {
-            /// These, and those of another where these say nothing.
+            /// Returns these mechanisms, with those of `other` for missing ones.
             pub(super) fn or(self, other: Self) -> Self {
                 Self { $($field: self.$field.or(other.$field),)* }
             }
 
-            /// All of them, or the keys that are missing.
+            /// Returns all mechanisms, or the keys that are missing.
             pub(super) fn complete(self) -> Result<Mechanisms, Vec<&'static str>> {
                 let missing: Vec<_> = [$((stringify!($field), self.$field.is_none()),)*]
                     .into_iter().filter_map(|(key, missing)| missing.then_some(key)).collect();
@@ -138,20 +139,20 @@ macro_rules! mechanisms {
 }
 
 mechanisms! {
-    /// What installs packages.
+    /// Package manager of the image.
     packages: PackageManager,
-    /// What makes the initramfs.
+    /// Program that makes the initramfs.
     initramfs: Initramfs,
-    /// How the boot loader is told of kernels and their arguments.
+    /// Way in which the boot loader learns of kernels and their arguments.
     bootloader: Bootloader,
-    /// How boot loaders get onto the EFI system partition.
+    /// Way in which boot loaders get onto the EFI system partition.
     efi: Efi,
-    /// What configures network cards.
+    /// Program that configures network cards.
     network: Network,
-    /// Where the default locale is set.
+    /// File of the default locale, and source of locales.
     locale: Locale,
-    /// Where the time zone is set.
+    /// Files that set the time zone.
     timezone: TimeZone,
-    /// How files get their SELinux labels.
+    /// Way in which files get their SELinux labels.
     relabel: Relabel,
 }

@@ -1,4 +1,4 @@
-//! Distributions: what differs between them, as data.
+//! Distributions: the facts in which they differ, such as names of packages and paths, as data instead of code.
 //!
 //! A distribution is a folder `NAME/` with a `distro.yaml`. The program's own are embedded; folders that the user
 //! names and the one beside the recipe come first. The program has one way to do things per *mechanism* (`apt`,

@@ -1,4 +1,4 @@
-//! A distribution as one image has it: for a release and an architecture.
+//! The facts about a distribution for one image: for its release and its architecture.
 
 use std::collections::BTreeMap;
 
@@ -10,35 +10,35 @@ use super::schema::{Bootstrap, PerArch, Release};
 use crate::recipe::Arch;
 use crate::vocabulary::Distro;
 
-/// What is known of the operating system of an image. Templates see it as `os`.
+/// The facts about the operating system of an image. Templates see them as `os`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Os {
     /// Name of the distribution.
     pub name: String,
-    /// Its name for people.
+    /// Name of the distribution for people.
     pub title: String,
-    /// Its family.
+    /// Family of the distribution.
     pub family: String,
-    /// File that all this is from.
+    /// File that has these facts.
     pub file: String,
     /// User that cloud-init makes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// How things are done there.
+    /// Mechanisms of the distribution.
     pub mechanisms: Mechanisms,
-    /// Packages by what they are for.
+    /// Packages, by purpose.
     pub packages: BTreeMap<String, Vec<String>>,
-    /// Paths by what they are for.
+    /// Paths, by purpose.
     pub paths: BTreeMap<String, String>,
-    /// Units by what they are for.
+    /// Units, by purpose.
     pub units: BTreeMap<String, String>,
-    /// How it is made of packages.
+    /// Data for bootstrapping the distribution.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<Bootstrap>,
 }
 
 impl Distribution {
-    /// The release that its file lists last, or one without a number.
+    /// Returns the release that the file lists last; if it lists none, `unknown` without a number.
     pub(crate) fn newest(&self) -> Distro {
         let (release, version) = match self.file.releases.last() {
             Some(release) => (release.name.clone(), release.version.clone()),
@@ -47,12 +47,12 @@ impl Distribution {
         self.named(release, version)
     }
 
-    /// A release of it, in the terms of elements.
+    /// Returns a release of the distribution, as elements see it.
     pub fn named(&self, release: String, version: String) -> Distro {
         Distro { name: self.file.name.clone(), release, version, family: self.family.clone() }
     }
 
-    /// What is known of it for a release and an architecture. A release that its file does not list has what all have.
+    /// Returns the facts for a release and an architecture. A release that the file does not list has the facts of all releases.
     pub fn os(&self, distro: &Distro, arch: Arch) -> Os {
         let release = self.file.releases.iter().find(|release| release.is(&distro.release, &distro.version));
         let mut packages = chosen(&self.file.packages, arch);
@@ -81,7 +81,8 @@ impl Distribution {
 }
 
 impl Release {
-    /// Whether an image that calls its release so has this one. A version stands for those that begin with it: `9` for `9.4`.
+    /// Returns whether an image with this release name or version has this release. A version includes those that begin with
+    /// it: `9` includes `9.4`.
     fn is(&self, name: &str, version: &str) -> bool {
         let within =
             || version.strip_prefix(&self.version).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));

@@ -1,4 +1,4 @@
-//! `distro.yaml` as written.
+//! The format of `distro.yaml`: the types that its YAML is decoded to.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::mechanism::NamedMechanisms;
 use crate::recipe::Arch;
 
-/// A distribution: what differs between it and others, as data.
+/// A distribution: the facts in which it differs from others, as data.
 ///
 /// Templates of recipes and elements see it as `os`: `os.packages.NAME` (a list), `os.paths.NAME`, `os.units.NAME`,
 /// `os.mechanisms.NAME`, `os.name`, `os.title`, `os.family` and `os.user`.
@@ -23,40 +23,40 @@ pub struct DistroFile {
     pub name: String,
     /// Name for people.
     pub title: String,
-    /// Other names: those that os-release has as `ID`, and that libguestfs has.
+    /// Other names: `ID` in os-release, and the names of libguestfs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
-    /// Distribution from which it has whatever this file does not say, but for `aliases`, `releases`, `bootstrap` and `notes`.
+    /// Distribution that supplies the keys that this file lacks, except `aliases`, `releases`, `bootstrap` and `notes`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extends: Option<String>,
     /// Family: distributions that mostly have the same packages. Elements can name it in `packages`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub family: Option<String>,
-    /// What people must know of it.
+    /// Remarks for users.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Architectures that it is made for.
+    /// Architectures of the distribution.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub architectures: Vec<Arch>,
-    /// User that cloud-init makes if nothing else is said.
+    /// User that cloud-init makes by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Releases. An image may hold another one, too; what can be bootstrapped is listed here.
+    /// Releases: those that can be bootstrapped, and those with facts of their own. An image may have another one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub releases: Vec<Release>,
-    /// How it is made of packages. Without this it is a base as an image only.
+    /// Data for bootstrapping. Without this key only images of the distribution can be bases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<Bootstrap>,
-    /// Which of the ways that this program knows it has to do things.
+    /// Mechanisms: the ways in which the distribution does things, of those that Goldsmith knows.
     #[serde(default)]
     pub mechanisms: NamedMechanisms,
-    /// Packages by what they are for: letters, digits and `_` name it. A list, or a list for each architecture.
+    /// Packages by purpose, which is a name of letters, digits and `_`. A list, or a list for each architecture.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub packages: BTreeMap<String, PerArch<Vec<String>>>,
-    /// Absolute paths in the image by what they are for. A path, or a path for each architecture.
+    /// Absolute paths in the image by purpose. A path, or a path for each architecture.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub paths: BTreeMap<String, PerArch<String>>,
-    /// systemd units by what they are for.
+    /// systemd units by purpose.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub units: BTreeMap<String, String>,
 }
@@ -65,40 +65,40 @@ pub struct DistroFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Release {
-    /// Code name, or the version where there is none.
+    /// Code name, or the version if there is none.
     pub name: String,
     /// Version number.
     pub version: String,
-    /// Day on which its makers' own security updates end: `2028-08-09`.
+    /// Day on which the distribution's own security updates end: `2028-08-09`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
-    /// Packages that are others in this release.
+    /// Packages that differ in this release.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub packages: BTreeMap<String, PerArch<Vec<String>>>,
-    /// Paths that are others in this release.
+    /// Paths that differ in this release.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub paths: BTreeMap<String, PerArch<String>>,
-    /// Units that are others in this release.
+    /// Units that differ in this release.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub units: BTreeMap<String, String>,
-    /// Mechanisms that are others in this release.
+    /// Mechanisms that differ in this release.
     #[serde(default)]
     pub mechanisms: NamedMechanisms,
 }
 
-/// How a distribution is made of packages.
+/// The data for bootstrapping a distribution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Bootstrap {
-    /// The program that does it.
+    /// Program that bootstraps it.
     pub tool: Tool,
-    /// What its repositories have as `Origin`, by which the mirrors of a host that runs it are known.
+    /// Value of `Origin` in its repositories, which identifies its mirrors on a host that runs it.
     pub origin: String,
-    /// Last parts of the URLs of its mirrors, by which they are known before the host's package manager has looked.
+    /// Last parts of its mirrors' URLs, which identify mirrors before the host's package manager has read them.
     pub directories: Vec<String>,
     /// Keys that sign its repositories.
     pub keyring: Keyring,
-    /// Suites of a release on the mirror; `RELEASE` is its name.
+    /// Suites of a release on the mirror; `RELEASE` stands for its name.
     pub suites: Vec<String>,
     /// Suites of a release on the mirror for security updates.
     #[serde(default)]
@@ -122,9 +122,9 @@ pub enum Tool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Keyring {
-    /// Its path, on the host as in the image.
+    /// Path of the file, on the host and in the image.
     pub file: String,
-    /// Package of the host that brings it.
+    /// Package of the host that contains the file.
     pub package: String,
 }
 
@@ -141,14 +141,14 @@ pub struct Mirrors {
 }
 
 impl Mirrors {
-    /// These, and those of another where these have none.
+    /// Returns these mirrors, with those of `other` for missing ones.
     pub fn or(self, other: Self) -> Self {
         Self { main: self.main.or(other.main), security: self.security.or(other.security) }
     }
 }
 
 impl Bootstrap {
-    /// The mirrors for an architecture; none for one that the file names none for.
+    /// Returns the mirrors for an architecture; none if the file names none for it.
     pub fn mirrors(&self, arch: Arch) -> Mirrors {
         self.mirrors.get(&arch).cloned().unwrap_or_default()
     }
@@ -165,7 +165,7 @@ pub enum PerArch<T> {
 }
 
 impl<T> PerArch<T> {
-    /// The value for an architecture.
+    /// Returns the value for an architecture.
     pub fn get(&self, arch: Arch) -> Option<&T> {
         match self {
             Self::All(value) => Some(value),

@@ -1,4 +1,4 @@
-//! What messages call the things that names in the files of distributions stand for.
+//! The words with which messages describe names in files of distributions, such as `architecture` or `mechanism`.
 
 use std::sync::Arc;
 
