@@ -23,12 +23,12 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// An error at a place. The message is a lowercase fragment; control characters are taken out.
+    /// Makes an error at a place. The message is in lower case; control characters are removed.
     pub fn new(source: &Arc<Source>, span: Span, message: impl AsRef<str>) -> Self {
         Self { span: Some(span), ..Self::of_file(source, message) }
     }
 
-    /// An error of a file as a whole.
+    /// Makes an error of a file as a whole.
     pub fn of_file(source: &Arc<Source>, message: impl AsRef<str>) -> Self {
         Self {
             message: brief(message),
@@ -54,7 +54,7 @@ impl Diagnostic {
         self
     }
 
-    /// Adds what to do about it.
+    /// Adds a hint.
     #[must_use]
     pub fn help(mut self, text: impl AsRef<str>) -> Self {
         self.help.push(brief(text));
@@ -70,27 +70,27 @@ impl Diagnostic {
         }
     }
 
-    /// What tells it from other errors.
+    /// Returns what distinguishes the error from others.
     pub(crate) fn identity(&self) -> (&str, Option<(usize, usize)>, &str) {
         (self.file(), self.span.map(|span| (span.start, span.end)), &self.message)
     }
 
-    /// What is wrong.
+    /// Returns the message.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Name of the file.
+    /// Returns the name of the file.
     pub fn file(&self) -> &str {
         self.source.name()
     }
 
-    /// Where in the file it is; `None` if it concerns the file as a whole.
+    /// Returns the place in the file; `None` if the error concerns the file as a whole.
     pub fn position(&self) -> Option<Position> {
         self.span.map(|span| self.source.position(span.start))
     }
 
-    /// The error with a snippet of its file, as rustc would show it. No newline at the end.
+    /// Renders the error with a snippet of its file, as rustc does. No newline at the end.
     pub fn render(&self, colour: bool) -> String {
         let mut group = Group::with_title(Level::ERROR.primary_title(self.message.as_str()));
         match self.span {
@@ -120,7 +120,7 @@ impl Diagnostic {
         }
         group = group.elements(self.help.iter().map(|help| Level::HELP.message(help.as_str())));
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        // The lines of the file are shown as they are, but for what nobody would see.
+        // The lines of the file are shown unchanged, except for invisible characters.
         hidden_shown(&renderer.render(&[group]))
     }
 }
@@ -128,7 +128,7 @@ impl Diagnostic {
 /// An error in the form of `--json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DiagnosticRecord {
-    /// What is wrong.
+    /// Message of the error.
     pub message: String,
     /// Name of the file.
     pub file: String,
@@ -138,7 +138,7 @@ pub struct DiagnosticRecord {
     /// Column in characters, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<usize>,
-    /// What to do about it.
+    /// Hints for the user.
     pub help: Vec<String>,
 }
 
@@ -146,7 +146,7 @@ pub struct DiagnosticRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostics {
     shown: Vec<Diagnostic>,
-    /// How many there are beside those.
+    /// Number of errors that are not shown.
     more: usize,
 }
 
@@ -156,13 +156,13 @@ const MAX_SHOWN: usize = 100;
 /// Most bytes of a file that are shown with an error.
 const MAX_SNIPPET: usize = 16 << 10;
 
-/// Most characters of a message: it may quote what a file of a stranger has.
+/// Most characters of a message, which may quote a stranger's file.
 const MAX_MESSAGE: usize = 1000;
 
-/// Longest name for which others are looked for that it may stand for.
+/// Longest name for which similar names are searched.
 const MAX_NAME: usize = 64;
 
-/// A message, printable and not too long.
+/// Makes a message printable and not too long.
 fn brief(text: impl AsRef<str>) -> String {
     let text = printable(text.as_ref().as_bytes());
     match text.char_indices().nth(MAX_MESSAGE) {
@@ -172,8 +172,8 @@ fn brief(text: impl AsRef<str>) -> String {
 }
 
 impl Diagnostics {
-    /// Sorts errors and drops those that say the same of the same place; `None` if there are none.
-    /// The files come in the order in which they first appear. The first hundred are kept, the others counted.
+    /// Sorts errors and drops those with the same message at the same place; `None` if there are none. Files keep the order in
+    /// which they first appear. The first hundred errors are kept, the others counted.
     pub fn collect(found: Vec<Diagnostic>) -> Option<Self> {
         let mut files: Vec<Arc<Source>> = Vec::new();
         let mut seen = HashSet::new();
@@ -196,7 +196,7 @@ impl Diagnostics {
         (!shown.is_empty()).then_some(Self { shown, more })
     }
 
-    /// What is said of the errors that are not shown.
+    /// Returns a message about the errors that are not shown.
     fn rest(&self) -> Option<String> {
         match self.more {
             0 => None,
@@ -205,25 +205,25 @@ impl Diagnostics {
         }
     }
 
-    /// Each error.
+    /// Returns an iterator over the errors that are shown.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.shown.iter()
     }
 
-    /// Number of errors.
+    /// Returns the number of errors.
     #[expect(clippy::len_without_is_empty, reason = "there is always at least one")]
     pub fn len(&self) -> usize {
         self.shown.len() + self.more
     }
 
-    /// Every error with its snippet, an empty line between them. No newline at the end.
+    /// Renders every error with its snippet, an empty line between them. No newline at the end.
     pub fn render(&self, colour: bool) -> String {
         let mut texts: Vec<_> = self.shown.iter().map(|diagnostic| diagnostic.render(colour)).collect();
         texts.extend(self.rest());
         texts.join("\n\n")
     }
 
-    /// The errors in the form of `--json`.
+    /// Returns the errors in the form of `--json`.
     pub fn records(&self) -> Vec<DiagnosticRecord> {
         let record = |diagnostic: &Diagnostic| DiagnosticRecord {
             message: diagnostic.message.clone(),
@@ -264,11 +264,11 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// The candidate nearest to a name that is not one of them, if any is near enough to be meant.
+/// Returns the candidate that is most similar to a name, if one is similar enough to be meant.
 pub(crate) fn near<S: AsRef<str>>(name: &str, candidates: impl IntoIterator<Item = S>) -> Option<String> {
     let length = name.chars().count();
     let limit = (length / 3).max(1);
-    // The time that it takes grows with the product of the lengths.
+    // The time grows with the product of the lengths.
     candidates
         .into_iter()
         .filter(|candidate| length <= MAX_NAME && candidate.as_ref().len() <= 2 * MAX_NAME)
@@ -278,7 +278,7 @@ pub(crate) fn near<S: AsRef<str>>(name: &str, candidates: impl IntoIterator<Item
         .map(|(_, candidate)| candidate.as_ref().to_owned())
 }
 
-/// Names as a list for a sentence: `` `a`, `b`, `c` ``.
+/// Joins names to a list for a sentence: `` `a`, `b`, `c` ``.
 pub(crate) fn list<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
     names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
 }

@@ -1,4 +1,4 @@
-//! Files of the host.
+//! Reading of YAML files of the host, within limits.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::diagnostic::Diagnostic;
 use super::parse::MAX_BYTES;
 use super::source::Source;
 
-/// The text of a file of the host, named by its path in messages.
+/// Reads a file of the host. Messages name it by its path.
 ///
 /// # Errors
 ///

@@ -7,9 +7,9 @@ use super::source::Span;
 pub struct Node {
     /// The value.
     pub value: Value,
-    /// Where it is written; what an alias stands for is where its anchor is.
+    /// Place in the file; for an alias, the place of its anchor.
     pub span: Span,
-    /// How it is written.
+    /// Style in which the value is written.
     pub style: Style,
 }
 
@@ -37,20 +37,20 @@ pub enum Value {
 pub struct Map {
     /// Keys and values.
     pub entries: Vec<(Key, Node)>,
-    /// Keys that were taken out because of an error that is reported: their absence is no second one.
+    /// Keys that were removed because of a reported error: their absence is no second error.
     pub faulty: Vec<String>,
 }
 
 /// Key of a map.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
-    /// Its text.
+    /// Text of the key.
     pub text: String,
-    /// Where it is written.
+    /// Place in the file.
     pub span: Span,
 }
 
-/// How a value is written.
+/// The style in which a value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// Plainly: its type is resolved from its text.
@@ -63,7 +63,7 @@ pub enum Style {
 }
 
 impl Node {
-    /// The map, if it is one.
+    /// Returns the map, if the value is one.
     pub fn map(&self) -> Option<&Map> {
         match &self.value {
             Value::Map(map) => Some(map),
@@ -71,7 +71,7 @@ impl Node {
         }
     }
 
-    /// The entries of the list, none if it is something else.
+    /// Returns the entries of a list; none if the value is something else.
     pub fn list(&self) -> &[Node] {
         match &self.value {
             Value::List(list) => list,
@@ -79,7 +79,7 @@ impl Node {
         }
     }
 
-    /// The text, if it is one.
+    /// Returns the text, if the value is one.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Str(text) => Some(text),
@@ -87,17 +87,17 @@ impl Node {
         }
     }
 
-    /// Value of a key, if this is a map that has it.
+    /// Returns the value of a key, if this is a map that has it.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.map()?.entries.iter().find(|(name, _)| name.text == key).map(|(_, value)| value)
     }
 
-    /// The key itself, if this is a map that has it.
+    /// Returns the key itself, if this is a map that has it.
     pub fn key(&self, key: &str) -> Option<&Key> {
         self.map()?.entries.iter().find(|(name, _)| name.text == key).map(|(name, _)| name)
     }
 
-    /// A copy with those entries only that are to be kept; what is no map stays as it is.
+    /// Returns a copy with only those entries of a map that are to be kept. Other values stay unchanged.
     pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
         let mut node = self.clone();
         if let Value::Map(map) = &mut node.value {
@@ -106,7 +106,7 @@ impl Node {
         node
     }
 
-    /// What it is, with an article, for an error message: ``integer `12` ``, `a map`.
+    /// Describes the value with an article, for an error message: ``integer `12` ``, `a map`.
     pub fn describe(&self) -> String {
         match &self.value {
             Value::Null => "nothing".to_owned(),
@@ -119,7 +119,7 @@ impl Node {
         }
     }
 
-    /// The text of a scalar that came out of a template, whatever its type.
+    /// Returns a text, or any scalar that a template made, as text.
     pub fn printed(&self) -> Option<String> {
         match (&self.value, self.style) {
             (Value::Str(text), _) => Some(text.clone()),

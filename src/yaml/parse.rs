@@ -1,8 +1,8 @@
-//! From text to the tree.
+//! Parsing: reads YAML text into the tree, within limits.
 //!
-//! Plain scalars resolve by the core schema of YAML 1.2: `no` and `on` are texts. What a file that people write has
-//! no use for is refused: tags, several documents, keys that are not scalars, values nested deeper than
-//! [`MAX_DEPTH`], aliases that expand to more than [`MAX_NODES`] values.
+//! Plain scalars resolve by the core schema of YAML 1.2: `no` and `on` are texts. The parser refuses features that recipes do
+//! not need: tags, several documents, keys that are not scalars, values nested deeper than [`MAX_DEPTH`], aliases that expand
+//! to more than [`MAX_NODES`] values.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub const MAX_NODES: usize = 100_000;
 /// Most bytes of text that the aliases of a file stand for.
 pub const MAX_ALIASED: usize = 4 << 20;
 
-/// Reads a file. What can be read is returned also when there are errors, so that all come at once.
+/// Reads a file. It returns the readable part even if there are errors, so that all come at once.
 pub fn parse(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
     if source.text().len() > MAX_BYTES {
         let message = format!("the file has {} bytes; at most {MAX_BYTES} are read", source.text().len());
@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Bytes of all texts and keys of a value.
+/// Counts the bytes of all texts and keys of a value.
 fn text_bytes(node: &Node) -> usize {
     match &node.value {
         Value::Str(text) => text.len(),
@@ -217,7 +217,7 @@ fn leads_with_tab(line: &str) -> bool {
     line.trim_start_matches(' ').starts_with('\t')
 }
 
-/// Number of nodes and depth of a tree.
+/// Returns the number of nodes and the depth of a tree.
 fn extent(node: &Node) -> (usize, usize) {
     let children: Vec<(usize, usize)> = match &node.value {
         Value::List(list) => list.iter().map(extent).collect(),

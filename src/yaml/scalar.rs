@@ -1,8 +1,8 @@
-//! Plain scalars by the core schema of YAML 1.2.
+//! The types of plain scalars, by the core schema of YAML 1.2.
 
 use super::node::Value;
 
-/// Type and value of a plain scalar by the core schema.
+/// Finds type and value of a plain scalar by the core schema.
 pub(super) fn resolve(text: &str) -> Result<Value, String> {
     let (negative, digits) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
@@ -41,7 +41,7 @@ pub(super) fn resolve(text: &str) -> Result<Value, String> {
     Ok(Value::Str(text.to_owned()))
 }
 
-/// `[0-9]+(\.[0-9]*)?` or `\.[0-9]+`, and an exponent.
+/// Returns whether a text is `[0-9]+(\.[0-9]*)?` or `\.[0-9]+`, perhaps with an exponent.
 fn is_float(text: &str) -> bool {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['-', '+']).unwrap_or(exponent))),

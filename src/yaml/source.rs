@@ -1,16 +1,16 @@
-//! Texts, and places in them.
+//! Texts of files, and places in them.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-/// A file whose text is pointed at.
+/// A file with its name and its text, at which errors point.
 #[derive(PartialEq, Eq)]
 pub struct Source {
     name: String,
     text: String,
-    /// Whether nobody may see the text, because it may have secrets anywhere.
+    /// Whether the text must not be shown, because it may have secrets anywhere.
     hidden: bool,
 }
 
@@ -39,39 +39,39 @@ pub struct Position {
 }
 
 impl Source {
-    /// A text and the name by which people know it, usually its path.
+    /// Makes a source of a text and the name by which people know it, usually its path.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
         Arc::new(Self { name: name.into(), text: text.into(), hidden: false })
     }
 
-    /// A text that has secrets. Errors name places in it, and do not show it.
+    /// Makes a source of a text that has secrets. Errors name places in it, and do not show it.
     pub fn hidden(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
         Arc::new(Self { name: name.into(), text: text.into(), hidden: true })
     }
 
-    /// Whether the text has secrets.
+    /// Returns whether the text has secrets.
     pub(super) fn is_hidden(&self) -> bool {
         self.hidden
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Line and column of a byte. A byte beyond the end counts as the end.
+    /// Returns line and column of a byte. A byte beyond the end counts as the end.
     pub fn position(&self, byte: usize) -> Position {
         let before = &self.text[..self.floor(byte)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Position { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
     }
 
-    /// The span cut at the end of its first line, so that a snippet stays short.
+    /// Returns the span cut at the end of its first line, so that a snippet stays short.
     pub(super) fn first_line(&self, span: Span) -> Span {
         let start = self.floor(span.start);
         let rest = &self.text[start..self.floor(span.end).max(start)];
@@ -79,12 +79,12 @@ impl Source {
         Span { start, end: start + line.len() }
     }
 
-    /// Where the line of a byte begins.
+    /// Returns where the line of a byte begins.
     pub(super) fn line_start(&self, byte: usize) -> usize {
         self.text[..self.floor(byte)].rfind('\n').map_or(0, |newline| newline + 1)
     }
 
-    /// Where the line of a byte ends.
+    /// Returns where the line of a byte ends.
     pub(super) fn line_end(&self, byte: usize) -> usize {
         let byte = self.floor(byte);
         self.text[byte..].find('\n').map_or(self.text.len(), |newline| byte + newline)

@@ -1,4 +1,4 @@
-//! serde's view of a [`Node`].
+//! The serde deserializer of a [`Node`].
 
 use serde::de::{
     self, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
@@ -51,7 +51,7 @@ impl<'de> View<'de> {
     }
 }
 
-/// Methods for types that a value of any kind can be asked for: what it is decides.
+/// Methods that leave the type to the value itself.
 macro_rules! by_value {
     ($($method:ident)*) => { $(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -257,13 +257,13 @@ fn owned(mut error: Error, key: &Key) -> Error {
     error
 }
 
-/// Quotes make a text of a plain scalar that is taken for something else.
+/// Returns a hint for a plain scalar that is no text: quotes make it one.
 fn quoting_help(node: &Node) -> Option<&'static str> {
     let scalar = matches!(node.value, Value::Bool(_) | Value::Int(_) | Value::Float(_));
     (scalar && node.style == Style::Plain).then_some("write it in quotes to make it a string")
 }
 
-/// A name, and what belongs to it.
+/// A variant of an enum: its name, and its content.
 struct Choice<'de> {
     terms: &'de Terms,
     kind: &'static str,
@@ -295,8 +295,7 @@ impl<'de> Choice<'de> {
             .ok_or_else(|| Error::new(format!("`{0}` needs a value: write `{0}: ...`", self.name)).at(self.span))
     }
 
-    /// Errors of the content lie under the only entry of the map; where the content as a whole is at
-    /// fault, so is the map.
+    /// Sets the path of an error in the content: the map's only entry. If the content as a whole is wrong, so is the map.
     fn place(&self, mut error: Error) -> Error {
         if error.path.is_empty() {
             let key = Key { text: self.name.to_owned(), span: self.span };

@@ -1,4 +1,4 @@
-//! Why a type cannot be read from a tree.
+//! Errors of decoding: the reasons why a type cannot be read from a tree.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -9,7 +9,7 @@ use serde::de::{self, Expected, Unexpected};
 use crate::yaml::diagnostic::{Diagnostic, list, near};
 use crate::yaml::source::{Source, Span};
 
-/// Why a type cannot be read from a tree. In a box, because it passes through many results.
+/// The reason why a type cannot be read from a tree. It is in a box, because many results carry it.
 #[derive(Debug)]
 pub(super) struct Error(pub(super) Box<Fault>);
 
@@ -18,13 +18,13 @@ pub(super) struct Fault {
     pub(super) message: String,
     pub(super) help: Vec<String>,
     pub(super) span: Option<Span>,
-    /// Indices of the entries that lead to the one at fault, innermost first.
+    /// Indices of the entries that lead to the wrong one, innermost first.
     pub(super) path: Vec<usize>,
     /// Field that is missing.
     pub(super) missing: Option<&'static str>,
     /// Name that was probably meant.
     pub(super) meant: Option<String>,
-    /// Whether it follows from an error that is reported already.
+    /// Whether the error follows from one that is reported already.
     pub(super) follows: bool,
 }
 
@@ -52,13 +52,13 @@ impl Error {
         self
     }
 
-    /// Sets the place, unless a value further in has done so.
+    /// Sets the place, unless an inner value has set it.
     pub(super) fn at(mut self, span: Span) -> Self {
         self.span.get_or_insert(span);
         self
     }
 
-    /// Names the entry that leads to the value at fault.
+    /// Adds the index of the entry that leads to the wrong value.
     pub(super) fn under(mut self, index: usize) -> Self {
         self.path.push(index);
         self
@@ -134,7 +134,7 @@ impl de::Error for Error {
     }
 }
 
-/// What a serde visitor expects, in a recipe author's words.
+/// Returns what a serde visitor expects, in words for recipe authors.
 fn expectation(expected: &dyn Expected) -> String {
     let text = expected.to_string();
     match text.as_str() {

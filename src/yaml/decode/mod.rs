@@ -1,4 +1,4 @@
-//! serde's types from the tree.
+//! Decoding: reads serde's types from the tree of a YAML file.
 
 mod deserializer;
 mod error;

@@ -1,11 +1,11 @@
-//! What messages call the things that names stand for.
+//! The words with which messages describe names.
 
-/// What a program calls the things that names in its files stand for.
+/// The words with which messages describe names in a program's files.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
-    /// What the names of an enum stand for, by the name of its type: `action`.
+    /// Word for the names of an enum, by the name of its type: `action`.
     pub kind: fn(&str) -> &'static str,
-    /// Why a name that somebody may know from elsewhere is none of a kind.
+    /// Reason why a name that users may know from other programs is not one of a kind, if there is a reason.
     pub reason: fn(kind: &str, name: &str) -> Option<&'static str>,
 }
 

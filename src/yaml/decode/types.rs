@@ -1,8 +1,8 @@
-//! From the tree to the types.
+//! Decoding of a tree into types, with all errors at once.
 //!
-//! [`decode`] finds every error: what is at fault is taken out of the tree and the rest is read again,
-//! until it fits the type or the root itself is at fault. Afterwards the tree mirrors the value, entry
-//! by entry, so that checks of the value can find its places.
+//! [`decode`] finds every error: it removes the wrong entry from the tree and reads the rest again, until the rest fits the
+//! type or the root itself is wrong. Afterwards the tree mirrors the value, entry by entry, so that checks of the value can
+//! find its places.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use crate::yaml::diagnostic::Diagnostic;
 use crate::yaml::node::{Node, Value};
 use crate::yaml::source::Source;
 
-/// More errors than this are not looked for.
+/// Most errors that are searched for.
 const MAX_ERRORS: usize = 100;
 
-/// Every error takes another look at all of the tree, also one that follows from another and is not told.
+/// Most passes over the tree. Every error needs one, also one that follows from another and is not reported.
 const MAX_PASSES: usize = 4 * MAX_ERRORS;
 
-/// Reads a type from a tree. The tree loses every entry that is at fault.
+/// Reads a type from a tree, and removes every wrong entry from the tree.
 pub fn decode<T: DeserializeOwned>(root: &mut Node, source: &Arc<Source>) -> (Option<T>, Vec<Diagnostic>) {
     decode_with(&Terms::default(), root, source)
 }
 
-/// Like [`decode`], with what messages call the things that names stand for.
+/// Reads a type like [`decode`], with words for names in messages.
 pub fn decode_with<T: DeserializeOwned>(
     terms: &Terms,
     root: &mut Node,
@@ -54,7 +54,7 @@ pub fn decode_with<T: DeserializeOwned>(
     (None, found)
 }
 
-/// Takes an entry out. The map it was in remembers its name, and the name it was probably meant to have.
+/// Removes an entry. Its map remembers its name, and the name that was probably meant.
 fn prune(mut node: &mut Node, path: &[usize], meant: Option<String>) {
     let Some((&last, parents)) = path.split_last() else { return };
     for &index in parents {
