@@ -1,4 +1,4 @@
-//! Text from programs that are not trusted.
+//! Text that is not trusted: hides secrets in it, makes it safe to show, and reads settings for shells.
 
 pub mod redact;
 pub mod shell;

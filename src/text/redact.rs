@@ -1,11 +1,10 @@
-//! Secrets are hidden in what programs print, also where they are written in another form.
+//! The redactor: hides secrets in the output of programs, also in other forms.
 //!
-//! A secret is found as it is and with any of its characters escaped: by a backslash, in hexadecimal or octal, for URLs,
-//! JSON, a shell or HTML. It is found in base64, also inside a longer text, and in hexadecimal. A secret of several
-//! lines is hidden line by line. What cannot be found: a secret that was changed for good (reversed, split by other
-//! text, encrypted, compressed, hashed), one that is escaped twice, and lines of it that are shorter than
-//! [`SECRET_MIN`]. Where base64 begins or ends within a longer text, the one character at each end that is made of the
-//! secret and its neighbour stays.
+//! A secret is found as it is and with any of its characters escaped: by a backslash, in hexadecimal or octal, for URLs, JSON,
+//! a shell or HTML. It is found in base64, also inside a longer text, and in hexadecimal. A secret of several lines is hidden
+//! line by line. The redactor does not find a secret that was changed for good (reversed, split by other text, encrypted,
+//! compressed, hashed), one that is escaped twice, and lines of it that are shorter than [`SECRET_MIN`]. Where base64 begins or
+//! ends within a longer text, one character at each end stays: it encodes both the secret and its neighbour.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -17,22 +16,22 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use super::{CUT, printable};
 
-/// Shortest secret that can be hidden, in bytes: of a shorter one every text is full.
+/// Shortest secret that can be hidden, in bytes: a shorter one occurs in every text.
 pub const SECRET_MIN: usize = 4;
 
-/// What stands in the place of a secret.
+/// Text in the place of a secret.
 const HIDDEN: &str = "***";
 
-/// Characters of a secret that are looked for at once. The pieces of a longer one are hidden each by itself.
+/// Longest piece of a secret that one pattern finds, in characters. Each piece of a longer secret is hidden separately.
 const PIECE: usize = 64;
 
 /// Most bytes that one character takes in any form: four bytes as `%25f0`.
 const CHARACTER_MAX: usize = 20;
 
-/// Bytes of a pattern that are compiled together.
+/// Most bytes of patterns that are compiled together.
 const PATTERN: usize = 256 << 10;
 
-/// A secret is so short that it could not be hidden.
+/// The error of a secret that is too short to be hidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a secret needs at least {SECRET_MIN} bytes in one of its lines, without the white space around it: a shorter one \
@@ -40,31 +39,31 @@ const PATTERN: usize = 256 << 10;
 )]
 pub struct TooShort;
 
-/// Says whether a secret can be hidden.
+/// Checks that a secret is long enough to be hidden.
 pub fn require_length(secret: &[u8]) -> Result<(), TooShort> {
     if lines(secret).next().is_some() { Ok(()) } else { Err(TooShort) }
 }
 
-/// The lines of a secret that are long enough to be hidden.
+/// Returns the lines of a secret that are long enough to be hidden.
 fn lines(secret: &[u8]) -> impl Iterator<Item = &[u8]> {
     let lines = secret.split(|byte| matches!(byte, b'\n' | b'\r' | 0)).map(<[u8]>::trim_ascii);
     lines.filter(|line| line.len() >= SECRET_MIN)
 }
 
-/// Hides secrets in text.
+/// A redactor, which hides secrets in text.
 #[derive(Clone, Default)]
 pub struct Redactor(Arc<Patterns>);
 
 #[derive(Default)]
 struct Patterns {
     compiled: Vec<Regex>,
-    /// Most bytes that a match has.
+    /// Length of the longest match, in bytes.
     longest: usize,
     secrets: usize,
 }
 
 impl Redactor {
-    /// Hides these secrets. See [`require_length`] for those that are too short.
+    /// Makes a redactor of these secrets. See [`require_length`] for those that are too short.
     pub fn new<'a>(secrets: impl Iterator<Item = &'a Vec<u8>>) -> Self {
         let mut patterns = BTreeSet::new();
         let mut count = 0;
@@ -72,7 +71,7 @@ impl Redactor {
             count += 1;
             collect(secret, &mut patterns);
         }
-        // Of two that begin at the same place the longer one is to be found.
+        // Longer patterns come first: of two matches at the same place the longer one counts.
         let mut patterns: Vec<(usize, String)> = patterns.into_iter().collect();
         patterns.reverse();
         let longest = patterns.first().map_or(0, |(longest, _)| *longest);
@@ -86,13 +85,13 @@ impl Redactor {
             let count = fitting.count().max(1);
             let group: Vec<_> = patterns.drain(..count).map(|(_, pattern)| pattern).collect();
             let regex = RegexBuilder::new(&group.join("|")).size_limit(usize::MAX).dfa_size_limit(16 << 20).build();
-            // Every part of it is escaped, and there is no limit of its size.
+            // It always compiles: every part is escaped, and its size has no limit.
             compiled.extend(regex.ok());
         }
         Self(Arc::new(Patterns { compiled, longest, secrets: count }))
     }
 
-    /// The text without them. Of a line that was cut, the end is hidden too in which a secret may begin.
+    /// Hides the secrets in a text. If the line was cut, this also hides its end, in which a secret may begin.
     pub fn redact(&self, text: &str) -> String {
         if self.0.compiled.is_empty() {
             return text.to_owned();
@@ -112,7 +111,7 @@ impl Redactor {
         shown
     }
 
-    /// Where secrets are in a text: places that do not touch, in order.
+    /// Finds the secrets in a text: places that do not touch, in order.
     fn spans(&self, text: &[u8], covered: Option<usize>) -> Vec<(usize, usize)> {
         let mut found: Vec<(usize, usize)> = covered.map(|end| (0, end)).into_iter().collect();
         for regex in &self.0.compiled {
@@ -141,23 +140,23 @@ impl std::fmt::Debug for Redactor {
     }
 }
 
-/// Hides secrets in bytes that come piece by piece. The end of what came is held back while a secret may begin in it;
-/// the end of a line ends that, for no form of a secret goes over it.
+/// A stream that hides secrets in bytes which come piece by piece. It holds back the last bytes while a secret may begin in
+/// them. A line end releases them, because no form of a secret contains one.
 #[derive(Debug)]
 pub struct Stream {
     redactor: Redactor,
     held: Vec<u8>,
-    /// How much of what is held back belongs to a secret in whose place [`HIDDEN`] was given out already.
+    /// Number of held bytes that belong to a secret for which [`HIDDEN`] was returned already.
     covered: Option<usize>,
 }
 
 impl Stream {
-    /// Begins with nothing.
+    /// Makes an empty stream.
     pub fn new(redactor: Redactor) -> Self {
         Self { redactor, held: Vec::new(), covered: None }
     }
 
-    /// What can be shown after these bytes.
+    /// Adds bytes, and returns those that can be shown.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.held.extend_from_slice(bytes);
         let line = self.held.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -165,12 +164,12 @@ impl Stream {
         self.release(edge.max(line))
     }
 
-    /// What is left.
+    /// Returns the rest.
     pub fn finish(mut self) -> Vec<u8> {
         self.release(self.held.len())
     }
 
-    /// Gives out what is before `edge`. A secret that begins there is held whole.
+    /// Returns the bytes before `edge`, without secrets. A secret that begins at `edge` or later stays held.
     fn release(&mut self, edge: usize) -> Vec<u8> {
         let mut shown = Vec::with_capacity(edge);
         let mut at = 0;
@@ -193,7 +192,7 @@ impl Stream {
     }
 }
 
-/// Hides secrets in what is written through it. A line goes on at its end.
+/// A writer that hides secrets. It passes on a line at its end.
 #[derive(Debug)]
 pub struct RedactingWriter<W> {
     out: W,
@@ -201,12 +200,12 @@ pub struct RedactingWriter<W> {
 }
 
 impl<W: Write> RedactingWriter<W> {
-    /// Writes to `out` what `redactor` lets through.
+    /// Makes a writer to `out`.
     pub fn new(out: W, redactor: Redactor) -> Self {
         Self { out, stream: Stream::new(redactor) }
     }
 
-    /// Writes what was held back.
+    /// Writes the bytes that were held back.
     pub fn finish(self) -> io::Result<W> {
         let Self { mut out, stream } = self;
         out.write_all(&stream.finish())?;
@@ -227,7 +226,7 @@ impl<W: Write> Write for RedactingWriter<W> {
     }
 }
 
-/// Adds all forms of a secret: patterns, each after the most bytes it takes.
+/// Adds patterns for all forms of a secret, each with the most bytes that it matches.
 fn collect(secret: &[u8], patterns: &mut BTreeSet<(usize, String)>) {
     for line in lines(secret) {
         escapes(line, patterns);
@@ -241,7 +240,7 @@ fn collect(secret: &[u8], patterns: &mut BTreeSet<(usize, String)>) {
     if lines(secret).next().is_some_and(|line| line.len() != whole.len()) {
         encodings(whole, patterns);
     }
-    // As programs print a file: with the line end that an editor or `echo` has added, and broken into lines.
+    // The forms in which programs print a file: with the line end that an editor or `echo` has added, and broken into lines.
     for content in [whole.to_vec(), [whole, b"\n"].concat(), secret.to_vec()] {
         if require_length(&content).is_err() {
             continue;
@@ -264,7 +263,7 @@ fn collect(secret: &[u8], patterns: &mut BTreeSet<(usize, String)>) {
     }
 }
 
-/// Pieces of a length that cover a text. The last one has the same length, where the text is long enough.
+/// Splits a text into pieces of a length. The last piece has the same length, if the text is long enough.
 fn pieces<T>(text: &[T], length: usize) -> impl Iterator<Item = &[T]> {
     let starts = (0..text.len()).step_by(length);
     starts.map(move |start| {
@@ -273,13 +272,13 @@ fn pieces<T>(text: &[T], length: usize) -> impl Iterator<Item = &[T]> {
     })
 }
 
-/// Adds base64 at the three places that a byte can have in it, and hexadecimal.
+/// Adds base64, at the three offsets that a byte can have in it, and hexadecimal.
 fn encodings(secret: &[u8], patterns: &mut BTreeSet<(usize, String)>) {
     for piece in pieces(secret, 48) {
         hexadecimal(&hex::encode(piece), patterns);
         for before in 0..3 {
             let encoded = BASE64_STANDARD_NO_PAD.encode([&[0; 2][..before], piece].concat());
-            // Characters that the bytes of the piece alone decide.
+            // Characters that only the bytes of the piece decide.
             let (from, to) = ((8 * before).div_ceil(6), 8 * (before + piece.len()) / 6);
             let certain = &encoded[from..to];
             literal(certain.as_bytes(), patterns);
@@ -300,7 +299,7 @@ fn hexadecimal(text: &str, patterns: &mut BTreeSet<(usize, String)>) {
     }
 }
 
-/// Adds a secret in which every character may be escaped, each in a way of its own.
+/// Adds a pattern for a secret in which every character may be escaped, each in its own way.
 fn escapes(secret: &[u8], patterns: &mut BTreeSet<(usize, String)>) {
     let mut characters = Vec::new();
     for chunk in secret.utf8_chunks() {
@@ -315,12 +314,12 @@ fn escapes(secret: &[u8], patterns: &mut BTreeSet<(usize, String)>) {
     }
 }
 
-/// A byte in a URL, perhaps one that is escaped itself, and as C, Python and shells escape it.
+/// Returns a pattern for an escaped byte: in a URL, also if the escape is escaped, and in C, Python and shells.
 fn escaped_byte(byte: u8) -> String {
     format!(r"%(?:25)?(?i-u:{byte:02x})|\\x(?i-u:{byte:02x})|\\0?{byte:03o}")
 }
 
-/// A character in all forms.
+/// Returns a pattern for all forms of a character.
 fn character(c: char) -> String {
     let mut forms = vec![regex::escape(c.encode_utf8(&mut [0; 4]))];
     let bytes = c.encode_utf8(&mut [0; 4]).as_bytes().to_vec();
@@ -346,7 +345,7 @@ fn character(c: char) -> String {
         .iter()
         .map(|form| (*form).to_owned()),
     );
-    // The longest first: `''` is not to be taken for `'`.
+    // The longest first, so that `''` does not match as `'`.
     forms.reverse();
     format!("(?:{})", forms.join("|"))
 }

@@ -1,26 +1,26 @@
-//! Files of settings that a shell reads, such as `/etc/default/grub`, read as it does.
+//! Reading of settings for a shell, such as `/etc/default/grub`, as a shell reads them.
 //!
-//! A value may be quoted in parts, hold quotes of its own behind backslashes, and go on in the next line. What only
-//! running the file would tell (`$(...)`, backticks) is told apart, not guessed.
+//! A value may be quoted in parts, contain escaped quotes, and continue on the next line. Values that only running the file
+//! would give (`$(...)`, backticks) are marked, not guessed.
 //!
-//! The crate `shlex` splits such a text too, but does not say where a word stands, and settings are changed in their place.
+//! The crate `shlex` splits such a text too, but does not return the places of words, in which settings are changed.
 
 use std::ops::Range;
 
 /// One `NAME=value` at the beginning of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
-    /// The variable.
+    /// Name of the variable.
     pub name: String,
-    /// Its value without quotes. `$NAME` stays as it is.
+    /// Value without quotes. `$NAME` stays as it is.
     pub value: String,
-    /// Whether the value is known only to who runs the file: it holds a command, or a `$` that stands for itself.
+    /// Whether only running the file gives the value: it has a command, or a `$` that stands for itself.
     pub opaque: bool,
-    /// Where the value stands, with its quotes.
+    /// Place of the value, with its quotes.
     pub range: Range<usize>,
 }
 
-/// The quotes that a text is in where a shell has read so far.
+/// The quotes around the current character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Quote {
     None,
@@ -28,7 +28,7 @@ enum Quote {
     Double,
 }
 
-/// All assignments of a file, in order, or the number of the line in which a quote begins that does not end.
+/// Returns all assignments of a file, in order, or the number of the line in which a quote begins that does not end.
 pub fn assignments(text: &str) -> Result<Vec<Assignment>, usize> {
     let mut found = Vec::new();
     let bytes = text.as_bytes();
@@ -56,7 +56,7 @@ pub fn assignments(text: &str) -> Result<Vec<Assignment>, usize> {
                             range: at + name.len() + 1..word.end,
                         });
                     }
-                    // What may stand before an assignment of the same command.
+                    // Words that may stand before an assignment in the same command.
                     _ => command = command && ["export", "then", "else", "do", "if"].contains(&raw),
                 }
                 at = word.end;
@@ -66,7 +66,7 @@ pub fn assignments(text: &str) -> Result<Vec<Assignment>, usize> {
     Ok(found)
 }
 
-/// A text as a value in double quotes. `$NAME` in it stands for the variable.
+/// Writes a text as a value in double quotes. `$NAME` in it stands for the variable.
 pub fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
@@ -82,7 +82,7 @@ struct Word {
     end: usize,
 }
 
-/// The word that begins at a place, or `None` if it does not end.
+/// Reads the word that begins at a place; `None` if it does not end.
 fn word(text: &str, start: usize) -> Option<Word> {
     let mut word = Word { text: String::new(), opaque: false, end: text.len() };
     let mut quote = Quote::None;
@@ -115,7 +115,7 @@ fn word(text: &str, start: usize) -> Option<Word> {
             (_, '`') => {
                 word.opaque = true;
                 word.text.push('`');
-                // The command is no part of the value, so its quotes and spaces end nothing.
+                // Quotes and spaces of the command end nothing, because the command is no part of the value.
                 loop {
                     let (_, c) = chars.next()?;
                     word.text.push(c);
@@ -168,7 +168,7 @@ mod tests {
             assert_eq!((found.len(), found[0].value.as_str(), found[0].opaque), (1, value, false), "{text}");
             let ran = std::process::Command::new("sh").args(["-c", &format!("{text}\nprintf %s \"$A\"")]).output();
             let ran = ran.expect("sh is there").stdout;
-            // The branch is not taken there.
+            // The shell does not take this branch.
             assert!(text.starts_with("if") || ran == value.as_bytes(), "{text}: {ran:?}");
             let written = format!("A={}", quoted(value));
             assert_eq!(assignments(&written).expect("it ends")[0].value, value, "{written}");

@@ -1,15 +1,14 @@
-//! Shows text that nobody trusts: without what a terminal would obey, and without what is not seen.
+//! Makes untrusted text safe to show: removes control sequences of terminals, and shows invisible characters.
 
 /// Longest line that is passed on, in bytes; the rest of a longer one is dropped.
 pub const LINE_LIMIT: usize = 8 * 1024;
 
-/// What a line ends with that was longer than [`LINE_LIMIT`].
+/// End of a line that was longer than [`LINE_LIMIT`].
 pub const CUT: &str = " [the line is cut here]";
 
-/// A line as it can be shown on a terminal: decoded lossily, without line end, escape sequences and
-/// control characters, cut at [`LINE_LIMIT`] with [`CUT`] at its end. A carriage return starts the line again, as it
-/// would there. What is invisible or turns the direction of text is written as `\u{202e}`. A text that went through
-/// here once comes out of it unchanged.
+/// Makes a line safe for a terminal: decoded lossily, without line end, escape sequences and control characters, cut at
+/// [`LINE_LIMIT`] with [`CUT`] at its end. A carriage return starts the line again, as on a terminal. A character that is
+/// invisible or changes the direction of text is written as `\u{202e}`. A second call changes nothing.
 pub fn printable(bytes: &[u8]) -> String {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let whole = bytes.len() <= LINE_LIMIT;
@@ -49,13 +48,13 @@ pub fn printable(bytes: &[u8]) -> String {
     shown
 }
 
-/// Text of several lines, each as [`printable`] makes it.
+/// Makes each line of a text safe, as [`printable`] does.
 pub fn printable_lines(text: &str) -> String {
     text.split('\n').map(|line| printable(line.as_bytes())).collect::<Vec<_>>().join("\n")
 }
 
-/// Bytes as text from which they can be told: what is no UTF-8, a control character or invisible is written as
-/// `\xNN`, a backslash as two. For names of files.
+/// Escapes the bytes of a file's name so that names stay distinct: invalid UTF-8, control characters and invisible characters
+/// are written as `\xNN`, a backslash as two.
 pub fn escaped(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     let mut before = None;
@@ -64,7 +63,7 @@ pub fn escaped(bytes: &[u8]) -> String {
             match c {
                 '\\' => text.push_str("\\\\"),
                 ' '..='~' => text.push(c),
-                // What has no width or turns the direction of text would make one name look like another.
+                // A character without width, or one that changes the direction of text, would make one name look like another.
                 c if c.is_control() || is_invisible(before, c) => hex(&mut text, c.encode_utf8(&mut [0; 4]).as_bytes()),
                 c => text.push(c),
             }
@@ -75,8 +74,8 @@ pub fn escaped(bytes: &[u8]) -> String {
     text
 }
 
-/// Text of several lines as a page can show it: what is a control character, invisible or turns the direction of text
-/// becomes a replacement character (U+FFFD). Line ends and tabs stay.
+/// Makes a text of several lines safe for a page: a character that is a control character, invisible or changes the direction
+/// of text becomes a replacement character (U+FFFD). Line ends and tabs stay.
 pub fn readable(text: &str) -> String {
     let mut before = None;
     let shown = |c: char| {
@@ -87,8 +86,8 @@ pub fn readable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// Text, perhaps with colours, in which what is invisible or turns the direction of text is a replacement character
-/// (U+FFFD) of about the same width, so that what stands below it still points at it.
+/// Replaces characters that are invisible or change the direction of text by a replacement character (U+FFFD) of about the same
+/// width, so that marks on the next line still point at the same place. Colours stay.
 pub fn hidden_shown(text: &str) -> String {
     let mut before = None;
     let shown = |c: char| if is_invisible(before.replace(c), c) { '\u{fffd}' } else { c };
@@ -101,9 +100,9 @@ pub(super) fn hex(text: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Whether nothing shows a character that stands after another one: Unicode's property Default_Ignorable_Code_Point,
-/// its formatting characters (category Cf) and its separators of lines and paragraphs. One selector between the text
-/// and the picture of a sign is part of the sign; more of them, and those after letters, hide data.
+/// Returns whether a character after another one is invisible: by Unicode's property Default_Ignorable_Code_Point, as a
+/// formatting character (category Cf), or as a separator of lines and paragraphs. One selector between the text and the picture
+/// of a sign is part of the sign; more of them, and those after letters, hide data.
 fn is_invisible(before: Option<char>, c: char) -> bool {
     match c {
         '\u{fe0e}' | '\u{fe0f}' => {

@@ -28,7 +28,7 @@ fn secrets_that_cannot_be_hidden_are_told() {
 
 const SECRET: &str = "p&ss \"w'rd\"/<\u{f6}>+$x\\";
 
-/// What a program may make of the secret, and what of that may be left to see.
+/// Returns forms that a program may make of the secret, and the part of each that may stay visible.
 fn forms() -> Vec<(&'static str, String, &'static str)> {
     let percent = |keep: &str, upper: bool| -> String {
         let one = |byte: u8| match (keep.contains(char::from(byte)) && byte.is_ascii(), upper) {
