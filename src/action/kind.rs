@@ -1,4 +1,4 @@
-//! The actions, and what each of them needs.
+//! The list of actions: their names, and the files, time and network that each needs.
 
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ impl Action {
         ("locale", &[("", locale)]),
     ];
 
-    /// The name by which recipes call this action.
+    /// Returns the name of this action in recipes.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Packages(_) => "packages",
@@ -98,7 +98,7 @@ impl Action {
         }
     }
 
-    /// What this action needs beside its values. Every action answers, so that none can be forgotten.
+    /// Returns what this action needs besides its values. The match lists every action, so that none is forgotten.
     fn needs(&self) -> Needs<'_> {
         match self {
             Self::Run(run) => Needs { source: run.script.as_deref(), timeout: run.timeout, network: run.network },
@@ -123,12 +123,12 @@ impl Action {
         }
     }
 
-    /// The file or directory of the recipe or element that this action brings into the image.
+    /// Returns the file or directory of the recipe or element that this action brings into the image.
     pub fn source(&self) -> Option<&str> {
         self.needs().source
     }
 
-    /// The same to be changed, the key it stands at, and whether it must be a file.
+    /// Returns the same path as [`Self::source`] for a change, its key, and whether it must be a file.
     pub fn source_mut(&mut self) -> Option<(&mut String, &'static str, bool)> {
         self.source()?;
         match self {
@@ -139,18 +139,18 @@ impl Action {
         }
     }
 
-    /// How long the action says that it may take.
+    /// Returns the action's timeout, if it has one.
     pub fn timeout(&self) -> Option<Duration> {
         self.needs().timeout
     }
 
-    /// Whether this action needs packages' repositories or any other part of the network.
+    /// Returns whether this action needs package repositories or any other part of the network.
     pub fn uses_network(&self) -> bool {
         self.needs().network
     }
 }
 
-/// What an action needs beside its values.
+/// The needs of an action besides its values.
 #[derive(Default)]
 struct Needs<'a> {
     source: Option<&'a str>,

@@ -1,7 +1,7 @@
 //! The actions: the closed list of changes that a step can make to an image.
 //!
-//! Elements and recipes are data. All they can ask for is one of these actions, and all but [`Run`] are declarative. A new action
-//! is a variant of [`Action`] with its type, its executor in [`crate::build`], and tests; the reference is made from these files.
+//! Elements and recipes are data: they can only list these actions, and all except [`Run`] are declarative. A new action is a
+//! variant of [`Action`] with its type, its executor in [`crate::build`], and tests; the reference is made from these files.
 //! Values are rendered: no template is left in them.
 
 mod files;

@@ -1,4 +1,4 @@
-//! Permissions as recipes write them.
+//! Permissions of files, as recipes write them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Mode(u32);
 
 impl Mode {
-    /// The permission bits, at most `0o7777`.
+    /// Returns the permission bits, at most `0o7777`.
     pub fn bits(self) -> u32 {
         self.0
     }

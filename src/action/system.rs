@@ -1,4 +1,4 @@
-//! Actions that change what the image's own programs manage: packages, units, accounts, the kernel command line.
+//! Actions on things that the image's own programs manage: packages, units, accounts, the kernel command line.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

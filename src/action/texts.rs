@@ -1,4 +1,4 @@
-//! What the files with actions share.
+//! Types that the files of actions share: rules for the texts in an action.
 
 use crate::syntax::Rule;
 
