@@ -1,4 +1,4 @@
-//! Reads what a tar file holds, without unpacking it.
+//! The list of files in a tar archive, with their digests: reads it without unpacking the archive.
 //!
 //! The archives are those of [`Guest::archive`](crate::guest::Guest::archive): POSIX.1-2001 ("pax") as GNU tar writes
 //! it. The `tar` crate's own iterator splits the records of extended headers at line ends, though they have lengths
@@ -18,7 +18,7 @@ const BLOCK: usize = 512;
 
 type Name = Box<[u8]>;
 
-/// Longest extended header that is believed: Linux keeps less than this of names and attributes for one file.
+/// Longest extended header that is accepted: Linux stores fewer bytes of names and attributes for one file.
 const EXTENDED_LIMIT: u64 = 16 << 20;
 
 /// Keyword of extended attributes, as GNU tar and star write it.
@@ -70,7 +70,7 @@ pub fn read(reader: impl Read, interrupt: &Interrupt) -> io::Result<Files> {
     Ok(with_links(files, links))
 }
 
-/// The files in order, with another name of a file being a file like it.
+/// Sorts the files. A second name of a file becomes a file like it.
 fn with_links(mut files: Vec<File>, links: Vec<(Name, Name)>) -> Files {
     files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     let named: Vec<_> = links
@@ -85,7 +85,7 @@ fn with_links(mut files: Vec<File>, links: Vec<(Name, Name)>) -> Files {
     Files(files)
 }
 
-/// A file as its headers describe it; what depends on its type is left to the caller.
+/// Makes a file from its headers. The caller adds the facts that depend on its type.
 fn described(header: &Header, records: &mut Records) -> io::Result<File> {
     let path = records.0.remove(&b"path"[..]).unwrap_or_else(|| header.path_bytes().into_owned());
     let link = records.0.remove(&b"linkpath"[..]).or_else(|| header.link_name_bytes().map(|name| name.into_owned()));
@@ -113,7 +113,7 @@ fn described(header: &Header, records: &mut Records) -> io::Result<File> {
     Ok(file)
 }
 
-/// A member's name, which is relative to the root, as a path.
+/// Converts a member's name, which is relative to the root, into an absolute path.
 fn absolute(name: &[u8]) -> Box<[u8]> {
     let name = name.strip_prefix(b".").filter(|rest| rest.is_empty() || rest.starts_with(b"/")).unwrap_or(name);
     let name = name.strip_prefix(b"/").unwrap_or(name);
@@ -121,7 +121,7 @@ fn absolute(name: &[u8]) -> Box<[u8]> {
     [b"/", name].concat().into_boxed_slice()
 }
 
-/// Bytes up to the zero that ends them.
+/// Returns the bytes up to the zero that ends them.
 fn c_string(mut bytes: Vec<u8>) -> Vec<u8> {
     if let Some(end) = bytes.iter().position(|byte| *byte == 0) {
         bytes.truncate(end);
@@ -133,12 +133,12 @@ fn damaged(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the archive of the image has {what}"))
 }
 
-/// What extended headers say about the member after them.
+/// The records of extended headers about the member after them.
 #[derive(Default)]
 struct Records(BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl Records {
-    /// Reads `LENGTH KEYWORD=VALUE\n`, again and again; the length counts all of the record.
+    /// Reads records of the form `LENGTH KEYWORD=VALUE\n`. The length counts the whole record.
     fn read(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         let bad = || damaged("a malformed extended header");
         while !bytes.is_empty() {
@@ -181,7 +181,7 @@ struct Archive<'a, R> {
 }
 
 impl<R: Read> Archive<'_, R> {
-    /// The next header; `None` at the end of the archive.
+    /// Reads the next header; `None` at the end of the archive.
     fn header(&mut self) -> io::Result<Option<Header>> {
         let mut block = [0; BLOCK];
         self.reader.read_exact(&mut block)?;
@@ -190,7 +190,7 @@ impl<R: Read> Archive<'_, R> {
             return Ok(None);
         }
         let header = Header::from_byte_slice(&block).clone();
-        // The sum counts its own field as spaces.
+        // The checksum counts its own field as spaces.
         let sum =
             block.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) });
         if header.cksum().ok() != Some(sum.sum()) {
@@ -199,7 +199,7 @@ impl<R: Read> Archive<'_, R> {
         Ok(Some(header))
     }
 
-    /// Reads the data of a member piece by piece, and what fills its last block.
+    /// Reads the data of a member piece by piece, and the padding of its last block.
     fn pieces(&mut self, size: u64, mut each: impl FnMut(&[u8])) -> io::Result<()> {
         let mut left = size;
         while left > 0 {
@@ -227,7 +227,7 @@ impl<R: Read> Archive<'_, R> {
         Ok(Sha256::from(hasher))
     }
 
-    /// The data of a member that describes another one.
+    /// Reads the data of a member that describes another one.
     fn small(&mut self, size: u64) -> io::Result<Vec<u8>> {
         if size > EXTENDED_LIMIT {
             return Err(damaged("an extended header of more than 16 MiB"));
@@ -291,7 +291,7 @@ mod tests {
         // Two headers and the records came before.
         assert_eq!(files[0].offset, 1536);
         assert_eq!(files[0].attributes[&b"security.capability"[..]], b"\x01\n\n\x00=20 x=y\n");
-        // What was said of one file is not said of the next.
+        // Records of one file do not apply to the next one.
         assert_eq!((&*files[1].path, files[1].uid, files[1].attributes.len()), (&b"/plain"[..], 1, 0));
     }
 

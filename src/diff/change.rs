@@ -1,28 +1,28 @@
-//! What was added, removed or changed between two images.
+//! Changes between two images: the things that were added, removed or changed.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// What was added, removed or changed.
+/// A thing that was added, removed or changed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Change {
-    /// Name of what it is, within its section: a package, a unit, a partition's number.
+    /// Name of the thing within its section: a package, a unit, a partition's number.
     pub name: String,
-    /// Properties in the first image; `null` if it is not there. Of a thing that changed, those that did.
+    /// Properties in the first image; `null` if the thing is not there. If the thing changed, only the changed properties.
     pub before: Option<Map<String, Value>>,
     /// Properties in the second image, likewise.
     pub after: Option<Map<String, Value>>,
 }
 
-/// How something changed.
+/// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum How {
-    /// It is in the second image only.
+    /// The thing is in the second image only.
     Added,
-    /// It is in the first image only.
+    /// The thing is in the first image only.
     Removed,
-    /// It is in both, and differs.
+    /// The thing is in both images, and differs.
     Changed,
 }
 
@@ -37,13 +37,13 @@ impl How {
 }
 
 impl Change {
-    /// How it changed.
+    /// Returns the kind of the change.
     pub fn how(&self) -> How {
         How::of(self.before.as_ref(), self.after.as_ref())
     }
 }
 
-/// Differences of two things with properties; `None` if there is none.
+/// Compares two things with properties; `None` if they are the same.
 pub(super) fn change(
     name: &str,
     before: Option<&Map<String, Value>>,
@@ -65,7 +65,7 @@ pub(super) fn change(
 /// Changes of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Section {
-    /// What they are changes of, as the key of `goldsmith diff --json`: `packages`.
+    /// Key of the section in `goldsmith diff --json`: `packages`.
     pub name: &'static str,
     /// The changes, sorted by name.
     pub changes: Vec<Change>,

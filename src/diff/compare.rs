@@ -1,4 +1,4 @@
-//! Compares two images.
+//! Comparison of two images.
 
 use super::change::Section;
 use super::facts;
@@ -6,7 +6,7 @@ use super::files::FileChange;
 use super::files::{self, Ignored};
 use super::gather::Snapshot;
 
-/// Compares two images; files that are ignored may differ.
+/// Compares two images, except ignored files.
 pub fn compare<'a>(before: &'a Snapshot, after: &'a Snapshot, ignored: &Ignored) -> Difference<'a> {
     Difference {
         sections: facts::compare((&before.system, before.size), (&after.system, after.size)),
@@ -14,7 +14,7 @@ pub fn compare<'a>(before: &'a Snapshot, after: &'a Snapshot, ignored: &Ignored)
     }
 }
 
-/// All that differs between two images.
+/// All differences between two images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference<'a> {
     /// Facts about the disks and their systems, in the order of [`SECTIONS`]. A section without a change is left out.
@@ -24,7 +24,7 @@ pub struct Difference<'a> {
 }
 
 impl Difference<'_> {
-    /// Whether the images are the same.
+    /// Returns whether the images are the same.
     pub fn is_empty(&self) -> bool {
         self.sections.is_empty() && self.files.is_empty()
     }

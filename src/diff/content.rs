@@ -1,4 +1,4 @@
-//! What changed in a text.
+//! Comparison of texts, line by line.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use similar::TextDiff;
 /// Longest text that is compared line by line, in bytes.
 pub(super) const TEXT_LIMIT: u64 = 256 * 1024;
 
-/// How long two texts are compared at most; what is found after it is right, but not the shortest way to say it.
+/// Longest comparison of two texts. After it the result is correct, but not the shortest one.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The changed lines of two texts with three lines around them, in the unified format without file names; `None` if
+/// Returns the changed lines of two texts with three lines around them, in the unified format without file names; `None` if
 /// either is no text.
 pub(super) fn unified(before: &[u8], after: &[u8]) -> Option<String> {
     let (before, after) = (text(before)?, text(after)?);

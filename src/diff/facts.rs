@@ -1,7 +1,7 @@
-//! What changed in what is known of two images' systems.
+//! Comparison of the facts about two images' systems.
 //!
-//! The facts are compared in the form that `goldsmith inspect --json` has: a fact that is added there is compared here,
-//! without anybody having to think of it.
+//! The facts are compared in the form of `goldsmith inspect --json`: a fact that is added there is compared here without
+//! further code.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +47,7 @@ pub const SECTIONS: [&str; 12] = [
     "cloud_init",
 ];
 
-/// Everything that is simply matched by name.
+/// Returns all things that are matched by name alone.
 fn items(system: &Value, size: u64) -> [(&'static str, Items); 10] {
     let named = |key: &'static str| move |item: &Map<String, Value>| text(field(item, key));
     let mut disk = object(&system["partition_table"], &["partitions"]);
@@ -63,7 +63,7 @@ fn items(system: &Value, size: u64) -> [(&'static str, Items); 10] {
     [
         ("disk", vec![("disk".to_owned(), disk)]),
         ("partitions", partitions),
-        // How full they are follows from the files.
+        // The used space follows from the files.
         ("file_systems", each(&list(system, "file_systems"), &["used", "capacity", "partition", "device"], place)),
         ("os", one("os", &system["os"])),
         ("boot", vec![("boot".to_owned(), boot)]),
@@ -75,7 +75,7 @@ fn items(system: &Value, size: u64) -> [(&'static str, Items); 10] {
     ]
 }
 
-/// Packages by name; where an image has one for several architectures or in several versions, by these too.
+/// Compares packages by name; if an image has one for several architectures or in several versions, by these too.
 fn packages(before: &[Map<String, Value>], after: &[Map<String, Value>]) -> Vec<Change> {
     let several = |name: &dyn Fn(&Map<String, Value>) -> String| {
         let mut most = BTreeMap::<_, usize>::new();
@@ -105,7 +105,7 @@ fn packages(before: &[Map<String, Value>], after: &[Map<String, Value>]) -> Vec<
     matched(each(before, &["name"], name), each(after, &["name"], name))
 }
 
-/// Arguments of the kernel that were added or removed; or else their new order, if it changed.
+/// Returns kernel arguments that were added or removed, or else their new order, if it changed.
 fn kernel_arguments(before: &[String], after: &[String]) -> Vec<Change> {
     let counted = |arguments: &[String]| {
         let mut seen = BTreeMap::<_, usize>::new();
@@ -139,7 +139,7 @@ fn matched(before: Items, after: Items) -> Vec<Change> {
     pairs.filter_map(|((_, name), (before, after))| change(&name, before.as_ref(), after.as_ref())).collect()
 }
 
-/// Things by name, without the properties that the name is made of and that are not compared.
+/// Names things, without properties that are part of the name or that are not compared.
 fn each(list: &[Map<String, Value>], without: &[&str], name: impl Fn(&Map<String, Value>) -> String) -> Items {
     list.iter()
         .map(|item| {
@@ -149,12 +149,12 @@ fn each(list: &[Map<String, Value>], without: &[&str], name: impl Fn(&Map<String
         .collect()
 }
 
-/// A thing of which an image has at most one.
+/// Returns a thing of which an image has at most one.
 fn one(name: &str, value: &Value) -> Items {
     if value.is_null() { Vec::new() } else { vec![(name.to_owned(), object(value, &[]))] }
 }
 
-/// A property; null if there is none.
+/// Returns a property; null if there is none.
 fn field<'a>(item: &'a Map<String, Value>, key: &str) -> &'a Value {
     item.get(key).unwrap_or(&Value::Null)
 }
@@ -174,7 +174,7 @@ fn strings(value: &Value) -> Vec<String> {
     value.as_array().map(|list| list.iter().map(text).collect()).unwrap_or_default()
 }
 
-/// A value as a name is made of it.
+/// Returns a value as a part of a name.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -215,7 +215,7 @@ mod tests {
         })
     }
 
-    /// What changes in the lines of a summary, when something is done to the second system.
+    /// Returns the changes as lines, after an edit of the second system.
     fn lines(edit: impl FnOnce(&mut Value)) -> Vec<String> {
         let (before, mut after) = (system(), system());
         edit(&mut after);
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn systems_that_are_the_same_differ_in_nothing() {
         assert_eq!(lines(|_| {}), [""; 0]);
-        // Neither what could not be found out nor what follows from the files.
+        // Neither notes nor facts that follow from the files.
         assert_eq!(
             lines(|system| {
                 system["notes"] = json!([]);

@@ -11,17 +11,17 @@ use crate::digest::Sha256;
 pub struct File {
     /// Absolute path; any bytes but zero.
     pub path: Box<[u8]>,
-    /// Its kind. Another name of a file (a hard link) is a file of its own here.
+    /// Kind of the file. A second name of a file (a hard link) is a separate file here.
     pub kind: Kind,
     /// Permission bits, with those for set-user-ID, set-group-ID and sticky.
     pub mode: u32,
-    /// Number of its owner.
+    /// User id of the owner.
     pub uid: u64,
-    /// Number of its group.
+    /// Group id of the file.
     pub gid: u64,
     /// Length in bytes of a regular file, else 0.
     pub size: u64,
-    /// What a symbolic link points at.
+    /// Target of a symbolic link.
     pub target: Option<Box<[u8]>>,
     /// Major and minor number of a device.
     pub device: Option<(u32, u32)>,
@@ -29,11 +29,11 @@ pub struct File {
     pub sha256: Option<Sha256>,
     /// Extended attributes, with capabilities, access control lists and security labels.
     pub attributes: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Where in its archive the content begins.
+    /// Offset of the content in the archive, in bytes.
     pub offset: u64,
 }
 
-/// Kind of a file. Sockets are in no archive: whoever made one makes it again.
+/// The kind of a file. Archives have no sockets: programs make their sockets again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -52,7 +52,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Name for people.
+    /// Returns the name for people.
     pub fn name(self) -> &'static str {
         match self {
             Self::File => "file",
@@ -70,12 +70,12 @@ impl Kind {
 pub struct Files(pub(in crate::diff) Vec<File>);
 
 impl Files {
-    /// Number of files.
+    /// Returns the number of files.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no files.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What changed among the files of two images.
+//! Comparison of the files of two images.
 
 use std::cmp::Ordering;
 use std::io;
@@ -18,12 +18,12 @@ use crate::text::escaped;
 pub struct Ignored(GlobSet);
 
 impl Ignored {
-    /// Reads shell globs of absolute paths. `*` matches within a name, `**` any number of directories. With a directory
-    /// goes all that is in it.
+    /// Reads shell globs of absolute paths. `*` matches within a name, `**` any number of directories. A directory includes all
+    /// that is in it.
     ///
     /// # Errors
     ///
-    /// A sentence about the first pattern that is none.
+    /// A sentence about the first invalid pattern.
     pub fn new(patterns: &[String]) -> Result<Self, String> {
         let mut set = GlobSetBuilder::new();
         for pattern in patterns {
@@ -53,7 +53,7 @@ pub struct FileChange<'a> {
     pub after: Option<&'a File>,
 }
 
-/// Compares the files of two images, but for those that are ignored. Sorted by path.
+/// Compares the files of two images, except ignored ones. The result is sorted by path.
 pub(super) fn compare<'a>(before: &'a Files, after: &'a Files, ignored: &Ignored) -> Vec<FileChange<'a>> {
     let (mut old, mut new) = (before.0.iter().peekable(), after.0.iter().peekable());
     let mut changes = Vec::new();
@@ -74,7 +74,7 @@ pub(super) fn compare<'a>(before: &'a Files, after: &'a Files, ignored: &Ignored
 }
 
 fn is_same(a: &File, b: &File) -> bool {
-    // Where they are in their archives says nothing of them.
+    // Their offsets in the archives do not count.
     a.kind == b.kind
         && (a.mode, a.uid, a.gid, a.size) == (b.mode, b.uid, b.gid, b.size)
         && (a.sha256, a.device) == (b.sha256, b.device)
@@ -82,17 +82,17 @@ fn is_same(a: &File, b: &File) -> bool {
 }
 
 impl<'a> FileChange<'a> {
-    /// Its path.
+    /// Returns the path of the file.
     pub fn path(&self) -> &'a [u8] {
         self.before.or(self.after).map_or(b"", |file| &file.path)
     }
 
-    /// How it changed.
+    /// Returns the kind of the change.
     pub fn how(&self) -> How {
         How::of(self.before.as_ref(), self.after.as_ref())
     }
 
-    /// The change with all its properties. Of bytes that are no text the escaped form is given.
+    /// Returns the change with all its properties. Bytes that are no text are escaped.
     pub fn detailed(&self) -> Change {
         let (before, after) = (self.before.map(properties), self.after.map(properties));
         let path = escaped(self.path());
@@ -100,8 +100,8 @@ impl<'a> FileChange<'a> {
         change(&path, before.as_ref(), after.as_ref()).unwrap_or(Change { name, before, after })
     }
 
-    /// The changed lines, in the unified format without file names, if it is a text in both images and no longer than
-    /// 256 KiB. The archives are those that the lists of files are of.
+    /// Returns the changed lines, in the unified format without file names, if the file is a text in both images and no longer
+    /// than 256 KiB. `before` and `after` are the archives of both lists of files.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ fn bytes_of(file: &File, archive: &std::fs::File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What is compared of a file, and how `goldsmith diff --json` names it.
+/// Returns the properties of a file that are compared, as `goldsmith diff --json` names them.
 fn properties(file: &File) -> Map<String, Value> {
     let mut map = Map::new();
     let mut put = |key: &str, value: Value| drop(map.insert(key.to_owned(), value));

@@ -1,4 +1,4 @@
-//! Taking a [`Snapshot`] of an image.
+//! Snapshots of images: gathers the facts and files that are compared.
 
 use std::fs;
 use std::path::Path;
@@ -11,22 +11,22 @@ use crate::guest::{Guest, GuestError};
 use crate::inspect;
 use crate::interrupt::Interrupt;
 
-/// All of an image that is compared.
+/// The facts and files of an image that are compared.
 #[derive(Debug)]
 pub struct Snapshot {
     /// Size of the disk, in bytes.
     pub size: u64,
-    /// What is known of its system, in the form of `goldsmith inspect --json`.
+    /// Facts about the system, in the form of `goldsmith inspect --json`.
     pub system: Value,
-    /// Its files.
+    /// Files of the image.
     pub files: Files,
-    /// The archive that the files are read from.
+    /// Archive from which the files are read.
     pub archive: fs::File,
-    /// What could not be found out, and why.
+    /// Facts that could not be found out, each with the reason.
     pub notes: Vec<String>,
 }
 
-/// What the guest has told of an image, before its archive is read. That needs no guest.
+/// The data of an image that the guest has read. The archive is read later, without a guest.
 #[derive(Debug)]
 pub struct Gathered {
     size: u64,
@@ -34,19 +34,19 @@ pub struct Gathered {
     archive: fs::File,
 }
 
-/// Why no snapshot could be taken.
+/// The reason why no snapshot could be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum GatherError {
     /// The guest could not read the image.
     #[error("cannot read the image")]
     Guest(#[from] GuestError),
-    /// There is no operating system, and so nobody says which file systems belong to the image, and where.
+    /// There is no operating system that says which file systems belong to the image, and where.
     #[error("no operating system was found on it, so its files cannot be compared")]
     NoSystem(Vec<String>),
     /// A file of the host could not be read or written.
     #[error(transparent)]
     File(#[from] PathError),
-    /// The archive of the files is not what it should be.
+    /// The archive of the files cannot be read.
     #[error("cannot read the files of the image")]
     Archive(#[source] std::io::Error),
     /// The user asked to stop.
@@ -54,8 +54,8 @@ pub enum GatherError {
     Interrupted,
 }
 
-/// Gathers what a guest tells of the image that a throw-away overlay stands on. The archive is written to `target`,
-/// which may be removed as soon as this returns.
+/// Reads an image in a guest, through a temporary overlay. The archive is written to `target`, which may be removed as soon as
+/// this returns.
 ///
 /// # Errors
 ///

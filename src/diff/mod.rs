@@ -1,8 +1,8 @@
-//! What changed between two images.
+//! Comparison of two images: shows packages, files, users and other facts that were added, removed or changed.
 //!
-//! [`compare`] is a pure function of two [`Snapshot`]s; [`gather()`] takes one through a guest. Compared is what the images
-//! are, not when they were made: times of files are left out, as are the places of files on the disk, and so is what
-//! lies outside of file systems that the image mounts.
+//! [`compare`] is a pure function of two [`Snapshot`]s; [`gather()`] takes one with a guest. The comparison is about the
+//! content of images, not about when they were made: it ignores times of files, the places of files on the disk, and data
+//! outside of file systems that the image mounts.
 
 pub mod archive;
 mod change;
