@@ -10,7 +10,7 @@ mod mode;
 mod system;
 mod texts;
 
-pub use files::{Copy, Edit, Extract, Mkdir, Move, Replace, Symlink, Write};
+pub use files::*;
 pub use kind::Action;
 pub use mode::Mode;
-pub use system::{KernelArgs, Packages, Run, Service, User};
+pub use system::*;
