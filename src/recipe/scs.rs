@@ -123,10 +123,10 @@ impl Scs {
             faults.push(("image_description", "a description, or its address, is missing here".to_owned()));
         }
         if let Some(text) = self.maintained_until.as_ref().filter(|text| !is_word_or_date(text, &[])) {
-            faults.push(("maintained_until", format!("`{text}` is no date, as 2027-06-30 is one")));
+            faults.push(("maintained_until", format!("`{text}` is no date like 2027-06-30")));
         }
         if let Some(text) = self.l1_support_contact.as_ref().filter(|text| !text.contains(':')) {
-            faults.push(("l1_support_contact", format!("`{text}` is no URI, as mailto:help@cloud.example is one")));
+            faults.push(("l1_support_contact", format!("`{text}` is no URI like mailto:help@cloud.example")));
         }
         if self.license_included == Some(true) && self.license_required == Some(true) {
             faults.push(("license_required", "a licence is either included or required, not both".to_owned()));

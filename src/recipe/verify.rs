@@ -140,7 +140,7 @@ impl Verify {
             add("metadata", None, message, "name one of config-drive, openstack, nocloud; `boot: []` boots nothing");
         }
         if self.measure && self.boot.as_ref().is_some_and(Vec::is_empty) {
-            let message = "nothing is measured where nothing is booted".to_owned();
+            let message = "`measure` needs a boot, and `boot: []` boots nothing".to_owned();
             add("measure", None, message, "name firmware in `boot`, or leave out `boot` or `measure`");
         }
         for (index, way) in self.metadata.iter().enumerate().filter(|(at, way)| self.metadata[..*at].contains(way)) {
@@ -152,7 +152,7 @@ impl Verify {
         }
         if !(1..=CPUS).contains(&self.cpus) {
             let message = format!("a machine has between 1 and {CPUS} processors, not {}", self.cpus);
-            add("cpus", None, message, "2 are as good as any");
+            add("cpus", None, message, "2 are enough");
         }
         if let (Some(disk), Some(image)) = (self.disk, known.disk)
             && disk < image
@@ -175,7 +175,7 @@ impl Verify {
         for (index, accept) in self.accept.iter().enumerate() {
             if accept.because.trim().is_empty() {
                 let message = format!("`{}` is accepted without a reason", accept.check);
-                add("accept", Some(index), message, "`because:` says to whoever reads the report why it is no failure");
+                add("accept", Some(index), message, "`because:` tells readers of the report why this is no failure");
             }
         }
         faults

@@ -20,7 +20,7 @@ pub(super) fn image(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnosti
         found.push(
             Diagnostic::new(source, node.span, message)
                 .help("take https, the digest itself, or `signed-by: KEY` if the list is signed")
-                .help("`insecure: true` beside it believes the list all the same"),
+                .help("`insecure: true` beside it trusts the list all the same"),
         );
     }
 }

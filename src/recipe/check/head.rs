@@ -125,7 +125,7 @@ pub(crate) fn publish(
             found.push(Diagnostic::new(source, place.span, fault.message).help(fault.help));
         }
         if let Some(first) = targets[..index].iter().position(|known| known.same_place(target)) {
-            let message = "two targets are the same place: each would take its images for the other's";
+            let message = "two targets are the same place: each would take the other's images for its own";
             let diagnostic = Diagnostic::new(source, node.span, message).also(nodes[first].span, "here is the other");
             found
                 .push(diagnostic.help("remove one of them, or give them places of their own: regions, formats, paths"));

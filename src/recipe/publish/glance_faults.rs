@@ -52,7 +52,7 @@ impl Glance {
                 add(&["tags"], message, "remove it here: promoting adds it");
             }
             if self.hidden {
-                let message = "what is promoted is shown".to_owned();
+                let message = "a promoted image cannot be hidden".to_owned();
                 add(&["hidden"], message, "leave it out: an image is hidden until it is promoted");
             }
         }

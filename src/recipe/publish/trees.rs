@@ -85,7 +85,11 @@ impl Directory {
     pub(super) fn faults(&self, outputs: Option<&[Output]>) -> Vec<Fault> {
         let mut faults = common(&self.formats, self.keep, self.sign.as_ref(), outputs);
         if self.path.as_os_str().is_empty() {
-            faults.push(Fault::at(&["path"], "the directory has no name", "name the directory of a web server, say"));
+            faults.push(Fault::at(
+                &["path"],
+                "the directory has no name",
+                "name a directory, such as that of a web server",
+            ));
         }
         faults
     }

@@ -176,7 +176,7 @@ impl Rendering<'_> {
             let span = self.find(&name, span).or_else(|| self.find(&name, node.span)).unwrap_or(span);
             let diagnostic = Diagnostic::new(self.source, span, format!("unknown name `{name}` in a template"));
             self.found.push(if self.variables.withheld.contains(&name.as_str()) {
-                diagnostic.help("only parameters can be used here: what this is part of decides the rest")
+                diagnostic.help("only parameters can be used here: this part of the recipe decides the built-ins")
             } else {
                 let known = self.variables.values.keys();
                 let diagnostic = diagnostic.did_you_mean(near(&name, known.clone()));
