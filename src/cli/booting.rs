@@ -8,7 +8,7 @@ use crate::recipe::verify::Known;
 
 /// Returns a warning about an image that this cache did not build: its manifest is not trusted, or it boots without a network.
 pub(super) fn unknown(image: &Path, foreign: bool, isolated: bool) -> Option<String> {
-    let manifest = foreign.then_some("its manifest.json is not believed (--trust-manifest does)");
+    let manifest = foreign.then_some("its manifest.json is not trusted (--trust-manifest trusts it)");
     let network = isolated.then_some("it is booted without a network (--network user gives it one)");
     let told: Vec<_> = manifest.into_iter().chain(network).collect();
     (!told.is_empty()).then(|| format!("{} was not built with this cache: {}", image.display(), told.join(", ")))

@@ -67,7 +67,7 @@ pub(super) fn cache(verb: &CacheVerb, global: &Global) -> Result<(), Failure> {
         }
         CacheVerb::Gc { max_age, max_size, all, dry_run } => {
             if max_age.is_none() && max_size.is_none() && !all {
-                return Err(Failure::of(FailureKind::Usage, "nothing says what may be removed")
+                return Err(Failure::of(FailureKind::Usage, "no option says what to remove")
                     .hint("give --max-age 14d, --max-size 20GiB or --all"));
             }
             let policy =
@@ -99,11 +99,10 @@ pub(super) fn cache(verb: &CacheVerb, global: &Global) -> Result<(), Failure> {
                     print(&format!("{finding}\n"));
                 }
                 match (findings.is_empty(), repair) {
-                    (true, _) => print("every layer and image is as it was made\n"),
-                    (false, true) => print(&format!(
-                        "removed all that and {} layers; the next build makes them again\n",
-                        removed.len()
-                    )),
+                    (true, _) => print("every layer and image matches its digest\n"),
+                    (false, true) => {
+                        print(&format!("removed these and {} layers; the next build makes them again\n", removed.len()))
+                    }
                     (false, false) => {}
                 }
             }

@@ -83,7 +83,7 @@ pub(super) fn pin(error: &PinError) -> Failure {
             .hint("`base.image.sha256` may also be the digest itself, as `sha256sum` prints it"),
         PinError::Image(ImageError::Signature(SignatureError::NoProgram(_))) => Failure::new(FailureKind::Host, error),
         PinError::Image(ImageError::Signature(_)) => Failure::new(FailureKind::Recipe, error)
-            .hint("`base.image.signed-by` names the public key of whoever signs the list; nothing of it was believed"),
+            .hint("`base.image.signed-by` must name the public key of the list's signer; nothing in the list was used"),
         PinError::Image(ImageError::Convert(error)) => convert(error),
         PinError::Image(ImageError::Format(error)) => open(error),
         PinError::UnknownDistribution { .. } => Failure::new(FailureKind::Recipe, error).hint(

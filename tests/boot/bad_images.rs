@@ -307,7 +307,7 @@ fn an_interrupt_ends_boots_and_leaves_nothing() {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    let warning = "its manifest.json is not believed (--trust-manifest does), it is booted without a network";
+    let warning = "its manifest.json is not trusted (--trust-manifest trusts it), it is booted without a network";
     assert!(told().contains(warning), "{}", told());
     // The machine is on by then, or will be.
     std::thread::sleep(Duration::from_millis(500));

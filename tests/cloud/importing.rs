@@ -240,7 +240,7 @@ fn images_are_imported_copied_and_taken_out_of_stores() {
     for (arguments, code, words) in [
         (&["import", "gold", "--method", "glance-direct"][..], 2, "nothing is staged"),
         (&["import", "gold", "--method", "web-download"], 2, "--url"),
-        (&["import", "gold", "--method", "copy-image"], 2, "nothing says where the data is copied to"),
+        (&["import", "gold", "--method", "copy-image"], 2, "no option names a store to copy the data to"),
         (&["import", "gold", "--method", "copy-image", "--store", "slow"], 14, "Only images with status active"),
         (&["import", "gold", "--method", "copy-image", "--store", "tape"], 14, "no store `tape`"),
         (&["import", "gold", file, "--method", "glance-direct", "--store", "fast"], 0, ""),

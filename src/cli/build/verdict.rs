@@ -36,7 +36,7 @@ pub(super) fn judge(verdict: &Verdict, exported: &Exported) -> Result<(), Failur
 }
 
 fn failure(report: &Report, page: &Path) -> Failure {
-    let mut failure = Failure::of(FailureKind::Verification, format!("{} is not as it should be", report.image));
+    let mut failure = Failure::of(FailureKind::Verification, format!("the image {} failed its checks", report.image));
     for finding in report.findings.iter().filter(|finding| finding.counts()) {
         let place = finding.profile.as_ref().map(|profile| format!(" ({profile})")).unwrap_or_default();
         let seen = finding.evidence.first().map(|line| format!(": {line}")).unwrap_or_default();

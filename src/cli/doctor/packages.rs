@@ -66,7 +66,7 @@ pub(super) fn install(family: Family, needs: &[&str]) -> Option<String> {
         Family::Redhat => ("sudo dnf install", 1),
         Family::Suse => ("sudo zypper install", 2),
         Family::Arch => ("sudo pacman -S", 3),
-        Family::Unknown => return Some(format!("install what brings: {}", needs.join(", "))),
+        Family::Unknown => return Some(format!("install packages that contain: {}", needs.join(", "))),
     };
     let mut names: Vec<&str> = Vec::new();
     for need in needs {
@@ -109,7 +109,7 @@ mod tests {
             (Family::Redhat, &["sfdisk", "unshare"], "sudo dnf install util-linux"),
             (Family::Suse, &["ovmf"], "sudo zypper install qemu-ovmf-x86_64"),
             (Family::Arch, &["kernel"], "sudo pacman -S linux"),
-            (Family::Unknown, &["sfdisk", "mcopy"], "install what brings: sfdisk, mcopy"),
+            (Family::Unknown, &["sfdisk", "mcopy"], "install packages that contain: sfdisk, mcopy"),
         ] {
             assert_eq!(install(family, needs).as_deref(), Some(command));
         }

@@ -23,7 +23,8 @@ pub(super) fn set(args: &Set, cloud: &Cloud) -> Result<Image, Failure> {
     let image = find(cloud, &args.image)?;
     let changes = changes(args, &image);
     if changes.is_empty() {
-        return Err(Failure::of(FailureKind::Usage, "nothing is to be changed").hint("say what: --property, say"));
+        return Err(Failure::of(FailureKind::Usage, "no option names a change")
+            .hint("name one, such as `--property NAME=VALUE`"));
     }
     cloud.change(&image, &changes).map_err(|error| failure(&error))
 }

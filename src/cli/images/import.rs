@@ -117,7 +117,7 @@ impl ImportArgs {
         let stores = match (self.all_stores, self.store.as_slice()) {
             (true, _) => Stores::All,
             (false, []) if method == Method::CopyImage => {
-                return Err(wrong("nothing says where the data is copied to").hint("--store NAME, or --all-stores"));
+                return Err(wrong("no option names a store to copy the data to").hint("--store NAME, or --all-stores"));
             }
             (false, []) => Stores::Preferred,
             (false, names) => Stores::Named(names.to_vec()),

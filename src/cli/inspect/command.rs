@@ -56,7 +56,7 @@ fn system(args: &Inspect, global: &Global) -> Result<System, Failure> {
 fn gather(args: &Inspect, global: &Global, reporter: Arc<dyn Reporter>) -> Result<System, Failure> {
     let session = ImageSession::new(global, "inspect-", reporter)?;
     let local = session.prepare(&args.image, "disk");
-    let local = local.map_err(|failure| failure.hint("`--header` tells what the file itself says"))?;
+    let local = local.map_err(|failure| failure.hint("`--header` shows only the headers of the file"))?;
     let overlay = session.overlay(&local, "overlay")?;
     let mut guest = session.launch(&session.host(args.machine.accel, args.machine.memory)?)?;
     session.active("look at the image", || {

@@ -40,7 +40,7 @@ pub(super) fn source(error: &SourceError) -> Failure {
             failure.hint("`goldsmith build` makes it: name the directory that it has written to, or build first")
         }
         SourceError::Other { .. } => failure.hint("--out DIR names the directory of the recipe's artifacts"),
-        SourceError::NoArtifact { .. } => failure.hint("`outputs` of the recipe say what is made: qcow2, say"),
+        SourceError::NoArtifact { .. } => failure.hint("`outputs` of the recipe say what is made, such as qcow2"),
         SourceError::Elsewhere { .. } => failure.hint("do not publish it: no build has written this manifest"),
         SourceError::NoFile { file } => {
             failure.hint(format!("put the image itself there, or build it again: {}", file.display()))
@@ -82,7 +82,7 @@ pub(super) fn failure(error: &PublishError) -> Failure {
             failure.hint("let nothing write to it, build it again, and publish it then")
         }
         PublishError::Upload(UploadError::Differs { .. }) => {
-            failure.hint("publish it again; if it stays so, what lies between here and the service changes data")
+            failure.hint("publish it again; if it fails again, something between this host and the service changes the data")
         }
         PublishError::Upload(UploadError::Status { status }) if status == "deleted" => failure.hint(DELETED),
         PublishError::Upload(UploadError::Cloud(cloud)) => match advice(cloud) {
@@ -149,8 +149,8 @@ fn tree(error: &TreeError) -> Failure {
             failure.hint("letters, digits, `.`, `_` and `-` make a name; `streams` is the folder of the index")
         }
         TreeError::Differs { .. } => failure.hint("build it again: what is there is not what was verified"),
-        TreeError::Room { .. } => failure.hint("free some, or let fewer versions stay: `keep`"),
-        TreeError::File(error) if error.is_no_space() => failure.hint("free some, or let fewer versions stay: `keep`"),
+        TreeError::Room { .. } => failure.hint("free some, or keep fewer versions: `keep`"),
+        TreeError::File(error) if error.is_no_space() => failure.hint("free some, or keep fewer versions: `keep`"),
         TreeError::Sign(SignError::NoKey { .. }) => {
             failure.hint("`gpg --list-secret-keys` shows what is there; GNUPGHOME names another place with keys")
         }
@@ -182,8 +182,8 @@ fn advice(error: &CloudError) -> Option<String> {
         400 if message.contains("ignature verification") => Some(
             "the data is not what was signed, or by another key: sign it anew with --sign-key and --certificate".to_owned(),
         ),
-        415 => Some("the service looks into images: `goldsmith inspect FILE` tells what it objects to".to_owned()),
-        401 => Some("the token has ended, and a new one is not taken either: ask the cloud's operators".to_owned()),
+        415 => Some("the service inspects images: `goldsmith inspect FILE` shows why it refuses this one".to_owned()),
+        401 => Some("the token has expired, and the service refuses a new one too: ask the cloud's operators".to_owned()),
         404 | 410 => Some(DELETED.to_owned()),
         409 => Some(
             "something is at work on it already: look at it with `goldsmith images list`, and publish it again"

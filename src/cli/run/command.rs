@@ -118,7 +118,7 @@ fn machine_of(
         return Ok((kept, lock));
     }
     if image.firmware.is_empty() && args.boot.is_none() {
-        let message = "the partitions of the image tell of no boot loader".to_owned();
+        let message = "the partitions of the image show no boot loader".to_owned();
         session.reporter.report(&Event::Warning { message });
     }
     let wish = Wish {

@@ -78,7 +78,7 @@ pub(super) fn ended(end: &End, cut: Option<Cut>, session: &ImageSession) -> Resu
             SHUTDOWN_TIMEOUT.as_secs()
         )),
         (End::Killed, None) if session.interrupt.is_raised() => interrupted("interrupted".to_owned()),
-        (End::Killed, None) => Err(Failure::of(FailureKind::Host, "QEMU was ended from outside")),
+        (End::Killed, None) => Err(Failure::of(FailureKind::Host, "another program ended QEMU")),
         (end, _) => Err(Failure::of(FailureKind::Host, Trouble::Ended(end.clone()).to_string())),
     }
 }
