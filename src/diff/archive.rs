@@ -157,7 +157,7 @@ impl Records {
 
     fn number(&self, keyword: &str) -> io::Result<Option<u64>> {
         let value = self.0.get(keyword.as_bytes());
-        value.map(|value| parsed(value).ok_or_else(|| damaged("a number that is none"))).transpose()
+        value.map(|value| parsed(value).ok_or_else(|| damaged("an invalid number"))).transpose()
     }
 
     /// Takes the extended attributes.

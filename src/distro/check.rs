@@ -67,7 +67,7 @@ pub(super) fn file(
         apply(&[("main", syntax::url), ("security", syntax::url)], mirrors, source, found);
     }
     if let (Some(key), true) = (root.key("bootstrap"), releases.is_empty()) {
-        let message = "what can be bootstrapped are releases, and this file has none";
+        let message = "`bootstrap` needs releases, and this file has none";
         found.push(Diagnostic::new(source, key.span, message).help("add `releases`"));
     }
 }

@@ -160,7 +160,7 @@ impl Walk {
         if self.bytes > MAX_BYTES {
             let most = ByteSize::bytes(MAX_BYTES);
             let message = format!("with {} there are more than {most} in it, holes included", place.display());
-            return Err(Fault { message, help: Some("have a script fetch or make what is so large".to_owned()) });
+            return Err(Fault { message, help: Some("let a script fetch or make a file of this size".to_owned()) });
         }
         let file = open(place)?;
         let sha256 = Sha256::of_reader(file).map_err(|error| Fault::io(place, &error))?;

@@ -171,7 +171,7 @@ impl Ssh {
 fn failure(stderr: &[u8]) -> SshError {
     let text = String::from_utf8_lossy(stderr);
     let lines: Vec<_> = text.lines().map(|line| printable(line.as_bytes())).filter(|line| !line.is_empty()).collect();
-    let last = lines.last().cloned().unwrap_or_else(|| "ssh says nothing of it".to_owned());
+    let last = lines.last().cloned().unwrap_or_else(|| "ssh printed no reason".to_owned());
     if last.contains("Permission denied") { SshError::Refused(last) } else { SshError::Failed(last) }
 }
 
