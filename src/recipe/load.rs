@@ -102,7 +102,7 @@ pub struct Recipe {
 ///
 /// # Errors
 ///
-/// All errors of the recipe and of its elements at once, or that the file cannot be read.
+/// All errors of the recipe and of its elements at once; a file that cannot be read is an error too.
 pub fn load(path: &Path, options: &LoadOptions, system: Option<&System>) -> Result<Loaded, Diagnostics> {
     match read(path) {
         Ok(source) => load_source(path, &source, options, system),

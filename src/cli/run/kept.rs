@@ -53,7 +53,7 @@ pub(super) struct Record {
     pub(super) board: Board,
     pub(super) boot: BootKind,
     pub(super) metadata: Datasource,
-    /// Account to which the key belongs, if it is known.
+    /// Account for the login with the key, if it is known.
     pub(super) user: Option<String>,
     pub(super) instance: Instance,
 }

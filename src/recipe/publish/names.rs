@@ -61,7 +61,7 @@ pub fn dated(name: &str, made: Timestamp) -> Result<String, String> {
 pub struct PropertyError {
     /// Name of the property.
     pub name: String,
-    /// End of the sentence that says why.
+    /// Reason: the end of the sentence that begins with the name.
     pub reason: String,
 }
 
