@@ -1,4 +1,4 @@
-//! The command line of QEMU.
+//! The command line of QEMU, built from the configuration of a machine.
 
 use std::net::Ipv4Addr;
 use std::path::Path;

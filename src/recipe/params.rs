@@ -9,7 +9,7 @@ use super::template::{Variables, from_json};
 use crate::element::schema::{Param, ParamType};
 use crate::yaml::{Diagnostic, Node, Source, Span, Style, Value, list, near, parse};
 
-/// Values of parameters, and the names of those whose value is at fault.
+/// Values of parameters, and the names of parameters whose value has an error.
 #[derive(Debug, Default)]
 pub(crate) struct Values {
     pub(crate) values: BTreeMap<String, Json>,
