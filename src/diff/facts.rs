@@ -59,6 +59,10 @@ fn items(system: &Value, size: u64) -> [(&'static str, Items); 10] {
         Value::Null => text(field(item, "device")),
         number => text(number),
     };
+    let service = |item: &Map<String, Value>| match text(field(item, "scope")).as_str() {
+        "user" => format!("{} (of users)", text(field(item, "unit"))),
+        _ => text(field(item, "unit")),
+    };
     let partitions = each(&list(&system["partition_table"], "partitions"), &["number"], named("number"));
     [
         ("disk", vec![("disk".to_owned(), disk)]),
@@ -69,7 +73,7 @@ fn items(system: &Value, size: u64) -> [(&'static str, Items); 10] {
         ("boot", vec![("boot".to_owned(), boot)]),
         ("boot_loaders", each(&list(&system["boot"], "loaders"), &["firmware", "path"], loader)),
         ("kernels", each(&list(&system["boot"], "kernels"), &["release"], named("release"))),
-        ("services", each(&list(system, "services"), &["unit"], named("unit"))),
+        ("services", each(&list(system, "services"), &["unit", "scope"], service)),
         ("users", each(&list(system, "users"), &["name"], named("name"))),
         ("cloud_init", one("cloud-init", &system["cloud_init"])),
     ]

@@ -3,13 +3,13 @@
 use super::facts::{Booted, Os, System};
 use super::image::{Image, TEXT_LIMIT, noted};
 use super::tree::{FileQuery, Tree};
-use super::{accounts, boot, cloud_init, packages, services};
+use super::{accounts, boot, cloud_init, packages, services, units};
 use crate::guest::{Devices, Guest, GuestError, Inspection};
 use crate::recipe::Firmware;
 
 /// What is read to find out what is in an image.
 pub fn wanted() -> Vec<FileQuery<'static>> {
-    let texts = [boot::WANTED, accounts::WANTED, cloud_init::WANTED].concat();
+    let texts = [boot::WANTED, accounts::WANTED, cloud_init::WANTED, units::WANTED].concat();
     let texts = texts.into_iter().map(|pattern| FileQuery { pattern, limit: TEXT_LIMIT });
     texts.chain(packages::WANTED).collect()
 }

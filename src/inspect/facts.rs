@@ -99,20 +99,40 @@ pub struct Entry {
 pub struct Service {
     /// Name: `ssh.service`.
     pub unit: String,
+    /// Manager of the unit.
+    #[serde(default)]
+    pub scope: ServiceScope,
     /// Whether it is started.
     pub state: ServiceState,
-    /// What it is started with: `multi-user.target`, or a runlevel of OpenRC.
+    /// What it is started with: `multi-user.target`, or a runlevel of OpenRC. A mask outweighs it.
     pub wanted_by: Vec<String>,
 }
 
-/// Whether a unit is started at boot.
+/// The manager that starts a unit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceScope {
+    /// The system's manager: the unit starts at boot.
+    #[default]
+    System,
+    /// Every user's manager: the unit starts when a user logs in.
+    User,
+}
+
+/// Whether a unit is started at boot, by the rules of `systemctl is-enabled`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum ServiceState {
     /// It is, by what the image's own configuration says. What the distribution starts in any case is not listed.
     Enabled,
+    /// The first boot will enable it, because presets say so and the image has no `/etc/machine-id`.
+    Preset,
     /// It cannot be started at all.
     Masked,
+    /// Its file, or a link to it, is invalid.
+    Bad,
+    /// A link starts it, but it is not installed.
+    NotFound,
 }
 
 /// An account with a shell.

@@ -19,10 +19,13 @@ mod services;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 pub(crate) mod tree;
+pub mod units;
 
 pub use crate::guest::{FileSystem, Partition, PartitionTable};
 pub(crate) use accounts::accounts_with_passwords;
 pub use examine::{Opened, booted, of_tree, open, system, wanted};
-pub use facts::{Boot, Booted, CloudInit, Entry, Kernel, Loader, Login, Os, Service, ServiceState, Sudo, System, User};
+pub use facts::{
+    Boot, Booted, CloudInit, Entry, Kernel, Loader, Login, Os, Service, ServiceScope, ServiceState, Sudo, System, User,
+};
 pub use image::TEXT_LIMIT;
 pub use tree::{FileQuery, Tree, Unread};

@@ -64,6 +64,7 @@ fn all_parts_come_together() {
             ("/etc/sudoers.d/90-debian", "debian ALL=(ALL) NOPASSWD:ALL\n"),
             ("/home/debian/.ssh/authorized_keys", "ssh-ed25519 AAAA x\n"),
             ("/etc/systemd/system/multi-user.target.wants/ssh.service", "-> /lib/systemd/system/ssh.service"),
+            ("/lib/systemd/system/ssh.service", "[Install]\nWantedBy=multi-user.target\n"),
             ("/etc/systemd/system/apt-daily.timer", "-> /dev/null"),
             ("/etc/cloud/cloud.cfg", "system_info:\n  default_user:\n    name: debian\n"),
             ("/etc/cloud/cloud.cfg.d/90_dpkg.cfg", "datasource_list: [ NoCloud ]\n"),

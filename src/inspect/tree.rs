@@ -267,7 +267,7 @@ impl Tree {
     }
 
     /// A path without links, at its end too if `last`. `None` if they lead in a circle, or it is too deep. It never leaves the image.
-    fn resolved(&self, path: &str, last: bool) -> Option<String> {
+    pub(super) fn resolved(&self, path: &str, last: bool) -> Option<String> {
         let mut done = String::new();
         let mut rest: Vec<&str> = path.split('/').rev().filter(|part| !matches!(*part, "" | ".")).collect();
         if rest.len() > PARTS_LIMIT {

@@ -14,3 +14,4 @@ mod plans;
 mod recipes;
 mod report;
 mod store;
+mod units;

@@ -7,10 +7,7 @@ use super::error::ForAction as _;
 use super::{ActionError, Executor};
 use crate::action::Service;
 use crate::guest::FileKind;
-
-/// Where units may be defined, most specific first: systemd.unit(5).
-const UNIT_DIRS: [&str; 4] =
-    ["/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
+use crate::inspect::units;
 
 /// Where scripts are of which systemd makes units.
 const INIT_DIRS: [&str; 2] = ["/etc/init.d", "/etc/rc.d/init.d"];
@@ -49,7 +46,7 @@ impl Executor<'_> {
                 if service.if_present && !self.has_unit(&label, &unit)? {
                     continue;
                 }
-                self.is_no_alias(&label, &unit, &UNIT_DIRS)?;
+                self.is_no_alias(&label, &unit, units::image_dirs())?;
                 wanted.push(unit);
             }
             if !wanted.is_empty() {
@@ -69,7 +66,7 @@ impl Executor<'_> {
             }
             // Names that packages bring may be masked on their own, as ctrl-alt-del.target often is; one that `enable`
             // has made is no more than a name.
-            self.is_no_alias(&label, &unit, &UNIT_DIRS[..1])?;
+            self.is_no_alias(&label, &unit, units::image_dirs().take(1))?;
             // What `systemctl mask` does: systemctl(1).
             self.guest.symlink("/dev/null", &path).for_action(&label)?;
         }
@@ -113,7 +110,7 @@ impl Executor<'_> {
     /// Links by which other units start this one: systemd.unit(5) on `.wants` and `.requires`.
     fn links_to(&mut self, label: &str, unit: &str) -> Result<Vec<String>, ActionError> {
         let mut links = Vec::new();
-        for dir in UNIT_DIRS {
+        for dir in units::image_dirs() {
             for kind in ["wants", "requires"] {
                 links.extend(self.guest.glob(&format!("{dir}/*.{kind}/{unit}")).for_action(label)?);
             }
@@ -128,7 +125,12 @@ impl Executor<'_> {
     }
 
     /// Fails where a name is only another name of a unit: what is done to it is not done to the unit.
-    fn is_no_alias(&mut self, label: &str, unit: &str, dirs: &[&str]) -> Result<(), ActionError> {
+    fn is_no_alias(
+        &mut self,
+        label: &str,
+        unit: &str,
+        dirs: impl Iterator<Item = &'static str>,
+    ) -> Result<(), ActionError> {
         for dir in dirs {
             let path = format!("{dir}/{unit}");
             let Some(target) = self.guest.read_link(&path).for_action(label)? else { continue };
@@ -143,13 +145,8 @@ impl Executor<'_> {
 
     /// Whether a unit is installed. A mask alone is no unit.
     fn has_unit(&mut self, label: &str, unit: &str) -> Result<bool, ActionError> {
-        let file = match unit.split_once('@') {
-            Some((template, instance)) => {
-                format!("{template}@.{}", instance.rsplit('.').next().unwrap_or("service"))
-            }
-            None => unit.to_owned(),
-        };
-        for dir in UNIT_DIRS {
+        let file = units::template_of(unit).unwrap_or_else(|| unit.to_owned());
+        for dir in units::image_dirs() {
             let path = format!("{dir}/{file}");
             if self.exists(label, &path)?
                 && self.guest.read_link(&path).for_action(label)?.as_deref() != Some("/dev/null")
@@ -205,20 +202,8 @@ fn fault(verb: Verb, state: &str, links: &[String]) -> Option<String> {
 
 /// A unit's name with its suffix.
 fn full_name(unit: &str) -> String {
-    const SUFFIXES: [&str; 11] = [
-        ".service",
-        ".socket",
-        ".timer",
-        ".target",
-        ".path",
-        ".mount",
-        ".automount",
-        ".swap",
-        ".slice",
-        ".scope",
-        ".device",
-    ];
-    if SUFFIXES.iter().any(|suffix| unit.ends_with(suffix)) { unit.to_owned() } else { format!("{unit}.service") }
+    let has_type = unit.rsplit_once('.').is_some_and(|(_, end)| units::TYPES.contains(&end));
+    if has_type { unit.to_owned() } else { format!("{unit}.service") }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::cli::output::columns;
 use crate::image::accept::Service as CloudService;
 use crate::image::partitions::{self, Table, TableKind};
 use crate::image::probe::Kind;
-use crate::inspect::{FileSystem, Login, ServiceState, Sudo, System, User};
+use crate::inspect::{FileSystem, Login, Service, ServiceScope, ServiceState, Sudo, System, User};
 use crate::text::printable;
 use crate::units::ByteSize;
 
@@ -145,10 +145,17 @@ fn contents(system: &System, facts: &mut Rows) {
         facts.add("packages", system.packages.len().to_string());
         let units = |state| {
             let units = system.services.iter().filter(move |service| service.state == state);
-            units.map(|service| service.unit.as_str()).collect::<Vec<_>>().join(" ")
+            let name = |service: &Service| match service.scope {
+                ServiceScope::System => service.unit.clone(),
+                ServiceScope::User => format!("{} (of users)", service.unit),
+            };
+            units.map(name).collect::<Vec<_>>().join(" ")
         };
         facts.add("enabled", units(ServiceState::Enabled));
+        facts.add("by preset", units(ServiceState::Preset));
         facts.add("masked", units(ServiceState::Masked));
+        facts.add("not installed", units(ServiceState::NotFound));
+        facts.add("malformed", units(ServiceState::Bad));
         let logins: Vec<_> = system.users.iter().filter(|user| !user.logins.is_empty()).map(user).collect();
         let none = vec!["nobody: no account has a password or a key".to_owned()];
         facts.list("can log in", if logins.is_empty() { none } else { logins });

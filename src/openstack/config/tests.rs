@@ -283,7 +283,7 @@ fn vendors_are_known_by_name_and_places_in_the_home_directory_are_found() {
     assert_eq!(one.client, Some(client));
     assert_eq!(find(&places, "own").expect("it has an address").auth_url, "http://own/v3");
     for (cloud, words) in
-        [("gone", "any more"), ("far", "is at https://vexxhost.com"), ("strange", "home directory of somebody")]
+        [("gone", "any more"), ("far", "is at https://vexxhost.com"), ("strange", "home directory of an unknown user")]
     {
         let error = find(&places, cloud).expect_err(cloud);
         assert!(error.to_string().contains(words), "{cloud}: {error}");
