@@ -53,15 +53,18 @@ impl WorkDir {
         Self::create(&hidden(dir), "")
     }
 
-    /// Removes the abandoned directories of [`Self::within`], and returns their paths.
+    /// Removes the abandoned directories of [`Self::within`], and returns their paths. A dry run only returns them.
     ///
     /// # Errors
     ///
     /// If they cannot be removed.
-    pub(crate) fn tidy_within(dir: &Path) -> Result<Vec<PathBuf>, PathError> {
+    pub(crate) fn tidy_within(dir: &Path, dry_run: bool) -> Result<Vec<PathBuf>, PathError> {
         let parent = hidden(dir);
         if parent.symlink_metadata().is_err() {
             return Ok(Vec::new());
+        }
+        if dry_run {
+            return Ok(all_abandoned(&parent)?.into_iter().map(|(path, _lock)| path).collect());
         }
         own(&parent)?;
         let removed = remove_abandoned(&parent)?;
@@ -158,17 +161,24 @@ fn own(path: &Path) -> Result<(), PathError> {
 
 fn remove_abandoned(parent: &Path) -> Result<Vec<PathBuf>, PathError> {
     let mut removed = Vec::new();
-    for entry in fs::read_dir(parent).at(parent)? {
-        let path = entry.at(parent)?.path();
-        if let Some(_lock) = abandoned(&path) {
-            remove(&path)?;
-            removed.push(path);
-        }
+    for (path, _lock) in all_abandoned(parent)? {
+        remove(&path)?;
+        removed.push(path);
     }
     Ok(removed)
 }
 
-/// Returns the lock of an abandoned directory; `None` if it is not marked, not this user's, or in use.
+/// Returns the abandoned directories in a directory, each with a lock on it.
+fn all_abandoned(parent: &Path) -> Result<Vec<(PathBuf, File)>, PathError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(parent).at(parent)? {
+        let path = entry.at(parent)?.path();
+        found.extend(abandoned(&path).map(|lock| (path, lock)));
+    }
+    Ok(found)
+}
+
+/// The lock on a directory whose owner has died; `None` if it is not marked, not this user's, or in use.
 fn abandoned(path: &Path) -> Option<File> {
     // These flags follow no links.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;

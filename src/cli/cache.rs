@@ -6,13 +6,13 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::failure::{Failure, FailureKind};
-use super::output::{columns, print};
+use super::output::{columns, print, would_remove};
 use super::progress::TerminalReporter;
 use super::settings::Global;
 use super::{hints, signals};
 use crate::event::{Event, Reporter as _};
 use crate::interrupt::Interrupt;
-use crate::layer::{Finding, GcPolicy, LayerInfo, LayerState, Store};
+use crate::layer::{Finding, GcPolicy, LayerInfo, LayerKey, LayerState, Store, Subject};
 use crate::units::{ByteSize, parse_duration};
 
 /// `goldsmith cache`.
@@ -48,6 +48,9 @@ pub(super) enum CacheVerb {
         /// Remove damaged layers and all layers on top of them
         #[arg(long)]
         repair: bool,
+        /// With --repair, only print what would be removed
+        #[arg(long, requires = "repair")]
+        dry_run: bool,
     },
 }
 
@@ -88,23 +91,19 @@ pub(super) fn cache(verb: &CacheVerb, global: &Global) -> Result<(), Failure> {
                 ));
             }
         }
-        CacheVerb::Verify { repair } => {
+        CacheVerb::Verify { repair, dry_run } => {
             let findings = verified(&store, global)?;
-            let removed =
-                if *repair { store.repair(&findings).map_err(|error| hints::store(&error))? } else { Vec::new() };
+            let removed = match (repair, dry_run) {
+                (false, _) => Ok(Vec::new()),
+                (true, false) => store.repair(&findings),
+                (true, true) => store.would_repair(&findings),
+            };
+            let removed = removed.map_err(|error| hints::store(&error))?;
             if global.json {
-                print(&format!("{}\n", json!({ "findings": findings, "removed": removed })));
+                let removed_word = if *dry_run { "would_remove" } else { "removed" };
+                print(&format!("{}\n", json!({ "findings": findings, removed_word: removed })));
             } else {
-                for finding in &findings {
-                    print(&format!("{finding}\n"));
-                }
-                match (findings.is_empty(), repair) {
-                    (true, _) => print("every layer and image matches its digest\n"),
-                    (false, true) => {
-                        print(&format!("removed these and {} layers; the next build makes them again\n", removed.len()))
-                    }
-                    (false, false) => {}
-                }
+                repaired(&findings, &removed, *repair, *dry_run);
             }
             if !findings.is_empty() && !repair {
                 let count = match findings.len() {
@@ -117,6 +116,32 @@ pub(super) fn cache(verb: &CacheVerb, global: &Global) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Prints the findings, and the layers and images that were or would be removed.
+fn repaired(findings: &[Finding], removed: &[LayerKey], repair: bool, dry_run: bool) {
+    for finding in findings {
+        print(&format!("{finding}\n"));
+    }
+    if dry_run {
+        for finding in findings {
+            if let Subject::Image(name) = &finding.subject {
+                would_remove(&format!("image {name}"), "it is damaged");
+            }
+        }
+        for key in removed {
+            let damaged = findings.iter().any(|finding| finding.subject == Subject::Layer(*key));
+            let reason = if damaged { "it is damaged" } else { "a layer or image below it is missing or damaged" };
+            would_remove(&format!("layer {}", key.short()), reason);
+        }
+    }
+    match (findings.is_empty(), repair && !dry_run) {
+        (true, _) if removed.is_empty() => print("every layer and image matches its digest\n"),
+        (_, true) => {
+            print(&format!("removed these and {} layers; the next build makes them again\n", removed.len()));
+        }
+        _ => {}
+    }
 }
 
 /// Checks the store against its digests, and shows the progress on a terminal.

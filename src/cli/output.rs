@@ -42,6 +42,11 @@ pub(super) fn print(text: &str) {
     });
 }
 
+/// Prints one thing that a command would remove without `--dry-run`, in the form that all commands share.
+pub(super) fn would_remove(what: &str, reason: &str) {
+    print(&format!("would remove {what}: {reason}\n"));
+}
+
 /// Records an error of other code that wrote to standard output.
 pub(super) fn note(written: io::Result<()>) {
     StandardOutput::attempt(|| written);

@@ -142,31 +142,66 @@ impl Store {
     /// Fails with [`StoreError::Busy`] while another process has the store open.
     pub fn repair(&mut self, findings: &[Finding]) -> Result<Vec<LayerKey>, StoreError> {
         self.alone(|tree| {
-            let mut damaged = BTreeSet::new();
-            for finding in findings {
-                match &finding.subject {
-                    Subject::Layer(key) => {
-                        damaged.insert(*key);
-                    }
-                    Subject::Image(name) => {
-                        let path = tree.images().join(name);
-                        tree::present(std::fs::remove_file(&path), &path)?;
-                    }
-                }
+            let layers = lost(tree, findings)?;
+            for image in damaged_images(findings) {
+                let path = tree.images().join(image);
+                tree::present(std::fs::remove_file(&path), &path)?;
             }
-            for key in &damaged {
+            for key in &layers {
                 tree.remove(key)?;
             }
-            // Their children are now incomplete. This also removes layers that were incomplete before.
-            for key in tree.keys()? {
-                if tree.find(&key)?.is_none() {
-                    tree.remove(&key)?;
-                    damaged.insert(key);
-                }
-            }
-            Ok(damaged.into_iter().collect())
+            Ok(layers)
         })
     }
+
+    /// Returns the layers that [`Store::repair`] would remove.
+    pub fn would_repair(&self, findings: &[Finding]) -> Result<Vec<LayerKey>, StoreError> {
+        lost(&self.tree, findings)
+    }
+}
+
+/// Returns the names of damaged base images.
+fn damaged_images(findings: &[Finding]) -> impl Iterator<Item = &str> {
+    findings.iter().filter_map(|finding| match &finding.subject {
+        Subject::Image(name) => Some(name.as_str()),
+        Subject::Layer(_) => None,
+    })
+}
+
+/// Returns the layers that are damaged, are on top of something damaged, or were incomplete before, sorted.
+fn lost(tree: &Tree, findings: &[Finding]) -> Result<Vec<LayerKey>, StoreError> {
+    let images: BTreeSet<_> = damaged_images(findings).collect();
+    let damaged = |key: &LayerKey| findings.iter().any(|finding| finding.subject == Subject::Layer(*key));
+    let image_stays = |image: &Sha256| {
+        tree.image_files().map(|files| {
+            files.iter().any(|file| tree::is_image_name(&file.name, image) && !images.contains(file.name.as_str()))
+        })
+    };
+    let mut lost = Vec::new();
+    for key in tree.keys()? {
+        // A locked layer is being made.
+        if tree.find(&key)?.is_none() {
+            if !tree.is_locked(&key)? {
+                lost.push(key);
+            }
+            continue;
+        }
+        let (mut at, mut stands) = (Some(key), true);
+        while let Some(key) = at.take().filter(|_| stands) {
+            let meta = tree.meta(&key)?;
+            stands = !damaged(&key) && meta.is_some();
+            let Some(meta) = meta else { break };
+            match (meta.parent, &meta.image) {
+                (Some(parent), _) => at = Some(parent),
+                (None, Some(image)) => stands = stands && image_stays(image)?,
+                (None, None) => {}
+            }
+        }
+        if !stands {
+            lost.push(key);
+        }
+    }
+    Ok(lost)
 }
 
 /// Returns the first problem of a layer.

@@ -18,8 +18,13 @@ pub enum Verb {
     Publish,
     /// Promotes the image before the present one again.
     RollBack,
-    /// Removes what interrupted runs have left and nobody has touched for this time.
-    CleanUp(Duration),
+    /// Removes what interrupted runs have left.
+    CleanUp {
+        /// Least time since the last change.
+        older_than: Duration,
+        /// Only report what would be removed.
+        dry_run: bool,
+    },
 }
 
 /// The context that all targets share.

@@ -55,6 +55,13 @@ pub enum Deed {
         /// The reason.
         reason: String,
     },
+    /// A dry run would have removed an image.
+    WouldRemove {
+        /// Id, path or address of the image.
+        place: String,
+        /// The reason.
+        reason: String,
+    },
     /// An image should have been removed, but stays.
     Left {
         /// Id, path or address of the image.
@@ -74,6 +81,7 @@ impl std::fmt::Display for Deed {
             Self::Promoted { place } => write!(f, "{place} is promoted"),
             Self::Retired { place } => write!(f, "{place} is retired"),
             Self::Removed { place, reason } => write!(f, "{place} is removed: {reason}"),
+            Self::WouldRemove { place, reason } => write!(f, "would remove {place}: {reason}"),
             Self::Left { place, reason } => write!(f, "{place} stays: {reason}"),
         }
     }

@@ -66,6 +66,7 @@ fn images_are_changed_and_deleted() {
     let both = run(&["delete", "silver", "bronze"]);
     assert!(both.code == Some(2) && both.stderr.contains("no image `bronze`"), "{}", both.stderr);
     assert_eq!(good(&["show", "silver"])["id"], json!(id));
+    assert_eq!(run(&["delete", "silver", "--dry-run"]).stdout, format!("would remove {id}: its name is silver\n"));
     assert_eq!(run(&["delete", "silver"]).stdout, format!("{id} is deleted\n"));
     assert_eq!(good(&["list"]), json!([]));
 

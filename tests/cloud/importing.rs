@@ -267,6 +267,8 @@ fn images_are_imported_copied_and_taken_out_of_stores() {
     let shown = cloud.openstack(&["image", "show", "gold"]);
     assert_eq!(stores(&shown["properties"]), ["fast", "slow"], "{shown}");
     let delete = || goldsmith(&cloud, &["images", "delete", "gold", "--store", "fast"], &cloud.variables());
+    let would = goldsmith(&cloud, &["images", "delete", "gold", "--store", "fast", "--dry-run"], &cloud.variables());
+    assert!(would.stdout.ends_with(": its data in fast\n"), "{}", would.stdout);
     assert!(delete().stdout.ends_with("is deleted from fast\n"));
     let shown = cloud.openstack(&["image", "show", "gold"]);
     assert_eq!((&shown["status"], stores(&shown["properties"])), (&json!("active"), vec!["slow"]));
@@ -300,6 +302,9 @@ fn caches_and_definitions_are_looked_into() {
     assert_eq!(run(&["cache", "queue", "gold"]).stdout, format!("{id} will be fetched into the cache\n"));
     cached(&row);
     assert_eq!(run(&["cache", "list", "--json"]).json()["cached_images"][0]["image_id"], json!(id));
+    let would = run(&["cache", "clear", "--dry-run"]).stdout;
+    assert_eq!(run(&["cache", "delete", "gold", "--dry-run"]).stdout, would);
+    assert!(would.contains(&id), "{would}");
     assert_eq!(run(&["cache", "delete", "gold"]).stdout, format!("{id} is out of the cache\n"));
     cached(none);
     assert_eq!(run(&["cache", "queue", &id]).code, Some(0));

@@ -149,7 +149,11 @@ fn what_cannot_be_promoted_leaves_all_as_it_was() {
     }
     let ran = publish("{}", &["--cleanup"]);
     assert!(ran.code == Some(0) && ran.stdout.contains("somebody may be at work"), "{}{}", ran.stdout, ran.stderr);
+    let would = publish("{}", &["--cleanup", "--older-than", "0s", "--dry-run"]);
+    assert_eq!(all(&cloud).len(), 4, "{}{}", would.stdout, would.stderr);
     let ran = publish("{}", &["--cleanup", "--older-than", "0s"]);
+    let id = ran.stdout.split(' ').next().expect("an id");
+    assert_eq!(would.stdout, format!("would remove {id}: it was left `queued`\n"));
     assert!(ran.code == Some(0) && ran.stdout.contains("it was left `queued`"), "{}{}", ran.stdout, ran.stderr);
     assert_eq!(all(&cloud).len(), 3);
     assert_eq!(publish("{}", &["--cleanup"]).stdout, "there was nothing to do\n");

@@ -176,7 +176,13 @@ fn what_goes_wrong_leaves_the_bucket_as_it_was() {
     assert_eq!((store.objects(), store.parts().len()), (objects, 1));
     let young = publish(&dir, &["--cleanup"], &variables);
     assert_eq!((young.code, store.parts().len()), (Some(0), 1), "{}", young.stdout);
+    let would = publish(&dir, &["--cleanup", "--older-than", "0s", "--dry-run"], &variables);
+    assert!(would.stdout.contains("would remove ") && store.parts().len() == 1, "{}", would.stdout);
     let cleaned = publish(&dir, &["--cleanup", "--older-than", "0s"], &variables);
+    assert_eq!(
+        would.stdout.replace("would remove ", "").replace("gold.qcow2:", "gold.qcow2 is removed:"),
+        cleaned.stdout
+    );
     assert!(cleaned.code == Some(0) && cleaned.stdout.contains("gold.qcow2 is removed"), "{}", cleaned.stdout);
     assert_eq!(store.parts(), Vec::<String>::new());
     assert_eq!(publish(&dir, &[], &variables).code, Some(0));

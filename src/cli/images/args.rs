@@ -91,6 +91,9 @@ pub(super) enum ImagesVerb {
         /// Delete only the data in this store; data in other stores stays
         #[arg(long, value_name = "NAME")]
         store: Option<String>,
+        /// Only print what would be removed
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Import data into a queued image, or copy the data of an active image to more stores
     Import(ImportArgs),
@@ -141,9 +144,16 @@ pub(super) enum CacheVerb {
     Delete {
         /// Id or name of the image
         image: String,
+        /// Only print what would be removed
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Remove all images from the cache
-    Clear,
+    Clear {
+        /// Only print what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// `goldsmith images import`.

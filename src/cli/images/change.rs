@@ -6,7 +6,7 @@ use super::args::{Set, Switch};
 use super::image::find;
 use crate::cli::cloud::failure;
 use crate::cli::failure::{Failure, FailureKind};
-use crate::cli::output::print;
+use crate::cli::output::{print, would_remove};
 use crate::openstack::image::Image;
 use crate::openstack::{Change, Cloud, CloudError, Member};
 use crate::recipe::publish::{ATTRIBUTES, RESERVED, property};
@@ -104,11 +104,15 @@ pub(super) fn accept(image: &str, reject: bool, cloud: &Cloud) -> Result<(), Fai
     Ok(())
 }
 
-/// Runs `goldsmith images delete`.
-pub(super) fn delete(names: &[String], store: Option<&str>, cloud: &Cloud) -> Result<(), Failure> {
+/// Runs `goldsmith images delete`. A dry run only prints what it would delete.
+pub(super) fn delete(names: &[String], store: Option<&str>, dry_run: bool, cloud: &Cloud) -> Result<(), Failure> {
     let images = names.iter().map(|name| find(cloud, name)).collect::<Result<Vec<_>, _>>()?;
     if let Some(store) = store {
         for image in images {
+            if dry_run {
+                would_remove(&image.id, &format!("its data in {store}"));
+                continue;
+            }
             cloud.delete_from_store(&image, store).map_err(|error| failure(&error))?;
             print(&format!("{} is deleted from {store}\n", image.id));
         }
@@ -119,6 +123,11 @@ pub(super) fn delete(names: &[String], store: Option<&str>, cloud: &Cloud) -> Re
         return Err(failure.hint(format!("`goldsmith images protect --off {}` lets it be deleted", image.id)));
     }
     for image in images {
+        if dry_run {
+            let name = crate::text::printable(image.name.as_deref().unwrap_or("not set").as_bytes());
+            would_remove(&image.id, &format!("its name is {name}"));
+            continue;
+        }
         cloud.delete_image(&image.id).map_err(|error| failure(&error))?;
         print(&format!("{} is deleted\n", image.id));
     }

@@ -7,7 +7,7 @@ use super::image::find;
 use super::{change, download, import, render};
 use crate::cli::cloud::{connect, failure};
 use crate::cli::failure::{Failure, FailureKind};
-use crate::cli::output::print;
+use crate::cli::output::{print, would_remove};
 use crate::cli::settings::Global;
 use crate::openstack::image::{Image, ImageQuery};
 use crate::openstack::{Cloud, CloudError, Member};
@@ -35,7 +35,7 @@ pub(in crate::cli) fn images(args: &Images, global: &Global) -> Result<(), Failu
             Ok(())
         }
         ImagesVerb::Download(wanted) => download::download(wanted, &find(&cloud, &wanted.image)?, &cloud, global),
-        ImagesVerb::Delete { images, store } => change::delete(images, store.as_deref(), &cloud),
+        ImagesVerb::Delete { images, store, dry_run } => change::delete(images, store.as_deref(), *dry_run, &cloud),
         ImagesVerb::Import(wanted) => import::import(wanted, &cloud, global),
         ImagesVerb::Cache { command } => cache(command, &cloud, global),
         ImagesVerb::Metadefs { namespace } => metadefs(namespace.as_deref(), &cloud, global),
@@ -64,14 +64,29 @@ fn cache(verb: &CacheVerb, cloud: &Cloud, global: &Global) -> Result<(), Failure
             let id = id(image)?;
             (cloud.cache_image(&id), format!("{id} will be fetched into the cache"))
         }
-        CacheVerb::Delete { image } => {
+        CacheVerb::Delete { image, dry_run } => {
             let id = id(image)?;
+            if *dry_run {
+                return would_uncache(cloud, Some(&id));
+            }
             (cloud.uncache_image(&id), format!("{id} is out of the cache"))
         }
-        CacheVerb::Clear => (cloud.clear_cache(), "the cache is empty".to_owned()),
+        CacheVerb::Clear { dry_run: true } => return would_uncache(cloud, None),
+        CacheVerb::Clear { dry_run: false } => (cloud.clear_cache(), "the cache is empty".to_owned()),
     };
     done.map_err(|error| failure(&error))?;
     print(&format!("{told}\n"));
+    Ok(())
+}
+
+/// Prints the images that would be removed from the cache and from its queue: one of them, or all.
+fn would_uncache(cloud: &Cloud, id: Option<&str>) -> Result<(), Failure> {
+    let cache = cloud.cache().map_err(|error| failure(&error))?;
+    let cached = cache.cached_images.iter().map(|image| (&image.image_id, "it is in the cache"));
+    let queued = cache.queued_images.iter().map(|image| (image, "it is in the queue of the cache"));
+    for (image, reason) in cached.chain(queued).filter(|(image, _)| id.is_none_or(|id| id == *image)) {
+        would_remove(image, reason);
+    }
     Ok(())
 }
 

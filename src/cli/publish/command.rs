@@ -55,6 +55,9 @@ pub(in crate::cli) struct Publish {
     /// With --cleanup, keep everything that changed within this time
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration, requires = "cleanup")]
     older_than: Duration,
+    /// With --cleanup, only print what would be removed
+    #[arg(long, requires = "cleanup")]
+    dry_run: bool,
     /// The target, where a recipe names none.
     #[command(flatten)]
     target: TargetArgs,
@@ -67,7 +70,7 @@ pub(in crate::cli) struct Publish {
 pub(in crate::cli) fn publish(args: &Publish, global: &Global) -> Result<(), Failure> {
     let verb = match (args.rollback, args.cleanup) {
         (true, _) => Verb::RollBack,
-        (_, true) => Verb::CleanUp(args.older_than),
+        (_, true) => Verb::CleanUp { older_than: args.older_than, dry_run: args.dry_run },
         _ => Verb::Publish,
     };
     let (subject, mut targets) = args.subject(global)?;

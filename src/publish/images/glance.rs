@@ -25,7 +25,9 @@ pub(in crate::publish) fn run(verb: Verb, target: &Glance, context: &Context<'_>
     match verb {
         Verb::Publish => publish(target, context),
         Verb::RollBack => Series::of(&connect(target, context)?, target, context.subject).roll_back(),
-        Verb::CleanUp(age) => Series::of(&connect(target, context)?, target, context.subject).clean_up(age),
+        Verb::CleanUp { older_than, dry_run } => {
+            Series::of(&connect(target, context)?, target, context.subject).clean_up(older_than, dry_run)
+        }
     }
 }
 

@@ -238,14 +238,18 @@ impl<'a> Series<'a> {
         })
     }
 
-    /// Removes incomplete images of interrupted runs that nobody has changed for `age`.
-    pub(super) fn clean_up(&self, age: Duration) -> Result<Vec<Deed>, PublishError> {
+    /// Removes incomplete images of interrupted runs that nobody has changed for `age`. A dry run only reports them.
+    pub(super) fn clean_up(&self, age: Duration, dry_run: bool) -> Result<Vec<Deed>, PublishError> {
         let mut images = self.images()?;
         images.retain(|image| UNFINISHED.contains(&image.status.as_str()));
         let now = Timestamp::now();
         let cleaned = images.iter().map(|image| {
             let touched = image.updated_at.as_deref().and_then(|time| time.parse::<Timestamp>().ok());
             let old = touched.is_some_and(|touched| now.duration_since(touched).unsigned_abs() >= age);
+            if old && dry_run && (!image.protected || self.target.protected) {
+                let reason = format!("it was left `{}`", image.status);
+                return Ok(Deed::WouldRemove { place: image.id.clone(), reason });
+            }
             if old {
                 return self.discard(image, &format!("it was left `{}`", image.status));
             }

@@ -140,14 +140,16 @@ impl Directory {
         Ok(sync_dir(dir)?)
     }
 
-    /// Removes files and work directories of killed runs. Returns their paths.
-    fn tidy_folder(&self, path: &str) -> Result<Vec<String>, PathError> {
-        let mut removed = WorkDir::tidy_within(&self.at(path))?;
+    /// Removes files and work directories of killed runs, and returns their paths. A dry run only returns them.
+    fn tidy_folder(&self, path: &str, dry_run: bool) -> Result<Vec<String>, PathError> {
+        let mut removed = WorkDir::tidy_within(&self.at(path), dry_run)?;
         for entry in self.entries(path)? {
             let path = entry.path();
             let half = entry.file_name().to_str().is_some_and(|name| is_temporary(name, None));
             if half && !entry.file_type().at(&path)?.is_dir() {
-                fs::remove_file(&path).at(&path)?;
+                if !dry_run {
+                    fs::remove_file(&path).at(&path)?;
+                }
                 removed.push(path);
             }
         }
@@ -181,8 +183,8 @@ impl Shelf for Directory {
     }
 
     /// Removes leftovers of any age: under the lock, no other run can be using them.
-    fn tidy(&self, image: &str, _: Duration) -> Result<Vec<String>, TreeError> {
-        Ok([self.tidy_folder(image)?, self.tidy_folder("streams/v1")?].concat())
+    fn tidy(&self, image: &str, _: Duration, dry_run: bool) -> Result<Vec<String>, TreeError> {
+        Ok([self.tidy_folder(image, dry_run)?, self.tidy_folder("streams/v1", dry_run)?].concat())
     }
 
     fn folders(&self, path: &str) -> Result<Vec<String>, TreeError> {

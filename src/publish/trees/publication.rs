@@ -110,7 +110,7 @@ impl<'a> Publication<'a> {
     ) -> Result<Self, TreeError> {
         let lock = shelf.lock(interrupt)?;
         index::check(shelf)?;
-        shelf.tidy(&edition.image, STALE)?;
+        shelf.tidy(&edition.image, STALE, false)?;
         let folder = edition.folder();
         let previous = shelf.latest(&edition.image)?;
         let rolled_back = rolled_back(shelf, &edition.image)?;

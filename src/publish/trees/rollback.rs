@@ -58,7 +58,7 @@ pub(super) struct Back {
     pub to: Option<String>,
 }
 
-/// Removes leftovers of killed runs of an image that are at least this old. Returns their names.
+/// Removes leftovers of killed runs of an image that are at least this old, and returns their names. A dry run only returns them.
 ///
 /// # Errors
 ///
@@ -67,8 +67,13 @@ pub(super) fn clean_up(
     shelf: &dyn Shelf,
     image: &str,
     older_than: Duration,
+    dry_run: bool,
     interrupt: &Interrupt,
 ) -> Result<Vec<String>, TreeError> {
+    // A lock would make the place.
+    if dry_run && shelf.folders("")?.is_empty() {
+        return Ok(Vec::new());
+    }
     let _lock = shelf.lock(interrupt)?;
-    shelf.tidy(image, older_than)
+    shelf.tidy(image, older_than, dry_run)
 }

@@ -17,9 +17,9 @@ pub(super) trait Shelf {
     /// Waits for the lock, which keeps other runs out; `None` if the storage has no locks.
     fn lock(&self, interrupt: &Interrupt) -> Result<Option<FileLock>, TreeError>;
 
-    /// Removes leftovers of killed runs of an image, and returns their names. A storage without locks removes only what is older
-    /// than this.
-    fn tidy(&self, image: &str, older_than: Duration) -> Result<Vec<String>, TreeError>;
+    /// Removes leftovers of killed runs of an image, and returns their names; a dry run only returns them. A storage without locks
+    /// takes only what is older than this.
+    fn tidy(&self, image: &str, older_than: Duration, dry_run: bool) -> Result<Vec<String>, TreeError>;
 
     /// Returns the names of the folders in a folder. The empty path is the root.
     fn folders(&self, path: &str) -> Result<Vec<String>, TreeError>;

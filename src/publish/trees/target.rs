@@ -106,9 +106,13 @@ fn run(verb: Verb, shelf: &dyn Shelf, terms: &Terms<'_>, context: &Context<'_>) 
                 }
             }
         }
-        Verb::CleanUp(older_than) => {
-            let removed = rollback::clean_up(shelf, image, older_than, interrupt)?;
-            let deed = |place| Deed::Removed { place, reason: "a run that did not end has left it".to_owned() };
+        Verb::CleanUp { older_than, dry_run } => {
+            let removed = rollback::clean_up(shelf, image, older_than, dry_run, interrupt)?;
+            let reason = "a run that did not end has left it".to_owned();
+            let deed = |place| match dry_run {
+                true => Deed::WouldRemove { place, reason: reason.clone() },
+                false => Deed::Removed { place, reason: reason.clone() },
+            };
             Ok(removed.into_iter().map(deed).collect())
         }
     }

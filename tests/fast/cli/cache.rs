@@ -29,7 +29,15 @@ fn what_is_damaged_is_found_and_removed() {
     let image = "a".repeat(64);
     bench.write("home/.cache/goldsmith/store.json", r#"{"version":1}"#);
     bench.write(&format!("home/.cache/goldsmith/images/{image}"), "not what its name says");
-    let lines = ["cache verify", "cache verify --json", "cache verify --repair", "cache verify"];
+    let lines = [
+        "cache verify",
+        "cache verify --json",
+        "cache verify --dry-run",
+        "cache verify --repair --dry-run",
+        "cache verify --repair --dry-run --json",
+        "cache verify --repair",
+        "cache verify",
+    ];
     assert_session!(bench, bench.session(&lines));
 }
 

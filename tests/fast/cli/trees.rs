@@ -68,7 +68,15 @@ fn a_recipes_directory_gets_versions_and_goes_back() {
 
     bench.write("tree/gold/.goldsmith-aB3dE6-latest", "half");
     bench.write("tree/gold/.goldsmith-src/main.rs", "the user's");
+    let would = run("--cleanup --dry-run");
+    assert_eq!(would.code, Some(0), "{would:?}");
+    assert!(bench.path("tree/gold/.goldsmith-aB3dE6-latest").is_file(), "{would:?}");
     let cleaned = run("--cleanup");
+    let of = |text: &str, head: &str, tail: &str| {
+        let line = |line: &str| Some(line.strip_prefix(head)?.split_once(tail)?.0.to_owned());
+        text.lines().map(|text| line(text).unwrap_or_else(|| panic!("{text}"))).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&would.stdout, "would remove ", ": "), of(&cleaned.stdout, "", " is removed: "), "{would:?}");
     assert!(cleaned.stdout.contains(".goldsmith-aB3dE6-latest is removed"), "{cleaned:?}");
     assert!(bench.path("tree/gold/.goldsmith-src/main.rs").is_file(), "{cleaned:?}");
 }

@@ -39,6 +39,8 @@ fn base_images_carry_layers() -> TestResult {
     let findings = store.verify(&Interrupt::new(), &mut |_, _| {})?;
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert_eq!(findings[0].subject, Subject::Image(format!("{raw}.raw")));
+    assert_eq!(store.would_repair(&findings)?, [key("bb")]);
+    assert!(store.find(&key("bb"))?.is_some(), "nothing is removed");
     assert_eq!(store.repair(&findings)?, [key("bb")]);
     assert!(store.find(&key("bb"))?.is_none());
 
@@ -140,6 +142,7 @@ fn verify_finds_what_is_damaged() -> TestResult {
 
     let mut expected = ["bb", "ccc", "dddd", "eeeee", "backing", "structure"].map(key);
     expected.sort_unstable();
+    assert_eq!(store.would_repair(&findings)?, expected);
     assert_eq!(store.repair(&findings)?, expected);
     assert_eq!(store.verify(&Interrupt::new(), &mut |_, _| {})?, []);
     assert_eq!(store.list()?.len(), 1);

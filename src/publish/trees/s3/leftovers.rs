@@ -37,9 +37,15 @@ pub(super) fn is_older(time: Option<&str>, than: Duration) -> bool {
 }
 
 impl Client {
-    /// Aborts multipart uploads that began this long ago, of objects with this prefix. Returns the objects' names.
-    pub(super) fn abort_stale(&self, prefix: &str, older_than: Duration) -> Result<Vec<String>, S3Error> {
-        // The request is that for a list of objects, with another query.
+    /// Aborts multipart uploads that began this long ago, of objects with this prefix, and returns the objects' names. A dry run
+    /// only returns them.
+    pub(super) fn abort_stale(
+        &self,
+        prefix: &str,
+        older_than: Duration,
+        dry_run: bool,
+    ) -> Result<Vec<String>, S3Error> {
+        // It is asked for like a list of objects, by another word.
         let mut list = self.bucket.list_objects_v2(Some(&self.credentials));
         list.with_prefix(prefix);
         for word in ["list-type", "encoding-type"] {
@@ -55,6 +61,10 @@ impl Client {
         for upload in uploads(&answer)? {
             // Some stores ignore the prefix.
             if upload.key.starts_with(prefix) && is_older(upload.since.as_deref(), older_than) {
+                if dry_run {
+                    removed.push(upload.key);
+                    continue;
+                }
                 let abort = self.bucket.abort_multipart_upload(Some(&self.credentials), &upload.key, &upload.id);
                 match self.send(abort, &[], None, &Interrupt::new()) {
                     Ok(_) => removed.push(upload.key),

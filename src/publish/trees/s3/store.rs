@@ -144,8 +144,8 @@ impl Shelf for Store {
         Ok(None)
     }
 
-    fn tidy(&self, image: &str, older_than: Duration) -> Result<Vec<String>, TreeError> {
-        let aborted = self.client.abort_stale(&format!("{}/", self.key(image)), older_than)?;
+    fn tidy(&self, image: &str, older_than: Duration, dry_run: bool) -> Result<Vec<String>, TreeError> {
+        let aborted = self.client.abort_stale(&format!("{}/", self.key(image)), older_than, dry_run)?;
         let mut removed: Vec<_> = aborted
             .into_iter()
             .map(|key| format!("the incomplete upload of s3://{}/{key}", self.place.bucket))
@@ -157,7 +157,9 @@ impl Shelf for Store {
             let whole = objects.clone().any(|object| object.key.ends_with(&format!("/{}", manifest::FILE)));
             let stale = objects.all(|object| is_older(object.last_modified.as_deref(), older_than));
             if !whole && stale {
-                self.discard(&folder)?;
+                if !dry_run {
+                    self.discard(&folder)?;
+                }
                 removed.push(format!("{}/{folder}", self.place()));
             }
         }
