@@ -3,6 +3,7 @@
 //! The client asks what a service offers, and assumes nothing. Messages contain no secrets: see [`Secret`](crate::fetch::Secret).
 
 mod agent;
+mod answer;
 mod barbican;
 pub mod cache;
 mod change;
@@ -14,6 +15,7 @@ pub mod image;
 pub mod import;
 pub mod metadefs;
 mod retry;
+mod sending;
 pub mod signature;
 mod transfer;
 pub mod upload;

@@ -16,7 +16,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, SendBody, Timeout};
 
-use super::client::{refused, unreachable};
+use super::answer::{refused, unreachable};
 use super::retry::retried;
 use super::{Cloud, CloudError};
 use crate::interrupt::Interrupt;

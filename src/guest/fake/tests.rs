@@ -1,7 +1,8 @@
 //! What tests may rely on.
 
+use super::super::{FileKind, Guest as _, GuestError};
 use super::*;
-use crate::guest::MountSource;
+use crate::guest::{Command, Mount, MountSource};
 
 fn root() -> [Mount; 1] {
     [Mount { source: MountSource::Partition(1), path: "/".to_owned() }]

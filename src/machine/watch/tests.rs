@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use super::super::end::End;
+use super::super::serial::SerialView;
 use super::*;
 
 const JUST_NOW: Duration = Duration::from_secs(1);

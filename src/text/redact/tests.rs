@@ -1,3 +1,10 @@
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
+
+use super::super::{CUT, printable};
+use super::redactor::HIDDEN;
 use super::*;
 
 fn redactor(secrets: &[&[u8]]) -> Redactor {

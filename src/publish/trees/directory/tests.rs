@@ -1,5 +1,5 @@
 use std::num::NonZeroUsize;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -7,10 +7,21 @@ use serde_json::Value;
 use super::super::edition::Edition;
 use super::super::edition::tests::built;
 use super::super::publication::{Placed, Publication, TreeOptions, publish};
+use super::super::shelf::Shelf as _;
 use super::super::sign::Signer;
 use super::super::sign::tests::{minisign_key, openpgp};
+use std::fs;
+use std::path::Path;
+
+use super::super::edition::Entry;
+use super::super::error::TreeError;
+use super::shelf::LOCK;
 use super::*;
+use crate::digest::Sha256;
 use crate::event::Silent;
+use crate::fsx::{FileLock, allocated_bytes};
+use crate::interrupt::Interrupt;
+use crate::workdir::WorkDir;
 
 const DAYS: [&str; 3] = ["2026-11-19T10:00:00Z", "2026-11-20T10:00:00Z", "2026-11-21T10:00:00Z"];
 const VERSIONS: [&str; 3] = ["20261119T100000Z", "20261120T100000Z", "20261121T100000Z"];

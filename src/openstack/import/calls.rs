@@ -1,20 +1,16 @@
-//! Imports: the service gets the data of an image by itself. Image Service API v2, "Interoperable image import".
-//!
-//! The service accepts the request at once and works on. The image and its tasks show the progress.
-
-mod task;
-mod verdict;
+//! Asks the service to import, and waits until it has.
 
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use serde_json::{Value, json};
 use ureq::http::Method as Verb;
 
-pub use self::task::{Progress, Task};
-use self::verdict::{FAILED, STORES, Verdict, judge, names, seen_progress};
-use super::image::Image;
-use super::{Cloud, CloudError, Store};
+use super::super::image::Image;
+use super::super::{Cloud, CloudError, Store};
+use super::error::ImportError;
+use super::request::{Import, Method, Stores, request};
+use super::task::{Progress, Task};
+use super::verdict::{FAILED, STORES, Verdict, judge, names, seen_progress};
 use crate::interrupt::Interrupt;
 
 /// Default time without any change after which an import counts as stuck: Glance itself gives up after an hour
@@ -27,49 +23,6 @@ const POLL: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)]
 /// Pause between two requests for the tasks while the image shows that the import goes on. To list tasks, Glance writes to its
 /// database (`tasks_get_by_image`), at the same time as the task itself may write.
 const TASKS: Duration = Duration::from_secs(5);
-
-/// The source of the data of an import.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Method {
-    /// Staged data: [`Cloud::stage`].
-    GlanceDirect,
-    /// A URL, which the service must reach.
-    WebDownload(String),
-    /// An image at the image service of another region.
-    GlanceDownload {
-        /// The region.
-        region: String,
-        /// Id of the image there.
-        image: String,
-        /// Interface of that region's service: `public`, `internal`, `admin`.
-        interface: String,
-    },
-    /// A store that has the data; it is copied to other stores.
-    CopyImage,
-}
-
-/// The stores that get the data.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Stores {
-    /// The store that the service prefers.
-    #[default]
-    Preferred,
-    /// The stores with these names.
-    Named(Vec<String>),
-    /// All stores of the service.
-    All,
-}
-
-/// A request for an import.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Import {
-    /// Source of the data.
-    pub method: Method,
-    /// Stores that get the data.
-    pub stores: Stores,
-    /// Whether the import fails if one store fails; otherwise only if all do.
-    pub all_must_succeed: bool,
-}
 
 /// The options of waiting for an import.
 #[derive(Clone, Copy)]
@@ -95,85 +48,6 @@ pub struct Imported {
     pub image: Image,
     /// Wanted stores that do not have the image.
     pub missing: Vec<String>,
-}
-
-/// An error of an import.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// The service does not answer, or refuses a request.
-    #[error(transparent)]
-    Cloud(#[from] CloudError),
-    /// The service tried and failed.
-    #[error("the service could not import the data by {method}{}", message.as_ref().map(|message| format!(": {message}")).unwrap_or_default())]
-    Failed {
-        /// The method.
-        method: &'static str,
-        /// Message of the task.
-        message: Option<String>,
-    },
-    /// Some stores did not get the data.
-    #[error("the data did not arrive in {}", stores.join(", "))]
-    Missing {
-        /// Stores without the data.
-        stores: Vec<String>,
-    },
-    /// Nothing changed for too long.
-    #[error("nothing has changed in the import by {method} for {} s: the image is `{status}`", silence.as_secs())]
-    Stuck {
-        /// The method.
-        method: &'static str,
-        /// Time without a change.
-        silence: Duration,
-        /// Status of the image.
-        status: String,
-    },
-    /// The image was deleted meanwhile, or is in an unexpected state.
-    #[error("the image is `{status}` after the import")]
-    Status {
-        /// Status of the image.
-        status: String,
-    },
-    /// The user asked to stop.
-    #[error("interrupted")]
-    Interrupted,
-}
-
-impl Method {
-    /// Returns the name of the method in the API.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::GlanceDirect => "glance-direct",
-            Self::WebDownload(_) => "web-download",
-            Self::GlanceDownload { .. } => "glance-download",
-            Self::CopyImage => "copy-image",
-        }
-    }
-}
-
-impl ImportError {
-    /// Returns advice for the user.
-    pub fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::Cloud(error) => return error.help(),
-            Self::Failed { method: "web-download", .. } => {
-                "does the service reach the address, and does it answer there with the file? See what `curl -I` says; \
-                 otherwise upload instead"
-                    .to_owned()
-            }
-            Self::Failed { method: "glance-download", .. } => {
-                "is the region one of the catalog, and the image active there? Ids are of that region".to_owned()
-            }
-            Self::Failed { .. } => "the cloud's operators find the reason in the logs of the image service".to_owned(),
-            Self::Missing { .. } => {
-                "`goldsmith images import IMAGE --method copy-image --store NAME` tries again".to_owned()
-            }
-            Self::Stuck { method: "web-download", .. } => {
-                "the address may not answer the service, or it may be slow: set a longer `import-timeout`, or upload instead".to_owned()
-            }
-            Self::Stuck { .. } => "the service may have been restarted: try again, or ask the operators".to_owned(),
-            Self::Status { .. } | Self::Interrupted => return None,
-        })
-    }
 }
 
 #[derive(Deserialize)]
@@ -315,28 +189,6 @@ impl Cloud {
 /// Returns the names of the stores that `all_stores` means.
 pub fn writable(stores: Vec<Store>) -> Vec<String> {
     stores.into_iter().filter(|store| !store.read_only).map(|store| store.id).collect()
-}
-
-/// Makes the request for an import: Image Service API v2, "Import an image".
-fn request(import: &Import) -> Value {
-    let mut method = json!({ "name": import.method.name() });
-    match &import.method {
-        Method::WebDownload(url) => method["uri"] = json!(url),
-        Method::GlanceDownload { region, image, interface } => {
-            method["glance_region"] = json!(region);
-            method["glance_image_id"] = json!(image);
-            method["glance_service_interface"] = json!(interface);
-        }
-        Method::GlanceDirect | Method::CopyImage => {}
-    }
-    let mut request = json!({ "method": method });
-    match &import.stores {
-        Stores::Preferred => return request,
-        Stores::Named(names) => request["stores"] = json!(names),
-        Stores::All => request["all_stores"] = json!(true),
-    }
-    request["all_stores_must_succeed"] = json!(import.all_must_succeed);
-    request
 }
 
 /// Removes the URL from the service's message. It may contain a password or a signature.

@@ -1,5 +1,13 @@
+use std::path::Path;
+use std::process::Command;
+
+use super::super::image::Image;
+use super::openssl::RSA_PSS;
 use super::*;
 use crate::digest::Sha256;
+use crate::fetch::Secret;
+use crate::image::digests::Digests;
+use crate::recipe::publish::Hash;
 
 /// Certificate that ended on 1 January 2021.
 const ENDED: &str = "\

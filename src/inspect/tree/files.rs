@@ -1,20 +1,15 @@
-//! The files of an image in memory: all by name, some with their content.
-//!
-//! Everything that is read of an image is read of a [`Tree`]. Two calls of the guest make one, instead of one for each
-//! question, and what is found in it can be tried without a guest.
+//! The tree: files by name, and contents of some.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use globset::{Glob, GlobBuilder, GlobMatcher};
+use globset::GlobMatcher;
 
+use super::patterns::{PARTS_LIMIT, alternatives, matcher};
 use crate::guest::{Entry, FileKind, Guest, GuestError};
 
 /// Links that are followed before there must be a circle: as many as Linux follows, path_resolution(7).
 const LINKS_LIMIT: usize = 40;
-
-/// Most parts of a path that is followed: no honest image has deeper ones, and each part takes a search of the whole tree.
-const PARTS_LIMIT: usize = 256;
 
 /// Most bytes of contents in a tree.
 const CONTENTS_LIMIT: u64 = 768 << 20;
@@ -87,7 +82,7 @@ impl Tree {
     }
 
     /// Places of the files whose content is wanted: those that are wanted first, if there is no room for all.
-    fn contents_to_read(&self, wanted: &[FileQuery<'_>]) -> Vec<usize> {
+    pub(super) fn contents_to_read(&self, wanted: &[FileQuery<'_>]) -> Vec<usize> {
         let (mut found, mut bytes) = (std::collections::BTreeSet::new(), 0_u64);
         for FileQuery { pattern, limit } in wanted {
             for path in self.glob(pattern) {
@@ -212,7 +207,7 @@ impl Tree {
     /// Paths of a directory's files whose name a part of a pattern matches.
     fn matching(&self, directory: &str, part: &str, matcher: &GlobMatcher) -> Vec<String> {
         let children = self.children(if directory.is_empty() { "/" } else { directory });
-        let names = children.into_iter().map(|entry| super::paths::file_name(&entry.path));
+        let names = children.into_iter().map(|entry| super::super::paths::file_name(&entry.path));
         let shown = names.filter(|name| part.starts_with('.') || !name.starts_with('.'));
         shown.filter(|name| matcher.is_match(name)).map(|name| format!("{directory}/{name}")).collect()
     }
@@ -267,7 +262,7 @@ impl Tree {
     }
 
     /// A path without links, at its end too if `last`. `None` if they lead in a circle, or it is too deep. It never leaves the image.
-    pub(super) fn resolved(&self, path: &str, last: bool) -> Option<String> {
+    pub(in crate::inspect) fn resolved(&self, path: &str, last: bool) -> Option<String> {
         let mut done = String::new();
         let mut rest: Vec<&str> = path.split('/').rev().filter(|part| !matches!(*part, "" | ".")).collect();
         if rest.len() > PARTS_LIMIT {
@@ -299,170 +294,5 @@ impl Tree {
             }
         }
         Some(if done.is_empty() { "/".to_owned() } else { done })
-    }
-}
-
-/// Patterns without braces that match the same together, up to a limit; a brace that is not closed is a character.
-fn alternatives(pattern: &str) -> Vec<String> {
-    const LIMIT: usize = 1000;
-    let mut open = vec![pattern.to_owned()];
-    let mut done = Vec::new();
-    while let Some(pattern) = open.pop() {
-        // The innermost braces first: the last that opens has no other in it.
-        let braces = pattern.rfind('{').and_then(|start| Some((start, start + pattern[start..].find('}')?)));
-        match braces {
-            Some((start, end)) if open.len() + done.len() < LIMIT => {
-                let (head, tail) = (&pattern[..start], &pattern[end + 1..]);
-                open.extend(pattern[start + 1..end].split(',').map(|one| format!("{head}{one}{tail}")));
-            }
-            _ => done.push(pattern),
-        }
-    }
-    done
-}
-
-/// What a part of a pattern matches; `None` if it is malformed.
-fn matcher(part: &str) -> Option<GlobMatcher> {
-    let glob: Glob = GlobBuilder::new(part).literal_separator(true).backslash_escape(true).build().ok()?;
-    Some(glob.compile_matcher())
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// A tree of files as a test writes them: a path with its content, `-> target` for a link, or with `/` at its end
-    /// for a directory. A mode may stand before the path: `4755 /usr/bin/su`.
-    pub(crate) fn tree(files: &[(&str, &str)]) -> Tree {
-        let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
-        let mut contents = Vec::new();
-        let entry = |path: &str, kind, mode, size: usize, target: Option<&str>| Entry {
-            path: path.into(),
-            kind,
-            mode,
-            uid: 0,
-            gid: 0,
-            size: size as u64,
-            stored: size as u64,
-            target: target.map(Into::into),
-        };
-        for (path, content) in files {
-            let (mode, path) = match path.split_once(' ').filter(|_| !path.starts_with('/')) {
-                Some((mode, path)) => (u32::from_str_radix(mode, 8).expect("a mode"), path),
-                None => (if path.ends_with('/') { 0o755 } else { 0o644 }, *path),
-            };
-            let name = path.trim_end_matches('/');
-            for (at, _) in name.match_indices('/') {
-                let parent = if at == 0 { "/" } else { &name[..at] };
-                let directory = || entry(parent, FileKind::Directory, 0o755, 0, None);
-                entries.entry(parent.to_owned()).or_insert_with(directory);
-            }
-            let made = if path.ends_with('/') {
-                entry(name, FileKind::Directory, mode, 0, None)
-            } else if let Some(target) = content.strip_prefix("-> ") {
-                entry(name, FileKind::Symlink, 0o777, 0, Some(target))
-            } else {
-                contents.push((name.to_owned(), content.as_bytes().to_vec()));
-                entry(name, FileKind::File, mode, content.len(), None)
-            };
-            entries.insert(name.to_owned(), made);
-        }
-        Tree::new(entries.into_values().collect(), contents)
-    }
-
-    #[test]
-    fn links_are_followed_within_the_image() {
-        let tree = tree(&[
-            ("/usr/lib/os-release", "os"),
-            ("/etc/os-release", "-> ../usr/lib/os-release"),
-            ("/lib", "-> usr/lib"),
-            ("/escape", "-> ../../../../etc"),
-            ("/circle", "-> /circle"),
-            ("/nowhere", "-> /none/at/all"),
-            ("/etc/d/", ""),
-        ]);
-        assert_eq!(tree.text("/etc/os-release"), "os");
-        assert_eq!(tree.bytes("/escape/os-release"), Ok(Some(&b"os"[..])));
-        assert_eq!(tree.link("/lib"), Some("usr/lib"));
-        assert_eq!(tree.find("/lib/os-release").map(|entry| &*entry.path), Some("/usr/lib/os-release"));
-        assert_eq!(tree.bytes("/none"), Ok(None));
-        assert_eq!(tree.bytes("/nowhere"), Err(Unread::Dangling));
-        assert_eq!(tree.bytes("/circle"), Err(Unread::Dangling));
-        assert_eq!(tree.bytes("/etc/d"), Err(Unread::NotAFile));
-        assert_eq!(tree.bytes("/"), Err(Unread::NotAFile));
-        assert!(tree.exists("/circle") && !tree.is_file("/circle") && tree.follow("/circle/x").is_none());
-    }
-
-    #[test]
-    fn globs_match_as_in_a_shell() {
-        let tree = tree(&[
-            ("/a/b", "1"),
-            ("/a/bb", "2"),
-            ("/a/.b", "3"),
-            ("/a-x", "4"),
-            ("/a/b.d/x.conf", "5"),
-            ("/a/b.d/y/x.conf", "6"),
-            ("/link", "-> a"),
-        ]);
-        for (pattern, expected) in [
-            ("/a/b*", &["/a/b", "/a/b.d", "/a/bb"][..]),
-            ("/a/.*", &["/a/.b"]),
-            ("/a/*/x.conf", &["/a/b.d/x.conf"]),
-            ("/a/**/x.conf", &["/a/b.d/x.conf", "/a/b.d/y/x.conf"]),
-            ("/link/b?", &["/link/bb"]),
-            ("/link/**/x.conf", &["/link/b.d/x.conf", "/link/b.d/y/x.conf"]),
-            ("/*", &["/a", "/a-x", "/link"]),
-            ("/a/[bc]", &["/a/b"]),
-            ("/a/{b,bb,c}", &["/a/b", "/a/bb"]),
-            ("/a{,-x,/b{b,.d/*.conf}}", &["/a", "/a-x", "/a/b.d/x.conf", "/a/bb"]),
-            ("/a/{b", &[]),
-            ("/a/b", &["/a/b"]),
-            ("/a/b/*", &[]),
-            ("/none/*", &[]),
-            ("/a/[", &[]),
-        ] {
-            assert_eq!(tree.glob(pattern), expected, "{pattern}");
-        }
-        let names = |entries: Vec<&Entry>| entries.iter().map(|entry| entry.path.to_string()).collect::<Vec<_>>();
-        assert_eq!(names(tree.children("/")), ["/a", "/a-x", "/link"]);
-        assert_eq!(names(tree.children("/link/b.d")), ["/a/b.d/x.conf", "/a/b.d/y"]);
-        assert_eq!(tree.below("/a/b.d").len(), 3);
-        assert_eq!(tree.below("/").len(), 10);
-    }
-
-    #[test]
-    fn wanted_contents_are_read_up_to_a_limit() {
-        let tree = tree(&[("/a", "12345"), ("/b", "-> a"), ("/c", "123"), ("/d/", "")]);
-        let read = |pattern, limit| tree.contents_to_read(&[FileQuery { pattern, limit }]).len();
-        assert_eq!((read("/*", 9), read("/*", 3), read("/b", 9), read("/none", 9)), (2, 1, 1, 0));
-    }
-
-    #[test]
-    fn many_files_are_no_trouble() {
-        let files: Vec<_> = (0..300_000)
-            .map(|number| Entry {
-                path: format!("/d{}/f{number}", number % 700).into(),
-                kind: FileKind::File,
-                mode: 0o644,
-                uid: 0,
-                gid: 0,
-                size: 1,
-                stored: 0,
-                target: None,
-            })
-            .collect();
-        let tree = Tree::new(files, []);
-        assert_eq!(tree.glob("/d7/f?????").len(), 128);
-        assert_eq!(tree.below("/d7").len(), 429);
-        // Deep ones neither.
-        let mut files = tree.entries().to_vec();
-        for number in 0..20_000 {
-            let path = format!("/deep{}/f{number}.conf", "/d".repeat(2000));
-            files.push(Entry { path: path.into(), ..files[0].clone() });
-        }
-        let tree = Tree::new(files, []);
-        let started = std::time::Instant::now();
-        assert!(tree.contents_to_read(&[FileQuery { pattern: "/**/*.conf", limit: 9 }]).is_empty());
-        assert!(started.elapsed() < std::time::Duration::from_secs(30), "{:?}", started.elapsed());
     }
 }

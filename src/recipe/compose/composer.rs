@@ -1,19 +1,18 @@
 //! Composition: puts a recipe's elements and its own steps together for one distribution.
 
-mod step;
-
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::check;
-use super::composition::{ComposedStep, Composition, System};
-use super::params::{self, Given, Values};
-use super::publish::Target;
-use super::schema::{ElementUse, Layout, Steps};
-use super::template::{Budget, Variables, render};
+use super::super::check;
+use super::super::composition::{ComposedStep, Composition, System};
+use super::super::params::{self, Given, Values};
+use super::super::publish::Target;
+use super::super::schema::{ElementUse, Layout, Steps};
+use super::super::template::{Budget, Variables, render};
+use super::step::step;
 use crate::distro::{Distribution, Distros, Os};
 use crate::element::asset::Folder;
 use crate::element::library::{Element, Library, LoadError};
@@ -23,7 +22,6 @@ use crate::image::Output;
 use crate::recipe::terms::decode;
 use crate::vocabulary::{Arch, Distro, Phase};
 use crate::yaml::{Diagnostic, Map, Node, Source, Span, Value, near};
-use step::step;
 
 /// The part of a recipe that is rendered for a distribution.
 #[derive(Debug, Default, Deserialize)]
@@ -37,24 +35,24 @@ struct Body {
 }
 
 /// A recipe whose distribution is not decided yet.
-pub(super) struct Composer<'a> {
-    pub(super) source: &'a Arc<Source>,
+pub(in crate::recipe) struct Composer<'a> {
+    pub(in crate::recipe) source: &'a Arc<Source>,
     /// The part of the recipe that sees the distribution.
-    pub(super) body: Node,
-    pub(super) params: &'a Values,
-    pub(super) secrets: Map,
-    pub(super) library: Library,
-    pub(super) distros: Arc<Distros>,
+    pub(in crate::recipe) body: Node,
+    pub(in crate::recipe) params: &'a Values,
+    pub(in crate::recipe) secrets: Map,
+    pub(in crate::recipe) library: Library,
+    pub(in crate::recipe) distros: Arc<Distros>,
     /// Elements that the library was asked for, by name.
-    pub(super) elements: BTreeMap<String, Arc<Result<Element, LoadError>>>,
+    pub(in crate::recipe) elements: BTreeMap<String, Arc<Result<Element, LoadError>>>,
     /// The recipe's own files.
-    pub(super) folder: Folder,
-    pub(super) name: String,
-    pub(super) arch: Arch,
+    pub(in crate::recipe) folder: Folder,
+    pub(in crate::recipe) name: String,
+    pub(in crate::recipe) arch: Arch,
     /// Files to make from the disk; `None` if the recipe does not decode.
-    pub(super) outputs: Option<Vec<Output>>,
+    pub(in crate::recipe) outputs: Option<Vec<Output>>,
     /// Work that the recipe's templates may still do.
-    pub(super) budget: Arc<Budget>,
+    pub(in crate::recipe) budget: Arc<Budget>,
 }
 
 /// An element as a recipe uses it.
@@ -79,7 +77,10 @@ const PHASES: [Phase; 5] = [Phase::Install, Phase::Configure, Phase::Boot, Phase
 
 impl Composer<'_> {
     /// Composes the recipe for a system. Returns the composition, errors and notes.
-    pub(super) fn compose(&mut self, system: &System) -> (Option<Composition>, Vec<Diagnostic>, Vec<String>) {
+    pub(in crate::recipe) fn compose(
+        &mut self,
+        system: &System,
+    ) -> (Option<Composition>, Vec<Diagnostic>, Vec<String>) {
         let mut found = Vec::new();
         let mut notes = Vec::new();
         let Some(os) = self.os(system) else {
@@ -102,7 +103,7 @@ impl Composer<'_> {
     }
 
     /// Looks for errors while the distribution is unknown. Returns the errors and notes that all distributions have in common.
-    pub(super) fn rehearse(&mut self) -> (Vec<Diagnostic>, Vec<String>) {
+    pub(in crate::recipe) fn rehearse(&mut self) -> (Vec<Diagnostic>, Vec<String>) {
         let distros = Arc::clone(&self.distros);
         let mut common: Option<(Vec<Diagnostic>, Vec<String>)> = None;
         for distro in distros.iter().filter(|one| one.root).map(Distribution::newest) {

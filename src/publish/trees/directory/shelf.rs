@@ -1,4 +1,4 @@
-//! A directory as a target: for instance one that a web server serves, or that others mount.
+//! The storage of a tree in a directory.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -10,9 +10,9 @@ use std::time::Duration;
 use rustix::fs::{CWD, RenameFlags, ioctl_ficlone, renameat_with};
 use sha2::Digest as _;
 
-use super::edition::{Content, Entry, LATEST};
-use super::error::TreeError;
-use super::shelf::Shelf;
+use super::super::edition::{Content, Entry, LATEST};
+use super::super::error::TreeError;
+use super::super::shelf::Shelf;
 use crate::digest::Sha256;
 use crate::export::manifest::Summary;
 use crate::fsx::{
@@ -27,7 +27,7 @@ use crate::workdir::WorkDir;
 const VERSION: &str = "version";
 
 /// File that is locked while the tree changes. A directory itself cannot be locked on NFS.
-const LOCK: &str = ".goldsmith.lock";
+pub(super) const LOCK: &str = ".goldsmith.lock";
 
 /// Pause between two tries to get the lock.
 const POLL: Duration = Duration::from_millis(100);
@@ -38,7 +38,7 @@ const CHUNK: usize = 1 << 20;
 /// A tree in a directory, which is created if it is missing.
 #[derive(Debug, Clone)]
 pub struct Directory {
-    root: PathBuf,
+    pub(super) root: PathBuf,
 }
 
 impl Directory {
@@ -47,7 +47,7 @@ impl Directory {
         Self { root: root.into() }
     }
 
-    fn at(&self, path: &str) -> PathBuf {
+    pub(super) fn at(&self, path: &str) -> PathBuf {
         if path.is_empty() { self.root.clone() } else { self.root.join(path) }
     }
 
@@ -318,6 +318,3 @@ fn is_version(path: &Path) -> Result<(), TreeError> {
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;
