@@ -1,6 +1,7 @@
 //! Modules use each other only as the table in `lib.rs` says.
 
 mod circles;
+mod layout;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
