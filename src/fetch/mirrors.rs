@@ -57,27 +57,57 @@ fn note(mirrors: &mut Mirrors, url: &str, suite: &str) {
     place.get_or_insert_with(|| url.trim_end_matches('/').to_owned());
 }
 
-fn one_line_sources(text: &str) -> Vec<(String, String)> {
+/// Addresses and suites of a list in the style of one line for each source: sources.list(5).
+pub(super) fn one_line_sources(text: &str) -> Vec<(String, String)> {
     let entry = |line: &str| {
         let rest = line.trim().strip_prefix("deb")?.strip_prefix([' ', '\t'])?.trim_start();
         let rest = match rest.strip_prefix('[') {
-            Some(options) => options.split_once(']')?.1,
+            // A bracket within quotes is a character.
+            Some(options) => &options[unquoted(options).find(|(_, c)| *c == ']')?.0 + 1..],
             None => rest,
         };
-        let mut words = rest.split_whitespace();
-        Some((words.next()?.to_owned(), words.next()?.to_owned()))
+        let mut words = quoted_words(rest).into_iter();
+        Some((words.next()?, words.next()?))
     };
     text.lines().filter_map(entry).collect()
 }
 
-fn deb822_sources(text: &str) -> Vec<(String, String)> {
+/// The characters of a text that are not within quotes, and their places.
+fn unquoted(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
+    let mut quoted = false;
+    text.char_indices().filter(move |(_, c)| {
+        quoted ^= *c == '"';
+        !quoted && *c != '"'
+    })
+}
+
+/// Words as apt reads them: quotes keep blanks together, and `#` begins a comment.
+fn quoted_words(text: &str) -> Vec<String> {
+    let end = unquoted(text).find(|(_, c)| *c == '#').map_or(text.len(), |(at, _)| at);
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    for c in text[..end].chars() {
+        match c {
+            '"' => quoted = !quoted,
+            c if c.is_whitespace() && !quoted => words.push(std::mem::take(&mut word)),
+            c => word.push(c),
+        }
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Addresses and suites of a list in the style of deb822: sources.list(5).
+pub(super) fn deb822_sources(text: &str) -> Vec<(String, String)> {
+    const NO: [&str; 6] = ["no", "false", "without", "off", "disable", "0"];
     let mut entries = Vec::new();
     let uncommented: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
-    for stanza in uncommented.split(|line| line.trim().is_empty()) {
+    // Blanks alone are a line of the field before.
+    for stanza in uncommented.split(|line| line.is_empty()) {
         let field = |name: &str| {
-            let start = stanza
-                .iter()
-                .position(|line| line.split_once(':').is_some_and(|(key, _)| key.eq_ignore_ascii_case(name)))?;
+            let is_field = |line: &&str| line.split_once(':').is_some_and(|(key, _)| key.eq_ignore_ascii_case(name));
+            // Of two, the last counts.
+            let start = stanza.iter().rposition(|line| is_field(&line))?;
             let mut value = stanza[start].split_once(':')?.1.to_owned();
             for line in stanza[start + 1..].iter().take_while(|line| line.starts_with([' ', '\t'])) {
                 value = value + " " + line;
@@ -85,7 +115,7 @@ fn deb822_sources(text: &str) -> Vec<(String, String)> {
             Some(value)
         };
         let words = |name| field(name).unwrap_or_default().split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        let disabled = field("Enabled").is_some_and(|value| matches!(value.trim(), "no" | "false" | "0"));
+        let disabled = field("Enabled").is_some_and(|value| NO.contains(&value.trim().to_ascii_lowercase().as_str()));
         if disabled || !words("Types").iter().any(|kind| kind == "deb") {
             continue;
         }

@@ -1,6 +1,8 @@
 //! What a build needs from elsewhere: pinned to digests first, then fetched.
 
 pub(crate) mod connection;
+#[cfg(test)]
+mod foreign_tests;
 pub(crate) mod http;
 pub mod image;
 mod image_error;

@@ -88,7 +88,12 @@ fn words(text: &str) -> Result<Vec<(usize, String)>, NetrcError> {
                     loop {
                         match chars.next() {
                             Some('"') => break,
-                            Some('\\') => word.extend(chars.next()),
+                            Some('\\') => word.extend(chars.next().map(|c| match c {
+                                'n' => '\n',
+                                'r' => '\r',
+                                't' => '\t',
+                                c => c,
+                            })),
                             Some(c) => word.push(c),
                             None => return Err(NetrcError { line: number, reason: "a quote is not closed" }),
                         }

@@ -85,25 +85,33 @@ pub(super) fn is_signed_within(content: &[u8]) -> bool {
 fn signed_part(text: &str) -> impl Iterator<Item = String> + '_ {
     let within = is_signed_within(text.as_bytes());
     text.lines()
-        .take_while(move |line| !within || *line != "-----BEGIN PGP SIGNATURE-----")
+        .take_while(move |line| !within || line.trim_end() != "-----BEGIN PGP SIGNATURE-----")
         .map(move |line| if within { line.strip_prefix("- ").unwrap_or(line).to_owned() } else { line.to_owned() })
 }
 
 /// Name and digest in a line. What is no entry is none: lists have comments and headings.
 fn entry(line: &str) -> Option<(String, String)> {
     // A backslash before the line says that the name has escapes.
+    let line = line.trim_start().trim_end_matches('\r');
     let (line, escaped) = match line.strip_prefix('\\') {
         Some(rest) => (rest, true),
         None => (line, false),
     };
-    let line = line.trim_end_matches('\r');
-    let tagged = line.split_once(" (").filter(|(tag, _)| tag.starts_with("SHA") || *tag == "MD5");
-    let (name, hash) = match tagged.and_then(|(_, rest)| rest.rsplit_once(") = ")) {
-        Some((name, hash)) => (name, hash.trim()),
+    let tagged = line.split_once('(').map(|(tag, rest)| (tag.trim_end_matches(' '), rest));
+    let tagged = tagged.filter(|(tag, _)| *tag == "MD5" || tag.starts_with("SHA") && !tag.contains([' ', '\t']));
+    // `= ` stands in the style of BSD, `)= ` in that of OpenSSL.
+    let tagged = tagged.and_then(|(_, rest)| {
+        let (name, hash) = rest.rsplit_once(')')?;
+        Some((name, hash.trim().strip_prefix('=')?.trim()))
+    });
+    let (name, hash) = match tagged {
+        Some(found) => found,
         None => {
             let (hash, name) = line.split_once([' ', '\t'])?;
-            let name = name.trim_start();
-            (name.strip_prefix('*').unwrap_or(name).trim_end(), hash)
+            // One more character tells text and binary files apart; what follows is the name, be it `*` again.
+            let name = name.strip_prefix([' ', '*']).unwrap_or(name);
+            // Lists by hand have more blanks for looks.
+            (name.trim(), hash)
         }
     };
     let is_hash = kind(hash.len()) != "unknown" && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -157,6 +165,8 @@ mod tests {
             format!("{digest}\ta.qcow2\r"),
             format!("{upper}  a.qcow2"),
             format!("SHA256 (a.qcow2) = {digest}"),
+            format!("SHA2-256(a.qcow2)= {digest}"),
+            format!("  {digest}     a.qcow2  "),
             format!("SHA512 (a.qcow2) = {digest}{digest}\nSHA256 (a.qcow2) = {digest}"),
             format!("{digest}  a.qcow2\n{digest}  ./a.qcow2"),
         ] {
