@@ -55,10 +55,12 @@ impl NewFile {
         &self.path
     }
 
-    /// Opens the file again, after a program has replaced it.
+    /// Opens the file again, after a program has replaced it. Programs set modes of their own: mksquashfs removes the group's
+    /// right to write.
     pub(crate) fn reopen(&mut self) -> Result<(), PathError> {
+        let mode = self.file.metadata().at(&self.path)?.permissions();
         self.file = File::options().read(true).write(true).open(&self.path).at(&self.path)?;
-        Ok(())
+        self.file.set_permissions(mode).at(&self.path)
     }
 
     /// Syncs the content to the disk, with its final mode.
@@ -173,6 +175,20 @@ mod tests {
         std::fs::write(&plain, "").expect("it is written");
         write_atomic(&path, b"new").expect("it is written");
         assert_eq!(mode(&path), mode(&plain), "the umask is the one that holds for all files");
+    }
+
+    #[test]
+    fn what_a_program_makes_in_the_place_of_a_file_has_the_mode_of_the_file() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("file");
+        let mut new = NewFile::create(&path, Access::Umask).expect("begun");
+        let expected = mode(new.path());
+        std::fs::remove_file(new.path()).expect("it is there");
+        std::fs::write(new.path(), "of a program").expect("it is written");
+        std::fs::set_permissions(new.path(), Permissions::from_mode(0o600)).expect("a mode");
+        new.reopen().expect("it is opened");
+        new.persist().expect("it gets its name");
+        assert_eq!((mode(&path), &*std::fs::read(&path).expect("it is there")), (expected, &b"of a program"[..]));
     }
 
     #[test]
