@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::diagnostic::Diagnostic;
-use super::parse::MAX_BYTES;
+use super::events::MAX_BYTES;
 use super::source::Source;
 
 /// Reads a file of the host. Messages name it by its path.
