@@ -188,18 +188,7 @@ fn logins_are_those_that_curl_sends() {
             let host = random.pick(&["a.example", "A.Example", "b.example", "c.example"]);
             text.push_str(&format!("machine {host}{gap}"));
             let mut word = || {
-                random.pick(&[
-                    "plain",
-                    "#1",
-                    "a\\b",
-                    "\"a b\"",
-                    "\"q\\\"q\\\\\"",
-                    "\"n\\tt\"",
-                    "p:w",
-                    "it's",
-                    "ü",
-                    "login",
-                ])
+                random.pick(&["plain", "a\\b", "\"a b\"", "\"q\\\"q\\\\\"", "\"n\\tt\"", "p:w", "it's", "ü", "login"])
             };
             let user = word().replace(':', "");
             text.push_str(&format!("login {user}{gap}password {}\n", word()));
