@@ -1,7 +1,7 @@
-//! Files that people write for this program.
+//! Parsing: reads YAML text into the tree, within limits.
 //!
-//! Plain scalars resolve by the core schema of YAML 1.2: `no` and `on` are texts. What a file that people write has
-//! no use for is refused: tags, several documents, keys that are not scalars, values nested deeper than
+//! Plain scalars resolve by the core schema of YAML 1.2: `no` and `on` are texts. The parser refuses features that recipes do
+//! not need: tags, several documents, keys that are not scalars, values nested deeper than
 //! [`MAX_DEPTH`](super::MAX_DEPTH), aliases that expand to more than [`MAX_NODES`](super::MAX_NODES) values.
 
 use std::collections::HashMap;
