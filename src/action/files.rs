@@ -36,7 +36,7 @@ pub struct Copy {
     pub source: String,
     /// Absolute path in the image. If `source` is a directory, its content is merged into this directory.
     pub path: String,
-    /// Permissions of every copied file. Default: 0755 for an executable file, else 0644.
+    /// Permissions of every copied file, whatever an access control list of it allows. Default: those of the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// `user` or `user:group` of everything that is copied: files, directories and links. Default: `root:root`.
@@ -74,7 +74,7 @@ pub struct Edit {
     /// Regular expressions. The action removes every line that matches one of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub delete: Vec<String>,
-    /// Replacements within lines.
+    /// Replacements of all matches within lines.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replace: Vec<Replace>,
     /// Line to append if the file does not have it.
@@ -102,7 +102,7 @@ impl Edit {
 pub struct Replace {
     /// Regular expression for each line.
     pub pattern: String,
-    /// Replacement; `$1` is the first group.
+    /// Replacement. `$1` and `${1}` are the first group, `$$` is a dollar sign. A group that the pattern lacks is an error.
     pub with: String,
 }
 
@@ -112,10 +112,10 @@ pub struct Replace {
 pub struct Mkdir {
     /// Absolute path.
     pub path: String,
-    /// Permissions. Default: 0755.
+    /// Permissions. Default: 0755, for a directory that is there its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// `user` or `user:group`. Default: `root:root`.
+    /// `user` or `user:group`. Default: `root:root`, for a directory that is there its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
 }

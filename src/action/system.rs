@@ -119,7 +119,7 @@ impl KernelArgs {
 pub struct User {
     /// Login name.
     pub name: String,
-    /// Supplementary groups. Goldsmith makes groups that do not exist.
+    /// Supplementary groups. Goldsmith makes groups that do not exist, as system groups.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
     /// Login shell. Default: `/bin/bash`; for a system account `/usr/sbin/nologin`.
@@ -131,7 +131,7 @@ pub struct User {
     /// Make a system account, without a home directory.
     #[serde(skip_serializing_if = "is_false")]
     pub system: bool,
-    /// Let the user run every command by sudo without a password.
+    /// Let the user run every command by sudo without a password: in `/etc/sudoers.d/90-NAME`.
     #[serde(skip_serializing_if = "is_false")]
     pub sudo: bool,
     /// Public keys for `~/.ssh/authorized_keys`.

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use super::attributes::Attributes;
 use super::libguestfs::{LibguestfsGuest, text};
 use super::place::{self, Found, Last};
 use super::script::{self, Streams, quote};
@@ -267,8 +268,16 @@ impl Guest for LibguestfsGuest {
     fn unpack(&mut self, archive: &Path, compression: Option<&str>, path: &str) -> Result<(), GuestError> {
         let call = format!("unpack into {path}");
         // The image resolves nothing here: the script's own tests are made outside of it.
-        let directory = match place::find(self, path, Last::Followed)? {
-            Found::There { path, .. } | Found::Missing { path } => path,
+        let attributes = Attributes::of(archive, compression);
+        let (directory, passed) = match place::find(self, path, Last::Followed)? {
+            Found::There { path, .. } => {
+                let passed = attributes.there(self, &path)?.iter().flat_map(|name| [*name, "\n"]).collect::<String>();
+                (path, passed)
+            }
+            Found::Missing { path } => {
+                self.mkdir(path.rsplit_once('/').map_or("", |(parent, _)| parent))?;
+                (path, String::new())
+            }
             Found::Nowhere(why) => return Err(refused(&call, why)),
         };
         let size = std::fs::metadata(archive).map_err(|error| refused(&call, error.to_string()))?.len();
@@ -283,9 +292,11 @@ impl Guest for LibguestfsGuest {
             return Err(refused(&call, "the archive is empty".to_owned()));
         }
         let room = self.room(&directory);
+        self.call(&call, |g| g.write(script::PASSED, passed.as_bytes()))?;
         let unpacked = self.with_file(&call, archive, |guest, device| {
-            guest.appliance(&call, &script::unpack(&guest.mounted, device, size, decompress, &directory)).map(drop)
+            guest.appliance(&call, &script::unpack(&guest.mounted, device, size, decompress, attributes.texts, &directory)).map(drop)
         });
+        self.remove(script::PASSED)?;
         unpacked.map_err(|error| match error {
             GuestError::Call { message, .. } if FULL.iter().any(|said| message.contains(said)) => {
                 let missing = room.filter(|_| compression.is_none()).map(|room| size.saturating_sub(room));
@@ -308,7 +319,11 @@ impl Guest for LibguestfsGuest {
     }
 
     fn mkdir(&mut self, path: &str) -> Result<(), GuestError> {
-        self.call(&format!("make the directory {path}"), |g| g.mkdir_p(path))
+        let call = format!("make the directory {path}");
+        let missing = place::missing(self, path)?;
+        self.call(&call, |g| g.mkdir_p(path))?;
+        // A directory with the set-group-ID bit gives this and its group to those that are made in it.
+        missing.into_iter().try_for_each(|made| self.chown(0, 0, made).and_then(|()| self.chmod(0o755, made)))
     }
 
     fn remove(&mut self, path: &str) -> Result<(), GuestError> {

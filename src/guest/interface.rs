@@ -120,8 +120,8 @@ pub trait Guest {
     /// be a link. What cannot be read is left out; a hole is read as zeros.
     fn contents(&mut self, files: &[&Entry]) -> Result<Vec<(String, Vec<u8>)>, GuestError>;
 
-    /// Makes a directory and its parents. A link to a directory at the end of the path is an error: [`place`] finds where
-    /// it leads.
+    /// Makes a directory and its parents. They belong to root and have the mode 0755, also below a directory that hands on its
+    /// group. A link to a directory at the end of the path is an error: [`place`] finds the link's target.
     fn mkdir(&mut self, path: &str) -> Result<(), GuestError>;
 
     /// Removes a file or a directory with all in it; nothing there is no error.

@@ -9,6 +9,7 @@
 pub mod accel;
 mod archive;
 mod attached;
+mod attributes;
 mod calls;
 mod channel;
 mod command;

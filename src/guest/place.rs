@@ -46,6 +46,16 @@ struct Followed {
     rest: usize,
 }
 
+/// The directories of a path without links that are not there, the uppermost first.
+pub(super) fn missing<'a>(guest: &mut dyn Guest, path: &'a str) -> Result<Vec<&'a str>, GuestError> {
+    let (mut missing, mut above) = (Vec::new(), path.trim_end_matches('/'));
+    while !above.is_empty() && guest.kind(above)?.is_none() {
+        missing.insert(0, above);
+        above = above.rsplit_once('/').map_or("", |(parent, _)| parent);
+    }
+    Ok(missing)
+}
+
 /// Finds what is at an absolute path. Links that lead in a circle are an error.
 pub fn find(guest: &mut dyn Guest, path: &str, last: Last) -> Result<Found, GuestError> {
     let mut rest: Vec<String> = path.split('/').rev().map(str::to_owned).collect();

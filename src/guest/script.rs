@@ -183,6 +183,9 @@ fn for_each<'a>(mounted: impl Iterator<Item = &'a String>, command: impl Fn(&str
     commands.collect::<Vec<_>>().join(" && ")
 }
 
+/// Where [`unpack`] finds the names of directories that tar passes over, one a line: on the tmpfs of [`mount`].
+pub(super) const PASSED: &str = "/run/goldsmith-passed";
+
 /// Unpacks a tar file that lies on a disk of its own, padded at its end, into a directory that may be missing.
 ///
 /// A directory of the archive goes where a link to a directory is, as `bin` is one in most images. The appliance's tar
@@ -195,11 +198,14 @@ fn for_each<'a>(mounted: impl Iterator<Item = &'a String>, command: impl Fn(&str
 /// executable for tar, so none of these is mapped as code: the image has no say in what the appliance runs, and a library
 /// that the image preloads for its own programs does not disturb tar. With `LC_ALL=C`, tar reads no locale of the image.
 ///
+/// `lists` says whether the archive has access control lists as texts.
+///
 /// tar only warns of attributes that a file system cannot hold. Here that is a failure.
-pub(super) fn unpack(mounted: &[String], device: &str, size: u64, decompress: &str, directory: &str) -> String {
+pub(super) fn unpack(mounted: &[String], device: &str, size: u64, decompress: &str, lists: bool, directory: &str) -> String {
     let run = "/run".to_owned();
     let no_programs =
         for_each(mounted.iter().chain([&run]), |path| format!("mount -i -o remount,bind,noatime,noexec {path}"));
+    let lists = if lists { "--acls" } else { "" };
     let outside = quote(&format!("{ROOT}{directory}"));
     let inside = quote(directory);
     let inner = format!(
@@ -214,9 +220,10 @@ done
 [ -n "$loader" ] || {{ echo 'the loader of tar is not found'; exit 1; }}
 loader=$(readlink -f "$loader")
 keep=--no-overwrite-dir
-[ -d {outside} ] || {{ mkdir -p {outside} || exit 1; keep=; }}
+[ -d {outside} ] || {{ mkdir {outside} && chown 0:0 {outside} && chmod 00755 {outside} || exit 1; keep=; }}
 head -c {size} {device} | {decompress} | LC_ALL=C chroot {ROOT} /run/goldsmith-appliance$loader --inhibit-cache --library-path "$path" \
-  /run/goldsmith-appliance$tar -x -f - -C {inside} --numeric-owner --keep-directory-symlink $keep --acls --xattrs '--xattrs-include=*' \
+  /run/goldsmith-appliance$tar -x -f - -C {inside} --numeric-owner --keep-directory-symlink $keep \
+  --no-recursion --anchored --no-wildcards --exclude-from={PASSED} {lists} --xattrs '--xattrs-include=*' \
   2>$said
 status=$?
 tail -n 20 $said

@@ -15,7 +15,7 @@ use crate::layer::{LayerKey, canonical};
 use crate::recipe::Arch;
 
 /// Version of the form of ingredients and of the effect of actions. A new version makes every layer again.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// Returns the ingredients of the base layer.
 ///

@@ -1,5 +1,6 @@
 //! Files of a recipe or element on their way into an image: one tar file, in which they are what they are.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
@@ -7,7 +8,7 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use sha2::{Digest as _, Sha256 as Hasher};
 use tar::{Builder, EntryType, GnuExtSparseHeader, GnuSparseHeader, Header};
 
-use super::ActionError;
+use super::{ActionError, access};
 use crate::digest::Sha256;
 use crate::plan::{Asset, AssetKind, Origin};
 
@@ -104,21 +105,33 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
+    /// Keywords and values of its extended attributes. An access control list must not undo permissions that are given.
+    fn attributes(&self, mode: Option<u32>) -> Vec<(String, Cow<'_, [u8]>)> {
+        let all = self.asset.xattrs.iter().map(|(name, value)| {
+            let list = access::keyword(name).and_then(|keyword| Some((keyword, access::text(value, mode)?)));
+            match list {
+                Some((keyword, text)) => (keyword.to_owned(), Cow::Owned(text.into_bytes())),
+                None => (format!("SCHILY.xattr.{name}"), Cow::Borrowed(value.as_slice())),
+            }
+        });
+        all.collect()
+    }
+
     /// Writes what the header has no room for, and returns the header. Names are always there, as they are written:
     /// the header's own field is short, and whoever fills it tidies a path up.
     fn head(&self, archive: &mut Builder<&File>, kind: EntryType) -> io::Result<Header> {
+        let mode = self.manner.mode.filter(|_| matches!(self.asset.kind, AssetKind::File { .. }));
+        let attributes = self.attributes(mode);
         let mut extensions = vec![("path".to_owned(), self.name.as_bytes())];
         extensions.extend(self.link.map(|link| ("linkpath".to_owned(), link.as_bytes())));
         if kind != EntryType::Link {
-            let xattrs = self.asset.xattrs.iter();
-            extensions.extend(xattrs.map(|(name, value)| (format!("SCHILY.xattr.{name}"), value.as_slice())));
+            extensions.extend(attributes.iter().map(|(keyword, value)| (keyword.clone(), value.as_ref())));
         }
         archive.append_pax_extensions(extensions.iter().map(|(key, value)| (key.as_str(), *value)))?;
         let mut header = Header::new_gnu();
         header.set_entry_type(kind);
         header.set_path("entry")?;
-        let file = matches!(self.asset.kind, AssetKind::File { .. });
-        header.set_mode(self.manner.mode.filter(|_| file).unwrap_or(self.asset.mode));
+        header.set_mode(mode.unwrap_or(self.asset.mode));
         header.set_uid(self.manner.owner.0.into());
         header.set_gid(self.manner.owner.1.into());
         header.set_mtime(self.manner.time);

@@ -109,9 +109,10 @@ impl Executor<'_> {
                 let path = self.place(&label, &path)?;
                 match self.guest.kind(&path).for_action(&label)? {
                     Some(FileKind::File) => self.guest.write(&path, b"").for_action(&label)?,
+                    // A directory may hand on its group.
                     _ => {
                         self.replace(&label, &path, b"")?;
-                        self.guest.chmod(FILE_MODE, &path).for_action(&label)?;
+                        self.attributes(&label, &path, FILE_MODE, None)?;
                     }
                 }
             }

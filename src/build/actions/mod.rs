@@ -3,6 +3,7 @@
 //! What a declarative action asks for is done by calls of the guest where that is possible, so that it works
 //! in an image that has no shell; programs of the image run only for what only they can do.
 
+mod access;
 mod boot_menu;
 mod carry;
 mod error;
