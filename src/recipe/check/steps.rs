@@ -40,6 +40,9 @@ pub(crate) fn actions(root: &Node, secrets: &BTreeSet<&str>, source: &Arc<Source
                     apply(texts, value, source, found);
                 }
             }
+            for replace in action.get("edit").and_then(|edit| edit.get("replace")).map_or(&[][..], Node::list) {
+                replacement(replace, source, found);
+            }
             if let Some(run) = action.get("run") {
                 let key = action.key("run").map_or(action.span, |key| key.span);
                 script(run, key, source, found);
@@ -61,6 +64,34 @@ pub(crate) fn actions(root: &Node, secrets: &BTreeSet<&str>, source: &Arc<Source
 pub(crate) fn checks(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     for check in root.get("checks").map_or(&[][..], Node::list) {
         apply(CHECKS, check, source, found);
+    }
+}
+
+/// Checks that a replacement names groups of its pattern only: any other would be replaced by nothing.
+fn replacement(replace: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    let (Some(pattern), Some(with)) = (replace.get("pattern").and_then(Node::text), replace.get("with")) else {
+        return;
+    };
+    let (Ok(pattern), Some(text)) = (regex::Regex::new(pattern), with.text()) else { return };
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once('$') {
+        rest = after;
+        let word = |text: &str| text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+        let (name, length) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+            Some((name, _)) => (name, name.len() + 2),
+            None if after.starts_with('$') => {
+                rest = &after[1..];
+                continue;
+            }
+            None => (&after[..word(after)], word(after)),
+        };
+        let number = name.parse::<usize>().is_ok_and(|number| number < pattern.captures_len());
+        if name.is_empty() || number || pattern.capture_names().flatten().any(|group| group == name) {
+            continue;
+        }
+        let message = format!("`${}` is no group of the pattern", &after[..length]);
+        let help = "write `${1}` before a letter, a digit or `_`, and `$$` for a dollar sign";
+        found.push(Diagnostic::new(source, with.span, message).help(help));
     }
 }
 
@@ -156,6 +187,10 @@ mod tests {
             ("copy: { path: / }", ""),
             ("edit: { path: /a, delete: ['(', 'a'] }", "`(` is not a regular expression"),
             ("edit: { path: /a, replace: [{ pattern: '[' }] }", "`[` is not a regular expression"),
+            ("edit: { path: /a, replace: [{ pattern: '(a)', with: $1ed }] }", "`$1ed` is no group of the pattern"),
+            ("edit: { path: /a, replace: [{ pattern: a, with: '$HOME' }] }", "`$HOME` is no group of the pattern"),
+            ("edit: { path: /a, replace: [{ pattern: a, with: '${1}' }] }", "`${1}` is no group of the pattern"),
+            ("edit: { path: /a, replace: [{ pattern: '(?<x>a)', with: '$0 ${1}ed $x $$HOME 5 $ $.' }] }", ""),
             ("edit: { path: /a, ensure-line: \"a\\nb\" }", "this must be one line"),
             ("packages: { install: [-y] }", "`-y` is not the name of a package"),
             ("packages: { install: [a b] }", "`a b` is not the name of a package"),
