@@ -6,6 +6,7 @@ mod diff;
 mod faults;
 mod image_base;
 mod inspect;
+mod oracle;
 mod sabotage;
 #[path = "../support/shared.rs"]
 mod shared;

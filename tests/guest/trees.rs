@@ -14,7 +14,7 @@ use goldsmith::recipe::{self, Arch, Base, LoadOptions};
 use super::calls::bench::*;
 
 /// The plan of a recipe with these steps of the phase `configure`.
-fn plan(folder: &Path, steps: &str) -> Plan {
+fn plan(folder: &Path, steps: &str) -> Result<Plan, String> {
     let head = "name: x\nbase: { bootstrap: { distro: debian, release: bookworm } }\ndisk: { size: 400MiB }";
     let options = LoadOptions {
         params: BTreeMap::new(),
@@ -24,15 +24,15 @@ fn plan(folder: &Path, steps: &str) -> Plan {
         rules: Vec::new(),
     };
     let text = format!("{head}\nsteps:\n  configure:\n{steps}");
-    let loaded = recipe::load_str(&folder.join("x.yaml"), &text, &options, None).unwrap_or_else(|e| panic!("{e}"));
+    let loaded = recipe::load_str(&folder.join("x.yaml"), &text, &options, None).map_err(|error| error.to_string())?;
     let Base::Bootstrap(source) = loaded.recipe.base.clone() else { panic!("a bootstrap") };
     let base = BasePlan::Bootstrap { source, repositories: Vec::new() };
-    plan::resolve(&loaded.recipe, loaded.composition.unwrap(), base, Vec::new())
+    Ok(plan::resolve(&loaded.recipe, loaded.composition.unwrap(), base, Vec::new()))
 }
 
 /// Carries out steps in a guest, as a build does.
 pub(crate) fn carry_out(guest: &mut dyn Guest, folder: &Path, steps: &str) -> Result<(), String> {
-    let plan = plan(folder, steps);
+    let plan = plan(folder, steps)?;
     let step = plan.steps.iter().find(|step| step.id.phase == Phase::Configure).unwrap();
     let mut executor = Executor {
         guest,

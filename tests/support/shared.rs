@@ -43,6 +43,12 @@ pub(crate) fn small_cache(to: &Path) {
     Made::of("small", &format!("name: small\n{SMALL}")).copy_cache(to);
 }
 
+/// The image file of the base of [`SMALL`] recipes.
+#[allow(dead_code, reason = "of those who share this not all need it")]
+pub(crate) fn small_image() -> PathBuf {
+    image("small", &format!("name: small\n{SMALL}"))
+}
+
 /// What was built, locked until this is dropped.
 struct Made {
     dir: PathBuf,
