@@ -13,7 +13,7 @@ use goldsmith::build::Workshop;
 use goldsmith::event::{Reporter, Silent};
 use goldsmith::fetch::PinPolicy;
 use goldsmith::guest::fake::{self, Content, FakeWorld, Node, Tree};
-use goldsmith::guest::{Guest, GuestError, Inspection, Mount, MountSource};
+use goldsmith::guest::{Guest, GuestError, Inspection, Mount};
 use goldsmith::interrupt::Interrupt;
 use goldsmith::pipeline::{BootRequest, Host, HostError, Options, Outcome, Pipeline, Source, Unattended};
 use goldsmith::recipe::{Arch, Firmware, LoadOptions};
@@ -49,9 +49,10 @@ impl MemoryHost {
             version: "12".to_owned(),
             codename: Some("bookworm".to_owned()),
             arch: "x86_64".to_owned(),
-            mounts: vec![Mount { source: MountSource::Partition(1), path: "/".to_owned() }],
+            mounts: vec![Mount::partition(1, "/")],
             root_filesystem: "ext4".to_owned(),
             firmware: vec![Firmware::Bios],
+            storage: Default::default(),
         });
         Self(world)
     }

@@ -8,7 +8,8 @@ use super::new_layer::{Found, new_layer};
 use super::session::Session;
 use crate::base::{BootstrapError, BootstrapRequest};
 use crate::event::Event;
-use crate::guest::{Mount, MountSource};
+use crate::guest::Mount;
+use crate::guest::grow::{self, Growth};
 use crate::interrupt::Interrupt;
 use crate::layer::Slot;
 use crate::plan::{BasePlan, Plan, Step};
@@ -67,6 +68,12 @@ pub(super) fn bootstrap(plan: &Plan, step: &Step, slot: Slot, session: &mut Sess
     Ok(())
 }
 
+/// What grows on an image whose disk becomes as large as the plan's; nothing if it is as large.
+pub(super) fn growth(plan: &Plan, image: &OpenedImage) -> Growth {
+    let size = plan.disk.size.get();
+    if image.virtual_size < size { grow::plan(&image.inspection, size) } else { Growth::default() }
+}
+
 /// Opens an image as the base, grown to the size of the disk.
 pub(super) fn open_image(
     plan: &Plan,
@@ -77,18 +84,7 @@ pub(super) fn open_image(
     session: &mut Session<'_>,
 ) -> Result<(), BuildError> {
     let started = Instant::now();
-    let larger = image.virtual_size < plan.disk.size.get();
-    let root = image.inspection.mounts.iter().find(|mount| mount.path == "/");
-    let grow = match root.filter(|_| larger).map(|root| &root.source) {
-        Some(MountSource::Partition(number)) => Some(*number),
-        Some(MountSource::Device(device)) => {
-            let message = format!("the root file system is on {device}, no plain partition: it is not grown");
-            session.workshop.reporter.report(&Event::Warning { message });
-            None
-        }
-        None => None,
-    };
-    session.open(slot, &image.file, plan, grow, mounts)?;
+    session.open(slot, &image.file, plan, &growth(plan, image).steps, mounts)?;
     session.finish_step(plan, step, started, Found::default());
     Ok(())
 }

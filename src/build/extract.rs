@@ -156,10 +156,14 @@ pub(super) fn take(
     Ok(taken)
 }
 
-/// Where the partition with the root file system is.
+/// Where the root file system is on the disk, if a stretch of the disk is nothing else.
 fn root_range(guest: &mut dyn Guest, mounts: &[Mount]) -> Result<Option<Range>, GuestError> {
     let root = mounts.iter().find(|mount| mount.path == "/");
-    let Some(MountSource::Partition(number)) = root.map(|mount| &mount.source) else { return Ok(None) };
+    let number = match root.map(|mount| &mount.source) {
+        Some(MountSource::Partition(number)) => number,
+        Some(MountSource::Disk) => return Ok(Some(Range { start: 0, size: guest.devices()?.size })),
+        Some(MountSource::Device(_)) | None => return Ok(None),
+    };
     let table = guest.devices()?.partition_table;
     let partition = table.and_then(|table| table.partitions.into_iter().find(|other| other.number == *number));
     Ok(partition.map(|partition| Range { start: partition.start, size: partition.size }))

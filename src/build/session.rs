@@ -10,7 +10,7 @@ use super::error::{BuildError, Doing as _};
 use super::new_layer::{Found, new_layer};
 use super::workshop::Workshop;
 use crate::event::Event;
-use crate::guest::{Guest, GuestError, Inspection, Mount};
+use crate::guest::{Guest, GuestError, Inspection, Mount, grow};
 use crate::interrupt::Interrupt;
 use crate::layer::{NewLayer, Parent, Slot, StoreError};
 use crate::plan::{BasePlan, Plan, Step};
@@ -127,15 +127,15 @@ impl<'a> Session<'a> {
         mut slot: Slot,
         image: &str,
         plan: &Plan,
-        grow: Option<u32>,
+        grow: &[grow::Step],
         mounts: &[Mount],
     ) -> Result<(), BuildError> {
         let BasePlan::Image { sha256, .. } = &plan.base else { return Ok(()) };
         slot.create_overlay(&Parent::Image(*sha256, image.to_owned()), plan.disk.size)?;
         let guest = self.guest()?;
         guest.attach(slot.disk_path()).doing("attach the base image")?;
-        if let Some(partition) = grow {
-            guest.grow(partition).doing("grow the root file system")?;
+        if !grow.is_empty() {
+            guest.grow(grow).doing("grow the root file system")?;
         }
         guest.mount(mounts).doing("mount the base image")?;
         self.open = Some(Open { slot, finished: None });

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::actions::{Executor, PackageCache};
-use super::base::{bootstrap, open_image};
+use super::base::{bootstrap, growth, open_image};
 use super::claim::{claim, report_failure};
 use super::disk::{BuiltDisk, OpenedImage};
 use super::error::{BuildError, with_causes};
@@ -36,6 +36,11 @@ pub fn build<'a>(
     workshop.reporter.report(&Event::BuildStarted { name: plan.name.clone(), steps: plan.steps.len() });
     for note in &plan.notes {
         workshop.reporter.report(&Event::Warning { message: note.clone() });
+    }
+    // Told at every build, also where the base is cached.
+    if let Some(hindrance) = image.and_then(|image| growth(plan, image).hindrance) {
+        let message = format!("the root file system does not grow to all of `disk.size`: {hindrance}");
+        workshop.reporter.report(&Event::Warning { message });
     }
     let mounts = mounts(plan, image)?;
     for step in plan.steps.iter().filter(|step| step.id.phase != Phase::Finalize) {

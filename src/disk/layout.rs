@@ -9,7 +9,7 @@ use std::fmt;
 use sha2::Digest as _;
 
 use crate::digest::Sha256;
-use crate::guest::{Mount, MountSource};
+use crate::guest::Mount;
 use crate::plan::DiskPlan;
 use crate::recipe::{Arch, Layout};
 use crate::units::ByteSize;
@@ -183,7 +183,7 @@ impl DiskLayout {
             .into_iter()
             .filter_map(|(purpose, path)| {
                 let partition = self.partition(purpose)?;
-                Some(Mount { source: MountSource::Partition(partition.number), path: path.to_owned() })
+                Some(Mount::partition(partition.number, path))
             })
             .collect()
     }
@@ -212,6 +212,7 @@ fn derive(seed: &Sha256, purpose: &str) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest::MountSource;
 
     fn plan(size: ByteSize, layout: Layout) -> DiskPlan {
         DiskPlan { size, layout, firmware: Vec::new() }

@@ -42,6 +42,7 @@ impl LibguestfsGuest {
             "file": { "driver": "file", "filename": text(disk)?, "discard": "unmap" },
         });
         let device = self.plug(CALL, DISK_TARGET, &node, &block)?;
+        self.appliance(CALL, &script::activate(&device))?;
         self.disk = Some(Disk { device, first: node.clone(), current: node });
         Ok(())
     }
@@ -112,7 +113,7 @@ impl LibguestfsGuest {
     fn unplug(&mut self, call: &str, target: u32, device: &str, node: &str) -> Result<(), GuestError> {
         // The guest forgets it first, or it would find errors where the disk was.
         let name = device.trim_start_matches("/dev/");
-        self.appliance(call, &format!("sync; echo 1 >/sys/block/{name}/device/delete"))?;
+        self.appliance(call, &script::forget(name))?;
         let id = format!("scsi{target}");
         self.qmp(call, "device_del", &json!({ "id": id }))?;
         let deleted = self.qmp.wait_device_deleted(&id);

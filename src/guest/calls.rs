@@ -9,12 +9,14 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::attributes::Attributes;
+use super::grow::Step;
 use super::libguestfs::{LibguestfsGuest, text};
 use super::place::{self, Found, Last};
 use super::script::{self, Streams, quote};
 use super::terminal::{Terminal, relay};
 use super::{
-    Command, Devices, Ended, Entry, FileKind, Guest, GuestError, Inspection, Mount, Space, devices, disk, listing,
+    Command, Devices, Ended, Entry, FileKind, Guest, GuestError, Inspection, Mount, Space, devices, disk, growing,
+    listing,
 };
 use crate::base::Package;
 
@@ -149,7 +151,8 @@ impl Guest for LibguestfsGuest {
     }
 
     fn inspect(&mut self) -> Result<Inspection, GuestError> {
-        disk::inspect(self, &self.device()?)
+        let device = self.device()?;
+        disk::inspect(self, &device)
     }
 
     fn devices(&mut self) -> Result<Devices, GuestError> {
@@ -163,8 +166,8 @@ impl Guest for LibguestfsGuest {
         disk::packages(self)
     }
 
-    fn grow(&mut self, partition: u32) -> Result<(), GuestError> {
-        disk::grow(self, &self.device()?, partition)
+    fn grow(&mut self, steps: &[Step]) -> Result<(), GuestError> {
+        growing::grow(self, &self.device()?, steps)
     }
 
     fn mount(&mut self, mounts: &[Mount]) -> Result<(), GuestError> {
@@ -294,7 +297,12 @@ impl Guest for LibguestfsGuest {
         let room = self.room(&directory);
         self.call(&call, |g| g.write(script::PASSED, passed.as_bytes()))?;
         let unpacked = self.with_file(&call, archive, |guest, device| {
-            guest.appliance(&call, &script::unpack(&guest.mounted, device, size, decompress, attributes.texts, &directory)).map(drop)
+            guest
+                .appliance(
+                    &call,
+                    &script::unpack(&guest.mounted, device, size, decompress, attributes.texts, &directory),
+                )
+                .map(drop)
         });
         self.remove(script::PASSED)?;
         unpacked.map_err(|error| match error {

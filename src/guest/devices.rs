@@ -1,11 +1,14 @@
-//! What the attached disk is divided into, as the appliance's `sfdisk` and `lsblk` see it.
+//! What the attached disk is divided into, as the appliance's `sfdisk`, `lsblk` and `lvm` see it.
 //!
 //! Labels and names may hold any bytes. They come as JSON in hexadecimal digits, because the guest's channel for
 //! answers takes nothing but UTF-8.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::MountSource;
 use super::script::ROOT;
 use crate::image::partitions::purpose;
 
@@ -16,6 +19,10 @@ pub struct Devices {
     pub partition_table: Option<PartitionTable>,
     /// What partitions and logical volumes hold, with the fill of what is mounted.
     pub file_systems: Vec<FileSystem>,
+    /// Physical volumes of LVM.
+    pub physical_volumes: Vec<PhysicalVolume>,
+    /// Logical volumes of LVM.
+    pub logical_volumes: Vec<LogicalVolume>,
     /// Size of the disk, in bytes.
     pub size: u64,
     /// The first 34 sectors of the disk: boot code and a GPT.
@@ -56,6 +63,37 @@ pub struct Partition {
     pub active: bool,
 }
 
+/// What a disk is divided into, as far as growing it depends on that.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storage {
+    /// The partition table; `None` if there is none.
+    pub table: Option<PartitionTable>,
+    /// Physical volumes of LVM.
+    pub physical_volumes: Vec<PhysicalVolume>,
+    /// Logical volumes of LVM.
+    pub logical_volumes: Vec<LogicalVolume>,
+}
+
+/// A physical volume of LVM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhysicalVolume {
+    /// What it is on.
+    pub on: MountSource,
+    /// The volume group that it belongs to.
+    pub group: String,
+}
+
+/// A logical volume of LVM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogicalVolume {
+    /// Its device: `/dev/group/name`.
+    pub device: String,
+    /// The volume group that it belongs to.
+    pub group: String,
+    /// How it takes its space from there: `linear`, `thin`, `raid1`.
+    pub kind: String,
+}
+
 /// What a partition, a logical volume or the whole disk holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSystem {
@@ -82,18 +120,25 @@ pub struct FileSystem {
 /// Sectors that a GPT takes at either end of a disk, beside the first: its header, and 128 entries of 128 bytes.
 const GPT_SECTORS: u32 = 33;
 
-/// Prints partition table, block devices, first and last sectors of a disk, one line of digits each, and its size.
+/// Prints partition table, block devices, volumes, mounts, first and last sectors of a disk, one line of digits each, and
+/// its size.
 pub(super) fn script(disk: &str) -> String {
     let hex = "od -An -v -tx1 | tr -d ' \\n'; echo";
     format!(
         "udevadm settle\n\
          sfdisk --json {disk} 2>/dev/null | {hex}\n\
-         lsblk --json --bytes --output PATH,TYPE,FSTYPE,LABEL,UUID,SIZE,MOUNTPOINT,FSSIZE,FSUSED {disk} | {hex}\n\
+         blocks=$(lsblk --json --bytes --output PATH,TYPE,FSTYPE,LABEL,UUID,SIZE,FSSIZE,FSUSED {disk})\n\
+         printf %s \"$blocks\" | {hex}\n\
+         case $blocks in *'\"LVM2_member\"'*) volumes=$(\n\
+           lvm pvs --noheadings --separator ' ' -o pv_name,vg_name 2>/dev/null\n\
+           lvm lvs --noheadings --separator ' ' -o lv_path,vg_name,segtype 2>/dev/null) ;; esac\n\
+         printf %s \"$volumes\" | {hex}\n\
+         cat /proc/self/mounts | {hex}\n\
          dd if={disk} bs=512 count={} 2>/dev/null | {hex}\n\
          size=$(blockdev --getsize64 {disk})\n\
          dd if={disk} bs=512 skip=$((size / 512 - {GPT_SECTORS})) count={GPT_SECTORS} 2>/dev/null | {hex}\n\
          echo $size\n",
-        GPT_SECTORS + 1
+        GPT_SECTORS + 1,
     )
 }
 
@@ -101,15 +146,92 @@ pub(super) fn script(disk: &str) -> String {
 pub(super) fn parse(printed: &str, disk: &str) -> Option<Devices> {
     let mut lines = printed.lines().map(str::trim);
     let mut bytes = || hex::decode(lines.next()?).ok();
-    let (table, devices, first_sectors, last_sectors) = (bytes()?, bytes()?, bytes()?, bytes()?);
+    let (table, devices, volumes, mounts) = (bytes()?, bytes()?, bytes()?, bytes()?);
+    let (first_sectors, last_sectors) = (bytes()?, bytes()?);
     let size = lines.next()?.parse().ok()?;
     let json = |bytes: &[u8]| serde_json::from_str::<Value>(&String::from_utf8_lossy(bytes)).unwrap_or_default();
+    let mounts = String::from_utf8_lossy(&mounts);
+    let mounts = mounted(&mounts);
     let mut file_systems = Vec::new();
     for device in json(&devices)["blockdevices"].as_array()? {
-        collect(device, disk, &mut file_systems);
+        collect(device, disk, &mounts, &mut file_systems);
     }
     let partition_table = partition_table(&json(&table), disk);
-    Some(Devices { partition_table, file_systems, size, first_sectors, last_sectors })
+    let (physical_volumes, logical_volumes) = self::volumes(&String::from_utf8_lossy(&volumes), disk);
+    Some(Devices {
+        partition_table,
+        file_systems,
+        physical_volumes,
+        logical_volumes,
+        size,
+        first_sectors,
+        last_sectors,
+    })
+}
+
+/// Where devices are mounted below the image's root: proc(5). A device that is mounted more than once, as the subvolumes
+/// of a btrfs are, is the file system of the shortest path.
+fn mounted(mounts: &str) -> BTreeMap<&str, String> {
+    let mut found: BTreeMap<&str, String> = BTreeMap::new();
+    for line in mounts.lines() {
+        let mut words = line.split(' ');
+        let (Some(device), Some(path)) = (words.next(), words.next()) else { continue };
+        let Some(path) = path.strip_prefix(ROOT).filter(|path| path.is_empty() || path.starts_with('/')) else {
+            continue;
+        };
+        let path = match path {
+            "" => "/".to_owned(),
+            // Other characters are not escaped: getmntent(3).
+            path => path.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\"),
+        };
+        let known = found.entry(device).or_insert_with(|| path.clone());
+        if path.len() < known.len() {
+            *known = path;
+        }
+    }
+    found
+}
+
+/// Volumes as `pvs` and `lvs` list them: a device and its group, and for logical volumes their kind. Those of no group
+/// are left out.
+fn volumes(listed: &str, disk: &str) -> (Vec<PhysicalVolume>, Vec<LogicalVolume>) {
+    let (mut physical, mut logical) = (Vec::new(), Vec::new());
+    for line in listed.lines() {
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [device, group] => {
+                physical.push(PhysicalVolume { on: source(device, disk), group: group.to_owned() });
+            }
+            [device, group, kind] => {
+                let volume =
+                    LogicalVolume { device: device.to_owned(), group: group.to_owned(), kind: kind.to_owned() };
+                // It has a line for each of its segments. One that is not `linear` decides.
+                match logical.iter_mut().find(|other: &&mut LogicalVolume| other.device == volume.device) {
+                    Some(other) if other.kind == "linear" => *other = volume,
+                    Some(_) => {}
+                    None => logical.push(volume),
+                }
+            }
+            _ => {}
+        }
+    }
+    (physical, logical)
+}
+
+/// How a device is named where its name depends on the guest.
+pub(super) fn source(device: &str, disk: &str) -> MountSource {
+    match number_of(device, disk) {
+        Some(number) => MountSource::Partition(number),
+        None if device == disk => MountSource::Disk,
+        None => MountSource::Device(device.to_owned()),
+    }
+}
+
+impl Devices {
+    /// What growing the disk depends on.
+    pub(super) fn storage(self) -> Storage {
+        let Self { partition_table: table, physical_volumes, logical_volumes, .. } = self;
+        Storage { table, physical_volumes, logical_volumes }
+    }
 }
 
 fn partition_table(json: &Value, disk: &str) -> Option<PartitionTable> {
@@ -135,14 +257,11 @@ fn partition_table(json: &Value, disk: &str) -> Option<PartitionTable> {
 }
 
 /// Adds what a device holds, and what the devices on it hold.
-fn collect(device: &Value, disk: &str, found: &mut Vec<FileSystem>) {
+fn collect(device: &Value, disk: &str, mounts: &BTreeMap<&str, String>, found: &mut Vec<FileSystem>) {
     let path = device["path"].as_str().unwrap_or_default();
     if let Some(kind) = text(device, "fstype") {
         let partition = number_of(path, disk);
-        let mounted_at = text(device, "mountpoint").and_then(|path| {
-            let path = path.strip_prefix(ROOT)?;
-            Some(if path.is_empty() { "/".to_owned() } else { path.to_owned() })
-        });
+        let mounted_at = mounts.get(path).cloned();
         let file_system = FileSystem {
             partition,
             device: (partition.is_none() && path != disk).then(|| path.to_owned()),
@@ -160,7 +279,7 @@ fn collect(device: &Value, disk: &str, found: &mut Vec<FileSystem>) {
         }
     }
     for child in device["children"].as_array().map(Vec::as_slice).unwrap_or_default() {
-        collect(child, disk, found);
+        collect(child, disk, mounts, found);
     }
 }
 
@@ -181,8 +300,9 @@ fn number_of(path: &str, disk: &str) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn printed(table: &str, devices: &str) -> String {
-        format!("{}\n{}\neb63\n0102\n1000\n", hex::encode(table), hex::encode(devices))
+    fn printed(table: &str, devices: &str, volumes: &str, mounts: &str) -> String {
+        let lines = [table, devices, volumes, mounts].map(hex::encode).join("\n");
+        format!("{lines}\neb63\n0102\n1000\n")
     }
 
     #[test]
@@ -195,8 +315,14 @@ mod tests {
             {"path":"/dev/sdc1","fstype":null,"size":1},
             {"path":"/dev/sdc12","fstype":"LVM2_member","uuid":"u","size":"7","children":[
               {"path":"/dev/mapper/vg-root","fstype":"xfs","label":"r\u001boot","size":6,
-               "mountpoint":"/sysroot","fssize":"5","fsused":4}]}]}]}"#;
-        let found = parse(&printed(table, devices), "/dev/sdc").expect("it is understood");
+               "fssize":"5","fsused":4}]}]}]}"#;
+        let volumes = "  /dev/sdc12 vg\n  /dev/sdd \n  /dev/vg/root vg linear\n  /dev/vg/root vg striped\n  /dev/vg/pool vg thin-pool\n";
+        let mounts = "/dev/sda / ext2 rw 0 0\n/dev/mapper/vg-root /sysroot/two\\040words xfs rw 0 0\n\
+            /dev/mapper/vg-root /sysroot xfs rw 0 0\n/dev/sdc1 /sysroots vfat rw 0 0\n";
+        let found = parse(&printed(table, devices, volumes, mounts), "/dev/sdc").expect("it is understood");
+        assert_eq!(found.physical_volumes, [PhysicalVolume { on: MountSource::Partition(12), group: "vg".to_owned() }]);
+        let kinds: Vec<_> = found.logical_volumes.iter().map(|it| (it.device.as_str(), it.kind.as_str())).collect();
+        assert_eq!(kinds, [("/dev/vg/root", "striped"), ("/dev/vg/pool", "thin-pool")]);
         let table = found.partition_table.expect("a table");
         assert_eq!((table.kind.as_str(), table.uuid.as_deref(), table.partitions.len()), ("gpt", Some("ab-cd"), 2));
         assert_eq!(table.partitions[0].purpose.as_deref(), Some("BIOS boot"));
@@ -215,10 +341,12 @@ mod tests {
     #[test]
     fn a_disk_without_a_table_has_none_and_noise_is_refused() {
         let devices = r#"{"blockdevices":[{"path":"/dev/sdc","fstype":"ext4","size":9}]}"#;
-        let found = parse(&printed("", devices), "/dev/sdc").expect("it is understood");
+        let found =
+            parse(&printed("", devices, "", "/dev/sdc /sysroot ext4 rw 0 0\n"), "/dev/sdc").expect("it is understood");
         assert_eq!(found.partition_table, None);
         assert_eq!((found.file_systems[0].partition, found.file_systems[0].device.as_deref()), (None, None));
-        for noise in ["", "zz\n00\n00\n", "\n\n\n", "\n7b7d\n\n\n"] {
+        assert_eq!(found.file_systems[0].mounted_at.as_deref(), Some("/"));
+        for noise in ["", "zz\n00\n00\n", "\n\n\n", "\n7b7d\n\n\n\n\n\n"] {
             assert_eq!(parse(noise, "/dev/sdc"), None, "{noise:?}");
         }
     }

@@ -1,10 +1,10 @@
-//! What is on a disk, and making it larger.
+//! What is on a disk.
 
 use std::collections::BTreeSet;
 
+use super::devices::{self, Devices};
 use super::libguestfs::LibguestfsGuest;
-use super::script::quote;
-use super::{GuestError, Inspection, Mount, MountSource};
+use super::{Guest as _, GuestError, Inspection, Mount, MountSource};
 use crate::base::Package;
 use crate::recipe::Firmware;
 
@@ -12,35 +12,37 @@ use crate::recipe::Firmware;
 const BIOS_BOOT: &str = "21686148-6449-6E6F-744E-656564454649";
 const EFI_SYSTEM: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
 /// The same in an MBR.
-const MBR_EFI_SYSTEM: i32 = 0xef;
+const MBR_EFI_SYSTEM: &str = "ef";
 
-/// Sectors that a partition leaves free at the end of the disk: the backup GPT, up to a whole MiB.
-const SECTORS_AT_END: i64 = 2048;
+/// What libguestfs says of an architecture that it has not found out.
+const UNKNOWN: &str = "unknown";
+
+/// What libguestfs has before the device and the path of a subvolume: `btrfsvol:/dev/sdc3/root`.
+const SUBVOLUME: &str = "btrfsvol:";
 
 /// Finds the operating system of a disk. `disk` is its device.
-pub(super) fn inspect(guest: &LibguestfsGuest, disk: &str) -> Result<Inspection, GuestError> {
+pub(super) fn inspect(guest: &mut LibguestfsGuest, disk: &str) -> Result<Inspection, GuestError> {
     const CALL: &str = "inspect the image";
     let roots = guest.call(CALL, |g| g.inspect_os())?;
+    let devices = guest.devices()?;
     let root = match roots.as_slice() {
         [root] => root,
-        [] => return Err(refuse(CALL, "no operating system found on the disk")),
+        [] => return Err(refuse(CALL, &no_system(&devices))),
         _ => return Err(refuse(CALL, "there are several operating systems on the disk")),
     };
     let kind = guest.call(CALL, |g| g.inspect_get_type(root))?;
     if kind != "linux" {
         return Err(refuse(CALL, &format!("the operating system is {kind}; only linux is supported")));
     }
-    let mut mounts: Vec<Mount> = guest
-        .call(CALL, |g| g.inspect_get_mountpoints(root))?
-        .into_iter()
-        .map(|(path, device)| {
-            let partition = partition_number(disk, &device).map(MountSource::Partition);
-            Mount { path, source: partition.unwrap_or(MountSource::Device(device)) }
-        })
-        .collect();
+    let found = guest.call(CALL, |g| g.inspect_get_mountpoints(root))?;
+    let mut mounts = Vec::new();
+    for (path, mountable) in &found {
+        mounts.push(mount(guest, disk, path, mountable)?);
+    }
     // A directory is mounted before what lies in it.
     mounts.sort_by(|a, b| a.path.cmp(&b.path));
-    let release = guest.read_if_present(root, "/etc/os-release")?;
+    let arch = guest.call(CALL, |g| g.inspect_get_arch(root))?;
+    let (release, arch) = guest.look_into(root, found.get("/usr"), arch)?;
     Ok(Inspection {
         distro: guest.call(CALL, |g| g.inspect_get_distro(root))?,
         ids: ["ID", "ID_LIKE"]
@@ -59,11 +61,36 @@ pub(super) fn inspect(guest: &LibguestfsGuest, disk: &str) -> Result<Inspection,
             None => guest.call(CALL, |g| g.inspect_get_major_version(root))?.to_string(),
         },
         codename: os_release_value(&release, "VERSION_CODENAME"),
-        arch: guest.call(CALL, |g| g.inspect_get_arch(root))?,
+        arch,
         mounts,
         root_filesystem: guest.call(CALL, |g| g.vfs_type(root))?,
-        firmware: firmware(guest, disk)?,
+        firmware: firmware(&devices),
+        storage: devices.storage(),
     })
+}
+
+/// Why no operating system was found.
+fn no_system(devices: &Devices) -> String {
+    let locked = devices.file_systems.iter().find(|held| held.kind == "crypto_LUKS");
+    match locked.map(|held| held.partition) {
+        Some(Some(number)) => {
+            format!("no operating system found on the disk: partition {number} is encrypted, and Goldsmith has no key")
+        }
+        Some(None) => "no operating system found on the disk: it is encrypted, and Goldsmith has no key".to_owned(),
+        None => "no operating system found on the disk".to_owned(),
+    }
+}
+
+/// A file system as libguestfs names it, mounted at a path.
+fn mount(guest: &LibguestfsGuest, disk: &str, path: &str, mountable: &str) -> Result<Mount, GuestError> {
+    const CALL: &str = "inspect the image";
+    let (device, subvolume) = if mountable.starts_with(SUBVOLUME) {
+        let device = guest.call(CALL, |g| g.mountable_device(mountable))?;
+        (device, Some(guest.call(CALL, |g| g.mountable_subvolume(mountable))?))
+    } else {
+        (mountable.to_owned(), None)
+    };
+    Ok(Mount { source: source(disk, &device), subvolume, path: path.to_owned() })
 }
 
 /// Packages of the operating system that was found last, by libguestfs' own readers of package databases.
@@ -84,13 +111,14 @@ fn refuse(call: &str, message: &str) -> GuestError {
     GuestError::Call { call: call.to_owned(), message: message.to_owned() }
 }
 
-/// Number of a device that is a plain partition of the disk.
+/// How a device is named in what is kept of an inspection.
 ///
 /// An old `fstab` says `/dev/sda2`, which inspection takes for a partition of the first disk. That one is
 /// libguestfs' scratch disk, which has no partitions; what is meant is the image's only disk.
-fn partition_number(disk: &str, device: &str) -> Option<u32> {
+fn source(disk: &str, device: &str) -> MountSource {
     let first = ["/dev/sda", "/dev/vda", "/dev/hda", "/dev/xvda"];
-    std::iter::once(disk).chain(first).find_map(|disk| device.strip_prefix(disk)?.parse().ok())
+    let of_first = first.iter().find_map(|disk| device.strip_prefix(disk)?.parse().ok().map(MountSource::Partition));
+    of_first.unwrap_or_else(|| devices::source(device, disk))
 }
 
 /// A value of `os-release`, whose lines are shell assignments.
@@ -101,81 +129,43 @@ fn os_release_value(text: &str, name: &str) -> Option<String> {
 }
 
 /// Firmware that finds something to start on the disk.
-fn firmware(guest: &LibguestfsGuest, disk: &str) -> Result<Vec<Firmware>, GuestError> {
-    const CALL: &str = "read the partition table";
-    let table = guest.call(CALL, |g| g.part_get_parttype(disk))?;
+fn firmware(devices: &Devices) -> Vec<Firmware> {
     let mut found = BTreeSet::new();
-    for partition in guest.call(CALL, |g| g.part_list(disk))? {
-        if table == "gpt" {
-            match guest.call(CALL, |g| g.part_get_gpt_type(disk, partition.part_num))?.as_str() {
-                BIOS_BOOT => found.insert(Firmware::Bios),
-                EFI_SYSTEM => found.insert(Firmware::Uefi),
-                _ => false,
-            };
-        } else if guest.call(CALL, |g| g.part_get_mbr_id(disk, partition.part_num))? == MBR_EFI_SYSTEM {
-            found.insert(Firmware::Uefi);
+    if let Some(table) = &devices.partition_table {
+        let has = |kind: &str| table.partitions.iter().any(|partition| partition.kind.eq_ignore_ascii_case(kind));
+        let (bios, uefi) =
+            if table.kind == "gpt" { (has(BIOS_BOOT), has(EFI_SYSTEM)) } else { (false, has(MBR_EFI_SYSTEM)) };
+        found.extend(bios.then_some(Firmware::Bios));
+        found.extend(uefi.then_some(Firmware::Uefi));
+        // The first 440 bytes are the boot code that a BIOS starts.
+        if devices.first_sectors.iter().take(440).any(|byte| *byte != 0) {
+            found.insert(Firmware::Bios);
         }
     }
-    // The first 440 bytes are the boot code that a BIOS starts.
-    let code = guest.call(CALL, |g| g.pread_device(disk, 440, 0))?;
-    if code.iter().any(|byte| *byte != 0) {
-        found.insert(Firmware::Bios);
-    }
-    Ok(found.into_iter().collect())
-}
-
-/// Grows a partition, which must be the last on the disk, and its file system.
-pub(super) fn grow(guest: &LibguestfsGuest, disk: &str, partition: u32) -> Result<(), GuestError> {
-    const CALL: &str = "grow the root file system";
-    let device = format!("{disk}{partition}");
-    let number = i32::try_from(partition).unwrap_or_default();
-    let partitions = guest.call(CALL, |g| g.part_list(disk))?;
-    let Some(ours) = partitions.iter().find(|other| other.part_num == number) else {
-        return Err(refuse(CALL, &format!("the disk has no partition {partition}")));
-    };
-    if let Some(behind) = partitions.iter().find(|other| other.part_start > ours.part_start) {
-        let number = behind.part_num;
-        return Err(refuse(CALL, &format!("partition {number} lies behind partition {partition}, so it cannot grow")));
-    }
-    let filesystem = guest.call(CALL, |g| g.vfs_type(&device))?;
-    if !["ext2", "ext3", "ext4", "xfs", "btrfs"].contains(&filesystem.as_str()) {
-        return Err(refuse(CALL, &format!("partition {partition} holds `{filesystem}`, which is not grown")));
-    }
-    if guest.call(CALL, |g| g.part_get_parttype(disk))? == "gpt" {
-        guest.call(CALL, |g| g.part_expand_gpt(disk))?;
-    }
-    let end = guest.call(CALL, |g| g.blockdev_getsz(disk))? - SECTORS_AT_END;
-    if u64::try_from(end).unwrap_or_default() > ours.part_end / 512 {
-        guest.call(CALL, |g| g.part_resize(disk, number, end))?;
-    }
-    let device = quote(&device);
-    let script = match filesystem.as_str() {
-        // e2fsck says 1 when it has mended something, such as a file system that was not unmounted.
-        "ext2" | "ext3" | "ext4" => format!("e2fsck -fp {device} || [ $? -eq 1 ] && resize2fs {device}"),
-        "xfs" => mounted(&device, "xfs_growfs"),
-        _ => mounted(&device, "btrfs filesystem resize max"),
-    };
-    guest.appliance(CALL, &format!("{{ udevadm settle; {script}; }} 2>&1"))?;
-    Ok(())
-}
-
-/// These grow only while they are mounted.
-fn mounted(device: &str, program: &str) -> String {
-    format!("mount {device} /sysroot && {{ {program} /sysroot; s=$?; umount /sysroot; [ $s -eq 0 ]; }}")
+    found.into_iter().collect()
 }
 
 impl LibguestfsGuest {
-    /// The text of a small file on a file system that is not mounted; empty if there is none.
-    fn read_if_present(&self, device: &str, path: &str) -> Result<String, GuestError> {
+    /// The text of `os-release`, of a system that is not mounted; empty if there is none. And the architecture of its
+    /// programs, if libguestfs has not found that out: it looks for neither where `/usr` is a file system of its own, and
+    /// most systems have both there.
+    fn look_into(&self, root: &str, usr: Option<&String>, arch: String) -> Result<(String, String), GuestError> {
         const CALL: &str = "read the release of the image";
-        self.call(CALL, |g| g.mount_ro(device, "/"))?;
-        let content = match self.handle.exists(path) {
-            Ok(true) => self.read_file(path, 64 * 1024),
+        const PATH: &str = "/etc/os-release";
+        self.call(CALL, |g| g.mount_ro(root, "/"))?;
+        if let Some(usr) = usr {
+            self.call(CALL, |g| g.mount_ro(usr, "/usr"))?;
+        }
+        let content = match self.handle.exists(PATH) {
+            Ok(true) => self.read_file(PATH, 64 * 1024),
             Ok(false) => Ok(Vec::new()),
             Err(failure) => Err(self.explain(CALL, failure)),
         };
+        let mut programs = ["/usr/bin/bash", "/usr/bin/ls"].into_iter();
+        let found =
+            if arch == UNKNOWN { programs.find_map(|path| self.handle.file_architecture(path).ok()) } else { None };
         self.call(CALL, |g| g.umount_all())?;
-        Ok(String::from_utf8_lossy(&content?).into_owned())
+        Ok((String::from_utf8_lossy(&content?).into_owned(), found.unwrap_or(arch)))
     }
 }
 
@@ -184,16 +174,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn partitions_of_the_disk_have_numbers() {
-        for (device, number) in [
-            ("/dev/sdc2", Some(2)),
-            ("/dev/sdc12", Some(12)),
-            ("/dev/sdb1", None),
-            ("/dev/sdc", None),
-            ("/dev/vg/root", None),
-            ("/dev/vda1", Some(1)),
+    fn what_depends_on_the_guest_is_not_kept() {
+        for (device, expected) in [
+            ("/dev/sdc2", MountSource::Partition(2)),
+            ("/dev/sdc12", MountSource::Partition(12)),
+            ("/dev/sdb1", MountSource::Device("/dev/sdb1".to_owned())),
+            ("/dev/sdc", MountSource::Disk),
+            ("/dev/vg/root", MountSource::Device("/dev/vg/root".to_owned())),
+            ("/dev/vda1", MountSource::Partition(1)),
         ] {
-            assert_eq!(partition_number("/dev/sdc", device), number, "{device}");
+            assert_eq!(source("/dev/sdc", device), expected, "{device}");
         }
     }
 

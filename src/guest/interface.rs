@@ -6,31 +6,10 @@ use super::command::{Command, Ended};
 use super::devices::Devices;
 use super::entry::{Entry, FileKind};
 use super::error::GuestError;
+use super::grow;
+use super::inspection::Inspection;
 use super::mount::Mount;
 use super::terminal::Terminal;
-
-/// What inspection says about the operating system on a disk.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Inspection {
-    /// Distribution in libguestfs' terms: `debian`, `ubuntu`, `fedora`, `rhel`, ...
-    pub distro: String,
-    /// What os-release says: its `ID`, and the names in `ID_LIKE`.
-    pub ids: Vec<String>,
-    /// Product name for people.
-    pub product: String,
-    /// Version as its makers write it: `12`, `24.04`, `9.4`.
-    pub version: String,
-    /// Code name from `os-release`, where there is one: `bookworm`.
-    pub codename: Option<String>,
-    /// Architecture: `x86_64`, `aarch64`.
-    pub arch: String,
-    /// Its file systems, `/` first.
-    pub mounts: Vec<Mount>,
-    /// Type of the root file system: `ext4`, `xfs`, `btrfs`.
-    pub root_filesystem: String,
-    /// Whether there is a BIOS boot partition or an MBR boot loader, and an EFI system partition.
-    pub firmware: Vec<crate::recipe::Firmware>,
-}
 
 /// A running guest.
 ///
@@ -50,8 +29,8 @@ pub trait Guest {
     /// programs are run. The image must have been [inspected](Guest::inspect).
     fn packages(&mut self) -> Result<Vec<crate::base::Package>, GuestError>;
 
-    /// Grows the partition and its file system to the end of the disk. Nothing may be mounted.
-    fn grow(&mut self, partition: u32) -> Result<(), GuestError>;
+    /// Grows partitions, volumes and file systems of the attached disk, step by step. Nothing may be mounted.
+    fn grow(&mut self, steps: &[grow::Step]) -> Result<(), GuestError>;
 
     /// Mounts file systems of the attached disk, in the order given, and a tmpfs on `/run`.
     fn mount(&mut self, mounts: &[Mount]) -> Result<(), GuestError>;

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Command, Mount, MountSource};
+use super::{Command, Mount};
 
 /// Where the appliance has the image's root.
 pub(super) const ROOT: &str = "/sysroot";
@@ -123,13 +123,11 @@ pub(super) fn status(printed: &str) -> Result<i32, String> {
 pub(super) fn mount(disk: &str, mounts: &[Mount]) -> String {
     let mut script = "set -e\n".to_owned();
     for mount in mounts {
-        let device = match &mount.source {
-            MountSource::Partition(number) => format!("{disk}{number}"),
-            MountSource::Device(device) => device.clone(),
-        };
+        let device = quote(&mount.source.device(disk));
         let target = quote(&format!("{ROOT}{}", mount.path));
         // Without noatime every file that is read becomes part of the layer.
-        let _ = writeln!(script, "mount -o noatime {} {target} 2>&1", quote(&device)); // to a string
+        let options = mount.subvolume.as_ref().map_or("noatime".to_owned(), |name| format!("noatime,subvol={name}"));
+        let _ = writeln!(script, "mount -o {} {device} {target} 2>&1", quote(&options)); // to a string
     }
     script.push_str("[ -d /sysroot/run ] || mkdir /sysroot/run\n");
     script.push_str("mount -t tmpfs -o mode=0755,nosuid,nodev tmpfs /sysroot/run\n");
@@ -163,6 +161,26 @@ while [ $i -lt 200 ]; do
   i=$((i+1)); sleep 0.05
 done
 echo 'the disk does not appear in the guest' >&2; exit 1
+"#
+    )
+}
+
+/// Makes the logical volumes on a disk available.
+pub(super) fn activate(disk: &str) -> String {
+    format!("case $(lsblk -nro FSTYPE {disk}) in *LVM2_member*) lvm vgchange -q -a y 2>&1; udevadm settle ;; esac")
+}
+
+/// Makes the appliance forget a disk, and what stands on it: a volume that stays mapped to a disk that was taken away gives
+/// errors where the next disk has a volume of the same name.
+pub(super) fn forget(name: &str) -> String {
+    format!(
+        r#"sync
+held() {{ for h in /sys/block/{name}/holders/* /sys/block/{name}/{name}*/holders/*; do [ ! -e "$h" ] || return 0; done; return 1; }}
+if held; then
+  lvm vgchange -q -a n 2>&1; mdadm --stop --scan 2>&1; udevadm settle
+  if held; then echo 'volumes on the disk are still in use' >&2; exit 1; fi
+fi
+echo 1 >/sys/block/{name}/device/delete
 "#
     )
 }
@@ -201,7 +219,14 @@ pub(super) const PASSED: &str = "/run/goldsmith-passed";
 /// `lists` says whether the archive has access control lists as texts.
 ///
 /// tar only warns of attributes that a file system cannot hold. Here that is a failure.
-pub(super) fn unpack(mounted: &[String], device: &str, size: u64, decompress: &str, lists: bool, directory: &str) -> String {
+pub(super) fn unpack(
+    mounted: &[String],
+    device: &str,
+    size: u64,
+    decompress: &str,
+    lists: bool,
+    directory: &str,
+) -> String {
     let run = "/run".to_owned();
     let no_programs =
         for_each(mounted.iter().chain([&run]), |path| format!("mount -i -o remount,bind,noatime,noexec {path}"));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::guest::fake::{Content, FakeWorld, Node, Tree, set_files};
-use crate::guest::{Devices, Guest as _, Inspection, Mount, MountSource};
+use crate::guest::{Devices, Guest as _, Inspection, Mount};
 use crate::recipe::Firmware;
 
 fn world() -> FakeWorld {
@@ -16,9 +16,10 @@ fn world() -> FakeWorld {
         version: "12".to_owned(),
         codename: Some("bookworm".to_owned()),
         arch: "x86_64".to_owned(),
-        mounts: vec![Mount { source: MountSource::Partition(3), path: "/".to_owned() }],
+        mounts: vec![Mount::partition(3, "/")],
         root_filesystem: "ext4".to_owned(),
         firmware: vec![Firmware::Bios],
+        storage: Default::default(),
     });
     world.set_devices(Devices { first_sectors: b"..GRUB..".to_vec(), ..Devices::default() });
     world

@@ -17,6 +17,9 @@ use crate::recipe::Arch;
 /// Version of the form of ingredients and of the effect of actions. A new version makes every layer again.
 pub const FORMAT: u32 = 5;
 
+/// Version of the steps that grow an image that becomes a base. A new version makes layers on images again, and no others.
+const GROWTH: u32 = 2;
+
 /// Returns the ingredients of the base layer.
 ///
 /// All layers are on top of it, so it also contains the mechanisms by which every later step carries out actions. Other facts
@@ -47,7 +50,7 @@ pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BT
             "parent": null,
             "base": { "image": sha256 },
             "mechanisms": os.mechanisms,
-            "disk": { "size": disk.size },
+            "disk": { "size": disk.size, "growth": GROWTH },
         }),
     }
 }

@@ -123,7 +123,7 @@ pub struct ImageSource {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Disk {
-    /// Virtual size. Goldsmith grows a smaller base image to this size, together with its root file system.
+    /// Virtual size. Goldsmith grows a smaller base image to this size, with its root file system if nothing lies behind it.
     pub size: ByteSize,
     /// Firmware that a bootstrapped disk boots under, which decides its partitions. A base image keeps its partitions.
     pub layout: Layout,

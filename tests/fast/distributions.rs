@@ -133,6 +133,7 @@ fn inspection(distro: &str, ids: &[&str], version: &str, codename: Option<&str>)
         mounts: Vec::new(),
         root_filesystem: "ext4".to_owned(),
         firmware: vec![Firmware::Bios],
+        storage: Default::default(),
     }
 }
 

@@ -7,6 +7,7 @@
 pub(crate) mod bench;
 mod network;
 
+use goldsmith::guest::grow::Step;
 use goldsmith::guest::place::{Found, Last, find};
 use goldsmith::guest::{Command, FileKind, Guest, GuestError, Mount, MountSource, Terminal};
 use goldsmith::recipe::Firmware;
@@ -54,7 +55,7 @@ fn inspects(guest: &mut dyn Guest) {
     assert_eq!((found.codename.as_deref(), found.product.as_str()), (Some("bookworm"), "Debian of the tests"));
     assert_eq!(found.root_filesystem, "ext4");
     assert_eq!(found.firmware, [Firmware::Uefi]);
-    let mount = |partition, path: &str| Mount { source: MountSource::Partition(partition), path: path.to_owned() };
+    let mount = |partition, path: &str| Mount::partition(partition, path);
     assert_eq!(found.mounts, [mount(2, "/"), mount(1, "/boot/efi")]);
 }
 
@@ -408,11 +409,16 @@ fn disks_are_exchanged(guest: &mut dyn Guest, bench: &Bench) {
         .arg(bench.path("y.qcow2"))
         .arg("1G"));
     guest.attach(&bench.path("y.qcow2")).unwrap();
-    assert!(matches!(guest.grow(1), Err(GuestError::Call { .. })));
-    assert!(matches!(guest.grow(9), Err(GuestError::Call { .. })));
-    guest.grow(ROOT).unwrap();
-    guest.grow(ROOT).unwrap();
-    let absent = [Mount { source: MountSource::Partition(7), path: "/".to_owned() }];
+    let absent = Step::Partition { number: 9, end: 800 << 20 };
+    assert!(matches!(guest.grow(&[absent]), Err(GuestError::Call { .. })));
+    let steps = [
+        Step::MoveCopy,
+        Step::Partition { number: ROOT, end: 1023 << 20 },
+        Step::FileSystem { on: MountSource::Partition(ROOT), kind: "ext4".to_owned() },
+    ];
+    guest.grow(&steps).unwrap();
+    guest.grow(&steps).unwrap();
+    let absent = [Mount::partition(7, "/")];
     assert!(matches!(guest.mount(&absent), Err(GuestError::Call { .. })));
     guest.mount(&mounts()).unwrap();
     assert!(guest.free_space("/").unwrap().total > 800 << 20);

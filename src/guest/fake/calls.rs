@@ -34,8 +34,8 @@ impl Guest for FakeGuest {
         Ok(self.world.lock().packages.clone())
     }
 
-    fn grow(&mut self, partition: u32) -> Result<(), GuestError> {
-        self.change(format!("grow {partition}"), false)
+    fn grow(&mut self, steps: &[crate::guest::grow::Step]) -> Result<(), GuestError> {
+        self.change(format!("grow {steps:?}"), false)
     }
 
     fn mount(&mut self, mounts: &[Mount]) -> Result<(), GuestError> {

@@ -2,10 +2,10 @@
 
 use super::super::{FileKind, Guest as _, GuestError};
 use super::*;
-use crate::guest::{Command, Mount, MountSource};
+use crate::guest::{Command, Mount};
 
 fn root() -> [Mount; 1] {
-    [Mount { source: MountSource::Partition(1), path: "/".to_owned() }]
+    [Mount::partition(1, "/")]
 }
 
 #[test]

@@ -63,14 +63,12 @@ calls! {
     fn shutdown() -> ();
 
     // Disks.
-    fn part_get_parttype(device: &str) -> String;
     fn part_list(device: &str) -> Vec<Partition>;
-    fn part_get_gpt_type(device: &str, partnum: i32) -> String;
-    fn part_get_mbr_id(device: &str, partnum: i32) -> i32;
     fn part_expand_gpt(device: &str) -> ();
     fn part_resize(device: &str, partnum: i32, endsect: i64) -> ();
-    fn blockdev_getsz(device: &str) -> i64;
     fn vfs_type(mountable: &str) -> String;
+    fn mountable_device(mountable: &str) -> String;
+    fn mountable_subvolume(mountable: &str) -> String;
     fn mount_ro(mountable: &str, mountpoint: &str) -> ();
     fn umount_all() -> ();
 
@@ -84,6 +82,7 @@ calls! {
     fn inspect_get_arch(root: &str) -> String;
     fn inspect_get_mountpoints(root: &str) -> BTreeMap<String, String>;
     fn inspect_list_applications2(root: &str) -> Vec<Application>;
+    fn file_architecture(filename: &str) -> String;
 
     // Files.
     fn exists(path: &str) -> bool;
@@ -113,13 +112,6 @@ const DIRECTORY_SLASH: c_int = 0;
 unsafe extern "C" {
     fn guestfs_add_drive_scratch(g: *mut Opaque, size: i64, ...) -> c_int;
     fn guestfs_glob_expand_opts(g: *mut Opaque, pattern: *const c_char, ...) -> *mut *mut c_char;
-    fn guestfs_pread_device(
-        g: *mut Opaque,
-        device: *const c_char,
-        count: c_int,
-        offset: i64,
-        size_r: *mut usize,
-    ) -> *mut c_char;
     fn guestfs_read_file(g: *mut Opaque, path: *const c_char, size_r: *mut usize) -> *mut c_char;
     fn guestfs_write(g: *mut Opaque, path: *const c_char, content: *const c_char, content_size: usize) -> c_int;
 }
@@ -130,7 +122,6 @@ pub(super) fn declared() -> Vec<String> {
     let by_hand = [
         "int guestfs_add_drive_scratch (guestfs_h *g, int64_t size, ...)",
         "char **guestfs_glob_expand_opts (guestfs_h *g, const char *pattern, ...)",
-        "char *guestfs_pread_device (guestfs_h *g, const char *device, int count, int64_t offset, size_t *size_r)",
         "char *guestfs_read_file (guestfs_h *g, const char *path, size_t *size_r)",
         "int guestfs_write (guestfs_h *g, const char *path, const char *content, size_t content_size)",
     ];
@@ -158,24 +149,12 @@ impl Handle {
         answer.unwrap_or_else(|| Err(self.last_failure()))
     }
 
-    /// Reads at most `count` bytes of a device.
-    pub(in crate::guest) fn pread_device(&self, device: &str, count: i32, offset: i64) -> Result<Vec<u8>, Failure> {
-        let device = device.hold()?;
-        let mut size = 0;
-        // SAFETY: the handle is open, the device's name is held, and the size is written before it is read. What is
-        // returned is taken at once, and only here.
-        let bytes = unsafe {
-            let bytes = guestfs_pread_device(self.raw(), device.as_ptr(), count, offset, &raw mut size);
-            take_bytes(bytes, size)
-        };
-        bytes.ok_or_else(|| self.last_failure())
-    }
-
     /// Reads a whole file.
     pub(in crate::guest) fn read_file(&self, path: &str) -> Result<Vec<u8>, Failure> {
         let path = path.hold()?;
         let mut size = 0;
-        // SAFETY: as for `pread_device`.
+        // SAFETY: the handle is open, the path is held, and the size is written before it is read. What is returned is taken
+        // at once, and only here.
         let bytes = unsafe {
             let bytes = guestfs_read_file(self.raw(), path.as_ptr(), &raw mut size);
             take_bytes(bytes, size)

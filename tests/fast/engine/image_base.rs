@@ -6,7 +6,7 @@ use goldsmith::build::{self, OpenedImage};
 use goldsmith::digest::Sha256;
 use goldsmith::disk::qemu_img::QemuImg;
 use goldsmith::guest::fake::{self, files};
-use goldsmith::guest::{Inspection, Mount, MountSource};
+use goldsmith::guest::{Inspection, Mount, Partition, PartitionTable, Storage};
 use goldsmith::plan::{BasePlan, Plan};
 use goldsmith::recipe::Firmware;
 
@@ -56,14 +56,28 @@ fn prepare(bench: &Bench, size: u64) -> (Plan, OpenedImage) {
         version: "12.0".to_owned(),
         codename: Some("bookworm".to_owned()),
         arch: "x86_64".to_owned(),
-        mounts: vec![
-            Mount { source: MountSource::Partition(3), path: "/".to_owned() },
-            Mount { source: MountSource::Partition(2), path: "/boot/efi".to_owned() },
-        ],
+        mounts: vec![Mount::partition(3, "/"), Mount::partition(2, "/boot/efi")],
         root_filesystem: "ext4".to_owned(),
         firmware: vec![Firmware::Bios],
+        storage: Storage { table: Some(table()), ..Storage::default() },
     };
     (plan, OpenedImage { file, virtual_size: size, inspection })
+}
+
+/// The root partition is the last.
+fn table() -> PartitionTable {
+    let partition = |number: u32, start: u64, size: u64| Partition {
+        number,
+        start: start << 20,
+        size: size << 20,
+        kind: String::new(),
+        purpose: None,
+        uuid: None,
+        name: None,
+        active: false,
+    };
+    let partitions = vec![partition(1, 1, 1), partition(2, 2, 100), partition(3, 102, 409)];
+    PartitionTable { kind: "gpt".to_owned(), uuid: None, partitions }
 }
 
 #[test]
@@ -79,7 +93,8 @@ fn an_image_is_grown_and_its_packages_come_first() {
     assert_eq!(text(&files(&disk.layer.disk), "/etc/motd"), "new");
     assert_eq!(bench.world.launches(), 1);
     let calls = bench.world.calls();
-    assert_eq!(calls[1..3], ["grow 3", "mount / /boot/efi"]);
+    let steps = "[MoveCopy, Partition { number: 3, end: 1072693248 }, FileSystem { on: Partition(3), kind: \"ext4\" }]";
+    assert_eq!(calls[1..3], [format!("grow {steps}"), "mount / /boot/efi".to_owned()]);
     let runs = bench.world.runs();
     assert!(String::from_utf8_lossy(&runs[0].scripts[0]).contains("INSTALL='nginx'"));
     assert!(runs[0].network);
@@ -101,4 +116,20 @@ fn an_image_of_the_right_size_is_not_grown() {
     let workshop = bench.workshop();
     build::build(&plan, Some(&image), bench.session(&workshop), &mut Answers(vec![])).expect("it builds");
     assert!(!bench.world.calls().iter().any(|call| call.starts_with("grow")));
+}
+
+#[test]
+fn what_does_not_grow_is_told_before_each_build() {
+    let bench = Bench::new();
+    let (plan, mut image) = prepare(&bench, 512 << 20);
+    let table = image.inspection.storage.table.as_mut().expect("a table");
+    // Swap behind the root.
+    table.partitions[1].start = 600 << 20;
+    let warning = "warning: the root file system does not grow to all of `disk.size`: partition 2 lies behind partition 3, which it is on";
+    for first in ["base base.qcow2 started", "base base.qcow2 cached"] {
+        let workshop = bench.workshop();
+        build::build(&plan, Some(&image), bench.session(&workshop), &mut Answers(vec![])).expect("it builds");
+        assert_eq!(bench.events.steps()[..2], [warning, first]);
+    }
+    assert_eq!(bench.world.calls()[1], "grow [MoveCopy]", "the copy of the GPT belongs at the end of the disk");
 }

@@ -3,7 +3,7 @@
 use goldsmith::build::actions::{ActionError, Executor, PackageCache};
 use goldsmith::distro::Distros;
 use goldsmith::guest::fake::{FakeWorld, set_files};
-use goldsmith::guest::{Ended, Guest as _, Mount, MountSource};
+use goldsmith::guest::{Ended, Guest as _, Mount};
 use goldsmith::plan::Plan;
 
 use super::bench::{Bench, base_tree, file};
@@ -19,7 +19,7 @@ fn carry_out(bench: &Bench, plan: &Plan, distro: &str, world: &FakeWorld) -> Res
     set_files(&disk, &tree).expect("writable");
     let mut guest = world.launch();
     guest.attach(&disk).expect("attach");
-    guest.mount(&[Mount { source: MountSource::Partition(1), path: "/".to_owned() }]).expect("mount");
+    guest.mount(&[Mount::partition(1, "/")]).expect("mount");
     let step = plan.steps.iter().find(|step| !step.actions.is_empty()).expect("a step");
     let result = Executor {
         guest: &mut guest,

@@ -2,7 +2,7 @@
 
 use goldsmith::event::{Event, Reporter};
 use goldsmith::guest::libguestfs::LibguestfsGuest;
-use goldsmith::guest::{Accel, Command, Ended, Guest, GuestConfig, GuestError, Mount, MountSource};
+use goldsmith::guest::{Accel, Command, Ended, Guest, GuestConfig, GuestError, Mount};
 use goldsmith::interrupt::Interrupt;
 use goldsmith::recipe::verify::NetworkAccess;
 use goldsmith::units::ByteSize;
@@ -157,8 +157,7 @@ pub(crate) fn small_tree(tree: &Path) {
 }
 
 pub(crate) fn mounts() -> [Mount; 2] {
-    [(ROOT, "/"), (1, "/boot/efi")]
-        .map(|(partition, path)| Mount { source: MountSource::Partition(partition), path: path.to_owned() })
+    [(ROOT, "/"), (1, "/boot/efi")].map(|(partition, path)| Mount::partition(partition, path))
 }
 
 /// Runs a line of shell in the image.
