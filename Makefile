@@ -13,7 +13,7 @@ test: setup ## run all tests, fast ones first
 
 SECONDS_EACH ?= 600
 
-test-long: setup ## carry out 200 random recipes; run each fuzz target for SECONDS_EACH seconds (default 600)
+test-long: setup ## run long tests, 200 random recipes, and each fuzz target for SECONDS_EACH seconds (default 600)
 	@.ci/test-long $(SECONDS_EACH)
 
 lint: setup ## check format, clippy, documentation and dependencies

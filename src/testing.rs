@@ -7,3 +7,4 @@ pub use crate::fetch::checksum;
 pub use crate::guest::guest_output;
 pub use crate::machine::answers;
 pub use crate::metadata::requests;
+pub use crate::verify::boot::root_seen;

@@ -1,6 +1,7 @@
 //! Tests that need libguestfs, most of them also a package mirror: guests run, but no image boots.
 
 mod base;
+mod bases;
 mod calls;
 mod diff;
 mod faults;

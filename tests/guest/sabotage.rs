@@ -6,9 +6,9 @@
 
 #![expect(clippy::print_stderr, reason = "the test runner shows it where a test fails")]
 
-mod bench;
-mod hand;
-mod rows;
+pub(crate) mod bench;
+pub(crate) mod hand;
+pub(crate) mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -24,13 +24,13 @@ use hand::Hand;
 use rows::{OF_DISKS, Row, rows};
 
 /// Size of the image's disk.
-const DISK: u64 = 3 << 30;
+pub(crate) const DISK: u64 = 3 << 30;
 
 /// Rows that are done together.
 const TOGETHER: usize = 8;
 
 /// Checks of the recipe's elements, all of them.
-fn checks() -> Vec<(String, Check)> {
+pub(crate) fn checks() -> Vec<(String, Check)> {
     let options = LoadOptions {
         params: BTreeMap::new(),
         element_dirs: Vec::new(),

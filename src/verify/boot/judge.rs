@@ -104,20 +104,22 @@ fn datasource(answers: &Answers, offered: Datasource) -> Finding {
     if source.starts_with(name) { DATASOURCE.passed([source]) } else { DATASOURCE.failed([source]) }
 }
 
-fn root(answers: &Answers) -> Finding {
+pub(super) fn root(answers: &Answers) -> Finding {
     let Some(root) = answers.root() else {
         return ROOT_FILLS.failed(["the device of the root file system was not found"]);
     };
     let size = |bytes| crate::units::ByteSize::bytes(bytes).to_string();
+    let volume = if root.held.is_empty() { String::new() } else { format!(", volume {}", size(root.size)) };
     let seen = format!(
-        "{}: file system {}, partition {}, disk {}",
+        "{}: file system {}{volume}, partition {}, disk {}",
         root.device,
         size(root.file_system),
         size(root.partition),
         size(root.disk)
     );
-    // A file system tells its size without its own tables: ext4's inodes take a sixtieth of it.
-    let fills = root.file_system >= root.partition / 100 * 90;
+    // A file system tells its size without its own tables: ext4's inodes take a sixtieth of it. Other volumes of a group may
+    // have the rest of a partition.
+    let fills = root.file_system >= root.size / 100 * 90 && root.held.iter().all(|[taken, of]| *taken >= of / 100 * 90);
     let reaches = root.end + SLACK >= root.disk;
     if fills && reaches { ROOT_FILLS.passed([seen]) } else { ROOT_FILLS.failed([seen]) }
 }

@@ -14,7 +14,10 @@ const GOOD: &[(&str, &str)] = &[
     ("warnings", ""),
     ("script", "mark"),
     ("cloud-config", "mark"),
-    ("root", "/dev/vda3\npart 206848 10278912\ndisk 10485760 vda\nfs 5000000 4000000\ndriver virtio_blk"),
+    (
+        "root",
+        "/dev/vda3\ndevice 10278912\npart 206848 10278912\ndisk 10485760 vda\nfs 5000000 4000000\ndriver virtio_blk",
+    ),
     ("cards", "enp1s0 52:54:00:00:00:01 virtio_net up"),
     ("addresses", "2: enp1s0    inet 172.16.0.15/5 metric 1024 brd 175.255.255.255 scope global dynamic enp1s0"),
     ("resolver", "nameserver 127.0.0.53"),
@@ -72,17 +75,23 @@ fn each_answer_breaks_its_own_rule() {
         ("warnings", "WARNING: no key", "first-boot-clean"),
         (
             "root",
-            "/dev/vda3\npart 206848 4096000\ndisk 10485760 vda\nfs 2000000 1\ndriver virtio_blk",
+            "/dev/vda3\ndevice 4096000\npart 206848 4096000\ndisk 10485760 vda\nfs 2000000 1\ndriver virtio_blk",
             "root-fills-disk",
         ),
         (
             "root",
-            "/dev/vda3\npart 206848 10278912\ndisk 10485760 vda\nfs 2000000 1\ndriver virtio_blk",
+            "/dev/vda3\ndevice 10278912\npart 206848 10278912\ndisk 10485760 vda\nfs 2000000 1\ndriver virtio_blk",
+            "root-fills-disk",
+        ),
+        // The partition has grown, and no volume has taken the room.
+        (
+            "root",
+            "/dev/dm-0\ndevice 4096000\nheld 4104192 10278912\npart 206848 10278912\ndisk 10485760 vda\nfs 2000000 1\ndriver virtio_blk",
             "root-fills-disk",
         ),
         (
             "root",
-            "/dev/sda3\npart 206848 10278912\ndisk 10485760 sda\nfs 5000000 4000000\ndriver ahci",
+            "/dev/sda3\ndevice 10278912\npart 206848 10278912\ndisk 10485760 sda\nfs 5000000 4000000\ndriver ahci",
             "virtio-in-use",
         ),
         ("addresses", "2: enp1s0 inet 172.16.0.15/5 scope global enp1s0", "network-by-dhcp"),
@@ -105,6 +114,13 @@ fn each_answer_breaks_its_own_rule() {
     ] {
         assert_eq!(broken(&[(name, answer)]), [rule], "{name}: {answer}");
     }
+}
+
+#[test]
+fn a_root_on_a_volume_beside_others_fills_the_disk() {
+    let root = "/dev/dm-0\ndevice 4096000\nheld 10270720 10278912\npart 206848 10278912\ndisk 10485760 vda\nfs 2000000 1\n\
+        driver virtio_blk";
+    assert_eq!(broken(&[("root", root)]), Vec::<String>::new());
 }
 
 #[test]

@@ -16,6 +16,8 @@ mod profiles;
 mod rules;
 mod run;
 mod schedule;
+#[cfg(feature = "testing")]
+mod seam;
 mod settings;
 mod slots;
 
@@ -23,4 +25,6 @@ pub use error::BootError;
 pub use profiles::profiles;
 pub use rules::RULES;
 pub use schedule::boot;
+#[cfg(feature = "testing")]
+pub use seam::root_seen;
 pub use settings::{Booted, GROWTH, Settings};

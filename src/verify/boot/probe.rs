@@ -24,7 +24,7 @@ pub(super) fn user_data(mark: &str) -> (String, String) {
 
 /// What is asked for. `limit` is how many seconds the first boot may still take, `commands` are those of elements.
 pub(super) fn script(nonce: &str, limit: u64, commands: &[&str]) -> String {
-    let mut script = format!("{}limit={limit}\n{EVERY}{FIRST}{IDENTITY}", begin(nonce));
+    let mut script = format!("{}limit={limit}\n{EVERY}{FIRST}{ROOT}{IDENTITY}", begin(nonce));
     for (number, command) in commands.iter().enumerate() {
         let command = quote(command);
         // Writing to a string cannot fail.
@@ -41,6 +41,12 @@ pub(super) fn script(nonce: &str, limit: u64, commands: &[&str]) -> String {
 /// Asks for what a second boot is compared by.
 pub(super) fn again(nonce: &str, limit: u64) -> String {
     format!("{}limit={limit}\n{EVERY}{IDENTITY}s end\n", begin(nonce))
+}
+
+/// Asks for nothing but where the root file system is.
+#[cfg(feature = "testing")]
+pub(super) fn root(nonce: &str) -> String {
+    format!("{}{ROOT}s end\n", begin(nonce))
 }
 
 /// Asks for nothing but what tells instances apart, which is there once somebody can log in.
@@ -80,11 +86,6 @@ s datasource; cat /run/cloud-init/result.json 2>/dev/null
 s warnings; grep -hE 'WARNING|ERROR|CRITICAL' /var/log/cloud-init.log 2>/dev/null | tail -n 20
 s script; cat /run/goldsmith-verify/script 2>/dev/null
 s cloud-config; cat /run/goldsmith-verify/cloud-config 2>/dev/null
-s root; d=$(readlink -f "$(awk '$2 == "/" && $1 ~ "^/dev/" { print $1; exit }' /proc/mounts)"); b=${d##*/}; echo "$d"
-p=$(readlink -f "/sys/class/block/$b"); [ -e "$p/partition" ] && q=${p%/*} || q=$p
-echo "part $(cat "$p/start" 2>/dev/null || echo 0) $(cat "$p/size" 2>/dev/null)"
-echo "disk $(cat "$q/size" 2>/dev/null) ${q##*/}"; df -kP / | awk 'NR == 2 { print "fs", $2, $4 }'
-readlink -f "$q/device/driver" 2>/dev/null | sed 's,.*/,driver ,'
 s resolver; grep -E '^(nameserver|options)' /etc/resolv.conf 2>/dev/null; t 5 resolvectl dns 2>/dev/null
 s dns; n=$(awk '$1 == "nameserver" { print $2; exit }' /etc/resolv.conf 2>/dev/null)
 [ -n "$n" ] && command -v bash >/dev/null && t 20 bash -c 'exec 3<>"/dev/udp/$0/53"
@@ -100,6 +101,21 @@ for f in ip_tables_names ip6_tables_names; do for n in $(cat /proc/net/$f 2>/dev
 s time-sync; systemctl list-units --plain --no-legend --no-pager --state=active systemd-timesyncd.service chrony.service \
   chronyd.service ntp.service ntpd.service ntpsec.service openntpd.service 2>/dev/null | awk '{ print $1 }'
 s starved; dmesg 2>/dev/null | grep 'Out of memory: Kill' | tail -n 3
+"#;
+
+/// Where the root file system is. A volume is followed down to the partition that it is on; on the way, each device tells how
+/// much of it those above it take. mountinfo names the device where it is not known by its name: a kernel that has found the
+/// root file system without an initial RAM disk calls it `/dev/root`; the subvolumes of a btrfs have no number of their own.
+const ROOT: &str = r#"s root; m=$(awk '$5 == "/" { for (i = 7; i < NF - 1; i++) if ($i == "-") d = $3 " " $(i + 2) } END { print d }' /proc/self/mountinfo)
+d=$(readlink -f "${m#* }"); b=${d##*/}
+[ -e "/sys/class/block/$b" ] || { b=$(readlink -f "/sys/dev/block/${m%% *}"); b=${b##*/}; }; echo "/dev/$b"
+p=$(readlink -f "/sys/class/block/$b"); echo "device $(cat "$p/size" 2>/dev/null)"
+while l=$(ls "$p/slaves" 2>/dev/null | tail -n 1); [ -n "$l" ]; do p=$(readlink -f "/sys/class/block/$l"); u=0
+  for h in "$p"/holders/*; do u=$((u + $(cat "$h/size"))); done; echo "held $u $(cat "$p/size")"; done
+[ -e "$p/partition" ] && q=${p%/*} || q=$p
+echo "part $(cat "$p/start" 2>/dev/null || echo 0) $(cat "$p/size" 2>/dev/null)"
+echo "disk $(cat "$q/size" 2>/dev/null) ${q##*/}"; df -kP / | awk 'NR == 2 { print "fs", $2, $4 }'
+readlink -f "$q/device/driver" 2>/dev/null | sed 's,.*/,driver ,'
 "#;
 
 /// What an instance must not share with others, and keep.
@@ -122,6 +138,10 @@ pub(super) struct Root {
     pub(super) end: u64,
     /// Size of its partition.
     pub(super) partition: u64,
+    /// Size of its device, which is the partition or a volume on it.
+    pub(super) size: u64,
+    /// What volumes take of each device below them, and its size.
+    pub(super) held: Vec<[u64; 2]>,
     /// Size of the disk.
     pub(super) disk: u64,
     /// Size of the file system.
@@ -191,6 +211,8 @@ impl Answers {
                     root.partition = number(2)? * 512;
                     root.end = number(1)? * 512 + root.partition;
                 }
+                "device" => root.size = number(1)? * 512,
+                "held" => root.held.push([number(1)? * 512, number(2)? * 512]),
                 "disk" => root.disk = number(1)? * 512,
                 "fs" => root.file_system = number(1)? * 1024,
                 "driver" => root.driver = words.get(1).copied().unwrap_or_default().to_owned(),
@@ -305,7 +327,7 @@ mod tests {
 
     #[test]
     fn the_root_file_system_is_measured_in_bytes() {
-        let text = "@@ root\n/dev/vda3\npart 206848 10278912\ndisk 10485760 vda\nfs 5000000 4000000\n\
+        let text = "@@ root\n/dev/vda3\ndevice 10278912\npart 206848 10278912\ndisk 10485760 vda\nfs 5000000 4000000\n\
             driver virtio_blk\n@@ end";
         let root = Answers::parse("@@", text).and_then(|answers| answers.root()).expect("a root");
         assert_eq!((root.end, root.disk), (10_485_760 * 512, 5 << 30));

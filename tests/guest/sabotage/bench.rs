@@ -60,6 +60,13 @@ impl Bench {
         guest.attach(&overlay).expect("attached");
     }
 
+    /// Attaches another image, on a disk of a size.
+    pub(crate) fn attach_other(&self, guest: &mut LibguestfsGuest, image: &Path, size: u64) {
+        let overlay = image.with_extension("overlay");
+        QemuImg::default().create_overlay(&overlay, image, Format::Qcow2, size).expect("an overlay");
+        guest.attach(&overlay).expect("attached");
+    }
+
     pub(crate) fn tell(&self, what: &str) {
         eprintln!("{:6.1} s  {what}", self.started.elapsed().as_secs_f64());
     }

@@ -1,0 +1,11 @@
+//! The question about the root file system alone, for tests that have a root and no boot.
+
+use super::judge;
+use super::probe::{self, Answers};
+use crate::verify::Finding;
+
+/// Runs the question, which is a script for `sh`, and judges its output; `None` if the answer breaks off.
+pub fn root_seen(run: impl FnOnce(&str) -> String) -> Option<Finding> {
+    let answers = Answers::parse("@@", &run(&probe::root("@@")))?;
+    Some(judge::root(&answers))
+}
