@@ -37,7 +37,7 @@ rules! {
         because "An instance that does not boot has no use." else "look at the end of the serial log in the evidence";
     CONSOLE_KERNEL "console-kernel-log" Boot Error "The kernel's log is on the serial console"
         because "A cloud shows this log as console log. If nobody can log in, it is the only log."
-        else "add the element serial-console" at GUIDE;
+        else "add the element serial-console; without it, remove `quiet` from the kernel's arguments" at GUIDE;
     CONSOLE_LOGIN "console-login" Boot Error "The serial console has a login prompt"
         because "On the console an administrator can log in when the network does not work." else "add the element serial-console" at GUIDE;
     BOOT_TIME "boot-time" Boot Info "The time to the end of first boot is known"
@@ -65,7 +65,7 @@ rules! {
     CLEAN_FIRST_BOOT "first-boot-clean" Metadata Warning "cloud-init reports no error and no warning"
         because "A warning means that cloud-init did not do a part of its work." else "look at /var/log/cloud-init.log of an instance";
     ROOT_FILLS "root-fills-disk" Disk Error "The root file system fills a larger disk"
-        because "The flavor decides the size of the disk. Otherwise a part of it would stay unused." else "add the element growpart" at GUIDE;
+        because "The flavor decides the size of the disk. Otherwise a part of it would stay unused." else "add the element growpart, which grows a root partition that is the last on the disk; logical volumes need a script of their own" at GUIDE;
     VIRTIO "virtio-in-use" Disk Warning "Disk and network card use virtio drivers"
         because "Emulated hardware is many times slower." else "add the element kernel";
     DHCP "network-by-dhcp" Network Error "The network card has an address by DHCP"

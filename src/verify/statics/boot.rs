@@ -224,7 +224,15 @@ fn is_uuid(text: &str) -> bool {
 pub(super) fn bios_loader(view: &View) -> Finding {
     let firmware = &view.system.boot.firmware;
     if firmware.is_empty() {
-        return BIOS_LOADER.failed(["neither a BIOS nor UEFI finds anything to start on the disk"]);
+        let failed = BIOS_LOADER.failed(["neither a BIOS nor UEFI finds anything to start on the disk"]);
+        if view.devices.partition_table.is_none() {
+            // No element makes a partition table, and an image that is a base keeps what it has.
+            let mend = "the disk has no partition table: build it on `base: { bootstrap: ... }` with the elements \
+                        `bootloader` and `uefi`, or choose an image of a whole disk"
+                .to_owned();
+            return Finding { mend, ..failed };
+        }
+        return failed;
     }
     if !firmware.contains(&Firmware::Bios) {
         return BIOS_LOADER.skipped("the disk is not for BIOS");
@@ -264,11 +272,28 @@ pub(super) fn serial_console(view: &View) -> Finding {
     };
     let consoles: Vec<_> = entry.args.iter().filter(|arg| arg.starts_with("console=")).collect();
     let named = |arg: &&&String| arg["console=".len()..].split(',').next() == Some(port);
-    if consoles.iter().any(|arg| named(&arg)) {
-        SERIAL_CONSOLE.passed(consoles)
+    let failed = SERIAL_CONSOLE.failed([format!("{}: {}", entry.source, entry.args.join(" "))]);
+    if !consoles.iter().any(|arg| named(&arg)) {
+        failed
+    } else if let Some(silent) = silent(&entry.args) {
+        let mend =
+            format!("remove the argument: `kernel-args: {{ remove: [{silent}] }}` in a step of the phase `boot`");
+        Finding { mend, ..failed }
     } else {
-        SERIAL_CONSOLE.failed([format!("{}: {}", entry.source, entry.args.join(" "))])
+        SERIAL_CONSOLE.passed(consoles)
     }
+}
+
+/// The argument, as `kernel-args` removes it, that keeps the kernel's first lines off every console. They are notices,
+/// which have the number 5, and what is on a console has a lower number than the level; `quiet` is level 4. The last
+/// argument counts: the kernel's `admin-guide/kernel-parameters.txt`.
+fn silent(args: &[String]) -> Option<&'static str> {
+    args.iter().fold(None, |silent, arg| match arg.strip_prefix("loglevel=").map(str::parse::<u32>) {
+        Some(Ok(level)) => (level <= 5).then_some("loglevel="),
+        _ if arg == "quiet" => Some("quiet"),
+        _ if arg == "debug" || arg == "ignore_loglevel" => None,
+        _ => silent,
+    })
 }
 
 pub(super) fn serial_login(view: &View) -> Finding {

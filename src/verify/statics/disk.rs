@@ -27,7 +27,7 @@ pub(super) const OPERATING_SYSTEM: Rule = Rule {
     sentence: "The disk has an operating system that Goldsmith can read",
     reason: "Without an operating system nothing boots, and Goldsmith cannot check one that is encrypted or unknown.",
     page: None,
-    mend: "build the image on a `base`, and do not encrypt its root file system: the cloud encrypts volumes",
+    mend: "take the image of a whole disk with a Linux system; do not encrypt its root file system: the cloud encrypts volumes",
 };
 
 pub(super) const ROOT_LAST: Rule = Rule {
@@ -38,7 +38,8 @@ pub(super) const ROOT_LAST: Rule = Rule {
     sentence: "The root partition is the last one on the disk",
     reason: "It grows to the end of the instance's disk. A partition behind it would be in the way.",
     page: guide!("disk-partitions-and-resize-root-partition-on-boot-cloud-init"),
-    mend: "put the root partition last on the disk, as all values of `disk.layout` do",
+    mend: "put the root partition last on the disk, as all values of `disk.layout` do; an image that is a base keeps its \
+           partitions, so choose another one",
 };
 
 pub(super) const ROOT_PLAIN: Rule = Rule {
@@ -49,7 +50,8 @@ pub(super) const ROOT_PLAIN: Rule = Rule {
     sentence: "The root file system lies on a partition, not on LVM or RAID",
     reason: "Tools that grow the root file system at boot know partitions. A logical volume needs a script of its own.",
     page: guide!("disk-partitions-and-resize-root-partition-on-boot-cloud-init"),
-    mend: "use one of the values of `disk.layout`",
+    mend: "use one of the values of `disk.layout`; an image that is a base keeps its volumes: choose another one, or add a \
+           script that grows the volume at boot",
 };
 
 pub(super) const ROOT_GROWS: Rule = Rule {

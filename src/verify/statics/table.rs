@@ -22,7 +22,7 @@ pub(super) const PARTITION_TABLE: Rule = Rule {
     reason: "Firmware may refuse to boot from a damaged table, and tools that grow the root partition refuse it.",
     page: guide!("disk-partitions-and-resize-root-partition-on-boot-cloud-init"),
     mend: "repair it with `sgdisk --move-second-header`, after `sgdisk --verify` has shown the fault; do not truncate or \
-           extend the image file",
+           extend the image file, but use it as a base and set a larger `disk.size`",
 };
 
 pub(super) const ROOT_FILLS: Rule = Rule {
@@ -33,7 +33,8 @@ pub(super) const ROOT_FILLS: Rule = Rule {
     sentence: "The root partition reaches to the end of the disk",
     reason: "Space behind it stays unused until the partition grows, and an instance's disk may be no larger than the image.",
     page: guide!("disk-partitions-and-resize-root-partition-on-boot-cloud-init"),
-    mend: "grow the root partition to the end of the disk, as all values of `disk.layout` do",
+    mend: "use the image as a base and set a larger `disk.size`: if nothing lies behind the root partition, the build grows \
+           it to the end of the disk",
 };
 
 /// Bytes behind the last partition that belong to the copy of a GPT and to what partitions begin at multiples of.

@@ -52,6 +52,41 @@ fn elements_that_mends_name_exist() {
     }
 }
 
+/// What the kernel's log is kept off by is told by the hint, and the log is there once it is removed as the hint says.
+#[test]
+fn a_silent_kernel_is_told_to_speak() {
+    let judged = |args: &str| {
+        let config = format!("menuentry 'a' {{\n\tlinux /boot/vmlinuz-6 root=UUID=12-34 {args}\n}}\n");
+        let view = view_of(&[("/boot/grub/grub.cfg", &config), ("/boot/vmlinuz-6", "x")]);
+        boot::serial_console(&view)
+    };
+    const CONSOLE: &str = "console=tty0 console=ttyS0,115200n8";
+    for (args, removed) in [
+        ("quiet", Some("quiet")),
+        ("loglevel=3", Some("loglevel=")),
+        ("loglevel=7 quiet", Some("quiet")),
+        ("quiet loglevel=7", None),
+        ("debug", None),
+        ("", None),
+    ] {
+        let found = judged(&format!("{CONSOLE} {args}"));
+        let hint = removed.map(|name| format!("kernel-args: {{ remove: [{name}] }}"));
+        assert_eq!(found.outcome == Outcome::Failed, removed.is_some(), "{args}: {found:?}");
+        assert!(hint.is_none_or(|hint| found.mend.contains(&hint)), "{args}: {}", found.mend);
+        let left = args.split(' ').filter(|arg| removed.is_none_or(|name| !arg.starts_with(name)));
+        let left = left.collect::<Vec<_>>().join(" ");
+        assert_eq!(judged(&format!("{CONSOLE} {left}")).outcome, Outcome::Passed, "{args}");
+    }
+    assert!(judged("quiet").mend.contains("serial-console"), "without the console that comes first");
+}
+
+#[test]
+fn a_kernel_in_a_subvolume_is_found() {
+    for path in ["/@/boot/vmlinuz-6", "/root/boot/vmlinuz-6", "/vmlinuz-6", "/boot/vmlinuz-6"] {
+        assert_eq!(boot_file(&tree(&[("/boot/vmlinuz-6", "x")]), path).as_deref(), Some("/boot/vmlinuz-6"), "{path}");
+    }
+}
+
 /// Files that break one rule, and what tells so.
 #[test]
 fn what_is_bad_is_found_by_its_rule() {

@@ -2,12 +2,13 @@
 
 use crate::inspect::Tree;
 
-/// The file that a boot loader's configuration names: its paths are those of the file system with /boot, which may be
-/// one of its own.
+/// Returns the file that a boot loader's configuration names. Its paths are those of the file system with /boot, which may be one
+/// of its own, or a btrfs, where they begin with the subvolume: `/@/boot/vmlinuz`.
 pub(super) fn boot_file(tree: &Tree, path: &str) -> Option<String> {
     let path = path.trim_start_matches("($root)").trim().trim_start_matches('/');
     let paths = ["", "/boot", "/boot/efi", "/efi"].into_iter().map(|base| format!("{base}/{path}"));
-    paths.into_iter().find(|path| tree.is_file(path))
+    let below_subvolume = path.find("/boot/").map(|at| path[at..].to_owned());
+    paths.chain(below_subvolume).find(|path| tree.is_file(path))
 }
 
 /// What an image says of itself: os-release(5).

@@ -129,6 +129,12 @@ pub(super) const ROWS: &[Row] = &[
         also: &["serial-console/2"],
     },
     Row {
+        id: "serial-console",
+        deeds: &[Replace(GRUB, "console=ttyS0,115200n8", "console=ttyS0,115200n8 quiet")],
+        seen: "ttyS0,115200n8 quiet",
+        also: &[],
+    },
+    Row {
         id: "serial-login",
         deeds: &[Link("/etc/systemd/system/serial-getty@ttyS0.service", "/dev/null")],
         seen: "serial-getty@ttyS0.service is masked",
