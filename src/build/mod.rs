@@ -1,4 +1,5 @@
-//! From a plan to a disk.
+//! Builds the disk of a plan. A build runs each step in a guest and keeps what the step changed as a layer. It takes the layer
+//! of an earlier build instead where there is one.
 //!
 //! ```text
 //! for each step:  claim its layer ── hit ──> next

@@ -17,7 +17,7 @@ pub fn compare<'a>(before: &'a Snapshot, after: &'a Snapshot, ignored: &Ignored)
 /// All differences between two images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference<'a> {
-    /// Facts about the disks and their systems, in the order of [`SECTIONS`]. A section without a change is left out.
+    /// Facts about the disks and their systems, in the order of [`SECTIONS`](super::SECTIONS). A section without a change is left out.
     pub sections: Vec<Section>,
     /// Files, sorted by path.
     pub files: Vec<FileChange<'a>>,

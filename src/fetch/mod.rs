@@ -1,4 +1,5 @@
-//! What a build needs from elsewhere: pinned to digests first, then fetched.
+//! Downloads what a build needs: images, lists of packages, signatures. Goldsmith pins everything to a digest first and
+//! then fetches exactly that.
 
 pub(crate) mod connection;
 #[cfg(test)]

@@ -92,7 +92,7 @@ pub trait Guest {
     /// them; none stands for everything. What lies in `/dev`, `/proc`, `/run` and `/sys` is left out.
     ///
     /// What has no name in UTF-8 has one with U+FFFD in it, by which nothing is found. An image has more files than
-    /// the [limit](LIST_LIMIT) only to do harm: that is an error.
+    /// the [limit](super::LIST_LIMIT) only to do harm: that is an error.
     fn list(&mut self, below: &[&str]) -> Result<Vec<Entry>, GuestError>;
 
     /// Contents of regular files, many at once. The paths are those of [`Guest::list`]; none of their directories may

@@ -1,4 +1,4 @@
-//! What is in an image: its partitions, its operating system, what boots, who can log in.
+//! Inspects an image: finds its partitions, its operating system, what it boots, and who can log in.
 //!
 //! Everything is read from files of the image through a guest; no program of the image is run where a file says the
 //! same. What an image holds is not trusted: files are read up to a limit, what cannot be understood becomes a

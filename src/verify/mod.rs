@@ -1,4 +1,4 @@
-//! Whether an image keeps its promises: found out by looking at it, and by booting it as a cloud would.
+//! Verifies an image: looks at its files, boots it as a cloud would, and reports which checks passed and which failed.
 //!
 //! ```text
 //! guest ── statics::examine ─> Examination ─┐

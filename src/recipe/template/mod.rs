@@ -5,7 +5,6 @@
 //! any other becomes text. An entry of a list that is a map may carry `when: <expression>`: the entry is
 //! dropped if it is false. Keys are never rendered. `{## ... ##}` is a comment, because `{#` is
 //! shell: `${#name}`.
-
 //!
 //! A stranger may have written a template. It has only the filters, tests and functions that `functions` lists, and limits for
 //! what it makes and how long it takes, alone and together with all others of the recipe: see `budget`.

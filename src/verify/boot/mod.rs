@@ -1,4 +1,4 @@
-//! The image, booted as a cloud would.
+//! Checks of the running image: Goldsmith boots an image in QEMU as a cloud would, logs in, and looks.
 //!
 //! Every profile is an instance of its own, on an overlay that is thrown away. The first one is rebooted too, with
 //! another network card; where there is only one profile, a second instance is booted to compare it with. If that is wanted,

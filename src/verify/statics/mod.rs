@@ -1,4 +1,4 @@
-//! Rules that are judged by looking at the disk.
+//! Checks of the disk: what must be true of an image, judged by its files and partitions without booting it.
 //!
 //! What is seen is gathered in a few calls of the guest; every rule is a pure function of it.
 

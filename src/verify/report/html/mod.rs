@@ -1,6 +1,6 @@
 //! The report as one page: no file beside it, no network, no script needed to read it.
 //!
-//! Every text may come from the image. `maud` escapes it, [`readable`] takes out what is not seen, and the page's own
+//! Every text may come from the image. `maud` escapes it, [`readable`](crate::text::readable) takes out what is not seen, and the page's own
 //! policy lets a browser load nothing and run nothing but the page's one script.
 
 mod checks;
