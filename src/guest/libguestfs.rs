@@ -40,7 +40,11 @@ const END_TIMEOUT: Duration = Duration::from_secs(2);
 /// processor claims to have it, and then the kernel copies and clears memory by single bytes, of which QEMU translates
 /// one after the other: 0.4 GB/s, without it 3.6. A tree is archived in two thirds of the time. Other architectures
 /// pass over a parameter that they do not know.
-const FOR_TCG: &str = "norandmaps clearcpuid=297";
+///
+/// On a busy machine the kernel measures the speed of the emulated TSC wrongly, and its clock may run several times too
+/// fast: minutes ahead at the end of a build. Times of files must keep the order in which guests, one after the other,
+/// write to an image. Without the TSC the kernel takes another clock, which QEMU keeps.
+const FOR_TCG: &str = "norandmaps clearcpuid=297 tsc=unstable";
 
 /// Name of the network back end in libguestfs' QEMU command line.
 const NETWORK: &str = "usernet";

@@ -119,6 +119,14 @@ pub(super) fn status(printed: &str) -> Result<i32, String> {
     }
 }
 
+/// Sets the clock to what an image was last changed at, where that is not a day ahead: a host whose clock was set back would
+/// else give what changes now an older time than what is derived from it.
+const FORWARD: &str = r"
+newest=$(find /sysroot/etc /sysroot/boot -maxdepth 2 -printf '%C@\n' 2>/dev/null | sort -n | tail -n 1)
+newest=${newest%%.*} now=$(date +%s)
+if [ ${newest:-0} -ge $now ] && [ $newest -lt $((now + 86400)) ]; then date -s @$((newest + 1)) >/dev/null; fi
+";
+
 /// Mounts file systems below [`ROOT`], and a tmpfs on `/run` so that nothing there gets into a layer.
 pub(super) fn mount(disk: &str, mounts: &[Mount]) -> String {
     let mut script = "set -e\n".to_owned();
@@ -129,6 +137,7 @@ pub(super) fn mount(disk: &str, mounts: &[Mount]) -> String {
         let options = mount.subvolume.as_ref().map_or("noatime".to_owned(), |name| format!("noatime,subvol={name}"));
         let _ = writeln!(script, "mount -o {} {device} {target} 2>&1", quote(&options)); // to a string
     }
+    script.push_str(FORWARD);
     script.push_str("[ -d /sysroot/run ] || mkdir /sysroot/run\n");
     script.push_str("mount -t tmpfs -o mode=0755,nosuid,nodev tmpfs /sysroot/run\n");
     script
