@@ -7,6 +7,7 @@ use super::libguestfs::LibguestfsGuest;
 use super::{Guest as _, GuestError, Inspection, Mount, MountSource};
 use crate::base::Package;
 use crate::recipe::Firmware;
+use crate::text::shell;
 
 /// GPT types of the partitions that firmware needs.
 const BIOS_BOOT: &str = "21686148-6449-6E6F-744E-656564454649";
@@ -47,20 +48,20 @@ pub(super) fn inspect(guest: &mut LibguestfsGuest, disk: &str) -> Result<Inspect
         distro: guest.call(CALL, |g| g.inspect_get_distro(root))?,
         ids: ["ID", "ID_LIKE"]
             .iter()
-            .filter_map(|name| os_release_value(&release, name))
+            .filter_map(|name| shell::value(&release, name))
             .flat_map(|value| value.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
             .collect(),
         // libguestfs' own product name is, for Debian, no more than a number.
-        product: match os_release_value(&release, "PRETTY_NAME") {
+        product: match shell::value(&release, "PRETTY_NAME") {
             Some(name) => name,
             None => guest.call(CALL, |g| g.inspect_get_product_name(root))?,
         },
         // libguestfs' numbers are of Debian's point releases, and of Ubuntu's "04" they make 4.
-        version: match os_release_value(&release, "VERSION_ID") {
+        version: match shell::value(&release, "VERSION_ID") {
             Some(version) => version,
             None => guest.call(CALL, |g| g.inspect_get_major_version(root))?.to_string(),
         },
-        codename: os_release_value(&release, "VERSION_CODENAME"),
+        codename: shell::value(&release, "VERSION_CODENAME"),
         arch,
         mounts,
         root_filesystem: guest.call(CALL, |g| g.vfs_type(root))?,
@@ -119,13 +120,6 @@ fn source(disk: &str, device: &str) -> MountSource {
     let first = ["/dev/sda", "/dev/vda", "/dev/hda", "/dev/xvda"];
     let of_first = first.iter().find_map(|disk| device.strip_prefix(disk)?.parse().ok().map(MountSource::Partition));
     of_first.unwrap_or_else(|| devices::source(device, disk))
-}
-
-/// A value of `os-release`, whose lines are shell assignments.
-fn os_release_value(text: &str, name: &str) -> Option<String> {
-    let value = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='))?;
-    let value = value.trim().trim_matches(['"', '\'']);
-    (!value.is_empty()).then(|| value.to_owned())
 }
 
 /// Firmware that finds something to start on the disk.
@@ -197,7 +191,7 @@ mod tests {
             ("QUOTED", Some("x")),
             ("ID", None),
         ] {
-            assert_eq!(os_release_value(text, name).as_deref(), value, "{name}");
+            assert_eq!(shell::value(text, name).as_deref(), value, "{name}");
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod redact;
 pub mod shell;
 mod shown;
+pub mod unit;
 
 pub use redact::Redactor;
 pub use shown::{CUT, LINE_LIMIT, escaped, hidden_shown, printable, printable_lines, readable};

@@ -66,6 +66,13 @@ pub fn assignments(text: &str) -> Result<Vec<Assignment>, usize> {
     Ok(found)
 }
 
+/// Returns the value of a variable after a shell has read a file, such as os-release(5): that of the last assignment. It is `None`
+/// for an empty value, and for a file that no shell can read.
+pub fn value(text: &str, name: &str) -> Option<String> {
+    let last = assignments(text).ok()?.into_iter().rfind(|found| found.name == name)?;
+    Some(last.value).filter(|value| !value.is_empty())
+}
+
 /// Writes a text as a value in double quotes. `$NAME` in it stands for the variable.
 pub fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
@@ -188,6 +195,24 @@ mod tests {
         }
         for (text, line) in [("A=x\nB=\"y\nC=z", 2), ("A='", 1), ("A=$(x", 1), ("A=`x", 1), ("A=\\", 1)] {
             assert_eq!(assignments(text), Err(line), "{text}");
+        }
+    }
+
+    /// `sh` itself tells what it is.
+    #[test]
+    fn a_value_is_the_last_one_of_a_file() {
+        for text in [
+            "ID=a\nID=debian\n",
+            "NAME='x'\nID=\"my \\\"own\\\" linux\"\n",
+            "ID=de'b'\"ian\"  # comment\n",
+            "ID='it'\\''s'\n",
+            "ID=a\nID=\n",
+            "IDX=a\n",
+            "PRETTY='a\nID=b'\nID=c\n",
+        ] {
+            let ran = std::process::Command::new("sh").args(["-c", &format!("{text}\nprintf %s \"$ID\"")]).output();
+            let ran = String::from_utf8(ran.expect("sh is there").stdout).expect("text");
+            assert_eq!(value(text, "ID").unwrap_or_default(), ran, "{text}");
         }
     }
 

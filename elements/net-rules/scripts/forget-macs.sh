@@ -28,7 +28,14 @@ for file in /etc/systemd/network/*.network /etc/systemd/network/*.link; do
     [ -e "$file" ] && grep -qE '^[[:space:]]*(Permanent)?MACAddress[[:space:]]*=' "$file" || continue
     # Without any other condition the file would match every card, so remove the whole file.
     if grep -qE '^[[:space:]]*(Name|OriginalName|Path|Driver|Type)[[:space:]]*=' "$file"; then
-        sed -i -E '/^[[:space:]]*(Permanent)?MACAddress[[:space:]]*=/d' "$file"
+        # The list may go on in the lines that follow; comments between do not end it.
+        awk '
+            held { if (!/^[[:space:]]*[#;]/) held = /\\$/; next }
+            /^[[:space:]]*(Permanent)?MACAddress[[:space:]]*=/ { held = /\\$/; next }
+            { print }
+        ' "$file" >"$file.new"
+        cat "$file.new" >"$file"
+        rm "$file.new"
     else
         rm "$file"
     fi

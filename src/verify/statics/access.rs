@@ -1,9 +1,8 @@
 //! Who gets in, and how the key of whoever starts an instance gets there.
 
-use std::collections::BTreeMap;
-
 use super::guide::guide;
 use super::network::keyed;
+use super::sshd;
 use super::texts::lines_of;
 use super::unit::{Unit, unit};
 use super::view::{Judged, View};
@@ -24,19 +23,18 @@ pub(super) const RULES: Judged = &[
     (&SSH_PASSWORDS, ssh_passwords),
 ];
 
-const SSHD_CONFIGS: &[&str] = &["/etc/ssh/sshd_config.d/*.conf", "/etc/ssh/sshd_config"];
-
 /// Configuration of cloud-init, of which each instance gets a copy.
 /// Settings by which sshd(8) takes passwords.
 const SSHD_KEYS: [&str; 3] = ["PasswordAuthentication", "PermitRootLogin", "PermitEmptyPasswords"];
 
+/// Configuration of cloud-init, of which each instance gets a copy.
 const CLOUD: &[&str] = &["/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg"];
 /// How a cloud is recognised: the documentation of cloud-init, "ds-identify".
 const IDENTIFY: &str = "/etc/cloud/ds-identify.cfg";
 /// Keys that belong to no home.
 const KEYS: &str = "/etc/ssh/{authorized_keys,authorized_keys.d/*,authorized_keys/*}";
 
-pub(super) const WANTED: &[&str] = &[SSHD_CONFIGS[0], SSHD_CONFIGS[1], IDENTIFY, KEYS];
+pub(super) const WANTED: &[&str] = &[sshd::WANTED[0], sshd::WANTED[1], sshd::WANTED[2], IDENTIFY, KEYS];
 
 pub(super) const SSHD: Rule = Rule {
     id: "sshd",
@@ -275,24 +273,14 @@ pub(super) fn no_free_sudo(view: &View) -> Finding {
 }
 
 pub(super) fn ssh_passwords(view: &View) -> Finding {
-    if !view.tree.exists("/etc/ssh/sshd_config") {
+    if !view.tree.exists(sshd::CONFIG) {
         return SSH_PASSWORDS.skipped("OpenSSH's server is not installed");
     }
-    // The first value counts: sshd_config(5). The main file reads the others at its beginning, where it does; what lies
-    // behind `Match` is for some connections only.
-    let main = || lines_of(&view.tree, &SSHD_CONFIGS[1..]);
-    let includes = main().any(|(_, line)| line.to_ascii_lowercase().starts_with("include"));
-    let before = includes.then(|| lines_of(&view.tree, &SSHD_CONFIGS[..1])).into_iter().flatten();
-    let lines = before.chain(main().take_while(|(_, line)| !line.to_ascii_lowercase().starts_with("match")));
-    let mut values = BTreeMap::new();
-    for (path, line) in lines {
-        let Some((key, value)) = line.split_once([' ', '\t', '=']) else { continue };
-        let known = SSHD_KEYS.iter().find(|name| key.eq_ignore_ascii_case(name));
-        if let Some(key) = known {
-            values.entry(*key).or_insert_with(|| (path, value.trim().trim_matches('"').to_ascii_lowercase()));
-        }
-    }
-    let value = |name: &str| values.get(name).cloned();
+    let values = sshd::settings(&view.tree);
+    let value = |name: &str| {
+        let found = values.get(&name.to_ascii_lowercase());
+        found.map(|(path, value)| (path.clone(), value.to_ascii_lowercase()))
+    };
     let mut against = Vec::new();
     match value(SSHD_KEYS[0]) {
         None => against.push("PasswordAuthentication is not set, and is `yes` by default".to_owned()),

@@ -1,9 +1,13 @@
 //! Whether network cards get their addresses by DHCP.
 
+use std::collections::BTreeMap;
+
 use super::network::{IFCFG, INTERFACES, KEYFILES, NETPLAN};
 use super::texts::lines_of;
-use super::unit::{Unit, unit};
+use super::unit::{Unit, unit as state_of};
 use super::view::{Judged, View};
+use crate::inspect::Tree;
+use crate::text::unit::{self, is_true};
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
 
 /// The rules of this file, each with its judge, in the order of reports.
@@ -37,7 +41,7 @@ struct Renderer {
 }
 
 fn enabled(view: &View, name: &str) -> bool {
-    unit(&view.tree, name) == Unit::Enabled
+    state_of(&view.tree, name) == Unit::Enabled
 }
 
 /// The first line of files that is so.
@@ -58,12 +62,12 @@ const RENDERERS: &[Renderer] = &[
         starts: |view| enabled(view, "systemd-networkd.service"),
         // Files of systemd itself are for containers, virtual links and radio: systemd.network(5).
         asks: |view| {
-            let yes = |line: &str| value(line, "DHCP").is_some_and(|it| ["yes", "true", "ipv4"].contains(&it));
-            let found = lines_of(&view.tree, NETWORKD).find(|(path, line)| {
-                let other = ["/80-container-", "/80-vm-", "/80-wifi-"].iter().any(|name| path.contains(name));
-                yes(line) && !other
-            });
-            found.map(|(path, line)| format!("{path}: {line}"))
+            let own =
+                |path: &String| !["/80-container-", "/80-vm-", "/80-wifi-"].iter().any(|name| path.contains(name));
+            networks(&view.tree).into_iter().filter(own).find_map(|path| {
+                let value = network_dhcp(&view.tree, &path)?;
+                (is_true(&value) || value == "ipv4").then(|| format!("{path}: DHCP={value}"))
+            })
         },
     },
     Renderer {
@@ -102,6 +106,27 @@ const RENDERERS: &[Renderer] = &[
         asks: |_| Some("dhcpcd, for all cards".to_owned()),
     },
 ];
+
+/// The files for cards that networkd reads. One of the same name in a directory that comes before takes the place of
+/// another: systemd.network(5).
+fn networks(tree: &Tree) -> Vec<String> {
+    let paths = ["/etc", "/usr/lib", "/lib"].map(|dir| tree.glob(&format!("{dir}/systemd/network/*.network")));
+    let mut files = BTreeMap::new();
+    for path in paths.into_iter().flatten() {
+        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+        files.entry(name).or_insert(path);
+    }
+    files.into_values().collect()
+}
+
+/// What such a file and the ones that add to it come to.
+fn network_dhcp(tree: &Tree, path: &str) -> Option<String> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let mut files = vec![path.to_owned()];
+    files.extend(tree.glob(&format!("/etc/systemd/network/{name}.d/*.conf")));
+    let mut settings = files.iter().flat_map(|path| unit::settings(&tree.text(path)));
+    settings.rfind(|it| it.section == "Network" && it.key == "DHCP").map(|it| it.value)
+}
 
 fn by_dhcp(line: &str) -> bool {
     value(line, "BOOTPROTO").is_some_and(|it| it.to_ascii_lowercase().starts_with("dhcp"))

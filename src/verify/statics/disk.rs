@@ -165,9 +165,8 @@ pub(super) fn root_grows(view: &View) -> Finding {
     let repart = !tree.glob("/{etc,usr/lib}/repart.d/*.conf").is_empty();
     let growroot = ["/usr/share/initramfs-tools/scripts/local-bottom/growroot", "/usr/lib/dracut/modules.d/50growroot"];
     let configs = ["/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg"];
-    let by_systemd = fstab(view)
-        .iter()
-        .any(|(_, path, options)| path == "/" && options.split(',').any(|it| it == "x-systemd.growfs"));
+    let by_systemd =
+        fstab(view).iter().any(|it| it.path == "/" && it.options.split(',').any(|option| option == "x-systemd.growfs"));
     let off = lines_of(tree, &configs).find(|(_, line)| {
         let inner = line.strip_prefix("growpart:").unwrap_or(line).trim().trim_start_matches('{').trim_start();
         let value = |key: &str| {
@@ -198,15 +197,40 @@ pub(super) fn root_grows(view: &View) -> Finding {
     }
 }
 
-/// Lines of fstab(5): source, mount point, options. Those of swap have no mount point.
-fn fstab(view: &View) -> Vec<(String, String, String)> {
-    let lines = lines_of(&view.tree, &["/etc/fstab"]);
-    let parsed = lines.filter_map(|(_, line)| {
-        let mut fields = line.split_whitespace().map(str::to_owned);
-        let (source, path, _, options) = (fields.next()?, fields.next()?, fields.next()?, fields.next());
-        Some((source, path, options.unwrap_or_default()))
+/// A line of fstab(5).
+struct Mount {
+    source: String,
+    path: String,
+    kind: String,
+    options: String,
+}
+
+/// Lines of fstab(5), with the characters that stand in it as octal numbers: a space is `\040`. Those of swap have no
+/// mount point.
+fn fstab(view: &View) -> Vec<Mount> {
+    fstab_of(&view.tree.text("/etc/fstab"))
+}
+
+fn fstab_of(text: &str) -> Vec<Mount> {
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
+    let parsed = lines.filter_map(|line| {
+        let mut fields = line.split([' ', '\t']).filter(|field| !field.is_empty()).map(unescaped);
+        let (source, path, kind, options) = (fields.next()?, fields.next()?, fields.next()?, fields.next());
+        Some(Mount { source, path, kind, options: options.unwrap_or_default() })
     });
     parsed.collect()
+}
+
+/// A field of fstab(5): a backslash and three octal digits are a byte.
+fn unescaped(field: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), field.as_bytes());
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..3).filter(|digits| *first == b'\\' && digits.iter().all(|c| (b'0'..b'8').contains(c)));
+        let code = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &after[3..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Whether a device has a name that depends on the machine, and on the order in which it finds its disks. Names of
@@ -231,9 +255,7 @@ pub(super) fn is_unstable(device: &str) -> bool {
 
 pub(super) fn fstab_names(view: &View) -> Finding {
     let sources = fstab(view).into_iter();
-    FSTAB_NAMES.unless(
-        sources.filter(|(source, ..)| is_unstable(source)).map(|(source, path, _)| format!("{source} at {path}")),
-    )
+    FSTAB_NAMES.unless(sources.filter(|it| is_unstable(&it.source)).map(|it| format!("{} at {}", it.source, it.path)))
 }
 
 pub(super) fn fstab_exists(view: &View) -> Finding {
@@ -251,20 +273,47 @@ pub(super) fn fstab_exists(view: &View) -> Finding {
             _ => return None,
         })
     };
-    let missing = fstab(view).into_iter().filter(|(source, _, options)| {
-        exists(source) == Some(false) && !options.split(',').any(|option| ["nofail", "noauto"].contains(&option))
+    let missing = fstab(view).into_iter().filter(|it| {
+        let needed = !it.options.split(',').any(|option| ["nofail", "noauto"].contains(&option));
+        exists(&it.source) == Some(false) && needed
     });
-    FSTAB_EXISTS.unless(missing.map(|(source, path, _)| format!("{source} at {path}: no file system has that name")))
+    FSTAB_EXISTS.unless(missing.map(|it| format!("{} at {}: no file system has that name", it.source, it.path)))
 }
 
 pub(super) fn no_swap(view: &View) -> Finding {
     let areas = view.devices.file_systems.iter().filter(|held| held.kind == "swap").map(name);
     let areas = areas.map(|name| format!("{name} is a swap area"));
-    let lines = lines_of(&view.tree, &["/etc/fstab"]);
-    let lines = lines.filter(|(_, line)| line.split_whitespace().nth(2) == Some("swap"));
+    let lines = fstab(view).into_iter().filter(|it| it.kind == "swap");
+    let lines = lines.map(|it| format!("/etc/fstab: {} {} {} {}", it.source, it.path, it.kind, it.options));
     let units = view.tree.glob("/etc/systemd/system/*.swap").into_iter();
     // Names that swap files commonly have: nothing but their first bytes tells what they are.
     let files = view.tree.glob("/{,var/,mnt/}{swapfile,swap.img,swap/swapfile}").into_iter();
     let files = files.filter(|path| view.tree.is_file(path)).map(|path| format!("{path} is a swap file by its name"));
-    NO_SWAP.unless(areas.chain(units).chain(lines.map(|(path, line)| format!("{path}: {line}"))).chain(files))
+    NO_SWAP.unless(areas.chain(units).chain(lines).chain(files))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `findmnt` tells what the C library and systemd take a file for.
+    #[test]
+    fn fstab_is_read_as_mount_reads_it() {
+        let text = "# UUID=0 /no ext4\n\n  #x /no ext4\nLABEL=my\\040disk /a\\040b\\134c\text4 \t defaults,x=\\0541 0 1\n\
+            /dev/sda1 none swap sw 0 0\nUUID=1-1 / ext4\n/dev/sdb /\\09 ext4 ro\n";
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        let ran = std::process::Command::new("findmnt")
+            .args(["--raw", "--noheadings", "-o", "SOURCE,TARGET,FSTYPE", "--tab-file"])
+            .arg(file.path())
+            .output()
+            .expect("findmnt is there");
+        let said = String::from_utf8(ran.stdout).expect("text");
+        // It writes what is no plain character as \xNN.
+        let plain = |word: &str| word.replace("\\x20", " ").replace("\\x5c", "\\");
+        let theirs: Vec<_> = said.lines().map(|line| line.split(' ').map(plain).collect::<Vec<_>>()).collect();
+        let ours: Vec<_> = fstab_of(text).into_iter().map(|it| vec![it.source, it.path, it.kind]).collect();
+        assert_eq!(ours, theirs);
+        assert_eq!(ours[0], ["LABEL=my disk", "/a b\\c", "ext4"]);
+    }
 }

@@ -16,6 +16,7 @@ mod hygiene;
 mod network;
 mod rules;
 mod signed;
+mod sshd;
 mod table;
 #[cfg(all(test, feature = "testing"))]
 mod tests;

@@ -4,6 +4,7 @@ use super::guide::guide;
 use super::texts::lines_of;
 use super::unit::{Unit, unit};
 use super::view::{Judged, View};
+use crate::text::shell;
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
 
 /// The rules of this file, each with its judge, in the order of reports.
@@ -148,7 +149,8 @@ pub(super) fn no_firewall(view: &View) -> Finding {
     let enabled = names.into_iter().filter(|name| {
         let starts = unit(&view.tree, &format!("{name}.service")) == Unit::Enabled;
         // Its unit starts on every Ubuntu, and does nothing unless this is set.
-        let idle = *name == "ufw" && !lines_of(&view.tree, &[UFW]).any(|(_, line)| line == "ENABLED=yes");
+        let idle = *name == "ufw"
+            && !shell::value(&view.tree.text(UFW), "ENABLED").is_some_and(|it| it == "yes" || it == "YES");
         starts && !idle
     });
     NO_FIREWALL.unless(enabled.map(|name| format!("{name}.service starts at boot")))

@@ -83,7 +83,11 @@ fn a_silent_kernel_is_told_to_speak() {
 #[test]
 fn a_kernel_in_a_subvolume_is_found() {
     for path in ["/@/boot/vmlinuz-6", "/root/boot/vmlinuz-6", "/vmlinuz-6", "/boot/vmlinuz-6"] {
-        assert_eq!(boot_file(&tree(&[("/boot/vmlinuz-6", "x")]), path).as_deref(), Some("/boot/vmlinuz-6"), "{path}");
+        assert_eq!(
+            texts::boot_file(&tree(&[("/boot/vmlinuz-6", "x")]), path).as_deref(),
+            Some("/boot/vmlinuz-6"),
+            "{path}"
+        );
     }
 }
 
@@ -274,7 +278,7 @@ fn dhcp_is_found_in_every_notation() {
     let outcome = |files: &[(&str, &str)]| dhcp::dhcp(&view_of(files)).outcome;
     for (unit, path, good, bad) in [
         ("systemd-networkd", "/etc/systemd/network/a.network", "[Network]\nDHCP = ipv4\n", "DHCP=ipv6"),
-        ("systemd-networkd", "/etc/systemd/network/a.network.d/b.conf", "DHCP=yes", "DHCP=no"),
+        ("systemd-networkd", "/etc/systemd/network/a.network", "[Network]\nDHCP= \\\n# why\n Yes", "[Link]\nDHCP=yes"),
         ("networking", "/etc/network/interfaces.d/eth0", "iface eth0 inet dhcp", "iface eth0 inet static"),
         ("network", "/etc/sysconfig/network-scripts/ifcfg-eth0", "BOOTPROTO=\"dhcp\"", "BOOTPROTO=none"),
         ("wicked", "/etc/sysconfig/network/ifcfg-eth0", "BOOTPROTO='dhcp4'", "BOOTPROTO=static"),
@@ -294,8 +298,21 @@ fn dhcp_is_found_in_every_notation() {
     let netplan = ("/usr/lib/systemd/system-generators/netplan", "");
     let card = |text| outcome(&[netplan, ("/etc/netplan/a.yaml", text)]);
     assert_eq!((card("  dhcp4: true"), card("  dhcp4: no")), (Outcome::Passed, Outcome::Failed));
-    let own = [(&*starts("systemd-networkd"), ""), ("/usr/lib/systemd/network/80-container-host0.network", "DHCP=yes")];
+    let own = [
+        (&*starts("systemd-networkd"), ""),
+        ("/usr/lib/systemd/network/80-container-host0.network", "[Network]\nDHCP=yes"),
+    ];
     assert_eq!(outcome(&own), Outcome::Failed, "systemd's own file is for containers");
+    for (path, text) in
+        [("/etc/systemd/network/a.network.d/b.conf", "[Network]\nDHCP=no"), ("/etc/systemd/network/a.network", "")]
+    {
+        let files = [
+            (&*starts("systemd-networkd"), ""),
+            ("/usr/lib/systemd/network/a.network", "[Network]\nDHCP=yes"),
+            (path, text),
+        ];
+        assert_eq!((outcome(&files[..2]), outcome(&files)), (Outcome::Passed, Outcome::Failed), "{path} counts");
+    }
 }
 
 #[test]

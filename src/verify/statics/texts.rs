@@ -1,6 +1,7 @@
 //! Reads configuration files of an image.
 
 use crate::inspect::Tree;
+use crate::text::shell;
 
 /// Returns the file that a boot loader's configuration names. Its paths are those of the file system with /boot, which may be one
 /// of its own, or a btrfs, where they begin with the subvolume: `/@/boot/vmlinuz`.
@@ -13,10 +14,7 @@ pub(super) fn boot_file(tree: &Tree, path: &str) -> Option<String> {
 
 /// What an image says of itself: os-release(5).
 pub(super) fn release(tree: &Tree, name: &str) -> Option<String> {
-    let text = tree.text("/etc/os-release");
-    let value = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='))?;
-    let value = value.trim().trim_matches(['"', '\'']);
-    (!value.is_empty()).then(|| value.to_owned())
+    shell::value(&tree.text("/etc/os-release"), name)
 }
 
 /// Lines of a configuration file without comments, with the file's path before them as evidence shows it. One is made
