@@ -14,9 +14,11 @@ use crate::syntax::{file_path, host_name, locale, time_zone};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// Installs, removes or updates packages in one transaction of the image's package manager.
+    /// Installs, removes or updates packages in one transaction of the image's package manager. The build fails and names the
+    /// package if dpkg has not configured one.
     Packages(Packages),
-    /// Runs a script in the guest as root. All other actions are declarative.
+    /// Runs a script in the guest as root. All other actions are declarative. What is [derived](#what-is-made-again) from files
+    /// that it changes is made again at the end, as for every action.
     Run(Run),
     /// Writes a file from text in the recipe.
     Write(Write),

@@ -71,7 +71,7 @@ fn run_step(
     session.enter(slot, plan, mounts)?;
     loop {
         let guest = session.guest()?;
-        let result = Executor {
+        let mut executor = Executor {
             guest: &mut *guest,
             mechanisms: &plan.os.mechanisms,
             arch: plan.arch.name(),
@@ -81,8 +81,11 @@ fn run_step(
             scratch: &workshop.scratch,
             epoch: plan.epoch(),
             timeout: step.timeout.map_or(workshop.timeout, |timeout| timeout.max(workshop.timeout)),
-        }
-        .run(step);
+        };
+        // The first change of the image, in whichever layer it is.
+        let first = plan.steps.get(1).is_some_and(|first| first.key == step.key);
+        let noted = if first { executor.note_derived() } else { Ok(()) };
+        let result = noted.and_then(|()| executor.run(step));
         let Err(error) = result else { break };
         if workshop.interrupt.is_raised() || matches!(error.guest(), Some(GuestError::Interrupted)) {
             return Err(BuildError::Interrupted);

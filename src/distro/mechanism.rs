@@ -90,6 +90,18 @@ names! {
 }
 
 names! {
+    /// The program that makes the bundle of trusted certificates, and the files that it reads.
+    Certificates {
+        /// Debian's `update-ca-certificates`: `/usr/local/share/ca-certificates` and `/etc/ca-certificates.conf`.
+        UpdateCaCertificates = "update-ca-certificates",
+        /// `update-ca-trust`: `/etc/pki/ca-trust/source`.
+        UpdateCaTrust = "update-ca-trust",
+        /// SUSE's `update-ca-certificates`: `/etc/pki/trust`.
+        PkiTrust = "pki-trust",
+    }
+}
+
+names! {
     /// The way in which files get their SELinux labels.
     Relabel {
         /// Files have no labels.
@@ -153,6 +165,8 @@ mechanisms! {
     locale: Locale,
     /// Files that set the time zone.
     timezone: TimeZone,
+    /// Program that makes the bundle of trusted certificates.
+    certificates: Certificates,
     /// Way in which files get their SELinux labels.
     relabel: Relabel,
 }

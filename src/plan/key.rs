@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{Arguments, Asset, BasePlan, DiskPlan};
+use super::{Arguments, Asset, BasePlan, Derived, DiskPlan};
 use crate::action::Action;
 use crate::distro::Os;
 use crate::layer::{LayerKey, canonical};
@@ -65,6 +65,7 @@ pub fn step(
     files: &BTreeMap<String, Asset>,
     refreshed: Option<&str>,
     arguments: Option<&Arguments>,
+    derived: Option<&Derived>,
 ) -> Value {
     let mut ingredients = Map::new();
     ingredients.insert("format".to_owned(), json!(FORMAT));
@@ -74,6 +75,9 @@ pub fn step(
     ingredients.insert("network".to_owned(), json!(actions.iter().any(Action::uses_network)));
     if let Some(arguments) = arguments {
         ingredients.insert("arguments".to_owned(), json!(arguments));
+    }
+    if let Some(derived) = derived {
+        ingredients.insert("derived".to_owned(), json!(derived));
     }
     if let Some(refreshed) = refreshed
         && actions.iter().any(|action| matches!(action, Action::Packages(_)))

@@ -14,5 +14,5 @@ pub use crate::vocabulary::{Asset, AssetKind, Distro, Origin, Phase, StepId};
 pub use arguments::Arguments;
 pub use base::{BasePlan, DiskPlan, RepositoryPin};
 pub use resolve::resolve;
-pub use step::Step;
+pub use step::{Derived, Step};
 pub use whole::Plan;

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{Arguments, BasePlan, DiskPlan, Phase, Plan, Step, StepId, key};
+use super::{Arguments, BasePlan, Derived, DiskPlan, Phase, Plan, Step, StepId, key};
 use crate::action::{Action, Packages};
-use crate::recipe::{Composition, Layout, Recipe};
+use crate::recipe::{ComposedStep, Composition, Layout, Recipe};
 
 /// Name of the step that installs packages on a base image.
 const PACKAGES: &str = "packages";
 
 /// Makes the plan. The function is pure: all changing inputs are pinned in `base`.
 pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes: Vec<String>) -> Plan {
-    let Composition { distro, os, firmware, packages, steps, checks, publish } = composition;
+    let Composition { distro, os, firmware, packages, mut steps, checks, publish } = composition;
     let layout = match base {
         BasePlan::Bootstrap { .. } => recipe.disk.layout,
         BasePlan::Image { .. } => Layout::of(&firmware),
@@ -27,6 +27,7 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
         actions: Vec::new(),
         files: BTreeMap::new(),
         arguments: None,
+        derived: None,
         key: key::of(&ingredients),
         ingredients,
         timeout: None,
@@ -35,26 +36,31 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
         BasePlan::Image { refreshed, .. } => refreshed.as_deref(),
         BasePlan::Bootstrap { .. } => None,
     };
-    let mut push = |id: StepId, actions: Vec<Action>, files, timeout, arguments: Option<Arguments>| {
-        let parent = planned.last().expect("the base is there").key;
-        let ingredients = key::step(parent, &actions, &files, refreshed, arguments.as_ref());
-        planned.push(Step { id, actions, files, arguments, key: key::of(&ingredients), ingredients, timeout });
-    };
     if matches!(base, BasePlan::Image { .. }) && !packages.is_empty() {
         let install = packages.keys().cloned().collect();
-        let transaction = Action::Packages(Packages { install, ..Packages::default() });
+        let actions = vec![Action::Packages(Packages { install, ..Packages::default() })];
         let id = StepId { phase: Phase::Install, element: PACKAGES.to_owned() };
-        push(id, vec![transaction], BTreeMap::new(), None, None);
+        steps.insert(0, ComposedStep { id, actions, files: BTreeMap::new(), timeout: None });
     }
+    let mut push = |step: ComposedStep, arguments: Option<Arguments>, derived: Option<Derived>| {
+        let ComposedStep { id, actions, files, timeout } = step;
+        let parent = planned.last().expect("the base is there").key;
+        let ingredients = key::step(parent, &actions, &files, refreshed, arguments.as_ref(), derived.as_ref());
+        planned.push(Step { id, actions, files, arguments, derived, key: key::of(&ingredients), ingredients, timeout });
+    };
     let mut arguments = Arguments::of(steps.iter().flat_map(|step| &step.actions), &os.paths);
     // The menu is generated after everything that may change it: at the end of `finish`, or in the last step with such an action.
     let about = |action: &Action| matches!(action, Action::KernelArgs(_));
     let last = steps.iter().rposition(|step| step.id.phase <= Phase::Finish || step.actions.iter().any(about));
+    // Before `clean` takes away what programs need, and once more for what `clean` itself changes.
+    let ends = [steps.iter().rposition(|step| step.id.phase <= Phase::Finish), steps.len().checked_sub(1)];
     for (number, step) in steps.into_iter().enumerate() {
         let arguments = if Some(number) == last { arguments.take() } else { None };
-        push(step.id, step.actions, step.files, step.timeout, arguments);
+        let derived = ends.contains(&Some(number)).then(|| Derived { grub: os.paths.get("grub").cloned() });
+        push(step, arguments, derived);
     }
-    push(StepId { phase: Phase::Finalize, element: recipe.name.clone() }, Vec::new(), BTreeMap::new(), None, None);
+    let id = StepId { phase: Phase::Finalize, element: recipe.name.clone() };
+    push(ComposedStep { id, actions: Vec::new(), files: BTreeMap::new(), timeout: None }, None, None);
     Plan {
         name: recipe.name.clone(),
         description: recipe.description.clone(),

@@ -10,6 +10,14 @@ use crate::action::Action;
 use crate::layer::LayerKey;
 use crate::vocabulary::{Asset, StepId};
 
+/// Facts that are needed to make derived files again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Derived {
+    /// Directory of GRUB's menu; `None` if the distribution has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grub: Option<String>,
+}
+
 /// The unit of caching: the actions of one element in one phase.
 #[derive(Debug, Clone, Serialize)]
 pub struct Step {
@@ -22,6 +30,9 @@ pub struct Step {
     /// Kernel arguments that every menu entry must have at the end; only in the step that ends `finish`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Arguments>,
+    /// Facts for making derived files again; only in the steps at whose end that happens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub derived: Option<Derived>,
     /// Key of its layer.
     pub key: LayerKey,
     /// Ingredients of the key.

@@ -219,7 +219,8 @@ fn the_hosts_mirrors_come_before_the_distributions() {
 #[test]
 fn all_that_is_wrong_is_told_with_its_place() {
     let all = "family: x\narchitectures: [x86_64]\nmechanisms: { packages: apt, initramfs: dracut, bootloader: grub, \
-               efi: grub-install, network: networkd, locale: locale-gen, timezone: localtime, relabel: none }\n";
+               efi: grub-install, network: networkd, locale: locale-gen, timezone: localtime, \
+               certificates: pki-trust, relabel: none }\n";
     let whole = |name: &str, more: &str| format!("name: {name}\ntitle: A title\n{all}{more}");
     assert_eq!(faults(&[("mine", &whole("mine", ""))]), [""; 0]);
     let bad = "name: other\ntitle: A title\nfamly: x\nextends: debian\nmechanisms: { packages: apk }\nreleases:\n  \

@@ -3,6 +3,7 @@
 mod actions;
 mod bench;
 mod building;
+mod derived;
 mod examining;
 mod exporting;
 mod failing;

@@ -83,11 +83,11 @@ fn the_keys_of_a_fixed_plan_are_these() {
     assert_eq!(
         keys,
         [
-            "3296616121b82d23a852bf265bb57c496f2aa8f172ef6fb243f00cba6c67790d base debian bookworm",
-            "5ac4670e0a2eae2f80f1a518f52f42e425fff290082e96fad6f53eb7560081ca install fixed",
-            "b84f995a78ac3a186b14b6ccc383ea29b13e29a70e89bca28d1ae1ce2cb9e03e configure fixed",
-            "8522e3a21ba02e8f3e0632133c0accdd545a63a44ec158a980fd71a14758318b clean fixed",
-            "a657d8d6c3449c1c8eebb4ff20d10e8863b03953a24262b87ec732cb65da154a finalize fixed"
+            "ecf058edbac8949483a741a06ee8c0cc10949c5092ad25e2f2494f53af1d486c base debian bookworm",
+            "b34569fc89b1de196dbf22cb9480e7339acbc85b7edafb8603fe3c57d9598785 install fixed",
+            "42fb74618df55852d9eea62e8436ae7dff9ebc56ec32e8d6ed4ffa01c91c7cc2 configure fixed",
+            "616fc321608ce32fe9a61b9192906aa5dee2d54488c33f973a40142cc2810de4 clean fixed",
+            "f06d2a825a168edeff29d6d9b8bf1316167c18a66390d66e9c35e24d74f11f36 finalize fixed"
         ]
     );
 }
@@ -109,8 +109,9 @@ fn ingredients_have_these_members_and_no_others() {
         members(&plan.steps[0].ingredients),
         ["format", "parent", "base", "mechanisms", "disk", "packages", "repositories", "mirrors"]
     );
-    for step in &plan.steps[1..] {
-        assert_eq!(members(&step.ingredients), ["format", "parent", "actions", "files", "network"], "{}", step.id);
+    for (step, derived) in plan.steps[1..].iter().zip([None, Some("derived"), Some("derived"), None]) {
+        let all = ["format", "parent", "actions", "files", "network"].into_iter().chain(derived);
+        assert_eq!(members(&step.ingredients), all.collect::<Vec<_>>(), "{}", step.id);
     }
     assert_eq!(
         plan.steps[2].ingredients["actions"][1],
@@ -225,7 +226,8 @@ fn a_refresh_of_repositories_counts_where_packages_are_installed() {
     let action = |json: Value| -> Action { serde_json::from_value(json).expect("an action") };
     let install = action(json!({ "packages": { "install": ["nginx"] } }));
     let hostname = action(json!({ "hostname": "web" }));
-    let of = |actions: &[Action], refreshed| key::of(&key::step(parent, actions, &BTreeMap::new(), refreshed, None));
+    let of =
+        |actions: &[Action], refreshed| key::of(&key::step(parent, actions, &BTreeMap::new(), refreshed, None, None));
     let both = [hostname.clone(), install];
     assert_ne!(of(&both, None), of(&both, Some("now")));
     assert_eq!(of(&both[..1], None), of(&both[..1], Some("now")));
@@ -240,7 +242,8 @@ fn files_count_by_all_that_is_carried() {
     };
     let embedded = Origin::Embedded(b"x");
     let of = |path: &str, asset: Asset| {
-        key::of(&key::step(LayerKey::of("parent"), &[], &BTreeMap::from([(path.to_owned(), asset)]), None, None))
+        let files = BTreeMap::from([(path.to_owned(), asset)]);
+        key::of(&key::step(LayerKey::of("parent"), &[], &files, None, None, None))
     };
     let before = of("run.sh", asset(b"x", 0o755, embedded.clone()));
     assert_eq!(before, of("run.sh", asset(b"x", 0o755, Origin::File("/home/me/run.sh".into()))));

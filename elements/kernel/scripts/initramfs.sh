@@ -1,24 +1,60 @@
 #!/bin/sh
-# Makes an initramfs for every kernel whose initramfs is missing or outdated.
+# Makes an initramfs for every kernel whose initramfs is missing or outdated, and looks at it.
 #
 # The kernel package made an initramfs when it was installed. Making another takes a minute without KVM, so this script
-# does so only if a file that goes into the initramfs is newer.
+# does so only if a file that goes into the initramfs has changed since. It looks at the time of the last change (ctime):
+# files from packages, archives and recipes have other times of modification.
 set -eu
 
-outdated() {
-    [ -e "$1" ] || return 0
-    changed=$(find $inputs -newer "$1" ! -type d -print -quit)
-    [ -z "$changed" ] || echo "$changed is newer than $1"
-    [ -n "$changed" ]
+fail() {
+    echo "$1" >&2
+    exit 99
 }
 
-# Collect the paths that exist, because find fails on a missing path.
-inputs=
-set -- /etc/initramfs-tools /etc/dracut.conf /etc/dracut.conf.d /etc/modules /etc/modules-load.d /etc/modprobe.d \
-    /etc/crypttab /etc/mdadm
-for path; do
-    [ ! -e "$path" ] || inputs="$inputs $path"
-done
+# The first file of the kernel $2 that has changed since the initramfs $1 was made.
+changed() {
+    # Collect the paths that exist, because find fails on a missing path.
+    inputs=
+    for path in /etc/initramfs-tools /etc/dracut.conf /etc/dracut.conf.d /etc/modules /etc/modules-load.d \
+        /etc/modprobe.d /etc/crypttab /etc/cryptsetup-initramfs /etc/mdadm /etc/mdadm.conf /etc/vconsole.conf \
+        /usr/share/initramfs-tools /usr/lib/dracut/dracut.conf.d "/lib/modules/$2/modules.dep" /etc/systemd/network/*.link; do
+        [ ! -e "$path" ] || inputs="$inputs $path"
+    done
+    [ -z "$inputs" ] || find -H $inputs -newercc "$1" -print -quit
+    # An empty file only hides another one.
+    [ ! -d /etc/udev/rules.d ] || find /etc/udev/rules.d -name '*.rules' ! -empty -newercc "$1" -print -quit
+}
+
+# Makes the initramfs $1 of the kernel $2.
+make() {
+    case $INITRAMFS in
+        initramfs-tools)
+            if [ -e "$1" ]; then
+                update-initramfs -u -k "$2"
+            else
+                update-initramfs -c -k "$2"
+            fi
+            list=lsinitramfs
+            ;;
+        # Another machine will boot this image, so dracut must include all drivers.
+        dracut)
+            dracut --force --no-hostonly "$1" "$2"
+            list=lsinitrd
+            ;;
+        *) fail "this element cannot make an initramfs with $INITRAMFS" ;;
+    esac
+    [ -s "$1" ] || fail "$INITRAMFS ended well and did not make $1"
+    newer=$(changed "$1" "$2")
+    [ -z "$newer" ] || fail "$INITRAMFS ended well, and $1 is still older than $newer"
+    command -v "$list" >/dev/null || return 0
+    listed=$("$list" "$1") || fail "$INITRAMFS ended well, and $list cannot read $1"
+    printf '%s\n' "$listed" | grep -qE '(^|[ /])init( |$)' || fail "$INITRAMFS ended well, and $1 has no program init"
+    [ "$INITRAMFS" = initramfs-tools ] || return 0
+    for path in /etc/modprobe.d/*.conf; do
+        [ ! -f "$path" ] || printf '%s\n' "$listed" | grep -qxF -e "${path#/}" -e ".$path" ||
+            fail "$INITRAMFS ended well, and $1 does not hold $path"
+    done
+}
 
 found=
 for modules in /lib/modules/*/; do
@@ -28,27 +64,21 @@ for modules in /lib/modules/*/; do
     [ -e "/boot/vmlinuz-$version" ] || [ -e "${modules}vmlinuz" ] || continue
     found=yes
     case $INITRAMFS in
-        initramfs-tools)
-            initrd=/boot/initrd.img-$version
-            if [ ! -e "$initrd" ]; then
-                update-initramfs -c -k "$version"
-            elif outdated "$initrd"; then
-                update-initramfs -u -k "$version"
-            fi
-            ;;
         dracut)
             initrd=/boot/initramfs-$version.img
             [ ! -e "/boot/initrd-$version" ] || initrd=/boot/initrd-$version
-            if outdated "$initrd"; then
-                # Another machine will boot this image, so dracut must include all drivers.
-                dracut --force --no-hostonly "$initrd" "$version"
-            fi
             ;;
-        *)
-            echo "this element cannot make an initramfs with $INITRAMFS" >&2
-            exit 1
-            ;;
+        *) initrd=/boot/initrd.img-$version ;;
     esac
+    if [ ! -e "$initrd" ]; then
+        make "$initrd" "$version"
+        continue
+    fi
+    newer=$(changed "$initrd" "$version")
+    if [ -n "$newer" ]; then
+        echo "making $initrd again: $(printf '%s\n' "$newer" | head -n 1) has changed"
+        make "$initrd" "$version"
+    fi
 done
 if [ -z "$found" ]; then
     echo "no kernel is installed below /boot" >&2

@@ -44,6 +44,10 @@ impl Executor<'_> {
             self.timeout = timeout.saturating_sub(started.elapsed());
             self.action(action, &step.files)?;
         }
+        if let Some(derived) = &step.derived {
+            self.timeout = timeout.saturating_sub(started.elapsed());
+            self.make_derived(derived)?;
+        }
         match &step.arguments {
             Some(arguments) => {
                 self.timeout = timeout.saturating_sub(started.elapsed());

@@ -6,6 +6,7 @@
 mod access;
 mod boot_menu;
 mod carry;
+mod derived;
 mod error;
 mod executor;
 mod files;

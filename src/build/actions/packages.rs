@@ -1,5 +1,6 @@
 //! Packages installed in the guest: for bases that are images, and for actions that say so.
 
+use super::derived::PACKAGES;
 use super::error::ForAction as _;
 use super::package_cache::{PackageCache, forget_stale, is_package_file};
 use super::{ActionError, Executor};
@@ -63,8 +64,10 @@ impl Executor<'_> {
             PackageManager::Dnf => DNF,
             PackageManager::Zypper => ZYPPER,
         };
+        // A package whose own script failed in an earlier transaction is no failure of this one for apt.
+        let state = if manager == PackageManager::Apt { PACKAGES } else { "" };
         let script = format!(
-            "UPDATE={}\nINSTALL='{}'\nREMOVE='{}'\n{lines}",
+            "UPDATE={}\nINSTALL='{}'\nREMOVE='{}'\n{lines}{state}",
             u8::from(packages.update),
             // Names were checked when the recipe was read: no quote is in them.
             packages.install.join(" "),
@@ -75,7 +78,7 @@ impl Executor<'_> {
             self.bring_packages(&label, cache)?;
         }
         let network = packages.update || !packages.install.is_empty();
-        let result = self.shell(&label, &script, &[], network).map_err(|error| self.explained(error));
+        let result = self.shell(&label, &script, &[], network).map_err(|error| self.explained(error.explained()));
         if let Some(cache) = &cache
             && !result.as_ref().is_err_and(|error| error.guest().is_some())
         {

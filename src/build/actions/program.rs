@@ -23,7 +23,7 @@ const NO_SPACE: &str = "No space left on device";
 
 /// How lines of shell that are part of Goldsmith end when a program before them ended well and its work is not done.
 /// No program ends so by itself: sysexits.h ends at 78, a shell's own begin at 126.
-const UNDONE: i32 = 99;
+pub(super) const UNDONE: i32 = 99;
 
 /// Longest text file that is read to edit it, in bytes.
 pub(super) const TEXT_LIMIT: u64 = 8 * 1024 * 1024;
