@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use crate::cli::cloud::CloudOptions;
-use crate::cli::parse::parse_param;
+use crate::cli::parse::{parse_param, parse_tag};
 use crate::recipe::delivery::Elsewhere;
 use crate::units::parse_duration;
 
@@ -37,8 +37,8 @@ pub(super) enum ImagesVerb {
     Tag {
         /// Id or name of the image
         image: String,
-        /// The tags
-        #[arg(required = true)]
+        /// The tags, each as it is: commas do not separate tags
+        #[arg(required = true, value_parser = parse_tag)]
         tags: Vec<String>,
         /// Remove the tags
         #[arg(long)]
@@ -203,7 +203,7 @@ pub(super) struct Set {
     /// Minimum memory of a flavor, in MiB
     #[arg(long, value_name = "MIB")]
     pub(super) min_ram: Option<u64>,
-    /// Set a property; repeat the option for several
+    /// Set a property; all behind the first `=` is the value; repeat the option for several
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
     pub(super) property: Vec<(String, String)>,
     /// Remove a property; repeat the option for several
@@ -240,7 +240,7 @@ pub(super) struct List {
     #[arg(long, value_name = "PROJECT")]
     pub(super) owner: Option<String>,
     /// List only images with this tag; repeat the option for several
-    #[arg(long)]
+    #[arg(long, value_parser = parse_tag)]
     pub(super) tag: Vec<String>,
     /// List only images with this property; repeat the option for several
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]

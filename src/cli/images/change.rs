@@ -7,12 +7,14 @@ use super::image::find;
 use crate::cli::cloud::failure;
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::output::{print, would_remove};
+use crate::cli::parse::once;
 use crate::openstack::image::Image;
 use crate::openstack::{Change, Cloud, CloudError, Member};
 use crate::recipe::publish::{ATTRIBUTES, RESERVED, property};
 
 /// Runs `goldsmith images set`.
 pub(super) fn set(args: &Set, cloud: &Cloud) -> Result<Image, Failure> {
+    once("property", &args.property)?;
     for (name, value) in &args.property {
         property(name).map_err(|error| Failure::new(FailureKind::Usage, &error))?;
         if value.is_empty() {

@@ -8,6 +8,7 @@ use super::{change, download, import, render};
 use crate::cli::cloud::{connect, failure};
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::output::{print, would_remove};
+use crate::cli::parse::once;
 use crate::cli::settings::Global;
 use crate::openstack::image::{Image, ImageQuery};
 use crate::openstack::{Cloud, CloudError, Member};
@@ -116,7 +117,15 @@ fn members(members: &[Member], global: &Global) {
     print(&if global.json { format!("{}\n", json!(members)) } else { render::members(members) });
 }
 
+/// Words of a query that are no properties.
+const NO_PROPERTIES: [&str; 6] = ["limit", "marker", "sort", "sort_key", "sort_dir", "tag"];
+
 fn list(args: &List, cloud: &Cloud, global: &Global) -> Result<(), Failure> {
+    once("property", &args.property)?;
+    if let Some((name, _)) = args.property.iter().find(|(name, _)| NO_PROPERTIES.contains(&name.as_str())) {
+        let failure = Failure::of(FailureKind::Usage, format!("the service takes `{name}` for no property"));
+        return Err(failure.hint("options of `goldsmith images list` set the order, the number and tags"));
+    }
     let images = cloud.images(&wanted(args)).map_err(|error| failure(&error))?;
     print(&if global.json { format!("{}\n", json!(images)) } else { render::list(&images) });
     Ok(())

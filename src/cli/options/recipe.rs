@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::hints;
-use crate::cli::parse::parse_param;
+use crate::cli::parse::{once, parse_param};
 use crate::cli::settings::Global;
 use crate::fetch::PinPolicy;
 use crate::pipeline::Source;
@@ -22,7 +22,7 @@ const PIN_AGE: Duration = Duration::from_secs(12 * 3600);
 pub(in crate::cli) struct RecipeOptions {
     /// The recipe file
     pub(in crate::cli) recipe: PathBuf,
-    /// Set a parameter of the recipe; repeat the option for several
+    /// Set a parameter of the recipe; all behind the first `=` is the value; repeat the option for several
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_param)]
     pub(in crate::cli) params: Vec<(String, String)>,
     /// Look for elements in this directory first; repeat the option for several
@@ -36,6 +36,7 @@ pub(in crate::cli) struct RecipeOptions {
 impl RecipeOptions {
     /// Returns the options for loading the recipe.
     pub(in crate::cli) fn load_options(&self) -> Result<LoadOptions, Failure> {
+        once("param", &self.params)?;
         let host_arch = Arch::of_kernel(std::env::consts::ARCH).ok_or_else(|| {
             Failure::of(FailureKind::Host, format!("images for {} cannot be built yet", std::env::consts::ARCH))
         })?;

@@ -31,7 +31,7 @@ pub(in crate::cli) struct Publish {
     /// A recipe whose image is built, or the directory with the artifacts of a build
     #[arg(value_name = "RECIPE|DIR")]
     image: PathBuf,
-    /// Set a parameter of the recipe; repeat the option for several
+    /// Set a parameter of the recipe; all behind the first `=` is the value; repeat the option for several
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_param)]
     params: Vec<(String, String)>,
     /// Look for elements in this directory first; repeat the option for several
@@ -73,6 +73,7 @@ pub(in crate::cli) fn publish(args: &Publish, global: &Global) -> Result<(), Fai
         (_, true) => Verb::CleanUp { older_than: args.older_than, dry_run: args.dry_run },
         _ => Verb::Publish,
     };
+    args.target.check()?;
     let (subject, mut targets) = args.subject(global)?;
     if targets.is_empty() {
         let said = args.target.target(cloud::is_named(&args.cloud));

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::parse::{parse_format, parse_param, parse_word};
+use crate::cli::failure::Failure;
+use crate::cli::parse::{once, parse_format, parse_param, parse_tag, parse_word};
 use crate::image::Format;
 use crate::recipe::SecretSource;
 use crate::recipe::delivery::{Elsewhere, Import};
@@ -37,11 +38,12 @@ pub(super) struct TargetArgs {
     /// Who sees the image: private (default), shared, community, public
     #[arg(long, value_name = "WHO", value_parser = parse_word::<Visibility>)]
     visibility: Option<Visibility>,
-    /// Add or replace a property; an empty value removes it; repeat the option for several
+    /// Add or replace a property; all behind the first `=` is the value; an empty value removes the property; repeat the option
+    /// for several
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
     property: Vec<(String, String)>,
-    /// Tag of the image; repeat the option for several
-    #[arg(long)]
+    /// Tag of the image, as it is: commas do not separate tags; repeat the option for several
+    #[arg(long, value_parser = parse_tag)]
     tag: Vec<String>,
     /// Protect the image from being deleted
     #[arg(long)]
@@ -89,6 +91,11 @@ impl TargetArgs {
             None if cloud || only_glance => Target::Glance(Box::new(glance)),
             None => self.tree(PathBuf::from(DIRECTORY)),
         }
+    }
+
+    /// Refuses a property that is given twice.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        once("property", &self.property)
     }
 
     /// Returns whether no option describes a target.
