@@ -1,7 +1,9 @@
 //! Options that several commands share.
 
 mod guest;
+mod machine;
 mod recipe;
 
 pub(super) use guest::{AccelOption, GuestOptions, RELAY};
+pub(super) use machine::MachineOptions;
 pub(super) use recipe::{PinOptions, RecipeOptions};

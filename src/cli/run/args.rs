@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::options::AccelOption;
+use crate::cli::options::MachineOptions;
 use crate::cli::parse::parse_word;
-use crate::recipe::verify::{Board, BootKind, Datasource, NetworkAccess};
+use crate::recipe::Verify;
+use crate::recipe::verify::{BootKind, Datasource, NetworkAccess};
 use crate::syntax;
 use crate::units::ByteSize;
 
@@ -22,21 +23,9 @@ pub(in crate::cli) struct Run {
     /// Source of metadata: config-drive (default), openstack, nocloud
     #[arg(long, value_name = "HOW", value_parser = parse_word::<Datasource>)]
     pub(super) metadata: Option<Datasource>,
-    /// QEMU machine type: q35 (default), pc
-    #[arg(long, value_name = "BOARD", value_parser = parse_word::<Board>)]
-    pub(super) machine: Option<Board>,
-    /// How the machine's processor runs
-    #[arg(long, value_enum, default_value_t = AccelOption::Auto)]
-    pub(super) accel: AccelOption,
-    /// Memory of the machine
-    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = ByteSize::parse)]
-    pub(super) memory: ByteSize,
-    /// Number of processors
-    #[arg(long, value_name = "NUMBER", default_value_t = 2)]
-    pub(super) cpus: u32,
-    /// Size of the machine's disk [default: 2 GiB more than the image]
-    #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
-    pub(super) disk: Option<ByteSize>,
+    /// The machine.
+    #[command(flatten)]
+    pub(super) machine: MachineOptions,
     /// What the machine reaches: user (what this host reaches), host (this host too), isolated (nothing) [default: user if
     /// this cache built the image, else isolated]
     #[arg(long, value_name = "ACCESS", value_parser = parse_word::<NetworkAccess>)]
@@ -56,6 +45,18 @@ pub(in crate::cli) struct Run {
     /// Keep the machine's disk, key and identity in this directory; the same directory starts the same machine again
     #[arg(long, value_name = "DIR")]
     pub(super) keep: Option<PathBuf>,
+}
+
+impl Run {
+    /// Memory of the machine.
+    pub(super) fn memory(&self) -> ByteSize {
+        self.machine.memory.unwrap_or(Verify::default().memory)
+    }
+
+    /// Number of its processors.
+    pub(super) fn cpus(&self) -> u32 {
+        self.machine.cpus.unwrap_or(Verify::default().cpus)
+    }
 }
 
 fn parse_user(text: &str) -> Result<String, String> {

@@ -106,7 +106,7 @@ fn machine_of(
         && let Some(kept) = Kept::find(&dir, &args.image)?
     {
         let fixed = [
-            ("--disk", args.disk.is_some()),
+            ("--disk", args.machine.disk.is_some()),
             ("--hostname", args.hostname.is_some()),
             ("--user-data", args.user_data.is_some()),
         ];
@@ -123,13 +123,13 @@ fn machine_of(
     }
     let wish = Wish {
         arch: image.arch(),
-        board: args.machine.unwrap_or(Board::Q35),
+        board: args.machine.machine.unwrap_or(Board::Q35),
         boot: args.boot.unwrap_or_else(|| image.boot()),
         metadata: args.metadata.unwrap_or(Datasource::ConfigDrive),
         user: args.user.clone().or_else(|| image.manifest.user.clone()),
         hostname: args.hostname.clone().unwrap_or_else(|| "goldsmith".to_owned()),
         user_data: user_data.unwrap_or_default(),
-        disk: args.disk.map_or(image.size + GROWTH, ByteSize::get),
+        disk: args.machine.disk.map_or(image.size + GROWTH, ByteSize::get),
     };
     Ok((Kept::make(&dir, &args.image, wish, &session.interrupt)?, lock))
 }
@@ -139,7 +139,7 @@ fn accel(args: &Run, kept: &Kept, session: &ImageSession) -> Result<Accel, Failu
     if Arch::of_kernel(std::env::consts::ARCH) != Some(kept.record.arch) {
         return Ok(Accel::Tcg);
     }
-    let host = session.host(args.accel, args.memory)?;
+    let host = session.host(args.machine.accel, args.memory())?;
     Ok(host.accel(&session.interrupt).map_err(|error| hints::guest_error(&error))?.0)
 }
 
@@ -180,10 +180,10 @@ fn config(args: &Run, image: &Image, kept: &Kept, accel: Accel, offer: &Offer) -
     MachineConfig {
         accel,
         arch: record.arch,
-        board: args.machine.unwrap_or(record.board),
+        board: args.machine.machine.unwrap_or(record.board),
         boot: args.boot.unwrap_or(record.boot),
-        memory: args.memory,
-        cpus: args.cpus,
+        memory: args.memory(),
+        cpus: args.cpus(),
         disk: kept.disk(),
         drives,
         mac: record.instance.mac.clone(),

@@ -45,10 +45,10 @@ impl Image {
     pub(super) fn check(&self, args: &Run) -> Result<(), Failure> {
         let verify = Verify {
             boot: args.boot.map(|boot| vec![boot]),
-            machine: args.machine.unwrap_or(Board::Q35),
-            memory: args.memory,
-            cpus: args.cpus,
-            disk: args.disk,
+            machine: args.machine.machine.unwrap_or(Board::Q35),
+            memory: args.memory(),
+            cpus: args.cpus(),
+            disk: args.machine.disk,
             ..Verify::default()
         };
         let known = Known { arch: Some(self.arch()), disk: Some(ByteSize::bytes(self.size)), firmware: None };

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::options::AccelOption;
+use crate::cli::options::MachineOptions;
 use crate::cli::parse::parse_word;
-use crate::recipe::verify::{Accept, Board, BootKind, Datasource, NetworkAccess};
-use crate::units::{ByteSize, parse_duration};
+use crate::recipe::verify::{Accept, BootKind, Datasource, NetworkAccess};
+use crate::units::parse_duration;
 
 /// `goldsmith verify`. `manifest.json` beside the image supplies what the options leave out, if this cache built the image.
 #[derive(Debug, Args)]
@@ -28,18 +28,9 @@ pub(in crate::cli) struct VerifyArgs {
     /// Sources of metadata: config-drive, openstack, nocloud, separated by commas [default: config-drive]
     #[arg(long, value_name = "WAY", value_delimiter = ',', value_parser = parse_word::<Datasource>)]
     pub(super) metadata: Option<Vec<Datasource>>,
-    /// QEMU machine type: q35 or pc [default: q35]
-    #[arg(long, value_name = "BOARD", value_parser = parse_word::<Board>)]
-    pub(super) machine: Option<Board>,
-    /// Memory of the machine [default: 1GiB]
-    #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
-    pub(super) memory: Option<ByteSize>,
-    /// Number of processors of the machine [default: 2]
-    #[arg(long, value_name = "NUMBER")]
-    pub(super) cpus: Option<u32>,
-    /// Size of the machine's disk [default: 2 GiB more than the image]
-    #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
-    pub(super) disk: Option<ByteSize>,
+    /// The machine.
+    #[command(flatten)]
+    pub(super) machine: MachineOptions,
     /// What the machine reaches: user (what this host reaches), host (this host too), isolated (nothing) [default: as in the
     /// recipe if this cache built the image, else isolated]
     #[arg(long, value_name = "ACCESS", value_parser = parse_word::<NetworkAccess>)]
@@ -68,9 +59,6 @@ pub(in crate::cli) struct VerifyArgs {
     /// Show all checks, not only the failed ones
     #[arg(long)]
     pub(super) all: bool,
-    /// How the machine's processor runs
-    #[arg(long, value_enum, default_value_t = AccelOption::Auto)]
-    pub(super) accel: AccelOption,
 }
 
 fn parse_accept(text: &str) -> Result<Accept, String> {

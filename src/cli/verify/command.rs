@@ -87,7 +87,7 @@ struct Image<'a> {
 
 /// Inspects an image, and boots it.
 fn seen(image: &Image<'_>, args: &VerifyArgs, session: &ImageSession) -> Result<Report, Failure> {
-    let host = session.host(args.accel, GUEST_MEMORY)?;
+    let host = session.host(args.machine.accel, GUEST_MEMORY)?;
     let overlay = session.overlay(image.local, "overlay")?;
     let mut guest = session.launch(&host)?;
     let examination = session.active("look at the image", || {
@@ -118,10 +118,10 @@ fn settings(args: &VerifyArgs, summary: Option<&Summary>) -> Verify {
     Verify {
         boot: if args.statics { Some(Vec::new()) } else { args.boot.clone().or(told.boot) },
         metadata: args.metadata.clone().unwrap_or(told.metadata),
-        machine: args.machine.unwrap_or(told.machine),
-        memory: args.memory.unwrap_or(told.memory),
-        cpus: args.cpus.unwrap_or(told.cpus),
-        disk: args.disk.or(told.disk),
+        machine: args.machine.machine.unwrap_or(told.machine),
+        memory: args.machine.memory.unwrap_or(told.memory),
+        cpus: args.machine.cpus.unwrap_or(told.cpus),
+        disk: args.machine.disk.or(told.disk),
         network: args.network.unwrap_or(told.network),
         user: args.user.clone().or(told.user),
         listen: told.listen.into_iter().chain(args.listen.iter().cloned()).collect(),
