@@ -240,7 +240,7 @@ fn compare(seed: u64, counts: &mut BTreeMap<&'static str, usize>) {
 }
 
 /// Trees of files that are compared: more have been by hand, and each takes three calls of `systemctl`.
-const TREES: u64 = 30;
+const TREES: u64 = 50;
 
 #[test]
 fn states_of_units_are_those_that_systemctl_tells() {
