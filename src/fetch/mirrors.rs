@@ -107,7 +107,7 @@ pub(super) fn deb822_sources(text: &str) -> Vec<(String, String)> {
         let field = |name: &str| {
             let is_field = |line: &&str| line.split_once(':').is_some_and(|(key, _)| key.eq_ignore_ascii_case(name));
             // Of two, the last counts.
-            let start = stanza.iter().rposition(|line| is_field(line))?;
+            let start = stanza.iter().rposition(is_field)?;
             let mut value = stanza[start].split_once(':')?.1.to_owned();
             for line in stanza[start + 1..].iter().take_while(|line| line.starts_with([' ', '\t'])) {
                 value = value + " " + line;

@@ -206,7 +206,7 @@ fn compare(seed: u64, counts: &mut BTreeMap<&'static str, usize>) {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let dir = tempfile::tempdir().expect("a directory");
     let (scope, dirs, name) =
-        if seed % 5 == 0 { (Scope::User, &USER[..], "user") } else { (Scope::System, &SYSTEM[..], "system") };
+        if seed.is_multiple_of(5) { (Scope::User, &USER[..], "user") } else { (Scope::System, &SYSTEM[..], "system") };
     generate(&mut random, dir.path(), dirs, name);
     let tree = read(dir.path());
     let units = Units::new(&tree, scope);

@@ -94,7 +94,7 @@ struct Unit {
 }
 
 impl<'a> Units<'a> {
-    /// The units in a tree, of which [`WANTED`] contents were read.
+    /// The units in a tree, of which the contents of [`super::super::wanted`] were read.
     pub fn new(tree: &'a Tree, scope: Scope) -> Self {
         let (paths, config) = match scope {
             Scope::System => (&SYSTEM[..], "/etc/systemd/system"),
