@@ -1,9 +1,9 @@
-//! Whether OpenStack would take an image file.
+//! Checks whether OpenStack would accept an image file.
 //!
-//! Glance inspects what is uploaded with `container_format=bare`, Nova what it downloads, both by oslo.utils
-//! (`imageutils/format_inspector.py`, version 10): the content must be of exactly one known format, the one that the image's
-//! `disk_format` claims, and pass that format's safety checks. The rules here are those; `tests/fast/image_read/oslo.rs` holds them
-//! to the original. What Nova asks beyond is in its `virt/images.py`.
+//! Glance inspects an upload with `container_format=bare`, and Nova inspects its download. Both use oslo.utils
+//! (`imageutils/format_inspector.py`, version 10). The content must have exactly one known format, the image's `disk_format`, and
+//! pass the safety checks of that format. This module has the same rules; `tests/fast/image_read/oslo.rs` compares them with the
+//! original. `virt/images.py` of Nova has further rules.
 
 use std::fs::File;
 use std::io;
@@ -28,22 +28,22 @@ pub enum Service {
     Nova,
 }
 
-/// What a service would say to a file.
+/// The decision of one service about a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Verdict {
-    /// Who says it.
+    /// The service.
     pub service: Service,
-    /// The `disk_format` under which the file is offered: that of its content.
+    /// The `disk_format` for an upload of the file: the format of its content.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_format: Option<&'static str>,
-    /// Whether it is taken.
+    /// Whether the service accepts the file.
     pub accepted: bool,
-    /// Why: one sentence for each rule that it breaks, or the one that says that it breaks none.
+    /// One sentence for each rule that the file breaks, or one that says that it breaks none.
     pub reasons: Vec<String>,
 }
 
-/// Says what the services would say to a file.
+/// Returns the decision of each service about a file.
 pub fn accept(path: &Path) -> Result<[Verdict; 2], PathError> {
     let file = File::open(path).at(path)?;
     let kind = probe::identify(&file).at(path)?;
@@ -51,10 +51,10 @@ pub fn accept(path: &Path) -> Result<[Verdict; 2], PathError> {
     Ok([Service::Glance, Service::Nova].map(|service| judge(service, kind, &found)))
 }
 
-/// What the inspectors of oslo.utils find in a file.
+/// The findings of oslo.utils' inspectors about a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Found {
-    /// Names of the formats whose inspectors know it; none for raw.
+    /// Names of the formats whose inspectors recognize the file; empty for raw.
     formats: Vec<&'static str>,
     /// Safety checks that fail.
     failures: Vec<String>,
@@ -107,7 +107,7 @@ fn judge(service: Service, kind: Kind, found: &Found) -> Verdict {
     Verdict { service, disk_format: Some(disk_format), accepted, reasons }
 }
 
-/// Does what the inspectors of oslo.utils do. What an inspector says of a format that does not match does not count.
+/// Inspects a file as oslo.utils does. The findings of an inspector count only if its format matches.
 fn inspect(file: &File) -> io::Result<Found> {
     let head = Fields::read(file, 0, 34 << 10)?;
     let is_long = head.bytes().len() >= 512;
@@ -142,7 +142,7 @@ fn inspect(file: &File) -> io::Result<Found> {
     let is_fat = head.u8(0x10) == 2 && head.u8(0x15) == 0xf8;
     if is_long && head.slice(510, 2) == [0x55, 0xaa] && !is_fat {
         found.formats.push("gpt");
-        // Of a medium that boots, only the file system is looked at.
+        // On a medium that boots, oslo.utils checks only the file system.
         if !found.formats.contains(&"iso") {
             found.boot_record(&head);
         }
@@ -150,7 +150,7 @@ fn inspect(file: &File) -> io::Result<Found> {
     Ok(found)
 }
 
-/// Whether text says what kind of VMDK it describes.
+/// Returns whether the text is a VMDK descriptor: it has the key `createType`.
 fn is_descriptor(head: &[u8]) -> bool {
     let is_text = head.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
     is_text && head.to_ascii_lowercase().windows(12).any(|part| part == b"createtype=\"")
@@ -165,7 +165,7 @@ impl Found {
         if head.be64(8) != 0 {
             self.fail("it has a backing file");
         }
-        // The bits of the features are looked at whatever the version.
+        // oslo.utils checks the feature bits in every version.
         let features = head.be64(72);
         if features & 0b100 != 0 {
             self.fail("its data is in another file");
@@ -229,7 +229,7 @@ impl Found {
         }
     }
 
-    /// A footer is a marker, a copy of the header, and the marker of the end.
+    /// Checks the footer: a marker, a copy of the header, and an end marker.
     fn footer(&mut self, file: &File, header: &vmdk::Header) -> io::Result<()> {
         let length = file.metadata()?.len();
         let footer = vmdk::Header::read_footer(file)?;
@@ -250,7 +250,7 @@ impl Found {
         Ok(())
     }
 
-    /// The boot record's four entries; see the UEFI specification, 5.2.3, for the one that protects a GPT.
+    /// Checks the four entries of the boot record; see the UEFI specification, 5.2.3, for the entry that protects a GPT.
     fn boot_record(&mut self, head: &Fields) {
         let mut used = Vec::new();
         let mut protects = false;

@@ -1,6 +1,6 @@
-//! From one image file to another of any format.
+//! Converts an image file to another format.
 //!
-//! The new file is written under a name of its own beside its place, and appears there whole or not at all.
+//! The new file gets its final name only when it is complete. Until then it has a temporary name in the same directory.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -20,13 +20,13 @@ use crate::fsx::{self, Access, NewFile, PathError};
 use crate::interrupt::Interrupt;
 use crate::units::ByteSize;
 
-/// Bytes of data after which free space is looked at again.
+/// Bytes of data between two checks of free space.
 const LOOK: u64 = 64 << 20;
 
 /// Largest disk that becomes a file of its own length unless the user asks for more, in bytes.
 const FLAT_MAX: u64 = 1 << 40;
 
-/// What is to be converted into what.
+/// A conversion of one file.
 #[derive(Debug, Clone, Copy)]
 pub struct Conversion<'a> {
     /// The file to read.
@@ -35,19 +35,19 @@ pub struct Conversion<'a> {
     pub from: Option<Format>,
     /// The file to write.
     pub output: &'a Path,
-    /// Its format.
+    /// The format of the file to write.
     pub to: Format,
-    /// How it is written.
+    /// The encoding of the file to write.
     pub encoding: Encoding,
     /// Digests to compute.
     pub kinds: Kinds,
-    /// What a compressed file may hold, in bytes, in place of the usual bound.
+    /// The largest allowed size of the unpacked file, in bytes, instead of the default.
     pub max_size: Option<u64>,
-    /// Whether a file that is there may be replaced.
+    /// Whether an existing file may be replaced.
     pub replace: bool,
 }
 
-/// What became of it.
+/// The result of a conversion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Converted {
     /// Format of the file that was read.
@@ -58,38 +58,38 @@ pub struct Converted {
     pub written: Written,
 }
 
-/// Why there is no new file. What was in its place is still there.
+/// A failed conversion. An existing file is still in its place.
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertError {
-    /// The file to read is no image that may be used.
+    /// The input is no usable image.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The file to read is damaged further inside.
+    /// The input is damaged.
     #[error("cannot read the disk in {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error.
         #[source]
         source: io::Error,
     },
-    /// The file to write is the one to read.
+    /// The output is the input itself.
     #[error("{} is the file to read itself", .0.display())]
     Same(PathBuf),
-    /// The file would be longer than is good for the host.
+    /// The output would exceed the size limit.
     #[error("{} would have {}, and {} is the limit", path.display(), ByteSize::bytes(*size), ByteSize::bytes(*limit))]
     TooLarge {
         /// The file to write.
         path: PathBuf,
-        /// Its length in bytes.
+        /// Length of the file to write, in bytes.
         size: u64,
-        /// The most that was allowed, in bytes.
+        /// The limit, in bytes.
         limit: u64,
     },
-    /// There is a file already.
+    /// The output exists already.
     #[error("{} exists", .0.display())]
     Exists(PathBuf),
-    /// What is there is no file that could be replaced.
+    /// The output exists and is no regular file.
     #[error("{} is no regular file", .0.display())]
     NoFile(PathBuf),
     /// The disk does not fit the format.
@@ -97,19 +97,19 @@ pub enum ConvertError {
     Misfit {
         /// The file to write.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// There is too little room.
+    /// The file system of the output has too little free space.
     #[error("no space left on this machine: {} has room for {room}, and {} needs {needed}", directory.display(), path.display())]
     NoSpace {
         /// The file to write.
         path: PathBuf,
-        /// Where it goes.
+        /// The directory of that file.
         directory: PathBuf,
         /// Bytes free.
         room: ByteSize,
-        /// Bytes needed, or already written when the room came to its end.
+        /// Bytes needed, or bytes written until the space was used up.
         needed: ByteSize,
     },
     /// The file could not be written.
@@ -129,7 +129,7 @@ pub enum ConvertError {
     Interrupted,
 }
 
-/// Converts a file. Nothing is left of one that fails.
+/// Converts a file. A failed conversion leaves no new file.
 pub fn convert(
     conversion: &Conversion<'_>,
     reporter: &dyn Reporter,
@@ -146,7 +146,7 @@ pub fn convert(
     if let Some(reason) = conversion.to.misfit(source.size()) {
         return Err(ConvertError::Misfit { path: output.to_owned(), reason });
     }
-    // Every byte of it is hashed, holes too: a few bytes could keep a host busy for days.
+    // The host hashes every byte, holes too: a file of a few bytes could keep it busy for days.
     let limit = conversion.max_size.unwrap_or(FLAT_MAX);
     if matches!(conversion.encoding, Encoding::Raw(_) | Encoding::VhdFixed) && source.size() > limit {
         return Err(ConvertError::TooLarge { path: output.to_owned(), size: source.size(), limit });
@@ -154,7 +154,7 @@ pub fn convert(
     let unreadable = |source| ConvertError::Read { path: conversion.input.to_owned(), source };
     let extents = source.extents().map_err(unreadable)?;
     let room = fsx::room(directory)?;
-    // Compression makes less of it, of systems at least a third; if it does not, it ends before the room does.
+    // Compressed systems have a third of their size or more. The conversion stops before the space is used up.
     let needed = if is_compressed(&conversion.encoding) { extents.total() / 4 } else { extents.total() };
     if room < needed {
         return Err(no_space(output, directory, room, needed));
@@ -172,10 +172,10 @@ pub fn convert(
     Ok(Converted { from: opened.format, virtual_size: source.size(), written })
 }
 
-/// Refuses places where a file must not be written.
+/// Refuses outputs that must not be written.
 fn check_place(conversion: &Conversion<'_>) -> Result<(), ConvertError> {
     let output = conversion.output;
-    // A link would be replaced, not what it leads to.
+    // A rename would replace the symbolic link itself, not its target.
     match output.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(PathError { path: output.to_owned(), source: error }.into()),
@@ -242,7 +242,7 @@ fn write(
     let activity = format!("write {}", self::name(output));
     let started = Instant::now();
     reporter.report(&Event::ActivityStarted { activity: activity.clone() });
-    // Ended by the user, or because the room comes to its end.
+    // Raised by the user, or when space runs out.
     let stop = Interrupt::new();
     let raised = stop.clone();
     interrupt.on_raise(move || raised.raise());
@@ -281,7 +281,7 @@ fn no_space(path: &Path, directory: &Path, room: u64, needed: u64) -> ConvertErr
     }
 }
 
-/// Whether a file is smaller than the data in it.
+/// Returns whether the encoding makes a file that is smaller than its data.
 fn is_compressed(encoding: &Encoding) -> bool {
     matches!(
         encoding,
@@ -289,8 +289,8 @@ fn is_compressed(encoding: &Encoding) -> bool {
     )
 }
 
-/// What identifiers in the new file are made of: what tells one disk from another without reading all of it, so that
-/// converting the same disk twice gives the same file. Its first bytes hold the identifier of its partition table.
+/// Returns the seed for identifiers in the new file. It depends on the first 64 KiB, the size and the extents of the disk, so the
+/// same disk always gives the same file. The first bytes hold the identifier of the partition table.
 fn seed(source: &dyn Source, extents: &Extents) -> io::Result<[u8; 32]> {
     let length = source.size().min(64 << 10);
     let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];

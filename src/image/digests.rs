@@ -10,7 +10,7 @@ use sha2::Digest as _;
 
 use crate::digest::Sha256;
 
-/// Which digests to compute beside SHA-256, which every file has.
+/// The digests to compute besides SHA-256, which every file has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Kinds {
     /// SHA-512, which the image service computes as `os_hash_value`.
@@ -20,7 +20,7 @@ pub struct Kinds {
 }
 
 impl Kinds {
-    /// Whether a digest is computed.
+    /// Returns whether a digest is computed.
     pub fn has(self, checksum: Checksum) -> bool {
         match checksum {
             Checksum::Sha256 => true,
@@ -46,7 +46,7 @@ impl Checksum {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha512, Self::Md5];
 
-    /// Name of the file with such digests of a directory's files.
+    /// Returns the name of the file that lists these digests for a directory.
     pub fn file(self) -> &'static str {
         match self {
             Self::Sha256 => "SHA256SUMS",
@@ -57,7 +57,7 @@ impl Checksum {
 }
 
 impl Digests {
-    /// A digest in lowercase hexadecimal, if it was computed.
+    /// Returns a digest in lowercase hexadecimal, if it was computed.
     pub fn get(&self, checksum: Checksum) -> Option<String> {
         match checksum {
             Checksum::Sha256 => Some(self.sha256.to_string()),
@@ -80,7 +80,7 @@ pub struct Digests {
     pub md5: Option<String>,
 }
 
-/// Computes digests of bytes that pass by.
+/// A hasher that computes several digests of the same bytes.
 #[derive(Debug, Clone)]
 pub struct Hasher {
     sha256: sha2::Sha256,
@@ -89,7 +89,7 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// Begins with no bytes.
+    /// Creates a hasher without any bytes.
     pub fn new(kinds: Kinds) -> Self {
         Self {
             sha256: sha2::Sha256::new(),
@@ -98,7 +98,7 @@ impl Hasher {
         }
     }
 
-    /// Takes the next bytes.
+    /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         // Small enough for a processor's first cache, where the second digest then finds it.
         for piece in bytes.chunks(16 << 10) {
@@ -112,7 +112,7 @@ impl Hasher {
         }
     }
 
-    /// Digests of a file that is complete, each on a core of its own.
+    /// Computes the digests of a complete file, each in its own thread.
     pub fn of_file(file: &File, kinds: Kinds) -> io::Result<Digests> {
         let read = |take: &mut dyn FnMut(&[u8])| {
             let mut buffer = vec![0; 256 << 10];
@@ -145,7 +145,7 @@ impl Hasher {
         Ok(all.finish())
     }
 
-    /// The digests of all bytes.
+    /// Returns the digests of all bytes.
     pub fn finish(self) -> Digests {
         let sha256: [u8; 32] = self.sha256.finalize().into();
         Digests {

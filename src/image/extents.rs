@@ -1,4 +1,4 @@
-//! Where the data of a disk is.
+//! The ranges of a disk that hold data.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ impl Extents {
         Self::default()
     }
 
-    /// Adds a range. It begins at or after the beginning of the one added before; what touches is joined.
+    /// Adds a range, and joins it with the last one if they touch. It must not begin before the last one begins.
     pub fn push(&mut self, range: Range<u64>) {
         if range.is_empty() {
             return;
@@ -23,17 +23,17 @@ impl Extents {
         }
     }
 
-    /// The ranges.
+    /// Returns the ranges.
     pub fn iter(&self) -> std::slice::Iter<'_, Range<u64>> {
         self.0.iter()
     }
 
-    /// Bytes of data.
+    /// Returns the number of bytes of data.
     pub fn total(&self) -> u64 {
         self.0.iter().map(|range| range.end - range.start).sum()
     }
 
-    /// Numbers of the blocks of so many bytes that hold data, ascending, each once.
+    /// Returns the numbers of the blocks of `size` bytes that hold data, ascending, each once.
     pub fn blocks(&self, size: u64) -> impl Iterator<Item = u64> + '_ {
         let mut next = 0;
         self.0.iter().flat_map(move |range| {
@@ -43,7 +43,7 @@ impl Extents {
         })
     }
 
-    /// The parts of this disk's data that lie within a range.
+    /// Returns the parts of the data that lie within a range.
     pub fn within(&self, range: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
         let first = self.0.partition_point(|extent| extent.end <= range.start);
         self.0[first..]

@@ -1,4 +1,4 @@
-//! The formats of image files: one table with the names that each has elsewhere and its limits.
+//! The formats of image files: one table with their limits and their names in other programs.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ pub enum Format {
     Ari,
 }
 
-/// What of an image a file of a format holds.
+/// The part of an image that a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// The whole disk, byte for byte.
@@ -50,14 +50,14 @@ pub enum Content {
     BootFile,
 }
 
-/// What is to be known about a format.
+/// The properties of a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FormatTraits {
     /// The format.
     pub format: Format,
     /// Name for people and in recipes.
     pub name: &'static str,
-    /// What it holds.
+    /// The content of its files.
     pub content: Content,
     /// Extension of its file names.
     pub extension: &'static str,
@@ -76,9 +76,9 @@ const TIB: u64 = 1 << 40;
 
 /// Every format.
 ///
-/// Limits: QEMU's qcow2 with clusters of 64 KiB holds far more than the 64 TiB that are believed here of any
-/// image; a VMDK's grains are found by 32-bit sector numbers; a dynamic VHD holds 2040 GiB (Microsoft, "Virtual Hard
-/// Disk Image Format Specification"), a VHDX 64 TiB (MS-VHDX 1.3); VDI counts blocks of 1 MiB in 32 bits.
+/// Limits: qcow2 with clusters of 64 KiB could hold far more than the 64 TiB that Goldsmith accepts for any image; VMDK has
+/// 32-bit sector numbers of grains; a dynamic VHD holds 2040 GiB (Microsoft, "Virtual Hard Disk Image Format Specification"), a
+/// VHDX 64 TiB (MS-VHDX 1.3); VDI has 32-bit numbers of blocks of 1 MiB.
 const TABLE: [FormatTraits; 13] = {
     const fn disk(
         format: Format,
@@ -116,7 +116,7 @@ const TABLE: [FormatTraits; 13] = {
     ]
 };
 
-/// Names of formats that no disk can be made into, and what to use instead.
+/// Names of formats that Goldsmith does not write, and what to use instead.
 const REFUSED: [(&str, &str); 6] = [
     ("iso", "an ISO 9660 image is a medium to install from, not an installed disk; use `raw` or `qcow2`"),
     (
@@ -130,42 +130,42 @@ const REFUSED: [(&str, &str); 6] = [
 ];
 
 impl Format {
-    /// Everything the table has on it.
+    /// Returns the row of the table.
     pub fn facts(self) -> &'static FormatTraits {
         TABLE.iter().find(|facts| facts.format == self).expect("every format is in the table")
     }
 
-    /// All formats, in the order of the table.
+    /// Returns all formats, in the order of the table.
     pub fn all() -> impl Iterator<Item = Self> {
         TABLE.iter().map(|facts| facts.format)
     }
 
-    /// Its name in recipes.
+    /// Returns the name that recipes use.
     pub fn name(self) -> &'static str {
         self.facts().name
     }
 
-    /// Extension of its file names.
+    /// Returns the extension of its file names.
     pub fn extension(self) -> &'static str {
         self.facts().extension
     }
 
-    /// The format of a name.
+    /// Returns the format with a name.
     pub fn of_name(name: &str) -> Option<Self> {
         TABLE.iter().find(|facts| facts.name == name).map(|facts| facts.format)
     }
 
-    /// Why no disk can be made into what people call by this name, and what to use instead.
+    /// Says why Goldsmith does not write the format with this name, and what to use instead.
     pub fn why_refused(name: &str) -> Option<&'static str> {
         REFUSED.iter().find(|(refused, _)| *refused == name).map(|(_, reason)| *reason)
     }
 
-    /// Whether a file of the format holds the whole disk.
+    /// Returns whether a file of the format holds the whole disk.
     pub fn is_disk(self) -> bool {
         self.facts().content == Content::Disk
     }
 
-    /// Why a disk of so many bytes does not fit the format.
+    /// Says why a disk of `size` bytes does not fit the format.
     pub fn misfit(self, size: u64) -> Option<String> {
         let facts = self.facts();
         if size > facts.max_size {

@@ -1,4 +1,4 @@
-//! Images for the guest, whose QEMU reads the formats of its own layers only.
+//! Image files for QEMU: other formats than qcow2 and raw become raw files first.
 
 use std::fs::File;
 use std::io;
@@ -12,24 +12,24 @@ use super::{Encoding, Format};
 use crate::fsx::{IoContext as _, PathError};
 use crate::interrupt::Interrupt;
 
-/// A file that QEMU may open.
+/// A file that QEMU can open safely.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Local {
     /// The file.
     pub path: PathBuf,
-    /// Its format: qcow2 that stands on no other file, or raw.
+    /// The format of the file: qcow2 without a backing file, or raw.
     pub format: Format,
-    /// Size of the disk in it, in bytes.
+    /// Size of the disk, in bytes.
     pub size: u64,
 }
 
-/// Why an image cannot be made ready.
+/// The reason why an image cannot be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
-    /// It is no disk image, or a damaged one.
+    /// The file is no disk image, or a damaged one.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It cannot be read to its end.
+    /// A part of the image cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
         /// The image.
@@ -38,7 +38,7 @@ pub enum LocalError {
         #[source]
         source: io::Error,
     },
-    /// It cannot be written in a format that QEMU may open.
+    /// The copy cannot be written.
     #[error(transparent)]
     Write(#[from] PathError),
     /// The user asked to stop.
@@ -46,12 +46,12 @@ pub enum LocalError {
     Interrupted,
 }
 
-/// Makes an image ready for the guest: the file itself if it is qcow2 or raw, else its disk as the raw, sparse file
-/// `copy`. QEMU's own readers of other formats obey what the file says of further files, and are less tried.
+/// Prepares an image for the guest: the file itself if it is qcow2 or raw, else the raw, sparse file `copy`. QEMU's readers of
+/// other formats open further files that the file names, and are less tested.
 ///
 /// # Errors
 ///
-/// What is wrong with the image, or with the place for the copy.
+/// The image cannot be used, or the copy cannot be written.
 pub fn prepare(image: &Path, copy: &Path, interrupt: &Interrupt) -> Result<Local, LocalError> {
     let opened = read::open(image, &read::Options { format: None, backing: Backing::Refuse })?;
     let size = opened.source.size();

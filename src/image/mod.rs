@@ -1,4 +1,4 @@
-//! Image files: what formats there are, how a disk is read from them, and how one pass over a disk writes many.
+//! Image files: their formats, a reader for each, and a pass that writes one disk to many files.
 //!
 //! ```text
 //! file ── read::open ──> Source ── pass::write ──┬──> Sink (qcow2)  ──> file + digests
@@ -6,7 +6,7 @@
 //!                                                └──> ...
 //! ```
 //!
-//! [`Source`] and [`Sink`] are the seam: each format has its own reader and writer, and none knows another.
+//! [`Source`] and [`Sink`] are the interface: each format has its own reader and writer, which know no other format.
 
 pub mod accept;
 pub mod convert;

@@ -1,4 +1,4 @@
-//! What file is to be made of a disk: as it is asked for ([`Output`]), and as a writer takes it ([`Encoding`]).
+//! The files to make from a disk: [`Output`] as users write it, [`Encoding`] as writers need it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -95,8 +95,8 @@ pub enum Adapter {
 }
 
 impl Adapter {
-    /// The name that a VMDK descriptor has for it. Paravirtual adapters have none of their own: VMware's
-    /// products write `lsilogic` for them, and the virtual machine's configuration decides.
+    /// Returns the name in a VMDK descriptor. Paravirtual adapters have no name of their own: VMware's products write `lsilogic`
+    /// for them, and the virtual machine's configuration decides.
     pub fn ddb_name(self) -> &'static str {
         match self {
             Self::Ide => "ide",
@@ -118,7 +118,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// Its name.
+    /// Returns the name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Zstd => "zstd",
@@ -127,7 +127,7 @@ impl Codec {
         }
     }
 
-    /// Extension of names of compressed files.
+    /// Returns the extension of compressed files.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Zstd => "zst",
@@ -137,7 +137,7 @@ impl Codec {
     }
 }
 
-/// How VMDK grains are described.
+/// The properties that a VMDK descriptor states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VmdkOptions {
     /// Disk adapter.
@@ -146,12 +146,12 @@ pub struct VmdkOptions {
     pub tools_version: u32,
 }
 
-/// How a disk is written, with nothing left open and nothing that does not fit.
+/// The encoding of a file: a format with valid values for all its options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     /// A qcow2 file.
     Qcow2 {
-        /// Compression of its clusters; `None` for plain ones.
+        /// Compression of its clusters; `None` for uncompressed ones.
         codec: Option<ClusterCodec>,
         /// Bytes of a cluster.
         cluster_size: u32,
@@ -162,7 +162,7 @@ pub enum Encoding {
     Raw(Option<Codec>),
     /// A VMDK file with compressed grains.
     VmdkStream(VmdkOptions),
-    /// A VMDK file with plain grains.
+    /// A VMDK file with uncompressed grains.
     VmdkSparse(VmdkOptions),
     /// A VHD file of blocks.
     VhdDynamic,
@@ -197,15 +197,15 @@ pub enum ClusterCodec {
     Zlib,
 }
 
-/// What is wrong with an output: the key at fault, why, and what can be done.
+/// An error in an output: the key, the reason, and advice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct OutputError {
     /// Key of [`Output`].
     pub key: &'static str,
-    /// What is wrong.
+    /// The error.
     pub message: String,
-    /// What to do, where that is not obvious.
+    /// Advice, where it is not obvious.
     pub help: Option<String>,
 }
 
@@ -220,7 +220,7 @@ const KEYS: [(&str, &[Format]); 6] = [
 ];
 
 impl Output {
-    /// A file of a format with the format's own defaults.
+    /// Returns an output with the default values of a format.
     pub fn new(format: Format) -> Self {
         Self {
             format,
@@ -234,7 +234,7 @@ impl Output {
         }
     }
 
-    /// Name of the file, for an image of some name.
+    /// Returns the name of the file for an image with the name `image`.
     pub fn file_name(&self, image: &str) -> String {
         if let Some(file) = &self.file {
             return file.clone();
@@ -250,7 +250,7 @@ impl Output {
         }
     }
 
-    /// What a writer is to do.
+    /// Returns the encoding that this output asks for.
     ///
     /// # Errors
     ///
@@ -305,7 +305,7 @@ impl Output {
 
     fn qcow2(&self) -> Result<Encoding, OutputError> {
         let compat = self.compat.unwrap_or(Compat::V1_1);
-        // Version 2 has no field to say which compression it is.
+        // Version 2 has no field for the kind of compression.
         let default = if compat == Compat::V0_10 { Compression::Zlib } else { Compression::Zstd };
         let codec = match self.compression.unwrap_or(default) {
             Compression::Zstd if compat == Compat::V0_10 => {

@@ -1,4 +1,4 @@
-//! The partition table of a disk, and under which firmware the disk can boot by it.
+//! The partition table of a disk, and the firmware that can boot the disk by it.
 //!
 //! GPT by the UEFI specification, chapter 5; boot records by convention.
 
@@ -11,16 +11,16 @@ use super::Source;
 use super::read::fields::Fields;
 use crate::vocabulary::Firmware;
 
-/// Sizes of sectors that tables are looked for with, in bytes.
+/// The sizes of sectors that a table may have, in bytes.
 const SECTORS: [u64; 2] = [512, 4096];
 /// Largest table of GPT entries that is read, in bytes. All programs write 16 KiB.
 const LARGEST_TABLE: u64 = 1 << 20;
-/// Logical partitions that are looked for at most.
+/// Largest number of logical partitions that are read.
 const MOST_LOGICAL: usize = 128;
 
-/// Partitions with boot code for BIOS that belongs to no file system.
+/// The type of partitions with boot code for BIOS and without a file system.
 const BIOS_BOOT: &str = "21686148-6449-6e6f-744e-656564454649";
-/// The partition with boot programs for UEFI.
+/// The type of the partition with boot programs for UEFI.
 const ESP: &str = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
 
 /// Kind of a partition table.
@@ -39,22 +39,22 @@ pub enum TableKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Partition {
-    /// Its number, as Linux counts: from 1, logical ones from 5.
+    /// The number that Linux gives it: from 1, logical ones from 5.
     pub number: u32,
-    /// Where it begins, in bytes.
+    /// The offset of its first byte.
     pub start: u64,
-    /// Its size, in bytes.
+    /// The size, in bytes.
     pub size: u64,
-    /// Its type: a GUID in lowercase, or two hexadecimal digits in a boot record.
+    /// The type: a GUID in lowercase, or two hexadecimal digits in a boot record.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Its own GUID.
+    /// The GUID of this partition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
-    /// Its name.
+    /// The name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Whether it is marked as the one to boot (legacy BIOS bootable in a GPT).
+    /// Whether it has the boot flag (legacy BIOS bootable in a GPT).
     pub active: bool,
 }
 
@@ -62,7 +62,7 @@ pub struct Partition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Table {
-    /// Its kind.
+    /// The kind of the table.
     pub kind: TableKind,
     /// Identifier of the disk: a GUID, or eight hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +73,7 @@ pub struct Table {
     pub partitions: Vec<Partition>,
     /// Whether the first sector has boot code.
     pub boot_code: bool,
-    /// What is wrong with it.
+    /// The faults of the table.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<String>,
 }
@@ -82,7 +82,7 @@ pub struct Table {
 ///
 /// # Errors
 ///
-/// The disk cannot be read. What is wrong with a table is in [`Table::faults`].
+/// The disk cannot be read. Faults of a table are no error, but in [`Table::faults`].
 pub fn read(disk: &dyn Source) -> io::Result<Table> {
     let first = sector(disk, 0, 512)?;
     let boot_code = first.slice(0, 440).iter().any(|byte| *byte != 0);
@@ -111,9 +111,9 @@ pub fn read(disk: &dyn Source) -> io::Result<Table> {
 }
 
 impl Table {
-    /// Firmware that the disk can boot under, as far as its first sector and its partitions tell: BIOS needs boot code, and a
-    /// partition that this code can be continued in (a BIOS boot partition of a GPT; for a boot record, any);
-    /// UEFI needs an EFI system partition. Whether there is a system to boot is another question.
+    /// Returns the firmware that can boot the disk, as far as its first sector and partitions tell. BIOS needs boot code, and in
+    /// a GPT a BIOS boot partition, in a boot record any partition. UEFI needs an EFI system partition. Whether the disk holds a
+    /// system is not checked.
     pub fn firmware(&self) -> Vec<Firmware> {
         let has = |kind: &str| self.partitions.iter().any(|partition| partition.kind == kind);
         let (bios, uefi) = match self.kind {
@@ -126,7 +126,7 @@ impl Table {
     }
 }
 
-/// Reads so many bytes of the disk, or what there is of them.
+/// Reads `length` bytes of the disk, or fewer at its end.
 fn sector(disk: &dyn Source, offset: u64, length: u64) -> io::Result<Fields> {
     let length = disk.size().saturating_sub(offset).min(length);
     let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
@@ -136,7 +136,7 @@ fn sector(disk: &dyn Source, offset: u64, length: u64) -> io::Result<Fields> {
     Ok(bytes.into())
 }
 
-/// The boot sector of a FAT or NTFS without partitions ends like a boot record.
+/// Returns whether the sector begins FAT or NTFS without partitions, whose boot sector ends like a boot record.
 fn is_file_system(first: &Fields) -> bool {
     first.slice(3, 8) == b"NTFS    " || first.slice(54, 3) == b"FAT" || first.slice(82, 5) == b"FAT32"
 }
@@ -166,7 +166,7 @@ impl Entry {
         matches!(self.kind, 0x05 | 0x0f | 0x85)
     }
 
-    /// The partition, if it is one. `base` is what its start counts from, in sectors.
+    /// Returns the partition, unless the entry is empty. `base` is the sector from which its start counts.
     fn partition(&self, number: u32, base: u64) -> Option<Partition> {
         (self.kind != 0 && self.sectors != 0).then(|| Partition {
             number,
@@ -184,7 +184,7 @@ fn read_mbr(disk: &dyn Source, entries: &[Entry; 4], table: &mut Table) -> io::R
     for (number, entry) in (1..).zip(entries) {
         table.partitions.extend(entry.partition(number, 0));
     }
-    // Logical partitions are a list of boot records; where it leads backwards, it may be without end.
+    // Logical partitions are a list of boot records. A list that leads backwards may have no end.
     let Some(extended) = entries.iter().find(|entry| entry.is_extended()) else { return Ok(()) };
     let (base, mut at, mut seen) = (extended.start, extended.start, BTreeSet::new());
     let mut number = 5;
@@ -211,8 +211,8 @@ fn read_mbr(disk: &dyn Source, entries: &[Entry; 4], table: &mut Table) -> io::R
     }
 }
 
-/// What is wrong with the copy of a GPT, which firmware and tools want to find at the end of the disk; nothing if there is no
-/// GPT, or if what is wrong with it is in [`Table::faults`].
+/// Returns the faults in the copy of a GPT at the end of the disk, which firmware and tools expect. Empty if there is no GPT, or
+/// if the fault is in [`Table::faults`] already.
 ///
 /// # Errors
 ///
@@ -325,7 +325,7 @@ fn gpt_entries(disk: &dyn Source, header: &Gpt, table: &mut Table) -> io::Result
     Ok(())
 }
 
-/// Notes partitions that end beyond the disk or overlap.
+/// Adds a fault for each partition that ends beyond the disk or overlaps another.
 fn check(table: &mut Table, size: u64) {
     let mut faults = Vec::new();
     let end = |partition: &Partition| partition.start.saturating_add(partition.size);
@@ -348,7 +348,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     crc.sum()
 }
 
-/// A GUID as people write it: its first three numbers are stored backwards.
+/// Formats a GUID as people write it: the first three numbers are stored backwards.
 fn guid(bytes: &[u8]) -> String {
     let mut id: [u8; 16] = bytes.try_into().unwrap_or_default();
     id[..4].reverse();
@@ -357,11 +357,11 @@ fn guid(bytes: &[u8]) -> String {
     let hex = hex::encode(id);
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
-/// What common types of partitions stand for: UEFI specification, "Discoverable Partitions Specification", and the
-/// list of sfdisk(8). The type is a GUID, or two hexadecimal digits of a boot record.
+/// Returns the purpose of common types of partitions. Sources: UEFI specification, "Discoverable Partitions Specification", and
+/// the list of sfdisk(8). The type is a GUID, or two hexadecimal digits of a boot record.
 pub fn purpose(kind: &str) -> Option<&'static str> {
     let kind = kind.to_ascii_uppercase();
-    // sfdisk(8) writes the codes of boot records without zeros ahead.
+    // sfdisk(8) writes the codes of boot records without leading zeros.
     let kind = if kind.len() <= 2 { kind.trim_start_matches('0') } else { &kind };
     Some(match kind {
         "21686148-6449-6E6F-744E-656564454649" => "BIOS boot",

@@ -1,8 +1,7 @@
-//! One pass over a disk that feeds any number of writers.
+//! Reads a disk once and gives its data to any number of writers.
 //!
-//! The caller's thread reads; each writer has a thread of its own and takes what was read from a short
-//! queue, so that the slowest one sets the pace and memory stays bounded whatever the size of the disk. Writers that
-//! compress share one pool of as many threads as there are cores.
+//! The caller's thread reads. Each writer has its own thread and a short queue of chunks. So the slowest writer sets the pace,
+//! and memory does not depend on the size of the disk. Compressing writers share one pool with a thread for each core.
 
 use std::io;
 use std::ops::Range;
@@ -17,10 +16,10 @@ use crate::interrupt::Interrupt;
 /// Chunks that may wait for a writer. With eight writers, 32 chunks of 2 MiB are in memory at most.
 const QUEUE: usize = 3;
 
-/// Piece that one thread unpacks at a time where the source is compressed.
+/// Bytes that one thread unpacks at a time from a compressed source.
 const PIECE: usize = 64 << 10;
 
-/// Why a pass ended early.
+/// The reason why a pass ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum PassError {
     /// The disk could not be read.
@@ -29,7 +28,7 @@ pub enum PassError {
     /// A file could not be written.
     #[error("cannot write file {index}")]
     Write {
-        /// Which, from 0, in the order of the sinks.
+        /// The index of the sink.
         index: usize,
         /// Why.
         #[source]
@@ -47,7 +46,7 @@ struct Chunk {
     buffer: Vec<u8>,
 }
 
-/// Reads the data of a disk once and gives it to every sink. `progress` gets the bytes of data done so far.
+/// Reads the data of a disk once and gives it to every sink. `progress` receives the bytes of data done so far.
 ///
 /// Nothing outside of the extents is read.
 pub fn write(
@@ -66,11 +65,11 @@ pub fn write(
             })
             .unzip();
         let read = read(source, extents, &senders, interrupt, progress);
-        // Without senders, the writers finish, or end if the reading failed.
+        // When the senders are gone, the writers finish, or fail if reading failed.
         let ended_well = matches!(read, Ok(true));
         for sender in senders {
             if ended_well {
-                // A writer that is gone has failed, which its thread tells.
+                // If the writer is gone, its thread reports the error.
                 let _ = sender.send(None);
             }
         }
@@ -90,8 +89,8 @@ pub fn write(
     })
 }
 
-/// Gives a sink what arrives. `None` from the sender is the end of the disk; the sender's end alone is a failure
-/// elsewhere, after which there is nothing to finish.
+/// Gives each chunk that arrives to a sink. `None` marks the end of the disk. If the sender goes without it, something else
+/// failed, and the file stays unfinished.
 fn drain(mut sink: Box<dyn Sink>, chunks: &Receiver<Option<Arc<Chunk>>>) -> io::Result<Option<Written>> {
     while let Ok(chunk) = chunks.recv() {
         match chunk {
@@ -102,7 +101,7 @@ fn drain(mut sink: Box<dyn Sink>, chunks: &Receiver<Option<Arc<Chunk>>>) -> io::
     Ok(None)
 }
 
-/// Reads chunk by chunk until the end; `false` if a writer has failed before.
+/// Reads chunk by chunk until the end; returns `false` if a writer failed.
 fn read(
     source: &dyn Source,
     extents: &Extents,
@@ -137,7 +136,7 @@ fn read(
     Ok(true)
 }
 
-/// A chunk that every writer is done with, or a new one.
+/// Returns a chunk that all writers have finished with, or a new one.
 fn recycled(used: &mut Vec<Arc<Chunk>>) -> Arc<Chunk> {
     match used.iter_mut().position(|chunk| Arc::get_mut(chunk).is_some()) {
         Some(free) => used.swap_remove(free),
@@ -145,7 +144,7 @@ fn recycled(used: &mut Vec<Arc<Chunk>>) -> Arc<Chunk> {
     }
 }
 
-/// Reads the data of a range into a buffer, zeros between it. Returns how much data there was.
+/// Reads the data of a range into a buffer, with zeros elsewhere. Returns the number of bytes of data.
 fn fill(source: &dyn Source, extents: &Extents, range: Range<u64>, buffer: &mut [u8]) -> io::Result<u64> {
     let at = |offset: u64| usize::try_from(offset - range.start).expect("within a chunk");
     let (mut data, mut filled) = (0, 0);
@@ -172,7 +171,7 @@ mod tests {
 
     use super::*;
 
-    /// A disk in memory that notes what is read.
+    /// A disk in memory that records each read.
     struct Disk {
         data: Vec<u8>,
         extents: Extents,
@@ -199,7 +198,7 @@ mod tests {
         }
     }
 
-    /// A file in memory that may be full early.
+    /// A file in memory with a limited size.
     struct Memory {
         bytes: Arc<Mutex<Vec<u8>>>,
         room: usize,

@@ -1,8 +1,8 @@
-//! What an image file is, by its content alone.
+//! Finds out the format of an image file from its content alone.
 //!
-//! The format decides which bytes of a file are obeyed: a raw disk whose content happens to begin like a
-//! qcow2 header names host files as its backing file. So names and extensions say nothing, and what a header
-//! names is told as text and never opened. Only headers are read: some sectors, whatever the size of the file.
+//! The format decides which bytes of a file are instructions: a raw disk whose content begins like a qcow2 header could name a
+//! host file as its backing file. So names and extensions do not count, and files that a header names are reported and never
+//! opened. Only headers are read: a few sectors, whatever the size of the file.
 
 use std::fs::File;
 use std::io;
@@ -17,30 +17,30 @@ use super::{Codec, Format};
 use crate::fsx::{self, IoContext as _, PathError};
 use crate::text::printable;
 
-/// What kind of file it is.
+/// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A disk image that can be read. [`Format::Raw`] is found by a partition table.
+    /// A readable disk image. [`Format::Raw`] is recognized by a partition table.
     Disk(Format),
     /// A compressed file.
     Packed(Codec),
-    /// Something else that is known.
+    /// A known kind of file that is no disk image.
     Other(Other),
-    /// Nothing that is known: a raw disk without partitions, perhaps.
+    /// An unknown kind, perhaps a raw disk without partitions.
     Unknown,
 }
 
 /// A file that people mistake for a disk image, or an image that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Other {
-    /// What it is, with an article: `a zip file`.
+    /// The kind of file with an article: `a zip file`.
     pub what: &'static str,
-    /// What to do with it.
+    /// Advice.
     pub help: Option<&'static str>,
 }
 
-/// What the header of an image file says. What a format does not have, or a file does not say, is absent. Text from the file is
-/// made fit for a terminal.
+/// The features that the header of an image file states. Absent if the format lacks the feature or the file does not state it.
+/// Text from the file is made safe for a terminal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Features {
@@ -50,7 +50,7 @@ pub struct Features {
     /// Variant of the format: `streamOptimized`, `dynamic`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subformat: Option<String>,
-    /// How those blocks are compressed that are.
+    /// Compression of the compressed blocks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compression: Option<&'static str>,
     /// Bytes of a cluster, grain or block.
@@ -59,10 +59,10 @@ pub struct Features {
     /// The file that this one needs below it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backing_file: Option<String>,
-    /// Format of that file.
+    /// Format of the backing file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backing_format: Option<String>,
-    /// The file that the data is in.
+    /// The external file with the data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_file: Option<String>,
     /// The files that a VMDK descriptor names.
@@ -74,29 +74,29 @@ pub struct Features {
     /// `ddb.toolsVersion` of a VMDK descriptor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tools_version: Option<String>,
-    /// Program that made a VHD file, by the four letters it has for itself.
+    /// Program that made a VHD file, by its four letters in the footer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub creator: Option<String>,
-    /// What is unusual: `encrypted`, `dirty`, `corrupt`, `extended-l2`, `data-file`, `backing-file`, `snapshots`, `log`, `parent`,
-    /// `footer-differs`.
+    /// Unusual features: `encrypted`, `dirty`, `corrupt`, `extended-l2`, `data-file`, `backing-file`, `snapshots`, `log`,
+    /// `parent`, `footer-differs`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<&'static str>,
 }
 
-/// What is known of a file from its header.
+/// The properties of a file that its header shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probed {
-    /// What it is.
+    /// The kind of the file.
     pub kind: Kind,
-    /// Size of the disk, in bytes, if it is one.
+    /// Size of the disk, in bytes, if the file is a disk image.
     pub virtual_size: Option<u64>,
     /// Length of the file, in bytes.
     pub file_size: u64,
     /// Bytes that the file takes on its file system.
     pub allocated: u64,
-    /// What else the header says.
+    /// The features that the header states.
     pub features: Features,
-    /// What is wrong with the header, if it cannot be understood to its end.
+    /// The fault in the header, if it cannot be read completely.
     pub fault: Option<String>,
 }
 
@@ -121,10 +121,10 @@ pub fn probe(path: &Path) -> Result<Probed, PathError> {
     Ok(probed)
 }
 
-/// Bytes at the beginning that are looked at: up to the volume descriptor of an ISO 9660 file system.
+/// Bytes at the beginning that are read: up to the volume descriptor of an ISO 9660 file system.
 const HEAD: usize = 33 << 10;
 
-/// Finds out what a file is.
+/// Recognizes the kind of a file.
 ///
 /// # Errors
 ///
@@ -158,7 +158,7 @@ pub fn identify(file: &File) -> io::Result<Kind> {
     })
 }
 
-/// A fixed VHD is a raw disk with a footer.
+/// Returns whether the file is a fixed VHD: a raw disk with a footer.
 fn is_fixed_vhd(file: &File) -> io::Result<bool> {
     let footer = vhd::Footer::read(file)?;
     Ok(footer.valid && footer.kind == 2)
@@ -170,7 +170,7 @@ fn codec(head: &[u8]) -> Option<Codec> {
     MAGICS.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, codec)| *codec)
 }
 
-/// Names what is no readable image. What holds a file system without partitions is a raw disk, though not one that boots.
+/// Recognizes files that are no readable image. A file system without partitions counts as a raw disk, though it does not boot.
 fn other(head: &Fields) -> Option<Other> {
     const UNPACK: Option<&str> = Some("unpack it first");
     const QEMU: Option<&str> = Some("convert it with `qemu-img convert -O qcow2`");
@@ -245,7 +245,7 @@ impl Probed {
         }
     }
 
-    /// Whether the header has a mark.
+    /// Returns whether the header has a mark.
     pub fn is(&self, mark: &str) -> bool {
         self.features.marks.contains(&mark)
     }
@@ -307,7 +307,7 @@ fn vmdk_features(file: &File, probed: &mut Probed) -> io::Result<()> {
 
 fn vhd_features(file: &File, probed: &mut Probed) -> io::Result<()> {
     let at_end = vhd::Footer::read(file)?;
-    // Without a valid footer, the copy says at least what it should be.
+    // If the footer at the end is invalid, the copy at the beginning still has the size.
     let footer = if at_end.valid { at_end } else { vhd::Footer::read_at(file, 0)? };
     probed.virtual_size = Some(footer.size);
     probed.features.subformat = footer.subformat().map(str::to_owned);

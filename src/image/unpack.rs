@@ -1,8 +1,7 @@
-//! Image files that are compressed as a whole: unpacked once, into a sparse file without a name.
+//! Unpacks image files that are compressed as a whole, into a sparse temporary file.
 //!
-//! A disk cannot be read out of order from a compressed file. What is unpacked may be anything: a small file can
-//! hold a disk that no host has room for. So zeros become holes, and the rest may neither outgrow what such files have
-//! by far, nor take the file system's last room.
+//! A compressed file can only be read from beginning to end. A small file can hold a disk that fits on no host. So zeros become
+//! holes, and the data may neither exceed the usual ratio by far, nor use up the file system.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -26,35 +25,35 @@ const HOLE: usize = 4096;
 /// Bytes unpacked at a time.
 const STEP: usize = 1 << 20;
 
-/// Bytes of data that a byte of the compressed file may become. Systems shrink to a half or a third; text that
-/// repeats itself to a fiftieth.
+/// Largest number of bytes of data for each byte of the compressed file. Systems shrink to a half or a third, repetitive text to
+/// a fiftieth.
 const RATIO: u64 = 250;
 
-/// Bytes, zeros among them, that a byte of the compressed file may become, what even the smallest file may become, and
-/// what none may become if nobody says otherwise. Zeros take no room, but time: a kibibyte may hold years of them.
+/// Limits on unpacked bytes, with zeros: for each byte of the compressed file; for even the smallest file; for any file, unless
+/// the user allows more. Zeros take no space, but time: a kibibyte may hold years of them.
 const ZEROS: (u64, u64, u64) = (1000, 4 << 30, 64 << 30);
 
-/// Data that even the smallest file may have, in bytes.
+/// Bytes of data that even the smallest file may have.
 const ALWAYS: u64 = 64 << 20;
 
-/// Bytes of data after which free space is looked at again.
+/// Bytes of data between two checks of free space.
 const LOOK: u64 = 16 << 20;
 
-/// Memory that unpacking xz may take: enough for `xz -9`.
+/// Memory for unpacking xz, in bytes: enough for `xz -9`.
 const XZ_MEMORY: u64 = 256 << 20;
 
-/// Where and how a file is unpacked.
+/// The options of unpacking.
 #[derive(Debug, Clone, Copy)]
 pub struct Unpack<'a> {
-    /// Directory of the temporary file, which has no name there and goes when it is closed.
+    /// The directory of the temporary file, which has no name there and disappears when it is closed.
     pub directory: &'a Path,
-    /// Bytes that it may hold, zeros among them: in place of 64 GiB, and of 1000 times its length or 4 GiB.
+    /// Limit on unpacked bytes, with zeros. Default: 1000 times the length of the file, but at least 4 GiB and at most 64 GiB.
     pub max_size: Option<u64>,
-    /// The wish to stop.
+    /// The user's request to stop.
     pub interrupt: &'a Interrupt,
 }
 
-/// Why a file cannot be unpacked.
+/// The reason why a file cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
     /// The compressed file cannot be read, or is damaged.
@@ -63,34 +62,34 @@ pub enum UnpackError {
     /// The temporary file cannot be written.
     #[error("cannot write a temporary file to {}", directory.display())]
     Write {
-        /// Where.
+        /// The directory.
         directory: PathBuf,
         /// Why.
         #[source]
         source: io::Error,
     },
-    /// There is no room for what is in it.
+    /// The file system has too little free space.
     #[error("no space left on this machine: {} has too little for what is in it, after {unpacked} of data", directory.display())]
     NoSpace {
-        /// Where it was unpacked to.
+        /// The directory of the temporary file.
         directory: PathBuf,
-        /// Data until then.
+        /// Data unpacked until then.
         unpacked: ByteSize,
     },
-    /// It grows beyond what an image does.
+    /// The data exceeds [`RATIO`].
     #[error("it holds more than {unpacked} in {packed}: it is made to fill disks, or no image of a system")]
     Bomb {
         /// Length of the compressed file.
         packed: ByteSize,
-        /// What was unpacked until then.
+        /// Data unpacked until then.
         unpacked: ByteSize,
     },
-    /// It is larger than such files are.
+    /// The unpacked file exceeds the limit of its size.
     #[error("it holds more than {most} in {packed}")]
     TooLarge {
         /// Length of the compressed file.
         packed: ByteSize,
-        /// What it may hold.
+        /// The limit.
         most: ByteSize,
     },
     /// The user asked to stop.
@@ -98,7 +97,7 @@ pub enum UnpackError {
     Interrupted,
 }
 
-/// Unpacks a file. `progress` gets the bytes of it that were read so far.
+/// Unpacks a file. `progress` receives the bytes of it that were read so far.
 pub fn unpack(
     file: File,
     codec: Codec,
@@ -149,7 +148,7 @@ pub fn unpack(
     Ok(target)
 }
 
-/// A file that counts what was read of it.
+/// A file that counts the bytes read.
 struct Counted {
     file: File,
     read: Arc<AtomicU64>,
@@ -163,8 +162,8 @@ impl Read for Counted {
     }
 }
 
-/// Unpacks all members, frames or streams of a file. Memory is bounded: 256 MiB for xz, 128 MiB for Zstandard, whose
-/// files made with `--long=28` and more are refused by their library.
+/// Returns a reader that unpacks all members, frames or streams of a file. Memory is bounded: 256 MiB for xz, and 128 MiB for
+/// Zstandard. So the library refuses Zstandard files made with `--long=28` and more.
 fn decoder(file: Counted, codec: Codec) -> io::Result<Box<dyn Read>> {
     let reader = BufReader::with_capacity(256 << 10, file);
     Ok(match codec {
@@ -177,7 +176,7 @@ fn decoder(file: Counted, codec: Codec) -> io::Result<Box<dyn Read>> {
     })
 }
 
-/// Fills a buffer as far as there is something.
+/// Fills a buffer, except at the end of the input.
 fn fill(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {

@@ -1,45 +1,45 @@
-//! What is wrong with an image file, in words.
+//! Faults of image files, and their descriptions.
 
 use std::io;
 
-/// Why a file cannot be read as a disk.
+/// The reason why a file cannot be read as a disk.
 #[derive(Debug)]
 pub(in crate::image) enum Fault {
     /// The host failed.
     Access(io::Error),
-    /// The file is not what it should be.
+    /// The file is invalid.
     Bad(Complaint),
 }
 
-/// What is wrong with a file, and what to do.
+/// A fault of a file, with advice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::image) struct Complaint {
-    /// What is wrong, as the end of a sentence: "it is truncated".
+    /// The fault, as the end of a sentence: "it is truncated".
     pub(in crate::image) reason: String,
-    /// What to do.
+    /// Advice.
     pub(in crate::image) help: Option<&'static str>,
 }
 
-/// What helps against damage.
+/// Advice for damaged files.
 pub(in crate::image) const GET_AGAIN: &str = "get it again, and compare its checksum with the publisher's";
 
-/// A fault that nothing helps against.
+/// Creates a fault without advice.
 pub(in crate::image) fn bad(reason: impl Into<String>) -> Fault {
     Fault::Bad(Complaint { reason: reason.into(), help: None })
 }
 
-/// Damage.
+/// Creates a fault for damage.
 pub(in crate::image) fn damaged(reason: impl Into<String>) -> Fault {
     bad(reason).help(GET_AGAIN)
 }
 
-/// Damage that was found while data was read.
+/// Creates an error for damage that was found while reading data.
 pub(in crate::image) fn rotten(reason: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason.into())
 }
 
 impl Fault {
-    /// Says what to do.
+    /// Adds advice.
     pub(in crate::image) fn help(self, help: &'static str) -> Self {
         match self {
             Self::Bad(complaint) => Self::Bad(Complaint { help: Some(help), ..complaint }),

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
-/// Bytes of a header. What lies beyond their end reads as zero, as it does in headers that grew over time.
+/// Bytes of a header. Bytes beyond the end read as zero, as headers that grew over time need it.
 #[derive(Debug, Clone)]
 pub(in crate::image) struct Fields(Vec<u8>);
 
 impl Fields {
-    /// Reads so many bytes of a file, or what there is of them.
+    /// Reads `length` bytes of a file, or fewer at its end.
     pub(in crate::image) fn read(file: &File, offset: u64, length: usize) -> io::Result<Self> {
         let mut bytes = vec![0; length];
         let mut filled = 0;
@@ -26,12 +26,12 @@ impl Fields {
         Ok(Self(bytes))
     }
 
-    /// All bytes that there are.
+    /// Returns all bytes.
     pub(in crate::image) fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Some bytes, or what there is of them.
+    /// Returns a range of bytes, or the part of it that exists.
     pub(in crate::image) fn slice(&self, at: usize, length: usize) -> &[u8] {
         let from = at.min(self.0.len());
         &self.0[from..from.saturating_add(length).min(self.0.len())]
@@ -68,7 +68,7 @@ impl Fields {
         u64::from_le_bytes(self.array(at))
     }
 
-    /// The same with some bytes set to zero, as checksums over a header that holds them want it.
+    /// Returns the bytes with a range set to zero, for checksums over a header that holds them.
     pub(in crate::image) fn without(&self, at: usize, length: usize) -> Vec<u8> {
         let mut bytes = self.0.clone();
         let end = at.saturating_add(length).min(bytes.len());

@@ -1,4 +1,4 @@
-//! Disks whose file has tables that say where each block is: everything but raw ones.
+//! Disks whose files have tables that map blocks: all formats but raw.
 
 use std::fmt;
 use std::io;
@@ -11,16 +11,16 @@ use super::fault::rotten;
 use super::pages::Pages;
 use super::unpack::{Packed, unpack};
 
-/// Where a piece of the disk is.
+/// The place of a piece of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::image) enum Piece {
-    /// Nowhere: it is zero.
+    /// Not stored: it is zero.
     Zero,
-    /// In the file, from this offset on.
+    /// In the file, from this offset.
     Plain(u64),
     /// In a compressed block that begins at this offset of the disk.
     Packed { block: u64, packed: Packed },
-    /// In the disk this one stands on; zero where there is none.
+    /// In the parent disk; zero without a parent.
     Parent,
 }
 
@@ -29,8 +29,8 @@ pub(in crate::image) trait Map: Send + Sync + fmt::Debug {
     /// Bytes of a block: a power of two.
     fn block_size(&self) -> u64;
 
-    /// Where an offset within the disk is, and for how many bytes from there this holds: at least one, perhaps
-    /// beyond the end of the disk.
+    /// Returns the place of an offset within the disk, and the number of bytes from there for which this holds. It is at least
+    /// one, and may reach beyond the end of the disk.
     ///
     /// # Errors
     ///
@@ -38,13 +38,13 @@ pub(in crate::image) trait Map: Send + Sync + fmt::Debug {
     fn piece(&self, pages: &Pages, offset: u64) -> io::Result<(Piece, u64)>;
 }
 
-/// Blocks that are kept unpacked: neighbouring pieces of a large one are asked for one after another.
+/// Unpacked blocks that are kept, because neighbouring pieces of a large block are read one after another.
 const UNPACKED: usize = 4;
 
-/// Places in a file that are watched for being used twice, at most: 32 MiB of memory.
+/// Largest number of places in a file that are checked for double use: 32 MiB of memory.
 const WATCHED: u64 = 1 << 28;
 
-/// A disk that is found through tables.
+/// A disk that is read through tables.
 pub(in crate::image) struct Mapped {
     pages: Pages,
     map: Box<dyn Map>,
@@ -65,7 +65,7 @@ impl Mapped {
         Self { pages, map, size, parent, packed: AtomicBool::new(false), unpacked: Mutex::default() }
     }
 
-    /// The longest piece from an offset on, within a limit: neighbours that are read alike are joined.
+    /// Returns the longest piece from an offset on, within a limit. Joins neighbours that are read in the same way.
     fn run(&self, offset: u64, limit: u64) -> io::Result<(Piece, u64)> {
         let (piece, length) = self.map.piece(&self.pages, offset)?;
         let mut length = length.min(limit);
@@ -84,7 +84,7 @@ impl Mapped {
         Ok((piece, length))
     }
 
-    /// Reads plain data. A file may end within its last block; what is missing of that is zero.
+    /// Reads uncompressed data. A file may end within its last block; the missing part is zero.
     fn read_plain(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
         let there = self.pages.length().saturating_sub(at).min(buffer.len() as u64);
         let missing = buffer.len() as u64 - there;
@@ -103,7 +103,7 @@ impl Mapped {
             return unpack(buffer);
         }
         let within = usize::try_from(within).map_err(io::Error::other)?;
-        // Threads that want pieces of one block wait here for the first of them, and then find it.
+        // Threads that need the same block wait here until the first of them has unpacked it.
         let mut kept = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
         let data = match kept.iter().position(|(of, _)| *of == block) {
             Some(found) => Arc::clone(&kept[found].1),
@@ -128,7 +128,7 @@ impl Mapped {
             buffer.fill(0);
             return Ok(());
         };
-        // A disk may be larger than the one it stands on; the rest is zero.
+        // A disk may be larger than its parent; the rest is zero.
         let there = parent.size().saturating_sub(offset).min(buffer.len() as u64);
         let (data, rest) = buffer.split_at_mut(usize::try_from(there).expect("at most the length of a buffer"));
         rest.fill(0);
@@ -191,7 +191,7 @@ impl Source for Mapped {
         Ok(())
     }
 
-    /// Known once [`Source::extents`] was asked for.
+    /// Correct only after a call of [`Source::extents`].
     fn is_compressed(&self) -> bool {
         self.packed.load(Ordering::Relaxed) || self.parent.as_ref().is_some_and(|parent| parent.is_compressed())
     }
@@ -201,8 +201,8 @@ fn beyond() -> io::Error {
     rotten("its tables lead to data beyond its end: it is truncated or damaged")
 }
 
-/// Which parts of a file are some block's data. No block is that of two places of a disk; a file whose tables say so is
-/// damaged, or made to look like a far larger disk than it holds.
+/// The places in a file that hold blocks. No place may hold two blocks of the disk. Otherwise the file is damaged, or pretends to
+/// be a far larger disk.
 struct Used {
     length: u64,
     block: u64,
@@ -213,7 +213,7 @@ struct Used {
 impl Used {
     fn new(length: u64, block: u64) -> Self {
         let slots = length / block.max(1) + 1;
-        // A file with more is watched for its total only.
+        // For a file with more places, only the total is checked.
         let words = if slots > WATCHED { 0 } else { slots.div_ceil(64) };
         Self { length, block, total: 0, slots: vec![0; usize::try_from(words).unwrap_or(0)] }
     }
@@ -241,7 +241,7 @@ impl Used {
 mod tests {
     use super::*;
 
-    /// Blocks of 4 KiB by a list.
+    /// A map of blocks of 4 KiB from a list.
     #[derive(Debug)]
     struct List(Vec<Piece>);
 

@@ -17,26 +17,26 @@ use crate::image::unpack::{self, Unpack, UnpackError};
 use crate::image::{Codec, Format, Source};
 use crate::text::printable;
 
-/// Layers that may stand on each other.
+/// Largest number of layers in a chain.
 const DEEPEST: usize = 256;
 
-/// What may be opened.
+/// Options for opening a file.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options<'a> {
-    /// The format that the file must have. With [`Format::Raw`], anything that does not begin like an image of another
-    /// format is taken; without any, raw disks must have a partition table.
+    /// The format that the file must have. With [`Format::Raw`], any file is accepted that does not begin like an image of
+    /// another format. Without a format, raw disks must have a partition table.
     pub format: Option<Format>,
-    /// What becomes of files that need another one.
+    /// The treatment of files that need another file.
     pub backing: Backing<'a>,
 }
 
-/// What becomes of a file that stands on another one, its backing file.
+/// The treatment of a file that needs another file, its backing file.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum Backing<'a> {
-    /// It is refused: the name is anybody's wish.
+    /// Refuses it, because anyone could have written the name.
     #[default]
     Refuse,
-    /// It is read as long as all of the chain, symbolic links resolved, is below this directory, qcow2 or raw, and of the
+    /// Reads it if the whole chain, with symbolic links resolved, is below this directory, is qcow2 or raw, and each file has the
     /// format that the layer above names.
     Within(&'a Path),
 }
@@ -45,9 +45,9 @@ pub enum Backing<'a> {
 pub struct Opened {
     /// Format of the file, unpacked if it was compressed.
     pub format: Format,
-    /// How the whole file was compressed.
+    /// Compression of the whole file.
     pub packed: Option<Codec>,
-    /// The disk in it.
+    /// The disk.
     pub source: Box<dyn Source>,
 }
 
@@ -57,23 +57,23 @@ impl fmt::Debug for Opened {
     }
 }
 
-/// Why a file cannot be read as a disk.
+/// The reason why a file cannot be read as a disk.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The file could not be accessed.
     #[error(transparent)]
     Access(#[from] PathError),
-    /// It is no disk image, a damaged one, or one that must not be used.
+    /// The file is no disk image, is damaged, or must not be used.
     #[error("{} cannot be used as a disk image: {reason}", path.display())]
     Refused {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         reason: String,
-        /// What to do.
+        /// Advice.
         help: Option<&'static str>,
     },
-    /// It is compressed and cannot be unpacked.
+    /// The file is compressed and cannot be unpacked.
     #[error("cannot unpack {}", path.display())]
     Unpack {
         /// The file.
@@ -85,7 +85,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// What to do, where there is something.
+    /// Returns advice, if there is any.
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::Access(_) => None,
@@ -110,21 +110,21 @@ impl OpenError {
     }
 }
 
-/// Opens an image file. Its format is found from its content, never from its name.
+/// Opens an image file. Finds its format from its content, never from its name.
 ///
 /// # Errors
 ///
-/// What is wrong with the file and, from [`OpenError::help`], what to do.
+/// The fault of the file. [`OpenError::help`] has advice.
 pub fn open(path: &Path, options: &Options<'_>) -> Result<Opened, OpenError> {
     open_file(regular_file(path)?, path, options, 0)
 }
 
-/// Opens an image file that may be compressed as a whole. `progress` gets the bytes of such a file that were unpacked so far, and
-/// its length.
+/// Opens an image file that may be compressed as a whole. `progress` receives the bytes of the compressed file that were unpacked
+/// so far, and its length.
 ///
 /// # Errors
 ///
-/// As for [`open`], and what unpacking fails with.
+/// As for [`open`], and errors of unpacking.
 pub fn open_packed(
     path: &Path,
     options: &Options<'_>,
@@ -143,7 +143,7 @@ pub fn open_packed(
 }
 
 fn regular_file(path: &Path) -> Result<File, OpenError> {
-    // A pipe would keep whoever opens it waiting.
+    // Opening a pipe would block.
     if !path.metadata().at(path)?.is_file() {
         return Err(OpenError::of(path, bad("it is no regular file")));
     }
@@ -161,7 +161,7 @@ fn open_file(file: File, path: &Path, options: &Options<'_>, depth: usize) -> Re
     Ok(Opened { format, packed: None, source })
 }
 
-/// The format in which a file is read, by what it is and what it should be.
+/// Returns the format to read a file in, from its content and the wanted format.
 fn expected(kind: Kind, wanted: Option<Format>) -> Result<Format, Fault> {
     match (kind, wanted) {
         (Kind::Disk(found), None) => Ok(found),
@@ -177,7 +177,7 @@ fn expected(kind: Kind, wanted: Option<Format>) -> Result<Format, Fault> {
     }
 }
 
-/// Opens a file of a format whose files stand on no other.
+/// Opens a file of a format that has no backing files.
 fn open_plain(format: Format, file: File) -> Result<Box<dyn Source>, Fault> {
     let mapped = |pages, map, size| -> Box<dyn Source> { Box::new(Mapped::new(pages, map, size, None)) };
     Ok(match format {
@@ -230,7 +230,7 @@ fn open_qcow2(path: &Path, file: File, options: &Options<'_>, depth: usize) -> R
     Ok(Box::new(Mapped::new(pages, Box::new(map), header.size, parent)))
 }
 
-/// Opens what a layer stands on, if that is allowed.
+/// Opens the backing file of a layer, if that is allowed.
 fn open_parent(
     path: &Path,
     header: &qcow2::Header,

@@ -1,4 +1,4 @@
-//! Tables of an image file, read when they are asked for and kept while they are in use.
+//! Tables of an image file: read when needed, and kept while in use.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -11,11 +11,11 @@ use super::fault::rotten;
 /// Unit of reading tables, in bytes.
 const PAGE: u64 = 64 << 10;
 
-/// Pages kept at most: 4 MiB of tables for each file, which are the tables of 32 GiB of a common qcow2 disk. Disks are
-/// read from their beginning to their end, so that more would hardly be used.
+/// Pages kept at most: 4 MiB of tables for each file, which map 32 GiB of a common qcow2 disk. Disks are read from beginning to
+/// end, so more would hardly help.
 const KEPT: usize = 64;
 
-/// An image file with some of its tables in memory.
+/// An image file with a cache for its tables.
 #[derive(Debug)]
 pub(in crate::image) struct Pages {
     file: File,
@@ -35,22 +35,22 @@ impl Pages {
         Ok(Self { file, length, cache: Mutex::default() })
     }
 
-    /// The file.
+    /// Returns the file.
     pub(in crate::image) fn file(&self) -> &File {
         &self.file
     }
 
-    /// The file alone.
+    /// Returns the file and drops the cache.
     pub(in crate::image) fn into_file(self) -> File {
         self.file
     }
 
-    /// Length of the file, in bytes.
+    /// Returns the length of the file, in bytes.
     pub(in crate::image) fn length(&self) -> u64 {
         self.length
     }
 
-    /// Whether a range lies within the file.
+    /// Returns whether a range lies within the file.
     pub(in crate::image) fn holds(&self, offset: u64, length: u64) -> bool {
         offset.checked_add(length).is_some_and(|end| end <= self.length)
     }
@@ -99,9 +99,9 @@ impl Pages {
         Ok(array)
     }
 
-    /// A page; the last one of a file may be short.
+    /// Returns a page; the last page of a file may be short.
     fn page(&self, number: u64) -> io::Result<Arc<[u8]>> {
-        // A panic elsewhere leaves nothing half done here.
+        // A panic elsewhere leaves the cache valid.
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.clock += 1;
         let now = cache.clock;

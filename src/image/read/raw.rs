@@ -17,7 +17,7 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// Opens a file of any content.
+    /// Opens a file with any content.
     pub fn new(file: File) -> io::Result<Self> {
         let size = file.metadata()?.len();
         Ok(Self { file, size })
@@ -25,7 +25,7 @@ impl Raw {
 }
 
 impl Raw {
-    /// The beginning of a file, which has at least so many bytes.
+    /// Returns the first `size` bytes of a file as a disk. The file must be at least as long.
     pub(super) fn part(file: File, size: u64) -> Self {
         Self { file, size }
     }
@@ -36,7 +36,7 @@ impl Source for Raw {
         self.size
     }
 
-    /// What the file system knows to be holes is no data.
+    /// Holes of the file system are no data.
     fn extents(&self) -> io::Result<Extents> {
         let mut extents = Extents::new();
         let mut position = 0;

@@ -1,11 +1,11 @@
-//! Sizes of disks that are believed.
+//! The limit on sizes of disks.
 
 use crate::units::ByteSize;
 
-/// Largest disk that is believed, in bytes: 64 TiB.
+/// Largest size of a disk that Goldsmith accepts, in bytes: 64 TiB.
 pub const MAX_SIZE: u64 = 64 << 40;
 
-/// Why a disk of so many bytes is not believed.
+/// Says why a size is not accepted, or returns `None`.
 pub(super) fn bad_size(bytes: u64) -> Option<String> {
     if bytes == 0 {
         return Some("the disk in it has no bytes".to_owned());

@@ -9,18 +9,18 @@ use zstd::stream::raw::{Decoder, Operation as _};
 
 use super::fault::rotten;
 
-/// Where a compressed block is.
+/// The place of a compressed block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::image) struct Packed {
     /// Offset in the file, in bytes.
     pub(in crate::image) at: u64,
-    /// Bytes it may take at most, including what is between it and the next one.
+    /// Largest number of bytes it may have, with the gap before the next block.
     pub(in crate::image) length: u64,
-    /// How it is compressed.
+    /// The compression.
     pub(in crate::image) method: Method,
 }
 
-/// How a block is compressed.
+/// The compression of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::image) enum Method {
     /// Deflate without a frame.
@@ -29,9 +29,9 @@ pub(in crate::image) enum Method {
     Zstd,
     /// A VMDK grain: its first sector, the length of what follows, and deflate in zlib's frame.
     Grain {
-        /// First sector of the disk that it must be for; `None` for grains without markers.
+        /// Sector of the disk that its marker must name; `None` for grains without markers.
         sector: Option<u64>,
-        /// Bytes of it that the disk has: the last grain may be cut there.
+        /// Bytes of the grain that the disk needs: the disk may end within the last grain.
         needed: usize,
     },
 }
@@ -40,7 +40,7 @@ pub(in crate::image) enum Method {
 ///
 /// # Errors
 ///
-/// `InvalidData` if it is not of that size, or broken.
+/// `InvalidData` if the block has another size, or is damaged.
 pub(in crate::image) fn unpack(file: &File, file_length: u64, packed: Packed, block: &mut [u8]) -> io::Result<()> {
     let available = file_length.saturating_sub(packed.at).min(packed.length);
     let read = |at: u64, length: u64| -> io::Result<Vec<u8>> {
@@ -81,7 +81,7 @@ fn inflate(mut stream: Decompress, input: &[u8], block: &mut [u8], needed: usize
     loop {
         let read = usize::try_from(stream.total_in()).unwrap_or(usize::MAX);
         let written = usize::try_from(stream.total_out()).unwrap_or(usize::MAX);
-        // Past the end of the block there is room for one byte, which shows whether there is more.
+        // One byte of room after the block shows whether there is more data.
         let mut beyond = [0];
         let full = written >= block.len();
         let output = if full { &mut beyond[..] } else { &mut block[written..] };
@@ -112,7 +112,7 @@ fn zstd(input: &[u8], block: &mut [u8]) -> io::Result<()> {
         }
         read += status.bytes_read;
         written += status.bytes_written;
-        // Nothing remains at the end of a frame; what follows fills the sector.
+        // Nothing remains at the end of a frame; the rest of the sector is padding.
         if status.remaining == 0 || (status.bytes_read == 0 && status.bytes_written == 0) {
             break;
         }
@@ -146,7 +146,7 @@ mod tests {
 
     fn unpacked(mut bytes: Vec<u8>, method: Method) -> Result<Vec<u8>, String> {
         let file = tempfile::tempfile().expect("temporary file");
-        // What follows in the last sector belongs to the next block.
+        // The rest of the last sector belongs to the next block.
         bytes.extend_from_slice(&[0xa5; 100]);
         file.write_all_at(&bytes, 0).expect("write");
         let mut block = vec![9; 4096];

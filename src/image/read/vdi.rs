@@ -9,20 +9,20 @@ use super::mapped::{Map, Piece};
 use super::pages::Pages;
 use super::size::bad_size;
 
-/// What is at 64, behind a line of text.
+/// The number at [`SIGNATURE_AT`], after a line of text.
 pub(in crate::image) const SIGNATURE: u32 = 0xbeda_107f;
 
-/// Where it is.
+/// The offset of the signature, in bytes.
 pub(in crate::image) const SIGNATURE_AT: usize = 64;
 
-/// Entries from here on are no block: one that was never written, one that is zero.
+/// Entries from this number on are no blocks: `u32::MAX` was never written, `u32::MAX - 1` is zero.
 const NO_BLOCK: u32 = u32::MAX - 1;
 
-/// A header as it is, whether it makes sense or not.
+/// A header as read, valid or not.
 #[derive(Debug, Clone)]
 pub(in crate::image) struct Header {
     pub(in crate::image) version: u32,
-    /// 1 is dynamic, 2 fixed, 3 undo, 4 differencing.
+    /// The kind: 1 is dynamic, 2 fixed, 3 undo, 4 differencing.
     pub(in crate::image) kind: u32,
     pub(in crate::image) size: u64,
     pub(in crate::image) block: u32,
@@ -36,7 +36,7 @@ pub(in crate::image) struct Header {
 }
 
 impl Header {
-    /// Reads what is at the beginning of a file.
+    /// Reads the header at the beginning of a file.
     pub(in crate::image) fn read(file: &File) -> io::Result<Self> {
         let fields = Fields::read(file, 0, 512)?;
         let parent = fields.slice(0x1a8, 32);
@@ -55,7 +55,7 @@ impl Header {
         })
     }
 
-    /// Its kind in words.
+    /// Returns the name of the kind.
     pub(in crate::image) fn subformat(&self) -> Option<&'static str> {
         match self.kind {
             1 => Some("dynamic"),
@@ -74,7 +74,7 @@ pub(super) struct Vdi {
 }
 
 impl Vdi {
-    /// Examines a file of this format.
+    /// Checks the header of a file and creates its map.
     pub(super) fn new(pages: &Pages) -> Result<Self, Fault> {
         let header = Header::read(pages.file())?;
         if !header.whole {
@@ -111,7 +111,7 @@ impl Vdi {
         Ok(Self { header })
     }
 
-    /// Size of the disk, in bytes.
+    /// Returns the size of the disk, in bytes.
     pub(super) fn size(&self) -> u64 {
         self.header.size
     }

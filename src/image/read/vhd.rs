@@ -9,30 +9,30 @@ use super::mapped::{Map, Piece};
 use super::pages::Pages;
 use super::size::bad_size;
 
-/// How a footer begins.
+/// The first bytes of a footer.
 pub(in crate::image) const COOKIE: &[u8] = b"conectix";
 
 const SECTOR: u64 = 512;
 /// Length of a footer, in bytes.
 pub(in crate::image) const FOOTER: u64 = 512;
-/// Table entry of a block that is not there.
+/// Table entry of a block that is not in the file.
 const NOWHERE: u32 = u32::MAX;
 
-/// What helps where a disk stands on another one.
+/// Advice for a disk with a parent.
 const MERGE: &str = "merge it into its parent with the program that made it";
 
-/// A footer as it is, whether it makes sense or not.
+/// A footer as read, valid or not.
 #[derive(Debug, Clone)]
 pub(in crate::image) struct Footer {
     /// Offset of the dynamic header, in bytes.
     pub(in crate::image) data_offset: u64,
-    /// Size of the disk, in bytes. What old programs compute from cylinders, heads and sectors may be less, as these do not
-    /// reach every size; what lies beyond is then not used by anybody.
+    /// Size of the disk, in bytes. Old programs compute a smaller size from cylinders, heads and sectors, which cannot express
+    /// every size. They ignore the rest of the disk.
     pub(in crate::image) size: u64,
-    /// 2 is fixed, 3 dynamic, 4 differencing.
+    /// The kind: 2 is fixed, 3 dynamic, 4 differencing.
     pub(in crate::image) kind: u32,
     pub(in crate::image) creator: String,
-    /// Whether it begins like a footer and its checksum is right.
+    /// Whether the first bytes and the checksum are those of a footer.
     pub(in crate::image) valid: bool,
 }
 
@@ -43,7 +43,7 @@ impl Footer {
         Self::read_at(file, length.saturating_sub(FOOTER))
     }
 
-    /// Reads what is at some place of a file; dynamic disks have a copy of the footer at their beginning.
+    /// Reads a footer at an offset; dynamic disks have a copy of it at the beginning of the file.
     pub(in crate::image) fn read_at(file: &File, offset: u64) -> io::Result<Self> {
         let fields = Fields::read(file, offset, FOOTER as usize)?;
         let whole = fields.bytes().len() == FOOTER as usize && fields.slice(0, 8) == COOKIE;
@@ -56,7 +56,7 @@ impl Footer {
         })
     }
 
-    /// Its kind in words.
+    /// Returns the name of the kind.
     pub(in crate::image) fn subformat(&self) -> Option<&'static str> {
         match self.kind {
             2 => Some("fixed"),
@@ -67,7 +67,7 @@ impl Footer {
     }
 }
 
-/// The complement of the sum of all bytes but those of the checksum itself.
+/// Returns the checksum: the complement of the sum of all bytes but those of the checksum itself.
 fn checksum(fields: &Fields, at: usize) -> u32 {
     !fields.without(at, 4).iter().fold(0_u32, |sum, byte| sum.wrapping_add(u32::from(*byte)))
 }
@@ -79,8 +79,8 @@ pub(super) struct Dynamic {
     table: u64,
     /// Bytes of a block.
     block: u64,
-    /// Bytes of the map of sectors before each block. It is not looked at: a sector that was never written is zero also in
-    /// the block itself, as every known program writes it.
+    /// Bytes of the map of sectors before each block. We ignore it: all known programs write zeros into the block itself for a
+    /// sector that was never written.
     bitmap: u64,
 }
 
@@ -102,7 +102,7 @@ pub(super) enum Vhd {
 }
 
 impl Vhd {
-    /// Examines a file of this format.
+    /// Checks the headers of a file and reads the place of its tables.
     pub(super) fn new(pages: &Pages) -> Result<Self, Fault> {
         let footer = Footer::read(pages.file())?;
         if !footer.valid {
@@ -134,7 +134,7 @@ impl Dynamic {
             return Err(damaged("its dynamic header is damaged"));
         }
         let (table, entries, block) = (fields.be64(16), u64::from(fields.be32(28)), u64::from(fields.be32(32)));
-        // Every known program takes 2 MiB or 512 KiB.
+        // All known programs use 2 MiB or 512 KiB.
         if !block.is_power_of_two() || !(4096..=256 << 20).contains(&block) {
             return Err(damaged(format!("its blocks of {block} bytes are not possible")));
         }

@@ -9,14 +9,14 @@ use super::mapped::{Map, Piece};
 use super::pages::Pages;
 use super::size::bad_size;
 
-/// How the file begins.
+/// The first bytes of the file.
 pub(in crate::image) const MAGIC: &[u8] = b"vhdxfile";
 
 const MIB: u64 = 1 << 20;
-/// Where the two headers and the two region tables are (2.2).
+/// Offsets of the two headers and the two region tables (2.2).
 const HEADERS: [u64; 2] = [64 << 10, 128 << 10];
 const REGIONS: [u64; 2] = [192 << 10, 256 << 10];
-/// Length of a header and of a table, in bytes, over which their checksums are.
+/// Lengths of a header and of a table, in bytes. The checksums cover them.
 const HEADER_LENGTH: usize = 4 << 10;
 const TABLE_LENGTH: usize = 64 << 10;
 
@@ -33,7 +33,7 @@ const fn guid(a: u32, b: u16, c: u16, d: u64) -> [u8; 16] {
     [a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7]]
 }
 
-/// What the tables of a file say, checked as far as they had to be read.
+/// The values of a file's headers and tables, after a check.
 #[derive(Debug, Clone)]
 pub(in crate::image) struct Header {
     /// Size of the disk, in bytes.
@@ -42,9 +42,9 @@ pub(in crate::image) struct Header {
     pub(in crate::image) block: u64,
     /// Bytes of a sector as the guest sees it.
     pub(in crate::image) sector: u64,
-    /// Whether all blocks are allocated.
+    /// Whether the file stores all blocks.
     pub(in crate::image) fixed: bool,
-    /// Whether it holds only what changed of another disk.
+    /// Whether the file is a difference to another disk.
     pub(in crate::image) has_parent: bool,
     /// Whether the log may hold changes.
     pub(in crate::image) has_log: bool,
@@ -102,13 +102,13 @@ impl Header {
     }
 }
 
-/// Whether the checksum over a header or table, CRC-32C with its own field as zeros, is right.
+/// Returns whether the checksum of a header or table is right: CRC-32C, with zeros in its own field.
 fn is_intact(fields: &Fields, length: usize) -> bool {
     fields.bytes().len() == length
         && fields.le32(4) == crc::Crc::<u32>::new(&crc::CRC_32_ISCSI).checksum(&fields.without(4, 4))
 }
 
-/// Where something is in the file, and how long it is, in bytes.
+/// An offset in the file and a length, in bytes.
 type Place = (u64, u64);
 
 /// Finds the table of blocks and the metadata, and refuses regions that overlap.
@@ -144,12 +144,12 @@ fn find_regions(table: &Fields, log: Place) -> Result<(Place, Place), Fault> {
 #[derive(Debug)]
 pub(super) struct Vhdx {
     header: Header,
-    /// Blocks after each of which the table has an entry for their map of sectors.
+    /// The table has an entry for a map of sectors after so many blocks.
     chunk: u64,
 }
 
 impl Vhdx {
-    /// Examines a file of this format.
+    /// Checks the headers of a file and creates its map.
     pub(super) fn new(pages: &Pages) -> Result<Self, Fault> {
         let header = Header::read(pages.file())?;
         if header.has_log {
@@ -182,7 +182,7 @@ impl Vhdx {
         Ok(Self { header, chunk })
     }
 
-    /// Size of the disk, in bytes.
+    /// Returns the size of the disk, in bytes.
     pub(super) fn size(&self) -> u64 {
         self.header.size
     }
@@ -200,7 +200,7 @@ impl Map for Vhdx {
         let entry = pages.le64(self.header.bat.0 + (number + number / self.chunk) * 8)?;
         let at = entry >> 20 << 20;
         match entry & 7 {
-            // Not there, undefined, zero, unmapped (5 before version 1): nobody wrote to them, or wants it any more (2.5.1.1).
+            // Not present, undefined, zero, unmapped (5 before version 1): never written, or discarded (2.5.1.1).
             0..=3 | 5 => Ok((Piece::Zero, left)),
             6 if at < MIB || at >= pages.length() => {
                 Err(rotten(format!("a block at {at} lies beyond its end: it is truncated or damaged")))

@@ -1,25 +1,25 @@
-//! Formats whose files are a head with tables, and blocks of the disk after it.
+//! Writes files that consist of a head with tables, and the blocks of the disk.
 //!
-//! Where the data is, is known before the first byte, and so is the whole file but for the data: a format is a pure
-//! function from a disk to a [`Layout`], and [`Blocks`] writes it from beginning to end.
+//! The extents are known before the first byte is written, and determine all of the file but the data. So a format is a pure
+//! function from a disk to a [`Layout`], and [`Blocks`] writes the file from beginning to end.
 
 use std::io;
 
 use super::super::{Extents, Sink, Written, is_zero};
 use super::Stream;
 
-/// How a file of blocks looks.
+/// The structure of a file of blocks.
 #[derive(Debug)]
 pub(super) struct Layout {
-    /// What is before the blocks, by its position; zeros between.
+    /// The parts before the blocks, by position; zeros between.
     pub(super) head: Vec<(u64, Piece)>,
     /// Bytes of the disk in a block; a power of two.
     pub(super) block: u64,
-    /// What is before the data of each block.
+    /// The bytes before the data of each block.
     pub(super) prefix: Vec<u8>,
     /// Position of the first block.
     pub(super) first: u64,
-    /// What is after the last block.
+    /// The bytes after the last block.
     pub(super) tail: Vec<u8>,
 }
 
@@ -28,12 +28,12 @@ pub(super) struct Layout {
 pub(super) enum Piece {
     /// These bytes.
     Bytes(Vec<u8>),
-    /// Where each block is.
+    /// The table of blocks.
     Map(Map),
 }
 
-/// A table with an entry for each block of the disk. It is never in memory as a whole: that of a disk of 64 TiB has
-/// hundreds of megabytes.
+/// A table with an entry for each block of the disk. It is never in memory as a whole: for a disk of 64 TiB, it has hundreds of
+/// megabytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Map {
     /// Size and order of an entry.
@@ -42,11 +42,11 @@ pub(super) struct Map {
     pub(super) blocks: u64,
     /// Entry of the first block in the file.
     pub(super) start: u64,
-    /// By how much the entry of each further block in the file is greater.
+    /// Difference between the entries of one block in the file and the next.
     pub(super) step: u64,
     /// Entry of a block that is not in the file.
     pub(super) absent: u64,
-    /// If so, an entry of zero comes after each so many.
+    /// If set, an entry of zero follows each group of so many entries.
     pub(super) group: Option<u64>,
 }
 
@@ -61,23 +61,23 @@ pub(super) enum Word {
     Le64,
 }
 
-/// Which blocks of a disk are in the file.
+/// The blocks of a disk that are in the file.
 #[derive(Debug)]
 pub(super) struct Present {
     runs: Vec<Run>,
 }
 
-/// Blocks next to each other.
+/// A range of consecutive blocks.
 #[derive(Debug, Clone, Copy)]
 struct Run {
     first: u64,
     count: u64,
-    /// Blocks in the file before these.
+    /// Number of blocks in the file before this range.
     rank: u64,
 }
 
 impl Present {
-    /// Those that hold any data.
+    /// Finds the blocks that hold data.
     pub(super) fn new(extents: &Extents, block: u64) -> Self {
         let mut runs: Vec<Run> = Vec::new();
         for range in extents.iter() {
@@ -95,12 +95,12 @@ impl Present {
         Self { runs }
     }
 
-    /// How many there are.
+    /// Returns the number of blocks in the file.
     pub(super) fn count(&self) -> u64 {
         self.runs.last().map_or(0, |run| run.rank + run.count)
     }
 
-    /// How many are before this one; `None` if it is not in the file.
+    /// Returns the number of blocks in the file before this one; `None` if it is not in the file.
     pub(super) fn rank(&self, block: u64) -> Option<u64> {
         let after = self.runs.partition_point(|run| run.first <= block);
         let run = self.runs[..after].last()?;
@@ -119,7 +119,7 @@ impl Word {
 }
 
 impl Map {
-    /// Entries of the table that are written in one go.
+    /// Number of entries written at once.
     const BATCH: u64 = 8192;
 
     fn write(&self, present: &Present, stream: &mut Stream) -> io::Result<()> {
@@ -141,7 +141,7 @@ impl Map {
         stream.write(&bytes)
     }
 
-    /// Entries of blocks that are not in the file.
+    /// Writes the entries of blocks that are not in the file.
     fn absent(&self, blocks: std::ops::Range<u64>, bytes: &mut Vec<u8>, stream: &mut Stream) -> io::Result<()> {
         let width = if matches!(self.word, Word::Le64) { 8 } else { 4 };
         let count = blocks.end - blocks.start;
@@ -190,7 +190,7 @@ impl Blocks {
         Ok(Self { stream, layout, present })
     }
 
-    /// Position of a block, by how many are before it.
+    /// Returns the position of a block from the number of blocks before it.
     fn position(&self, rank: u64) -> u64 {
         self.layout.first + rank * (self.layout.prefix.len() as u64 + self.layout.block)
     }
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn blocks_follow_their_map() {
-        // Blocks 1 and 4; the second begins with what is never given, as a chunk of zeros is not.
+        // Blocks 1 and 4. The second one begins with bytes that no call writes, like a chunk of zeros.
         let bytes = file(layout(MAP), &[(17, 18), (70, 73)], &[(16, &[1; 4]), (68, &[2; 5])]).expect("written");
         assert_eq!(&bytes[..8], b"head\0\0\0\0");
         let entries: Vec<_> = bytes[8..32].chunks(4).map(|entry| entry[3]).collect();

@@ -1,11 +1,11 @@
-//! Disks byte for byte: raw files, and fixed VHD files, which have a footer behind the disk.
+//! Writes disks byte for byte: raw files, and fixed VHD files, which have a footer after the disk.
 
 use std::io;
 
 use super::super::{Sink, Written};
 use super::Stream;
 
-/// Writes the bytes of a disk, holes where there are zeros.
+/// A writer of the bytes of a disk, with holes for zeros.
 #[derive(Debug)]
 pub(super) struct Flat {
     stream: Stream,
@@ -14,7 +14,7 @@ pub(super) struct Flat {
 }
 
 impl Flat {
-    /// A disk is zeros up to `size`, whatever its own size is. `tail` follows it.
+    /// Creates a writer of a disk of `size` bytes, with zeros after its data. `tail` follows it.
     pub(super) fn new(stream: Stream, size: u64, tail: Vec<u8>) -> Self {
         Self { stream, size, tail }
     }

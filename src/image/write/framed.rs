@@ -1,8 +1,8 @@
-//! Streams of bytes compressed on all cores.
+//! Compresses streams of bytes on all cores.
 //!
-//! What is written is cut into pieces, and each is compressed on its own: to a Zstandard frame, a gzip member or an
-//! xz stream. Any number of them one after another is a file that every program for the format reads (RFC 8878, 3.1;
-//! RFC 1952, 2.2; "The .xz File Format", 2). Pieces of zeros, which disks have many of, are compressed once.
+//! The stream is cut into pieces. Each becomes a Zstandard frame, a gzip member or an xz stream. Any number of these in sequence
+//! is a file that every program for the format reads (RFC 8878, 3.1; RFC 1952, 2.2; "The .xz File Format", 2). Pieces of zeros,
+//! which are common in disks, are compressed once.
 
 use std::io::{self, Write};
 
@@ -12,19 +12,19 @@ use rayon::prelude::*;
 use super::super::{CHUNK, Codec, Sink, Written, is_zero};
 use super::Stream;
 
-/// Bytes of a piece. In pieces twice as long, a Debian 12 root file system is 1 % smaller.
+/// Bytes of a piece. With pieces twice as long, a Debian 12 root file system is 1 % smaller.
 const PIECE: usize = CHUNK;
 
-/// Pieces that are compressed side by side at most, whatever the cores: xz takes 30 MiB of memory for each.
+/// Largest number of pieces compressed in parallel, whatever the cores: xz takes 30 MiB of memory for each.
 const MAX_BATCH: usize = 8;
 
-/// Level of Zstandard, its own default. Level 9 would take four times as long for 8 % less.
+/// Level of Zstandard, the library's default. Level 9 would take four times as long for 8 % less.
 const ZSTD_LEVEL: i32 = 3;
 
-/// Level of deflate, by libdeflate; gzip's own default.
+/// Level of deflate with libdeflate; gzip's default.
 const GZIP_LEVEL: i32 = 6;
 
-/// Level of xz, its own default.
+/// Level of xz, its default.
 const XZ_LEVEL: u32 = 6;
 
 /// A stream of bytes that is compressed while it is written.
@@ -34,14 +34,14 @@ pub struct Framed {
     codec: Codec,
     /// The piece that is not full yet.
     piece: Vec<u8>,
-    /// Pieces that wait until there are enough for all cores, in their order.
+    /// Full pieces in their order, until there are enough for all cores.
     waiting: Vec<Piece>,
-    /// How many of them are data.
+    /// The number of waiting pieces with data.
     data: usize,
     batch: usize,
     /// A full piece of zeros, compressed.
     zeros: Vec<u8>,
-    /// Bytes taken so far.
+    /// Bytes received so far.
     position: u64,
 }
 
@@ -56,7 +56,7 @@ impl Framed {
     ///
     /// # Errors
     ///
-    /// Whatever the compression fails with, for want of memory.
+    /// The compression lacks memory.
     pub fn new(stream: Stream, codec: Codec) -> io::Result<Self> {
         Ok(Self {
             stream,
@@ -70,7 +70,7 @@ impl Framed {
         })
     }
 
-    /// Adds so many zeros, quicker than by writing them.
+    /// Adds `count` zeros, faster than by writing them.
     pub fn zeros(&mut self, mut count: u64) -> io::Result<()> {
         self.position += count;
         let room = (PIECE - self.piece.len()) as u64;
@@ -90,7 +90,7 @@ impl Framed {
         Ok(())
     }
 
-    /// Compresses what is left. A stream of no bytes is one piece of none.
+    /// Compresses the rest. An empty stream becomes one empty piece.
     pub fn finish(mut self) -> io::Result<Written> {
         if !self.piece.is_empty() || self.position == 0 {
             self.waiting.push(Piece::Data(std::mem::take(&mut self.piece)));
@@ -99,7 +99,7 @@ impl Framed {
         self.stream.finish()
     }
 
-    /// Takes the piece, which is full.
+    /// Adds the full piece to those that wait.
     fn take(&mut self) -> io::Result<()> {
         if is_zero(&self.piece) {
             self.piece.clear();
@@ -115,7 +115,7 @@ impl Framed {
         Ok(())
     }
 
-    /// Compresses and writes what waits.
+    /// Compresses and writes the waiting pieces.
     fn pack(&mut self) -> io::Result<()> {
         let waiting = std::mem::take(&mut self.waiting);
         self.data = 0;
@@ -150,13 +150,13 @@ impl Write for Framed {
         Ok(taken)
     }
 
-    /// Nothing: pieces are as long as they are.
+    /// Does nothing: a flush must not cut a piece.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// Writes the bytes of a disk compressed.
+/// A writer of the compressed bytes of a disk.
 #[derive(Debug)]
 pub(super) struct CompressedFlat {
     framed: Framed,

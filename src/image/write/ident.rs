@@ -1,8 +1,8 @@
-//! Identifiers within image files: they depend on nothing but a seed and a purpose.
+//! Identifiers in image files. They depend only on a seed and a purpose.
 
 use sha2::Digest as _;
 
-/// A universally unique identifier of version 8 (RFC 9562), in network order.
+/// Returns a universally unique identifier of version 8 (RFC 9562), in network order.
 pub(super) fn uuid(seed: &[u8; 32], purpose: &str) -> [u8; 16] {
     let mut hasher = sha2::Sha256::new();
     hasher.update(seed);
@@ -15,7 +15,7 @@ pub(super) fn uuid(seed: &[u8; 32], purpose: &str) -> [u8; 16] {
     bytes
 }
 
-/// The same identifier in the order that Microsoft and VirtualBox store: the first three fields are little-endian.
+/// Returns the identifier in the byte order of Microsoft and VirtualBox: the first three fields are little-endian.
 pub(super) fn mixed_endian(mut uuid: [u8; 16]) -> [u8; 16] {
     uuid[..4].reverse();
     uuid[4..6].reverse();

@@ -1,9 +1,9 @@
 //! OVA files: a virtual machine's description, its disk as a VMDK file, and checksums, in a tar file (DMTF, DSP0243,
 //! "Open Virtualization Format Specification" 1.1.0).
 //!
-//! The description and the tar header before the disk hold the disk's length, which only its last byte decides. Room
-//! for them is left, the disk is written where it belongs, and they are filled in. So nothing is copied, and the digests are
-//! taken from the finished file, while it is still in the host's page cache.
+//! The description and the tar header before the disk contain the length of the disk, which is known only at the end. So the
+//! writer reserves space for them, writes the disk at its place, and then fills them in. Nothing is copied. The digests are
+//! computed from the finished file, while it is still in the host's page cache.
 
 use std::fs::File;
 use std::io;
@@ -21,10 +21,10 @@ use crate::vocabulary::Firmware;
 /// Unit of tar files.
 const BLOCK: u64 = 512;
 
-/// Tar files end with two empty blocks and are filled up to a multiple of this, as tar itself does.
+/// Length of a record, in bytes: tar files end with two empty blocks and padding to a multiple of this, as tar itself does.
 const RECORD: u64 = 20 * BLOCK;
 
-/// Writes an OVA file.
+/// A writer of an OVA file.
 #[derive(Debug)]
 pub(super) struct Ova {
     file: File,
@@ -35,7 +35,7 @@ pub(super) struct Ova {
     base: u64,
 }
 
-/// What the description of the machine says.
+/// The values in the description of the machine.
 #[derive(Debug)]
 struct Description {
     name: String,
@@ -47,7 +47,7 @@ struct Description {
 }
 
 impl Ova {
-    /// Writes what is before the data of the disk.
+    /// Writes the parts before the data of the disk.
     pub(super) fn new(disk: &Disk<'_>, options: &VmdkOptions, file: File, kinds: Kinds) -> io::Result<Self> {
         let description = Description {
             name: file_name(disk.machine.name),
@@ -58,7 +58,7 @@ impl Ova {
             firmware: disk.machine.firmware,
         };
         let base = BLOCK + description.room().next_multiple_of(BLOCK) + BLOCK;
-        // Only SHA-256 is in the manifest of an OVF package.
+        // The manifest of an OVF package has only SHA-256.
         let stream = Stream::at(file.try_clone()?, base, Kinds::default())?;
         Ok(Self { file, kinds, vmdk: VmdkStream::new(disk, options, stream)?, description, base })
     }
@@ -91,7 +91,7 @@ impl Sink for Ova {
     }
 }
 
-/// A member of a tar file, filled up to a whole block.
+/// Returns a member of a tar file, padded to a whole block.
 fn member(name: &str, content: &[u8]) -> io::Result<Vec<u8>> {
     let mut bytes = header(name, content.len() as u64)?;
     bytes.extend_from_slice(content);
@@ -99,8 +99,8 @@ fn member(name: &str, content: &[u8]) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Header of a member. Its time is always the same, so that the same disk gives the same file. A length of 8 GiB and
-/// more, which ustar has no digits for, is in GNU's notation, which VMware's and VirtualBox' tools read and write.
+/// Returns the header of a member. Its time is constant, so the same disk gives the same file. ustar has too few digits for 8 GiB
+/// and more. Such a length is in GNU's notation, which VMware's and VirtualBox' tools read and write.
 fn header(name: &str, size: u64) -> io::Result<Vec<u8>> {
     let mut header = tar::Header::new_ustar();
     header.set_path(name)?;
@@ -114,19 +114,19 @@ fn header(name: &str, size: u64) -> io::Result<Vec<u8>> {
 }
 
 impl Description {
-    /// Names of the description, the disk and the manifest.
+    /// Returns the names of the description, the disk and the manifest.
     fn file_names(&self) -> [String; 3] {
         // A ustar header has a hundred bytes for a name.
         let name = &self.name[..self.name.len().min(80)];
         [format!("{name}.ovf"), format!("{name}-disk1.vmdk"), format!("{name}.mf")]
     }
 
-    /// Most bytes that the description has, whatever the length of the disk's file.
+    /// Returns the largest length of the description, for any length of the disk's file.
     fn room(&self) -> u64 {
         self.xml(u64::MAX).len() as u64
     }
 
-    /// The description, with empty lines at its end up to the most bytes that it can have.
+    /// Returns the description, padded with empty lines to its largest length.
     fn padded_xml(&self, file_size: u64) -> String {
         let mut xml = self.xml(file_size);
         let missing = self.room() as usize - xml.len();
@@ -137,7 +137,7 @@ impl Description {
     fn xml(&self, file_size: u64) -> String {
         let Self { name, size, populated, .. } = self;
         let [_, vmdk, _] = self.file_names();
-        // CIM_OperatingSystem: 101 is 64-bit Linux. VMware's own name for it is that of PCs.
+        // CIM_OperatingSystem: 101 is 64-bit Linux. VMware's own name is for PCs only.
         let vmware_os = if self.pc { " vmw:osType=\"otherLinux64Guest\"" } else { "" };
         let firmware = match self.firmware {
             Some(Firmware::Uefi) => {

@@ -14,7 +14,7 @@ use super::stream::Stream;
 use super::vmdk_stream::VmdkStream;
 use super::{qcow2, vdi, vhd, vhdx, vmdk};
 
-/// Size that a disk has in a file: greater than its own if the format has no such size. What is added reads as zeros.
+/// Returns the size of a disk in a file. It is greater than the disk if the format lacks this size. The added bytes are zero.
 pub fn stored_size(encoding: &Encoding, size: u64) -> u64 {
     match encoding {
         Encoding::VhdFixed => vhd::fixed_size(size),
@@ -22,12 +22,12 @@ pub fn stored_size(encoding: &Encoding, size: u64) -> u64 {
     }
 }
 
-/// A sink that writes a disk into an empty file, which is open for reading too: some formats are hashed at the end.
+/// Creates a writer for an empty file. The file must be open for reading too: some formats are hashed at the end.
 ///
 /// # Errors
 ///
-/// `InvalidInput` for a disk that does not fit the format, `Unsupported` for an encoding that holds no disk, and
-/// whatever writing a header fails with.
+/// `InvalidInput` if the disk does not fit the format, `Unsupported` for an encoding that holds no disk, and errors from writing
+/// a header.
 pub fn sink(encoding: &Encoding, disk: &Disk<'_>, file: File, kinds: Kinds) -> io::Result<Box<dyn Sink>> {
     if let Encoding::Qcow2 { codec: Some(codec), cluster_size, compat } = *encoding {
         return Ok(Box::new(qcow2::Compressed::new(file, kinds, disk.size, codec, cluster_size, compat)?));
@@ -63,7 +63,7 @@ pub fn sink(encoding: &Encoding, disk: &Disk<'_>, file: File, kinds: Kinds) -> i
     })
 }
 
-/// Refuses what a format cannot hold.
+/// Refuses disks that the format cannot hold.
 pub(super) fn fits(format: Format, disk: &Disk<'_>) -> io::Result<()> {
     let misfit = if disk.size == 0 {
         Some(format!("a {format} file cannot hold a disk without a single byte"))

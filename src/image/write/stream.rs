@@ -6,36 +6,36 @@ use std::io::{self, Seek as _, SeekFrom, Write as _};
 use super::super::digests::{Hasher, Kinds};
 use super::super::{Written, is_zero};
 
-/// Bytes gathered before the file is written to.
+/// Bytes that are gathered before a write.
 const BUFFER: usize = 256 << 10;
 
 /// Smallest range of zeros that becomes a hole: the block of common file systems.
 const HOLE: usize = 4096;
 
-/// A file being written in order, hashed on the way.
+/// A file that is written in order and hashed meanwhile.
 #[derive(Debug)]
 pub struct Stream {
     file: File,
     buffer: Vec<u8>,
     hasher: Hasher,
     position: u64,
-    /// Where in the file it begins.
+    /// The offset of its first byte in the file.
     base: u64,
 }
 
 impl Stream {
-    /// Begins at the start of an empty file.
+    /// Creates a stream at the start of an empty file.
     pub fn new(file: File, kinds: Kinds) -> Self {
         Self { file, buffer: Vec::with_capacity(BUFFER), hasher: Hasher::new(kinds), position: 0, base: 0 }
     }
 
-    /// Begins at some place of a file, which then counts as position 0. What is before is left alone.
+    /// Creates a stream at an offset of a file, which counts as position 0. Bytes before it stay unchanged.
     pub fn at(mut file: File, base: u64, kinds: Kinds) -> io::Result<Self> {
         file.seek(SeekFrom::Start(base))?;
         Ok(Self { base, ..Self::new(file, kinds) })
     }
 
-    /// Where the next byte goes.
+    /// Returns the position of the next byte.
     pub fn position(&self) -> u64 {
         self.position
     }
@@ -55,7 +55,7 @@ impl Stream {
         }
     }
 
-    /// Goes on with zeros, a hole if there are enough of them, up to a position at or after the current one.
+    /// Adds zeros up to `position`, which must not lie behind; enough zeros become a hole.
     pub fn skip_to(&mut self, position: u64) -> io::Result<()> {
         let mut left = position - self.position;
         if left < HOLE as u64 {
@@ -72,8 +72,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Writes bytes at a position at or after the current one, with holes where they are zeros; also before and after
-    /// them: the position is then where the last other byte was.
+    /// Writes bytes at a position that must not lie behind. Zeros become holes. Zeros at the end stay unwritten: the position is
+    /// then after the last other byte.
     pub fn write_sparse(&mut self, position: u64, bytes: &[u8]) -> io::Result<()> {
         let mut from = 0;
         while from < bytes.len() {
@@ -88,7 +88,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Ends the file where it is, also within a hole.
+    /// Completes the file at the current position, also within a hole.
     pub fn finish(mut self) -> io::Result<Written> {
         self.flush()?;
         self.file.set_len(self.base + self.position)?;
@@ -102,7 +102,7 @@ impl Stream {
     }
 }
 
-/// Length of the blocks at the beginning that are all zero, or all not.
+/// Returns the length of the leading blocks that are all zero, or that are not.
 fn run(bytes: &[u8], zero: bool) -> usize {
     bytes.chunks(HOLE).take_while(|block| is_zero(block) == zero).map(<[u8]>::len).sum()
 }

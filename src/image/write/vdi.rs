@@ -9,19 +9,19 @@ const SECTOR: u64 = 512;
 /// Bytes of a block; the only size that QEMU reads.
 const BLOCK: u64 = 1 << 20;
 
-/// What the file begins with, for people.
+/// The first bytes of the file, a text for people.
 const TEXT: &str = "<<< Oracle VM VirtualBox Disk Image >>>\n";
 
-/// Length of the header from its own length field on: that of `VDIHEADER1PLUS`.
+/// Length of the header, counted from its length field: that of `VDIHEADER1PLUS`.
 const HEADER: u32 = 400;
 
-/// Where the block map is.
+/// Offset of the block map, in bytes.
 const MAP: u64 = 512;
 
 /// Entry of a block that is not in the file.
 const FREE: u64 = 0xffff_ffff;
 
-/// A dynamic disk.
+/// Returns the layout of a dynamic disk.
 pub(super) fn dynamic(disk: &Disk<'_>) -> Layout {
     let blocks = disk.size.div_ceil(BLOCK);
     let first = (MAP + blocks * 4).next_multiple_of(BLOCK);
@@ -32,7 +32,7 @@ pub(super) fn dynamic(disk: &Disk<'_>) -> Layout {
     Layout { head, block: BLOCK, prefix: Vec::new(), first, tail: Vec::new() }
 }
 
-/// `VDIPREHEADER` and `VDIHEADER1PLUS`.
+/// Returns the headers `VDIPREHEADER` and `VDIHEADER1PLUS`.
 fn header(disk: &Disk<'_>, first: u64, blocks: u64, allocated: u64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     let put = |bytes: &mut Vec<u8>, numbers: &[u64]| {
@@ -51,7 +51,7 @@ fn header(disk: &Disk<'_>, first: u64, blocks: u64, allocated: u64) -> Vec<u8> {
     put(&mut bytes, &[0]);
     bytes.extend_from_slice(&disk.size.to_le_bytes());
     put(&mut bytes, &[BLOCK, 0, blocks, allocated]);
-    // The disk, its content; no disk under it.
+    // Identifiers of the disk and of its content; zero for a parent.
     for purpose in ["vdi", "vdi content"] {
         bytes.extend_from_slice(&ident::mixed_endian(ident::uuid(disk.seed, purpose)));
     }

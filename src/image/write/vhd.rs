@@ -6,17 +6,17 @@ use super::ident;
 
 const SECTOR: u64 = 512;
 
-/// Bytes of a block; the specification's default, and what Azure and XenServer expect.
+/// Bytes of a block; the specification's default, which Azure and XenServer expect.
 const BLOCK: u64 = 2 << 20;
 
 /// Length of the dynamic disk header, which follows the copy of the footer.
 const HEADER: usize = 1024;
 
-/// Sizes of fixed disks are a multiple of this, since Azure takes no other (Microsoft, "Prepare a Windows VHD or VHDX to
-/// upload to Azure", which holds for Linux as well).
+/// Sizes of fixed disks are a multiple of this, as Azure requires (Microsoft, "Prepare a Windows VHD or VHDX to upload to Azure",
+/// which applies to Linux as well).
 const FIXED_GRANULARITY: u64 = 1 << 20;
 
-/// No offset.
+/// The field for no offset.
 const NONE: u64 = u64::MAX;
 
 /// Kind of disk in the footer.
@@ -26,23 +26,23 @@ enum Kind {
     Dynamic = 3,
 }
 
-/// Size that a disk has in a fixed VHD.
+/// Returns the size of a disk in a fixed VHD.
 pub(super) fn fixed_size(size: u64) -> u64 {
     size.next_multiple_of(FIXED_GRANULARITY)
 }
 
-/// Footer of a fixed disk of a size that [`fixed_size`] gave.
+/// Returns the footer of a fixed disk whose size [`fixed_size`] gave.
 pub(super) fn fixed_footer(disk: &Disk<'_>, size: u64) -> Vec<u8> {
     footer(Kind::Fixed, size, NONE, disk.seed)
 }
 
-/// A dynamic disk: only blocks with data are in the file, each after a bitmap of its sectors.
+/// Returns the layout of a dynamic disk: only blocks with data are in the file, each after a bitmap of its sectors.
 pub(super) fn dynamic(disk: &Disk<'_>) -> Layout {
     let footer = footer(Kind::Dynamic, disk.size, SECTOR, disk.seed);
     let table = SECTOR + HEADER as u64;
     let blocks = disk.size.div_ceil(BLOCK);
     let first = (table + blocks * 4).next_multiple_of(SECTOR);
-    // All sectors are present, which the bits say; zeros among them are written as such.
+    // The bits say that all sectors are present; zeros in a block are written.
     let prefix = vec![0xff; (BLOCK / SECTOR / 8) as usize];
     let mut head = footer.clone();
     head.extend_from_slice(&dynamic_header(table, blocks));
@@ -55,7 +55,7 @@ pub(super) fn dynamic(disk: &Disk<'_>) -> Layout {
     Layout { head, block: BLOCK, prefix, first, tail: footer }
 }
 
-/// "Hard Disk Footer Format".
+/// Returns a footer ("Hard Disk Footer Format").
 fn footer(kind: Kind, size: u64, data_offset: u64, seed: &[u8; 32]) -> Vec<u8> {
     let (cylinders, heads, sectors) = geometry(size / SECTOR);
     let mut bytes = Vec::with_capacity(512);
@@ -64,8 +64,8 @@ fn footer(kind: Kind, size: u64, data_offset: u64, seed: &[u8; 32]) -> Vec<u8> {
     bytes.extend_from_slice(&0x0001_0000u32.to_be_bytes()); // version of the format
     bytes.extend_from_slice(&data_offset.to_be_bytes());
     bytes.extend_from_slice(&0u32.to_be_bytes()); // time stamp: 2000-01-01, so that files are reproducible
-    // QEMU believes the geometry rather than the size unless it knows that the creator meant the size; Hyper-V's name
-    // is one of those (block/vpc.c, vpc_open). Everybody else takes the size.
+    // QEMU uses the geometry instead of the size, except for some creators; Hyper-V's name is one of them (block/vpc.c,
+    // vpc_open). All other programs use the size.
     bytes.extend_from_slice(b"win ");
     bytes.extend_from_slice(&0x000a_0000u32.to_be_bytes());
     bytes.extend_from_slice(b"Wi2k");
@@ -82,7 +82,7 @@ fn footer(kind: Kind, size: u64, data_offset: u64, seed: &[u8; 32]) -> Vec<u8> {
     bytes
 }
 
-/// "Dynamic Disk Header Format".
+/// Returns the header of a dynamic disk ("Dynamic Disk Header Format").
 fn dynamic_header(table: u64, blocks: u64) -> Vec<u8> {
     let blocks = u32::try_from(blocks).expect("the largest disk of the format has 2^20 blocks");
     let mut bytes = Vec::with_capacity(HEADER);
@@ -98,12 +98,12 @@ fn dynamic_header(table: u64, blocks: u64) -> Vec<u8> {
     bytes
 }
 
-/// The one's complement of the sum of all bytes, the checksum's own being zero.
+/// Returns the one's complement of the sum of all bytes; the checksum field must be zero.
 fn checksum(bytes: &[u8]) -> u32 {
     !bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>()
 }
 
-/// Cylinders, heads and sectors of a disk of so many sectors ("Appendix: CHS Calculation").
+/// Returns the cylinders, heads and sectors of a disk of `sectors` sectors ("Appendix: CHS Calculation").
 fn geometry(sectors: u64) -> (u16, u8, u8) {
     let total = sectors.min(65535 * 16 * 255);
     let (mut per_track, mut heads) = (255, 16);
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn geometry_is_that_of_the_specification() {
-        // Worked out by hand.
+        // Computed by hand.
         for (size, expected) in [
             (68 << 10, (2, 4, 17)),
             (20 << 20, (602, 4, 17)),

@@ -10,29 +10,29 @@ const MIB: u64 = 1 << 20;
 /// Bytes of a logical sector.
 const SECTOR: u32 = 512;
 
-/// Everything but the headers is aligned to this (section 2.1).
+/// Alignment of everything but the headers, in bytes (section 2.1).
 const ALIGNMENT: u64 = MIB;
 
-/// Smallest block (section 2.6.2.1). Microsoft advises it for ext4, which spreads little data over much disk ("Best
+/// Smallest block, in bytes (section 2.6.2.1). Microsoft recommends it for ext4, which spreads little data over much disk ("Best
 /// Practices for running Linux on Hyper-V").
 const MIN_BLOCK: u64 = MIB;
 
-/// Blocks that a disk may have before they become larger: readers hold the table of them in memory, here of 16 MiB at
-/// most. The largest disk so has blocks of 32 MiB, Hyper-V's default.
+/// Largest number of blocks before blocks become larger: readers hold the table of blocks in memory, here at most 16 MiB. So the
+/// largest disk has blocks of 32 MiB, Hyper-V's default.
 const MAX_BLOCKS: u64 = 2 << 20;
 
-/// Where the log is: empty, and as short as may be.
+/// Place of the log, in bytes. It is empty and has the smallest length.
 const LOG: u64 = MIB;
 const LOG_LENGTH: u32 = MIB as u32;
 
-/// Where the metadata are.
+/// Place of the metadata, in bytes.
 const METADATA: u64 = 2 * MIB;
 const METADATA_LENGTH: u32 = MIB as u32;
 
-/// Where the block allocation table is.
+/// Offset of the block allocation table, in bytes.
 const TABLE: u64 = 3 * MIB;
 
-/// States of a block (section 2.5.1.1). One that is merely not present may read as anything.
+/// States of a block (section 2.5.1.1). A block in the state "not present" may read as anything.
 const BLOCK_ZERO: u64 = 2;
 const BLOCK_PRESENT: u64 = 6;
 
@@ -45,17 +45,16 @@ const DISK_ID: &str = "beca12abb2e6452393efc309e000c746";
 const LOGICAL_SECTOR: &str = "8141bf1da96f4709ba47f233a8faab5f";
 const PHYSICAL_SECTOR: &str = "cda348c7445d44719cc9e9885251c556";
 
-/// A dynamic disk.
+/// Returns the layout of a dynamic disk.
 pub(super) fn dynamic(disk: &Disk<'_>) -> Layout {
     let block = (disk.size.div_ceil(MAX_BLOCKS)).next_power_of_two().max(MIN_BLOCK);
     let blocks = disk.size.div_ceil(block);
-    // Section 2.5: after the blocks that one sector bitmap covers, an entry for the bitmap. Disks that stand on their
-    // own have none.
+    // Section 2.5: an entry for a sector bitmap follows the blocks that it covers. Disks without a parent have no bitmaps.
     let ratio = (1 << 23) * u64::from(SECTOR) / block;
     let entries = blocks + (blocks - 1) / ratio;
     let table_length = (entries * 8).next_multiple_of(ALIGNMENT);
     let first = TABLE + table_length;
-    // The offset in MiB is in the upper 44 bits, the state in the lowest three: as if the state were added to the offset.
+    // The offset in MiB is in the upper 44 bits, the state in the lowest three. So the entry is the sum of offset and state.
     let map = Map {
         word: Word::Le64,
         blocks,
@@ -73,7 +72,7 @@ pub(super) fn dynamic(disk: &Disk<'_>) -> Layout {
     Layout { head, block, prefix: Vec::new(), first, tail: Vec::new() }
 }
 
-/// Section 2.2.1.
+/// Returns the file type identifier (section 2.2.1).
 fn identifier() -> Vec<u8> {
     let mut bytes = b"vhdxfile".to_vec();
     bytes.extend("goldsmith".encode_utf16().flat_map(u16::to_le_bytes));
@@ -81,7 +80,7 @@ fn identifier() -> Vec<u8> {
     bytes
 }
 
-/// Section 2.2.2.
+/// Returns a header (section 2.2.2).
 fn header(disk: &Disk<'_>, sequence: u64) -> Vec<u8> {
     let mut bytes = b"head\0\0\0\0".to_vec();
     bytes.extend_from_slice(&sequence.to_le_bytes());
@@ -97,7 +96,7 @@ fn header(disk: &Disk<'_>, sequence: u64) -> Vec<u8> {
     sealed(bytes)
 }
 
-/// Section 2.2.3.
+/// Returns the region table (section 2.2.3).
 fn regions(table_length: u32) -> Vec<u8> {
     let mut bytes = b"regi\0\0\0\0".to_vec();
     bytes.extend_from_slice(&2u32.to_le_bytes());
@@ -113,9 +112,9 @@ fn regions(table_length: u32) -> Vec<u8> {
     sealed(bytes)
 }
 
-/// Section 2.6.
+/// Returns the metadata region (section 2.6).
 fn metadata(disk: &Disk<'_>, block: u64) -> Vec<u8> {
-    /// The item must be understood; it is about the disk rather than the file.
+    /// Flags: a reader must understand the item; the item is about the disk, not the file.
     const REQUIRED: u32 = 4;
     const OF_DISK: u32 = 2;
     let parameters = block.to_le_bytes(); // block size in the lower half; no parent, blocks may be given up
@@ -133,7 +132,7 @@ fn metadata(disk: &Disk<'_>, block: u64) -> Vec<u8> {
     let mut values: Vec<u8> = Vec::new();
     for (item, flags, value) in items {
         bytes.extend_from_slice(&guid(item));
-        // Values are after the table, which always has 64 KiB.
+        // Values follow the table, which always has 64 KiB.
         bytes.extend_from_slice(&((64 << 10) + values.len() as u32).to_le_bytes());
         bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
         bytes.extend_from_slice(&flags.to_le_bytes());
@@ -145,14 +144,14 @@ fn metadata(disk: &Disk<'_>, block: u64) -> Vec<u8> {
     bytes
 }
 
-/// An identifier from its digits.
+/// Parses an identifier from its hexadecimal digits.
 fn guid(digits: &str) -> [u8; 16] {
     let mut bytes = [0; 16];
     hex::decode_to_slice(digits, &mut bytes).expect("32 digits");
     ident::mixed_endian(bytes)
 }
 
-/// Puts in the CRC-32C that headers and region tables have after their signature.
+/// Sets the CRC-32C of a header or region table, which follows its signature.
 fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     let sum = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI).checksum(&bytes);
     bytes[4..8].copy_from_slice(&sum.to_le_bytes());

@@ -9,7 +9,7 @@ use crate::image::{Subformat, VmdkOptions};
 
 pub(super) const SECTOR: u64 = 512;
 
-/// Bytes of a grain, the unit of the disk that is in the file or not; the specification's default.
+/// Bytes of a grain, the unit of allocation; the specification's default.
 pub(super) const GRAIN: u64 = 64 << 10;
 
 /// Entries of a grain table; the only number that VMware allows.
@@ -18,12 +18,11 @@ pub(super) const TABLE_ENTRIES: u64 = 512;
 /// Sectors of a grain table.
 pub(super) const TABLE_SECTORS: u64 = TABLE_ENTRIES * 4 / SECTOR;
 
-/// Where the descriptor is, in sectors, and how many it may take: what QEMU and VMware write, and the only place
-/// where OpenStack looks.
+/// First sector and length of the descriptor, in sectors. QEMU and VMware use these values, and OpenStack looks nowhere else.
 pub(super) const DESCRIPTOR: u64 = 1;
 const DESCRIPTOR_SECTORS: u64 = 20;
 
-/// Header of a file, as far as the kinds differ.
+/// Header of a file: the values that differ between kinds.
 pub(super) struct Header {
     pub(super) kind: Subformat,
     /// Sectors of the disk.
@@ -37,10 +36,10 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// `SparseExtentHeader`.
+    /// Returns the bytes of `SparseExtentHeader`.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let stream = self.kind == Subformat::StreamOptimized;
-        // Line ends can be checked; a redundant directory, or compressed grains with markers between them.
+        // Flags: line ends can be checked; a redundant directory, or compressed grains with markers.
         let (version, flags, algorithm): (u32, u32, u16) = if stream { (3, 0x3_0001, 1) } else { (1, 0x3, 0) };
         let mut bytes = Vec::with_capacity(512);
         bytes.extend_from_slice(b"KDMV");
@@ -61,13 +60,13 @@ impl Header {
     }
 }
 
-/// A disk of plain grains, ready for use: VMware's `monolithicSparse`.
+/// Returns the layout of a disk of uncompressed grains, ready for use: VMware's `monolithicSparse`.
 ///
-/// All grain tables are there from the beginning, twice, as VMware and QEMU make them.
+/// All grain tables exist from the beginning, twice, as VMware and QEMU make them.
 ///
 /// # Errors
 ///
-/// `FileTooLarge` if grains would be where no entry of a table can say, which takes almost 2 TiB of data.
+/// `FileTooLarge` if a table cannot hold the position of a grain, which takes almost 2 TiB of data.
 pub(super) fn sparse(disk: &Disk<'_>, options: &VmdkOptions) -> io::Result<Layout> {
     let grains = disk.size.div_ceil(GRAIN);
     let tables = grains.div_ceil(TABLE_ENTRIES);
@@ -98,10 +97,10 @@ pub(super) fn sparse(disk: &Disk<'_>, options: &VmdkOptions) -> io::Result<Layou
     Ok(Layout { head, block: GRAIN, prefix: Vec::new(), first: overhead * SECTOR, tail: Vec::new() })
 }
 
-/// The text that says what the file is. It is less than [`DESCRIPTOR_SECTORS`] whatever the disk.
+/// Returns the descriptor. Its length is less than [`DESCRIPTOR_SECTORS`] for any disk.
 pub(super) fn descriptor(disk: &Disk<'_>, options: &VmdkOptions, kind: Subformat) -> String {
-    // Files for transport are not to be written to; the name in them is not looked at, and nor is that in the others,
-    // which all the same must be the file's own for VMware's older products.
+    // Files for transport are read-only. Readers ignore the name of the file in the descriptor. But for uncompressed files it
+    // must be right for older products of VMware.
     let (kind, access) = match kind {
         Subformat::StreamOptimized => ("streamOptimized", "RDONLY"),
         _ => ("monolithicSparse", "RW"),
@@ -109,7 +108,7 @@ pub(super) fn descriptor(disk: &Disk<'_>, options: &VmdkOptions, kind: Subformat
     let sectors = disk.size / SECTOR;
     let (cylinders, heads, per_track) = geometry(sectors, options.adapter.ddb_name());
     let content = ident::uuid(disk.seed, "vmdk content");
-    // ffffffff and fffffffe have meanings of their own.
+    // ffffffff and fffffffe have special meanings.
     let id = u32::from_be_bytes([content[12], content[13], content[14], content[15]]) & 0x7fff_ffff;
     let long_id = format!("{}{id:08x}", hex::encode(&content[..12]));
     let name = file_name(disk.machine.name);
@@ -137,16 +136,16 @@ pub(super) fn descriptor(disk: &Disk<'_>, options: &VmdkOptions, kind: Subformat
     )
 }
 
-/// A name as it may stand in a descriptor and in an OVF file: of an image `name`, without extension.
+/// Returns the name of an image, without extension, in a form that descriptors and OVF files allow.
 pub(super) fn file_name(name: &str) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-+".contains(c) { c } else { '_' };
     name.chars().take(200).map(allowed).collect()
 }
 
-/// Cylinders, heads and sectors that VMware's and QEMU's tools give a disk.
+/// Returns the cylinders, heads and sectors that VMware's and QEMU's tools give a disk.
 fn geometry(sectors: u64, adapter: &str) -> (u64, u64, u64) {
     if adapter == "ide" {
-        // ATA has no more cylinders.
+        // ATA allows no more cylinders.
         return ((sectors / (16 * 63)).min(16383), 16, 63);
     }
     (sectors / (255 * 63), 255, 63)

@@ -1,8 +1,8 @@
 //! VMDK files with compressed grains, for transport: VMware's `streamOptimized`.
 //!
-//! Each grain table follows the grains it maps and the directory follows them all, so that the file is written in one
-//! go and no more than one table is in memory. A footer, which is a header that knows where the directory is, ends it
-//! (VMware, "Virtual Disk Format 5.0": "Stream-Optimized Compressed Sparse Extents").
+//! Each grain table follows its grains, and the directory follows all tables. So the file is written in one go, with one table in
+//! memory. A footer ends it: a header with the place of the directory (VMware, "Virtual Disk Format 5.0": "Stream-Optimized
+//! Compressed Sparse Extents").
 
 use std::io;
 
@@ -22,10 +22,10 @@ const LEVEL: i32 = 6;
 /// Sectors before the first grain.
 const OVERHEAD: u64 = GRAIN / SECTOR;
 
-/// Where the directory is, in the header of a file whose footer says it.
+/// Place of the directory in the header, if the footer has the real one.
 const AT_END: u64 = u64::MAX;
 
-/// Types of markers, which are between the parts of a file.
+/// Types of markers, which separate the parts of a file.
 #[derive(Clone, Copy)]
 enum Marker {
     EndOfStream = 0,
@@ -34,12 +34,12 @@ enum Marker {
     Footer = 3,
 }
 
-/// Writes a VMDK file with compressed grains.
+/// A writer of a VMDK file with compressed grains.
 #[derive(Debug)]
 pub(super) struct VmdkStream {
     stream: Stream,
     capacity: u64,
-    /// First sector of each grain table, 0 where there is nothing.
+    /// First sector of each grain table, 0 for none.
     directory: Vec<u32>,
     /// First sector of each grain of the part of the disk that is being written.
     table: Vec<u32>,
@@ -47,7 +47,7 @@ pub(super) struct VmdkStream {
 }
 
 impl VmdkStream {
-    /// Writes what is before the first grain.
+    /// Writes the parts before the first grain.
     pub(super) fn new(disk: &Disk<'_>, options: &VmdkOptions, mut stream: Stream) -> io::Result<Self> {
         let capacity = disk.size / SECTOR;
         let tables = disk.size.div_ceil(GRAIN * TABLE_ENTRIES);
@@ -59,7 +59,7 @@ impl VmdkStream {
         Ok(Self { stream, capacity, directory, table: vec![0; TABLE_ENTRIES as usize], table_index: 0 })
     }
 
-    /// Number of the sector at which the file is.
+    /// Returns the number of the current sector of the file.
     fn sector(&self) -> io::Result<u32> {
         u32::try_from(self.stream.position() / SECTOR).map_err(|_| {
             let message = "the disk does not compress to the 2 TiB that a VMDK file can have";
@@ -71,7 +71,7 @@ impl VmdkStream {
         self.stream.skip_to(self.stream.position().next_multiple_of(SECTOR))
     }
 
-    /// Announces so many sectors of something.
+    /// Writes a marker that announces `sectors` sectors.
     fn mark(&mut self, marker: Marker, sectors: u64) -> io::Result<()> {
         let mut bytes = sectors.to_le_bytes().to_vec();
         bytes.extend_from_slice(&0u32.to_le_bytes());
@@ -80,7 +80,7 @@ impl VmdkStream {
         self.stream.write(&bytes)
     }
 
-    /// Writes the table that is complete, and begins another.
+    /// Writes the complete table, and begins another.
     fn turn_to(&mut self, index: u64) -> io::Result<()> {
         if self.table.iter().any(|entry| *entry != 0) {
             self.mark(Marker::Table, TABLE_SECTORS)?;
@@ -92,7 +92,7 @@ impl VmdkStream {
         Ok(())
     }
 
-    /// Writes what is left.
+    /// Writes the rest of the file.
     pub(super) fn end(mut self) -> io::Result<Written> {
         self.turn_to(0)?;
         let directory = le_bytes(&self.directory);
@@ -140,7 +140,7 @@ fn compressor() -> libdeflater::Compressor {
     libdeflater::Compressor::new(libdeflater::CompressionLvl::new(LEVEL).expect("a level of the library"))
 }
 
-/// A grain in zlib's frame, which readers expect though the specification says deflate. `None` if it is zero.
+/// Returns a grain in zlib's frame, which readers expect though the specification says deflate. `None` if the grain is zero.
 fn pack(compressor: &mut libdeflater::Compressor, grain: &[u8]) -> Option<Vec<u8>> {
     if is_zero(grain) {
         return None;

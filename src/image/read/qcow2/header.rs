@@ -7,10 +7,10 @@ use super::super::fault::{Fault, bad, damaged};
 use super::super::fields::Fields;
 use super::super::size::bad_size;
 
-/// How the file begins.
+/// The first bytes of the file.
 pub(in crate::image) const MAGIC: &[u8] = b"QFI\xfb";
 
-/// Length of a header of version 2, and where that of version 3 has its own fields.
+/// Length of a header of version 2; the fields of version 3 follow it.
 const V2_LENGTH: u32 = 72;
 
 /// Longest name of a backing file, in bytes.
@@ -28,7 +28,7 @@ pub(in crate::image) mod incompatible {
     pub(in crate::image) const KNOWN: u64 = (1 << 5) - 1;
 }
 
-/// A header as it is, whether it makes sense or not.
+/// A header as read, valid or not.
 #[derive(Debug, Clone)]
 pub(in crate::image) struct Header {
     pub(in crate::image) version: u32,
@@ -42,19 +42,19 @@ pub(in crate::image) struct Header {
     pub(in crate::image) refcount_order: u32,
     pub(in crate::image) snapshots: u32,
     pub(in crate::image) incompatible: u64,
-    /// 0 is deflate, 1 Zstandard.
+    /// The compression: 0 is deflate, 1 Zstandard.
     pub(in crate::image) compression: u8,
-    /// Whether a backing file is named, even if its name cannot be read.
+    /// Whether the header names a backing file, even if the name cannot be read.
     pub(in crate::image) has_backing: bool,
     pub(in crate::image) backing: Option<Vec<u8>>,
     pub(in crate::image) backing_format: Option<Vec<u8>>,
     pub(in crate::image) data_file: Option<Vec<u8>>,
-    /// Bytes of the file that there are of the header.
+    /// Bytes of the header that the file has.
     there: usize,
 }
 
 impl Header {
-    /// Reads what is at the beginning of a file.
+    /// Reads the header at the beginning of a file.
     pub(in crate::image) fn read(file: &File) -> io::Result<Self> {
         let fields = Fields::read(file, 0, 112)?;
         let version = fields.be32(4);
@@ -94,7 +94,7 @@ impl Header {
         Ok(header)
     }
 
-    /// Reads the extensions behind the header, as far as they make sense.
+    /// Reads the extensions after the header, as far as they are valid.
     fn extensions(&mut self, first: &Fields, length: u32, end: usize) {
         const BACKING_FORMAT: u32 = 0xe279_2aca;
         const DATA_FILE: u32 = 0x4441_5441;
@@ -112,12 +112,12 @@ impl Header {
         }
     }
 
-    /// Bytes of a cluster.
+    /// Returns the size of a cluster, in bytes.
     pub(in crate::image) fn cluster(&self) -> u64 {
         1 << self.cluster_bits.min(63)
     }
 
-    /// Refuses what cannot be read, and what makes no sense, in a file of some length.
+    /// Refuses headers that are invalid or unsupported, in a file of `length` bytes.
     pub(in crate::image) fn check(&self, length: u64) -> Result<(), Fault> {
         const FLATTEN: &str = "merge it with what it needs by `qemu-img convert -O qcow2`";
         let has = |feature| self.incompatible & feature != 0;
@@ -166,7 +166,7 @@ impl Header {
         if self.refcount_order > 6 {
             return Err(damaged(format!("its reference counts of 2^{} bits are not possible", self.refcount_order)));
         }
-        // One table of the second level is a cluster of entries of 8 bytes.
+        // A table of the second level fills a cluster with entries of 8 bytes.
         let needed = self.size.div_ceil(cluster * (cluster / 8));
         if self.l1_entries > MOST_L1 || u64::from(self.l1_entries) < needed {
             let reason = format!("its L1 table of {} entries does not fit its disk", self.l1_entries);

@@ -1,4 +1,4 @@
-//! The tables of a qcow2 file, which say where each cluster is.
+//! The tables of a qcow2 file, which map its clusters.
 
 use std::io;
 use std::ops::Range;
@@ -9,13 +9,13 @@ use super::super::pages::Pages;
 use super::super::unpack::{Method, Packed};
 use super::header::Header;
 
-/// Bits of a table entry that are an offset: 9 to 55.
+/// Bits of a table entry that hold an offset: 9 to 55.
 const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
 
-/// The cluster is compressed.
+/// The flag of a compressed cluster.
 const COMPRESSED: u64 = 1 << 62;
 
-/// The cluster reads as zeros, whatever its offset. From version 3 on.
+/// The flag of a cluster that reads as zeros, whatever its offset. From version 3 on.
 const ZERO: u64 = 1;
 
 /// The tables of a qcow2 file.
@@ -29,7 +29,7 @@ pub(in crate::image::read) struct Qcow2 {
 }
 
 impl Qcow2 {
-    /// Reads the table of the first level of a file whose header was checked.
+    /// Reads the table of the first level. The header must have been checked.
     pub(in crate::image::read) fn new(header: &Header, pages: &Pages) -> Result<Self, Fault> {
         let cluster = header.cluster();
         let needed = header.size.div_ceil(cluster * (cluster / 8));
@@ -50,7 +50,7 @@ impl Qcow2 {
         Ok(Self { cluster_bits: header.cluster_bits, version: header.version, method, l1 })
     }
 
-    /// Where a compressed cluster is, by its entry.
+    /// Returns the place of a compressed cluster from its entry.
     fn packed(&self, entry: u64) -> Packed {
         let shift = 62 - (self.cluster_bits - 8);
         let at = entry & ((1 << shift) - 1);
@@ -59,7 +59,7 @@ impl Qcow2 {
     }
 }
 
-/// Refuses tables of the second level that are where none can be.
+/// Refuses tables of the second level at impossible places.
 fn check_l2(offset: u64, cluster: u64, pages: &Pages, taken: &[Range<u64>]) -> Result<(), Fault> {
     if offset == 0 {
         return Ok(());

@@ -1,14 +1,14 @@
-//! The text in which a VMDK file describes itself (VMware, "Virtual Disk Format 1.1").
+//! The descriptor of a VMDK file, a text (VMware, "Virtual Disk Format 1.1").
 
 use std::fs::File;
 use std::io;
 
 use super::super::fields::Fields;
 
-/// Longest descriptor that is read, in bytes. Those of one file have about a thousand.
+/// Longest descriptor that is read, in bytes. The descriptor of a disk in one file has about a thousand.
 const LONGEST: u64 = 64 << 10;
 
-/// What a descriptor says.
+/// The values of a descriptor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::image) struct Descriptor {
     pub(in crate::image) create_type: Option<String>,
@@ -18,24 +18,24 @@ pub(in crate::image) struct Descriptor {
     pub(in crate::image) extents: Vec<Extent>,
 }
 
-/// A file that a part of the disk is in.
+/// A file with a part of the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::image) struct Extent {
     /// `SPARSE`, `FLAT`, `ZERO`, ...
     pub(in crate::image) kind: String,
-    /// Its name, as it is written.
+    /// The name as the descriptor has it.
     pub(in crate::image) name: Option<String>,
 }
 
 impl Descriptor {
-    /// Reads the descriptor at some place of a file.
+    /// Reads the descriptor at an offset of a file.
     pub(in crate::image) fn read(file: &File, offset: u64, length: u64) -> io::Result<Self> {
         let length = usize::try_from(length.min(LONGEST)).expect("at most the longest");
         let fields = Fields::read(file, offset, length)?;
         Ok(Self::parse(fields.bytes()))
     }
 
-    /// Reads text that ends with a zero byte. Lines that are not understood are passed over.
+    /// Parses text that ends with a zero byte. Ignores lines that it does not understand.
     pub(in crate::image) fn parse(bytes: &[u8]) -> Self {
         let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
         let text = String::from_utf8_lossy(text);
@@ -57,14 +57,14 @@ impl Descriptor {
         descriptor
     }
 
-    /// Whether the disk is only what changed of another one.
+    /// Returns whether the disk is a difference to another disk.
     pub(in crate::image) fn has_parent(&self) -> bool {
         self.parent_cid.as_ref().is_some_and(|cid| !cid.eq_ignore_ascii_case("ffffffff"))
     }
 }
 
 impl Extent {
-    /// Reads `RW 4192256 SPARSE "disk.vmdk"`.
+    /// Parses a line such as `RW 4192256 SPARSE "disk.vmdk"`.
     fn parse(line: &str) -> Option<Self> {
         let mut words = line.splitn(4, char::is_whitespace);
         let access = words.next()?;

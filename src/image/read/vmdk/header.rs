@@ -9,27 +9,27 @@ use super::super::size::bad_size;
 use super::descriptor::Descriptor;
 use crate::text::printable;
 
-/// How the file begins.
+/// The first bytes of the file.
 pub(in crate::image) const MAGIC: &[u8] = b"KDMV";
 
 pub(super) const SECTOR: u64 = 512;
 
-/// An entry of 1 in a table of grains means zeros.
+/// The flag: an entry of 1 in a table of grains means zeros.
 pub(super) const ZERO_GRAINS: u32 = 1 << 2;
 
-/// Grains are compressed.
+/// The flag of compressed grains.
 pub(super) const COMPRESSED: u32 = 1 << 16;
 
-/// Grains have markers.
+/// The flag of grains with markers.
 pub(super) const MARKERS: u32 = 1 << 17;
 
-/// Offset of a directory that is in the footer.
+/// The offset of the directory if the footer has the real one.
 pub(super) const AT_END: u64 = u64::MAX;
 
-/// What helps where a disk is in several files.
+/// Advice for a disk in several files.
 pub(super) const JOIN: &str = "join its files with `qemu-img convert`, after a look at the names in its descriptor";
 
-/// A header as it is, whether it makes sense or not. Offsets and sizes are in sectors.
+/// A header as read, valid or not. Offsets and sizes are in sectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::image) struct Header {
     pub(in crate::image) version: u32,
@@ -41,12 +41,12 @@ pub(in crate::image) struct Header {
     pub(in crate::image) table_entries: u32,
     pub(in crate::image) directory: u64,
     pub(in crate::image) compression: u16,
-    /// Whether there are as many bytes as a header has, and they begin like one.
+    /// Whether the header is complete and its first bytes are right.
     pub(in crate::image) whole: bool,
 }
 
 impl Header {
-    /// Reads what is at some place of a file.
+    /// Reads a header at an offset of a file.
     pub(in crate::image) fn read(file: &File, offset: u64) -> io::Result<Self> {
         let fields = Fields::read(file, offset, SECTOR as usize)?;
         Ok(Self {
@@ -63,7 +63,7 @@ impl Header {
         })
     }
 
-    /// Whether the directory is where the file ends.
+    /// Returns whether the footer has the offset of the directory.
     pub(in crate::image) fn has_footer(&self) -> bool {
         self.directory == AT_END
     }
@@ -74,7 +74,7 @@ impl Header {
         Self::read(file, length.saturating_sub(2 * SECTOR))
     }
 
-    /// The descriptor in the file, if there is one.
+    /// Returns the descriptor in the file, if there is one.
     pub(in crate::image) fn descriptor(&self, file: &File) -> io::Result<Option<Descriptor>> {
         let (offset, length) =
             (self.descriptor_offset.saturating_mul(SECTOR), self.descriptor_size.saturating_mul(SECTOR));
@@ -84,7 +84,7 @@ impl Header {
         Descriptor::read(file, offset, length).map(Some)
     }
 
-    /// Size of the disk, in bytes.
+    /// Returns the size of the disk, in bytes.
     pub(in crate::image) fn size(&self) -> u64 {
         self.capacity.saturating_mul(SECTOR)
     }
@@ -97,7 +97,7 @@ pub(super) fn check(header: &Header) -> Result<(), Fault> {
     if let Some(reason) = bad_size(header.size()) {
         return Err(bad(reason));
     }
-    // QEMU takes grains of up to 1 GiB; those of all known writers are far smaller.
+    // QEMU accepts grains of up to 1 GiB; all known writers make far smaller ones.
     if !header.grain.is_power_of_two() || !(8..=4096).contains(&header.grain) {
         return Err(damaged(format!("its grains of {} sectors are not possible", header.grain)));
     }

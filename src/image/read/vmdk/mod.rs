@@ -1,7 +1,6 @@
 //! VMware's VMDK in one file: monolithicSparse and streamOptimized (VMware, "Virtual Disk Format 1.1").
 //!
-//! A descriptor may name any number of files of the host. None of them is ever opened: what is not all in the one file
-//! is refused.
+//! A descriptor may name other files of the host. The reader never opens them: it refuses disks in more than one file.
 
 mod descriptor;
 mod header;

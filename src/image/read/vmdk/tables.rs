@@ -1,4 +1,4 @@
-//! The tables of a sparse VMDK file, which say where each grain is.
+//! The tables of a sparse VMDK file, which map its grains.
 
 use std::io;
 
@@ -19,7 +19,7 @@ pub(in crate::image::read) struct Vmdk {
 }
 
 impl Vmdk {
-    /// Examines a file of this format.
+    /// Checks the header of a file and reads the place of its tables.
     pub(in crate::image::read) fn new(pages: &Pages) -> Result<Self, Fault> {
         let mut header = Header::read(pages.file(), 0)?;
         if !header.whole {
@@ -50,7 +50,7 @@ impl Vmdk {
         Ok(Self { header, grain, directory })
     }
 
-    /// Size of the disk, in bytes.
+    /// Returns the size of the disk, in bytes.
     pub(in crate::image::read) fn size(&self) -> u64 {
         self.header.size()
     }
@@ -88,7 +88,7 @@ impl Map for Vmdk {
             sector: (self.header.flags & MARKERS != 0).then_some(block / SECTOR),
             needed: usize::try_from(needed).map_err(io::Error::other)?,
         };
-        // What does not shrink grows a little: deflate adds five bytes to 16 KiB at most, zlib and the marker some more.
+        // Data that does not shrink grows a little: deflate adds five bytes to 16 KiB at most, zlib and the marker a few more.
         let length = self.grain + self.grain / 1024 + 2 * SECTOR;
         Ok((Piece::Packed { block, packed: Packed { at, length, method } }, left))
     }

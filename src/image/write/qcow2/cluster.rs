@@ -6,10 +6,10 @@ use flate2::{Compress, Compression, FlushCompress, Status};
 
 use super::super::super::output::ClusterCodec;
 
-/// Level of Zstandard, its own default and QEMU's.
+/// Level of Zstandard, the default of the library and of QEMU.
 const ZSTD_LEVEL: i32 = 3;
 
-/// What compresses clusters, with its working memory. One for each thread.
+/// A compressor of clusters with its working memory. Each thread has one.
 pub(super) enum Compressor {
     Zstd(zstd::bulk::Compressor<'static>),
     Zlib(Compress),
@@ -24,12 +24,12 @@ impl Compressor {
         })
     }
 
-    /// The compressed cluster, or `None` if it would not be smaller.
+    /// Returns the compressed cluster, or `None` if it would not be smaller.
     pub(super) fn compress(&mut self, data: &[u8]) -> io::Result<Option<Vec<u8>>> {
         // A result as long as the data would be no gain.
         let mut packed = Vec::with_capacity(data.len() - 1);
         let fits = match self {
-            // The one thing that can go wrong with bytes in memory is that they do not fit.
+            // With bytes in memory, it can fail only if the result does not fit.
             Self::Zstd(compressor) => compressor.compress_to_buffer(data, &mut packed).is_ok(),
             Self::Zlib(compressor) => {
                 compressor.reset();

@@ -1,8 +1,7 @@
 //! qcow2 files with compressed clusters: data first, then tables.
 //!
-//! The header is the first thing in the file and names the place of tables whose place only the last cluster
-//! decides. So the digests of such a file cannot be computed on the way: they are taken from the finished file, all of
-//! them in one reading, while it is still in the host's page cache.
+//! The header comes first and contains the places of the tables, which are known only after the last cluster. So the digests are
+//! computed from the finished file, all in one reading, while it is still in the host's page cache.
 
 use std::fs::File;
 use std::io;
@@ -16,28 +15,28 @@ use super::cluster::Compressor;
 use super::geometry::{COMPRESSED, COPIED, Geometry, be_bytes};
 use crate::image::output::{ClusterCodec, Compat};
 
-/// Unit in which the length of compressed data is counted.
+/// Unit of the length of compressed data in table entries, in bytes.
 const SECTOR: u64 = 512;
 
-/// Writes a qcow2 file with compressed clusters.
+/// A writer of a qcow2 file with compressed clusters.
 #[derive(Debug)]
 pub(in super::super) struct Compressed {
     file: File,
     kinds: Kinds,
     codec: ClusterCodec,
     geometry: Geometry,
-    /// Number of the next cluster of the file that nothing is in.
+    /// Number of the next free cluster of the file.
     next: u64,
-    /// Where the next compressed data goes: at the end of the last, in the same cluster.
+    /// Offset of the next compressed data: after the last, in the same cluster.
     open: u64,
-    /// Bytes not written yet, and where they go.
+    /// Bytes not written yet, and their offset below.
     buffer: Vec<u8>,
     buffer_at: u64,
     /// The L2 table of the part of the disk that is being written.
     l2: Vec<u64>,
     l2_index: u64,
     l1: Vec<u64>,
-    /// How often each cluster of the file is referred to.
+    /// The reference count of each cluster of the file.
     refcounts: Vec<u16>,
 }
 
@@ -76,7 +75,7 @@ impl Compressed {
         })
     }
 
-    /// Takes new clusters at the end of the file and returns where they begin.
+    /// Allocates clusters at the end of the file and returns their offset.
     fn allocate(&mut self, clusters: u64) -> u64 {
         let at = self.next * self.geometry.cluster;
         self.next += clusters;
@@ -91,7 +90,7 @@ impl Compressed {
         }
     }
 
-    /// Puts compressed data where the last ended, going on in the next cluster if that follows.
+    /// Puts compressed data after the last, and continues in the next cluster if it is adjacent.
     fn place(&mut self, data: &[u8]) -> io::Result<u64> {
         let cluster = self.geometry.cluster;
         let length = data.len() as u64;
@@ -104,11 +103,11 @@ impl Compressed {
         }
         let at = self.open;
         self.open += length;
-        // What is read of it are whole sectors, which end in the same cluster.
+        // A reader reads whole sectors of it, which end in the same cluster.
         let sectors = (at + length).div_ceil(SECTOR) - at / SECTOR;
         self.refer(at, at + length);
         self.put(at, data)?;
-        // Cluster sizes are 2^9 to 2^21 bytes; the bits above the offset's hold sectors beyond the first.
+        // Cluster sizes are 2^9 to 2^21 bytes; the bits above those of the offset hold the number of sectors after the first.
         let shift = 62 - (cluster.trailing_zeros() - 8);
         Ok(COMPRESSED | (sectors - 1) << shift | at)
     }
@@ -120,7 +119,7 @@ impl Compressed {
         Ok(at | COPIED)
     }
 
-    /// Writes bytes, together with those before if they touch.
+    /// Buffers bytes that continue those before; else writes the buffer first.
     fn put(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         if self.buffer_at + self.buffer.len() as u64 != at || self.buffer.len() > 1 << 20 {
             self.flush()?;
@@ -136,7 +135,7 @@ impl Compressed {
         Ok(())
     }
 
-    /// Writes the L2 table that is complete, and begins another.
+    /// Writes the complete L2 table, and begins another.
     fn turn_to(&mut self, l2_index: u64) -> io::Result<()> {
         if self.l2.iter().any(|entry| *entry != 0) {
             let bytes = be_bytes(&self.l2);

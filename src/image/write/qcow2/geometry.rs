@@ -1,4 +1,4 @@
-//! Where the tables of a qcow2 file lie, by the sizes of its disk and its clusters.
+//! Computes the places of the tables of a qcow2 file from the sizes of its disk and its clusters.
 
 use std::io;
 
@@ -7,13 +7,13 @@ use super::super::super::output::{ClusterCodec, Compat};
 /// Largest L1 table that QEMU reads: 32 MiB (`QCOW_MAX_L1_SIZE`).
 pub(super) const MAX_L1: u64 = 32 << 20;
 
-/// Entry of an L1 or L2 table: the cluster it names is referred to once only.
+/// Flag of an L1 or L2 entry: its cluster has one reference only.
 pub(super) const COPIED: u64 = 1 << 63;
 
-/// Entry of an L2 table: the cluster is compressed.
+/// Flag of an L2 entry: its cluster is compressed.
 pub(super) const COMPRESSED: u64 = 1 << 62;
 
-/// What the tables of a file follow from.
+/// The values that determine the tables of a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Geometry {
     /// Size of the disk, in bytes.
@@ -34,12 +34,12 @@ impl Geometry {
         Ok(geometry)
     }
 
-    /// Entries of one L2 table, which fills a cluster.
+    /// Returns the number of entries of one L2 table, which fills a cluster.
     pub(super) fn l2_entries(&self) -> u64 {
         self.cluster / 8
     }
 
-    /// Bytes of the disk that one L2 table maps.
+    /// Returns the number of bytes of the disk that one L2 table maps.
     pub(super) fn l2_span(&self) -> u64 {
         self.cluster * self.l2_entries()
     }
@@ -52,8 +52,8 @@ impl Geometry {
         (self.l1_entries() * 8).div_ceil(self.cluster).max(1)
     }
 
-    /// Clusters of refcount blocks and of the refcount table that count `others` clusters and themselves.
-    /// Counts have 16 bits, which both versions know.
+    /// Returns the number of clusters of refcount blocks and of the refcount table. They count `others` clusters and themselves,
+    /// in 16 bits each, which both versions support.
     pub(super) fn refcount_clusters(&self, others: u64) -> (u64, u64) {
         let (mut blocks, mut table) = (1, 1);
         loop {
@@ -66,7 +66,7 @@ impl Geometry {
         }
     }
 
-    /// The first cluster of the file. Offsets are bytes of the file.
+    /// Returns the first cluster of the file. Offsets are in bytes.
     pub(super) fn header(&self, l1: u64, refcount_table: u64, refcount_table_clusters: u64) -> Vec<u8> {
         let mut header = Vec::with_capacity(usize::try_from(self.cluster).expect("a cluster is small"));
         let entries = u32::try_from(self.l1_entries()).expect("limited by MAX_L1");

@@ -1,11 +1,10 @@
-//! qcow2 files (QEMU, docs/interop/qcow2.txt).
+//! Writers of qcow2 files (QEMU, docs/interop/qcow2.txt).
 //!
-//! Without compression every table follows from where data is, so that a file is written from its beginning
-//! to its end ([`plain`]). With compression nobody knows where a cluster goes before those ahead of it are compressed,
-//! so that the tables come last ([`compressed`]).
+//! Without compression, the extents determine every table, so the file is written from beginning to end ([`plain`]). With
+//! compression, the place of a cluster depends on those before it, so the tables come last ([`compressed`]).
 //!
-//! `qemu-img convert` writes the same; it was left because it reads the disk once for each output and its
-//! files must be read again for their digests. `benches/formats.sh` compares both.
+//! `qemu-img convert` writes the same files. We do not use it, because it reads the disk once for each output, and its files must
+//! be read again for their digests. `benches/formats.sh` compares both.
 
 mod cluster;
 mod compressed;

@@ -1,4 +1,4 @@
-//! qcow2 files with plain clusters: tables first, then data.
+//! qcow2 files with uncompressed clusters: tables first, then data.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use super::super::Stream;
 use super::geometry::{COPIED, Geometry};
 use crate::image::output::Compat;
 
-/// Writes a qcow2 file without compression.
+/// A writer of a qcow2 file without compression.
 #[derive(Debug)]
 pub(in super::super) struct Plain {
     stream: Stream,
@@ -41,7 +41,7 @@ impl Plain {
             stream.write(&((1 + table + block) * cluster).to_be_bytes())?;
         }
         stream.skip_to((1 + table) * cluster)?;
-        // Every cluster of the file is referred to once.
+        // Each cluster of the file has one reference.
         for _ in 0..all {
             stream.write(&1u16.to_be_bytes())?;
         }
@@ -83,7 +83,7 @@ impl Sink for Plain {
                 let to = data.len().min(from + usize::try_from(cluster).expect("a cluster is small"));
                 self.stream.write(&data[from..to])?;
                 self.written += 1;
-                // The last cluster of a disk may be cut.
+                // The disk may end within its last cluster.
                 self.stream.skip_to(self.written * cluster)?;
             }
         }
