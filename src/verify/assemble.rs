@@ -1,11 +1,11 @@
-//! All that was found, as one report.
+//! Puts all findings about an image into one report.
 
 use super::boot::Booted;
 use super::{Examination, ImageFacts, Outcome, Report};
 use crate::recipe::verify::Accept;
 
 impl Report {
-    /// Puts together what was seen of an image, looked at and booted, and notes which failures are accepted.
+    /// Creates the report of an image that was examined and booted, and marks the failures that the recipe accepts.
     pub fn new(name: &str, image: &str, seen: Examination, booted: Option<Booted>, accept: &[Accept]) -> Self {
         let Examination { mut findings, subject, usage, packages } = seen;
         let (boots, facts, sha256) = match booted {

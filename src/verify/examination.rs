@@ -1,4 +1,4 @@
-//! What was seen of an image without booting it.
+//! The result of examining an image without booting it.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,12 +6,12 @@ use super::finding::Finding;
 use crate::base::Package;
 use crate::recipe::Firmware;
 
-/// What was seen of an image without booting it.
+/// The result of examining an image without booting it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Examination {
-    /// What each rule found.
+    /// The finding of each rule.
     pub findings: Vec<Finding>,
-    /// What the image says of itself.
+    /// The facts that the image states about itself.
     pub subject: Subject,
     /// Directories that take the most space, largest first.
     pub usage: Vec<Usage>,
@@ -19,7 +19,7 @@ pub struct Examination {
     pub packages: Vec<Package>,
 }
 
-/// What an image says of itself.
+/// The facts that an image states about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     /// Distribution: `debian`; `null` if no operating system was found.
@@ -32,19 +32,19 @@ pub struct Subject {
     pub arch: Option<String>,
     /// Firmware that finds something to start.
     pub firmware: Vec<Firmware>,
-    /// Whether a signed boot loader lies where firmware with Secure Boot looks for it.
+    /// Whether a signed boot loader is where firmware with Secure Boot looks for it.
     pub secure_boot: bool,
-    /// The account that cloud-init makes for the person who starts the instance.
+    /// The account that cloud-init creates for the owner of the instance.
     pub default_user: Option<String>,
     /// Whether the QEMU guest agent is installed.
     pub guest_agent: bool,
 }
 
-/// What a directory and all below it take.
+/// The space that a directory and all below it take.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Absolute path.
     pub path: String,
-    /// Bytes of the files below it, without what other entries of the list below it have.
+    /// Bytes of the files below it, without those that belong to other entries of the list.
     pub bytes: u64,
 }

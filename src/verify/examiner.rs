@@ -15,17 +15,17 @@ use crate::recipe::Verify;
 /// Revision of how rules are judged: what was found by another one is looked for again.
 const REVISION: u32 = 2;
 
-/// All rules: first those that are judged by looking at the disk.
+/// Returns all rules: first those of the disk.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     statics::rules().chain(boot::RULES.iter().copied())
 }
 
-/// Names of everything that is checked of an image with these checks of elements.
+/// Returns the names of all rules, and of these checks of elements.
 pub fn ids(checks: &[(String, Check)]) -> BTreeSet<String> {
     rules().map(|rule| rule.id.to_owned()).chain(check_ids(checks)).collect()
 }
 
-/// Digest of all that the result of verifying depends on: the same key means the same result.
+/// Returns the digest of all inputs of verifying: the same key means the same result.
 pub fn key(image: &Sha256, checks: &[(String, Check)], settings: &Verify) -> Sha256 {
     let version = env!("CARGO_PKG_VERSION");
     let rules: Vec<_> = rules().collect();
@@ -33,7 +33,7 @@ pub fn key(image: &Sha256, checks: &[(String, Check)], settings: &Verify) -> Sha
     Sha256::of(key.to_string().as_bytes())
 }
 
-/// Looks at the final disk of a plan, for an [`Examination`](super::Examination).
+/// Returns the examiner of the final disk of a plan. It makes an [`Examination`](super::Examination).
 pub fn examiner(plan: &Plan) -> Examiner<'_> {
     let key = json!({ "revision": REVISION, "rules": statics::rules().collect::<Vec<_>>(), "checks": plan.checks })
         .to_string();

@@ -1,11 +1,11 @@
-//! Rules, and what was found of them.
+//! Rules, and findings about them.
 
 use serde::{Deserialize, Serialize};
 
-/// Most lines of evidence a finding keeps, and most characters of a line.
+/// Largest number of lines of evidence in a finding, and of characters in a line.
 const EVIDENCE: (usize, usize) = (20, 400);
 
-/// How bad it is if a rule is broken.
+/// The severity of a broken rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -17,7 +17,7 @@ pub enum Severity {
     Error,
 }
 
-/// What a rule is about.
+/// The subject of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Group {
@@ -27,20 +27,20 @@ pub enum Group {
     Boot,
     /// Network cards, names, firewall.
     Network,
-    /// Who can log in, and how.
+    /// Accounts and logins.
     Access,
-    /// What the cloud tells the instance.
+    /// Data from the cloud.
     Metadata,
-    /// What must not be the same in two machines, and what building left behind.
+    /// Values that two machines must not share, and leftovers of building.
     Hygiene,
-    /// What runs.
+    /// Running services.
     Services,
-    /// What an element promises.
+    /// Promises of elements.
     Element,
 }
 
 impl Group {
-    /// The name that reports use.
+    /// Returns the name that reports use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Disk => "disk",
@@ -55,13 +55,13 @@ impl Group {
     }
 }
 
-/// When a rule is checked.
+/// The stage in which a rule is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
-    /// By looking at the disk.
+    /// The disk is examined.
     Static,
-    /// By booting it.
+    /// The image is booted.
     Booted,
 }
 
@@ -70,23 +70,23 @@ pub enum Stage {
 pub struct Rule {
     /// Name, unique and stable: `root-last`.
     pub id: &'static str,
-    /// What it is about.
+    /// The subject.
     pub group: Group,
-    /// When it is checked.
+    /// The stage in which it is checked.
     pub stage: Stage,
-    /// How bad it is if it is broken.
+    /// The severity if it is broken.
     pub severity: Severity,
-    /// What is true where it is kept, as a sentence without its full stop: `The root partition is the last one`.
+    /// The statement, a sentence without its full stop: `The root partition is the last one`.
     pub sentence: &'static str,
-    /// Why that matters.
+    /// The reason for it.
     pub reason: &'static str,
-    /// Where that is written: a page of the web.
+    /// A web page with the source.
     pub page: Option<&'static str>,
-    /// What to do: `add the element growpart`.
+    /// Advice: `add the element growpart`.
     pub mend: &'static str,
 }
 
-/// What all checks of elements have in common, of the disk and of the running image; id and sentence are those of each.
+/// The common part of all checks of elements, of the disk and of the running image. Each has its own id and sentence.
 pub(super) const ELEMENT_CHECK: Rule = Rule {
     id: "element",
     group: Group::Element,
@@ -98,65 +98,65 @@ pub(super) const ELEMENT_CHECK: Rule = Rule {
     mend: "find the step that undoes it: an element or a step of the recipe that comes later",
 };
 
-/// What came of a rule.
+/// The outcome of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It is kept.
+    /// The image keeps it.
     Passed,
-    /// It is broken.
+    /// The image breaks it.
     Failed,
     /// It could not be checked, or does not apply; the evidence says why.
     Skipped,
 }
 
-/// What was found of one rule, or of one check of an element.
+/// The finding about one rule, or about one check of an element.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The rule's id; for a check of an element, `<element>/<number>` counted from 1.
     pub id: String,
-    /// What it is about.
+    /// The subject.
     pub group: Group,
-    /// How bad it is if it failed.
+    /// The severity of a failure.
     pub severity: Severity,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What is true where it passed.
+    /// The statement that is true if it passed.
     pub sentence: String,
-    /// What was seen, line by line, made printable.
+    /// The evidence, line by line, made printable.
     pub evidence: Vec<String>,
-    /// Why it matters.
+    /// The reason for the rule.
     pub reason: String,
-    /// Where that is written.
+    /// A web page with the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<String>,
-    /// What to do if it failed.
+    /// Advice for a failure.
     pub mend: String,
-    /// How the image was booted: `uefi/config-drive`; nothing if it was not.
+    /// The profile that the image was booted with: `uefi/config-drive`; `None` if it was not booted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
-    /// Why a failure does not count, if the recipe accepts it.
+    /// The reason why the recipe accepts a failure, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<String>,
 }
 
 impl Rule {
-    /// It is kept. `evidence` says what was seen: `partition 3 of 3`.
+    /// Returns a finding that the rule is kept. `evidence` says what was seen: `partition 3 of 3`.
     pub fn passed<T: AsRef<str>>(&self, evidence: impl IntoIterator<Item = T>) -> Finding {
         self.found(Outcome::Passed, evidence)
     }
 
-    /// It is broken.
+    /// Returns a finding that the rule is broken.
     pub fn failed<T: AsRef<str>>(&self, evidence: impl IntoIterator<Item = T>) -> Finding {
         self.found(Outcome::Failed, evidence)
     }
 
-    /// It could not be checked, or does not apply.
+    /// Returns a finding that the rule could not be checked, or does not apply.
     pub fn skipped(&self, why: &str) -> Finding {
         self.found(Outcome::Skipped, [why])
     }
 
-    /// Kept if there is nothing against it.
+    /// Returns a finding that the rule is kept if `against` is empty, and else broken.
     pub fn unless<T: AsRef<str>>(&self, against: impl IntoIterator<Item = T>) -> Finding {
         let mut against = against.into_iter().peekable();
         if against.peek().is_some() { self.failed(against) } else { self.passed::<&str>([]) }
@@ -180,13 +180,13 @@ impl Rule {
 }
 
 impl Finding {
-    /// Whether it keeps the image from being good: an error that nobody has accepted.
+    /// Returns whether it makes the image fail: an error that the recipe does not accept.
     pub fn counts(&self) -> bool {
         self.outcome == Outcome::Failed && self.severity == Severity::Error && self.accepted.is_none()
     }
 }
 
-/// Text of the image, which may hold anything, as one line.
+/// Returns text of the image, which may have any content, as one line.
 fn printable(text: &str) -> String {
     let text = crate::text::printable(text.as_bytes());
     match text.char_indices().nth(EVIDENCE.1) {

@@ -5,8 +5,8 @@
 //! image ── boot::boot ───────> Vec<Boot> ───┴─> Report ── report::{html, junit} ──> files
 //! ```
 //!
-//! A [`Rule`] says what must be true, why, and what to do where it is not; a [`Finding`] is what was seen of it.
-//! Rules are data and their judgement is pure: what is seen of an image is gathered first.
+//! A [`Rule`] says what must be true, why, and what to do if it is not. A [`Finding`] is the result of a rule for one image.
+//! Rules are data, and judges are pure functions: all facts are gathered first.
 
 mod assemble;
 pub mod boot;

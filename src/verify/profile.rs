@@ -1,16 +1,16 @@
-//! How an image was booted, and what was seen while it ran.
+//! A way to boot an image, and the results of a boot.
 
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
 use crate::recipe::verify::{BootKind, Datasource};
 
-/// One way to boot an image: one instance of it.
+/// One way to boot an image. Each has its own instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Profile {
     /// Firmware.
     pub boot: BootKind,
-    /// Where its metadata comes from.
+    /// The source of the metadata.
     pub metadata: Datasource,
 }
 
@@ -20,26 +20,26 @@ impl std::fmt::Display for Profile {
     }
 }
 
-/// What was seen of an image while it ran.
+/// The results of running an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Boot {
-    /// How it was booted.
+    /// The profile that it was booted with.
     pub profile: Profile,
-    /// What each rule found.
+    /// The finding of each rule.
     pub findings: Vec<Finding>,
-    /// What happened when, in order.
+    /// The milestones, in order.
     pub milestones: Vec<Milestone>,
-    /// The end of what the serial console showed, made printable.
+    /// The end of the serial console's output, made printable.
     pub serial: String,
-    /// The screen as a PNG file, where the serial console stayed silent or the boot failed.
+    /// The screen as a PNG file, if the serial console was silent or the boot failed.
     #[serde(skip)]
     pub screenshot: Option<Vec<u8>>,
 }
 
-/// Something that happened while an image ran.
+/// An event while an image runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Milestone {
-    /// What: `kernel`, `login prompt`, `ssh`, `first boot done`, `power off`, ...
+    /// The event: `kernel`, `login prompt`, `ssh`, `first boot done`, `power off`, ...
     pub name: String,
     /// Seconds since power-on of the first boot.
     pub seconds: f64,

@@ -1,4 +1,4 @@
-//! The result of a verification: what was found, and the facts for whoever publishes the image.
+//! The result of verifying: the findings, and facts for publishing the image.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,51 +8,51 @@ use super::profile::Boot;
 use crate::base::Package;
 use crate::recipe::verify::BootKind;
 
-/// Properties of an image that were found out, for whoever publishes it.
+/// Facts about an image, for publishing it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ImageFacts {
-    /// What the image says of itself.
+    /// The facts that the image states about itself.
     #[serde(flatten)]
     pub subject: Subject,
-    /// Firmware it was seen to boot under.
+    /// Firmware that it booted under.
     pub boots: Vec<BootKind>,
     /// Seconds from power-on to the end of first boot, of the fastest profile.
     pub boot_seconds: Option<f64>,
-    /// Smallest disk it needs, in whole GiB: by its size, or by what it was seen to boot on where that was measured.
+    /// Smallest disk it needs, in whole GiB: by its size, or, if measured, the smallest that it booted with.
     pub min_disk_gib: Option<u64>,
-    /// Least memory it was seen to boot with, in MiB.
+    /// Least memory that it booted with, in MiB.
     pub min_ram_mib: Option<u64>,
-    /// Whether these two were found out by booting with less.
+    /// Whether these two were found by booting with less.
     pub measured: bool,
-    /// Whether the guest agent answered; `null` if nobody asked.
+    /// Whether the guest agent answered; `null` if it was not asked.
     pub agent_answers: Option<bool>,
-    /// How the processor was provided when it was booted: `kvm`, `tcg`.
+    /// The accelerator of the processor during the boots: `kvm`, `tcg`.
     pub accel: Option<String>,
 }
 
-/// Everything that verifying an image found.
+/// The result of verifying an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// Name of the image.
     pub name: String,
-    /// File name of the image that was looked at or booted.
+    /// File name of the image.
     pub image: String,
-    /// Its digest, the same before and after; `null` if it was not booted.
+    /// The digest of the image, the same before and after; `null` if it was not booted.
     pub sha256: Option<String>,
     /// All findings: static ones first, then those of each profile.
     pub findings: Vec<Finding>,
-    /// How it was booted, and what came of it. Their findings are in [`Report::findings`].
+    /// The boots and their results. Their findings are in [`Report::findings`].
     pub boots: Vec<Boot>,
-    /// What was found out.
+    /// The facts about the image.
     pub facts: ImageFacts,
-    /// What takes the space.
+    /// The largest directories.
     pub usage: Vec<Usage>,
     /// Installed packages.
     pub packages: Vec<Package>,
 }
 
 impl Report {
-    /// Whether nothing failed that counts.
+    /// Returns whether no failure counts.
     pub fn passed(&self) -> bool {
         !self.findings.iter().any(Finding::counts)
     }

@@ -1,4 +1,4 @@
-//! How many findings there are of each kind, and the verdict in one line.
+//! Counts findings of each kind, and states the verdict in one line.
 
 use std::fmt;
 
@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use super::finding::{Finding, Outcome, Severity};
 
-/// Numbers of findings. Each finding is counted once.
+/// Numbers of findings of each kind. Each finding counts once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Kept.
+    /// Rules that are kept.
     pub passed: usize,
-    /// Broken, and that counts.
+    /// Broken rules that count.
     pub failed: usize,
-    /// Broken, of severity warning.
+    /// Broken rules of severity warning.
     pub warnings: usize,
-    /// Broken, of severity info.
+    /// Broken rules of severity info.
     pub notes: usize,
-    /// Broken, whatever the severity, and accepted by the recipe.
+    /// Broken rules of any severity that the recipe accepts.
     pub accepted: usize,
-    /// Not checked.
+    /// Rules that were not checked.
     pub skipped: usize,
 }
 
@@ -40,14 +40,14 @@ impl Tally {
         tally
     }
 
-    /// All findings.
+    /// Returns the number of all findings.
     pub fn total(&self) -> usize {
         let Self { passed, failed, warnings, notes, accepted, skipped } = self;
         passed + failed + warnings + notes + accepted + skipped
     }
 }
 
-/// `3 of 90 checks failed, 1 warning, 2 skipped`, or `88 checks passed, 2 skipped`.
+/// Writes `3 of 90 checks failed, 1 warning, 2 skipped`, or `88 checks passed, 2 skipped`.
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });

@@ -1,4 +1,4 @@
-//! What is told of an instance that nobody got into: how far it came, and what was seen last.
+//! Findings about an instance that did not let anyone log in: how far it came, and its last output.
 
 use super::login::Failed;
 use super::rules::{BOOTS, CONSOLE_KERNEL, CONSOLE_LOGIN, KEY, SECURE_BOOT};
@@ -8,8 +8,8 @@ use crate::verify::{Finding, Rule};
 /// Lines of the serial log, and of the screen, that are evidence of a failure.
 const LAST_LINES: usize = 15;
 
-/// What is found of an instance that failed so, whose serial console has shown these lines and whose screen shows those. What follows
-/// from its not coming up is no failure of its own.
+/// Returns the findings about such an instance. `serial` and `screen` are the lines of its serial console and screen. Rules that
+/// depend on a failed one do not fail too.
 pub(super) fn findings(failed: &Failed, serial: &[String], screen: &[String]) -> Vec<Finding> {
     let mut findings = match failed {
         Failed::Boot(_) | Failed::Late(_) => vec![boots(failed, serial, screen)],
@@ -35,7 +35,7 @@ pub(super) fn findings(failed: &Failed, serial: &[String], screen: &[String]) ->
     findings
 }
 
-/// That it did not come up, with the last that was seen: where the serial console is silent, the screen may say more.
+/// Returns the finding that it did not come up, with its last output: the screen's if the serial console is silent.
 fn boots(failed: &Failed, serial: &[String], screen: &[String]) -> Finding {
     let silent = is_silent(serial);
     let shown: Vec<_> = screen.iter().filter(|line| !line.trim().is_empty()).collect();
@@ -59,7 +59,7 @@ fn is_silent(serial: &[String]) -> bool {
     serial.iter().all(|line| line.trim().is_empty())
 }
 
-/// What the serial console must have shown.
+/// Judges the output of the serial console.
 pub(super) fn console(serial: &[String]) -> [Finding; 2] {
     let line = |wanted: &[&str]| serial.iter().find(|line| wanted.iter().any(|text| line.contains(text)));
     let found = |rule: &Rule, wanted: &[&str]| match line(wanted) {
@@ -97,7 +97,7 @@ mod tests {
         let nothing = boot(Trouble::NothingToBoot("No bootable device.".to_owned()));
         assert_eq!(outcomes(&nothing, &[]), [Not, Skipped, Skipped]);
         assert_eq!(outcomes(&boot(Trouble::Panic("Kernel panic".to_owned())), &[kernel]), [Not, Passed, Skipped]);
-        // Whether a kernel ran in silence nobody knows.
+        // The kernel may have run without any output.
         assert_eq!(outcomes(&Failed::Late(Duration::from_secs(9)), &[]), [Not, Not, Skipped]);
         assert_eq!(outcomes(&Failed::Login("no".to_owned()), &[kernel, "gold login:"]), [Passed, Not, Passed, Passed]);
         let refused = boot(Trouble::SecureBoot("Access Denied".to_owned()));

@@ -1,11 +1,11 @@
-//! What keeps an image from being booted that is not the image's fault.
+//! Errors of booting that are not the image's fault.
 
 use crate::disk::qemu_img::QemuImgError;
 use crate::fsx::PathError;
 use crate::machine::{KeyError, MachineError, SshError};
 use crate::metadata::MetadataError;
 
-/// What keeps an image from being booted that is not the image's fault.
+/// An error of booting that is not the image's fault.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
     /// The machine cannot be started.

@@ -1,4 +1,4 @@
-//! An instance: its disk, its metadata and its key, and the machines it runs on.
+//! An instance: its disk, metadata and key, and the machines that run it.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::machine::{Console, KeyPair, Machine, MachineConfig, Relay, Ssh};
 use crate::metadata::{self, Instance, Part, Service};
 use crate::recipe::verify::Datasource;
 
-/// An instance: its disk, its metadata and its key.
+/// An instance: its disk, metadata and key.
 pub(super) struct Guest<'a> {
     pub(super) settings: &'a Settings<'a>,
     pub(super) job: &'a Job,
@@ -27,13 +27,13 @@ pub(super) struct Guest<'a> {
 }
 
 impl<'a> Guest<'a> {
-    /// Makes its disk, its metadata and its key.
+    /// Creates the disk, the metadata and the key.
     pub(super) fn new(settings: &'a Settings<'a>, job: &'a Job) -> Result<Self, BootError> {
         let work = settings.work.join(&job.name);
         std::fs::create_dir_all(&work).at(&work)?;
         let key = KeyPair::make(&work, "goldsmith")?;
         let number = job.place.map_or(99, |place| place + 1);
-        // QEMU's own prefix of addresses; the last byte tells the cards apart.
+        // QEMU's own prefix of addresses; the last byte differs between the cards.
         let macs = [1, 2].map(|card| format!("52:54:00:67:{number:02x}:{card:02x}"));
         let mark = metadata::random_uuid().to_string();
         let (script, config) = probe::user_data(&mark);
@@ -63,7 +63,7 @@ impl<'a> Guest<'a> {
         Ok(guest)
     }
 
-    /// Makes the metadata available the way that the profile wants.
+    /// Offers the metadata in the way of the profile.
     fn offer(&mut self, instance: Instance) -> Result<(), BootError> {
         let drive = match self.job.profile.metadata {
             Datasource::ConfigDrive => metadata::config_drive(&instance)?,
@@ -80,7 +80,7 @@ impl<'a> Guest<'a> {
         Ok(())
     }
 
-    /// Powers on a machine with a network card of this address.
+    /// Powers on a machine whose network card has this address.
     pub(super) fn start(&self, mac: &str) -> Result<Machine, BootError> {
         let relay = self.service.as_ref().map(|(_, socket)| {
             let socket = socket.display().to_string();
@@ -108,7 +108,7 @@ impl<'a> Guest<'a> {
         Ok(Machine::start(&config, self.settings.interrupt)?)
     }
 
-    /// How its user logs in on a machine.
+    /// Returns the settings for logging in on a machine as its user.
     pub(super) fn ssh(&self, machine: &Machine) -> Ssh {
         Ssh {
             host: Ipv4Addr::LOCALHOST.to_string(),

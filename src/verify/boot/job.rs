@@ -1,4 +1,4 @@
-//! One instance to boot.
+//! One instance to boot, with its settings.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use super::super::Profile;
 use super::settings::{Settings, disk_size};
 use crate::units::ByteSize;
 
-/// How long one boot may take if nobody says: under emulation on a busy machine, three times what was seen.
+/// Default limit for one boot: three times the longest known boot, under emulation on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 
 /// One instance to boot.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
-    /// Its place among the profiles; none for one that is only there to be compared with.
+    /// The index of its profile; none for an instance that is only compared with others.
     pub(super) place: Option<usize>,
     pub(super) profile: Profile,
-    /// Short and unique; also its host name.
+    /// A short, unique name; also the host name.
     pub(super) name: String,
     /// Whether it is rebooted.
     pub(super) reboots: bool,
-    /// Memory of its machine.
+    /// Memory of the machine.
     pub(super) memory: ByteSize,
-    /// Size of its disk, in bytes.
+    /// Size of the disk, in bytes.
     pub(super) disk: u64,
-    /// How long its first boot may take.
+    /// The limit for its first boot.
     pub(super) deadline: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! What a running image's answers mean.
+//! Judges the answers of a running image by the rules.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use crate::recipe::verify::{BootKind, Datasource, NetworkAccess};
 use crate::verify::Finding;
 use crate::verify::finding::ELEMENT_CHECK;
 
-/// Most that the clock may be off, in seconds.
+/// Largest error of the clock, in seconds.
 const CLOCK_TOLERANCE: f64 = 10.0;
 
-/// Room on the disk behind the root partition that growing may leave: copies of tables, alignment.
+/// Bytes after the root partition that growing may leave free, for copies of tables and alignment.
 const SLACK: u64 = 64 << 20;
 
 /// Services of a network client: DHCP and DHCPv6.
 const CLIENT_PORTS: [&str; 2] = ["udp/68", "udp/546"];
 
-/// What the machine was told, and so what it must answer.
+/// The values that the machine was started with, and so the answers that it must give.
 #[derive(Debug, Clone)]
 pub(super) struct Expected<'a> {
     pub(super) boot: BootKind,
@@ -30,13 +30,13 @@ pub(super) struct Expected<'a> {
     pub(super) mark: &'a str,
     /// Services that may listen.
     pub(super) listen: &'a [String],
-    /// The host's clock when the guest told its own, in seconds since 1970.
+    /// The host's clock at the time of the guest's answer, in seconds since 1970.
     pub(super) now: f64,
     /// Whether this host's own resolver answers.
     pub(super) host_resolves: bool,
 }
 
-/// Judges whether the first boot came to its end, of an instance that answered after so long.
+/// Judges whether the first boot is complete. `took` is the time until the instance answered.
 pub(super) fn boots(answers: &Answers, took: Duration) -> Finding {
     let seconds = took.as_secs();
     match answers.lines("finished")[..] {
@@ -148,11 +148,11 @@ fn dns(answers: &Answers, expected: &Expected<'_>) -> Finding {
         return DNS
             .skipped("the machine is isolated, so that no server is announced; `--network user` lets it ask one");
     }
-    // What resolvectl(1) tells is evidence; programs ask what the file names.
+    // The output of resolvectl(1) is evidence; programs use the servers in the file.
     if !answers.lines("resolver").iter().any(|line| line.starts_with("nameserver")) {
         return DNS.failed(["/etc/resolv.conf names no server"]);
     }
-    // The identifier of the question, a bit that says that it is an answer, and a code: RFC 1035.
+    // The identifier of the question, a bit that marks an answer, and a code: RFC 1035.
     let bytes: Vec<u8> =
         answers.text("dns").split_whitespace().filter_map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
     match bytes[..] {
@@ -165,7 +165,7 @@ fn dns(answers: &Answers, expected: &Expected<'_>) -> Finding {
     }
 }
 
-/// What `nft list ruleset` prints of tables without rules.
+/// Returns whether `nft list ruleset` prints this line for tables without rules.
 fn is_empty_table(line: &str) -> bool {
     let line = line.trim();
     let accepts = line.starts_with("type ") && line.ends_with("policy accept;");
@@ -199,7 +199,7 @@ fn units(answers: &Answers) -> Finding {
     }
 }
 
-/// The unit of a line that tells its failure: `ssh.service: no host keys`.
+/// Returns the unit in a line about its failure: `ssh.service: no host keys`.
 pub(super) fn unit(line: &str) -> &str {
     line.split_once(": ").map_or(line, |(unit, _)| unit).trim_end_matches(':')
 }
@@ -220,7 +220,7 @@ pub(super) fn second_boot(first: &Answers, second: &Answers, macs: [&str; 2]) ->
     let reboot = if first.text("boot-id") == second.text("boot-id") {
         REBOOT.failed(["it is the same boot"])
     } else {
-        // What failed at the first boot too is told by its own rule.
+        // Failures of the first boot have a rule of their own.
         let known = first.lines("failed");
         REBOOT
             .unless(second.lines("failed").into_iter().filter(|line| !known.iter().any(|old| unit(old) == unit(line))))
@@ -243,7 +243,7 @@ pub(super) fn second_boot(first: &Answers, second: &Answers, macs: [&str; 2]) ->
     vec![reboot, card, identity]
 }
 
-/// Judges whether instances of one image are told apart by what they must not share.
+/// Judges whether instances of one image differ in all that they must not share.
 pub(super) fn instances(all: &[(String, Answers)]) -> Finding {
     if all.len() < 2 {
         return INSTANCES_DIFFER.skipped("fewer than two instances came up");
@@ -262,7 +262,7 @@ pub(super) fn instances(all: &[(String, Answers)]) -> Finding {
     INSTANCES_DIFFER.unless(against)
 }
 
-/// Judges the booted checks of elements. `commands` are the numbers of their commands in the script.
+/// Judges the booted checks of elements. Their commands have numbers in the script.
 pub(super) fn elements(checks: &[(String, Check)], answers: &Answers, serial: &str) -> Vec<Finding> {
     let mut commands = 0;
     let mut findings = Vec::new();
@@ -306,7 +306,7 @@ pub(super) fn elements(checks: &[(String, Check)], answers: &Answers, serial: &s
     findings
 }
 
-/// Commands of elements, in the order in which [`elements`] counts them.
+/// Returns the commands of elements, in the order in which [`elements`] counts them.
 pub(super) fn commands(checks: &[(String, Check)]) -> Vec<&str> {
     let commands = checks.iter().filter_map(|(_, check)| match check {
         Check::Booted(Booted::Command(command)) => Some(command.as_str()),

@@ -1,4 +1,4 @@
-//! One answer changed at a time, and the rule that is broken by it.
+//! Tests of the judges: each changes one answer, and expects the rule that it breaks.
 
 use super::*;
 use crate::verify::Outcome;
@@ -35,7 +35,7 @@ const GOOD: &[(&str, &str)] = &[
     ("now", "1000"),
 ];
 
-/// Good answers, some of them replaced.
+/// Good answers, with some of them replaced.
 fn answers(changed: &[(&str, &str)]) -> Answers {
     let mut text = String::new();
     for (name, answer) in GOOD {

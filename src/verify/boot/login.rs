@@ -1,4 +1,4 @@
-//! Getting into an instance, and asking it about itself.
+//! Logs in to an instance and runs the script with the questions.
 
 use std::time::{Duration, Instant};
 
@@ -10,22 +10,21 @@ use crate::machine::watch::{Limits, Sign, Trouble, Watch};
 use crate::machine::{Machine, Ssh, SshError};
 use crate::metadata;
 
-/// How long the SSH server may refuse the key after the login prompt: the account is made before that, or never.
+/// Limit for the SSH server to accept the key after the login prompt: the account exists by then, or never.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The same after the end of the first boot, when nothing is made any more.
+/// The same limit after the first boot is complete, when accounts no longer change.
 const SETTLED: Duration = Duration::from_secs(20);
 
-/// Least time that the script is given once somebody is in.
+/// Shortest limit for the script after the login.
 const SHORTEST: Duration = Duration::from_secs(10);
 
-/// Time for what the script does beside waiting for the end of first boot.
+/// Time for the questions themselves, besides the wait for the end of the first boot.
 const GRACE: Duration = Duration::from_secs(30);
 
 impl Guest<'_> {
-    /// Waits until somebody can log in, and asks the instance about itself by the script that `ask` makes of a nonce and of how
-    /// many seconds the first boot may still take; or tells why that did not come about. `note` sees what the console has
-    /// shown whenever it was looked at.
+    /// Waits until a login succeeds, and runs the script that `ask` makes from a nonce and the seconds left for the first boot.
+    /// Otherwise returns the reason. `note` is called after each look at the console.
     pub(super) fn log_in(
         &self,
         machine: &mut Machine,
@@ -59,7 +58,7 @@ impl Guest<'_> {
                 let limit = left.max(SHORTEST);
                 let nonce = metadata::random_uuid().to_string();
                 let script = as_root(&ask(&nonce, limit.as_secs()));
-                // The console goes on while the script waits for the end of first boot.
+                // The console must be read while the script waits for the end of the first boot.
                 let output = std::thread::scope(|scope| {
                     let asked = scope.spawn(|| ssh.run(&script, limit + GRACE));
                     while !asked.is_finished() {
@@ -99,20 +98,20 @@ impl Guest<'_> {
     }
 }
 
-/// What has stopped an instance. Where its SSH server answers, nobody minds that its console is silent.
+/// Returns the problem that stopped an instance. A silent console is no problem if the SSH server answers.
 fn stopped(watch: &Watch, listens: bool) -> Option<&Trouble> {
     watch.verdict().trouble.as_ref().filter(|trouble| !(listens && matches!(trouble, Trouble::Silence { .. })))
 }
 
-/// Why nothing could be asked of an instance.
+/// The reason why an instance could not be asked.
 pub(super) enum Failed {
     /// It did not come up.
     Boot(Box<Trouble>),
     /// It did not come up in time.
     Late(Duration),
-    /// It came up, and let nobody in.
+    /// It came up, and refused the login.
     Login(String),
-    /// Somebody got in, and was not answered.
+    /// The login succeeded, but the script had no complete output.
     Answers(Vec<String>),
 }
 
@@ -127,7 +126,7 @@ impl std::fmt::Display for Failed {
     }
 }
 
-/// The script, run by root if that may be.
+/// Returns the script in a form that runs as root if that is allowed.
 pub(super) fn as_root(script: &str) -> String {
     let quoted = probe::quote(script);
     format!(

@@ -1,6 +1,6 @@
-//! The least memory and disk that an image boots with, found out by booting it with less.
+//! Finds the least memory and the smallest disk that an image boots with, by booting it with less.
 //!
-//! What fails with less is no finding: it is where the search turns.
+//! A failure with less is no finding: it bounds the search.
 
 use std::time::{Duration, Instant};
 
@@ -14,17 +14,17 @@ use crate::event::Event;
 use crate::machine::watch::Sign;
 use crate::units::ByteSize;
 
-/// Least memory that is tried, in MiB. Kernels of distributions do not unpack their initial RAM disk in half of it.
+/// Least memory to try, in MiB. Kernels of distributions cannot unpack their initial RAM disk in half of it.
 const LEAST_MEMORY: u64 = 128;
 
-/// How many times as long as with full memory a boot may take. A machine that reads its programs from the disk again and
-/// again, as there is no room to keep them, has not come up, even if it would in the end.
+/// Factor between the time of a boot with full memory and the limit. A machine without room for its programs reads them from the
+/// disk again and again. It counts as failed, even if it would come up in the end.
 const SLOWER: u32 = 3;
 
-/// Time that any boot may take besides.
+/// Time added to the limit of any boot.
 const ALLOWANCE: Duration = Duration::from_secs(30);
 
-/// What an image needs.
+/// The needs of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Needs {
     /// Memory, in MiB.
@@ -33,7 +33,7 @@ pub(super) struct Needs {
     pub(super) disk_gib: u64,
 }
 
-/// Boots an image with less than `job` gave it, which came up in `took` and answered `full`.
+/// Boots an image with less memory and disk than `job` had. With those, it came up in `took` and answered `full`.
 pub(super) fn measure(settings: &Settings<'_>, job: &Job, full: &Answers, took: Duration) -> Result<Needs, BootError> {
     let deadline = (took * SLOWER + ALLOWANCE).min(job.deadline);
     let less = |name: String| Job { place: None, name, reboots: false, deadline, ..job.clone() };
@@ -62,28 +62,28 @@ pub(super) fn measure(settings: &Settings<'_>, job: &Job, full: &Answers, took: 
     Ok(Needs { ram_mib, disk_gib: disk.div_ceil(GIB) })
 }
 
-/// Memory to try, in MiB, ascending: less than what is known to be enough.
+/// Returns the amounts of memory to try, in MiB, ascending, all less than `enough`.
 fn steps(enough: u64) -> Vec<u64> {
     let powers = std::iter::successors(Some(LEAST_MEMORY), |step| step.checked_mul(2));
     powers.flat_map(|step| [step, step / 2 * 3]).take_while(|step| *step < enough).collect()
 }
 
-/// Disks to try, in bytes, ascending: as large as the image, so that nothing can grow, and what a flavor gives that is one GiB
-/// larger; each only if it is less than what is known to be enough.
+/// Returns the sizes of disks to try, in bytes, ascending, all less than `enough`: the size of the image, so that nothing can
+/// grow, and that of a flavor with one GiB more.
 fn disks(image: u64, enough: u64) -> Vec<u64> {
     [image, (image.div_ceil(GIB) + 1) * GIB].into_iter().filter(|size| *size < enough).collect()
 }
 
-/// The first of `count` places, in ascending order, that works, as do all above it that were tried; `count`, which is known to
-/// work, if none does. `works` is asked about up to `width` places at once.
+/// Returns the first of `count` places, in ascending order, that works together with all tried places above it. Returns `count`,
+/// which is known to work, if none does. `works` tries up to `width` places at once.
 fn least<E>(count: usize, width: usize, mut works: impl FnMut(&[usize]) -> Result<Vec<bool>, E>) -> Result<usize, E> {
-    // What is below `low` does not do; `high` was seen to work.
+    // Places below `low` fail; `high` works.
     let (mut low, mut high) = (0, count);
     while low < high {
         let open = high - low;
         let width = width.clamp(1, open);
         let places: Vec<usize> = (1..=width).map(|part| low + open * part / (width + 1)).collect();
-        // Where less works and more does not, it was luck.
+        // If a place works and a greater one fails, the first was luck.
         match works(&places)?.iter().rposition(|works| !works) {
             Some(last) => {
                 low = places[last] + 1;
@@ -95,7 +95,7 @@ fn least<E>(count: usize, width: usize, mut works: impl FnMut(&[usize]) -> Resul
     Ok(high)
 }
 
-/// Whether an instance comes up as it did with more.
+/// Returns whether an instance comes up as well as with more.
 fn comes_up(settings: &Settings<'_>, job: &Job, what: &str, full: &Answers) -> Result<bool, BootError> {
     let (activity, started) = (format!("measure {what}"), Instant::now());
     settings.reporter.report(&Event::ActivityStarted { activity: activity.clone() });
@@ -108,7 +108,7 @@ fn comes_up(settings: &Settings<'_>, job: &Job, what: &str, full: &Answers) -> R
     })?;
     let took = machine.started().elapsed();
     machine.kill();
-    // The instance is not needed any more, and its disk may be large.
+    // The instance is done, and its disk may be large.
     let _ = std::fs::remove_dir_all(&guest.work);
     let against = match answers {
         Ok(answers) => against(full, &answers, starved),
@@ -124,10 +124,10 @@ fn comes_up(settings: &Settings<'_>, job: &Job, what: &str, full: &Answers) -> R
     Ok(against.is_none())
 }
 
-/// What is told where the kernel said so.
+/// The message if the kernel reported it.
 const NO_MEMORY: &str = "the kernel ended processes for lack of memory";
 
-/// What is against an instance that let somebody in: what it lacks of the one that had more.
+/// Returns the first difference to the answers of the instance with more, or signs of too little memory.
 fn against(full: &Answers, less: &Answers, starved: bool) -> Option<String> {
     if starved || !less.lines("starved").is_empty() {
         return Some(NO_MEMORY.to_owned());
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
     use std::convert::Infallible;
 
-    /// Searches among as many as there are; the result, and how often something was tried, and in how many rounds.
+    /// Searches as many places as there are; returns the result, the number of tries and the number of rounds.
     fn search(working: &[bool], width: usize) -> (usize, usize, usize) {
         let (mut tried, mut rounds) = (Vec::new(), 0);
         let found = least(working.len(), width, |places| {
@@ -157,13 +157,13 @@ mod tests {
             Ok::<_, Infallible>(places.iter().map(|place| working[*place]).collect())
         });
         let Ok(found) = found;
-        // What is told was seen, or is known; and nothing is tried twice.
+        // The result was tried, or is known to work; and no place is tried twice.
         assert!(found == working.len() || tried.contains(&found) && working[found], "{found} of {working:?}");
         assert!(
             (0..working.len()).all(|place| tried.iter().filter(|tried| **tried == place).count() <= 1),
             "{tried:?}"
         );
-        // All above it that were tried work, and nothing that was tried below it with all above it working.
+        // All tried places above the result work. A tried place below it fails, or one above that does.
         assert!(tried.iter().all(|place| *place < found || working[*place]), "{found}: {tried:?}");
         (found, tried.len(), rounds)
     }

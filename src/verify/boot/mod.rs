@@ -1,8 +1,8 @@
 //! Checks of the running image: Goldsmith boots an image in QEMU as a cloud would, logs in, and looks.
 //!
-//! Every profile is an instance of its own, on an overlay that is thrown away. The first one is rebooted too, with
-//! another network card; where there is only one profile, a second instance is booted to compare it with. If that is wanted,
-//! more instances are booted with less memory and disk, until one does not come up.
+//! Each profile is a separate instance, on a temporary overlay. The first instance is also rebooted with another network card. If
+//! there is only one profile, a second instance is booted for comparison. On request, further instances are booted with less
+//! memory and disk, until one does not come up.
 
 mod down;
 mod error;

@@ -1,7 +1,7 @@
-//! What a running image is asked, in one script over one connection, and what it answers.
+//! The questions to a running image, in one script over one connection, and the answers.
 //!
-//! The script uses nothing but a POSIX shell and what every system has, and says nothing where a tool is missing. What
-//! the answers mean is decided by [`super::judge`].
+//! The script needs only a POSIX shell and what every system has. If a tool is missing, it prints nothing. [`super::judge`]
+//! judges the answers.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,10 +10,10 @@ use std::net::IpAddr;
 /// Longest that a command of an element may run in the guest, in seconds.
 const COMMAND_LIMIT: u32 = 120;
 
-/// Files that the user data leaves: by its script, and by its cloud-config.
+/// Files that the user data writes: the script the first, the cloud-config the second.
 pub(super) const MARKS: [&str; 2] = ["/run/goldsmith-verify/script", "/run/goldsmith-verify/cloud-config"];
 
-/// The user data of an instance: a script and a cloud-config, each of which leaves the mark.
+/// Returns the user data of an instance: a script and a cloud-config, which each write `mark` to a file.
 pub(super) fn user_data(mark: &str) -> (String, String) {
     let [script, config] = MARKS;
     (
@@ -22,7 +22,8 @@ pub(super) fn user_data(mark: &str) -> (String, String) {
     )
 }
 
-/// What is asked for. `limit` is how many seconds the first boot may still take, `commands` are those of elements.
+/// Returns the script with all questions. `limit` is the number of seconds left for the first boot, `commands` are those of
+/// elements.
 pub(super) fn script(nonce: &str, limit: u64, commands: &[&str]) -> String {
     let mut script = format!("{}limit={limit}\n{EVERY}{FIRST}{ROOT}{IDENTITY}", begin(nonce));
     for (number, command) in commands.iter().enumerate() {
@@ -38,7 +39,7 @@ pub(super) fn script(nonce: &str, limit: u64, commands: &[&str]) -> String {
     script
 }
 
-/// Asks for what a second boot is compared by.
+/// Returns a script with the questions that a second boot is compared by.
 pub(super) fn again(nonce: &str, limit: u64) -> String {
     format!("{}limit={limit}\n{EVERY}{IDENTITY}s end\n", begin(nonce))
 }
@@ -61,7 +62,7 @@ fn begin(nonce: &str) -> String {
     )
 }
 
-/// What is asked at every boot, once it has come to its end.
+/// The questions for every boot. The script first waits for its end.
 const EVERY: &str = r#"t() { if command -v timeout >/dev/null; then timeout "$@"; else shift; "$@"; fi; }
 s user; echo "${SUDO_USER:-root}"; id -u
 i=0
@@ -80,7 +81,7 @@ s cards; for c in /sys/class/net/*; do [ -e "$c/device" ] || continue
 s addresses; ip -4 -o addr show scope global 2>/dev/null
 "#;
 
-/// What is asked at a first boot only.
+/// The questions for a first boot only.
 const FIRST: &str = r#"s secure-boot; od -An -t u1 -j 4 -N 1 /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c 2>/dev/null
 s datasource; cat /run/cloud-init/result.json 2>/dev/null
 s warnings; grep -hE 'WARNING|ERROR|CRITICAL' /var/log/cloud-init.log 2>/dev/null | tail -n 20
@@ -125,18 +126,18 @@ s seeds; for f in /var/lib/systemd/random-seed /var/lib/random-seed /var/lib/ura
   [ -s $f ] && sha256sum $f; done
 "#;
 
-/// What a running image answered, by the name of the question.
+/// The answers of a running image, by the name of the question.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Answers(BTreeMap<String, String>);
 
-/// Where the root file system is, in bytes.
+/// The place of the root file system, in bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Root {
-    /// Its device.
+    /// The device.
     pub(super) device: String,
-    /// Where its partition ends.
+    /// The end of the partition.
     pub(super) end: u64,
-    /// Size of its partition.
+    /// Size of the partition.
     pub(super) partition: u64,
     /// Size of its device, which is the partition or a volume on it.
     pub(super) size: u64,
@@ -166,7 +167,7 @@ pub(super) struct Listening {
     pub(super) address: IpAddr,
 }
 
-/// What became of a command of an element.
+/// The result of a command of an element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ran {
     pub(super) status: i32,
@@ -174,7 +175,7 @@ pub(super) struct Ran {
 }
 
 impl Answers {
-    /// Reads what the script printed; nothing if it did not come to its end.
+    /// Reads the output of the script; `None` if it is incomplete.
     pub(super) fn parse(nonce: &str, printed: &str) -> Option<Self> {
         let mut answers: BTreeMap<String, String> = BTreeMap::new();
         let mut current = None;
@@ -190,12 +191,12 @@ impl Answers {
         answers.contains_key("end").then_some(Self(answers))
     }
 
-    /// The whole answer, without space around it.
+    /// Returns the whole answer, without white space around it.
     pub(super) fn text(&self, name: &str) -> &str {
         self.0.get(name).map_or("", |text| text.trim())
     }
 
-    /// Its lines that are not empty.
+    /// Returns the lines of an answer that are not empty.
     pub(super) fn lines(&self, name: &str) -> Vec<&str> {
         self.text(name).lines().map(str::trim).filter(|line| !line.is_empty()).collect()
     }
@@ -206,7 +207,7 @@ impl Answers {
             let words: Vec<&str> = line.split_whitespace().collect();
             let number = |index: usize| words.get(index).and_then(|word| word.parse::<u64>().ok());
             match words[0] {
-                // The kernel counts in sectors of 512 bytes, whatever the disk has: Documentation/ABI.
+                // The kernel counts sectors of 512 bytes for every disk: Documentation/ABI.
                 "part" => {
                     root.partition = number(2)? * 512;
                     root.end = number(1)? * 512 + root.partition;
@@ -230,7 +231,7 @@ impl Answers {
         cards.collect()
     }
 
-    /// What listens, sorted, each once.
+    /// Returns the sockets that listen, sorted, each once.
     pub(super) fn listening(&self) -> Vec<Listening> {
         let mut found: Vec<_> = self.lines("sockets").into_iter().filter_map(socket).collect();
         found.sort();
@@ -238,7 +239,7 @@ impl Answers {
         found
     }
 
-    /// What became of the element's command with this number.
+    /// Returns the result of the element's command with this number.
     pub(super) fn ran(&self, number: usize) -> Option<Ran> {
         let mut lines = self.0.get(&format!("command-{number}"))?.lines();
         let status = lines.next()?.strip_prefix("status ")?.trim().parse().ok()?;
@@ -246,7 +247,7 @@ impl Answers {
     }
 }
 
-/// A line of `/proc/net/{tcp,udp}{,6}` with the file's name before it, if something listens there: proc(5).
+/// Reads a line of `/proc/net/{tcp,udp}{,6}` after the file's name; `None` if it is no listening socket: proc(5).
 fn socket(line: &str) -> Option<Listening> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let [file, _, local, remote, state, ..] = words[..] else { return None };
@@ -258,7 +259,7 @@ fn socket(line: &str) -> Option<Listening> {
     Some(Listening { service: format!("{protocol}/{port}"), address: proc_address(address)? })
 }
 
-/// An address as the kernel prints it: words of 32 bits in the byte order of the machine, which is little endian here.
+/// Reads an address as the kernel prints it: words of 32 bits in the byte order of the machine, here little-endian.
 fn proc_address(hex: &str) -> Option<IpAddr> {
     let bytes = hex::decode(hex).ok()?;
     let turned: Vec<u8> = bytes.chunks(4).flat_map(|word| word.iter().rev().copied()).collect();
@@ -269,7 +270,7 @@ fn proc_address(hex: &str) -> Option<IpAddr> {
     }
 }
 
-/// A word that a shell reads back as it is.
+/// Quotes text for a shell.
 pub(super) fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
@@ -280,7 +281,7 @@ mod tests {
 
     #[test]
     fn the_script_is_shell_and_answers_on_this_very_machine() {
-        // Run here it asks the host, which is a Linux system too: it must come to its end.
+        // Here it asks the host, which is a Linux system too: it must reach its end.
         let script = script("@@", 0, &["echo \"it's here\"; exit 3"]);
         let printed = crate::process::capture(std::process::Command::new("sh").args(["-c", &script])).expect("sh");
         let answers = Answers::parse("@@", &printed).expect("an end");

@@ -1,10 +1,10 @@
-//! Which ways to boot an image are meant.
+//! Chooses the profiles to boot an image with.
 
 use super::super::{Profile, Subject};
 use crate::recipe::Firmware;
 use crate::recipe::verify::{BootKind, Verify};
 
-/// The profiles that are meant where a recipe or a command says nothing else.
+/// Returns the profiles of a recipe or command, or the default ones.
 pub fn profiles(verify: &Verify, subject: &Subject) -> Vec<Profile> {
     let default = || {
         let kinds = subject.firmware.iter().map(|firmware| match firmware {
@@ -13,7 +13,7 @@ pub fn profiles(verify: &Verify, subject: &Subject) -> Vec<Profile> {
             Firmware::Uefi => BootKind::Uefi,
         });
         let kinds: Vec<_> = kinds.collect();
-        // Where nothing was recognised, the firmware most machines have tells what it makes of it.
+        // If no firmware was recognized, use the one that most machines have.
         if kinds.is_empty() { vec![BootKind::Bios] } else { kinds }
     };
     let kinds = verify.boot.clone().unwrap_or_else(default);

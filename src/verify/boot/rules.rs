@@ -1,4 +1,4 @@
-//! What must be true of an image that runs.
+//! The rules for a running image.
 
 use crate::verify::{Group, Rule, Severity, Stage};
 
@@ -18,7 +18,7 @@ macro_rules! rules {
             mend: $mend,
         };)*
 
-        /// All of them.
+        /// All rules.
         pub const RULES: &[&Rule] = &[$(&$name),*];
     };
 }

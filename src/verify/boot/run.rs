@@ -18,49 +18,49 @@ use crate::machine::watch::{Sign, Trouble, Watch};
 use crate::machine::{End, Machine, Ssh};
 use crate::verify::{Boot, Finding, Milestone, Rule};
 
-/// How long a machine may take to power off: systemd gives its services 90 s to stop.
+/// Limit for a machine to power off: systemd gives services 90 s to stop.
 const POWER_OFF: Duration = Duration::from_secs(120);
 
-/// How long the guest agent may take to its first answer.
+/// Limit for the first answer of the guest agent.
 const AGENT: Duration = Duration::from_secs(20);
 
-/// Reboots as an administrator does.
+/// The command to reboot, as an administrator would do it.
 const REBOOT_COMMAND: &str = "if command -v systemctl >/dev/null; then systemctl reboot; else reboot; fi";
 
 /// Lines of the serial log that are evidence of a failure.
 const LAST_LINES: usize = 15;
 
-/// Name of the milestone that cloud-init's last line is.
+/// Name of the milestone for cloud-init's last line.
 const FIRST_BOOT_DONE: &str = "first boot done";
 
-/// What came of one instance.
+/// The result of one instance.
 #[derive(Debug, Clone)]
 pub(super) struct Ran {
     pub(super) boot: Boot,
-    /// What it answered; nothing if nobody could log in.
+    /// The answers; none if the login failed.
     pub(super) answers: Option<Answers>,
     /// Seconds from power-on to the end of first boot.
     pub(super) seconds: Option<f64>,
-    /// Time from power-on until it had answered.
+    /// Time from power-on until it answered.
     pub(super) up: Option<Duration>,
     /// Whether the guest agent answered, if it was asked.
     pub(super) agent: Option<bool>,
 }
 
-/// What has been seen so far.
+/// The observations so far.
 #[derive(Default)]
 struct Seen {
     findings: Vec<Finding>,
     milestones: Vec<Milestone>,
-    /// How many of the watch's signs are among the milestones.
+    /// Number of the watch's signs that are milestones already.
     signs: usize,
-    /// Time from power-on until it had answered.
+    /// Time from power-on until it answered.
     up: Option<Duration>,
     serial: String,
     screenshot: Option<Vec<u8>>,
 }
 
-/// Boots an instance that others are compared with. It tells no findings but why it did not come up.
+/// Boots an instance for comparison with others. Its only finding is that it did not come up.
 pub(super) fn identity(settings: &Settings<'_>, job: &Job) -> Result<Ran, BootError> {
     let guest = Guest::new(settings, job)?;
     let mut seen = Seen::default();
@@ -78,7 +78,7 @@ pub(super) fn identity(settings: &Settings<'_>, job: &Job) -> Result<Ran, BootEr
     Ok(guest.end(seen, answers, None))
 }
 
-/// Boots an instance and takes it through its life.
+/// Boots an instance, checks it, and powers it off.
 pub(super) fn run(settings: &Settings<'_>, job: &Job) -> Result<Ran, BootError> {
     let guest = Guest::new(settings, job)?;
     let mut seen = Seen::default();
@@ -88,9 +88,9 @@ pub(super) fn run(settings: &Settings<'_>, job: &Job) -> Result<Ran, BootError> 
 }
 
 impl Guest<'_> {
-    /// All that was seen, when the instance is not needed any more.
+    /// Removes the instance and returns the observations.
     fn end(&self, seen: Seen, answers: Option<Answers>, agent: Option<bool>) -> Ran {
-        // Its disk may be large.
+        // The disk may be large.
         let _ = std::fs::remove_dir_all(&self.work);
         let seconds = seen.milestones.iter().find(|m| m.name == FIRST_BOOT_DONE).map(|milestone| milestone.seconds);
         let Seen { mut findings, milestones, up, serial, screenshot, .. } = seen;
@@ -102,7 +102,7 @@ impl Guest<'_> {
         Ran { boot, answers, seconds, up, agent }
     }
 
-    /// The first boot and, if the job says so, the second one. Returns what the first one answered.
+    /// Boots the first time and, if the job says so, a second time. Returns the answers of the first boot.
     fn first_boot(&self, seen: &mut Seen, agent: &mut Option<bool>) -> Result<Option<Answers>, BootError> {
         let power_on = Instant::now();
         let mut machine = self.start(&self.macs[0])?;
@@ -175,7 +175,7 @@ impl Guest<'_> {
         });
     }
 
-    /// Notes what was seen, and when.
+    /// Adds the new signs as milestones.
     fn note(&self, seen: &mut Seen, watch: &Watch) {
         for (sign, when) in watch.verdict().signs.iter().skip(seen.signs) {
             let name = if *sign == Sign::CloudInitEnd { FIRST_BOOT_DONE.to_owned() } else { sign.to_string() };
@@ -187,10 +187,10 @@ impl Guest<'_> {
         }
     }
 
-    /// Tells why an instance did not come up, with what was seen last.
+    /// Adds the findings about an instance that did not come up, with its last output.
     fn gave_up(&self, machine: &mut Machine, failed: Failed, seen: &mut Seen) {
         let serial = machine.serial();
-        // Under BIOS the firmware and boot loaders tell there what they tell nowhere else.
+        // Under BIOS, firmware and boot loaders print only on the screen.
         let screen = machine.screen_text().ok().flatten().unwrap_or_default();
         seen.findings.extend(down::findings(&failed, &serial.lines(), &screen));
         seen.screenshot = machine.screenshot().ok();
@@ -198,7 +198,7 @@ impl Guest<'_> {
         machine.kill();
     }
 
-    /// Reboots the instance with another network card, and powers it off after that.
+    /// Reboots the instance with another network card, and then powers it off.
     fn reboot(
         &self,
         mut machine: Machine,
@@ -207,7 +207,7 @@ impl Guest<'_> {
         power_on: Instant,
         seen: &mut Seen,
     ) -> Result<(), BootError> {
-        // The connection may break before the command's end is told, or the command be ended by the shutdown itself.
+        // The connection may break before the result arrives, or the shutdown may end the command.
         if let Ok(refused) = ssh.run(&as_root(REBOOT_COMMAND), Duration::from_secs(30))
             && (1..128).contains(&refused.status)
         {
@@ -239,7 +239,7 @@ impl Guest<'_> {
             Err(failed) => {
                 let lines = machine.serial().lines();
                 let last = lines[lines.len().saturating_sub(LAST_LINES)..].iter().cloned();
-                // With nothing but the card changed, a machine that runs and cannot be reached has lost its network.
+                // Only the card changed. So a machine that runs but cannot be reached has lost its network.
                 let rule: &Rule =
                     if matches!(failed, Failed::Boot(_) | Failed::Late(_)) { &REBOOT } else { &SECOND_CARD };
                 seen.findings.push(rule.failed(std::iter::once(failed.to_string()).chain(last)));
@@ -288,7 +288,7 @@ fn milestone(seen: &mut Seen, name: &str, power_on: Instant) {
     seen.milestones.push(Milestone { name: name.to_owned(), seconds });
 }
 
-/// Whether the resolver of this host answers the question that guests ask.
+/// Returns whether the resolver of this host answers the question that the script asks in the guest.
 fn host_resolves() -> bool {
     const QUESTION: &[u8] = b"\x67\x6f\x01\0\0\x01\0\0\0\0\0\0\x07example\x03org\0\0\x01\0\x01";
     let ask = || -> std::io::Result<bool> {
@@ -297,7 +297,7 @@ fn host_resolves() -> bool {
         let Ok(server) = server.trim().parse::<IpAddr>() else { return Ok(false) };
         let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let socket = UdpSocket::bind((any, 0))?;
-        // From now on it takes nothing from anybody else.
+        // From here on, the socket accepts data only from the server.
         socket.connect((server, 53))?;
         socket.set_read_timeout(Some(Duration::from_secs(3)))?;
         socket.send(QUESTION)?;

@@ -1,4 +1,4 @@
-//! Boots an image in every way that is asked for, several instances at once.
+//! Boots an image in all requested ways, several instances at once.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -15,11 +15,11 @@ use crate::digest::Sha256;
 use crate::event::Event;
 use crate::units::ByteSize;
 
-/// Boots an image in every way that is asked for.
+/// Boots an image in all requested ways.
 ///
 /// # Errors
 ///
-/// What keeps this host from it. What is wrong with the image is a finding.
+/// This host cannot boot it. Faults of the image are findings.
 pub fn boot(settings: &Settings<'_>) -> Result<Booted, BootError> {
     let before = Sha256::of_file(settings.image)?;
     let mut jobs: VecDeque<Job> =
@@ -35,10 +35,10 @@ pub fn boot(settings: &Settings<'_>) -> Result<Booted, BootError> {
         for _ in 0..slots {
             scope.spawn(|| {
                 loop {
-                    // A lock that is taken in a loop's condition is held while its body runs.
+                    // In the condition of a loop, the lock would be held during its body.
                     let next = lock(&jobs).pop_front();
                     let Some(job) = next else { break };
-                    // What does not come up alone is not compared with another one.
+                    // If an instance does not come up, the one for comparison is not needed.
                     if job.place.is_none() && lock(&done).iter().any(|(_, ran)| is_down(ran)) {
                         break;
                     }
@@ -55,11 +55,11 @@ pub fn boot(settings: &Settings<'_>) -> Result<Booted, BootError> {
     for (job, result) in done.into_inner().unwrap_or_else(PoisonError::into_inner) {
         ran.push((job, result?));
     }
-    // The twin is last.
+    // The instance for comparison is last.
     ran.sort_by_key(|(job, _)| job.place.unwrap_or(usize::MAX));
     let mut facts = facts(settings, &ran);
     if settings.verify.measure {
-        // The firmware that needs the most of those it came up under.
+        // Of the boots that came up, measure the one whose firmware needs most.
         let up = ran.iter().filter_map(|(job, ran)| Some((job, ran.answers.as_ref()?, ran.up?)));
         if let Some((job, answers, took)) = up.max_by_key(|(job, ..)| (job.profile.boot, job.place.is_some())) {
             let needs = measure::measure(settings, job, answers, took)?;

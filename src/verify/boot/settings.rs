@@ -1,4 +1,4 @@
-//! What is booted, and how; and what came of it.
+//! The settings for booting an image, and the results.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,42 +14,42 @@ use crate::interrupt::Interrupt;
 use crate::recipe::Arch;
 use crate::recipe::verify::Verify;
 
-/// How much larger than the image the disk is if nobody says, in bytes.
+/// Default difference between the size of the disk and of the image, in bytes.
 pub const GROWTH: u64 = 2 << 30;
 
-/// Time between two looks at a machine.
+/// Time between two checks of a machine.
 pub(super) const POLL: Duration = Duration::from_millis(200);
 
-/// Bytes of a GiB, in which a flavor counts its disk.
+/// Bytes of a GiB, the unit of a flavor's disk.
 pub(super) const GIB: u64 = 1 << 30;
 
-/// What to boot, and how.
+/// The settings for booting an image.
 pub struct Settings<'a> {
-    /// The image file as it was given: its bytes must not change.
+    /// The original image file. Its bytes must not change.
     pub image: &'a Path,
-    /// The same disk in a form that QEMU may open.
+    /// The same disk in a form that QEMU can open safely.
     pub local: &'a Local,
-    /// What is wanted.
+    /// The settings of the recipe.
     pub verify: &'a Verify,
-    /// Ways to boot it, at least one.
+    /// Ways to boot the image, at least one.
     pub profiles: &'a [Profile],
-    /// Checks of elements; those that are not about a running image are passed over.
+    /// Checks of elements; those of the disk are ignored.
     pub checks: &'a [(String, Check)],
-    /// What the image says of itself.
+    /// The facts that the image states about itself.
     pub subject: &'a Subject,
     /// Architecture of the machine.
     pub arch: Arch,
-    /// How its processor is provided.
+    /// The accelerator of its processor.
     pub accel: Accel,
-    /// Program that joins its standard input and output to a Unix socket, whose path is its last argument.
+    /// Program that connects its standard input and output to a Unix socket, whose path is its last argument.
     pub relay: &'a [String],
-    /// A private directory with room for what instances write.
+    /// A private directory with room for the data of instances.
     pub work: &'a Path,
     /// A private directory with a short name, for sockets.
     pub sockets: &'a Path,
     /// Receives events.
     pub reporter: &'a Arc<dyn Reporter>,
-    /// Ends all of it when it is raised.
+    /// Ends everything when it is raised.
     pub interrupt: &'a Interrupt,
 }
 
@@ -59,20 +59,20 @@ impl std::fmt::Debug for Settings<'_> {
     }
 }
 
-/// What came of it.
+/// The results of booting.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Booted {
     /// Every profile, in the order asked for.
     pub boots: Vec<Boot>,
-    /// Findings about the image that no single profile has.
+    /// Findings about the image that belong to no single profile.
     pub findings: Vec<Finding>,
-    /// What was found out.
+    /// The facts that were found.
     pub facts: ImageFacts,
     /// Digest of the image file.
     pub sha256: Sha256,
 }
 
-/// Size of the disk that instances get.
+/// Returns the size of the disk for instances.
 pub(super) fn disk_size(settings: &Settings<'_>) -> u64 {
     settings.verify.disk.map_or(settings.local.size + GROWTH, |size| size.get().max(settings.local.size))
 }

@@ -1,4 +1,4 @@
-//! What only a build knows of its image.
+//! Facts about an image that only its build knows.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -10,39 +10,39 @@ use serde_json::Value;
 use crate::event::{Event, Reporter};
 use crate::export::Artifact;
 
-/// How an image was made.
+/// The history of an image.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct BuildInfo {
     /// File name of the recipe.
     pub recipe: String,
-    /// Its sentence about the image.
+    /// The description in the recipe.
     pub description: Option<String>,
-    /// What it starts from: `debian bookworm, bootstrapped`.
+    /// The base: `debian bookworm, bootstrapped`.
     pub base: String,
     /// When the final disk was made, RFC 3339.
     pub created: String,
-    /// Programs that made it, and their versions.
+    /// Programs of the build, and their versions.
     pub tools: BTreeMap<String, String>,
-    /// What was done, in order.
+    /// The parts of the work, in order.
     pub work: Vec<Work>,
-    /// Files that were made of it.
+    /// Files that the build made.
     pub artifacts: Vec<Artifact>,
 }
 
 /// A part of the work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Work {
-    /// What: `configure sshd`, `export debian-12.qcow2`.
+    /// The name: `configure sshd`, `export debian-12.qcow2`.
     pub name: String,
-    /// Seconds from the beginning of the build to its own; `None` if that is not known any more.
+    /// Seconds from the beginning of the build to its own; `None` if unknown.
     pub started: Option<f64>,
-    /// Seconds it took. Of a step that was cached: what it took when its layer was made, where that is known.
+    /// Seconds it took. For a cached step: the time when its layer was made, if known.
     pub seconds: f64,
-    /// Whether its layer was there, so that nothing was done.
+    /// Whether its layer was in the cache, so nothing was done.
     pub cached: bool,
 }
 
-/// The part of a manifest that is shown.
+/// The part of a manifest that the report shows.
 #[derive(Deserialize)]
 struct Manifest {
     #[serde(default)]
@@ -69,7 +69,7 @@ struct Step {
 }
 
 impl BuildInfo {
-    /// What the text of a `manifest.json` says; `None` if it is no manifest.
+    /// Reads the text of a `manifest.json`; `None` if it is no manifest.
     pub fn of_manifest(text: &[u8]) -> Option<Self> {
         let manifest: Manifest = serde_json::from_slice(text).ok()?;
         let work = manifest.steps.into_iter().map(|Step { step: name, seconds }| Work {
@@ -89,7 +89,7 @@ impl BuildInfo {
         })
     }
 
-    /// The same with the work of one build in place of the steps' times alone. What cached steps once took stays known.
+    /// Returns the same with the work of one build instead of only the times of steps. Keeps the old times of cached steps.
     #[must_use]
     pub fn timed(mut self, recorder: &Recorder) -> Self {
         let mut work = recorder.work();
@@ -102,7 +102,7 @@ impl BuildInfo {
     }
 }
 
-/// What an image starts from, in words.
+/// Returns a description of the base.
 fn base(base: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     if let Some(source) = base.pointer("/bootstrap/source") {
@@ -114,7 +114,7 @@ fn base(base: &Value) -> String {
     }
 }
 
-/// Writes down when what was done: a reporter to be given to a build beside others.
+/// A reporter that records the times of all work in a build. It runs beside other reporters.
 #[derive(Debug)]
 pub struct Recorder {
     began: Instant,
@@ -128,14 +128,14 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// The work so far, in the order in which it began.
+    /// Returns the work so far, in the order of its beginning.
     pub fn work(&self) -> Vec<Work> {
         let mut work = self.work.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         work.sort_by(|a, b| a.started.unwrap_or_default().total_cmp(&b.started.unwrap_or_default()));
         work
     }
 
-    /// What ended just now.
+    /// Records work that just ended.
     fn ended(&self, name: String, elapsed: Duration, cached: bool) {
         let started = self.began.elapsed().saturating_sub(elapsed).as_secs_f64();
         let work = Work { name, started: Some(started), seconds: elapsed.as_secs_f64(), cached };

@@ -1,9 +1,9 @@
-//! Beginning and end of a long log.
+//! Shortens a long log to its beginning and end.
 
-/// Characters of what a machine printed that are shown: of the beginning, and of the end.
+/// Characters of a log that are shown: of the beginning, and of the end.
 const LOG: (usize, usize) = (64 * 1024, 192 * 1024);
 
-/// The beginning and the end of a log that is too long to be shown whole.
+/// Returns the beginning and the end of a log that is too long to show.
 pub(super) fn excerpt(log: &str) -> String {
     excerpt_of(log, LOG.0, LOG.1)
 }
@@ -26,7 +26,7 @@ mod tests {
     fn of_a_long_log_beginning_and_end_are_shown() {
         assert_eq!(excerpt_of("abcdef", 3, 3), "abcdef");
         assert_eq!(excerpt_of("abcdefgh", 3, 3), "abc\n\n[... 2 bytes are left out ...]\n\nfgh");
-        // A character is left out as a whole.
+        // Characters are never cut.
         assert_eq!(excerpt_of("\u{e4}\u{e4}\u{e4}\u{e4}", 3, 3), "\u{e4}\n\n[... 4 bytes are left out ...]\n\n\u{e4}");
     }
 }

@@ -1,8 +1,8 @@
 //! The report as JUnit's XML, in the form that Jenkins and GitLab read.
 //!
-//! A suite for looking at the image and one for each way it was booted; a case for each finding. What does not count,
-//! a warning or a failure that the recipe accepts, is a case that passed and says so in its output: a service
-//! that reads this file comes to the same verdict as Goldsmith.
+//! The file has a suite for the disk, one for each boot, and a case for each finding. A warning, or a failure that the recipe
+//! accepts, is a case that passed and says so in its output. So a service that reads this file reaches the same verdict as
+//! Goldsmith.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestS
 use super::excerpt::excerpt;
 use crate::verify::{Boot, Finding, Outcome, Report, Severity};
 
-/// The file's content.
+/// Returns the content of the file.
 pub fn xml(report: &Report) -> String {
     let mut xml = Xml::new(format!("goldsmith verify {}", report.name));
     let looked: Vec<_> = report.findings.iter().filter(|finding| finding.profile.is_none()).collect();
@@ -25,14 +25,14 @@ pub fn xml(report: &Report) -> String {
         xml.add_test_suite(suite(report, &profile, &found, Some(boot)));
     }
     let text = xml.to_string().expect("all text is UTF-8, and memory cannot be full");
-    // Schemas of JUnit's form (junit-10.xsd of Jenkins' xunit-plugin) have this attribute on each suite, and not on
-    // their parent. A quote within an attribute is escaped, so that the first one found is the parent's.
+    // The schema of Jenkins (junit-10.xsd of its xunit-plugin) allows this attribute on each suite, but not on their parent.
+    // Quotes within attributes are escaped, so the first match belongs to the parent.
     text.replacen(&format!(" skipped=\"{}\"", xml.skipped), "", 1)
 }
 
 fn suite(report: &Report, name: &str, findings: &[&Finding], boot: Option<&Boot>) -> TestSuite {
     let mut suite = TestSuite::new(format!("{} {name}", report.name));
-    // Services make folders of what dots part.
+    // Services split names at dots into folders.
     let folder = format!("{}.{}", report.name.replace('.', "_"), name.replace('/', "-"));
     suite.add_test_cases(findings.iter().map(|finding| case(finding, &folder)));
     if let Some(boot) = boot {
@@ -80,7 +80,7 @@ fn case(finding: &Finding, folder: &str) -> TestCase {
     case
 }
 
-/// What was seen, why it matters and what to do.
+/// Returns the evidence, the reason and the advice.
 fn advice(finding: &Finding) -> String {
     let mut lines = finding.evidence.clone();
     lines.push(format!("why: {}", finding.reason));

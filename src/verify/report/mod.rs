@@ -1,4 +1,4 @@
-//! What verifying found, as files: a page for people, XML for CI services, JSON for programs.
+//! Writes the result of verifying to files: a page for people, XML for CI services, JSON for programs.
 
 mod build_info;
 mod excerpt;

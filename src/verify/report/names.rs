@@ -3,8 +3,8 @@
 /// The page for people.
 pub const HTML: &str = "report.html";
 
-/// Everything, for programs.
+/// The JSON file with everything, for programs.
 pub const JSON: &str = "report.json";
 
-/// What CI services read.
+/// The file for CI services.
 pub const JUNIT: &str = "junit.xml";

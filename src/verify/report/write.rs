@@ -1,4 +1,4 @@
-//! Writes the report in all its forms.
+//! Writes the report in all formats.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use super::names::{HTML, JSON, JUNIT};
 use super::{html, junit};
 use crate::fsx::{IoContext as _, PathError, write_atomic};
 
-/// Version of the form of [`JSON`].
+/// Version of the structure of [`JSON`].
 const FORMAT: u32 = 1;
 
-/// A report as programs read it.
+/// A report for programs.
 #[derive(Serialize)]
 struct Record<'a> {
     format: u32,
@@ -23,17 +23,18 @@ struct Record<'a> {
     report: &'a Report,
 }
 
-/// The report as a JSON object on one line, with its verdict: `passed`, and the numbers of findings as `tally`.
+/// Returns the report as a JSON object on one line, with its verdict: `passed`, and the numbers of findings as `tally`.
 pub fn json(report: &Report) -> String {
     let record = Record { format: FORMAT, passed: report.passed(), tally: Tally::of(&report.findings), report };
     serde_json::to_string(&record).expect("every key of a report is a string")
 }
 
-/// Writes all forms of a report into a directory, which is made if it is not there. Each file appears whole.
+/// Writes the report in all formats into a directory, and creates the directory if it is missing. Each file appears when it is
+/// complete.
 ///
 /// # Errors
 ///
-/// What keeps a file from being written.
+/// A file cannot be written.
 pub fn write(dir: &Path, report: &Report, build: Option<&BuildInfo>) -> Result<(), PathError> {
     std::fs::create_dir_all(dir).at(dir)?;
     write_atomic(&dir.join(JSON), format!("{}\n", json(report)).as_bytes())?;

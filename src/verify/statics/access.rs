@@ -1,4 +1,4 @@
-//! Who gets in, and how the key of whoever starts an instance gets there.
+//! Rules about logins: who can log in, and how the owner's key gets into an instance.
 
 use super::guide::guide;
 use super::network::keyed;
@@ -29,9 +29,9 @@ const SSHD_KEYS: [&str; 3] = ["PasswordAuthentication", "PermitRootLogin", "Perm
 
 /// Configuration of cloud-init, of which each instance gets a copy.
 const CLOUD: &[&str] = &["/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg"];
-/// How a cloud is recognised: the documentation of cloud-init, "ds-identify".
+/// The file that names the possible clouds: the documentation of cloud-init, "ds-identify".
 const IDENTIFY: &str = "/etc/cloud/ds-identify.cfg";
-/// Keys that belong to no home.
+/// Files with keys outside of home directories.
 const KEYS: &str = "/etc/ssh/{authorized_keys,authorized_keys.d/*,authorized_keys/*}";
 
 pub(super) const WANTED: &[&str] = &[sshd::WANTED[0], sshd::WANTED[1], sshd::WANTED[2], IDENTIFY, KEYS];
@@ -153,7 +153,7 @@ pub(super) fn sshd(view: &View) -> Finding {
     };
     let units = ["ssh.service", "sshd.service", "ssh.socket", "sshd.socket", "dropbear.service"];
     match units.into_iter().find(|name| unit(&view.tree, name) == Unit::Enabled) {
-        // The unit of Debian has it for a condition.
+        // Debian's unit has this file as a condition.
         Some(_) if view.tree.exists("/etc/ssh/sshd_not_to_be_run") => {
             SSHD.failed(["/etc/ssh/sshd_not_to_be_run is there"])
         }
@@ -228,10 +228,10 @@ pub(super) fn no_passwords(view: &View) -> Finding {
             Login::SshKey => None,
         })
     };
-    // What cloud-init gives to the default user of every instance.
+    // Values that cloud-init gives to the default user of every instance.
     let keys = ["password", "passwd", "plain_text_passwd", "hashed_passwd", "chpasswd"];
     let set = keyed(view, &[(CLOUD, &keys)], |_| true).into_iter().map(|line| match line.split_once(": ") {
-        // The password itself is not for a report.
+        // The report must not show the password itself.
         Some((path, rest)) => format!("{path}: {}: ...", rest.split(':').next().unwrap_or_default()),
         None => line,
     });
@@ -255,7 +255,7 @@ pub(super) fn only_root_is_root(view: &View) -> Finding {
 pub(super) fn no_other_accounts(view: &View) -> Finding {
     let default = view.system.cloud_init.as_ref().and_then(|it| it.default_user.as_deref());
     let other = |user: &User| {
-        // Accounts of people have numbers of this range: login.defs(5), UID_MIN and UID_MAX.
+        // Accounts of people have numbers in this range: login.defs(5), UID_MIN and UID_MAX.
         let person = (1000..=60_000).contains(&user.uid) || !user.logins.is_empty();
         let expected = user.name == "root" || Some(user.name.as_str()) == default;
         (person && !expected).then(|| format!("number {}, shell {}", user.uid, user.shell))
@@ -290,7 +290,7 @@ pub(super) fn ssh_passwords(view: &View) -> Finding {
     for name in &SSHD_KEYS[1..] {
         against.extend(value(name).filter(|(_, value)| value == "yes").map(|(path, _)| format!("{path}: {name} yes")));
     }
-    // cloud-init writes a file of its own for it, which is read first.
+    // cloud-init writes its own file for this setting, which sshd reads first.
     let allowed = |line: &str| {
         let value = line.strip_prefix("ssh_pwauth:").map(|value| value.split('#').next().unwrap_or_default());
         value.is_some_and(|value| ["true", "yes", "1", "on"].contains(&value.trim().to_ascii_lowercase().as_str()))

@@ -1,4 +1,4 @@
-//! Boot loaders, kernels, the console.
+//! Rules about boot loaders, kernels and the console.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ pub(super) const RULES: Judged = &[
     (&SERIAL_LOGIN, serial_login),
 ];
 
-/// Configurations of boot loaders.
+/// Configuration files of boot loaders.
 const CONFIGS: &[&str] = &[
     "/boot/grub{,2}/grub.cfg",
     "/boot/efi/EFI/*/grub.cfg",
@@ -32,7 +32,7 @@ const CONFIGS: &[&str] = &[
     "/boot/{extlinux.conf,extlinux/extlinux.conf,syslinux/syslinux.cfg}",
 ];
 
-/// Names that GRUB has for disks, from the machine where it was installed.
+/// Files with GRUB's names for disks, from the machine where it was installed.
 const DEVICE_MAP: &[&str] = &["/boot/grub{,2}/device.map"];
 
 pub(super) const WANTED: &[&str] = &[CONFIGS[0], CONFIGS[1], CONFIGS[2], CONFIGS[3], DEVICE_MAP[0]];
@@ -177,7 +177,7 @@ pub(super) fn boot_names(view: &View) -> Finding {
         });
         against.extend(bad.map(|word| format!("{path}: {word}")));
     }
-    // Installers leave the map of their machine, which does no harm; with devices of a build, `grub-install` fails.
+    // Installers leave the map of their machine, which is harmless. With the devices of a build, `grub-install` fails.
     let of_builds = ["/dev/loop", "/dev/nbd", "/dev/mapper/loop", "/dev/mapper/nbd"];
     let mapped = lines_of(&view.tree, DEVICE_MAP);
     let mapped =
@@ -202,7 +202,7 @@ pub(super) fn boot_uuids(view: &View) -> Finding {
             let named = word
                 .strip_prefix("root=")
                 .and_then(|device| device.strip_prefix("UUID=").or(device.strip_prefix("PARTUUID=")));
-            // `search.fs_uuid UUID` is what grub-install writes, `search --fs-uuid --set=root UUID` what grub-mkconfig does.
+            // grub-install writes `search.fs_uuid UUID`, grub-mkconfig `search --fs-uuid --set=root UUID`.
             let uuid = named.or_else(|| {
                 (words[0] == "search.fs_uuid" && at == 1 || searched && at > 0 && is_uuid(word)).then_some(*word)
             });
@@ -214,7 +214,7 @@ pub(super) fn boot_uuids(view: &View) -> Finding {
     BOOT_UUIDS.unless(missing)
 }
 
-/// Whether it looks like the UUID of a file system: 128 bits, or the 32 of FAT as `1234-ABCD`.
+/// Returns whether the text looks like the UUID of a file system: 128 bits, or the 32 of FAT as `1234-ABCD`.
 fn is_uuid(text: &str) -> bool {
     [9, 36].contains(&text.len())
         && text.contains('-')
@@ -298,7 +298,7 @@ fn silent(args: &[String]) -> Option<&'static str> {
 
 pub(super) fn serial_login(view: &View) -> Finding {
     let name = format!("serial-getty@{}.service", serial_port(view));
-    // systemd-getty-generator(8) starts one on every console of the kernel.
+    // systemd-getty-generator(8) starts a login prompt on every console of the kernel.
     let generated = ["/usr/lib", "/lib"]
         .iter()
         .any(|lib| view.tree.exists(&format!("{lib}/systemd/system-generators/systemd-getty-generator")));

@@ -1,4 +1,4 @@
-//! Whether network cards get their addresses by DHCP.
+//! The rule that network cards get their addresses by DHCP.
 
 use std::collections::BTreeMap;
 
@@ -34,9 +34,9 @@ pub(super) const DHCP: Rule = Rule {
 /// A program that configures network cards.
 struct Renderer {
     name: &'static str,
-    /// Whether it starts at boot.
+    /// Returns whether the program starts at boot.
     starts: fn(&View) -> bool,
-    /// What has it use DHCP.
+    /// Returns the line that makes it use DHCP.
     asks: fn(&View) -> Option<String>,
 }
 
@@ -44,13 +44,13 @@ fn enabled(view: &View, name: &str) -> bool {
     state_of(&view.tree, name) == Unit::Enabled
 }
 
-/// The first line of files that is so.
+/// Returns the first line of the files that matches.
 fn line(view: &View, patterns: &[&str], is: impl Fn(&str) -> bool) -> Option<String> {
     let found = lines_of(&view.tree, patterns).find(|(_, line)| is(line));
     found.map(|(path, line)| format!("{path}: {line}"))
 }
 
-/// The value of a line such as `DHCP=yes` or `dhcp4: true`, without quotes.
+/// Returns the value of a line such as `DHCP=yes` or `dhcp4: true`, without quotes.
 fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     let rest = line.strip_prefix(key)?.trim_start();
     Some(rest.strip_prefix(['=', ':'])?.trim().trim_matches(['"', '\'']))
@@ -60,7 +60,7 @@ const RENDERERS: &[Renderer] = &[
     Renderer {
         name: "systemd-networkd",
         starts: |view| enabled(view, "systemd-networkd.service"),
-        // Files of systemd itself are for containers, virtual links and radio: systemd.network(5).
+        // systemd's own files are for containers, virtual links and radio: systemd.network(5).
         asks: |view| {
             let own =
                 |path: &String| !["/80-container-", "/80-vm-", "/80-wifi-"].iter().any(|name| path.contains(name));
@@ -83,7 +83,7 @@ const RENDERERS: &[Renderer] = &[
     },
     Renderer {
         name: "netplan",
-        // Its generator makes the units of what it configures at every boot: netplan(5).
+        // Its generator makes the units for its configuration at every boot: netplan(5).
         starts: |view| !view.tree.glob("/{usr/lib,lib,etc}/systemd/system-generators/netplan").is_empty(),
         asks: |view| line(view, &[NETPLAN], |line| ["true", "yes"].map(Some).contains(&value(line, "dhcp4"))),
     },
@@ -141,8 +141,8 @@ pub(super) fn dhcp(view: &View) -> Finding {
     if let Some(found) = running.iter().find_map(|it| (it.asks)(view)) {
         return DHCP.passed([found]);
     }
-    // cloud-init writes a configuration with DHCP for the first card where the cloud tells nothing else: its
-    // documentation, "Network configuration", "Fallback network configuration".
+    // cloud-init writes a configuration with DHCP for the first card if the cloud states nothing else: its documentation,
+    // "Network configuration", "Fallback network configuration".
     let cloud_init = view.system.cloud_init.as_ref().is_some_and(|it| it.enabled);
     let off = line(view, CLOUD, |line| {
         let within = line.strip_prefix("network:").unwrap_or(line).trim().trim_matches(['{', '}']).trim();

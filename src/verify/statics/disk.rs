@@ -1,4 +1,4 @@
-//! Partitions, file systems, and whether they grow.
+//! Rules about partitions and file systems, and whether they grow.
 
 use super::guide::guide;
 use super::texts::lines_of;
@@ -104,7 +104,7 @@ pub(super) fn operating_system(view: &View) -> Finding {
         .passed(view.tree.text("/etc/os-release").lines().filter_map(|line| line.strip_prefix("PRETTY_NAME=")))
 }
 
-/// What the disk holds, for evidence.
+/// Returns the content of the disk, as evidence.
 pub(super) fn held(devices: &Devices) -> Vec<String> {
     let mut told: Vec<_> = devices.file_systems.iter().map(|held| format!("{}: {}", name(held), held.kind)).collect();
     if devices.partition_table.is_none() {
@@ -113,7 +113,7 @@ pub(super) fn held(devices: &Devices) -> Vec<String> {
     told
 }
 
-/// What a file system is on.
+/// Returns the place of a file system.
 fn name(held: &FileSystem) -> String {
     match (held.partition, &held.device) {
         (Some(number), _) => format!("partition {number}"),
@@ -139,7 +139,7 @@ pub(super) fn root_last(view: &View) -> Finding {
     let behind: Vec<_> = table
         .partitions
         .iter()
-        // An extended partition of an MBR holds others.
+        // An extended partition of an MBR contains others.
         .filter(|other| other.start > own.start)
         .map(|other| format!("partition {} lies behind partition {number}, which is the root", other.number))
         .collect();
@@ -158,7 +158,7 @@ pub(super) fn root_plain(view: &View) -> Finding {
 pub(super) fn root_grows(view: &View) -> Finding {
     let tree = &view.tree;
     if let Some(path) = ["/etc/growroot-disabled"].into_iter().find(|path| tree.exists(path)) {
-        // cloud-init obeys it unless it is told not to: module cc_growpart, `ignore_growroot_disabled`.
+        // cloud-init obeys the file unless told otherwise: module cc_growpart, `ignore_growroot_disabled`.
         return ROOT_GROWS.failed([format!("{path} is there")]);
     }
     let cloud_init = view.system.cloud_init.as_ref().is_some_and(|it| it.enabled);
@@ -173,7 +173,7 @@ pub(super) fn root_grows(view: &View) -> Finding {
             let value = inner.strip_prefix(key)?.trim_start().strip_prefix(':')?;
             Some(value.split([',', '}', '#']).next()?.trim().trim_matches(['"', '\'']).to_ascii_lowercase())
         };
-        // YAML 1.1, which cloud-init reads, takes `off` for false.
+        // YAML 1.1, which cloud-init reads, treats `off` as false.
         let no = |key: &str| value(key).is_some_and(|value| ["off", "false", "no"].contains(&value.as_str()));
         no("mode") || no("resize_rootfs") && !by_systemd
     });
@@ -286,7 +286,7 @@ pub(super) fn no_swap(view: &View) -> Finding {
     let lines = fstab(view).into_iter().filter(|it| it.kind == "swap");
     let lines = lines.map(|it| format!("/etc/fstab: {} {} {} {}", it.source, it.path, it.kind, it.options));
     let units = view.tree.glob("/etc/systemd/system/*.swap").into_iter();
-    // Names that swap files commonly have: nothing but their first bytes tells what they are.
+    // Usual names of swap files: only their first bytes would prove it.
     let files = view.tree.glob("/{,var/,mnt/}{swapfile,swap.img,swap/swapfile}").into_iter();
     let files = files.filter(|path| view.tree.is_file(path)).map(|path| format!("{path} is a swap file by its name"));
     NO_SWAP.unless(areas.chain(units).chain(lines).chain(files))

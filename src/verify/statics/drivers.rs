@@ -1,4 +1,4 @@
-//! Drivers of the machines that clouds have, and what is for Xen alone.
+//! Rules about drivers for the machines of clouds, and about settings for Xen.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ pub(super) const RULES: Judged =
 
 const BUILT_IN: &str = "/{usr/lib,lib}/modules/*/modules.builtin";
 const MODPROBE: &[&str] = &["/{etc,usr/lib,lib}/modprobe.d/*.conf"];
-/// Modules that are loaded whatever the machine: modules-load.d(5), initramfs-tools(7), dracut.conf(5).
+/// Files that name modules to load on every machine: modules-load.d(5), initramfs-tools(7), dracut.conf(5).
 const FORCED: &[&str] =
     &["/etc/modules", "/etc/modules-load.d/*.conf", "/etc/initramfs-tools/modules", "/etc/dracut.conf{,.d/*.conf}"];
 
@@ -78,8 +78,8 @@ pub(super) fn virtio_net(view: &View) -> Finding {
     has(view, &VIRTIO_NET, &["virtio_net"], true)
 }
 
-/// Whether the kernel that is booted has drivers: built in, in its initial RAM disk, or, if that is `late` enough, among
-/// the modules of the root file system.
+/// Judges whether the default kernel has one of the drivers: built in, in its initial RAM disk, or, if `late`, among the modules
+/// of the root file system.
 fn has(view: &View, rule: &Rule, drivers: &[&str], late: bool) -> Finding {
     let Some(kernel) = kernel(&view.system) else { return rule.skipped("/boot has no kernel") };
     let release = &kernel.release;
@@ -117,7 +117,7 @@ fn has(view: &View, rule: &Rule, drivers: &[&str], late: bool) -> Finding {
     }
 }
 
-/// Settings that keep drivers from being loaded: modprobe.d(5), dracut.cmdline(7).
+/// Returns the settings that forbid loading drivers: modprobe.d(5), dracut.cmdline(7).
 fn forbidden(view: &View, drivers: &[&str]) -> Vec<String> {
     let is = |name: &str| drivers.contains(&name.replace('-', "_").as_str());
     let lines = lines_of(&view.tree, MODPROBE).filter(|(_, line)| {
@@ -142,13 +142,13 @@ fn forbidden(view: &View, drivers: &[&str]) -> Vec<String> {
 pub(super) fn no_xen(view: &View) -> Finding {
     let tools = view.tree.glob("/usr/{sbin,bin}/{xe-daemon,xe-linux-distribution,xen-guest-agent,xenstored}");
     let forced = lines_of(&view.tree, FORCED).filter(|(path, line)| {
-        // What dracut only adds is there for machines that have it.
+        // Drivers that dracut adds without force are for machines that need them.
         let all = !path.starts_with("/etc/dracut") || line.starts_with("force_drivers");
         all && line.split([' ', '"', '=', '\t']).any(|word| word.starts_with("xen-") || word.starts_with("xen_"))
     });
     let mut against: Vec<_> = tools.into_iter().chain(forced.map(|(path, line)| format!("{path}: {line}"))).collect();
     if let Some(entry) = &view.system.boot.default {
-        // The last console is the one that services write to.
+        // Services write to the last console.
         let last = entry.args.iter().rfind(|arg| arg.starts_with("console="));
         let last = last.filter(|arg| arg["console=".len()..].split(',').next() == Some("hvc0"));
         against.extend(last.map(|arg| format!("{}: {arg} is the last console", entry.source)));

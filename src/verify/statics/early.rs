@@ -1,4 +1,4 @@
-//! What the kernel finds before there is a root file system: the initial RAM disk.
+//! The initial RAM disk, and the modules that the kernel finds in it before it mounts the root file system.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::inspect::{Kernel, System, Tree, initramfs};
 /// Longest initial RAM disk that is read, in bytes.
 pub(super) const INITRD_LIMIT: u64 = 256 << 20;
 
-/// What the kernel finds before there is a root file system.
+/// The initial RAM disk of the default kernel.
 #[derive(Debug, Default)]
 pub(super) struct Early {
     /// The initial RAM disk; `None` if the kernel is booted without one.
@@ -21,9 +21,9 @@ pub(super) struct Early {
 pub(super) enum Modules {
     /// Their names.
     Known(BTreeSet<String>),
-    /// It is not one that a kernel can unpack.
+    /// The kernel cannot unpack it.
     Damaged(String),
-    /// They are not known, which is not its fault.
+    /// The modules could not be read, for another reason.
     Unknown(String),
 }
 
@@ -33,7 +33,7 @@ impl Default for Modules {
     }
 }
 
-/// The kernel that is booted if nobody chooses.
+/// Returns the kernel that boots by default.
 pub(super) fn kernel(system: &System) -> Option<&Kernel> {
     let name = |path: &str| path.trim().rsplit('/').next().unwrap_or_default().to_owned();
     let booted = system.boot.default.as_ref().map(|entry| name(&entry.kernel));
@@ -41,15 +41,15 @@ pub(super) fn kernel(system: &System) -> Option<&Kernel> {
     kernels.iter().find(|kernel| Some(name(&kernel.path)) == booted).or(kernels.first())
 }
 
-/// Its initial RAM disk.
+/// Returns the initial RAM disk of the default kernel.
 pub(super) fn initrd(tree: &Tree, system: &System) -> Option<String> {
     let named = system.boot.default.as_ref().and_then(|entry| entry.initrd.as_deref());
-    // An entry may name several; microcode has one of its own.
+    // An entry may name several; the first may be for microcode.
     let named = named.and_then(|names| names.split_whitespace().filter_map(|name| boot_file(tree, name)).next_back());
     named.or_else(|| kernel(system)?.initrd.clone())
 }
 
-/// Reads the names in the initial RAM disk, if its content is in the tree.
+/// Reads the names of modules in the initial RAM disk, if its content is in the tree.
 pub(super) fn early(tree: &Tree, system: &System) -> Early {
     let Some(path) = initrd(tree, system) else { return Early::default() };
     let modules = match tree.bytes(&path) {
@@ -63,7 +63,7 @@ pub(super) fn early(tree: &Tree, system: &System) -> Early {
     Early { path: Some(path), modules }
 }
 
-/// The module that a file is: `virtio_blk` of `.../virtio-blk.ko.xz`.
+/// Returns the name of the module in a file: `virtio_blk` of `.../virtio-blk.ko.xz`.
 pub(super) fn module(path: &str) -> Option<String> {
     let (name, rest) = path.rsplit('/').next()?.split_once(".ko")?;
     ["", ".gz", ".xz", ".zst"].contains(&rest).then(|| name.replace('-', "_"))

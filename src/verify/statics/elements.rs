@@ -1,4 +1,4 @@
-//! What elements promise of an image's disk.
+//! Judges the checks of elements on an image's disk.
 
 use regex::Regex;
 
@@ -8,7 +8,7 @@ use crate::element::schema::{Check, FileMatches, check_ids};
 use crate::verify::Finding;
 use crate::verify::finding::ELEMENT_CHECK;
 
-/// Files that checks look into.
+/// Returns the files that checks read.
 pub(super) fn wanted(checks: &[(String, Check)]) -> impl Iterator<Item = &str> {
     checks.iter().filter_map(|(_, check)| match check {
         Check::FileMatches(FileMatches { path, .. }) | Check::FileLacks(FileMatches { path, .. }) => {
@@ -18,7 +18,7 @@ pub(super) fn wanted(checks: &[(String, Check)]) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What came of each check; those of the running image are counted and left out.
+/// Judges each check. Checks of the running image are counted but left out.
 pub(super) fn judge(view: &View, checks: &[(String, Check)]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (id, (_, check)) in check_ids(checks).into_iter().zip(checks) {
@@ -32,7 +32,7 @@ pub(super) fn judge(view: &View, checks: &[(String, Check)]) -> Vec<Finding> {
     findings
 }
 
-/// The check as a sentence, and what is against it.
+/// Returns the check as a sentence, and the evidence against it.
 fn judged(view: &View, check: &Check) -> Option<(String, Result<(), Vec<String>>)> {
     let tree = &view.tree;
     let or = |good: bool, against: String| if good { Ok(()) } else { Err(vec![against]) };
@@ -94,7 +94,7 @@ fn told(state: Unit) -> &'static str {
     }
 }
 
-/// Lines that match, with their files; or why that is not known.
+/// Returns the lines that match, with their files, or the reason why they are unknown.
 fn matching(view: &View, path: &str, pattern: &str) -> Result<Vec<String>, Vec<String>> {
     let regex = Regex::new(pattern).map_err(|error| vec![error.to_string()])?;
     let mut found = Vec::new();
@@ -105,7 +105,7 @@ fn matching(view: &View, path: &str, pattern: &str) -> Result<Vec<String>, Vec<S
                 let text = String::from_utf8_lossy(bytes.unwrap_or_default());
                 found.extend(text.lines().filter(|line| regex.is_match(line)).map(|line| format!("{path}: {line}")));
             }
-            // What is no file has no lines.
+            // A path that is no file has no lines.
             Err(crate::inspect::Unread::NotRead(size)) => unread.push(format!("{path}: {size} bytes are too many")),
             Err(_) => {}
         }
@@ -113,7 +113,7 @@ fn matching(view: &View, path: &str, pattern: &str) -> Result<Vec<String>, Vec<S
     if found.is_empty() && !unread.is_empty() { Err(unread) } else { Ok(found) }
 }
 
-/// Outcomes are told apart by the tests.
+/// Returns the failed checks, for tests.
 #[cfg(test)]
 pub(super) fn failed(findings: &[Finding]) -> Vec<&str> {
     findings.iter().filter(|it| it.outcome == crate::verify::Outcome::Failed).map(|it| it.id.as_str()).collect()

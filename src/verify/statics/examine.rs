@@ -1,4 +1,4 @@
-//! Examines a mounted image: gathers what is seen of it, and has it judged.
+//! Examines a mounted image: gathers the facts, and judges them.
 
 use super::super::{Examination, Outcome, Subject};
 use super::rules::{judge, rules};
@@ -10,15 +10,15 @@ use crate::element::schema::Check;
 use crate::guest::{Devices, Guest, GuestError};
 use crate::inspect::{self, FileQuery, Opened, TEXT_LIMIT, Tree};
 
-/// What is known of an image before it is looked at.
+/// The known facts about an image.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Seen<'a> {
     /// Architecture: `x86_64`.
     pub arch: Option<&'a str>,
-    /// Installed packages; `None` if they are to be found out.
+    /// Installed packages; `None` to find them.
     pub packages: Option<&'a [Package]>,
-    /// Checks of elements, with the element's name, in the elements' order: all of them, so that they are counted as
-    /// they are written. Those of the running image are passed over.
+    /// Checks of elements in their order, with the name of the element. All are present, so that their numbers are right. Those
+    /// of the running image are ignored.
     pub checks: &'a [(String, Check)],
 }
 
@@ -26,14 +26,14 @@ pub struct Seen<'a> {
 ///
 /// # Errors
 ///
-/// Only if the guest fails. What is wrong with the image is in the findings.
+/// The guest failed. Faults of the image are findings.
 pub fn examine(guest: &mut dyn Guest, seen: &Seen<'_>) -> Result<Examination, GuestError> {
     let devices = guest.devices()?;
     let mut view = gather(guest, devices, seen)?;
     if let Some(packages) = seen.packages {
         view.system.packages = packages.to_vec();
     } else if view.system.packages.is_empty() {
-        // A database that the guest cannot read either is one of no package.
+        // If the guest cannot read the database either, there are no packages.
         view.system.packages = match guest.packages() {
             Err(GuestError::Call { .. }) => Vec::new(),
             packages => packages?,
@@ -42,12 +42,12 @@ pub fn examine(guest: &mut dyn Guest, seen: &Seen<'_>) -> Result<Examination, Gu
     Ok(examined(&view, seen.checks))
 }
 
-/// Examines the disk that is attached to a guest, on which anything may be, and leaves its file systems mounted. What is
-/// known of its packages and its architecture is found out.
+/// Examines the disk that is attached to a guest, which may have any content. Leaves its file systems mounted. Finds its packages
+/// and its architecture.
 ///
 /// # Errors
 ///
-/// Only if the guest fails. What is wrong with the image is in the findings.
+/// The guest failed. Faults of the image are findings.
 pub fn examine_attached(guest: &mut dyn Guest, checks: &[(String, Check)]) -> Result<Examination, GuestError> {
     let Opened { inspection, devices, notes } = inspect::open(guest)?;
     let Some(inspection) = inspection else {
@@ -64,7 +64,7 @@ pub fn examine_attached(guest: &mut dyn Guest, checks: &[(String, Check)]) -> Re
     Ok(found)
 }
 
-/// What rules look into, beside what is read to find out what is in an image.
+/// Files that rules read, besides those that tell the content of an image.
 const TEXTS: &[&[&str]] =
     &[disk::WANTED, boot::WANTED, drivers::WANTED, network::WANTED, dhcp::WANTED, access::WANTED, hygiene::WANTED];
 
@@ -74,7 +74,7 @@ fn gather(guest: &mut dyn Guest, devices: Devices, seen: &Seen<'_>) -> Result<Vi
     wanted.extend(texts.map(|pattern| FileQuery { pattern, limit: TEXT_LIMIT }));
     let tree = Tree::load(guest, &[], &wanted)?;
     let mut view = view(tree, devices, seen.arch.unwrap_or_default());
-    // Which of many kernels is booted is known only now; each takes as much as all other files together.
+    // Only now the default kernel is known. Each kernel is as large as all other files together.
     let mut large: Vec<_> = signed::programs(&view).into_iter().map(|path| (path, signed::PROGRAM_LIMIT)).collect();
     large.extend(signed::kernel(&view).map(|path| (path.to_owned(), signed::KERNEL_LIMIT)));
     large.extend(early::initrd(&view.tree, &view.system).map(|path| (path, early::INITRD_LIMIT)));

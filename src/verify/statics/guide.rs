@@ -1,6 +1,6 @@
-//! The page of OpenStack's image guide that most rules are of.
+//! The page of OpenStack's image guide that most rules refer to.
 
-/// Page of the image guide that most rules are of.
+/// Returns the page of the image guide with a section.
 macro_rules! guide {
     ($section:literal) => {
         Some(concat!("https://docs.openstack.org/image-guide/openstack-images.html#", $section))

@@ -1,4 +1,4 @@
-//! What must not be the same in two machines, and what building left behind.
+//! Rules about values that two machines must not share, and about leftovers of building.
 
 use std::collections::BTreeSet;
 
@@ -45,10 +45,10 @@ pub(super) const WANTED: &[&str] = &[
     "/etc/localtime",
 ];
 
-/// Keys of accounts, and those that packages make for a machine.
+/// Files with private keys of accounts and of the machine.
 const PRIVATE_KEYS: &[&str] = &["/{root,home/*}/.ssh/id_*", "/etc/{ssl,pki/tls}/private/*"];
 
-/// Where the proxy of a build is set.
+/// Files in which a build may set its proxy.
 const PROXIES: &[&str] = &[
     "/etc/environment",
     "/etc/profile.d/*.sh",
@@ -56,10 +56,10 @@ const PROXIES: &[&str] = &[
     "/etc/{dnf/dnf.conf,yum.conf,wgetrc,sysconfig/proxy}",
 ];
 
-/// What programs that change accounts, and a daily job of Debian, leave behind.
+/// Backups by programs that change accounts, and by a daily job of Debian.
 const BACKUPS: &str = "/{etc/{passwd,shadow,gshadow}-,var/backups/{passwd,shadow,gshadow}.bak*}";
 
-/// A rule of this file: they have more in common than not.
+/// Returns a rule of this file, with the values that its rules have in common.
 const fn rule(id: &'static str, severity: Severity, texts: [&'static str; 3]) -> Rule {
     let [sentence, reason, mend] = texts;
     Rule { id, group: Group::Hygiene, stage: Stage::Static, severity, sentence, reason, page: None, mend }
@@ -224,7 +224,7 @@ pub(super) const TIME_ZONE: Rule = rule(
 pub(super) fn machine_id(view: &View) -> Finding {
     const PATH: &str = "/etc/machine-id";
     match view.tree.find(PATH) {
-        // systemd makes one then, and takes the boot for a first one: machine-id(5).
+        // systemd then creates one, and treats the boot as a first boot: machine-id(5).
         None => MACHINE_ID.passed(["it is not there"]),
         Some(entry) if entry.kind != FileKind::File => MACHINE_ID.failed([format!("{PATH} is not a regular file")]),
         Some(entry) if entry.size == 0 => MACHINE_ID.passed::<&str>([]),
@@ -241,7 +241,7 @@ pub(super) fn dbus_machine_id(view: &View) -> Finding {
     DBUS_MACHINE_ID.unless(own.map(|_| format!("{PATH}: {}", view.tree.text(PATH).trim())))
 }
 
-/// Files that are not empty and match patterns.
+/// Returns the files that match patterns and are not empty.
 fn filled(view: &View, patterns: &[&str]) -> Vec<String> {
     let paths = patterns.iter().flat_map(|pattern| view.tree.glob(pattern));
     let filled = |path: &String| view.tree.find(path).is_some_and(|it| it.kind == FileKind::File && it.size > 0);
@@ -290,7 +290,7 @@ pub(super) fn world_writable(view: &View) -> Finding {
         FileKind::Directory => entry.mode & 0o1002 == 0o002,
         FileKind::Symlink | FileKind::Special => false,
     };
-    // File systems without modes, such as the one of UEFI, have those that they are mounted with.
+    // File systems without modes, such as FAT, show the modes of their mount options.
     let found = view.tree.entries().iter().filter(against);
     WORLD_WRITABLE.unless(found.map(|entry| format!("{}: mode {:04o}", entry.path, entry.mode)))
 }
@@ -305,7 +305,7 @@ pub(super) fn stray_setuid(view: &View) -> Finding {
     STRAY_SETUID.unless(stray.map(|entry| format!("{}: mode {:04o}", entry.path, entry.mode)))
 }
 
-/// Files of a directory that are not empty.
+/// Returns the files of a directory that are not empty.
 fn filled_below<'a>(view: &'a View, directory: &str) -> impl Iterator<Item = &'a Entry> {
     view.tree.below(directory).iter().filter(|entry| entry.kind == FileKind::File && entry.size > 0)
 }
@@ -395,7 +395,7 @@ pub(super) fn temporary_files(view: &View) -> Finding {
 pub(super) fn hostname(view: &View) -> Finding {
     const PATH: &str = "/etc/hostname";
     let name = lines_of(&view.tree, &[PATH]).next().map(|(_, line)| line).unwrap_or_default();
-    // What distributions and cloud-init take for no name: hostname(5), os-release(5).
+    // Values that distributions and cloud-init treat as no name: hostname(5), os-release(5).
     let distro = release(&view.tree, "ID").unwrap_or_default();
     let none = ["", "localhost", "localhost.localdomain", "(none)"];
     if none.contains(&name.as_str()) || name == distro {
@@ -412,7 +412,7 @@ pub(super) fn time_zone(view: &View) -> Finding {
         Some(target) if target.rsplit('/').next().is_some_and(|name| utc.contains(&name)) => TIME_ZONE.passed([target]),
         Some(target) => TIME_ZONE.failed([format!("{PATH} is a link to {target}")]),
         None if !view.tree.exists(PATH) => TIME_ZONE.passed(["none is set, which is UTC"]),
-        // The last line of such a file is the rule for all times to come: tzfile(5).
+        // The last line of such a file is the rule for the future: tzfile(5).
         None => match view.tree.text(PATH).trim_end().rsplit('\n').next() {
             Some("UTC0" | "GMT0") => TIME_ZONE.passed::<&str>([]),
             rule => TIME_ZONE.failed([format!("{PATH} says {}", rule.unwrap_or_default())]),

@@ -1,6 +1,6 @@
 //! Checks of the disk: what must be true of an image, judged by its files and partitions without booting it.
 //!
-//! What is seen is gathered in a few calls of the guest; every rule is a pure function of it.
+//! All facts are gathered in a few calls of the guest; every judge is a pure function of them.
 
 mod access;
 mod boot;

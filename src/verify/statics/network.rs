@@ -1,4 +1,4 @@
-//! Network cards, addresses, firewalls.
+//! Rules about network cards, addresses and firewalls.
 
 use super::guide::guide;
 use super::texts::lines_of;
@@ -22,9 +22,9 @@ pub(super) const KEYFILES: &str = "/etc/NetworkManager/system-connections/*";
 pub(super) const NETPLAN: &str = "/etc/netplan/*.yaml";
 const NETWORKD: &str = "/etc/systemd/network/*.{network,link,netdev}";
 pub(super) const INTERFACES: &[&str] = &["/etc/network/interfaces", "/etc/network/interfaces.d/*"];
-/// What installers leave for cloud-init to write again.
+/// Files that installers leave and cloud-init would write again.
 const CLOUD: &[&str] = &["/etc/cloud/cloud.cfg.d/*.cfg"];
-/// Most lines of one kind that are found: a finding shows fewer.
+/// Largest number of lines of one kind; a finding shows fewer.
 const KEYED_LIMIT: usize = 100;
 
 const UFW: &str = "/etc/ufw/ufw.conf";
@@ -89,7 +89,7 @@ pub(super) const NO_FIREWALL: Rule = Rule {
 
 pub(super) fn no_mac_in_udev(view: &View) -> Finding {
     let generator = "/75-persistent-net-generator.rules";
-    // A file of the same name in /etc is read in the place of the distribution's: udev(7).
+    // A file with the same name in /etc replaces the distribution's: udev(7).
     let replaced = view.tree.exists(&format!("/etc/udev/rules.d{generator}"));
     let named = lines_of(&view.tree, UDEV).filter(|(path, line)| {
         if path.ends_with(generator) { path.starts_with("/etc/") || !replaced } else { line.contains("ATTR{address}") }
@@ -126,7 +126,7 @@ pub(super) fn no_static_address(view: &View) -> Finding {
     NO_STATIC_ADDRESS.unless(keyed(view, &keys, |line| !loopback(line) && !line.contains("/ifcfg-lo:")))
 }
 
-/// Lines of files that set one of some keys to something, in any of the notations of such files.
+/// Returns the lines of files that set one of the keys to a value, in any notation of such files.
 pub(super) fn keyed(view: &View, keys: &[(&[&str], &[&str])], counts: impl Fn(&str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for (patterns, keys) in keys {
@@ -134,7 +134,7 @@ pub(super) fn keyed(view: &View, keys: &[(&[&str], &[&str])], counts: impl Fn(&s
             let line = line.trim_start_matches("- ");
             let end = line.find(['=', ':', ' ', '\t']).unwrap_or(line.len());
             let value = line[end..].trim_matches(['=', ':', ' ', '\t', '"', '\'']);
-            // What is on the lines that follow is a sequence of YAML.
+            // The following lines are a sequence of YAML.
             let set = !value.is_empty() || line.ends_with(':');
             keys.contains(&line[..end].trim()) && set && !["permanent", "preserve", "random", "stable"].contains(&value)
         });

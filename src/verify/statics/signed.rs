@@ -1,4 +1,4 @@
-//! Whether what promises Secure Boot is signed.
+//! The rule that boot programs for Secure Boot are signed.
 
 use super::view::{Judged, View};
 use super::{early, efi};
@@ -8,7 +8,7 @@ use crate::verify::{Finding, Group, Rule, Severity, Stage};
 /// The rules of this file, each with its judge, in the order of reports.
 pub(super) const RULES: Judged = &[(&SECURE_BOOT, secure_boot)];
 
-/// Longest program of UEFI that is read, in bytes, and longest kernel.
+/// Longest program of UEFI and longest kernel that are read, in bytes.
 pub(super) const PROGRAM_LIMIT: u64 = 16 << 20;
 pub(super) const KERNEL_LIMIT: u64 = 128 << 20;
 
@@ -23,13 +23,13 @@ pub(super) const SECURE_BOOT: Rule = Rule {
     mend: "add the element `uefi`, and take GRUB and the kernel from the distribution's packages, which are signed",
 };
 
-/// Programs that are looked into.
+/// Returns the programs whose content is read.
 pub(super) fn programs(view: &View) -> Vec<String> {
     let Some(fallback) = efi::fallback(view) else { return Vec::new() };
     efi::grubs(view, &fallback).into_iter().chain([fallback]).collect()
 }
 
-/// The kernel that is looked into, if anything is.
+/// Returns the kernel whose content is read, if the image has a shim.
 pub(super) fn kernel(view: &View) -> Option<&str> {
     let claimed = !efi::shims(view).is_empty();
     early::kernel(&view.system).filter(|_| claimed).map(|kernel| kernel.path.as_str())
@@ -68,8 +68,8 @@ pub(super) fn secure_boot(view: &View) -> Finding {
     if against.is_empty() { SECURE_BOOT.passed(seen) } else { SECURE_BOOT.failed(against) }
 }
 
-/// Whether a program has a signature; `None` if it is none of UEFI. Whether the signature is one that firmware believes
-/// is known when it is booted. Offsets: Microsoft's "PE Format", headers and "The Attribute Certificate Table".
+/// Returns whether a program has a signature; `None` if it is no UEFI program. Only a boot shows whether firmware accepts the
+/// signature. Offsets: Microsoft's "PE Format", headers and "The Attribute Certificate Table".
 pub(super) fn is_signed(bytes: &[u8]) -> Option<bool> {
     let le16 = |at: usize| Some(u16::from_le_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?));
     let le32 = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?) as usize);
@@ -84,13 +84,13 @@ pub(super) fn is_signed(bytes: &[u8]) -> Option<bool> {
             0x20b => 112,
             _ => return None,
         };
-    // The fifth directory is the table of signatures. Unlike the others it is named by its place in the file.
+    // The fifth directory is the table of signatures. Unlike the others, it has an offset in the file.
     if le32(directories - 4)? < 5 {
         return Some(false);
     }
     let (at, size) = (le32(directories + 32)?, le32(directories + 36)?);
     let whole = at.checked_add(size).is_some_and(|end| end <= bytes.len());
-    // A signature is longer than its header, and of the type PKCS_SIGNED_DATA.
+    // A signature is longer than its header, and has the type PKCS_SIGNED_DATA.
     Some(whole && size > 8 && le32(at).is_some_and(|length| (9..=size).contains(&length)) && le16(at + 6) == Some(2))
 }
 
@@ -98,7 +98,7 @@ pub(super) fn is_signed(bytes: &[u8]) -> Option<bool> {
 mod tests {
     use super::*;
 
-    /// A program of UEFI with a table of signatures in this place.
+    /// Returns a UEFI program with a table of signatures at this place.
     fn program(at: u32, size: u32) -> Vec<u8> {
         let mut bytes = vec![0; 512];
         bytes[..2].copy_from_slice(b"MZ");

@@ -1,4 +1,4 @@
-//! The partition table, from the sectors at both ends of the disk.
+//! Rules about the partition table, from the sectors at both ends of the disk.
 
 use std::io;
 
@@ -37,10 +37,10 @@ pub(super) const ROOT_FILLS: Rule = Rule {
            it to the end of the disk",
 };
 
-/// Bytes behind the last partition that belong to the copy of a GPT and to what partitions begin at multiples of.
+/// Bytes after the last partition for the copy of a GPT and for alignment.
 const BEHIND: u64 = 2 << 20;
 
-/// A disk of which both ends are known.
+/// A disk of which both ends were read.
 struct Ends<'a>(&'a Devices);
 
 impl Source for Ends<'_> {

@@ -1,4 +1,4 @@
-//! Rules on trees, and all of them on a guest that is memory.
+//! Tests of rules on trees, and of all rules on a guest in memory.
 
 use super::rules::judge;
 use super::texts::lines_of;
@@ -33,7 +33,7 @@ fn every_rule_has_a_name_of_its_own_and_is_judged() {
     }
 }
 
-/// What a mend tells to add can be added.
+/// Every element that an advice names exists.
 #[test]
 fn elements_that_mends_name_exist() {
     let named =
@@ -172,7 +172,7 @@ fn what_is_bad_is_found_by_its_rule() {
         let found = finding(&[(file, content)]);
         assert_eq!(found.outcome, Outcome::Failed, "{id}: {file}");
         assert!(found.evidence.iter().any(|line| line.contains(evidence)), "{id}: {:?}", found.evidence);
-        // The same rule is kept, or not failed for this, by an image without the file.
+        // Without the file, the same image keeps the rule, or fails for another reason.
         let other = finding(&elsewhere);
         assert!(!other.evidence.iter().any(|line| line.contains(evidence)), "{id}: {:?}", other.evidence);
     }
@@ -271,7 +271,7 @@ fn judge_one(view: &View, id: &str) -> Finding {
     judge(view).into_iter().find(|finding| finding.id == id).expect("the rule is there")
 }
 
-/// Each program that configures cards has its own notation for DHCP; cloud-init tells it where the image does not.
+/// Each program that configures cards has its own notation for DHCP. cloud-init writes it if the image has none.
 #[test]
 fn dhcp_is_found_in_every_notation() {
     let starts = |name: &str| format!("/etc/systemd/system/multi-user.target.wants/{name}.service");
@@ -355,7 +355,7 @@ fn checks_of_elements_are_judged_and_counted() {
     let findings = elements::judge(&view, &[of("good", &good), of("bad", &bad)].concat());
     let expected: Vec<_> = (1..=bad.len()).map(|number| format!("bad/{number}")).collect();
     assert_eq!(elements::failed(&findings), expected);
-    // What is judged in the running image is counted all the same.
+    // Checks of the running image are counted all the same.
     let passed: Vec<_> = findings.iter().map(|it| it.id.as_str()).filter(|id| id.starts_with("good")).collect();
     assert_eq!(passed, ["good/1", "good/2", "good/4", "good/5", "good/6", "good/7", "good/8", "good/9"]);
     assert!(findings.iter().all(|finding| finding.outcome == Outcome::Passed || !finding.evidence.is_empty()));
@@ -371,7 +371,7 @@ fn a_disk_without_a_system_is_a_finding() {
     assert!(found.findings[1..].iter().all(|finding| finding.outcome == Outcome::Skipped));
 }
 
-/// Each line was kept with its path, which took a hundred times the size of a file of short lines.
+/// Lines were kept with their paths, which took a hundred times the size of a file of short lines.
 #[test]
 fn lines_are_not_kept() {
     let path = format!("/etc/{}", "x".repeat(250));
@@ -379,7 +379,7 @@ fn lines_are_not_kept() {
     let tree = tree(&[(&path, &text)]);
     let mut lines = lines_of(&tree, &["/etc/*"]);
     assert_eq!(lines.next(), Some((path.clone(), "a".to_owned())));
-    // A list would know how many there are, and have them all.
+    // A list would have all lines in memory, and know their number.
     assert_eq!(lines.size_hint().1, None);
     assert_eq!(lines.count(), (1 << 20) - 1);
 }

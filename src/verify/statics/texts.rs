@@ -12,13 +12,13 @@ pub(super) fn boot_file(tree: &Tree, path: &str) -> Option<String> {
     paths.chain(below_subvolume).find(|path| tree.is_file(path))
 }
 
-/// What an image says of itself: os-release(5).
+/// Returns a value that an image states about itself: os-release(5).
 pub(super) fn release(tree: &Tree, name: &str) -> Option<String> {
     shell::value(&tree.text("/etc/os-release"), name)
 }
 
-/// Lines of a configuration file without comments, with the file's path before them as evidence shows it. One is made
-/// after the other: all of them at once, each with its path, may be more than any memory holds.
+/// Returns the lines of configuration files without comments. The file's path precedes each line, as evidence shows it. An
+/// iterator saves memory: all lines with their paths could exceed it.
 pub(super) fn lines_of<'a>(tree: &'a Tree, patterns: &[&str]) -> impl Iterator<Item = (String, String)> + use<'a> {
     let paths: Vec<_> = patterns.iter().flat_map(|pattern| tree.glob(pattern)).collect();
     paths.into_iter().flat_map(move |path| {

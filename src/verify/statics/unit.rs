@@ -5,17 +5,17 @@ use crate::inspect::Tree;
 /// A unit of systemd as the image configures it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
-    /// It starts at boot.
+    /// The unit starts at boot.
     Enabled,
-    /// It is there and does not.
+    /// The unit exists and does not start at boot.
     Off,
-    /// It cannot start.
+    /// The unit cannot start.
     Masked,
-    /// There is none of that name.
+    /// There is no such unit.
     Absent,
 }
 
-/// Where systemd looks for units: systemd.unit(5).
+/// The directories of units: systemd.unit(5).
 const UNITS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 
 pub(super) fn unit(tree: &Tree, name: &str) -> Unit {

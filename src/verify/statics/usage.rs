@@ -1,4 +1,4 @@
-//! What takes the space.
+//! The directories that take the most space.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use crate::guest::FileKind;
 use crate::inspect::Tree;
 use crate::verify::Usage;
 
-/// Most directories that are told.
+/// Largest number of directories in the result.
 const LIMIT: usize = 25;
 
-/// Directories that take the most, largest first. A directory within another of them is not counted in that one.
+/// Returns the directories that take the most space, largest first. Each counts without those of the others that are within it.
 pub(super) fn usage(tree: &Tree) -> Vec<Usage> {
     let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
     let mut all = 0_u64;
@@ -23,8 +23,8 @@ pub(super) fn usage(tree: &Tree) -> Vec<Usage> {
             *sum = sum.saturating_add(entry.stored);
         }
     }
-    // Of a directory and those in it, the one that says most: it has a good part of all, and no single one in it has
-    // nearly as much.
+    // Of a directory and those in it, choose the most telling one: it has a good part of all, and no single one in it has nearly
+    // as much.
     let floor = all / 200;
     let large: Vec<_> = sums.iter().filter(|(_, sum)| **sum > floor).map(|(path, sum)| (*path, *sum)).collect();
     let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
@@ -32,7 +32,7 @@ pub(super) fn usage(tree: &Tree) -> Vec<Usage> {
         .iter()
         .zip(1..)
         .filter(|((path, sum), next)| {
-            // Sorted by path: those within it follow it. Comparing all with all takes minutes where paths are deep.
+            // Sorted by path: directories within it follow it. Comparing all pairs takes minutes if paths are deep.
             let mut inner = large[*next..].iter().take_while(|(inner, _)| inner.starts_with(path));
             !inner.any(|(inner, part)| within(inner, path) && *part >= *sum - *sum / 10)
         })
@@ -42,7 +42,7 @@ pub(super) fn usage(tree: &Tree) -> Vec<Usage> {
     told.truncate(LIMIT);
     let own = |path: &str, sum: u64| {
         let inner = told.iter().filter(|(other, _)| within(other, path));
-        // Only the outermost of those within it: the others are counted in that one.
+        // Only the outermost directories within it: they include the others.
         let outermost =
             inner.filter(|(other, _)| !told.iter().any(|(between, _)| within(other, between) && within(between, path)));
         outermost.fold(sum, |left, (_, part)| left.saturating_sub(*part))
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use crate::inspect::tree::tests::tree;
 
-    /// Each directory was compared with all others.
+    /// All pairs of directories were compared.
     #[test]
     fn very_many_large_directories_take_no_time() {
         let content = "x".repeat(1000);

@@ -1,4 +1,4 @@
-//! What was gathered of an image.
+//! The facts about an image that rules need.
 
 use super::super::{Finding, Rule};
 use super::early;
@@ -6,21 +6,21 @@ use crate::guest::Devices;
 use crate::inspect::{self, System, Tree};
 use crate::recipe::Firmware;
 
-/// Rules and the functions that judge them.
+/// Rules with their judges.
 pub(super) type Judged = &'static [(&'static Rule, fn(&View) -> Finding)];
 
-/// What was gathered of an image.
+/// The facts about an image that rules need.
 #[derive(Debug, Default)]
 pub(super) struct View {
-    /// All files; contents of those that a rule looks into.
+    /// All files, with the content of those that a rule reads.
     pub(super) tree: Tree,
-    /// What the disk is divided into.
+    /// The partitions and file systems of the disk.
     pub(super) devices: Devices,
-    /// What they tell.
+    /// The facts from its configuration files.
     pub(super) system: System,
-    /// What the kernel finds before there is a root file system.
+    /// The initial RAM disk of the default kernel.
     pub(super) early: early::Early,
-    /// Architecture; empty if it is not known.
+    /// Architecture; empty if unknown.
     pub(super) arch: String,
 }
 
@@ -30,7 +30,7 @@ pub(super) fn view(tree: Tree, devices: Devices, arch: &str) -> View {
     View { tree, devices, system, early, arch: arch.to_owned() }
 }
 
-/// Firmware that finds a place of its own on the disk.
+/// Returns the firmware for which the disk has a place.
 pub(super) fn firmware(devices: &Devices) -> Vec<Firmware> {
     let partitions = devices.partition_table.iter().flat_map(|table| &table.partitions);
     let purposes: Vec<_> = partitions.filter_map(|partition| partition.purpose.as_deref()).collect();

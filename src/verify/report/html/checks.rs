@@ -1,17 +1,17 @@
-//! Findings: what to do first, and all of them.
+//! The findings: first the problems to fix, then all of them.
 
 use maud::{Markup, html};
 
 use crate::text::readable;
 use crate::verify::{Finding, Group, Outcome, Report, Severity, Tally};
 
-/// Failures of one check, in however many profiles.
+/// The failures of one check, in any number of profiles.
 struct Problem<'a> {
     first: &'a Finding,
     all: Vec<&'a Finding>,
 }
 
-/// What failed and is not accepted: errors first, then warnings, then notes.
+/// Shows the failures that are not accepted: errors first, then warnings, then notes.
 pub(super) fn to_do(report: &Report) -> Markup {
     let mut problems: Vec<Problem<'_>> = Vec::new();
     for finding in
@@ -50,7 +50,7 @@ fn one_problem(problem: &Problem<'_>) -> Markup {
     }
 }
 
-/// Where it is written. Nothing but the web is linked to.
+/// Links to the source of a rule. Only web pages become links.
 fn page(finding: &Finding) -> Markup {
     html! {
         @if let Some(page) = finding.page.as_deref().filter(|page| page.starts_with("https://")) {
@@ -63,7 +63,7 @@ fn evidence(finding: &Finding) -> Markup {
     html! { @if !finding.evidence.is_empty() { pre { (readable(&finding.evidence.join("\n"))) } } }
 }
 
-/// All findings: of the disk, and of each way it was booted.
+/// Shows all findings: of the disk, and of each boot.
 pub(super) fn all(report: &Report) -> Markup {
     let mut places: Vec<(String, Vec<&Finding>)> = Vec::new();
     for finding in &report.findings {
@@ -126,7 +126,7 @@ fn marked(finding: &Finding) -> Markup {
     html! { span class={ "mark " (class) } { (word) } }
 }
 
-/// Color and word: nothing is told by color alone.
+/// Returns the color and the word of a finding: color alone says nothing.
 fn mark(finding: &Finding) -> (&'static str, &'static str) {
     match (finding.outcome, finding.severity) {
         (Outcome::Passed, _) => ("good", "passed"),

@@ -17,14 +17,14 @@ use crate::verify::{Boot, ImageFacts, Report, Tally};
 
 const STYLE: &str = include_str!("style.css");
 
-/// Filters the checks, and unfolds what is printed.
+/// The script that filters the checks and unfolds output.
 const SCRIPT: &str = include_str!("script.js");
 
-/// The page.
+/// Returns the page.
 pub fn page(report: &Report, build: Option<&BuildInfo>) -> String {
     let tally = Tally::of(&report.findings);
     let verdict = if report.passed() { "Good" } else { "Not good" };
-    // What the policy names is exactly the text between the tags.
+    // The policy has the digest of exactly the text between the tags.
     let script = BASE64.encode(Sha256::digest(SCRIPT.as_bytes()));
     let policy = format!(
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{script}'; base-uri 'none'; form-action 'none'"
@@ -71,7 +71,7 @@ pub fn page(report: &Report, build: Option<&BuildInfo>) -> String {
     page.into_string()
 }
 
-/// What the image is.
+/// Shows the facts about the image.
 pub(super) fn summary(report: &Report, build: Option<&BuildInfo>) -> Markup {
     let subject = &report.facts.subject;
     let mut table = FactTable::default();
@@ -105,9 +105,9 @@ fn contents(report: &Report, build: Option<&BuildInfo>) -> Markup {
     }
 }
 
-/// What happened when the image ran.
+/// Shows the boots.
 fn boots(report: &Report) -> Markup {
-    // One scale for all, so that they can be compared.
+    // All boots have the same scale, so that they can be compared.
     let end = report.boots.iter().flat_map(|boot| &boot.milestones).map(|milestone| milestone.seconds);
     let end = end.fold(0.0, f64::max);
     html! {
@@ -146,7 +146,7 @@ fn one_boot(boot: &Boot, end: f64) -> Markup {
     }
 }
 
-/// How the image was made.
+/// Shows the work of the build.
 fn work(build: &BuildInfo) -> Markup {
     let known = build.work.iter().any(|work| work.started.is_some());
     let mut at = 0.0;
@@ -155,7 +155,7 @@ fn work(build: &BuildInfo) -> Markup {
         .iter()
         .map(|work| {
             let from = work.started.unwrap_or(at);
-            // A cached step took no time of this build.
+            // A cached step took no time in this build.
             let length = if work.cached { 0.0 } else { work.seconds };
             at += length;
             let figure = match work.cached {
@@ -194,7 +194,7 @@ fn work(build: &BuildInfo) -> Markup {
     }
 }
 
-/// What takes the space.
+/// Shows the largest directories.
 fn space(report: &Report) -> Markup {
     let shown = report.usage.iter().map(|usage| {
         #[expect(clippy::cast_precision_loss, reason = "the length of a bar")]

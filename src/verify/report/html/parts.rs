@@ -4,12 +4,12 @@ use maud::{Markup, html};
 
 use crate::text::readable;
 
-/// A line for each fact that is known.
+/// A table with a row for each known fact.
 #[derive(Debug, Default)]
 pub(super) struct FactTable(Vec<(&'static str, String)>);
 
 impl FactTable {
-    /// Adds a fact; nothing, if its value is empty.
+    /// Adds a fact, unless its value is empty.
     pub(super) fn add(&mut self, name: &'static str, value: impl Into<String>) {
         let value: String = value.into();
         if !value.is_empty() {
@@ -27,16 +27,16 @@ impl FactTable {
     }
 }
 
-/// A line with a bar.
+/// A row with a bar.
 #[derive(Debug)]
 pub(super) struct Bar {
     pub(super) name: String,
-    /// What the bar shows, in figures.
+    /// The value of the bar as text.
     pub(super) figure: String,
-    /// Where the bar begins, and how long it is; in the unit of the scale.
+    /// Start and length of the bar, in the unit of the scale.
     pub(super) from: f64,
     pub(super) length: f64,
-    /// Drawn as a mark at its place: nothing was done.
+    /// Whether it is drawn as a mark: nothing was done.
     pub(super) cached: bool,
 }
 
@@ -46,7 +46,7 @@ impl Bar {
     }
 }
 
-/// Lines with bars on one scale from 0 to `end`. The figures say what the bars show.
+/// Shows rows with bars on one scale from 0 to `end`. The figures have the same values as text.
 pub(super) fn bars(caption: &str, heads: (&str, &str), rows: &[Bar], end: f64) -> Markup {
     let percent = |value: f64| if end > 0.0 { (value / end * 100.0).clamp(0.0, 100.0) } else { 0.0 };
     html! {
@@ -59,7 +59,7 @@ pub(super) fn bars(caption: &str, heads: (&str, &str), rows: &[Bar], end: f64) -
                     td.number { (row.figure) }
                     td { svg.bar width="100%" height="14" aria-hidden="true" focusable="false" {
                         @let (x, width) = (percent(row.from), percent(row.length).max(0.4));
-                        // The last one may begin where the scale ends.
+                        // The last bar may begin at the end of the scale.
                         @let x = x.min(99.6);
                         rect.done[!row.cached].cached[row.cached] x={ (format!("{x:.2}")) "%" } y="0" width={ (format!("{width:.2}")) "%" } height="100%" rx="2" {}
                     } }
