@@ -1,9 +1,8 @@
-//! A disk made of a distribution's packages.
+//! Makes the disk of a base from a distribution's packages.
 //!
-//! Everything runs natively: `mmdebstrap` unpacks the packages into a directory, `mke2fs` writes the
-//! directory into a file system, `qemu-img` writes that to the layer. The host never mounts anything that
-//! outlives the work: all of it happens in namespaces of its own, on a private tmpfs where memory allows, and
-//! ends with this process. An unprivileged user gets a user namespace beside.
+//! Everything runs natively: `mmdebstrap` unpacks the packages into a directory, `mke2fs` writes the directory into a file
+//! system, and `qemu-img` writes that to the layer. The work has its own namespaces, and a private tmpfs if memory allows. So its
+//! mounts on the host end with this process. An unprivileged user also gets a user namespace.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -23,10 +22,10 @@ use crate::recipe::Arch;
 use crate::units::ByteSize;
 use crate::workdir::{USER_NAMESPACE, WorkDir};
 
-/// The work itself; see its first lines.
+/// The script that does the work; its first lines describe it.
 const SCRIPT: &str = include_str!("bootstrap.sh");
 
-/// Programs that are needed, and the Debian packages they are part of.
+/// Required programs, and their Debian packages.
 const TOOLS: [(&str, &str); 6] = [
     ("mmdebstrap", "mmdebstrap"),
     ("unshare", "util-linux"),
@@ -36,35 +35,35 @@ const TOOLS: [(&str, &str); 6] = [
     ("qemu-img", "qemu-utils"),
 ];
 
-/// Free memory below which work is done on the disk: a common tree of 550 MB is there twice, beside its packages, and
-/// the guest and the page cache want their share.
+/// Least free memory for work in memory, in bytes: a common tree of 550 MB is there twice, beside its packages, and the guest and
+/// the page cache need memory too.
 const MIN_MEMORY: u64 = 3 << 30;
 
-/// A disk that was made.
+/// The disk of a base.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bootstrapped {
-    /// Its file systems.
+    /// The file systems.
     pub mounts: Vec<Mount>,
-    /// What is installed, sorted by name.
+    /// Installed packages, sorted by name.
     pub packages: Vec<Package>,
 }
 
-/// Where the work is done.
+/// The place of the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// On a tmpfs of at most so many bytes.
+    /// A tmpfs with this size in bytes.
     Memory(u64),
-    /// Below the cache directory.
+    /// A directory below the cache directory.
     Disk,
 }
 
-/// Programs missing on this host, each with the Debian package that has it.
+/// Returns the programs that are missing on this host, with their Debian packages.
 pub fn missing_tools() -> Vec<(&'static str, &'static str)> {
     let user = (!rustix::process::geteuid().is_root()).then_some(("newuidmap", "uidmap"));
     TOOLS.into_iter().chain(user).filter(|(tool, _)| !is_installed(tool)).collect()
 }
 
-/// Makes a disk of packages.
+/// Makes a disk from packages.
 pub fn build(
     request: &BootstrapRequest<'_>,
     reporter: &dyn Reporter,
@@ -134,7 +133,7 @@ fn run(
     Ok(parse_packages(&std::fs::read_to_string(&path).at(&path)?))
 }
 
-/// What the script cannot tell by its output alone.
+/// Finds the cause of a failure, from more than the output of the script.
 fn explain(
     error: ProcessError,
     work: &Path,
@@ -161,16 +160,16 @@ fn explain(
         return BootstrapError::NoSpace { path, needed, available: ByteSize::bytes(available) };
     }
     BootstrapError::from_output(&tail, &request.how.keyring).unwrap_or_else(|| {
-        // What makes the namespaces only passes on how the work in them ended.
+        // The program that makes the namespaces passes on the exit status of the work.
         let program = "mmdebstrap, or what follows it,".to_owned();
         BootstrapError::Failed(ProcessError::Failed { program, status, tail })
     })
 }
 
-/// Compares what apt announces to install with what there is room for.
+/// Compares the size that apt announces with the free space.
 fn find_shortage(request: &BootstrapRequest<'_>, place: Place, installed: u64) -> Option<BootstrapError> {
     let target = request.target.parent().unwrap_or(Path::new("."));
-    // The tree and the file system made of it, and the packages it is unpacked from.
+    // Bytes for the tree, the file system with it, and the packages.
     let work = installed.saturating_mul(5) / 2;
     let (path, needed, available) = match place {
         Place::Memory(bytes) if work > bytes => (Path::new("memory"), work, bytes),
@@ -187,7 +186,7 @@ fn find_shortage(request: &BootstrapRequest<'_>, place: Place, installed: u64) -
 fn write_inputs(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout) -> Result<(), BootstrapError> {
     let mnt = work.join("mnt");
     std::fs::create_dir(&mnt).at(&mnt)?;
-    // Other identities of the user work below.
+    // The user's subordinate identities work below.
     for directory in [work, &mnt] {
         std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755)).at(directory)?;
     }
@@ -245,7 +244,7 @@ fn command(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout, pla
     command
 }
 
-/// Reports one activity after the other.
+/// A reporter of one activity after the other.
 struct Activities<'a> {
     reporter: &'a dyn Reporter,
     current: String,
@@ -286,7 +285,7 @@ fn parse_packages(text: &str) -> Vec<Package> {
     packages
 }
 
-/// Bytes of memory that programs may still use, as the kernel estimates it.
+/// Returns the bytes of memory that programs can still use, as the kernel estimates.
 fn available_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
@@ -294,13 +293,13 @@ fn available_memory() -> Option<u64> {
 }
 
 fn is_installed(tool: &str) -> bool {
-    // Administration tools are not in every user's PATH; the script looks in all of these.
+    // PATH often lacks administration tools; the script searches all of these directories.
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         .iter()
         .any(|directory| Path::new(directory).join(tool).exists())
 }
 
-/// The name that dpkg has for an architecture.
+/// Returns dpkg's name for an architecture.
 fn dpkg_arch(arch: Arch) -> &'static str {
     match arch {
         Arch::X86_64 => "amd64",

@@ -1,4 +1,4 @@
-//! Why a bootstrap failed, as far as the tools' output tells.
+//! Finds out from the tools' output why a bootstrap failed.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::fsx::PathError;
 use crate::process::ProcessError;
 use crate::units::ByteSize;
 
-/// Why there is no disk.
+/// The reason why a bootstrap failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
     /// A program is missing.
@@ -16,48 +16,48 @@ pub enum BootstrapError {
     MissingTool {
         /// Name of the program.
         tool: &'static str,
-        /// Debian package it is part of.
+        /// Debian package of the program.
         package: &'static str,
     },
     /// The keys of the distribution's archive are missing.
     #[error("{} is missing on this machine: install the package {}", .0.file, .0.package)]
     MissingKeyring(Keyring),
-    /// The user may not make a user namespace.
+    /// The user may not create a user namespace.
     #[error(
         "cannot work without privileges: {reason}\n  allow user namespaces and give this user ranges in /etc/subuid and \
          /etc/subgid (package uidmap), or run as root"
     )]
     Unprivileged {
-        /// What the system said.
+        /// The message of the system.
         reason: String,
     },
-    /// Packages are not in the repositories.
+    /// The repositories lack packages.
     #[error("the repositories have no package {}: check the names for this release", packages.join(", "))]
     PackageNotFound {
-        /// Names of the packages, as asked for.
+        /// Names of the packages, as requested.
         packages: Vec<String>,
     },
-    /// Packages contradict each other.
+    /// Packages conflict with each other.
     #[error("the packages cannot be installed together:\n  {}", tail.join("\n  "))]
     Unsatisfiable {
-        /// What apt said.
+        /// The message of apt.
         tail: Vec<String>,
     },
-    /// A repository is no more what it was when it was pinned.
+    /// A repository has changed since it was pinned.
     #[error("a package repository has changed since the build was planned: plan again")]
     RepositoryMoved,
-    /// A repository is signed by someone this machine does not know.
+    /// A repository is signed with a key that this machine does not have.
     #[error("cannot trust the package repository: {reason}\n  update the package {keyring} of this machine")]
     UnknownKey {
-        /// apt's complaint.
+        /// The message of apt.
         reason: String,
-        /// The host's package of the distribution's keys.
+        /// The host's package with the distribution's keys.
         keyring: String,
     },
     /// A repository could not be read.
     #[error("cannot read from the package mirror: {reason}\n  check the network and the mirror's URL, then try again")]
     Mirror {
-        /// apt's first complaint.
+        /// The first message of apt.
         reason: String,
     },
     /// The host's file system or memory cannot hold the work.
@@ -66,7 +66,7 @@ pub enum BootstrapError {
         path.display(), ByteSize::bytes(needed.get().saturating_sub(available.get()))
     )]
     NoSpace {
-        /// Where the space is needed.
+        /// The directory that needs the space.
         path: PathBuf,
         /// Bytes needed, estimated.
         needed: ByteSize,
@@ -78,18 +78,18 @@ pub enum BootstrapError {
         "the packages do not fit on the image's disk: {needed} are needed for the root file system, it has {size}; raise disk.size"
     )]
     DiskTooSmall {
-        /// Bytes the root file system needs.
+        /// Bytes for the root file system.
         needed: ByteSize,
-        /// Bytes it has.
+        /// Size of the root partition.
         size: ByteSize,
     },
-    /// The disk cannot be laid out as asked.
+    /// The disk cannot have the requested layout.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// The request cannot be carried out as it is.
+    /// The request is invalid.
     #[error("{0}")]
     Request(String),
-    /// Anything else that ended the tools.
+    /// The tools failed in another way.
     #[error("the bootstrap failed")]
     Failed(#[source] ProcessError),
     /// A file could not be accessed.
@@ -101,7 +101,7 @@ pub enum BootstrapError {
 }
 
 impl BootstrapError {
-    /// Reads out of a failed run's last lines what went wrong. `None` if they tell nothing in particular.
+    /// Finds the reason in the last lines of a failed run. `None` if they have no known reason.
     pub(super) fn from_output(tail: &[String], keyring: &Keyring) -> Option<Self> {
         let missing: Vec<_> = tail.iter().filter_map(|line| missing_package(line)).collect();
         if !missing.is_empty() {
@@ -127,7 +127,7 @@ impl BootstrapError {
             "apt-get update did not find any indices",
         ];
         if let Some(line) = tail.iter().find(|line| UNREACHABLE.iter().any(|start| line.contains(start))) {
-            // A package that the index names and the mirror does not have any more.
+            // The index names a package that the mirror no longer has.
             if line.contains("404") && line.contains(".deb") {
                 return Some(Self::RepositoryMoved);
             }
@@ -140,14 +140,14 @@ impl BootstrapError {
         None
     }
 
-    /// Whether the tools ran out of space where they worked.
+    /// Returns whether the tools ran out of space in their working directory.
     pub(super) fn is_full(tail: &[String]) -> bool {
         tail.iter()
             .any(|line| line.contains("No space left on device") || line.contains("You don't have enough free space"))
     }
 }
 
-/// Name in apt's complaint about a package that does not exist or cannot be installed.
+/// Returns the name in apt's message about a package that does not exist or cannot be installed.
 fn missing_package(line: &str) -> Option<&str> {
     let line = line.trim();
     if let Some(name) = line.strip_prefix("E: Unable to locate package ") {
@@ -162,7 +162,7 @@ fn missing_package(line: &str) -> Option<&str> {
     line.strip_prefix("E: Version '")?.strip_suffix("' was not found")?.split_once("' for '").map(|(_, name)| name)
 }
 
-/// Bytes that apt announces to unpack: `After this operation, 612 MB of additional disk space will be used.`
+/// Returns the bytes that apt announces to unpack: `After this operation, 612 MB of additional disk space will be used.`
 pub(super) fn announced_size(line: &str) -> Option<u64> {
     let text = line.trim().strip_prefix("After this operation, ")?;
     let (number, unit) = text.strip_suffix(" of additional disk space will be used.")?.split_once(' ')?;

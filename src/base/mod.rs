@@ -1,4 +1,4 @@
-//! The disk an image starts from: made of a distribution's packages, or copied from an image.
+//! Makes the disk of a base from a distribution's packages.
 
 pub mod bootstrap;
 mod failure;

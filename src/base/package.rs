@@ -1,4 +1,4 @@
-//! Packages, and the database that dpkg keeps of them.
+//! Installed packages, and dpkg's database of them.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,8 @@ pub struct Package {
 }
 
 impl Package {
-    /// Installed packages of a dpkg status file (dpkg(1), deb822(5)), held ones among them. A package of which the
-    /// configuration alone is left is none.
+    /// Returns the installed packages of a dpkg status file (dpkg(1), deb822(5)), with those on hold. Packages with only their
+    /// configuration left do not count.
     pub fn of_dpkg_status(status: &str) -> Vec<Self> {
         let is_installed =
             |paragraph: &&str| field(paragraph, "Status").is_some_and(|state| state.ends_with(" ok installed"));

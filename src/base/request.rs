@@ -1,4 +1,4 @@
-//! What is asked of a bootstrap.
+//! The request for a bootstrap.
 
 use std::path::Path;
 
@@ -8,38 +8,38 @@ use crate::distro;
 use crate::plan::{DiskPlan, RepositoryPin};
 use crate::recipe::Arch;
 
-/// A disk to be made.
+/// A request for a disk.
 #[derive(Debug, Clone, Copy)]
 pub struct BootstrapRequest<'a> {
     /// Name of the distribution.
     pub distro: &'a str,
-    /// How it is made of packages.
+    /// The distribution's data for a bootstrap.
     pub how: &'a distro::Bootstrap,
-    /// Release by code name.
+    /// Code name of the release.
     pub release: &'a str,
     /// Architecture of the packages.
     pub arch: Arch,
-    /// Repositories; they become the image's own, too.
+    /// Repositories; the image keeps them in its configuration.
     pub repositories: &'a [RepositoryPin],
-    /// Packages beside the essential ones and apt.
+    /// Packages besides the essential ones and apt.
     pub packages: &'a [String],
     /// The disk.
     pub disk: &'a DiskPlan,
-    /// What all identifiers of the disk derive from.
+    /// The seed of all identifiers on the disk.
     pub seed: Sha256,
-    /// The qcow2 file to make. After a failure there may be a part of it.
+    /// The qcow2 file to make. A failure may leave a part of it.
     pub target: &'a Path,
     /// Directory for packages and temporary files, shared by all builds.
     pub cache_dir: &'a Path,
 }
 
 impl BootstrapRequest<'_> {
-    /// When the repositories were last changed, in seconds since 1970.
+    /// Returns the time of the latest change in the repositories, in seconds since 1970.
     pub(super) fn epoch(&self) -> u64 {
         self.repositories.iter().map(|pin| pin.date).max().unwrap_or_default()
     }
 
-    /// Refuses what the tools would take for something else.
+    /// Refuses values that the tools would misunderstand.
     pub(super) fn check(&self) -> Result<(), BootstrapError> {
         let plain = |text: &str| {
             !text.is_empty()
