@@ -1,4 +1,4 @@
-//! Connections to servers: how they are made, what is trusted, and why one fails.
+//! Connections to servers: their settings, and the meaning of their errors.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use ureq::typestate::AgentScope;
 
 use crate::address;
 
-/// How long a connection may take to be made.
+/// Limit for making a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a server may send nothing.
+/// Limit for a server to send nothing.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Why something could not be fetched.
+/// The reason why something could not be fetched.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum HttpError {
-    /// The server could not be reached, or its answer was cut off.
+    /// The server could not be reached, or its answer was incomplete.
     #[error("cannot fetch {url}: {reason}")]
     Failed {
-        /// What was asked for, without credentials.
+        /// The URL without credentials.
         url: String,
-        /// What happened.
+        /// The reason.
         reason: String,
         /// Whether another attempt may succeed.
         transient: bool,
@@ -33,22 +33,22 @@ pub enum HttpError {
     Interrupted,
 }
 
-/// A URL without what may be secret in it: the user name and password, and the query.
+/// Returns a URL without its secrets: user name, password and query.
 pub fn redacted(url: &str) -> String {
     address::shown(url)
 }
 
-/// How connections are made and kept, and what is trusted.
+/// Returns the settings of connections, with trusted certificates.
 pub(crate) fn configuration() -> ConfigBuilder<AgentScope> {
     ureq::Agent::config_builder()
         .timeout_connect(Some(CONNECT_TIMEOUT))
         .timeout_recv_response(Some(READ_TIMEOUT))
         .timeout_per_read(Some(READ_TIMEOUT))
         .http_status_as_error(false)
-        // ureq would read the environment itself, which only the command line does.
+        // Without this, ureq would read the environment, which only the command line may do.
         .proxy(None)
         .user_agent(concat!("goldsmith/", env!("CARGO_PKG_VERSION")))
-        // The host's own certificates: a company's mirror has a company's authority.
+        // The host's own certificates: a company's mirror may have a private authority.
         .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
 }
 
@@ -57,20 +57,20 @@ pub(super) fn failed(url: &str, error: &ureq::Error) -> HttpError {
     HttpError::Failed { url: redacted(url), reason: reason(error), transient }
 }
 
-/// What has happened to a request, in words for people.
+/// Returns the reason for a failed request, for people.
 pub(crate) fn reason(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::HostNotFound => "the host's name cannot be resolved".to_owned(),
         ureq::Error::Timeout(Timeout::PerWrite) => "it takes no more data".to_owned(),
         ureq::Error::Timeout(Timeout::PerRead | Timeout::RecvResponse) => "nothing comes from it".to_owned(),
-        // It would quote the address.
+        // The text of ureq would quote the address.
         ureq::Error::BadUri(_) => "it is no address".to_owned(),
         error => error.to_string(),
     }
 }
 
-/// Whether what has happened to a request may not happen to the next one: a connection that has broken, or was too slow.
+/// Returns whether another attempt may succeed: the connection broke, or was too slow.
 pub(crate) fn passes(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::Io(error) => error.kind() != std::io::ErrorKind::ConnectionRefused,

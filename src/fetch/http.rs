@@ -1,7 +1,7 @@
-//! HTTP as builds need it: patient with servers, never deaf to an interrupt.
+//! HTTP for builds: repeats failed requests, and reacts to an interrupt at any time.
 //!
-//! A blocking read cannot be interrupted. So requests are made on threads of their own; whoever waits for
-//! one looks at the interrupt meanwhile and leaves the thread behind, whose time is limited.
+//! A blocking read cannot be interrupted. So each request has its own thread. The caller checks the interrupt while it waits, and
+//! may leave the thread behind, whose time is limited.
 
 use std::io::Read as _;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -12,11 +12,11 @@ use super::connection::{HttpError, redacted};
 use crate::interrupt::Interrupt;
 
 const POLL: Duration = Duration::from_millis(50);
-/// Attempts that may fail one after the other.
+/// Largest number of consecutive failed attempts.
 pub(crate) const ATTEMPTS: u32 = 4;
 const CHUNK: usize = 256 * 1024;
 
-/// An answer: its head is here, its body arrives.
+/// An answer: its header is complete, its body still arrives.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) length: Option<u64>,
@@ -24,12 +24,12 @@ pub(super) struct Answer {
     chunks: Receiver<Result<Vec<u8>, HttpError>>,
 }
 
-/// Whether a source is fetched by HTTP.
+/// Returns whether a source is an HTTP URL.
 pub(super) fn is_url(source: &str) -> bool {
     source.starts_with("http://") || source.starts_with("https://")
 }
 
-/// Sends one GET request; `from` asks for the bytes from there on.
+/// Sends one GET request for the bytes from `from` on.
 pub(super) fn get(url: &str, from: u64, network: &Network, interrupt: &Interrupt) -> Result<Answer, HttpError> {
     let (head_sender, head) = mpsc::sync_channel(1);
     let (sender, chunks) = mpsc::sync_channel(8);
@@ -37,7 +37,7 @@ pub(super) fn get(url: &str, from: u64, network: &Network, interrupt: &Interrupt
     std::thread::spawn(move || {
         let mut response = match network.get(&asked, from) {
             Ok(response) => response,
-            // A receiver that is gone wants no answer any more; the same holds below.
+            // Without a receiver, nobody needs the answer; the same applies below.
             Err(error) => return drop(head_sender.send(Err(error))),
         };
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -71,7 +71,7 @@ pub(super) fn get(url: &str, from: u64, network: &Network, interrupt: &Interrupt
     Ok(Answer { status, length, content_range, chunks })
 }
 
-/// The whole of a small file, after several attempts if need be.
+/// Fetches a small file, with several attempts if necessary.
 pub(super) fn get_small(
     url: &str,
     limit: usize,
@@ -88,19 +88,19 @@ pub(super) fn get_small(
     }
 }
 
-/// The same, `None` where the server has no such file.
+/// Fetches a small file; returns `None` if the server does not have it.
 pub(super) fn get_if_there(
     url: &str,
     limit: usize,
     network: &Network,
     interrupt: &Interrupt,
 ) -> Result<Option<Vec<u8>>, HttpError> {
-    // What object stores answer where there is nothing, too.
+    // Object stores also answer 403 for a missing file.
     let is_absent = |status| matches!(status, 403 | 404 | 410);
     match get(url, 0, network, interrupt) {
         Ok(answer) if is_absent(answer.status) => Ok(None),
         Err(HttpError::Interrupted) => Err(HttpError::Interrupted),
-        // With the attempts that a file deserves.
+        // Now with several attempts.
         _ => get_small(url, limit, network, interrupt).map(Some),
     }
 }
@@ -139,12 +139,12 @@ pub(crate) fn pause(attempt: u32, interrupt: &Interrupt) -> Result<(), HttpError
 }
 
 impl Answer {
-    /// The next piece of the body, `None` at its end.
+    /// Returns the next piece of the body, `None` at its end.
     pub(super) fn next(&self, interrupt: &Interrupt) -> Result<Option<Vec<u8>>, HttpError> {
         wait(&self.chunks, interrupt)?.transpose()
     }
 
-    /// The error that a status means.
+    /// Returns the error for a status.
     pub(super) fn refused(&self, url: &str) -> HttpError {
         let transient = self.status >= 500 || self.status == 429 || self.status == 408;
         let login = if self.status == 401 { ": it wants a login, which belongs into ~/.netrc" } else { "" };

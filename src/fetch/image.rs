@@ -1,8 +1,8 @@
-//! Base images: `<cache>/images/<sha256>`, immutable, checked before they appear there.
+//! Fetches base images to `<cache>/images/<sha256>`, where they never change. They are checked before they appear there.
 //!
-//! A download that stopped is `<sha256>.part` and goes on where it stopped; `<sha256>.lock` keeps two builds from
-//! fetching the same file at once. Layers stand on qcow2 and raw files only: an image of another format, or one that
-//! is compressed as a whole, is converted once, to `<sha256>.disk.qcow2`, whose own digest is in `<sha256>.disk.sha256`.
+//! A download that stopped is `<sha256>.part`, and continues later. `<sha256>.lock` prevents two builds from fetching the same
+//! file at once. Layers need a base in qcow2 or raw format. An image in another format, or compressed as a whole, is converted
+//! once to `<sha256>.disk.qcow2`, whose digest is in `<sha256>.disk.sha256`.
 
 use std::fs::{self, File};
 use std::io;
@@ -37,18 +37,18 @@ use crate::units::ByteSize;
 /// A base image in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedImage {
-    /// The file. Nobody writes to it.
+    /// The file. It never changes.
     pub path: PathBuf,
-    /// Its digest.
+    /// The digest of the file.
     pub sha256: Sha256,
-    /// Its format.
+    /// The format of the file.
     pub format: Format,
-    /// Size of the disk in it, in bytes.
+    /// Size of the disk, in bytes.
     pub virtual_size: u64,
 }
 
-/// Finds the digest that an image must have: the one the recipe names, or the one that the list named by the
-/// recipe has for the file's base name. Paths are relative to `directory`.
+/// Finds the digest that an image must have: from the recipe, or from the list of checksums that the recipe names, by the file's
+/// base name. Paths are relative to `directory`.
 pub fn pin(
     source: &ImageSource,
     directory: &Path,
@@ -62,7 +62,7 @@ pub fn pin(
     }
     let key = source.signed_by.as_ref().map(|key| Key::read(directory.join(key).components().collect())).transpose()?;
     let sums = &source.sha256;
-    // What was believed without a signature, or for another one, is looked at again.
+    // A pin without a signature, or with another key, must not count for this key.
     let signed = key.as_ref().map(|key| format!(" signed by {}", key.digest)).unwrap_or_default();
     let subject = format!("{sums} for {}{signed}", source.source);
     if let Some(digest) = pins::find(cache, &subject, policy).filter(|_| http::is_url(sums)) {
@@ -86,7 +86,7 @@ pub fn pin(
     Ok(digest)
 }
 
-/// A list of checksums, with what lies beside it.
+/// A list of checksums, and files beside it.
 struct Sums<'a> {
     place: &'a str,
     directory: &'a Path,
@@ -95,7 +95,7 @@ struct Sums<'a> {
 }
 
 impl Sums<'_> {
-    /// The list, or a file beside it whose name has this ending; `None` if there is no such file beside it.
+    /// Returns the list, or the file with this ending after the list's name; `None` if it is missing.
     fn get(&self, ending: &str) -> Result<Option<Vec<u8>>, ImageError> {
         let place = self.signature_at(ending);
         if http::is_url(self.place) {
@@ -118,7 +118,7 @@ impl Sums<'_> {
         }
     }
 
-    /// What the key has signed of the list.
+    /// Returns the part of the list that the key has signed.
     fn signed(&self, key: &Key, list: &[u8], scratch: &Path) -> Result<Vec<u8>, ImageError> {
         let name = redacted(self.place);
         if key.signs_within(list) {
@@ -134,7 +134,7 @@ impl Sums<'_> {
     }
 }
 
-/// Brings an image into the cache, if it is not there. Paths are relative to `directory`.
+/// Fetches an image into the cache, unless it is there. Paths are relative to `directory`.
 #[expect(clippy::too_many_arguments, reason = "each is a thing of its own: what, where to, by which way, who is told")]
 pub fn fetch(
     source: &ImageSource,
@@ -166,7 +166,7 @@ pub fn fetch(
     }
     fs::create_dir_all(&images).at(&images)?;
     let _lock = lock(&images.join(format!("{sha256}.lock")), interrupt)?;
-    // Another build may have fetched it while this one waited.
+    // Another build may have fetched it meanwhile.
     if let Some(image) = cached()? {
         return Ok(image);
     }
@@ -181,7 +181,7 @@ pub fn fetch(
         transfer.download(&source.source, &network)?;
         let found = transfer.finish()?;
         if found != *sha256 && resumed {
-            // The beginning may be of another time than the rest.
+            // The beginning and the rest may be from different versions of the file.
             transfer.restart()?;
             transfer.download(&source.source, &network)?;
             transfer.finish()?
@@ -198,7 +198,7 @@ pub fn fetch(
         Err(ImageError::WrongDigest { origin, expected: *sha256, found })
     };
     if let Err(error) = verdict {
-        // What was fetched is good: only the conversion has to be done again.
+        // The fetched file is good: only the conversion must be repeated.
         if !matches!(error, ImageError::Interrupted | ImageError::NoSpace { .. }) {
             fs::remove_file(&part).at(&part)?;
         }
@@ -208,7 +208,7 @@ pub fn fetch(
     cached()?.ok_or_else(|| ImageError::NotCached(source.source.clone()))
 }
 
-/// Gives what was fetched its name: as it is if layers can stand on it, or converted.
+/// Moves the fetched file to its final name, or converts it if layers cannot use it.
 fn settle(
     part: &Path,
     path: &Path,
@@ -236,7 +236,7 @@ fn settle(
         from: None,
         output: disk,
         to: Format::Qcow2,
-        // Read by every build that stands on it: packed clusters would cost more than they spare.
+        // Every build reads this file: compressed clusters would cost more time than the space is worth.
         encoding: Encoding::Qcow2 { codec: None, cluster_size: 64 << 10, compat: Compat::V1_1 },
         kinds: Kinds::default(),
         max_size: None,
@@ -253,12 +253,12 @@ fn settle(
     Ok(())
 }
 
-/// The file with the digest of a converted image: it is there when the image is whole.
+/// Returns the file with the digest of a converted image. It exists once the image is complete.
 fn digest_file(disk: &Path) -> PathBuf {
     disk.with_extension("sha256")
 }
 
-/// Errors of a conversion, with the name that the user knows in place of the one in the cache.
+/// Returns an error of a conversion with the name that the user knows instead of the one in the cache.
 fn unconverted(error: ConvertError, origin: &str) -> ImageError {
     ImageError::Convert(Box::new(match error {
         ConvertError::Interrupted => return ImageError::Interrupted,
@@ -279,7 +279,7 @@ fn unconverted(error: ConvertError, origin: &str) -> ImageError {
 /// Smallest disk that can hold a system, in bytes.
 const SMALLEST: u64 = ByteSize::MIB;
 
-/// Format of an image, and size of the disk in it. Damage further inside a qcow2 file is for [`QemuImg::check`] to find.
+/// Returns the format of an image, and the size of its disk. [`QemuImg::check`] finds damage inside a qcow2 file.
 fn check(path: &Path) -> Result<(Format, u64), OpenError> {
     let opened = read::open(path, &Options::default())?;
     let size = opened.source.size();
@@ -290,10 +290,10 @@ fn check(path: &Path) -> Result<(Format, u64), OpenError> {
     Ok((opened.format, size))
 }
 
-/// Refuses what is no whole and self-contained image.
+/// Refuses images that are incomplete or need other files.
 fn examine(part: &Path, origin: &str) -> Result<(), ImageError> {
     check(part).map_err(|error| match error {
-        // The name in the cache says nothing to the user.
+        // The user does not know the name in the cache.
         OpenError::Refused { reason, help, .. } => OpenError::Refused { path: origin.into(), reason, help },
         error => error,
     })?;

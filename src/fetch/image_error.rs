@@ -1,4 +1,4 @@
-//! Why a base image cannot be had.
+//! Errors of fetching a base image.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::image::convert::ConvertError;
 use crate::image::read::OpenError;
 use crate::units::ByteSize;
 
-/// Why a base image cannot be had.
+/// The reason why a base image is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// It could not be downloaded.
@@ -22,63 +22,63 @@ pub enum ImageError {
     /// A file could not be accessed.
     #[error(transparent)]
     Access(#[from] PathError),
-    /// A file that the recipe names is not there, or is none.
+    /// A file that the recipe names is missing, or cannot be read.
     #[error("cannot read {}, which the recipe's base names", path.display())]
     NoSuchFile {
-        /// Where it was looked for.
+        /// The path that was tried.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// The file is another than the recipe means.
+    /// The file is not the one that the recipe means.
     #[error(
         "{origin} has another SHA-256 than the recipe says; nothing of it is kept\n  expected {expected}\n  found    {found}"
     )]
     WrongDigest {
-        /// Where the file came from.
+        /// The source of the file.
         origin: String,
-        /// What the recipe says.
+        /// The digest in the recipe.
         expected: Sha256,
-        /// What the file has.
+        /// The digest of the file.
         found: Sha256,
     },
-    /// A list of checksums does not tell which digest this file has.
+    /// A list of checksums does not have the digest of this file.
     #[error("{sums} {fault}")]
     Sums {
         /// The list.
         sums: String,
-        /// Why.
+        /// The reason.
         fault: SumsFault,
     },
-    /// A list of checksums is not signed as the recipe says.
+    /// The signature of a list of checksums is missing or wrong.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// There is nothing to go by offline.
+    /// Offline, the cache has neither the image nor its pin.
     #[error("{0} is not in the cache: fetch it once without --offline")]
     NotCached(String),
-    /// There is no room for it.
+    /// There is too little free space.
     #[error("no space left on this machine: {} needs {needed}, {available} are free", path.display())]
     NoSpace {
-        /// Where it should go.
+        /// The directory for the file.
         path: PathBuf,
         /// Bytes needed.
         needed: ByteSize,
         /// Bytes free.
         available: ByteSize,
     },
-    /// It is no disk image that may be used.
+    /// The file is no usable disk image.
     #[error(transparent)]
     Format(#[from] OpenError),
-    /// It cannot be made into a file that layers can stand on.
+    /// The image cannot be converted to a format for layers.
     #[error(transparent)]
     Convert(Box<ConvertError>),
-    /// Its tables are damaged.
+    /// The tables of the image are damaged.
     #[error("{origin} is a damaged qcow2 image")]
     Damaged {
-        /// Where the file came from.
+        /// The source of the file.
         origin: String,
-        /// What `qemu-img check` said.
+        /// The error of `qemu-img check`.
         #[source]
         source: Box<QemuImgError>,
     },

@@ -1,10 +1,10 @@
-//! Small files of the host, read within bounds.
+//! Reads small files of the host, up to a limit.
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// Reads a regular file that has no more than so many bytes.
+/// Reads a regular file of at most `limit` bytes.
 pub(super) fn read_limited(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     readable_file(path)?;
     let mut content = Vec::new();

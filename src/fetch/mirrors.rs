@@ -1,4 +1,4 @@
-//! Where packages come from when a recipe does not say: from where the host's own come from.
+//! Finds the package mirrors of the host, for recipes that name none.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,19 +6,19 @@ use std::process::Command;
 use crate::distro::{Bootstrap, Mirrors};
 use crate::process;
 
-/// Finds a distribution's mirrors in the configuration of the host's apt. A host without apt has none.
+/// Finds a distribution's mirrors in the configuration of the host's apt. Without apt, there are none.
 pub fn host_mirrors(how: &Bootstrap) -> Mirrors {
     let sources = source_files();
     let named = from_sources(how, sources.iter().map(String::as_str));
     if named.main.is_some() && named.security.is_some() {
         return named;
     }
-    // A mirror may be called anything. apt knows what a repository is, but takes a third of a second to say it, and
-    // knows it only of lists that it has downloaded.
+    // The name of a mirror may not show its distribution. apt knows the origin of a repository, but needs a third of a second to
+    // say it, and only knows it for lists that it has downloaded.
     let mut apt = Command::new("apt-get");
     // REPO_URI, RELEASE and ORIGIN are apt's own placeholders.
     apt.args(["indextargets", "--format", "$(REPO_URI)|$(RELEASE)|$(ORIGIN)", "Created-By: Packages"]);
-    // No apt, no answer: what is left is to say so where a mirror is needed.
+    // Without apt, the result is empty. The error comes when a mirror is needed.
     let known = from_targets(how, &process::capture(&mut apt).unwrap_or_default());
     Mirrors { main: named.main.or(known.main), security: named.security.or(known.security) }
 }
@@ -35,7 +35,7 @@ fn from_targets(how: &Bootstrap, output: &str) -> Mirrors {
     mirrors
 }
 
-/// Reads source lists of both styles. The origin of a repository is not in them, so its name must do.
+/// Reads source lists in both styles. They lack the origin of a repository, so the name of the mirror decides.
 fn from_sources<'a>(how: &Bootstrap, files: impl Iterator<Item = &'a str>) -> Mirrors {
     let mut mirrors = Mirrors::default();
     for (url, suite) in files.flat_map(|text| [one_line_sources(text), deb822_sources(text)].concat()) {
@@ -47,7 +47,7 @@ fn from_sources<'a>(how: &Bootstrap, files: impl Iterator<Item = &'a str>) -> Mi
     mirrors
 }
 
-/// Notes the first of each kind.
+/// Keeps the first mirror of each kind.
 fn note(mirrors: &mut Mirrors, url: &str, suite: &str) {
     if !super::http::is_url(url) {
         return;
@@ -125,7 +125,7 @@ pub(super) fn deb822_sources(text: &str) -> Vec<(String, String)> {
     entries
 }
 
-/// Content of apt's source lists.
+/// Returns the content of apt's source lists.
 fn source_files() -> Vec<String> {
     let mut apt = Command::new("apt-config");
     apt.args(["shell", "LIST", "Dir::Etc::sourcelist/f", "PARTS", "Dir::Etc::sourceparts/d"]);
@@ -138,7 +138,7 @@ fn source_files() -> Vec<String> {
     let mut paths: Vec<_> = parts.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_source(path)).collect();
     paths.sort();
     paths.extend(value("LIST").map(Into::into));
-    // A file that cannot be read names no mirror.
+    // A file that cannot be read counts as empty.
     paths.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect()
 }
 

@@ -1,4 +1,4 @@
-//! Logins from a file of the form `.netrc`, as `ftp`, `curl` and `git` read it.
+//! Logins from a file in the format of `.netrc`, as `ftp`, `curl` and `git` read it.
 
 use super::Secret;
 
@@ -10,28 +10,28 @@ pub struct Netrc {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
-    /// `None` is every other host.
+    /// The host; `None` for all other hosts.
     host: Option<String>,
     login: String,
     password: Secret,
 }
 
-/// A line that is not understood. What is in it is not told: it may be a password.
+/// An error in a line. It does not show the line, which may have a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
 pub struct NetrcError {
-    /// Its number, from 1.
+    /// Number of the line, from 1.
     pub line: usize,
-    /// What is wrong.
+    /// The error.
     pub reason: &'static str,
 }
 
 impl Netrc {
-    /// Reads the text of such a file.
+    /// Parses the text of such a file.
     ///
     /// # Errors
     ///
-    /// If it is of another form.
+    /// The first line with an error.
     pub fn parse(text: &str) -> Result<Self, NetrcError> {
         let mut words = words(text)?.into_iter();
         let mut entries: Vec<Entry> = Vec::new();
@@ -56,7 +56,7 @@ impl Netrc {
         Ok(Self { entries })
     }
 
-    /// User name and password for a host: those of its first entry.
+    /// Returns the user name and password for a host, from its first entry.
     pub fn login(&self, host: &str) -> Option<(&str, &Secret)> {
         let host = host.to_ascii_lowercase();
         let entry = self.entries.iter().find(|entry| entry.host.as_ref().is_none_or(|known| *known == host))?;
@@ -64,7 +64,7 @@ impl Netrc {
     }
 }
 
-/// Words with their lines, without comments and macros. Quotes and backslashes are those of curl.
+/// Returns words with their lines, without comments and macros. Quotes and backslashes work as in curl.
 fn words(text: &str) -> Result<Vec<(usize, String)>, NetrcError> {
     let mut found = Vec::new();
     let mut in_macro = false;

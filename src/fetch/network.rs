@@ -1,4 +1,4 @@
-//! The way to a server: proxies, logins, and the redirects that are followed.
+//! Access to servers: proxies, logins, and redirects.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,28 +11,28 @@ use super::connection::{self, HttpError};
 use super::netrc::Netrc;
 use crate::address;
 
-/// Redirects that are followed for one request.
+/// Largest number of redirects for one request.
 const REDIRECTS: usize = 10;
 
-/// What the user's environment says about servers.
+/// The user's settings for access to servers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Network {
     /// Proxies on the way.
     pub proxies: Proxies,
-    /// Logins of servers.
+    /// Logins for servers.
     pub logins: Netrc,
-    /// Whether a login may go over http, where everybody on the way reads it.
+    /// Whether a login may be sent over http, where others can read it.
     pub insecure: bool,
 }
 
 impl Network {
-    /// The same network for a source that allows http, or does not.
+    /// Returns the same network, with http allowed for logins or not.
     #[must_use]
     pub(super) fn allowing(&self, insecure: bool) -> Self {
         Self { insecure, ..self.clone() }
     }
 
-    /// Sends a GET request and follows where its answers lead.
+    /// Sends a GET request and follows redirects.
     pub(super) fn get(&self, url: &str, from: u64) -> Result<Response<Body>, HttpError> {
         let refused = |reason: String| HttpError::Failed { url: address::shown(url), reason, transient: false };
         let first = Url::parse(url).map_err(|error| refused(error.to_string()))?;
@@ -42,7 +42,7 @@ impl Network {
         let mut here = first.clone();
         for _ in 0..=REDIRECTS {
             let proxy = self.proxies.toward(here.as_str()).map_err(|error| refused(error.to_string()))?;
-            // Redirects are looked at one by one.
+            // We check each redirect ourselves.
             let agent = connection::configuration().max_redirects(0).max_redirects_will_error(false).proxy(proxy);
             let mut request = agent.build().new_agent().get(here.as_str()).header("Accept-Encoding", "identity");
             if from > 0 {
@@ -61,7 +61,7 @@ impl Network {
         Err(refused(format!("the server redirects more than {REDIRECTS} times")))
     }
 
-    /// The login for an address. It is for the server that was asked first, and for no other that a redirect names.
+    /// Returns the login for an address. Only the server of the first request gets it, and no other that a redirect names.
     fn login(&self, first: &Url, here: &Url) -> Option<String> {
         if first.origin() != here.origin() || here.scheme() != "https" && !self.insecure {
             return None;
@@ -71,7 +71,7 @@ impl Network {
     }
 }
 
-/// Where a redirect leads, if it may be followed.
+/// Returns the target of a redirect, if it may be followed.
 fn next(here: &Url, location: &str) -> Result<Url, String> {
     let to = here.join(location).map_err(|error| format!("the server redirects to what is no address: {error}"))?;
     let shown = address::shown(to.as_str());

@@ -1,7 +1,7 @@
-//! Pins: what floats, as it was when somebody looked.
+//! Stores pins: versions of changing inputs, as they were at some time.
 //!
-//! A pin that was just taken need not be taken again, and without a network the last one serves. Each is a JSON
-//! file `<cache>/pins/<digest of what is pinned>.json`.
+//! A recent pin is used again, and without a network, the last one is used. Each is a JSON file `<cache>/pins/<digest>.json`,
+//! named by the digest of its subject.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,40 +13,40 @@ use crate::address;
 use crate::digest::Sha256;
 use crate::fsx::{IoContext as _, PathError, write_private};
 
-/// When a pin is taken anew.
+/// The rules for using an earlier pin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PinPolicy {
-    /// Age up to which an earlier pin serves.
+    /// Largest age of an earlier pin.
     pub max_age: Duration,
-    /// Take it anew in any case.
+    /// Never use an earlier pin.
     pub refresh: bool,
-    /// Use the last one, however old; never ask the network.
+    /// Use the last pin of any age, and never use the network.
     pub offline: bool,
 }
 
-/// What a pin file holds.
+/// The content of a pin file.
 #[derive(Serialize, Deserialize)]
 struct Stored<T> {
-    /// What is pinned, for people.
+    /// The pinned input, for people.
     subject: String,
-    /// Seconds since 1970.
+    /// The time of the pin, in seconds since 1970.
     taken: u64,
     pin: T,
 }
 
-/// Looks for an earlier pin that the policy lets pass.
+/// Finds an earlier pin that the policy accepts.
 pub(super) fn find<T: DeserializeOwned>(cache: &Path, subject: &str, policy: &PinPolicy) -> Option<T> {
     forget_secrets(cache);
-    // A file that cannot be read is as good as none: the pin is taken anew.
+    // A file that cannot be read counts as missing: the input is pinned again.
     let content = std::fs::read(path(cache, subject)).ok()?;
     let stored: Stored<T> = serde_json::from_slice(&content).ok()?;
-    // One from the future was taken by a wrong clock.
+    // A pin from the future was made with a wrong clock.
     let age = now().checked_sub(stored.taken);
     let fresh = !policy.refresh && age.is_some_and(|age| age <= policy.max_age.as_secs());
     (policy.offline || fresh).then_some(stored.pin)
 }
 
-/// Notes a pin.
+/// Stores a pin.
 pub(super) fn store<T: Serialize>(cache: &Path, subject: &str, pin: &T) -> Result<(), PathError> {
     let path = path(cache, subject);
     let directory = cache.join("pins");
@@ -56,16 +56,16 @@ pub(super) fn store<T: Serialize>(cache: &Path, subject: &str, pin: &T) -> Resul
     write_private(&path, &content)
 }
 
-/// What is pinned, without what may be secret in its addresses.
+/// Returns the subject without secrets in its addresses.
 fn without_secrets(subject: &str) -> String {
     subject.split(' ').map(address::shown).collect::<Vec<_>>().join(" ")
 }
 
-/// Removes pins that hold logins or queries of addresses: earlier versions have stored them.
+/// Removes pins with logins or queries in addresses, which earlier versions stored.
 fn forget_secrets(cache: &Path) {
     let files = std::fs::read_dir(cache.join("pins")).into_iter().flatten().flatten().map(|entry| entry.path());
     for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "json")) {
-        // What cannot be read is no pin, and what cannot be removed belongs to somebody else.
+        // Ignores files that are no pins, and pins that cannot be removed because they belong to another user.
         let content = std::fs::read(&file).ok();
         let stored = content.and_then(|content| serde_json::from_slice::<Stored<serde_json::Value>>(&content).ok());
         if stored.is_some_and(|stored| without_secrets(&stored.subject) != stored.subject) {

@@ -1,4 +1,4 @@
-//! Ways out of a network that has no other: proxies for HTTP.
+//! HTTP proxies, for networks without another way out.
 
 use std::net::IpAddr;
 
@@ -7,36 +7,36 @@ use ureq::{Proxy, ProxyProtocol};
 
 use super::Secret;
 
-/// Which proxies are used, as the variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` of most programs say.
+/// The proxies, as most programs read them from the variables `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
-    /// For addresses that begin with `http:`. There may be a password in it.
+    /// Proxy for addresses that begin with `http:`. It may have a password.
     pub http: Option<Secret>,
-    /// For addresses that begin with `https:`.
+    /// Proxy for addresses that begin with `https:`.
     pub https: Option<Secret>,
-    /// What is reached without: hosts, domains (with or without a dot before them), networks such as `10.0.0.0/8`, each perhaps
-    /// with a port; `*` is everything.
+    /// Addresses without a proxy: hosts, domains (with or without a leading dot), networks such as `10.0.0.0/8`, each with or
+    /// without a port; `*` means all.
     pub except: Vec<String>,
 }
 
-/// A proxy that cannot be used. Its address is not told: there may be a password in it.
+/// A proxy that cannot be used. The error does not show its address, which may have a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the proxy in `{variable}` cannot be used: {reason}")]
 pub struct ProxyError {
     /// The variable that names it.
     pub variable: &'static str,
-    /// What is wrong.
+    /// The reason.
     pub reason: &'static str,
 }
 
 impl Proxies {
-    /// The proxy on the way to an address, if there is one.
+    /// Returns the proxy for an address, if there is one.
     ///
     /// # Errors
     ///
-    /// If it is none that can be used.
+    /// The proxy cannot be used.
     pub(crate) fn toward(&self, url: &str) -> Result<Option<Proxy>, ProxyError> {
-        // Whoever asks for what is no address is told so.
+        // The request itself reports an invalid address.
         let Ok(uri) = url.parse::<Uri>() else { return Ok(None) };
         let secure = uri.scheme_str() == Some("https");
         let (variable, proxy) = if secure { ("https_proxy", &self.https) } else { ("http_proxy", &self.http) };
@@ -54,10 +54,10 @@ impl Proxies {
     }
 }
 
-/// Whether an entry of `no_proxy` is for a host.
+/// Returns whether an entry of `no_proxy` includes a host.
 fn is_for(entry: &str, host: &str, port: u16) -> bool {
     let entry = entry.trim().to_ascii_lowercase();
-    // A port, unless the colon is one of several: an address of IPv6.
+    // A port, unless there are several colons, as in an IPv6 address.
     let entry = match entry.rsplit_once(':') {
         Some((name, told)) if !name.contains(':') || name.ends_with(']') => {
             if told.parse() != Ok(port) {
@@ -74,7 +74,7 @@ fn is_for(entry: &str, host: &str, port: u16) -> bool {
     }
 }
 
-/// Whether an address is of a network such as `10.0.0.0/8`.
+/// Returns whether an address belongs to a network such as `10.0.0.0/8`.
 fn is_within(network: &str, address: IpAddr) -> bool {
     let Some((first, length)) = network.split_once('/') else { return false };
     let (Ok(first), Ok(length)) = (first.parse::<IpAddr>(), length.parse::<u32>()) else { return false };
@@ -83,7 +83,7 @@ fn is_within(network: &str, address: IpAddr) -> bool {
         IpAddr::V6(address) => (address.to_bits(), 128),
     };
     let ((first, all), (address, same)) = (bits(first), bits(address));
-    // Shifting by all bits is no shift.
+    // Rust does not shift by all bits.
     all == same && length <= all && (length == 0 || (first ^ address) >> (128 - length) == 0)
 }
 

@@ -1,5 +1,4 @@
-//! Package repositories, pinned to the digest of their `InRelease` file, which in turn lists the digests of all
-//! their packages.
+//! Pins package repositories to the digest of their `InRelease` file, which lists the digests of all their packages.
 
 use std::path::Path;
 
@@ -13,49 +12,49 @@ use crate::fsx::PathError;
 use crate::interrupt::Interrupt;
 use crate::plan::RepositoryPin;
 use crate::recipe::Bootstrap;
-/// Larger than any `InRelease` file.
+/// Largest `InRelease` file that is read, in bytes. Real ones are smaller.
 const LIMIT: usize = 16 << 20;
 
-/// Why repositories could not be pinned.
+/// The reason why repositories could not be pinned.
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
-    /// Neither the recipe nor the host's apt names a mirror, nor do the distribution's data.
+    /// The recipe, the host's apt and the distribution's data name no mirror.
     #[error("this machine's apt has no mirror of {origin}: set base.bootstrap.{key} in the recipe")]
     NoMirror {
         /// The distribution, as its repositories name it.
         origin: String,
-        /// Key of the recipe that would name one.
+        /// Key of the recipe for the mirror.
         key: &'static str,
     },
-    /// A mirror's URL holds a password, which would become part of the image and of its manifest.
+    /// A mirror's URL has a password, which would become part of the image and of its manifest.
     #[error("{0} holds credentials, and the image would carry them: give the mirror another way to know this machine")]
     Credentials(String),
     /// The mirror does not answer.
     #[error("{source}\n  check the network and base.bootstrap.mirror{}", if *known { ", or use the repositories as they were last seen with --offline" } else { "" })]
     Unreachable {
-        /// What happened.
+        /// The error.
         source: HttpError,
         /// Whether there are earlier pins.
         known: bool,
     },
-    /// What the mirror sent is no index of a repository.
+    /// The mirror's answer is no index of a repository.
     #[error(
         "{url} is not the index of a package repository: it does not begin with a PGP signature; check base.bootstrap.mirror"
     )]
     NoIndex {
-        /// What was asked for.
+        /// The URL of the index.
         url: String,
     },
-    /// The index does not say when it was made.
+    /// The index has no date.
     #[error("{url} is not the index of a package repository: it has no `Date`; check base.bootstrap.mirror")]
     NoDate {
-        /// What was asked for.
+        /// The URL of the index.
         url: String,
     },
-    /// There is nothing to go by offline.
+    /// Offline, the cache has no pins.
     #[error("the repositories of {0} were never seen by this machine: build once without --offline")]
     NeverSeen(String),
-    /// The pins could not be noted.
+    /// The pins could not be stored.
     #[error(transparent)]
     Access(#[from] PathError),
     /// The user asked to stop.
@@ -63,8 +62,8 @@ pub enum RepositoryError {
     Interrupted,
 }
 
-/// Finds out what a release's repositories hold now, or lately, as the policy allows. Mirrors that the recipe names
-/// come before the given ones.
+/// Pins the repositories of a release, or returns earlier pins if the policy accepts them. Mirrors of the recipe come before
+/// those in the arguments.
 pub fn pin(
     source: &Bootstrap,
     how: &distro::Bootstrap,
@@ -117,7 +116,7 @@ pub fn pin(
     Ok(pins)
 }
 
-/// Base URL and suite of each repository of a release.
+/// Returns the base URL and suite of each repository of a release.
 fn repositories(
     source: &Bootstrap,
     how: &distro::Bootstrap,
@@ -146,13 +145,13 @@ fn repositories(
     Ok(wanted)
 }
 
-/// Digest and date of an index.
+/// Returns the digest and date of an index.
 fn look(url: &str, network: &Network, interrupt: &Interrupt) -> Result<(Sha256, u64), RepositoryError> {
     let content = http::get_small(url, LIMIT, network, interrupt).map_err(|source| match source {
         HttpError::Interrupted => RepositoryError::Interrupted,
         source => RepositoryError::Unreachable { source, known: false },
     })?;
-    // What a captive portal says must not become a pin. Whether the signature is good, apt decides.
+    // The answer of a captive portal must not become a pin. apt checks the signature.
     if !content.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----") {
         return Err(RepositoryError::NoIndex { url: redacted(url) });
     }
@@ -160,7 +159,7 @@ fn look(url: &str, network: &Network, interrupt: &Interrupt) -> Result<(Sha256, 
     Ok((Sha256::of(&content), date))
 }
 
-/// The field `Date` of a release file, as Debian's wiki describes it in "RepositoryFormat": a date of RFC 2822.
+/// Returns the field `Date` of a release file, a date of RFC 2822 (Debian's wiki, "RepositoryFormat").
 fn date_of(index: &[u8]) -> Option<u64> {
     let mut lines = index.split(|byte| *byte == b'\n');
     let date = lines.find_map(|line| line.strip_prefix(b"Date:"))?.trim_ascii();

@@ -1,4 +1,4 @@
-//! Who has signed a list of checksums: by OpenPGP, looked at by `gpgv` as Debian's tools do, or by minisign.
+//! Checks who signed a list of checksums: with OpenPGP by `gpgv`, as Debian's tools do, or with minisign.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -13,18 +13,18 @@ use crate::digest::Sha256;
 use crate::fsx::{IoContext as _, PathError};
 use crate::process;
 
-/// Larger than any key or signature, in bytes.
+/// Limit on the size of keys and signatures, in bytes. Real ones are smaller.
 pub(super) const LIMIT: usize = 1 << 20;
 
-/// Why a signature is not believed.
+/// The reason why a signature is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureError {
     /// The key cannot be read.
     #[error("cannot use {} as a key: {reason}", path.display())]
     Key {
-        /// Its file.
+        /// The file of the key.
         path: PathBuf,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// There is no signature.
@@ -32,17 +32,17 @@ pub enum SignatureError {
     Unsigned {
         /// The list.
         list: String,
-        /// Where a signature was looked for.
+        /// The places that were searched for a signature.
         tried: Vec<String>,
     },
-    /// Somebody else has signed, or something else.
+    /// Another key has signed, or the list has changed.
     #[error("{list} is not signed by the key in {}{}", key.display(), said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
     Invalid {
         /// The list.
         list: String,
         /// The key.
         key: PathBuf,
-        /// What was said of the signature.
+        /// The message of `gpgv`.
         said: Option<String>,
     },
     /// `gpgv` is missing.
@@ -58,13 +58,13 @@ pub enum SignatureError {
 pub(super) struct Key {
     path: PathBuf,
     kind: Kind,
-    /// Digest of the file: what was believed for one key is not believed for another.
+    /// Digest of the file: results for one key must not count for another.
     pub(super) digest: Sha256,
 }
 
 #[derive(Debug)]
 enum Kind {
-    /// A keyring in binary form, as `gpgv` takes it.
+    /// A keyring in binary format for `gpgv`.
     OpenPgp(Vec<u8>),
     Minisign(PublicKey),
 }
@@ -92,7 +92,7 @@ impl Key {
         Ok(Self { digest: Sha256::of(&content), kind, path })
     }
 
-    /// What is put behind the name of a list to name its signature.
+    /// Returns the endings after the name of a list that make the name of its signature.
     pub(super) fn endings(&self) -> &'static [&'static str] {
         match self.kind {
             Kind::OpenPgp(_) => &[".asc", ".gpg", ".sign", ".sig"],
@@ -100,13 +100,13 @@ impl Key {
         }
     }
 
-    /// Whether a list can have its signature within.
+    /// Returns whether the list contains its signature.
     pub(super) fn signs_within(&self, list: &[u8]) -> bool {
         matches!(self.kind, Kind::OpenPgp(_)) && sums::is_signed_within(list)
     }
 
-    /// What this key has signed of a list: all of it if the signature is a file beside it, or the text within. `scratch`
-    /// is a directory for temporary files.
+    /// Returns the signed part of a list: all of it if the signature is a separate file, else the text before the signature.
+    /// `scratch` is a directory for temporary files.
     pub(super) fn signed(
         &self,
         list: &[u8],
@@ -129,7 +129,7 @@ impl Key {
     }
 }
 
-/// Asks `gpgv`, which knows no other keys than those of the ring. The inner error is what it says.
+/// Runs `gpgv` with only the keys of the ring. The inner error is its message.
 fn gpgv(
     ring: &[u8],
     list: &[u8],
@@ -152,7 +152,7 @@ fn gpgv(
     };
     let output = process::die_with_parent(&mut command).stdin(Stdio::null()).output();
     let output = output.map_err(SignatureError::NoProgram)?;
-    // Its exit code tells of every signature. A list may also be signed by keys that are not asked about.
+    // The exit code covers every signature. But a list may have further signatures by keys that do not matter here.
     let status = String::from_utf8_lossy(&output.stdout).into_owned();
     let has = |word: &str| status.lines().any(|line| line.split(' ').nth(1) == Some(word));
     let good = has("GOODSIG") && has("VALIDSIG");
@@ -171,13 +171,13 @@ fn read_text(path: &Path) -> Result<Vec<u8>, PathError> {
     std::fs::read(path).at(path)
 }
 
-/// The bytes in an armor (RFC 9580, 6.2), of all blocks one after the other.
+/// Returns the bytes of an armor (RFC 9580, 6.2), with all its blocks in order.
 fn unarmored(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     for block in text.split("-----BEGIN PGP PUBLIC KEY BLOCK-----").skip(1) {
         let (block, _) = block.split_once("-----END PGP PUBLIC KEY BLOCK-----")?;
         let lines = block.lines().map(str::trim);
-        // Headers have a colon; the checksum begins with `=`, and nobody needs it any more.
+        // Headers have a colon; the checksum begins with `=`, and is obsolete.
         let body = lines.filter(|line| !line.contains(':') && !line.starts_with('='));
         bytes.extend(STANDARD.decode(body.collect::<String>()).ok()?);
     }

@@ -2,19 +2,19 @@
 
 use crate::digest::Sha256;
 
-/// Larger than any list of checksums, in bytes.
+/// Limit on the size of a list of checksums, in bytes. Real ones are smaller.
 pub(super) const LIMIT: usize = 1 << 20;
 
-/// More lines than any list has.
+/// Limit on the number of lines. Real lists have fewer.
 const LINES: usize = 20_000;
 
-/// Why a list does not tell the digest of a file.
+/// The reason why a list does not give the digest of a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SumsFault {
-    /// It has no line for the file.
+    /// The list has no line for the file.
     #[error("lists no SHA-256 of {0}")]
     NotListed(String),
-    /// It has lines for the file that contradict one another.
+    /// The list has lines for the file that contradict each other.
     #[error(
         "lists {name} with two SHA-256 digests, in line {first} and in line {second}: which one is meant is not known"
     )]
@@ -23,10 +23,10 @@ pub enum SumsFault {
         name: String,
         /// The first such line.
         first: usize,
-        /// The line that says something else.
+        /// The line that contradicts it.
         second: usize,
     },
-    /// It has digests of another kind for the file.
+    /// The list only has another kind of digest for the file.
     #[error("lists a {kind} digest of {name}, in line {line}, and no SHA-256")]
     OtherKind {
         /// Base name of the file.
@@ -36,18 +36,18 @@ pub enum SumsFault {
         /// The line.
         line: usize,
     },
-    /// It is larger than such lists are.
+    /// The list exceeds the limits.
     #[error("is no list of checksums: it has more than {} KiB or more than {LINES} lines", LIMIT >> 10)]
     TooLarge,
-    /// It is not there.
+    /// The list does not exist.
     #[error("is not there")]
     Missing,
-    /// It is not text.
+    /// The list is not text.
     #[error("is no list of checksums: it is not text")]
     NoText,
 }
 
-/// The digest that a list has for a file of this base name.
+/// Returns the digest in a list for a file with this base name.
 pub(super) fn find(list: &[u8], name: &str) -> Result<Sha256, SumsFault> {
     if list.len() > LIMIT || list.iter().filter(|byte| **byte == b'\n').count() > LINES {
         return Err(SumsFault::TooLarge);
@@ -75,13 +75,13 @@ pub(super) fn find(list: &[u8], name: &str) -> Result<Sha256, SumsFault> {
     }
 }
 
-/// Whether a text is signed within (RFC 9580, 7).
+/// Returns whether a text contains its signature (RFC 9580, 7).
 pub(super) fn is_signed_within(content: &[u8]) -> bool {
     content.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----")
 }
 
-/// The lines of a list; of one that is signed within only those that are signed, without the dashes that protect them.
-/// Lines keep their numbers.
+/// Returns the lines of a list. If the list contains its signature, returns only the signed lines, without dash escapes. Lines
+/// keep their numbers.
 fn signed_part(text: &str) -> impl Iterator<Item = String> + '_ {
     let within = is_signed_within(text.as_bytes());
     text.lines()
@@ -89,7 +89,7 @@ fn signed_part(text: &str) -> impl Iterator<Item = String> + '_ {
         .map(move |line| if within { line.strip_prefix("- ").unwrap_or(line).to_owned() } else { line.to_owned() })
 }
 
-/// Name and digest in a line. What is no entry is none: lists have comments and headings.
+/// Returns the name and digest in a line; `None` for other lines, such as comments and headings.
 fn entry(line: &str) -> Option<(String, String)> {
     // A backslash before the line says that the name has escapes.
     let line = line.trim_start().trim_end_matches('\r');
@@ -132,7 +132,7 @@ fn unescaped(name: &str) -> String {
     plain
 }
 
-/// The kind of a digest of so many hexadecimal digits.
+/// Returns the kind of a digest from its number of hexadecimal digits.
 fn kind(digits: usize) -> &'static str {
     match digits {
         32 => "MD5",
@@ -145,7 +145,7 @@ fn kind(digits: usize) -> &'static str {
     }
 }
 
-/// Whether a list of checksums has one for a file; for the fuzz targets.
+/// Returns whether a list of checksums has a digest for a file; for the fuzz targets.
 #[cfg(feature = "testing")]
 pub fn checksum(list: &[u8], name: &str) -> bool {
     find(list, name).is_ok()

@@ -1,4 +1,4 @@
-//! Bytes on their way into a file: hashed as they come, resumed where they stopped.
+//! Writes a download to a file: hashes the bytes as they arrive, and continues after an interruption.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -20,7 +20,7 @@ const CHUNK: usize = 256 * 1024;
 /// Bytes between two progress events.
 const REPORT_EVERY: u64 = 4 << 20;
 
-/// A file that grows, its digest, and who is told.
+/// A file that is being fetched, with its digest and its reporter.
 pub(super) struct Transfer<'a> {
     file: File,
     path: PathBuf,
@@ -34,7 +34,7 @@ pub(super) struct Transfer<'a> {
 }
 
 impl<'a> Transfer<'a> {
-    /// Goes on with a file, or begins it. What is there already is hashed again.
+    /// Opens a file to continue it, or creates it. Existing bytes are hashed again.
     pub(super) fn open(
         path: &Path,
         activity: &'a str,
@@ -66,12 +66,12 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Whether there was something to go on with.
+    /// Returns whether the file had bytes to continue from.
     pub(super) fn is_resumed(&self) -> bool {
         self.done > 0
     }
 
-    /// Forgets everything and begins anew.
+    /// Empties the file and starts again.
     pub(super) fn restart(&mut self) -> Result<(), PathError> {
         self.file.set_len(0).at(&self.path)?;
         self.file.seek(SeekFrom::Start(0)).at(&self.path)?;
@@ -97,7 +97,7 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Downloads a file, with as many attempts as bring it further.
+    /// Downloads a file. Each attempt that makes progress resets the count of failures.
     pub(super) fn download(&mut self, url: &str, network: &Network) -> Result<(), ImageError> {
         let mut failures = 0;
         loop {
@@ -116,13 +116,13 @@ impl<'a> Transfer<'a> {
         let answer = http::get(url, self.done, network, self.interrupt)?;
         match answer.status {
             200 => {
-                // The server does not know ranges, or there is nothing to go on with.
+                // The server ignores ranges, or this is the beginning.
                 if self.done > 0 {
                     self.restart()?;
                 }
             }
             206 if starts_at(&answer, self.done) => {}
-            // What is there is all there is, or something else; the digest tells.
+            // The file is complete, or wrong; the digest decides.
             416 if self.done > 0 => return Ok(()),
             206 => {
                 let reason = "the server sends another part of the file than was asked for".to_owned();
@@ -146,7 +146,7 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Notes the size of the whole, and refuses what there is no room for.
+    /// Records the size of the whole file, and fails if there is too little free space.
     fn expect(&mut self, total: u64) -> Result<(), ImageError> {
         self.total = Some(total);
         let directory = self.path.parent().unwrap_or(Path::new("."));
@@ -180,9 +180,9 @@ impl<'a> Transfer<'a> {
         self.reporter.report(&event);
     }
 
-    /// Puts everything on the disk and returns its digest.
+    /// Syncs the file and returns its digest.
     pub(super) fn finish(&mut self) -> Result<Sha256, PathError> {
-        // A hole at the end has no length yet.
+        // A hole at the end is not yet part of the length.
         self.file.set_len(self.done).at(&self.path)?;
         self.file.sync_all().at(&self.path)?;
         self.report();
