@@ -1,8 +1,7 @@
 //! Partitions and file systems of a new disk.
 //!
-//! A GPT disk, 1 MiB aligned: BIOS boot partition, EFI system partition, root, as far as the layout
-//! wants them; root is the last, so that it can grow. Every identifier derives from a seed: the same recipe
-//! gives the same disk.
+//! The disk has a GPT with 1 MiB alignment: a BIOS boot partition and an EFI system partition if the layout needs them, then
+//! root. Root is the last, so that it can grow. All identifiers derive from a seed: the same recipe gives the same disk.
 
 use std::fmt;
 
@@ -15,21 +14,21 @@ use crate::recipe::{Arch, Layout};
 use crate::units::ByteSize;
 
 const BIOS_BOOT_SIZE: u64 = ByteSize::MIB;
-/// Room for several boot loaders and a firmware update; FAT32 needs 33 MiB at least.
+/// Size for several boot loaders and a firmware update, in bytes. FAT32 needs at least 33 MiB.
 const EFI_SIZE: u64 = 100 * ByteSize::MIB;
-/// What a system cannot do without.
+/// Smallest size for a system, in bytes.
 const MIN_ROOT_SIZE: u64 = 256 * ByteSize::MIB;
 const SECTOR: u64 = 512;
 
-/// Why a disk cannot be laid out as asked.
+/// The reason why a disk cannot have the requested layout.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum LayoutError {
     /// The partitions do not fit.
     #[error("a disk of {size} is too small for its partitions: set disk.size to {needed} or more")]
     TooSmall {
-        /// Size asked for.
+        /// The requested size.
         size: ByteSize,
-        /// Smallest size that would do.
+        /// Smallest sufficient size.
         needed: ByteSize,
     },
     /// Only PCs have a BIOS.
@@ -42,7 +41,7 @@ pub enum LayoutError {
 pub struct Uuid([u8; 16]);
 
 impl Uuid {
-    /// An identifier of version 8 (RFC 9562) that depends on nothing but a seed and a purpose.
+    /// Returns an identifier of version 8 (RFC 9562) that depends only on a seed and a purpose.
     pub fn derive(seed: &Sha256, purpose: &str) -> Self {
         let mut bytes = derive(seed, purpose);
         bytes[6] = bytes[6] & 0x0f | 0x80;
@@ -58,7 +57,7 @@ impl fmt::Display for Uuid {
     }
 }
 
-/// What a partition is for.
+/// The purpose of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// GRUB's core image on a machine with BIOS.
@@ -74,7 +73,7 @@ pub enum Purpose {
 pub struct Partition {
     /// Number, from 1.
     pub number: u32,
-    /// What it is for.
+    /// The purpose.
     pub purpose: Purpose,
     /// First byte.
     pub start: u64,
@@ -84,7 +83,7 @@ pub struct Partition {
     pub uuid: Uuid,
 }
 
-/// A disk to be made.
+/// The layout of a new disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiskLayout {
     /// Length in bytes.
@@ -103,7 +102,7 @@ pub struct DiskLayout {
 }
 
 impl DiskLayout {
-    /// Lays out a disk. All identifiers derive from the seed.
+    /// Computes the layout of a disk. All identifiers derive from the seed.
     pub fn new(disk: &DiskPlan, arch: Arch, seed: &Sha256) -> Result<Self, LayoutError> {
         let (bios, efi) = match disk.layout {
             Layout::BiosUefi => (true, true),
@@ -113,7 +112,7 @@ impl DiskLayout {
         if bios && arch != Arch::X86_64 {
             return Err(LayoutError::NoBios(arch));
         }
-        // A sector that does not fill the disk is left alone; the last MiB holds the second partition table.
+        // A last MiB that is incomplete stays unused; the last whole one holds the second partition table.
         let end = (disk.size.get() / ByteSize::MIB).saturating_sub(1) * ByteSize::MIB;
         let mut start = ByteSize::MIB;
         let mut partitions = Vec::new();
@@ -148,12 +147,12 @@ impl DiskLayout {
         })
     }
 
-    /// The partition for a purpose, if this disk has one.
+    /// Returns the partition for a purpose, if this disk has one.
     pub fn partition(&self, purpose: Purpose) -> Option<&Partition> {
         self.partitions.iter().find(|partition| partition.purpose == purpose)
     }
 
-    /// Input of `sfdisk` that makes the partition table.
+    /// Returns the input of `sfdisk` for the partition table.
     pub fn sfdisk_script(&self) -> String {
         let mut script = format!("label: gpt\nlabel-id: {}\nunit: sectors\nsector-size: {SECTOR}\n\n", self.uuid);
         for partition in &self.partitions {
@@ -177,7 +176,7 @@ impl DiskLayout {
         script
     }
 
-    /// The file systems and where they are mounted, `/` first.
+    /// Returns the file systems with their mount points, `/` first.
     pub fn mounts(&self) -> Vec<Mount> {
         [(Purpose::Root, "/"), (Purpose::Efi, "/boot/efi")]
             .into_iter()
@@ -188,7 +187,7 @@ impl DiskLayout {
             .collect()
     }
 
-    /// Content of the image's `/etc/fstab`.
+    /// Returns the content of the image's `/etc/fstab`.
     pub fn fstab(&self) -> String {
         let mut fstab = format!("UUID={} / ext4 errors=remount-ro,x-systemd.growfs 0 1\n", self.root_uuid);
         if self.partition(Purpose::Efi).is_some() {

@@ -1,4 +1,4 @@
-//! Disk images on the host: how a new disk is laid out, and `qemu-img`.
+//! Disks on the host: the layout of a new disk, and calls of `qemu-img`.
 
 pub mod layout;
 pub mod qemu_img;

@@ -1,7 +1,7 @@
-//! `qemu-img`, which makes, grows and checks the overlays of layers; exports are written by [`crate::image`].
+//! Calls `qemu-img`, which makes, grows and checks the overlays of layers. [`crate::image`] writes exports.
 //!
-//! Every call names the format: a raw disk is never probed, so its content cannot pose as a header
-//! that names other files.
+//! Every call names the format. `qemu-img` never probes a raw disk, so its content cannot pose as a header that names other
+//! files.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,48 +14,48 @@ use crate::image::Format;
 use crate::image::probe::{self, Kind};
 use crate::process::{self, ProcessError};
 
-/// What a call of `qemu-img` can fail with.
+/// An error of a `qemu-img` call.
 #[derive(Debug, thiserror::Error)]
 pub enum QemuImgError {
     /// The tool failed or is missing.
     #[error("{action} {} failed; qemu-img is part of Debian's package qemu-utils", path.display())]
     Tool {
-        /// What was done.
+        /// The action: `checking`.
         action: &'static str,
-        /// To which file.
+        /// The file.
         path: PathBuf,
-        /// How it ended.
+        /// The result of the process.
         #[source]
         source: ProcessError,
     },
     /// The file could not be read.
     #[error(transparent)]
     Access(#[from] PathError),
-    /// The tool's answer is not what this program knows.
+    /// The program cannot understand the tool's answer.
     #[error("cannot understand what qemu-img says about {}", path.display())]
     Answer {
-        /// The file asked about.
+        /// The file.
         path: PathBuf,
-        /// What is wrong with the answer.
+        /// The error in the answer.
         #[source]
         source: serde_json::Error,
     },
 }
 
 impl QemuImgError {
-    /// Whether the user asked to stop.
+    /// Returns whether the user asked to stop.
     pub fn is_interrupted(&self) -> bool {
         matches!(self, Self::Tool { source: ProcessError::Interrupted, .. })
     }
 }
 
-/// What `qemu-img info` says.
+/// The answer of `qemu-img info`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ImageInfo {
-    /// Format the file was opened as.
+    /// Format in which the file was opened.
     pub format: Format,
-    /// Size of the disk in the file, in bytes.
+    /// Size of the disk, in bytes.
     pub virtual_size: u64,
     /// Bytes the file takes on the host.
     #[serde(default)]
@@ -86,23 +86,23 @@ struct Qcow2Data {
 }
 
 impl ImageInfo {
-    /// The external file that holds the data of a qcow2 file, if there is one.
+    /// Returns the external file with the data of a qcow2 file, if there is one.
     pub fn data_file(&self) -> Option<&str> {
         self.format_specific.data.data_file.as_deref()
     }
 
-    /// Compression of a qcow2 file's compressed clusters: `zlib` or `zstd`.
+    /// Returns the compression of a qcow2 file's compressed clusters: `zlib` or `zstd`.
     pub fn compression_type(&self) -> Option<&str> {
         self.format_specific.data.compression_type.as_deref()
     }
 
-    /// Whether the file is marked as corrupt.
+    /// Returns whether the file has the mark of a corrupt one.
     pub fn is_corrupt(&self) -> bool {
         self.format_specific.data.corrupt
     }
 }
 
-/// The tool.
+/// The program `qemu-img`.
 #[derive(Debug, Clone)]
 pub struct QemuImg {
     program: PathBuf,
@@ -115,18 +115,18 @@ impl Default for QemuImg {
 }
 
 impl QemuImg {
-    /// The tool at a path, or of a name in `PATH`.
+    /// Creates it from a path, or from a name in `PATH`.
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self { program: program.into() }
     }
 
-    /// Version of the tool: `7.2.22`.
+    /// Returns the version of the tool: `7.2.22`.
     pub fn version(&self) -> Result<String, QemuImgError> {
         let text = self.capture("--version", "asking", Path::new("qemu-img"), |_| {})?;
         Ok(text.split_whitespace().nth(2).unwrap_or("unknown").to_owned())
     }
 
-    /// Describes a file, also one that is in use. The format is told by the file's magic number.
+    /// Describes a file, even one in use. The file's magic number decides the format.
     pub fn info(&self, path: &Path) -> Result<ImageInfo, QemuImgError> {
         let format = detect(path)?;
         let answer = self.capture("info", "examining", path, |command| {
@@ -147,8 +147,8 @@ impl QemuImg {
         .map(drop)
     }
 
-    /// Makes an empty qcow2 overlay. The backing path goes into the header as it is given: absolute, or relative to
-    /// the overlay; it is not opened.
+    /// Makes an empty qcow2 overlay. The header gets the backing path unchanged: absolute, or relative to the overlay. The
+    /// backing file is not opened.
     pub fn create_overlay(
         &self,
         overlay: &Path,
@@ -163,7 +163,7 @@ impl QemuImg {
         .map(drop)
     }
 
-    /// Grows the disk in a file to so many bytes.
+    /// Grows the disk in a file to `virtual_size` bytes.
     pub fn grow(&self, path: &Path, virtual_size: u64) -> Result<(), QemuImgError> {
         let format = detect(path)?;
         self.capture("resize", "growing", path, |command| {
@@ -186,13 +186,13 @@ impl QemuImg {
     }
 }
 
-/// Tells the format of a file that layers stand on by its content: qcow2, or else raw.
+/// Returns the format of a base or layer from its content: qcow2, or else raw.
 fn detect(path: &Path) -> Result<Format, PathError> {
     let kind = File::open(path).and_then(|file| probe::identify(&file)).at(path)?;
     Ok(if kind == Kind::Disk(Format::Qcow2) { Format::Qcow2 } else { Format::Raw })
 }
 
-/// A format's name for QEMU.
+/// Returns QEMU's name of a format.
 pub fn name(format: Format) -> &'static str {
     format.facts().qemu.unwrap_or("raw")
 }
