@@ -1,4 +1,4 @@
-//! The first step: a base of packages, or an image.
+//! Makes the layer of the first step: a base of packages, or an image.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::interrupt::Interrupt;
 use crate::layer::Slot;
 use crate::plan::{BasePlan, Plan, Step};
 
-/// Makes the base of packages, natively, while the guest is being launched.
+/// Makes the base from packages, natively, while the guest is launched.
 pub(super) fn bootstrap(plan: &Plan, step: &Step, slot: Slot, session: &mut Session<'_>) -> Result<(), BuildError> {
     let (BasePlan::Bootstrap { source, repositories }, Some(how)) = (&plan.base, &plan.os.bootstrap) else {
         return Ok(());
@@ -34,7 +34,7 @@ pub(super) fn bootstrap(plan: &Plan, step: &Step, slot: Slot, session: &mut Sess
         target: slot.disk_path(),
         cache_dir: &workshop.cache,
     };
-    // Either of the two ends the other when it fails.
+    // If one of the two fails, it ends the other.
     let both = Interrupt::new();
     let raised = both.clone();
     workshop.interrupt.on_raise(move || raised.raise());
@@ -56,13 +56,13 @@ pub(super) fn bootstrap(plan: &Plan, step: &Step, slot: Slot, session: &mut Sess
             });
             return Err(BuildError::PackageNotFound(wanted.collect()));
         }
-        // The bootstrap was ended because the guest could not be launched.
+        // The bootstrap was stopped because the guest could not be launched.
         Err(BootstrapError::Interrupted) => return launched.and(Err(BuildError::Interrupted)),
         Err(error) => return Err(BuildError::Bootstrap(Box::new(error))),
     }
     let elapsed = started.elapsed();
     session.commit(slot, new_layer(plan, step, elapsed, Found::default()))?;
-    // The base is whole, whatever became of the guest.
+    // The base is complete, even if the guest failed.
     launched?;
     workshop.reporter.report(&Event::StepFinished { step: step.id.clone(), elapsed });
     Ok(())

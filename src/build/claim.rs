@@ -1,4 +1,4 @@
-//! Claiming the layer of a step, and telling of a step that fails.
+//! Claims the layer of a step, and reports a failed step.
 
 use std::time::Instant;
 
@@ -9,14 +9,14 @@ use crate::event::Event;
 use crate::layer::{Lookup, Slot};
 use crate::plan::{Plan, Step};
 
-/// Reports that a step has failed, unless it was stopped, or its failure was reported before a person was asked.
+/// Reports that a step has failed, unless it was stopped, or its failure was reported already to ask the user.
 pub(super) fn report_failure(workshop: &Workshop, step: &Step, started: Instant, error: &BuildError) {
     if !matches!(error, BuildError::Interrupted | BuildError::Step { .. }) {
         workshop.reporter.report(&Event::StepFailed { step: step.id.clone(), elapsed: started.elapsed() });
     }
 }
 
-/// The right to make a step's layer, or `None` if there is one.
+/// Returns the slot for a step's layer, or `None` if the layer exists.
 pub(super) fn claim(plan: &Plan, step: &Step, session: &mut Session<'_>) -> Result<Option<Slot>, BuildError> {
     let workshop = session.workshop;
     let reporter = &workshop.reporter;

@@ -1,4 +1,4 @@
-//! Why a build fails.
+//! The errors of a build.
 
 use std::path::PathBuf;
 
@@ -9,24 +9,24 @@ use crate::guest::GuestError;
 use crate::layer::{LayerKey, StoreError};
 use crate::plan::StepId;
 
-/// A build that failed. Every layer finished before is in the store.
+/// A build that failed. The store has every layer that was finished before.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The layer store failed.
     #[error(transparent)]
     Store(StoreError),
-    /// The base could not be made of packages.
+    /// The base could not be made from packages.
     #[error("cannot make the base")]
     Bootstrap(#[source] Box<BootstrapError>),
-    /// Packages of the bootstrap are in none of its repositories: each with the elements that ask for it.
+    /// No repository has these packages of the bootstrap. Each is named with the elements that need it.
     #[error("no repository has the package {}", .0.join(", nor "))]
     PackageNotFound(Vec<String>),
     /// The guest failed outside of any action.
     #[error("cannot {doing}")]
     Guest {
-        /// What was being done.
+        /// The action that failed.
         doing: String,
-        /// What the guest said.
+        /// The error of the guest.
         #[source]
         source: GuestError,
     },
@@ -35,31 +35,31 @@ pub enum BuildError {
     Step {
         /// The step.
         step: StepId,
-        /// What failed in it.
+        /// The error of the action.
         source: Box<ActionError>,
-        /// The disk as it was then, if it was kept.
+        /// The disk at the failure, if it was kept.
         kept: Option<PathBuf>,
     },
-    /// The disk of a failed step could not be kept; told as a warning.
+    /// The disk of a failed step could not be kept. This is reported as a warning.
     #[error(transparent)]
     Keep(#[from] crate::process::ProcessError),
-    /// A step failed because the host had no room left for its layer.
+    /// A step failed because the host had no space left for its layer.
     #[error("step `{step}` failed: no space left on this machine in {}", dir.display())]
     HostFull {
         /// The step.
         step: StepId,
         /// Directory of the layers.
         dir: PathBuf,
-        /// What failed in it.
+        /// The error of the action.
         source: Box<ActionError>,
     },
-    /// What outputs need could not be taken out of the final disk.
+    /// The files for outputs could not be extracted from the final disk.
     #[error("cannot read the final disk: {0}")]
     Extract(String),
     /// The disk is too small for its partitions.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// A layer that was made or found is not in the store any more.
+    /// A layer that was made or found is no longer in the store.
     #[error("layer {} is gone from the cache: was it removed by hand?", .0.short())]
     Vanished(LayerKey),
     /// The user asked to stop.
@@ -67,7 +67,7 @@ pub enum BuildError {
     Interrupted,
 }
 
-/// An error with what caused it, in one line.
+/// Returns an error and its causes in one line.
 pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
@@ -82,7 +82,7 @@ impl From<StoreError> for BuildError {
     }
 }
 
-/// Says what the guest was asked to do when it failed.
+/// Adds the action to an error of the guest.
 pub(super) trait Doing<T> {
     fn doing(self, doing: &str) -> Result<T, BuildError>;
 }

@@ -1,8 +1,8 @@
-//! What is needed of the final disk beside its blocks: by outputs the tree of files, the kernel and how it is booted; and
-//! what an [`Examiner`] finds on it.
+//! Extracts from the final disk what outputs need besides its blocks: the tree of files, the kernel and its arguments. Also runs
+//! an [`Examiner`].
 //!
-//! It is taken while the guest still runs, and kept beside the final layer. Where that layer was made for other outputs,
-//! a guest is launched once more.
+//! This happens while the guest still runs, and the files are stored beside the final layer. If that layer was made for other
+//! outputs, a guest is launched again.
 
 use std::path::Path;
 
@@ -25,16 +25,16 @@ use crate::plan::Plan;
 /// Key of [`BootFacts`] among the facts of the final layer.
 pub const BOOT: &str = "boot";
 
-/// How the image is booted without its boot loader.
+/// The facts that are needed to boot the image without its boot loader.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootFacts {
     /// Path of the kernel in the image; `null` if there is none.
     pub kernel: Option<String>,
-    /// Path of its initial RAM disk; `null` if there is none.
+    /// Path of the kernel's initial RAM disk; `null` if there is none.
     pub initrd: Option<String>,
     /// Arguments that the image's boot loader gives to the kernel, in order.
     pub args: Vec<String>,
-    /// Where the root file system is on the disk; `null` if it is not directly on a partition.
+    /// Place of the root file system on the disk; `null` if it is not directly on a partition.
     pub root: Option<Range>,
 }
 
@@ -47,17 +47,17 @@ pub struct Range {
     pub size: u64,
 }
 
-/// Key of what an [`Examiner`] has found, and of its own key, among the facts of the final layer.
+/// Key of an [`Examined`] among the facts of the final layer.
 const EXAMINATION: &str = "examination";
 
-/// Looks at a mounted disk; where what is mounted is, and the packages installed on it, are known.
+/// Examines a mounted disk, with its mounts and its installed packages.
 pub type Examine<'a> = dyn Fn(&mut dyn Guest, &[Mount], &[Package]) -> Result<Value, GuestError> + 'a;
 
-/// Someone who looks at the final disk while the guest still runs. What is found is kept with the layer.
+/// An examiner of the final disk, which runs while the guest still runs. The result is stored with the layer.
 pub struct Examiner<'a> {
-    /// Names what is looked for: what was found under another key is not used.
+    /// The key of the examination: results with another key are not used.
     pub key: String,
-    /// Looks at the disk.
+    /// Examines the disk.
     pub examine: Box<Examine<'a>>,
 }
 
@@ -67,14 +67,14 @@ impl std::fmt::Debug for Examiner<'_> {
     }
 }
 
-/// What an examiner has found, as it is kept.
+/// The result of an examiner, as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 struct Examined {
     key: String,
     found: Value,
 }
 
-/// What is needed of a disk.
+/// The needs of outputs and of the examiner.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Needs<'a> {
     tree: bool,
@@ -88,7 +88,7 @@ impl<'a> Needs<'a> {
         Self { tree: any(&[Content::Tree]), boot: any(&[Content::RootPartition, Content::BootFile]), examiner }
     }
 
-    /// Whether all of it has been taken from a layer.
+    /// Returns whether a layer has everything that is needed.
     pub(super) fn are_met_by(self, layer: &Layer) -> bool {
         let kept = |extra| layer.extra(extra).is_some();
         let boot = || {
@@ -101,18 +101,18 @@ impl<'a> Needs<'a> {
     }
 }
 
-/// How a final disk is booted, if that was asked when its layer was made or later.
+/// Returns the boot facts of a final disk, if they were extracted.
 pub fn boot_facts(layer: &Layer) -> Option<BootFacts> {
     serde_json::from_value(layer.meta.facts.get(BOOT)?.clone()).ok()
 }
 
-/// What an examiner with this key has found on a layer's disk, if it has looked at it.
+/// Returns the result of the examiner with this key on a layer's disk, if there is one.
 pub fn examination(layer: &Layer, key: &str) -> Option<Value> {
     let kept: Examined = serde_json::from_value(layer.meta.facts.get(EXAMINATION)?.clone()).ok()?;
     (kept.key == key).then_some(kept.found)
 }
 
-/// What was taken out of a disk.
+/// The files and facts that were extracted from a disk.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     pub(super) extras: Vec<Extra>,
@@ -120,7 +120,7 @@ pub(super) struct Taken {
     pub(super) facts: Map<String, Value>,
 }
 
-/// Takes what is needed out of the mounted disk, into a directory.
+/// Extracts everything that is needed from the mounted disk into a directory.
 pub(super) fn take(
     needs: Needs<'_>,
     guest: &mut dyn Guest,
@@ -169,7 +169,7 @@ fn root_range(guest: &mut dyn Guest, mounts: &[Mount]) -> Result<Option<Range>, 
     Ok(partition.map(|partition| Range { start: partition.start, size: partition.size }))
 }
 
-/// Takes what is missing out of a final layer that was there already.
+/// Extracts the missing parts from a final layer that existed already.
 pub(super) fn take_later(plan: &Plan, built: &mut BuiltDisk<'_>, needs: Needs<'_>) -> Result<(), BuildError> {
     let BuiltDisk { session, mounts } = built;
     let workshop = session.workshop;
@@ -187,7 +187,7 @@ pub(super) fn take_later(plan: &Plan, built: &mut BuiltDisk<'_>, needs: Needs<'_
     added.map(drop).ok_or(BuildError::Vanished(key))
 }
 
-/// Mounts a layer on an overlay that is thrown away.
+/// Mounts a layer on a temporary overlay.
 fn from_layer(
     session: &mut Session<'_>,
     plan: &Plan,

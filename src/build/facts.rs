@@ -1,7 +1,7 @@
-//! Words that what is found on the final disk goes by.
+//! Names of facts about the final disk.
 
 /// Key of the list of packages among the facts of the final layer.
 pub(super) const PACKAGES: &str = "packages";
 
-/// What is done when outputs and examiners get what they need.
+/// The name of the activity of extracting and examining.
 pub(super) const LOOK: &str = "look at the final disk";

@@ -1,4 +1,4 @@
-//! What is done with the guest when a step has failed.
+//! The handling of a failed step: clean up, keep the disk, or retry.
 
 use std::path::PathBuf;
 
@@ -6,20 +6,20 @@ use super::actions::ActionError;
 use crate::guest::Guest;
 use crate::plan::StepId;
 
-/// What to do with the guest when a step has failed.
+/// Decides what to do after a failed step.
 pub trait OnFailure {
-    /// Called in the failed step, with the guest still running and the image mounted. Not called for
-    /// interrupts, nor when the guest is dead.
+    /// Called after the failure, with the guest still running and the image mounted. Not called for interrupts, nor if the guest
+    /// is dead.
     fn failed(&mut self, step: &StepId, error: &ActionError, guest: &mut dyn Guest) -> AfterFailure;
 }
 
-/// How a build goes on after a step has failed.
+/// The continuation of a build after a failed step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AfterFailure {
-    /// The build ends and the step leaves nothing.
+    /// The build ends, and leaves nothing of the step.
     Clean,
-    /// The build ends; the disk as it was at the failure is kept under this name.
+    /// The build ends, and the disk at the failure is kept under this name.
     Keep(PathBuf),
-    /// The step is run again, from the layer before it.
+    /// The step runs again, from the layer before it.
     Retry,
 }

@@ -1,4 +1,4 @@
-//! The last step: the disk becomes final.
+//! Runs the last step, after which the disk is final.
 
 use std::time::Instant;
 
@@ -12,8 +12,8 @@ use super::{actions, extract};
 use crate::layer::Slot;
 use crate::plan::Plan;
 
-/// Gives unused blocks back, takes stock of the packages and what the outputs need, and stops the guest: the disk is
-/// final. An examiner looks at it before that, if it has not looked at the same disk before.
+/// Trims the disk, lists its packages, extracts what the outputs need, and stops the guest: the disk is final. Before that, an
+/// examiner runs, unless it has examined the same disk before.
 pub fn finalize(
     plan: &Plan,
     mut built: BuiltDisk<'_>,
@@ -44,7 +44,7 @@ pub fn finalize(
     Ok(FinalDisk { layer, timings })
 }
 
-/// Trims the disk in its last layer, lists what is installed on it and takes out what outputs need.
+/// Trims the disk in its last layer, lists the installed packages, and extracts what outputs need.
 fn take_stock(plan: &Plan, slot: Slot, needs: Needs<'_>, built: &mut BuiltDisk<'_>) -> Result<Found, BuildError> {
     let BuiltDisk { session, mounts } = built;
     let dir = slot.directory().to_owned();

@@ -6,8 +6,8 @@
 //!                       └─ miss: the slot is ours ──> overlay on the parent ──> run ──> freeze ──> commit
 //! ```
 //!
-//! Keys contain their parent's key, so that hits come first and misses follow. The guest is launched at the
-//! first miss, while a bootstrap is still running, and never if there is none.
+//! Keys contain their parent's key, so hits come first and misses follow. The guest is launched at the first miss, at the same
+//! time as a bootstrap, and never if there is no miss.
 
 pub mod actions;
 mod base;

@@ -1,11 +1,11 @@
-//! What is noted of a layer when it is made.
+//! The facts and files that are stored with a new layer.
 
 use std::time::Duration;
 
 use crate::layer::{Extra, NewLayer};
 use crate::plan::{Plan, Step};
 
-/// What a step has found on the disk, or taken out of it.
+/// The facts that a step found on the disk, and the files that it extracted.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) facts: serde_json::Value,

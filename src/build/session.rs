@@ -1,4 +1,4 @@
-//! One guest, and the layer it writes to.
+//! One guest, and the layer that it writes to.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,16 +16,16 @@ use crate::layer::{NewLayer, Parent, Slot, StoreError};
 use crate::plan::{BasePlan, Plan, Step};
 use crate::process;
 
-/// How long the end of an interrupted build waits for the layers that are just being committed.
+/// Time for the current commits to end after an interrupt.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Launches a guest.
 pub type Launch<'a> = Box<dyn Fn(&Interrupt) -> Result<Box<dyn Guest>, GuestError> + 'a>;
 
-/// A guest, launched when it is first needed, and the layers it makes.
+/// A guest that is launched when it is first needed, and the layers that it makes.
 ///
-/// At most one layer is open. When the next step begins, the open layer is frozen and handed to a thread that
-/// commits it; the guest goes on in the next one.
+/// At most one layer is open. When the next step begins, the open layer is frozen and handed to a thread that commits it, and the
+/// guest continues in the next layer.
 pub struct Session<'a> {
     pub(super) workshop: &'a Workshop,
     launcher: Launch<'a>,
@@ -40,10 +40,10 @@ struct Commits {
     thread: JoinHandle<Result<(), StoreError>>,
 }
 
-/// The layer the guest writes to.
+/// The layer that the guest writes to.
 struct Open {
     slot: Slot,
-    /// What to commit once the next step begins; `None` while the step runs.
+    /// The layer to commit when the next step begins; `None` while the step runs.
     finished: Option<NewLayer>,
 }
 
@@ -54,12 +54,12 @@ impl std::fmt::Debug for Session<'_> {
 }
 
 impl<'a> Session<'a> {
-    /// A session whose guest is not launched yet.
+    /// Creates a session without launching its guest.
     pub fn new(workshop: &'a Workshop, launcher: Launch<'a>) -> Self {
         Self { workshop, launcher, guest: None, open: None, commits: None }
     }
 
-    /// What the session works with.
+    /// Returns the tools and settings of the build.
     pub fn workshop(&self) -> &'a Workshop {
         self.workshop
     }
@@ -77,7 +77,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// The guest, launched if need be.
+    /// Returns the guest, and launches it if necessary.
     pub fn guest(&mut self) -> Result<&mut dyn Guest, BuildError> {
         self.launch(&self.workshop.interrupt.clone())?;
         match &mut self.guest {
@@ -86,7 +86,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Finds out what is on a disk image, on an overlay that is thrown away.
+    /// Inspects a disk image, on a temporary overlay.
     pub fn inspect(&mut self, overlay: &Path) -> Result<Inspection, BuildError> {
         let reporter = &self.workshop.reporter;
         let guest = self.guest()?;
@@ -99,7 +99,7 @@ impl<'a> Session<'a> {
         Ok(found)
     }
 
-    /// Makes a slot the layer that the guest writes to, on top of the step before.
+    /// Opens a slot as the layer that the guest writes to, on top of the step before.
     pub(super) fn enter(&mut self, mut slot: Slot, plan: &Plan, mounts: &[Mount]) -> Result<(), BuildError> {
         slot.create_overlay(&parent_of(&slot, plan), plan.disk.size)?;
         let next = slot.disk_path().to_owned();
@@ -121,7 +121,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Makes a slot the layer that the guest writes to, directly on a base image.
+    /// Opens a slot as the layer that the guest writes to, directly on a base image.
     pub(super) fn open(
         &mut self,
         mut slot: Slot,
@@ -142,7 +142,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Notes that the open layer's step is done; it is frozen when the next one begins.
+    /// Records that the open layer's step is complete; the layer is frozen when the next one begins.
     pub(super) fn finish_step(&mut self, plan: &Plan, step: &Step, started: Instant, found: Found) {
         let elapsed = started.elapsed();
         if let Some(open) = &mut self.open {
@@ -151,8 +151,8 @@ impl<'a> Session<'a> {
         self.workshop.reporter.report(&Event::StepFinished { step: step.id.clone(), elapsed });
     }
 
-    /// Commits a complete layer on a thread of its own: its digest is computed beside the next step. Fails if a
-    /// commit before has failed.
+    /// Commits a complete layer on a separate thread: its digest is computed during the next step. Fails if an earlier commit has
+    /// failed.
     pub(super) fn commit(&mut self, slot: Slot, layer: NewLayer) -> Result<(), BuildError> {
         let commits = self.commits.get_or_insert_with(Commits::start);
         match commits.queue.send((slot, layer)) {
@@ -166,7 +166,7 @@ impl<'a> Session<'a> {
         self.commits.take().map_or(Ok(()), Commits::wait).map_err(BuildError::from)
     }
 
-    /// Ends the open layer, because another build has made the next one.
+    /// Closes the open layer, because another build has made the next one.
     pub(super) fn rest(&mut self) -> Result<(), BuildError> {
         if let Some(Open { slot, finished: Some(layer), .. }) = self.open.take() {
             self.guest()?.unmount().doing("unmount the image")?;
@@ -175,11 +175,11 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Throws away what the running step has done and mounts the image as it was before.
+    /// Discards the changes of the running step, and mounts the image as it was before.
     pub(super) fn start_again(&mut self, plan: &Plan, mounts: &[Mount]) -> Result<(), BuildError> {
         let Some(Open { mut slot, .. }) = self.open.take() else { return Ok(()) };
         self.guest()?.unmount().doing("unmount the image")?;
-        // The guest holds the old file open until the new one of the same name is attached.
+        // The guest keeps the old file open until the new one with the same name is attached.
         slot.create_overlay(&parent_of(&slot, plan), plan.disk.size)?;
         let guest = self.guest()?;
         guest.attach(slot.disk_path()).doing("attach the disk")?;
@@ -188,23 +188,23 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Keeps the open layer's disk as it is, as a file that stands on the layer before it.
+    /// Keeps the open layer's disk as a file on top of the layer before it.
     pub(super) fn keep(&mut self, plan: &Plan, target: &Path) -> Result<(), BuildError> {
         let Some(Open { slot, .. }) = self.open.take() else { return Ok(()) };
         if let Some(mut guest) = self.guest.take() {
             guest.unmount().doing("unmount the image")?;
             guest.shutdown().doing("stop the guest")?;
         }
-        // The layer below may still be on its way into the store.
+        // The layer below may not be committed yet.
         self.settle()?;
         if let Parent::Layer(key) = parent_of(&slot, plan) {
             let parent = self.workshop.store.find(&key)?.ok_or(BuildError::Vanished(key))?;
-            // Where the file goes, the store is not at the same place relative to it.
+            // In another directory, the relative path to the store would be wrong.
             let mut rebase = Command::new("qemu-img");
             rebase.args(["rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b"]).arg(parent.disk).arg(slot.disk_path());
             process::capture(&mut rebase)?;
         }
-        // Unlike a rename, it also moves to another file system, and keeps holes there.
+        // Unlike a rename, `mv` also works across file systems, and keeps holes.
         let mut mv = Command::new("mv");
         mv.args(["-f", "--"]).arg(slot.disk_path()).arg(target);
         process::capture(&mut mv)?;
@@ -229,8 +229,8 @@ impl<'a> Session<'a> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        // A build that failed: the guest goes first, so that nothing writes to the open layer any more. What
-        // was finished before is kept, and an error of that is less than the one being reported.
+        // The build has failed. The guest ends first, so that nothing writes to the open layer any more. Layers that were
+        // finished before are kept. An error in that matters less than the one being reported.
         self.guest = None;
         self.open = None;
         match self.commits.take() {
@@ -249,14 +249,14 @@ impl Commits {
         Self { queue, thread }
     }
 
-    /// Waits until everything handed in is committed.
+    /// Waits until all layers in the queue are committed.
     fn wait(self) -> Result<(), StoreError> {
         drop(self.queue);
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    /// Waits no longer than a person who has pressed Ctrl-C. A layer that is not committed by then is none, and
-    /// what is there of it is removed by the next build.
+    /// Waits only as long as a user would after Ctrl-C. A layer that is not committed by then does not count, and the next build
+    /// removes its files.
     fn wait_briefly(self) {
         drop(self.queue);
         let asked = Instant::now();
@@ -266,7 +266,7 @@ impl Commits {
     }
 }
 
-/// What the layer of a slot stands on: the step before.
+/// Returns the parent of a slot's layer: the step before.
 fn parent_of(slot: &Slot, plan: &Plan) -> Parent {
     let mut steps = plan.steps.windows(2);
     steps.find(|pair| pair[1].key == *slot.key()).map_or(Parent::None, |pair| Parent::Layer(pair[0].key))

@@ -1,4 +1,4 @@
-//! Every step but the last, each in its layer.
+//! Runs every step but the last, each in its layer.
 
 use std::time::Instant;
 
@@ -19,13 +19,13 @@ use crate::layer::Slot;
 use crate::plan::{BasePlan, Phase, Plan, Step};
 use crate::units::ByteSize;
 
-/// Bytes below which a file system of the host counts as full: a qcow2 file grows by clusters of 64 KiB, and
-/// what an ordinary user may not use is not counted as available.
+/// Free bytes below which a file system of the host counts as full. A qcow2 file grows by clusters of 64 KiB. Space that an
+/// ordinary user may not use does not count.
 const HOST_FULL: u64 = 4 * ByteSize::MIB;
 
-/// Does every step of a plan but the last, [`finalize`](super::finalize::finalize).
+/// Runs every step of a plan but the last, [`finalize`](super::finalize::finalize).
 ///
-/// `image` is given for a plan whose base is one. The session may have been used before, to inspect it.
+/// `image` must be given if the base of the plan is an image. The session may be the one that inspected it.
 pub fn build<'a>(
     plan: &Plan,
     image: Option<&OpenedImage>,
@@ -56,7 +56,7 @@ pub fn build<'a>(
     Ok(BuiltDisk { session, mounts })
 }
 
-/// Runs one step in its layer, again if the person who looked at its failure says so.
+/// Runs one step in its layer, and runs it again if the user decides so after a failure.
 fn run_step(
     plan: &Plan,
     step: &Step,
@@ -91,7 +91,7 @@ fn run_step(
             return Err(BuildError::Interrupted);
         }
         reporter.report(&Event::StepFailed { step: step.id.clone(), elapsed: started.elapsed() });
-        // To the guest, a host that is full is a disk that is broken.
+        // For the guest, a full host looks like a broken disk.
         if available_bytes(workshop.store.root()).is_ok_and(|free| free < HOST_FULL) {
             let dir = workshop.store.root().to_owned();
             return Err(BuildError::HostFull { step: step.id.clone(), dir, source: Box::new(error) });
@@ -105,7 +105,7 @@ fn run_step(
                 session.start_again(plan, mounts)?;
                 continue;
             }
-            // That the step failed is the news, also where its disk cannot be kept.
+            // The failure of the step matters most, even if its disk cannot be kept.
             AfterFailure::Keep(path) => match session.keep(plan, &path) {
                 Ok(()) => Some(path),
                 Err(BuildError::Interrupted) => return Err(BuildError::Interrupted),
@@ -132,7 +132,7 @@ fn package_cache(plan: &Plan, workshop: &Workshop) -> Option<PackageCache> {
     }
 }
 
-/// What is mounted where.
+/// Returns the mounts of the disk.
 pub(super) fn mounts(plan: &Plan, image: Option<&OpenedImage>) -> Result<Vec<Mount>, LayoutError> {
     Ok(match image {
         Some(image) => image.inspection.mounts.clone(),

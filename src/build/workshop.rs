@@ -1,4 +1,4 @@
-//! What a build works with.
+//! The tools and settings of a build.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,42 +11,42 @@ use crate::fetch::Network;
 use crate::interrupt::Interrupt;
 use crate::layer::{Store, StoreError};
 
-/// Makes the disk that a bootstrap request describes, or ends early when the flag is raised.
+/// Makes the disk of a bootstrap request, or stops early when the interrupt is raised.
 pub type MakeBase =
     dyn Fn(&BootstrapRequest<'_>, &dyn Reporter, &Interrupt) -> Result<(), BootstrapError> + Send + Sync;
 
-/// What a build works with and reports to.
+/// The tools and settings of a build.
 pub struct Workshop {
-    /// Where layers are.
+    /// The layer store.
     pub store: Store,
     /// Makes the disk of a bootstrap.
     pub bootstrap: Box<MakeBase>,
     /// Directory of the store, of packages and of pins.
     pub cache: PathBuf,
-    /// A private directory of the host for what is on its way into an image.
+    /// A private directory of the host for files on their way into an image.
     pub scratch: PathBuf,
     /// Values of the recipe's secrets.
     pub secrets: BTreeMap<String, Vec<u8>>,
-    /// Deadline of a step that has none of its own.
+    /// Deadline of a step without its own.
     pub timeout: Duration,
     /// Receives events.
     pub reporter: Arc<dyn Reporter>,
     /// Ends the build when it is raised.
     pub interrupt: Interrupt,
-    /// Proxies and logins for what is fetched.
+    /// Proxies and logins for downloads.
     pub network: Network,
 }
 
-/// How long a step may take if neither its action nor the user says otherwise.
+/// Default deadline of a step.
 const TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 impl Workshop {
-    /// A workshop without secrets whose bases mmdebstrap makes. `cache` is the directory of the store, `scratch` a private
+    /// Creates a workshop without secrets, with mmdebstrap for bases. `cache` is the directory of the store, `scratch` a private
     /// directory with a short name.
     ///
     /// # Errors
     ///
-    /// If the store cannot be opened.
+    /// The store cannot be opened.
     pub fn new(
         cache: &Path,
         scratch: &Path,
