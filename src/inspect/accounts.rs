@@ -1,21 +1,21 @@
-//! Who can log in: passwd(5), shadow(5), group(5), sudoers(5), sshd(8).
+//! Finds out who can log in: passwd(5), shadow(5), group(5), sudoers(5), sshd(8).
 
 use std::collections::BTreeMap;
 
 use super::image::Image;
 use super::{Login, Sudo, User};
 
-/// Shells that let nobody in: nologin(8), false(1), and the shells of accounts with one task.
+/// Shells that prevent a login: nologin(8), false(1), and the shells of accounts with one task.
 const NO_SHELLS: [&str; 6] = ["nologin", "false", "sync", "shutdown", "halt", "git-shell"];
 
-/// Most accounts whose keys are looked at.
+/// Largest number of accounts whose keys are counted.
 const KEYS_LIMIT: usize = 200;
 
-/// Most memberships in groups that are told, of all accounts together. Every account may be in every group, so two
-/// files of some megabytes could come to more than any memory holds.
+/// Largest number of memberships in groups, of all accounts together. Every account may be in every group, so two files of some
+/// megabytes could exceed any memory.
 const MEMBERSHIPS_LIMIT: usize = 100_000;
 
-/// What is read for it. A home may be anywhere.
+/// Files that are read for accounts. A home may be anywhere.
 pub(super) const WANTED: &[&str] = &[
     "/etc/passwd",
     "/etc/shadow",
@@ -26,7 +26,7 @@ pub(super) const WANTED: &[&str] = &[
     "/**/.ssh/authorized_keys2",
 ];
 
-/// Accounts with a shell.
+/// Returns the accounts with a shell.
 pub(super) fn users(image: &mut Image<'_>) -> Vec<User> {
     let mut text = |path| image.text(path).unwrap_or_default();
     let (passwd, shadow, groups, mut rules) =
@@ -55,7 +55,7 @@ pub(super) fn users(image: &mut Image<'_>) -> Vec<User> {
     users
 }
 
-/// Accounts with a shell, and their rights; keys are not known here. Also whether all of their groups are told.
+/// Returns the accounts with a shell and their rights, without their keys, and whether the groups are complete.
 fn accounts(passwd: &str, shadow: &str, groups: &str, rules: &str) -> (Vec<User>, bool) {
     let groups = Groups::of(groups);
     let mut room = MEMBERSHIPS_LIMIT;
@@ -74,7 +74,7 @@ fn accounts(passwd: &str, shadow: &str, groups: &str, rules: &str) -> (Vec<User>
         let (groups, all) = groups.of_account(name, gid, room);
         room -= groups.len();
         whole &= all;
-        // The second field is the hash itself on systems without shadow, and `x` on all others.
+        // The second field is the hash itself on systems without shadow, and `x` on all other systems.
         let hash = if hash == "x" { hashes.get(name).copied().unwrap_or("!") } else { hash };
         let subjects = groups.iter().map(|group| format!("%{group}")).chain([name.to_owned(), "ALL".to_owned()]);
         let sudo = subjects.filter_map(|subject| rules.get(&subject).copied()).max().unwrap_or(Sudo::No);
@@ -93,36 +93,36 @@ fn accounts(passwd: &str, shadow: &str, groups: &str, rules: &str) -> (Vec<User>
     (users, whole)
 }
 
-/// The first field of a line, and the one with a number.
+/// Returns the first field of a line, and the one with a number.
 fn pair(line: &str, number: usize) -> Option<(&str, &str)> {
     let mut fields = line.split(':');
     let name = fields.next()?;
     Some((name, fields.nth(number - 1)?))
 }
 
-/// What a password hash lets in: shadow(5). Anything that no password can give locks the account.
+/// Returns the login that a password hash allows: shadow(5). A value that no password can have locks the account.
 fn login(hash: &str) -> Option<Login> {
     match hash {
         "" => Some(Login::EmptyPassword),
-        // A hash names its method between `$`, or is one of DES with 13 characters.
+        // A hash has its method between `$`, or is a DES hash with 13 characters.
         hash if hash.starts_with('$') && hash.len() > 3 => Some(Login::Password),
         hash if hash.len() == 13 && !hash.starts_with(['!', '*']) => Some(Login::Password),
         _ => None,
     }
 }
 
-/// Accounts that have the hash of a password in a file such as passwd(5) or shadow(5).
+/// Returns the accounts with the hash of a password in a file such as passwd(5) or shadow(5).
 pub(crate) fn accounts_with_passwords(text: &str) -> impl Iterator<Item = &str> {
     let accounts = text.lines().filter_map(|line| pair(line, 1));
     accounts.filter(|(_, hash)| login(hash) == Some(Login::Password)).map(|(name, _)| name)
 }
 
-/// The groups of group(5), found by their number and by their members: looking through all of them for each account
-/// would take hours where there are very many of both.
+/// The groups of group(5), by number and by member. Searching all groups for each account would take hours if there are very many
+/// of both.
 #[derive(Default)]
 struct Groups<'a> {
     by_number: BTreeMap<&'a str, Vec<&'a str>>,
-    /// With the number of each.
+    /// Group names and numbers.
     by_member: BTreeMap<&'a str, Vec<(&'a str, &'a str)>>,
 }
 
@@ -144,7 +144,7 @@ impl<'a> Groups<'a> {
         groups
     }
 
-    /// Groups of an account, its own first, up to a number of them, and whether these are all.
+    /// Returns the groups of an account, its own first, up to `most`, and whether these are all.
     fn of_account(&self, name: &str, gid: &str, most: usize) -> (Vec<String>, bool) {
         let own = self.by_number.get(gid).into_iter().flatten().copied();
         let others = self.by_member.get(name).into_iter().flatten().filter(|(_, number)| *number != gid);
@@ -154,8 +154,8 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// Who may run all commands as root, by subject: a name, or `%` and a group. Of the grammar of sudoers(5) it knows
-/// plain rules, which is what images have; a rule for single commands gives nobody the rights of root.
+/// Returns who may run all commands as root, by subject: a name, or `%` and a group. It understands only plain rules of
+/// sudoers(5), which images use. A rule for single commands does not count.
 fn sudo_rules(text: &str) -> BTreeMap<String, Sudo> {
     let mut rules = BTreeMap::new();
     let joined = text.replace("\\\n", " ");
@@ -178,7 +178,7 @@ fn sudo_rules(text: &str) -> BTreeMap<String, Sudo> {
     rules
 }
 
-/// Number of keys in a file of sshd(8).
+/// Returns the number of keys in a file of sshd(8).
 fn keys(text: &str) -> usize {
     let lines = text.lines().map(str::trim);
     lines
@@ -217,7 +217,7 @@ mod tests {
         );
     }
 
-    /// Each account was looked for in each group, and all that was found was kept.
+    /// Each account was searched in each group, and all results were kept.
     #[test]
     fn very_many_accounts_in_very_many_groups_take_neither_time_nor_memory() {
         use std::fmt::Write as _;

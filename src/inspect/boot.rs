@@ -1,4 +1,4 @@
-//! What boots: boot loaders by firmware, kernels, and the arguments of the one that is booted by default.
+//! Finds boot loaders by firmware, kernels, and the arguments of the default kernel.
 
 use std::collections::BTreeMap;
 
@@ -7,27 +7,27 @@ use super::paths::file_name;
 use super::{Boot, Booted, Entry, Kernel, Loader, Tree, grub};
 use crate::recipe::Firmware;
 
-/// Where images mount the EFI system partition.
+/// Mount points of the EFI system partition in images.
 const EFI_MOUNTS: [&str; 3] = ["/boot/efi", "/efi", "/boot"];
 
-/// Where distributions put GRUB's configuration.
+/// Places of GRUB's configuration in distributions.
 const GRUB_CONFIGS: [&str; 2] = ["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"];
 
 const EFI_GRUB_CONFIG: &str = "/boot/efi/EFI/*/grub.cfg";
 
-/// GRUB's variables, beside its configuration or on the EFI system partition.
+/// Files with GRUB's variables, beside its configuration or on the EFI system partition.
 const GRUB_ENVIRONMENTS: [&str; 3] = ["/boot/grub/grubenv", "/boot/grub2/grubenv", "/boot/efi/EFI/*/grubenv"];
 
-/// Entries of the Boot Loader Specification.
+/// Directories with entries of the Boot Loader Specification.
 const ENTRY_DIRECTORIES: [&str; 3] = ["/boot/loader/entries", "/efi/loader/entries", "/boot/efi/loader/entries"];
 
-/// Configurations of syslinux and extlinux.
+/// Configuration files of syslinux and extlinux.
 const EXTLINUX: [&str; 3] = ["/boot/extlinux.conf", "/boot/extlinux/extlinux.conf", "/boot/syslinux/syslinux.cfg"];
 
-/// Most entries that are read.
+/// Largest number of entries that are read.
 const ENTRIES_LIMIT: usize = 100;
 
-/// What is read for it.
+/// Files that are read to find out what boots.
 pub(super) const WANTED: &[&str] = &[
     GRUB_CONFIGS[0],
     GRUB_CONFIGS[1],
@@ -43,7 +43,7 @@ pub(super) const WANTED: &[&str] = &[
     EXTLINUX[2],
 ];
 
-/// Finds out what boots.
+/// Finds boot loaders, kernels and the default entry.
 pub(super) fn boot(image: &mut Image<'_>, firmware: &[Firmware], first_sector: &[u8]) -> Boot {
     Boot {
         firmware: firmware.to_vec(),
@@ -53,13 +53,13 @@ pub(super) fn boot(image: &mut Image<'_>, firmware: &[Firmware], first_sector: &
     }
 }
 
-/// The kernel that is booted by default, or else the newest, and its arguments.
+/// Returns the kernel that boots by default, or else the newest, and its arguments.
 pub(super) fn booted(image: &mut Image<'_>) -> Booted {
     let mut kernels = kernels(image.tree);
     let Some(entry) = default(image) else {
         return Booted { kernel: kernels.into_iter().next(), args: Vec::new() };
     };
-    // The boot loader's paths begin at a file system of its own choice, or at a link to the newest kernel.
+    // The boot loader's paths are relative to a file system of its choice, or lead through a link to the newest kernel.
     let chosen = kernels.iter().position(|kernel| file_name(&kernel.path) == file_name(&entry.kernel)).unwrap_or(0);
     let kernel = (chosen < kernels.len()).then(|| kernels.swap_remove(chosen));
     Booted { kernel, args: entry.args }
@@ -71,7 +71,7 @@ fn loaders(tree: &Tree, firmware: &[Firmware], first_sector: &[u8]) -> Vec<Loade
         loaders.push(Loader { firmware: Firmware::Bios, name: code_name(first_sector).to_owned(), path: None });
     }
     for mount in EFI_MOUNTS {
-        // FAT does not tell cases apart, but the guest does.
+        // FAT ignores case, but the guest does not.
         for path in tree.glob(&format!("{mount}/[Ee][Ff][Ii]/*/*.[Ee][Ff][Ii]")) {
             loaders.push(Loader { firmware: Firmware::Uefi, name: efi_name(&path).to_owned(), path: Some(path) });
         }
@@ -79,21 +79,21 @@ fn loaders(tree: &Tree, firmware: &[Firmware], first_sector: &[u8]) -> Vec<Loade
     loaders
 }
 
-/// Which boot loader the code of the first sector belongs to, by the text in it.
+/// Returns the boot loader of the code in the first sector, by the text in it.
 fn code_name(sector: &[u8]) -> &'static str {
     let code = &sector[..sector.len().min(440)];
     let has = |text: &[u8]| code.windows(text.len()).any(|window| window == text);
     if has(b"GRUB") {
         "grub"
     } else if has(b"SYSLINUX") || has(b"EXTLINUX") || has(b"Missing operating system") {
-        // The last is what the code of syslinux' mbr.bin says where no partition is active.
+        // The last text is in the code of syslinux' mbr.bin, for the case that no partition is active.
         "syslinux"
     } else {
         "unknown"
     }
 }
 
-/// Which boot loader an EFI program is, by its name. At `EFI/BOOT` any of them may lie under the firmware's own name.
+/// Returns which boot loader an EFI program is, by its name. In `EFI/BOOT`, any of them may have the firmware's own name.
 fn efi_name(path: &str) -> &'static str {
     let name = file_name(path).to_ascii_lowercase();
     match name.as_str() {
@@ -117,7 +117,7 @@ fn kernels(tree: &Tree) -> Vec<Kernel> {
     let initrds = tree.glob("/boot/initr*");
     let initrds: BTreeMap<_, _> = initrds.iter().map(|path| (file_name(path), path)).collect();
     for kernel in &mut kernels {
-        // The first in the order of their names, if there are several.
+        // If there are several, the first by name.
         let found = initrd_names(&kernel.release).iter().filter_map(|name| initrds.get(name.as_str())).min().copied();
         kernel.initrd = found.cloned();
     }
@@ -125,12 +125,12 @@ fn kernels(tree: &Tree) -> Vec<Kernel> {
     kernels
 }
 
-/// Names that distributions give to the initial RAM disk of a kernel.
+/// Returns the names that distributions use for the initial RAM disk of a kernel.
 fn initrd_names(release: &str) -> [String; 3] {
     [format!("initrd.img-{release}"), format!("initramfs-{release}.img"), format!("initrd-{release}")]
 }
 
-/// The entry that is booted if nobody chooses.
+/// Returns the entry that boots by default.
 fn default(image: &mut Image<'_>) -> Option<Entry> {
     let mut environment = BTreeMap::new();
     for (_, text) in image.texts(&GRUB_ENVIRONMENTS) {
@@ -138,7 +138,7 @@ fn default(image: &mut Image<'_>) -> Option<Entry> {
     }
     let mut uses_entries = false;
     for (path, config) in image.texts(&[GRUB_CONFIGS[0], GRUB_CONFIGS[1], EFI_GRUB_CONFIG]) {
-        // Where GRUB reads entries of the specification, those of its own configuration are the exceptions.
+        // If GRUB reads entries of the specification, its own configuration has only special entries.
         uses_entries |= config.lines().any(|line| line.trim() == "blscfg");
         if !uses_entries && let Some(entry) = grub::default_entry(&config, &environment, &path) {
             return Some(entry);
@@ -158,7 +158,7 @@ fn default(image: &mut Image<'_>) -> Option<Entry> {
     image.texts(&EXTLINUX).into_iter().find_map(|(path, config)| extlinux(&config, &path))
 }
 
-/// The default entry of a configuration of syslinux: <https://wiki.syslinux.org/wiki/index.php?title=Config>.
+/// Returns the default entry of a configuration of syslinux: <https://wiki.syslinux.org/wiki/index.php?title=Config>.
 fn extlinux(config: &str, source: &str) -> Option<Entry> {
     let mut default = None;
     let mut entries: Vec<Entry> = Vec::new();
@@ -190,7 +190,7 @@ fn extlinux(config: &str, source: &str) -> Option<Entry> {
 mod tests {
     use super::*;
 
-    /// Each kernel was compared with each initial RAM disk: an image with so many took minutes.
+    /// Each kernel was compared with each initial RAM disk: an image with very many took minutes.
     #[test]
     fn very_many_kernels_take_no_time() {
         let entry = |path: String| crate::guest::Entry {

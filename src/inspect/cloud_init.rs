@@ -1,19 +1,19 @@
-//! What cloud-init is told by the image.
+//! Reads the configuration of cloud-init in an image.
 //!
-//! Its configuration is YAML of a simple shape. Only two keys are wanted of it, and an image of unknown origin is no
-//! place to take a whole parser to: lines are looked at.
+//! It is YAML with a simple structure, and only two keys are needed. A whole parser is too risky for an image of unknown origin,
+//! so this module reads lines.
 
 use super::CloudInit;
 use super::image::Image;
 
-/// cloud-init's first configuration file; others add to it and replace.
+/// The first configuration file of cloud-init; the others add values or replace them.
 const MAIN: &str = "/etc/cloud/cloud.cfg";
 const OTHERS: &str = "/etc/cloud/cloud.cfg.d/*.cfg";
 
-/// Its presence keeps cloud-init from running: cloud-init's documentation, "How to disable cloud-init".
+/// A file that disables cloud-init if it exists: cloud-init's documentation, "How to disable cloud-init".
 const DISABLED: &str = "/etc/cloud/cloud-init.disabled";
 
-/// What is read for it.
+/// Files that are read for cloud-init.
 pub(super) const WANTED: &[&str] = &[MAIN, OTHERS];
 
 /// Reads the configuration of cloud-init.
@@ -29,7 +29,7 @@ pub(super) fn cloud_init(image: &mut Image<'_>) -> Option<CloudInit> {
     })
 }
 
-/// The value of `datasource_list`, as a flow or a block sequence.
+/// Returns the value of `datasource_list`, which is a flow or a block sequence.
 fn datasources(text: &str) -> Option<Vec<String>> {
     let mut lines = text.lines().skip_while(|line| !line.starts_with("datasource_list:"));
     let first = without_comment(lines.next()?.strip_prefix("datasource_list:")?);
@@ -39,10 +39,10 @@ fn datasources(text: &str) -> Option<Vec<String>> {
         let items = items.map_while(|line| line.trim_start().strip_prefix("- ").map(unquoted));
         return Some(items.collect());
     }
-    // A flow sequence may go on in the lines that follow.
+    // A flow sequence may continue on the next lines.
     let mut ends = flow.contains(']');
     while !ends {
-        // Only what is new is searched: the whole each time would take hours where there are millions of lines.
+        // Only the new part is searched: searching the whole each time would take hours with millions of lines.
         let more = without_comment(lines.next()?);
         ends = more.contains(']');
         flow.push_str(more);
@@ -51,7 +51,7 @@ fn datasources(text: &str) -> Option<Vec<String>> {
     Some(inner.split(',').map(unquoted).filter(|name| !name.is_empty()).collect())
 }
 
-/// `system_info.default_user.name`.
+/// Returns the value of `system_info.default_user.name`.
 fn default_user(text: &str) -> Option<String> {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let mut lines = text.lines().map(without_comment).filter(|line| !line.trim().is_empty());
@@ -63,7 +63,7 @@ fn default_user(text: &str) -> Option<String> {
     inner.find_map(|line| line.trim().strip_prefix("name:")).map(unquoted).filter(|name| !name.is_empty())
 }
 
-/// A line without its comment: `#` at its begin or after a space.
+/// Returns a line without its comment: `#` at the start of the text or after a space.
 fn without_comment(line: &str) -> &str {
     if line.trim_start().starts_with('#') { "" } else { line.split(" #").next().unwrap_or(line) }
 }

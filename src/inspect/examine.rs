@@ -1,4 +1,4 @@
-//! Finds out what is in an image.
+//! Finds out the content of an image.
 
 use super::facts::{Booted, Os, System};
 use super::image::{Image, TEXT_LIMIT, noted};
@@ -7,18 +7,18 @@ use super::{accounts, boot, cloud_init, packages, services, units};
 use crate::guest::{Devices, Guest, GuestError, Inspection};
 use crate::recipe::Firmware;
 
-/// What is read to find out what is in an image.
+/// Returns the files to read for an inspection.
 pub fn wanted() -> Vec<FileQuery<'static>> {
     let texts = [boot::WANTED, accounts::WANTED, cloud_init::WANTED, units::WANTED].concat();
     let texts = texts.into_iter().map(|pattern| FileQuery { pattern, limit: TEXT_LIMIT });
     texts.chain(packages::WANTED).collect()
 }
 
-/// Finds out what is on the disk that is attached to a guest, and leaves its file systems mounted.
+/// Finds out the content of the disk that is attached to a guest, and leaves its file systems mounted.
 ///
 /// # Errors
 ///
-/// Only if the guest fails. What is wrong with the image is in [`System::notes`].
+/// The guest failed. Faults of the image are in [`System::notes`].
 pub fn system(guest: &mut dyn Guest) -> Result<System, GuestError> {
     let Opened { inspection, devices, notes } = open(guest)?;
     let Some(Inspection { distro, product, version, codename, arch, firmware, .. }) = inspection else {
@@ -37,22 +37,22 @@ pub fn system(guest: &mut dyn Guest) -> Result<System, GuestError> {
     Ok(system)
 }
 
-/// A disk whose file systems are mounted as far as they could be.
+/// A disk whose file systems are mounted, as far as possible.
 #[derive(Debug)]
 pub struct Opened {
-    /// Its operating system; `None` if none was found, and then nothing is mounted.
+    /// The operating system; `None` if none was found, and then nothing is mounted.
     pub inspection: Option<Inspection>,
-    /// What it is divided into.
+    /// The partitions and file systems.
     pub devices: Devices,
-    /// What could not be found out, and why.
+    /// The facts that could not be found, and the reasons.
     pub notes: Vec<String>,
 }
 
-/// Mounts what is on the disk that is attached to a guest.
+/// Mounts the file systems of the disk that is attached to a guest.
 ///
 /// # Errors
 ///
-/// Only if the guest fails. What is wrong with the image is in [`Opened::notes`].
+/// The guest failed. Faults of the image are in [`Opened::notes`].
 pub fn open(guest: &mut dyn Guest) -> Result<Opened, GuestError> {
     let mut notes = Vec::new();
     let found = guest.inspect();
@@ -67,8 +67,8 @@ pub fn open(guest: &mut dyn Guest) -> Result<Opened, GuestError> {
     Ok(Opened { inspection, devices: guest.devices()?, notes })
 }
 
-/// What files and partitions of an image tell, of which [`wanted`] contents were read. [`System::os`] is left to
-/// whoever knows it; so are packages of databases that are no text.
+/// Returns the facts in files and partitions of an image. The tree must have the content of [`wanted`] files. The caller must add
+/// [`System::os`], and packages of binary databases.
 pub fn of_tree(tree: &Tree, devices: &Devices, firmware: &[Firmware]) -> System {
     let mut image = Image { tree, notes: Vec::new() };
     System {
@@ -84,11 +84,11 @@ pub fn of_tree(tree: &Tree, devices: &Devices, firmware: &[Firmware]) -> System 
     }
 }
 
-/// Finds out which kernel a mounted image boots, and with which arguments.
+/// Finds out which kernel a mounted image boots, and its arguments.
 ///
 /// # Errors
 ///
-/// Only if the guest fails.
+/// The guest failed.
 pub fn booted(guest: &mut dyn Guest) -> Result<Booted, GuestError> {
     let texts = boot::WANTED.iter().map(|pattern| FileQuery { pattern, limit: TEXT_LIMIT });
     let tree = Tree::load(guest, &["boot", "efi"], &texts.collect::<Vec<_>>())?;

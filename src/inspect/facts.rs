@@ -1,4 +1,4 @@
-//! What is known of an image: [`System`] and its parts.
+//! The facts about an image: [`System`] and its parts.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,26 +6,26 @@ use crate::base::Package;
 use crate::guest::{FileSystem, PartitionTable};
 use crate::recipe::Firmware;
 
-/// All that is known of an image. The names of the fields are those of `goldsmith inspect --json`.
+/// All facts about an image. The names of the fields are those of `goldsmith inspect --json`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct System {
     /// The partition table; `null` if the disk has none.
     pub partition_table: Option<PartitionTable>,
-    /// File systems, swap areas and what else partitions and logical volumes hold.
+    /// File systems, swap areas and other content of partitions and logical volumes.
     pub file_systems: Vec<FileSystem>,
-    /// The operating system; `null` if none was found, and then what follows is empty.
+    /// The operating system; `null` if none was found, and then all further fields are empty.
     pub os: Option<Os>,
-    /// What boots, and how.
+    /// Boot loaders, kernels and the default entry.
     pub boot: Boot,
     /// Installed packages, sorted by name.
     pub packages: Vec<Package>,
-    /// Units that are started at boot, and those that never are, sorted by name.
+    /// Units that start at boot, and those that never do, sorted by name.
     pub services: Vec<Service>,
     /// Accounts with a shell, in the order of their numbers.
     pub users: Vec<User>,
     /// First boot by cloud-init; `null` if it is not installed.
     pub cloud_init: Option<CloudInit>,
-    /// What could not be found out, and why.
+    /// The facts that could not be found, and the reasons.
     pub notes: Vec<String>,
 }
 
@@ -44,16 +44,16 @@ pub struct Os {
     pub arch: String,
 }
 
-/// What boots.
+/// The boot loaders, kernels and default entry of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Boot {
     /// Firmware that finds something to start.
     pub firmware: Vec<Firmware>,
-    /// What the firmware starts.
+    /// Programs that the firmware starts.
     pub loaders: Vec<Loader>,
     /// Kernels, the newest first.
     pub kernels: Vec<Kernel>,
-    /// What is booted if nobody chooses.
+    /// The entry that boots by default.
     pub default: Option<Entry>,
 }
 
@@ -62,9 +62,9 @@ pub struct Boot {
 pub struct Loader {
     /// Firmware that starts it.
     pub firmware: Firmware,
-    /// Which it is: `grub`, `shim`, `systemd-boot`, `syslinux`, or `unknown`.
+    /// Name: `grub`, `shim`, `systemd-boot`, `syslinux`, or `unknown`.
     pub name: String,
-    /// Its file; `null` for code in the first sectors.
+    /// File of the boot loader; `null` for code in the first sectors.
     pub path: Option<String>,
 }
 
@@ -73,9 +73,9 @@ pub struct Loader {
 pub struct Kernel {
     /// Release, as `uname -r` prints it.
     pub release: String,
-    /// Its file.
+    /// File of the kernel.
     pub path: String,
-    /// Its initial RAM disk.
+    /// File of its initial RAM disk.
     pub initrd: Option<String>,
 }
 
@@ -84,17 +84,17 @@ pub struct Kernel {
 pub struct Entry {
     /// Title in the menu.
     pub title: String,
-    /// Kernel, as a path of the file system the boot loader reads it from.
+    /// Kernel, as a path in the file system from which the boot loader reads it.
     pub kernel: String,
     /// Initial RAM disk, likewise.
     pub initrd: Option<String>,
     /// Arguments of the kernel, in order.
     pub args: Vec<String>,
-    /// File that says so.
+    /// File with the entry.
     pub source: String,
 }
 
-/// A unit that is started at boot or that cannot be started.
+/// A unit that starts at boot or that cannot start.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Service {
     /// Name: `ssh.service`.
@@ -123,7 +123,7 @@ pub enum ServiceScope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServiceState {
-    /// It is, by what the image's own configuration says. What the distribution starts in any case is not listed.
+    /// The image's own configuration starts it. Units that the distribution always starts are not listed.
     Enabled,
     /// The first boot will enable it, because presets say so and the image has no `/etc/machine-id`.
     Preset,
@@ -146,13 +146,13 @@ pub struct User {
     pub home: String,
     /// Shell.
     pub shell: String,
-    /// Groups it belongs to, its own first.
+    /// Groups of the account, its own first.
     pub groups: Vec<String>,
-    /// How one can log in: none of them means that nobody can.
+    /// Ways to log in; if empty, a login is impossible.
     pub logins: Vec<Login>,
     /// Number of keys in `authorized_keys`.
     pub ssh_keys: usize,
-    /// Whether sudo gives it the rights of root.
+    /// Right to become root by sudo.
     pub sudo: Sudo,
 }
 
@@ -185,17 +185,17 @@ pub enum Sudo {
 pub struct CloudInit {
     /// Whether it runs at boot.
     pub enabled: bool,
-    /// Where it looks for what the cloud tells it, in order; empty if the image leaves it to cloud-init.
+    /// The places where it looks for the cloud's metadata, in order; empty if the image does not say.
     pub datasources: Vec<String>,
-    /// The account it makes for the person who starts the instance.
+    /// The account that it creates for the owner of the instance.
     pub default_user: Option<String>,
 }
 
-/// What a mounted image boots if nobody chooses.
+/// The kernel that a mounted image boots by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Booted {
     /// The kernel; `None` if there is none in `/boot`.
     pub kernel: Option<Kernel>,
-    /// Its arguments; none if no configuration of a boot loader was understood.
+    /// The arguments; empty if no configuration of a boot loader was understood.
     pub args: Vec<String>,
 }

@@ -1,26 +1,26 @@
-//! The menu entry that GRUB or another boot loader starts if nobody chooses.
+//! Finds the menu entry that GRUB or another boot loader starts by default.
 //!
-//! grub.cfg is a program. It is not run: its menu entries are read as grub-mkconfig(8) writes them, variables as far as
-//! they are set to plain text, here or in grubenv.
+//! grub.cfg is a program. This module does not run it. It reads menu entries as grub-mkconfig(8) writes them, and variables that
+//! are set to plain text, here or in grubenv.
 
 use std::collections::BTreeMap;
 
 use super::Entry;
 
-/// Deepest nesting of submenus that is followed.
+/// Deepest nesting of submenus that is read.
 const DEPTH_LIMIT: usize = 8;
 
-/// Most entries that are read.
+/// Largest number of entries that are read.
 const ENTRIES_LIMIT: usize = 1000;
 
-/// Longest value of a variable, in bytes. No kernel takes a longer command line.
+/// Longest value of a variable, in bytes. No kernel accepts a longer command line.
 const VALUE_LIMIT: usize = 64 << 10;
 
-/// Most bytes that all variables of one file may come to: several times the longest file. Each line may double a
-/// variable, so a short file could fill the memory otherwise.
+/// Largest number of bytes of all variables of one file: several times the longest file. Otherwise a short file could fill the
+/// memory, because each line can double a variable.
 const EXPANDED_LIMIT: usize = 16 << 20;
 
-/// A menu entry, or a submenu with its own.
+/// A menu entry, or a submenu with its entries.
 #[derive(Debug, Default, PartialEq)]
 struct Item {
     title: String,
@@ -30,20 +30,20 @@ struct Item {
     items: Vec<Item>,
 }
 
-/// Variables of a boot loader: grubenv is lines of `name=value`, padded with `#`.
+/// Returns the variables of a grubenv: lines of `name=value`, padded with `#`.
 pub(super) fn environment(text: &str) -> BTreeMap<String, String> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines.filter_map(|line| line.split_once('=')).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// The default entry of a grub.cfg. `environment` is what grubenv holds.
+/// Returns the default entry of a grub.cfg. `environment` is the content of grubenv.
 pub(super) fn default_entry(config: &str, environment: &BTreeMap<String, String>, source: &str) -> Option<Entry> {
     let mut variables = environment.clone();
     let mut stack = vec![Item::default()];
     let mut default = None;
     let mut count = 0;
     let mut room = EXPANDED_LIMIT;
-    // Braces of functions and of entries within them, which are nobody's menu.
+    // Open braces of functions, and of entries within them, which belong to no menu.
     let mut skipped = 0_usize;
     for line in config.replace("\\\n", " ").lines() {
         let words = words(line.trim());
@@ -88,14 +88,14 @@ pub(super) fn default_entry(config: &str, environment: &BTreeMap<String, String>
             }
             "initrd" | "initrdefi" | "initrd16" if stack.len() > 1 => {
                 if let Some(item) = stack.last_mut() {
-                    // The last one is the system's; those before are microcode.
+                    // The last one is the system's; those before it are microcode.
                     item.initrd = words[1..].last().map(|word| expand(word, &variables, &mut room));
                 }
             }
             "set" => {
                 let Some((name, value)) = words.get(1).and_then(|word| word.split_once('=')) else { continue };
                 let value = expand(value, &variables, &mut room);
-                // Which branch of an `if` counts is not known: one that sets something does.
+                // It is unknown which branch of an `if` counts. We use the one that sets a value.
                 if name == "default" {
                     default = Some(value).filter(|value| !value.is_empty()).or(default);
                 } else if !value.is_empty() || !variables.contains_key(name) {
@@ -117,7 +117,7 @@ pub(super) fn default_entry(config: &str, environment: &BTreeMap<String, String>
     })
 }
 
-/// The item that a value of `default` names: numbers, titles or identifiers, those of submenus first, joined by `>`.
+/// Returns the item that a value of `default` names: numbers, titles or identifiers, first those of submenus, joined by `>`.
 fn choose<'a>(items: &'a [Item], default: &str) -> Option<&'a Item> {
     let (here, rest) = default.split_once('>').map_or((default, None), |(here, rest)| (here, Some(rest)));
     let item = match here.parse::<usize>() {
@@ -131,14 +131,14 @@ fn choose<'a>(items: &'a [Item], default: &str) -> Option<&'a Item> {
     }
 }
 
-/// The first item that boots something.
+/// Returns the first item with a kernel.
 fn first_of(items: &[Item]) -> Option<&Item> {
     items.iter().find_map(|item| if item.kernel.is_some() { Some(item) } else { first_of(&item.items) })
 }
 
-/// The default entry among files of the Boot Loader Specification: name of the file without `.conf`, text.
+/// Returns the default entry among files of the Boot Loader Specification: name of the file without `.conf`, text.
 ///
-/// The saved entry if there is one, or else the one that sorts last, as both GRUB and systemd-boot have it.
+/// This is the saved entry, or else the one that sorts last, as in GRUB and systemd-boot.
 pub(super) fn default_of_entries(
     files: &[(String, String)],
     environment: &BTreeMap<String, String>,
@@ -163,7 +163,7 @@ pub(super) fn default_of_entries(
     })
 }
 
-/// Compares names with numbers in them as people do: 6.10 comes after 6.9.
+/// Compares names with numbers as people do: 6.10 comes after 6.9.
 pub(super) fn by_version(a: &str, b: &str) -> std::cmp::Ordering {
     fn parts(text: &str) -> Vec<(u64, &str)> {
         let mut parts = Vec::new();
@@ -181,7 +181,7 @@ pub(super) fn by_version(a: &str, b: &str) -> std::cmp::Ordering {
     parts(a).cmp(&parts(b)).then_with(|| a.cmp(b))
 }
 
-/// The words of a line, without quotes and comments.
+/// Returns the words of a line, without quotes and comments.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
     let mut chars = line.chars();
@@ -216,8 +216,8 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// Text with the values of `$name` and `${name}`; what is not set is nothing, and so is a value that would make the text
-/// longer than a value may be, or take more than the room that is left.
+/// Replaces `$name` and `${name}` with their values. An unset variable becomes empty. So does a value that would make the text
+/// longer than [`VALUE_LIMIT`], or needs more than `room`.
 fn expand(text: &str, variables: &BTreeMap<String, String>, room: &mut usize) -> String {
     let mut expanded = String::new();
     let mut rest = text;
@@ -244,7 +244,7 @@ fn expand(text: &str, variables: &BTreeMap<String, String>, room: &mut usize) ->
 mod tests {
     use super::*;
 
-    /// As Debian's grub-mkconfig writes it, shortened.
+    /// Shortened output of Debian's grub-mkconfig.
     const DEBIAN: &str = r#"
 if [ -s $prefix/grubenv ]; then
   load_env

@@ -1,47 +1,47 @@
-//! Names of the files in an initial RAM disk.
+//! Lists the names of the files in an initial RAM disk.
 //!
-//! The kernel unpacks one archive after another, each compressed or not, with zeros between them: its documentation,
-//! "initramfs buffer format" (driver-api/early-userspace/buffer-format). The first is often microcode alone.
+//! The kernel unpacks one archive after another, each compressed or not, with zeros between them: its documentation, "initramfs
+//! buffer format" (driver-api/early-userspace/buffer-format). The first often has only microcode.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read};
 
 use liblzma::stream::Stream;
 
-/// Most bytes that are unpacked: several times what initial RAM disks with all firmware have.
+/// Largest number of bytes to unpack: several times the size of initial RAM disks with all firmware.
 const UNPACKED_LIMIT: u64 = 1 << 30;
 
-/// Most names that are kept.
+/// Largest number of names to keep.
 const NAMES_LIMIT: usize = 200_000;
 
-/// Most bytes that the names may have together: several times what initial RAM disks have.
+/// Largest size of all names together, in bytes: several times that of real initial RAM disks.
 const NAMES_SIZE: usize = 32 << 20;
 
-/// Longest name, as Linux has it.
+/// Longest name in Linux.
 const NAME_LIMIT: u32 = 4096;
 
-/// Memory that unpacking may take, in bytes: enough for the highest levels of xz and zstd that kernels take.
+/// Memory for unpacking, in bytes: enough for the highest levels of xz and zstd that kernels support.
 const MEMORY_LIMIT: u64 = 256 << 20;
 
 /// Bytes of an archive member's header.
 const HEADER: usize = 110;
 
-/// Why the files of an initial RAM disk are not known.
+/// The reason why an initial RAM disk cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// It is compressed in a way that is not known here.
+    /// It has a compression that is not supported.
     #[error("it is compressed with {0}, which is not read here")]
     Compression(&'static str),
-    /// It is not what a kernel unpacks.
+    /// A kernel could not unpack it.
     #[error("it is damaged: {0}")]
     Damaged(io::Error),
 }
 
-/// Paths of the files in an initial RAM disk, without a slash at their begin: `usr/lib/modules/...`.
+/// Returns the paths of the files in an initial RAM disk, without a leading slash: `usr/lib/modules/...`.
 ///
 /// # Errors
 ///
-/// If it is damaged, or compressed in a way that is not known.
+/// It is damaged, or has an unsupported compression.
 pub fn names(bytes: &[u8]) -> Result<BTreeSet<String>, Unreadable> {
     names_within(bytes, UNPACKED_LIMIT)
 }
@@ -50,7 +50,7 @@ fn names_within(bytes: &[u8], limit: u64) -> Result<BTreeSet<String>, Unreadable
     let (mut found, mut left, mut rest) = (BTreeSet::new(), limit, bytes);
     let mut room = NAMES_SIZE;
     loop {
-        // Archives begin at multiples of four.
+        // Archives begin at multiples of four bytes.
         let zeros = rest.iter().take_while(|byte| **byte == 0).count();
         rest = &rest[zeros..];
         if rest.is_empty() {
@@ -69,13 +69,13 @@ fn names_within(bytes: &[u8], limit: u64) -> Result<BTreeSet<String>, Unreadable
     }
 }
 
-/// What unpacks the next archive; it takes no more of the bytes than that has.
+/// Returns a reader of the next archive, which takes only the bytes of that archive.
 fn decoder<'a, 'b>(rest: &'a mut &'b [u8]) -> Result<Box<dyn Read + 'a>, Unreadable>
 where
     'b: 'a,
 {
     let failed = |error: liblzma::stream::Error| Unreadable::Damaged(error.into());
-    // Magic numbers as lib/decompress.c of the kernel knows them.
+    // Magic numbers as in lib/decompress.c of the kernel.
     Ok(match **rest {
         [0x1f, 0x8b, ..] => Box::new(flate2::bufread::GzDecoder::new(rest)),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
@@ -98,7 +98,7 @@ where
     })
 }
 
-/// Archives up to the end of what was compressed together.
+/// Reads archives until the end of the compressed data.
 fn archives(reader: &mut dyn BufRead, found: &mut BTreeSet<String>, room: &mut usize) -> io::Result<()> {
     loop {
         let zeros = reader.fill_buf()?.iter().take_while(|byte| **byte == 0).count();
@@ -111,7 +111,7 @@ fn archives(reader: &mut dyn BufRead, found: &mut BTreeSet<String>, room: &mut u
     }
 }
 
-/// One archive in the format `newc` of cpio(5), with its last member.
+/// Reads one archive in the format `newc` of cpio(5), with its last member.
 fn archive(reader: &mut dyn BufRead, found: &mut BTreeSet<String>, room: &mut usize) -> io::Result<()> {
     loop {
         let mut header = [0; HEADER];
@@ -119,7 +119,7 @@ fn archive(reader: &mut dyn BufRead, found: &mut BTreeSet<String>, room: &mut us
         if !header.starts_with(b"070701") && !header.starts_with(b"070702") {
             return Err(invalid("a member of its archive has no header"));
         }
-        // Thirteen numbers of eight digits: the seventh is the size of the content, the twelfth of the name.
+        // Thirteen numbers of eight digits: the seventh is the size of the content, the twelfth that of the name.
         let number = |index: usize| {
             let digits = std::str::from_utf8(&header[6 + 8 * index..14 + 8 * index]).unwrap_or_default();
             u32::from_str_radix(digits, 16).map_err(|_| invalid("a header of its archive has no numbers"))
@@ -145,7 +145,7 @@ fn archive(reader: &mut dyn BufRead, found: &mut BTreeSet<String>, room: &mut us
     }
 }
 
-/// Bytes up to the next multiple of four.
+/// Returns the number of bytes up to the next multiple of four.
 fn padding(length: u64) -> u64 {
     length.next_multiple_of(4) - length
 }
@@ -164,7 +164,7 @@ pub(crate) mod tests {
     use super::*;
     use std::io::Write as _;
 
-    /// An archive of files with some content each, as `cpio --format=newc` writes it.
+    /// Returns an archive of files with some content each, as `cpio --format=newc` writes it.
     pub(crate) fn cpio(names: &[&str]) -> Vec<u8> {
         let mut archive = Vec::new();
         for name in names.iter().copied().chain(["TRAILER!!!"]) {
@@ -208,7 +208,7 @@ pub(crate) mod tests {
         let expected = ["init", "kernel/x86/microcode/GenuineIntel.bin", "usr/lib/modules/6.1/a.ko"];
         assert_eq!(listed(&plain), expected);
         for packed in packed(&main) {
-            // One more behind it is found too, with the zeros that fill the first one up.
+            // A further archive is found too, after the zeros that pad the first one.
             let whole = [early.clone(), packed, vec![0; 4], cpio(&["last"])].concat();
             assert_eq!(listed(&whole), [&expected[..2], &["last"], &expected[2..]].concat());
         }
@@ -234,7 +234,7 @@ pub(crate) mod tests {
         assert_eq!(error.to_string(), "it is compressed with lz4, which is not read here");
     }
 
-    /// Whatever a byte is changed to, an answer comes.
+    /// Any changed byte leads to a result.
     #[test]
     fn noise_is_no_trouble() {
         let whole = cpio(&["init", "usr/lib/modules/6.1/a.ko"]);

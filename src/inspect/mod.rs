@@ -1,9 +1,8 @@
 //! Inspects an image: finds its partitions, its operating system, what it boots, and who can log in.
 //!
-//! Everything is read from files of the image through a guest; no program of the image is run where a file says the
-//! same. What an image holds is not trusted: files are read up to a limit, what cannot be understood becomes a
-//! [note](System::notes), and text may hold anything, so that whoever shows it makes it
-//! [printable](crate::text::printable).
+//! A guest reads everything from files of the image. It runs no program of the image if a file has the same information. The
+//! content is not trusted: files are read up to a limit, and what cannot be understood becomes a [note](System::notes). Text may
+//! have any bytes, so it must be made [printable](crate::text::printable) before it is shown.
 
 mod accounts;
 mod boot;

@@ -1,4 +1,4 @@
-//! What is installed.
+//! Lists the installed packages.
 
 use super::image::Image;
 use super::image::noted;
@@ -9,24 +9,25 @@ use crate::guest::{Guest, GuestError};
 /// Longest package database that is read, in bytes.
 const DATABASE_LIMIT: u64 = 64 << 20;
 
-/// Where dpkg keeps what is installed: deb-substvars(5), dpkg(1).
+/// dpkg's list of installed packages: deb-substvars(5), dpkg(1).
 const DPKG: &str = "/var/lib/dpkg/status";
 
-/// Where apk does, before and after Alpine merged `/usr`: apk-installed(5).
+/// apk's list, before and after Alpine merged `/usr`: apk-installed(5).
 const APK: [&str; 2] = ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"];
 
-/// Where rpm does, by its version and the distribution: `%_dbpath` of rpm's macros, and the names of its back ends.
+/// Directories of rpm's database, by its version and the distribution: `%_dbpath` of rpm's macros. Below, the file names of its
+/// back ends.
 const RPM: [&str; 2] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
 const RPM_FILES: [&str; 3] = ["rpmdb.sqlite", "Packages.db", "Packages"];
 
-/// What is read for it.
+/// Files that are read for packages.
 pub(super) const WANTED: [FileQuery<'static>; 3] = [database(DPKG), database(APK[0]), database(APK[1])];
 
 const fn database(pattern: &'static str) -> FileQuery<'static> {
     FileQuery { pattern, limit: DATABASE_LIMIT }
 }
 
-/// Installed packages of databases that are text, sorted.
+/// Returns the packages of text databases, sorted.
 pub(super) fn packages(image: &mut Image<'_>) -> Vec<Package> {
     let mut packages = Package::of_dpkg_status(&image.text(DPKG).unwrap_or_default());
     for path in APK {
@@ -35,7 +36,7 @@ pub(super) fn packages(image: &mut Image<'_>) -> Vec<Package> {
     sorted(packages)
 }
 
-/// Installed packages of rpm, sorted. Its databases are binary, of three kinds; the guest's rpm library reads them all.
+/// Returns the packages of rpm, sorted. Its databases are binary, of three kinds; the guest's rpm library reads them all.
 pub(super) fn by_guest(image: &mut Image<'_>, guest: &mut dyn Guest) -> Result<Vec<Package>, GuestError> {
     if !has_rpm(image.tree) {
         return Ok(Vec::new());
@@ -44,7 +45,7 @@ pub(super) fn by_guest(image: &mut Image<'_>, guest: &mut dyn Guest) -> Result<V
     Ok(sorted(noted(&mut image.notes, found)?.unwrap_or_default()))
 }
 
-/// Whether there is a database of rpm.
+/// Returns whether there is a database of rpm.
 pub(super) fn has_rpm(tree: &Tree) -> bool {
     RPM.iter().any(|directory| RPM_FILES.iter().any(|file| tree.exists(&format!("{directory}/{file}"))))
 }

@@ -1,4 +1,4 @@
-//! A whole image, in a guest that is memory.
+//! Tests of a whole image, in a guest in memory.
 
 use std::path::Path;
 
@@ -88,7 +88,7 @@ fn all_parts_come_together() {
     assert_eq!((cloud_init.datasources.as_slice(), cloud_init.enabled), (&["NoCloud".to_owned()][..], true));
     assert_eq!(cloud_init.default_user.as_deref(), Some("debian"));
     assert_eq!(found.packages.len(), 1);
-    // What is written is read again, as a comparison of two images does it.
+    // The comparison of two images reads the written facts again.
     let json = serde_json::to_string(&found).expect("JSON");
     assert_eq!(serde_json::from_str::<System>(&json).expect("the same"), found);
 }
