@@ -1,8 +1,8 @@
-//! Whether this host's KVM works, found out by using it.
+//! Finds out whether this host's KVM works, by using it.
 //!
-//! A device that can be opened and answers is no proof: inside some virtual machines QEMU then aborts, or the
-//! guest's kernel never says a word. So a kernel is started, with no root file system, and the proof
-//! is that it gets as far as missing it. The verdict holds until the host boots again.
+//! A device that opens and answers is no proof: inside some virtual machines, QEMU then aborts, or the guest's kernel prints
+//! nothing. So this module starts a kernel without a root file system. KVM works if the kernel gets far enough to miss it. The
+//! verdict is valid until the host boots again.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,15 +16,15 @@ use crate::fsx::{self, IoContext as _, PathError};
 use crate::interrupt::Interrupt;
 use crate::process::{ProcessError, run_lines};
 
-/// How long the kernel may take. With a working KVM it takes about one second.
+/// Limit for the kernel. With a working KVM, it takes about one second.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(8);
 
 const KVM: &str = "/dev/kvm";
 
-/// File of the cache directory that holds the verdict.
+/// File of the cache directory with the verdict.
 const REMEMBERED: &str = "kvm.json";
 
-/// Which acceleration the user wants.
+/// The user's choice of acceleration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AccelWish {
     /// KVM if it works, else TCG.
@@ -32,19 +32,19 @@ pub enum AccelWish {
     Auto,
     /// KVM, or an error.
     Kvm,
-    /// TCG, without looking at KVM.
+    /// TCG, without a test of KVM.
     Tcg,
 }
 
-/// What is known about KVM on this host.
+/// The verdict about KVM on this host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
 pub enum KvmVerdict {
     /// A kernel ran.
     Works,
-    /// There is a device, but it is of no use.
+    /// There is a device, but it does not work.
     Unusable {
-        /// What was seen, as a clause.
+        /// The evidence, as a clause.
         reason: String,
     },
     /// There is a device, but this user may not open it.
@@ -53,7 +53,7 @@ pub enum KvmVerdict {
     Absent,
 }
 
-/// Why no acceleration could be chosen.
+/// The reason why no acceleration could be chosen.
 #[derive(Debug, thiserror::Error)]
 pub enum AccelError {
     /// The user insists on KVM.
@@ -62,12 +62,12 @@ pub enum AccelError {
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
-    /// The verdict could not be kept.
+    /// The verdict could not be stored.
     #[error(transparent)]
     Path(#[from] PathError),
 }
 
-/// The verdict with what it holds for.
+/// A verdict, with the conditions under which it is valid.
 #[derive(Debug, Serialize, Deserialize)]
 struct Remembered {
     boot_id: String,
@@ -77,8 +77,8 @@ struct Remembered {
     verdict: KvmVerdict,
 }
 
-/// Chooses the acceleration and says why it is not KVM, where it is not. `cache_dir` exists; the verdict is
-/// remembered there. `qemu` is QEMU's program for this host's architecture.
+/// Chooses the acceleration, and explains why it is not KVM, if so. The verdict is stored in `cache_dir`, which must exist.
+/// `qemu` is QEMU's program for this host's architecture.
 pub fn choose_accel(
     wish: AccelWish,
     qemu: &Path,
@@ -100,12 +100,12 @@ pub fn choose_accel(
     }
 }
 
-/// The verdict for this boot of the host, from memory or by a probe of at most [`PROBE_DEADLINE`].
+/// Returns the verdict for this boot of the host, from the cache or by a probe of at most [`PROBE_DEADLINE`].
 pub fn kvm_verdict(qemu: &Path, cache_dir: &Path, interrupt: &Interrupt) -> Result<KvmVerdict, AccelError> {
     match std::fs::OpenOptions::new().read(true).write(true).open(KVM) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(KvmVerdict::Absent),
-        // Not remembered: the user can mend this without a reboot.
+        // Not stored: the user can fix this without a reboot.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(KvmVerdict::Denied),
         Err(error) => return Ok(KvmVerdict::Unusable { reason: format!("{KVM} cannot be opened: {error}") }),
     }
@@ -125,7 +125,7 @@ pub fn kvm_verdict(qemu: &Path, cache_dir: &Path, interrupt: &Interrupt) -> Resu
     Ok(remembered.verdict)
 }
 
-/// Starts a kernel under KVM and sees how far it gets within the deadline.
+/// Starts a kernel under KVM, and observes its progress within the deadline.
 pub fn probe_kvm(
     qemu: &Path,
     kernel: &Path,
@@ -137,7 +137,7 @@ pub fn probe_kvm(
         .args(["-accel", "kvm", "-machine", "q35", "-cpu", "host", "-m", "256", "-nodefaults", "-no-user-config"])
         .args(["-display", "none", "-no-reboot", "-serial", "file:/dev/stdout", "-kernel"])
         .arg(kernel)
-        // At the panic it wants to reboot, and QEMU ends instead.
+        // After the panic, the kernel wants to reboot. QEMU ends instead.
         .args(["-append", "console=ttyS0 panic=-1"]);
     let mut progress = Progress::default();
     let result = run_lines(&mut command, interrupt, Some(deadline), |line| progress.see(line));
@@ -153,7 +153,7 @@ pub fn probe_kvm(
             format!("a kernel that was started with KVM said nothing for {} s", deadline.as_secs())
         }
         Err(ProcessError::Failed { tail, status, .. }) => {
-            // An assertion that fails afterwards says less than the error before it.
+            // An error says more than an assertion that fails after it.
             let said = tail.iter().find(|line| line.contains("error")).or(tail.last()).cloned();
             format!("QEMU cannot use KVM: {}", said.unwrap_or_else(|| status.to_string()))
         }
@@ -162,7 +162,7 @@ pub fn probe_kvm(
     Ok(KvmVerdict::Unusable { reason })
 }
 
-/// What the kernel has printed.
+/// The progress of the kernel, from its output.
 #[derive(Debug, Default)]
 struct Progress {
     begun: bool,
@@ -172,7 +172,7 @@ struct Progress {
 impl Progress {
     fn see(&mut self, line: &str) {
         self.begun |= line.contains("Linux version");
-        // A kernel without a root file system panics for it; one with an initramfs of its own starts that.
+        // A kernel without a root file system panics because of that. One with its own initramfs starts it.
         self.finished |= line.contains("Unable to mount root fs") || line.contains("Run /init");
     }
 
@@ -186,20 +186,20 @@ fn boot_id() -> Result<String, PathError> {
     Ok(std::fs::read_to_string(path).at(path)?.trim().to_owned())
 }
 
-/// Seconds since 1970 at which a program was installed; 0 if that is not known.
+/// Returns the time when a program was installed, in seconds since 1970; 0 if unknown.
 fn modified(path: &Path) -> u64 {
     let time = std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
     time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |since| since.as_secs())
 }
 
-/// What is remembered, if it is about this boot and this QEMU. An unreadable file is as good as none.
+/// Returns the stored verdict, if it is for this boot and this QEMU. An unreadable file counts as missing.
 fn recall(file: &Path, boot_id: &str, qemu: &Path, qemu_modified: u64) -> Option<KvmVerdict> {
     let remembered: Remembered = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
     let holds = remembered.boot_id == boot_id && remembered.qemu == qemu && remembered.qemu_modified == qemu_modified;
     holds.then_some(remembered.verdict)
 }
 
-/// A kernel of the host or of the appliance that this user may read.
+/// Finds a kernel of the host or of the appliance that this user can read.
 fn find_kernel() -> Option<PathBuf> {
     let installed = std::fs::read_dir("/boot").ok().into_iter().flatten().flatten().map(|entry| entry.path());
     let mut kernels: Vec<_> = installed
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
 
-    /// A QEMU that runs a shell script instead.
+    /// Returns a fake QEMU that runs a shell script.
     fn fake_qemu(dir: &Path, script: &str) -> PathBuf {
         let path = dir.join("qemu");
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("writable");
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(recall(&file, "b", Path::new("/q"), 7), None);
     }
 
-    /// On a host with a device, whatever the probe says, it says it in time and remembers it.
+    /// On a host with a device, the probe ends in time with any verdict, which is stored.
     #[test]
     fn the_verdict_of_this_host_is_found_once() {
         let qemu = Path::new("/usr/bin/qemu-system-x86_64");

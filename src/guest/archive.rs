@@ -1,4 +1,4 @@
-//! A whole tree of files as one archive.
+//! Writes a whole tree of files as one archive.
 
 use std::path::Path;
 
@@ -6,17 +6,17 @@ use super::calls::refused;
 use super::libguestfs::LibguestfsGuest;
 use super::{GuestError, script};
 
-/// Room for an archive that every tree gets, and the most that any does: a sparse file, of a length that the file
-/// systems of hosts take.
+/// Smallest and largest size of the disk for an archive, in bytes. The disk is a sparse file, of a length that file systems of
+/// hosts support.
 const ARCHIVE_MIN: u64 = 256 << 20;
 const ARCHIVE_MAX: u64 = 8 << 40;
 
-/// Room on the host below which a full archive is the host's fault.
+/// Free bytes on the host below which a full archive is the host's fault.
 const HOST_FULL: u64 = 64 << 20;
 
 impl LibguestfsGuest {
-    /// Bytes that an archive of all that is mounted needs at most: what is used, more if the file system compresses,
-    /// and what tar writes beside a file's content.
+    /// Returns the largest possible length of an archive of everything that is mounted: the used bytes, more if the file system
+    /// compresses, and the overhead of tar.
     fn archive_limit(&self) -> Result<u64, GuestError> {
         const COMPRESSED: u64 = 4;
         const BESIDE: u64 = 4096;
@@ -32,7 +32,7 @@ impl LibguestfsGuest {
         Ok(limit.min(ARCHIVE_MAX).next_multiple_of(script::TAR_RECORD))
     }
 
-    /// [`Guest::archive`].
+    /// Implements [`Guest::archive`].
     pub(super) fn archive_tree(&mut self, target: &Path) -> Result<u64, GuestError> {
         const CALL: &str = "archive the root file system";
         let failed = |error: std::io::Error| refused(CALL, format!("{}: {error}", target.display()));
@@ -47,7 +47,7 @@ impl LibguestfsGuest {
             guest.appliance(CALL, &script)
         });
         let printed = printed.map_err(|error| match error {
-            // The disk that is full is not the image's.
+            // The disk of the archive is full, not the image's.
             GuestError::NoSpace { .. } => refused(CALL, archive_full(target, limit)),
             error => error,
         })?;
@@ -60,7 +60,7 @@ impl LibguestfsGuest {
     }
 }
 
-/// Why there was no room for an archive.
+/// Returns the reason why an archive had no space.
 fn archive_full(target: &Path, limit: u64) -> String {
     let dir = target.parent().unwrap_or(Path::new("/"));
     match crate::fsx::available_bytes(dir) {

@@ -1,4 +1,4 @@
-//! Disks of the guest: attached while it runs, exchanged, and frozen as layers, over QMP.
+//! Attaches disks to the running guest, exchanges them, and freezes them as layers, by QMP.
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use super::GuestError;
 use super::libguestfs::{Disk, LibguestfsGuest, text};
 use super::script;
 
-/// Place of the image's disk on the SCSI bus, by which the guest finds it, and the one of an archive.
+/// SCSI ids of the image's disk and of an archive's, by which the guest finds them.
 const DISK_TARGET: u32 = 5;
 const ARCHIVE_TARGET: u32 = 6;
 
 impl LibguestfsGuest {
-    /// The attached disk's device.
+    /// Returns the device of the attached disk.
     pub(super) fn device(&self) -> Result<String, GuestError> {
         self.disk.as_ref().map(|disk| disk.device.clone()).ok_or_else(|| GuestError::Call {
             call: "use the disk".to_owned(),
@@ -37,7 +37,7 @@ impl LibguestfsGuest {
             "driver": "qcow2",
             "node-name": node,
             "discard": "unmap",
-            // Whoever keeps a layer makes it durable once, when it is complete; until then it is worth nothing.
+            // A complete layer is synced once when it is stored. An incomplete one is worth nothing.
             "cache": { "no-flush": true },
             "file": { "driver": "file", "filename": text(disk)?, "discard": "unmap" },
         });
@@ -47,8 +47,8 @@ impl LibguestfsGuest {
         Ok(())
     }
 
-    /// Lends the appliance a file of the host as a disk that cannot be written, while something works with
-    /// it. That is faster than sending the file, and its bytes are not looked at before they are used.
+    /// Gives the appliance a file of the host as a read-only disk during `work`. That is faster than sending the file, and only
+    /// the used bytes are read.
     pub(super) fn with_file<T>(
         &mut self,
         call: &str,
@@ -63,7 +63,7 @@ impl LibguestfsGuest {
         self.with_disk(call, block, work)
     }
 
-    /// Lends the appliance a raw file of the host as a disk to write to. Zeros that are written become holes.
+    /// Gives the appliance a raw file of the host as a writable disk. Zeros become holes.
     pub(super) fn with_scratch<T>(
         &mut self,
         call: &str,
@@ -94,11 +94,11 @@ impl LibguestfsGuest {
         result.and_then(|value| unplugged.map(|()| value))
     }
 
-    /// Plugs in a disk and returns its device in the guest.
+    /// Attaches a disk and returns its device in the guest.
     fn plug(&mut self, call: &str, target: u32, node: &str, block: &Value) -> Result<String, GuestError> {
         self.qmp(call, "blockdev-add", block)?;
         let id = format!("scsi{target}");
-        // By default QEMU stops the machine when the host's disk is full, and the build would wait for its deadline.
+        // By default, QEMU stops the machine if the host's disk is full, and the build would wait for its deadline.
         let device = json!({
             "driver": "scsi-hd", "bus": "scsi.0", "scsi-id": target, "drive": node, "id": id, "werror": "report",
         });
@@ -111,7 +111,7 @@ impl LibguestfsGuest {
     }
 
     fn unplug(&mut self, call: &str, target: u32, device: &str, node: &str) -> Result<(), GuestError> {
-        // The guest forgets it first, or it would find errors where the disk was.
+        // The guest removes the device first. Otherwise it would find errors there.
         let name = device.trim_start_matches("/dev/");
         self.appliance(call, &script::forget(name))?;
         let id = format!("scsi{target}");
@@ -121,11 +121,11 @@ impl LibguestfsGuest {
         self.qmp(call, "blockdev-del", &json!({ "node-name": node }))
     }
 
-    /// Makes the file that is written now a layer, and goes on in `next`, an overlay of it that exists.
+    /// Freezes the current file as a layer, and continues in `next`, an existing overlay of it.
     ///
-    /// The file systems are switched to read-only for it, which writes everything, empties the journals of ext4
-    /// and xfs and clears vfat's dirty mark, and takes half the time of unmounting and mounting.
-    /// `fsfreeze` is no choice: vfat cannot be frozen, and xfs leaves its log dirty for it.
+    /// For this, the file systems become read-only. That writes all data, empties the journals of ext4 and xfs, clears vfat's
+    /// dirty flag, and takes half the time of unmounting and mounting. `fsfreeze` does not work: vfat cannot be frozen, and xfs
+    /// keeps a dirty log.
     pub(super) fn freeze_disk(&mut self, next: &Path) -> Result<(), GuestError> {
         const CALL: &str = "freeze the layer";
         self.device()?;
@@ -145,7 +145,7 @@ impl LibguestfsGuest {
                 Ok(_) => self.qmp(CALL, "blockdev-snapshot-sync", &snapshot),
                 Err(error) => Err(error),
             };
-            // Also after a failure: whoever looks into it finds the image as it was.
+            // Also after a failure: then the user can examine the image in its old state.
             let thawed = self.appliance(CALL, &script::remount(&self.mounted, "rw"));
             frozen.and(thawed.map(drop))?;
         }

@@ -1,8 +1,8 @@
-//! The calls of [`Guest`] on libguestfs.
+//! Implements the calls of [`Guest`] with libguestfs.
 //!
-//! Paths are resolved within the image. libguestfs does that for calls it serves by system calls, but hands
-//! `rm`, `mv` and `tar` a path outside the image's root, where an absolute link would lead into the
-//! appliance; for these the parent is resolved first.
+//! Paths are resolved within the image. libguestfs does that for calls that it implements with system calls. But it gives `rm`,
+//! `mv` and `tar` a path outside the image's root, where an absolute link would lead into the appliance. For these, this module
+//! resolves the parent first.
 
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
@@ -23,15 +23,15 @@ use crate::base::Package;
 /// Longest content that goes into one message; the library's limit is 4 MiB.
 const MESSAGE_LIMIT: usize = 2 << 20;
 
-/// What tar says where a file system is full; the appliance has no other language. It is the second where a part of the
-/// last block still fits.
+/// Messages of tar for a full file system; the appliance has no other language. tar prints the second one if a part of the last
+/// block still fits.
 const FULL: [&str; 2] = ["No space left on device", "Wrote only "];
 
 /// Type bits of `st_mode`.
 const TYPE_MASK: i64 = 0o170_000;
 
 impl LibguestfsGuest {
-    /// Path with every link but one at its end resolved; `None` if its directory is not there.
+    /// Returns a path with every link resolved, except one at its end; `None` if its directory does not exist.
     fn resolved(&self, call: &str, path: &str) -> Result<Option<String>, GuestError> {
         let path = path.trim_end_matches('/');
         let Some((parent, name)) = path.rsplit_once('/') else {
@@ -52,7 +52,7 @@ impl LibguestfsGuest {
         self.resolved(call, path)?.ok_or_else(|| refused(call, format!("the directory of `{path}` does not exist")))
     }
 
-    /// Size of a regular file. Reading anything else could wait for ever.
+    /// Returns the size of a regular file. Reading anything else could block forever.
     fn regular_size(&self, call: &str, path: &str) -> Result<u64, GuestError> {
         let stat = self.call(call, |g| g.statns(path))?;
         match kind_of(stat.st_mode) {
@@ -71,14 +71,14 @@ impl LibguestfsGuest {
         self.call(&call, |g| g.read_file(path))
     }
 
-    /// Tells of a write that failed how much room it lacks, if that is why: an upload does not say so.
+    /// Adds the missing space to the error of a write, if a full file system is the cause: an upload does not report it.
     fn with_missing(&self, error: GuestError, path: &str, size: u64) -> GuestError {
         let call = match &error {
             GuestError::NoSpace { call, .. } | GuestError::Call { call, .. } => call.clone(),
             _ => return error,
         };
         let Ok(space) = self.space(path.rsplit_once('/').map_or("/", |(parent, _)| parent)) else { return error };
-        // What was written before it failed counts as room.
+        // Bytes that were written before the failure count as free.
         let written = self.handle.statns(path).map_or(0, |stat| stat.st_size.cast_unsigned());
         let missing = size.saturating_sub(space.available.saturating_add(written));
         match error {
@@ -88,7 +88,8 @@ impl LibguestfsGuest {
         }
     }
 
-    /// Bytes that root can write to the file system that has a directory, or will have it: those that are kept for root count.
+    /// Returns the bytes that root can write to the file system of a directory, which may not exist yet. Blocks reserved for root
+    /// count.
     fn room(&self, directory: &str) -> Option<u64> {
         let mut above = std::iter::successors(Some(directory), |path| path.rsplit_once('/').map(|(parent, _)| parent));
         let stat = above.find_map(|path| self.handle.statvfs(if path.is_empty() { "/" } else { path }).ok())?;
@@ -120,7 +121,7 @@ impl LibguestfsGuest {
             let relaying = scope.spawn(move || relay(terminal, &mut socket, &stop));
             let printed = self.with_network(command.network, |guest| guest.call_appliance(CALL, &script, None));
             drop(stopper);
-            // The person's terminal may be gone by now: that is for the caller to notice, the shell has ended.
+            // The user's terminal may be gone by now. The caller must notice that: the shell has ended.
             let _ = relaying.join();
             printed
         })?;
@@ -173,7 +174,7 @@ impl Guest for LibguestfsGuest {
     fn mount(&mut self, mounts: &[Mount]) -> Result<(), GuestError> {
         let mounted = self.appliance("mount the image", &script::mount(&self.device()?, mounts));
         if mounted.is_err() {
-            // All or nothing; the first error is the one that counts.
+            // All or nothing; only the first error counts.
             let _ = self.unmount();
         }
         self.mounted.extend(mounts.iter().filter(|_| mounted.is_ok()).map(|mount| mount.path.clone()));
@@ -371,7 +372,7 @@ impl Guest for LibguestfsGuest {
 
     fn secrets(&mut self, files: &[(String, Vec<u8>)], path: &str) -> Result<(), GuestError> {
         const CALL: &str = "provide secrets";
-        // /run is a tmpfs of our own, on which no link of the image can lead anywhere else.
+        // /run is our own tmpfs, where no link of the image can lead anywhere else.
         let own = path.strip_prefix("/run/").is_some_and(|name| !name.is_empty() && !name.contains(['/', '.']));
         if !own || files.iter().any(|(name, _)| name.is_empty() || name.contains('/') || name.starts_with('.')) {
             return Err(refused(CALL, format!("{path} and the secrets' names must be plain names below /run")));

@@ -1,8 +1,7 @@
-//! The port through which a program's output leaves the guest, line by line.
+//! Reads the output of programs from the guest, line by line.
 //!
-//! The guest writes to a virtio-serial port, a thread here reads it. The end of one program's output is
-//! a line with a nonce that the program cannot know, so that nothing it prints is lost, taken for
-//! the end, or counted as output of the next program.
+//! The guest writes to a virtio-serial port, and a thread here reads it. A line with a nonce that the program cannot know ends
+//! its output. So nothing that it prints is lost, taken for the end, or counted as output of the next program.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -17,7 +16,7 @@ use crate::event::{Event, Reporter};
 use crate::process::TAIL_LINES;
 use crate::text::{LINE_LIMIT, printable};
 
-/// The marker is written before the call that runs the program returns; more than this it never lags.
+/// Limit for the marker, which the guest writes before the call that runs the program returns.
 const MARKER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The host's end of the port.
@@ -49,7 +48,7 @@ impl Shared {
 }
 
 impl Channel {
-    /// Connects to QEMU's socket and reports every line that comes.
+    /// Connects to QEMU's socket and reports every line from it.
     pub(super) fn connect(socket: &Path, reporter: Arc<dyn Reporter>) -> io::Result<Self> {
         Self::over(UnixStream::connect(socket)?, reporter)
     }
@@ -65,8 +64,8 @@ impl Channel {
         Ok(Self { stream, shared, reader: Some(reader) })
     }
 
-    /// Begins a program's output and returns the marker that must be written, as a line of its own and
-    /// after a line end, when it is complete.
+    /// Begins the output of a program. Returns the marker that the guest must write after the output, as a separate line after a
+    /// line end.
     pub(super) fn begin(&self) -> io::Result<String> {
         let marker = nonce()?;
         *self.shared.lock() = State { marker: marker.clone(), ..State::default() };
@@ -88,7 +87,7 @@ impl Channel {
 
 impl Drop for Channel {
     fn drop(&mut self) {
-        // Fails only if the other end is gone, which ends the reader as well.
+        // This fails only if the other end is gone, which ends the reader as well.
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();
@@ -96,7 +95,7 @@ impl Drop for Channel {
     }
 }
 
-/// Sixteen random bytes in hexadecimal.
+/// Returns sixteen random bytes in hexadecimal.
 fn nonce() -> io::Result<String> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
@@ -116,7 +115,7 @@ fn read_lines(mut source: impl Read, shared: &Shared, reporter: &dyn Reporter) {
         };
         for &byte in &buffer[..read] {
             if byte != b'\n' {
-                // What is longer than a line may be is dropped, so that no program can fill the memory.
+                // Bytes beyond the limit of a line are dropped, so that no program can fill the memory.
                 if line.len() < LINE_LIMIT {
                     line.push(byte);
                 }
@@ -128,7 +127,7 @@ fn read_lines(mut source: impl Read, shared: &Shared, reporter: &dyn Reporter) {
     }
 }
 
-/// Empty lines are held back until it is known whether the line end before the marker made the last one.
+/// Ends a line. Empty lines are held back, because the line end before the marker may have made the last one.
 fn end_line(line: &[u8], held_back: &mut usize, shared: &Shared, reporter: &dyn Reporter) {
     let mut state = shared.lock();
     let is_marker = !state.marker.is_empty() && line == state.marker.as_bytes();
@@ -149,7 +148,7 @@ fn end_line(line: &[u8], held_back: &mut usize, shared: &Shared, reporter: &dyn 
         }
         state.tail.push_back(line.clone());
     }
-    // The reporter is foreign code: no lock while it runs. The marker counts once all lines are reported.
+    // The reporter may do anything, so the lock is released before. The marker counts once all lines are reported.
     drop(state);
     for line in lines {
         reporter.report(&Event::Output { line });
@@ -160,7 +159,7 @@ fn end_line(line: &[u8], held_back: &mut usize, shared: &Shared, reporter: &dyn 
     }
 }
 
-/// For the fuzz targets.
+/// Access for the fuzz targets.
 #[cfg(feature = "testing")]
 pub(super) mod seam {
     use super::*;
@@ -176,7 +175,7 @@ pub(super) mod seam {
         }
     }
 
-    /// Number of lines that a guest's output has.
+    /// Returns the number of lines in a guest's output.
     pub fn guest_output(bytes: &[u8]) -> usize {
         let shared = Shared::default();
         shared.lock().marker = "0123456789abcdef".to_owned();

@@ -1,4 +1,4 @@
-//! A program that runs in a guest, and what became of it.
+//! A program that runs in a guest, and its result.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,21 +8,21 @@ use std::time::Duration;
 pub struct Command<'a> {
     /// Path of the program in the image.
     pub program: &'a str,
-    /// Its arguments.
+    /// The arguments.
     pub args: &'a [String],
-    /// Environment beside `PATH`, `HOME`, `LANG` and `TERM`.
+    /// Environment variables besides `PATH`, `HOME`, `LANG` and `TERM`.
     pub env: BTreeMap<String, String>,
     /// Whether the network is reachable.
     pub network: bool,
-    /// When it is ended. The guest does not survive that.
+    /// Limit for the program. If it passes, the guest ends too.
     pub timeout: Option<Duration>,
 }
 
-/// What became of a program that ended by itself.
+/// The result of a program that ended by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// Exit status; 128 and the signal's number if a signal ended it.
     pub status: i32,
-    /// The last lines it printed.
+    /// The last lines of its output.
     pub tail: Vec<String>,
 }

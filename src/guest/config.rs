@@ -1,9 +1,9 @@
-//! How a guest is launched.
+//! The settings for launching a guest.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// How the guest's processor is provided.
+/// The accelerator of the guest's processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Accel {
@@ -22,7 +22,7 @@ impl fmt::Display for Accel {
     }
 }
 
-/// How to launch a guest.
+/// The settings for launching a guest.
 #[derive(Debug, Clone)]
 pub struct GuestConfig {
     /// Acceleration to use.
@@ -31,9 +31,9 @@ pub struct GuestConfig {
     pub memory: crate::units::ByteSize,
     /// Number of processors.
     pub cpus: u32,
-    /// What programs may reach that use the network; the guest has no network interface if this is `None`. Its link is
-    /// down but while such a program runs.
+    /// The access of programs that use the network. If this is `None`, the guest has no network interface. The link is up only
+    /// while such a program runs.
     pub network: Option<crate::recipe::verify::NetworkAccess>,
-    /// Directory for the guest's sockets; short, private, removed by whoever made it.
+    /// Directory for the guest's sockets. It has a short path and is private. Its creator removes it.
     pub socket_dir: PathBuf,
 }

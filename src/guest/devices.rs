@@ -1,7 +1,7 @@
 //! What the attached disk is divided into, as the appliance's `sfdisk`, `lsblk` and `lvm` see it.
 //!
-//! Labels and names may hold any bytes. They come as JSON in hexadecimal digits, because the guest's channel for
-//! answers takes nothing but UTF-8.
+//! Labels and names may have any bytes. They arrive as JSON in hexadecimal digits, because the guest's channel for answers allows
+//! only UTF-8.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use super::MountSource;
 use super::script::ROOT;
 use crate::image::partitions::purpose;
 
-/// What a disk is divided into.
+/// The partitions and file systems of a disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Devices {
     /// The partition table; `None` if there is none.
     pub partition_table: Option<PartitionTable>,
-    /// What partitions and logical volumes hold, with the fill of what is mounted.
+    /// Content of partitions and logical volumes, with used bytes if it is mounted.
     pub file_systems: Vec<FileSystem>,
     /// Physical volumes of LVM.
     pub physical_volumes: Vec<PhysicalVolume>,
@@ -45,7 +45,7 @@ pub struct PartitionTable {
 /// A partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partition {
-    /// Its number, from 1.
+    /// Number of the partition, from 1.
     pub number: u32,
     /// First byte.
     pub start: u64,
@@ -53,13 +53,13 @@ pub struct Partition {
     pub size: u64,
     /// Type: a GUID in a GPT, a hexadecimal number in a master boot record.
     pub kind: String,
-    /// What the type stands for, where it is a common one.
+    /// Purpose of the type, if it is a common one.
     pub purpose: Option<String>,
     /// GUID of the partition.
     pub uuid: Option<String>,
     /// Name in a GPT.
     pub name: Option<String>,
-    /// Whether it is marked as the one to boot, in a master boot record.
+    /// Whether it has the boot flag of a master boot record.
     pub active: bool,
 }
 
@@ -99,25 +99,25 @@ pub struct LogicalVolume {
 pub struct FileSystem {
     /// Number of the partition it is on, from 1; `null` if it is not directly on one.
     pub partition: Option<u32>,
-    /// Name of the logical volume or the like, where it is on one: `/dev/mapper/vg-root`.
+    /// Name of the logical volume or similar device, if it is on one: `/dev/mapper/vg-root`.
     pub device: Option<String>,
     /// Type: `ext4`, `xfs`, `vfat`, `swap`, `LVM2_member`, ...
     pub kind: String,
     /// Label.
     pub label: Option<String>,
-    /// UUID, or what the file system has in its place.
+    /// UUID, or a similar identifier of the file system.
     pub uuid: Option<String>,
-    /// Length of what it is on, in bytes.
+    /// Length of its partition or volume, in bytes.
     pub size: u64,
-    /// Bytes that files and the file system itself take; `null` if it is not mounted by the image.
+    /// Bytes used by files and the file system itself; `null` if the image does not mount it.
     pub used: Option<u64>,
-    /// Bytes that it can hold; `null` if it is not mounted by the image.
+    /// Bytes that it can hold; `null` if the image does not mount it.
     pub capacity: Option<u64>,
-    /// Where the image mounts it.
+    /// Mount point in the image.
     pub mounted_at: Option<String>,
 }
 
-/// Sectors that a GPT takes at either end of a disk, beside the first: its header, and 128 entries of 128 bytes.
+/// Sectors of a GPT at each end of a disk, besides the first: the header, and 128 entries of 128 bytes.
 const GPT_SECTORS: u32 = 33;
 
 /// Prints partition table, block devices, volumes, mounts, first and last sectors of a disk, one line of digits each, and
@@ -142,7 +142,7 @@ pub(super) fn script(disk: &str) -> String {
     )
 }
 
-/// Reads what [`script`] has printed; `None` if it is something else.
+/// Parses the output of [`script`]; `None` if it is invalid.
 pub(super) fn parse(printed: &str, disk: &str) -> Option<Devices> {
     let mut lines = printed.lines().map(str::trim);
     let mut bytes = || hex::decode(lines.next()?).ok();
@@ -273,7 +273,7 @@ fn collect(device: &Value, disk: &str, mounts: &BTreeMap<&str, String>, found: &
             capacity: number(device, "fssize").filter(|_| mounted_at.is_some()),
             mounted_at,
         };
-        // A volume on several partitions hangs below each of them.
+        // A volume on several partitions appears below each of them.
         if !found.contains(&file_system) {
             found.push(file_system);
         }
@@ -287,7 +287,7 @@ fn text(value: &Value, key: &str) -> Option<String> {
     value[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// A number; lsblk before util-linux 2.33 writes them as strings.
+/// Returns a number; lsblk before util-linux 2.33 writes it as a string.
 fn number(value: &Value, key: &str) -> Option<u64> {
     value[key].as_u64().or_else(|| value[key].as_str()?.parse().ok())
 }

@@ -1,26 +1,26 @@
-//! A file of an image, as a listing has it.
+//! A file in a list of an image's files.
 
-/// Most files that are listed.
+/// Largest number of files in a list.
 pub const LIST_LIMIT: usize = 4_000_000;
 
-/// A file of an image, as a listing has it.
+/// A file in a list of an image's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Absolute path; no part of it is a link but the last.
     pub path: Box<str>,
-    /// What it is.
+    /// The kind of the file.
     pub kind: FileKind,
     /// Permission bits, with those for set-user-ID, set-group-ID and sticky.
     pub mode: u32,
-    /// Number of its owner.
+    /// Number of the owner.
     pub uid: u32,
-    /// Number of its group.
+    /// Number of the group.
     pub gid: u32,
     /// Length in bytes.
     pub size: u64,
-    /// Bytes that it takes on the disk; 0 for all names of a file but the first.
+    /// Bytes that it occupies on the disk; 0 for all further names of the same file.
     pub stored: u64,
-    /// What a symbolic link points at.
+    /// Target of a symbolic link.
     pub target: Option<Box<str>>,
 }
 

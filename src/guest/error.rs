@@ -1,8 +1,8 @@
-//! What a call of the guest can fail with.
+//! The errors of the guest.
 
 use std::time::Duration;
 
-/// What a call of the guest can fail with.
+/// An error of a call of the guest.
 #[derive(Debug, thiserror::Error)]
 pub enum GuestError {
     /// The guest could not be started.
@@ -11,23 +11,23 @@ pub enum GuestError {
     /// A call failed; the guest is alive.
     #[error("{call}: {message}")]
     Call {
-        /// What was asked for.
+        /// The action.
         call: String,
-        /// What the guest answered.
+        /// The guest's answer.
         message: String,
     },
     /// A file system of the image is full.
     #[error("{call}: no space left in the image{}", missing.map(|bytes| format!(", {} more are needed", crate::units::ByteSize::bytes(bytes))).unwrap_or_default())]
     NoSpace {
-        /// What was asked for.
+        /// The action.
         call: String,
-        /// Bytes the call needed beside those that were free, where known.
+        /// Bytes that the call needed besides the free ones, if known.
         missing: Option<u64>,
     },
-    /// QEMU ended while it was needed, for this call.
+    /// QEMU ended during this call.
     #[error("the guest's QEMU ended unexpectedly")]
     Died(String),
-    /// The deadline passed and QEMU was ended.
+    /// The deadline passed, and QEMU was stopped.
     #[error("stopped after {} s: the deadline of this step", .0.as_secs())]
     Deadline(Duration),
     /// The user asked to stop.

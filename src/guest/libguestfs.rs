@@ -1,8 +1,8 @@
-//! The real guest: libguestfs' appliance, with QEMU's machine protocol beside it.
+//! The real guest: libguestfs' appliance, controlled by libguestfs and by QEMU's machine protocol (QMP).
 //!
-//! libguestfs launches the appliance and moves files. What it has no calls for goes over QMP: attaching the
-//! disk later than the launch, freezing a layer while the guest runs, and the network's link.
-//! A handle of libguestfs belongs to the thread that made it, and so does this guest.
+//! libguestfs launches the appliance and copies files. It has no calls for attaching a disk after the launch, for freezing a
+//! layer while the guest runs, and for the network's link: QMP does these. A handle of libguestfs belongs to the thread that made
+//! it, and so does this guest.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -22,19 +22,19 @@ use crate::machine::gate::{Gate, Policy};
 use crate::machine::qmp::{Qmp, QmpError};
 use crate::recipe::verify::NetworkAccess;
 
-/// The appliance boots in seconds; where it takes longer than this it hangs.
+/// Limit for the launch. The appliance boots in seconds; after this time it counts as hanging.
 const LAUNCH_DEADLINE: Duration = Duration::from_secs(600);
 
-/// Calls other than programs end by themselves. One that does not must not hang for ever.
+/// Limit for calls that run no program. They end by themselves, but none may hang forever.
 pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(3600);
 
-/// How long the end of a QEMU that answers no more is waited for.
+/// Time to wait for the end of a QEMU that no longer answers.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the guest's kernel is told where QEMU translates it.
+/// Kernel parameters of the guest if QEMU translates its code.
 ///
-/// QEMU keeps translated code by its address. Where programs lie at the same address each time, it need not translate
-/// them again: starting one takes a quarter of the time.
+/// QEMU caches translated code by its address. If programs are at the same address each time, it need not translate them again:
+/// starting one takes a quarter of the time.
 ///
 /// Feature 297 is x86's "enhanced rep movsb" (`X86_FEATURE_ERMS`, word 9, bit 9 in Linux' `cpufeatures.h`). QEMU's
 /// processor claims to have it, and then the kernel copies and clears memory by single bytes, of which QEMU translates
@@ -49,7 +49,7 @@ const FOR_TCG: &str = "norandmaps clearcpuid=297 tsc=unstable";
 /// Name of the network back end in libguestfs' QEMU command line.
 const NETWORK: &str = "usernet";
 
-/// The network that libguestfs gives its appliance, where QEMU chooses the addresses, by IPv6 too.
+/// Returns the rules for the network that libguestfs gives its appliance. QEMU chooses the addresses, for IPv6 too.
 fn policy(access: NetworkAccess) -> Policy {
     Policy {
         access,
@@ -61,7 +61,7 @@ fn policy(access: NetworkAccess) -> Policy {
     }
 }
 
-/// Version of the library, or why it cannot be used.
+/// Returns the version of the library, or the reason why it cannot be used.
 pub fn version() -> Result<String, GuestError> {
     let handle = Handle::create().map_err(|failure| GuestError::Launch(failure.text))?;
     let version = handle.version().map_err(|failure| GuestError::Launch(failure.text))?;
@@ -77,12 +77,12 @@ pub struct LibguestfsGuest {
     pub(super) qmp: Qmp,
     pub(super) watchdog: Watchdog,
     pub(super) socket_dir: PathBuf,
-    /// Judges what the guest sends, where it has a network.
+    /// The filter of the guest's network traffic, if it has a network.
     gate: Option<Gate>,
     pub(super) disk: Option<Disk>,
-    /// Paths in the image at which file systems of the disk are mounted.
+    /// Mount points of the disk's file systems in the image.
     pub(super) mounted: Vec<String>,
-    /// How many names were given to files that QEMU has open.
+    /// Number of names that QEMU has for files so far.
     pub(super) nodes: u32,
     complete: bool,
 }
@@ -90,19 +90,19 @@ pub struct LibguestfsGuest {
 /// The attached disk.
 #[derive(Debug)]
 pub(super) struct Disk {
-    /// As the guest sees it: `/dev/sdc`.
+    /// Device in the guest: `/dev/sdc`.
     pub(super) device: String,
     /// QEMU's name for the file that was attached.
     pub(super) first: String,
-    /// QEMU's name for the file that is written now.
+    /// QEMU's name for the current file, which is written.
     pub(super) current: String,
 }
 
 impl LibguestfsGuest {
     /// Launches the appliance, without a disk.
     ///
-    /// Everything that it prints on its log port is reported. When `interrupt` is raised, QEMU is ended and
-    /// the call that waits for it, this one included, returns [`GuestError::Interrupted`].
+    /// Reports all output on its log port. When `interrupt` is raised, QEMU is stopped, and the call that waits for it, such as
+    /// this one, returns [`GuestError::Interrupted`].
     pub fn launch(
         config: &GuestConfig,
         reporter: Arc<dyn Reporter>,
@@ -123,7 +123,7 @@ impl LibguestfsGuest {
         let memory = i32::try_from(config.memory.get() / crate::units::ByteSize::MIB).unwrap_or(i32::MAX);
         let temporary = text(&config.socket_dir)?;
         let (log, terminal) = (socket("log")?, socket("tty")?);
-        // It listens before QEMU starts, which does not start where nobody listens.
+        // The gate must listen before QEMU starts, because QEMU must connect to it.
         let gate = config.network.map(|access| Gate::listening(policy(access), &config.socket_dir)).transpose();
         let gate = gate.map_err(|error| GuestError::Launch(format!("cannot watch its network: {error}")))?;
         let (gate, filter) = match gate {
@@ -131,7 +131,7 @@ impl LibguestfsGuest {
             None => (None, Vec::new()),
         };
         let start = |g: &Handle| {
-            // Set here so that the host's environment decides nothing but where the appliance is.
+            // Set here, so that the host's environment decides nothing but the place of the appliance.
             g.set_verbose(false)?;
             g.set_trace(false)?;
             g.set_backend("direct")?;
@@ -150,7 +150,7 @@ impl LibguestfsGuest {
             g.set_recovery_proc(true)?; // ends QEMU if we are killed
             g.set_autosync(true)?;
             g.set_tmpdir(Some(&temporary))?;
-            // libguestfs insists on a drive.
+            // libguestfs needs a drive.
             g.add_drive_scratch(1 << 20)?;
             for (option, value) in [
                 ("-qmp", qmp_socket.clone()),
@@ -197,7 +197,7 @@ impl LibguestfsGuest {
         };
         guest.appliance("prepare the guest", script::PREPARE)?;
         if guest.gate.is_some() {
-            // The appliance has taken its address at boot; from now on a program has to ask for the network.
+            // The appliance got its address during boot. From now on, a program must ask for the network.
             guest.set_link(false)?;
         }
         Ok(guest)
@@ -212,7 +212,7 @@ impl LibguestfsGuest {
         self.within(CALL_DEADLINE, || call(&self.handle)).map_err(|failure| self.explain(name, failure))
     }
 
-    /// Runs a shell script in the appliance, outside the image, and returns what it prints.
+    /// Runs a shell script in the appliance, outside the image, and returns its output.
     pub(super) fn appliance(&self, name: &str, script: &str) -> Result<String, GuestError> {
         self.call_appliance(name, script, Some(CALL_DEADLINE))
     }
@@ -243,7 +243,7 @@ impl LibguestfsGuest {
         result
     }
 
-    /// Tells why a call failed: by itself, or because QEMU has ended, and then why that has.
+    /// Returns the reason why a call failed: its own error, or the end of QEMU with its cause.
     pub(super) fn explain(&self, name: &str, failure: Failure) -> GuestError {
         self.why_ended(name, Duration::ZERO).unwrap_or_else(|| {
             if failure.is_no_space() {
@@ -268,7 +268,7 @@ impl LibguestfsGuest {
     }
 
     pub(super) fn explain_qmp(&self, name: &str, error: &QmpError) -> GuestError {
-        // A socket is closed somewhat before the process has ended.
+        // A socket closes shortly before the process has ended.
         let timeout = if matches!(error, QmpError::Io(_)) { END_TIMEOUT } else { Duration::ZERO };
         self.why_ended(name, timeout)
             .unwrap_or_else(|| GuestError::Call { call: name.to_owned(), message: error.to_string() })
@@ -278,7 +278,7 @@ impl LibguestfsGuest {
         self.qmp("switch the network", "set_link", &json!({ "name": NETWORK, "up": up }))
     }
 
-    /// Runs something with the network's link up, if `wanted`.
+    /// Runs `work`, with the network's link up if `wanted`.
     pub(super) fn with_network<T>(
         &mut self,
         wanted: bool,
@@ -302,7 +302,7 @@ impl LibguestfsGuest {
         self.gate.is_some()
     }
 
-    /// Unmounts everything and ends the appliance in order.
+    /// Unmounts everything and shuts the appliance down cleanly.
     pub(super) fn stop(mut self) -> Result<(), GuestError> {
         self.unmount()?;
         self.call("stop the guest", Handle::shutdown)?;
@@ -314,13 +314,13 @@ impl LibguestfsGuest {
 impl Drop for LibguestfsGuest {
     fn drop(&mut self) {
         if !self.complete {
-            // Nothing of it is wanted any more; an orderly end could take its time.
+            // Its state is not needed any more, and a clean shutdown could take time.
             self.watchdog.kill();
         }
     }
 }
 
-/// A path as the C library and QEMU take it.
+/// Returns a path as the C library and QEMU need it.
 pub(super) fn text(path: &Path) -> Result<String, GuestError> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     match absolute.to_str() {
@@ -332,7 +332,7 @@ pub(super) fn text(path: &Path) -> Result<String, GuestError> {
     }
 }
 
-/// Refuses a directory whose sockets have no name that the kernel and QEMU's option parser take.
+/// Refuses a directory if the names of its sockets would be invalid for the kernel or for QEMU's option parser.
 fn check_socket_dir(path: &Path) -> Result<(), GuestError> {
     // sun_path has 108 bytes with its terminator; the names below and those of the gate take 5.
     const LIMIT: usize = 102;
@@ -347,7 +347,7 @@ fn check_socket_dir(path: &Path) -> Result<(), GuestError> {
     Err(GuestError::Launch(format!("the directory for its sockets, {text}, {problem}; choose another one")))
 }
 
-/// What libguestfs says when the appliance does not start, with what to do about it.
+/// Returns libguestfs' message about an appliance that does not start, with advice.
 fn launch_hint(text: &str) -> String {
     let first = text.lines().next().unwrap_or_default().trim_end_matches('.');
     let hint = if text.contains("supermin") {

@@ -1,8 +1,7 @@
-//! Listing and reading many files of an image at once.
+//! Lists and reads many files of an image at once.
 //!
-//! Starting a program costs tens of milliseconds under emulation, and so does a call of the guest: where hundreds of
-//! files are looked at, one `find` and one `tar` of the appliance do it. They write to a disk that is lent to them, from
-//! which the host reads.
+//! Under emulation, starting a program takes tens of milliseconds, and so does a call of the guest. For hundreds of files, one
+//! `find` and one `tar` of the appliance are faster. They write to a temporary disk, which the host reads.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -12,25 +11,25 @@ use super::libguestfs::LibguestfsGuest;
 use super::script::{ROOT, quote};
 use super::{Entry, FileKind, GuestError, LIST_LIMIT};
 
-/// Longest listing, in bytes: of [`LIST_LIMIT`] files with paths that are not made to be long.
+/// Longest list, in bytes: enough for [`LIST_LIMIT`] files with paths of usual length.
 const LISTING_MAX: u64 = 768 << 20;
 
-/// Most bytes of paths and of what links point at: they are kept in memory.
+/// Largest size of all paths and link targets, in bytes: they are kept in memory.
 const NAMES_MAX: usize = 256 << 20;
 
-/// The record after the last one, which proves that the listing is whole. Those of files begin with their kind.
+/// The last record, which proves that the list is complete. Records of files begin with their kind.
 const END: &[u8] = b"end";
 
-/// Longest name that is believed: Linux takes no path longer than this from a program.
+/// Longest name that is accepted, in bytes. Linux refuses longer paths.
 const NAME_LIMIT: u64 = 4096 + 256;
 
-/// Bytes of a script that names files; the shell gets it as one argument, of at most 128 KiB.
+/// Largest script that names files, in bytes. The shell gets it as one argument, of at most 128 KiB.
 const SCRIPT_LIMIT: usize = 100_000;
 
-/// Where the appliance keeps the list of files to read: its own file system, which no image reaches.
+/// The list of files to read. It is in the appliance's own file system, which no image can access.
 const NAMES: &str = "/tmp/goldsmith-names";
 
-/// [`super::Guest::list`].
+/// Implements [`super::Guest::list`].
 pub(super) fn list(guest: &mut LibguestfsGuest, below: &[&str]) -> Result<Vec<Entry>, GuestError> {
     const CALL: &str = "list the files of the image";
     require_mount(guest, CALL)?;
@@ -39,7 +38,7 @@ pub(super) fn list(guest: &mut LibguestfsGuest, below: &[&str]) -> Result<Vec<En
     entries(&mut file, LIST_LIMIT, NAMES_MAX).map_err(|reason| refused(CALL, &reason))
 }
 
-/// The files of a listing that has its end, or why not.
+/// Returns the files in a complete list, or the reason for an error.
 fn entries(listing: &mut impl BufRead, count: usize, names: usize) -> Result<Vec<Entry>, String> {
     let mut entries = Vec::new();
     let mut seen = HashSet::new();
@@ -51,7 +50,7 @@ fn entries(listing: &mut impl BufRead, count: usize, names: usize) -> Result<Vec
             entries.shrink_to_fit();
             return Ok(entries);
         }
-        // The disk is zeros behind what was written.
+        // After the written part, the disk has zeros.
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             return Err(format!("the list has no end: it is longer than {LISTING_MAX} bytes, or could not be written"));
         };
@@ -69,7 +68,7 @@ fn entries(listing: &mut impl BufRead, count: usize, names: usize) -> Result<Vec
     }
 }
 
-/// [`super::Guest::contents`].
+/// Implements [`super::Guest::contents`].
 pub(super) fn contents(guest: &mut LibguestfsGuest, files: &[&Entry]) -> Result<Vec<(String, Vec<u8>)>, GuestError> {
     const CALL: &str = "read files of the image";
     require_mount(guest, CALL)?;
@@ -84,7 +83,7 @@ pub(super) fn contents(guest: &mut LibguestfsGuest, files: &[&Entry]) -> Result<
     for script in name_scripts(names.iter().map(|name| &***name)) {
         guest.appliance(CALL, &script)?;
     }
-    // A member has a header, perhaps one more for a long name, and is filled up to a block; tar fills its last record.
+    // Each member has a header, perhaps a second one for a long name, and padding to a block. tar pads its last record.
     let size = files.iter().map(|entry| entry.size.saturating_add(4096)).fold(1 << 20, u64::saturating_add);
     let script = |device: &str| {
         // A file that cannot be read is left out; the shell's status is that of `sync`.
@@ -105,7 +104,7 @@ fn refused(call: &str, message: &str) -> GuestError {
     GuestError::Call { call: call.to_owned(), message: message.to_owned() }
 }
 
-/// What a script of the appliance has written to a disk of a size.
+/// Returns the file that a script of the appliance has written to, as a disk of `size` bytes.
 fn written(
     guest: &mut LibguestfsGuest,
     call: &str,
@@ -119,22 +118,22 @@ fn written(
     scratch.reopen().map_err(failed)
 }
 
-/// Prints, for every file, its properties and its path, a zero, the target of a link, a zero; then [`END`] and a zero.
+/// Returns a script that prints, for every file, its properties and its path, a zero, the target of a link, a zero; then [`END`]
+/// and a zero.
 fn list_script(device: &str, below: &[&str]) -> String {
     let transient = ["dev", "proc", "run", "sys"].map(|name| format!("-path './{name}/*'")).join(" -o ");
     let starts = match below {
         [] => ".".to_owned(),
         below => below.iter().map(|name| quote(&format!("./{}", name.trim_matches('/')))).collect::<Vec<_>>().join(" "),
     };
-    // A directory that is damaged, or not there, is no reason to tell nothing of the others; but who was killed has not
-    // told all.
+    // A damaged or missing directory must not hide the others. But if `find` was killed, the list is incomplete.
     format!(
         "cd {ROOT} && {{ {{ find {starts} \\( {transient} \\) -prune \
          -o -printf '%y %m %U %G %s %b %n %D:%i %p\\0%l\\0'; [ $? -lt 128 ] && printf 'end\\0'; }} >{device} 2>/dev/null; cd /; sync {device}; }}"
     )
 }
 
-/// Scripts that write a list of names, each no longer than an argument may be.
+/// Returns scripts that write a list of names, each within the limit of an argument.
 fn name_scripts<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut scripts = vec![format!(": >{NAMES}; printf '%s\\0'")];
     for name in names {
@@ -152,14 +151,14 @@ fn name_scripts<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     scripts
 }
 
-/// Bytes up to a zero; `None` at the end of the file.
+/// Returns the bytes up to a zero; `None` at the end of the file.
 fn record(reader: &mut impl BufRead) -> std::io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     reader.by_ref().take(2 * NAME_LIMIT).read_until(0, &mut bytes)?;
     if bytes.pop().is_some_and(|last| last == 0) { Ok(Some(bytes)) } else { Ok(None) }
 }
 
-/// Whether a path is one that a listing has for a file with a name in UTF-8.
+/// Returns whether a path can come from a list, for a file with a name in UTF-8.
 fn is_plain(path: &str) -> bool {
     path.len() > 1
         && path.starts_with('/')
@@ -167,7 +166,7 @@ fn is_plain(path: &str) -> bool {
         && !path.split('/').any(|part| part == "..")
 }
 
-/// A file as `find` has printed it; `None` if it is not understood. `seen` are files of which another name came before.
+/// Parses a file in the output of `find`; `None` if it is invalid. `seen` has the files of earlier names.
 fn entry(printed: &[u8], target: &[u8], seen: &mut HashSet<(u64, u64)>) -> Option<Entry> {
     let text = String::from_utf8_lossy(printed);
     let mut fields = text.splitn(9, ' ');
@@ -198,7 +197,7 @@ fn entry(printed: &[u8], target: &[u8], seen: &mut HashSet<(u64, u64)>) -> Optio
     })
 }
 
-/// Regular files of an archive by their absolute paths.
+/// Returns the regular files of an archive by their absolute paths.
 fn read_archive(archive: impl Read) -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     for member in tar::Archive::new(archive).entries()? {
@@ -233,7 +232,7 @@ mod tests {
             scripts.len()
         );
         scripts.iter().for_each(|script| check(script));
-        // What they write is the list, whole.
+        // Together, the scripts write the complete list.
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("names");
         for script in scripts {
@@ -255,7 +254,7 @@ mod tests {
         let link = read(b"l 777 0 0 7 0 1 2049:13 ./bin", b"usr/bin").expect("a link");
         assert_eq!((link.kind, link.target.as_deref()), (FileKind::Symlink, Some("usr/bin")));
         assert_eq!(read(b"d 755 0 0 4096 8 3 1:2 .", b"").map(|root| root.path.into_string()).as_deref(), Some("/"));
-        // Another name of a file takes no more room.
+        // Another name of a file takes no more space.
         let first = read(b"f 644 0 0 9 8 2 1:5 ./a", b"").expect("a file");
         let second = read(b"f 644 0 0 9 8 2 1:5 ./b", b"").expect("a file");
         assert_eq!((first.stored, second.stored, second.size), (4096, 0, 9));
@@ -267,7 +266,7 @@ mod tests {
         );
     }
 
-    /// A listing as the appliance writes it, on a disk that is larger.
+    /// Returns a list as the appliance writes it, on a larger disk.
     fn listing(files: usize) -> Vec<u8> {
         use std::io::Write as _;
         let mut listing = Vec::new();
@@ -287,18 +286,18 @@ mod tests {
         let read = |listing: &[u8], count, names| entries(&mut { listing }, count, names);
         let whole = [&listing(100)[..], b"end\0\0\0\0"].concat();
         assert_eq!(read(&whole, 100, 10_000).expect("it is whole").len(), 100);
-        // The appliance had no room for all of it, or was ended.
+        // The appliance had too little space, or was stopped.
         for cut in [listing(100), [&listing(100)[..], &[0; 100]].concat(), listing(100)[..500].to_vec(), Vec::new()] {
             assert!(read(&cut, 1000, 100_000).expect_err("it has no end").contains("longer than 805306368 bytes"));
         }
         assert!(read(&whole, 99, 10_000).expect_err("too many").contains("more than 99 files"));
         assert!(read(&whole, 100, 1000).expect_err("too long").contains("more than 1000 bytes together"));
-        // A file whose name is that of the mark is a file.
+        // A file may have the same name as the mark.
         let named = b"f 644 0 0 1 8 1 1:1 ./end\0\0end\0";
         assert_eq!(read(named, 9, 99).expect("it is whole").len(), 1);
     }
 
-    /// Memory of this process, in bytes: what `/proc/self/status` tells.
+    /// Returns a value of `/proc/self/status` about this process's memory, in bytes.
     fn memory(what: &str) -> u64 {
         let status = std::fs::read_to_string("/proc/self/status").expect("a Linux system");
         let line = status.lines().find(|line| line.starts_with(what)).expect("it is told");

@@ -1,8 +1,8 @@
 //! The guest: the small virtual machine in which everything that touches an image runs.
 //!
-//! [`Guest`] is the seam between the build and libguestfs: [`libguestfs`] is the real one, `fake` the
-//! one of the tests. A guest is launched without the image's disk, so that its launch overlaps the work
-//! that makes the disk; the disk is attached later, and exchanged when another build was faster.
+//! [`Guest`] is the interface between the build and libguestfs: [`libguestfs`] is the real guest, `fake` the one for tests. A
+//! guest is launched without the image's disk, at the same time as the work that makes the disk. The disk is attached later, and
+//! exchanged if another build was faster.
 
 #![deny(unsafe_code)] // but for what `ffi` allows itself
 

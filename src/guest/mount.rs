@@ -1,4 +1,4 @@
-//! Where a file system of an image is mounted.
+//! The mounts of an image.
 
 /// A file system of an image and its mount point.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -1,45 +1,45 @@
-//! Where paths of an image lead: its links followed as they are with the image's own root.
+//! Finds the targets of paths in an image, with links resolved within the image's own root.
 //!
-//! A target that is absolute begins at the image's root, and no `..` leads above it. All actions find their paths here, so
-//! that `/lib/x` means the same to each of them where `/lib` is a link to `usr/lib`.
+//! An absolute target begins at the image's root, and `..` never leads above it. All actions resolve their paths here, so that
+//! `/lib/x` means the same to each of them if `/lib` is a link to `usr/lib`.
 
 use super::{FileKind, Guest, GuestError};
 
-/// Most links that one path goes through; Linux has the same limit (path_resolution(7)).
+/// Largest number of links in one path; Linux has the same limit (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
-/// What a link at the end of a path means.
+/// The treatment of a link at the end of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Last {
     /// The link itself.
     Kept,
-    /// What it leads to.
+    /// The target of the link.
     Followed,
-    /// What it leads to, which may be missing if its directory is there: a file is made as by open(2) with `O_CREAT`.
+    /// The target of the link, which may be missing if its directory exists, like open(2) with `O_CREAT`.
     Made,
 }
 
-/// What is at a path. No directory of these paths is a link.
+/// The result for a path. No directory in the resulting path is a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// It is there.
+    /// The path exists.
     There {
-        /// Where it is.
+        /// The resolved path.
         path: String,
-        /// What it is.
+        /// The kind of the file.
         kind: FileKind,
     },
-    /// It is not there, and directories above it may be missing too.
+    /// The path does not exist, and directories above it may be missing too.
     Missing {
-        /// Where it would be.
+        /// The resolved path.
         path: String,
     },
-    /// The path leads nowhere, and nothing can be made there: it goes through a link whose target is missing, or through
-    /// what is not a directory. This says which.
+    /// The path does not exist, and nothing can be created there: it leads through a link without a target, or through a file
+    /// that is no directory. The text names it.
     Nowhere(String),
 }
 
-/// A link that is being followed: its path, its target, and how many parts of the way are left behind its target.
+/// A link that is being followed: its path, its target, and the number of path parts after it.
 struct Followed {
     link: String,
     target: String,

@@ -1,33 +1,33 @@
-//! The shell scripts that run in the appliance, around the programs of the image.
+//! Makes the shell scripts that run in the appliance, around the programs of the image.
 //!
-//! A program gets a process and a mount namespace of its own: whatever it leaves running or mounted
-//! ends with it, so that it can neither keep the build waiting nor keep a file system busy.
-//! Its output goes through a pipe, because `/dev/stderr` cannot be opened twice on a virtio port.
+//! A program gets its own process and mount namespaces. They end with it, and so do its processes and mounts. So it can neither
+//! keep the build waiting nor keep a file system busy. Its output goes through a pipe, because `/dev/stderr` cannot be opened
+//! twice on a virtio port.
 
 use std::fmt::Write as _;
 
 use super::{Command, Mount};
 
-/// Where the appliance has the image's root.
+/// The image's root in the appliance.
 pub(super) const ROOT: &str = "/sysroot";
 
-/// The port of [`super::channel`], as the appliance sees it.
+/// The port of [`super::channel`] in the appliance.
 pub(super) const LOG_PORT: &str = "org.goldsmith.log";
 
 /// `PATH` of programs in the image.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Where a program's output goes.
+/// The destination of a program's output.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Streams<'a> {
     /// To the log port, followed by a line with this marker.
     Log {
-        /// Ends the output.
+        /// The end of the output.
         marker: &'a str,
     },
-    /// To and from the terminal.
+    /// From and to the terminal.
     Terminal {
-        /// Shown first.
+        /// Text before all output.
         banner: &'a str,
         /// Width in characters.
         columns: u16,
@@ -36,12 +36,12 @@ pub(super) enum Streams<'a> {
     },
 }
 
-/// A word that a shell reads back as it is.
+/// Quotes text for a shell.
 pub(super) fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// The script that runs a program in the image. It prints `status N`, or why it could not run it.
+/// Returns the script that runs a program in the image. It prints `status N`, or the reason for an error.
 pub(super) fn run(command: &Command<'_>, streams: Streams<'_>) -> String {
     let terminal = matches!(streams, Streams::Terminal { .. });
     let mut environment = format!(
@@ -54,8 +54,8 @@ pub(super) fn run(command: &Command<'_>, streams: Streams<'_>) -> String {
     let words: Vec<_> = std::iter::once(command.program).chain(command.args.iter().map(String::as_str)).collect();
     let program = words.into_iter().map(quote).collect::<Vec<_>>().join(" ");
     let session = if terminal { "setsid -c" } else { "setsid" };
-    // The shell stays as process 1, outside the image: there it reaps orphans, ignores `kill 0`, and lets
-    // systemctl see that it is run in a chroot. `env -i` takes NAME=VALUE words up to the program's name.
+    // The shell stays process 1, outside the image: it reaps orphans, ignores `kill 0`, and lets systemctl see that it runs in a
+    // chroot. `env -i` takes NAME=VALUE words up to the program's name.
     let inner = format!(
         "mount -t proc proc {ROOT}/proc && mount --rbind /dev {ROOT}/dev && mount --rbind /sys {ROOT}/sys \
          || {{ echo 'cannot mount /dev, /proc and /sys in the image' >&9; exit 125; }}\n\
@@ -76,7 +76,7 @@ pub(super) fn run(command: &Command<'_>, streams: Streams<'_>) -> String {
         ),
         Streams::Terminal { banner, columns, rows } => writeln!(
             script,
-            // Opened once for all: at the last close the terminal forgets its size and what was typed.
+            // Opened once for all: at its last close, the terminal loses its size and pending input.
             "{{ stty sane rows {rows} cols {columns}; printf '%s\\n' {}; {isolated}; echo \"status $?\" >&9; \
              }} </dev/hvc0 >/dev/hvc0 2>&1",
             quote(banner)
@@ -89,7 +89,7 @@ pub(super) fn run(command: &Command<'_>, streams: Streams<'_>) -> String {
     script
 }
 
-/// Waits for the link and lends the image the appliance's resolver, whatever it has itself.
+/// A script that waits for the link, and gives the image the appliance's resolver instead of its own.
 const NETWORK_BEGIN: &str = r"
 i=0; while [ $i -lt 100 ] && ! cat /sys/class/net/e*/carrier 2>/dev/null | grep -q 1; do i=$((i+1)); sleep 0.05; done
 r=/sysroot/etc/resolv.conf
@@ -99,7 +99,7 @@ if [ -s /etc/resolv.conf ]; then
 fi
 ";
 
-/// Gives the image its own resolver back, unless the program has made a new one.
+/// A script that restores the image's own resolver, unless the program has made a new one.
 const NETWORK_END: &str = r#"
 if [ -s /etc/resolv.conf ]; then
   if [ ! -L $r ] && [ "$(cat $r 2>/dev/null)" = "$(cat /etc/resolv.conf)" ]; then rm -f $r; fi
@@ -108,11 +108,11 @@ if [ -s /etc/resolv.conf ]; then
 fi
 "#;
 
-/// What the script of [`run`] has printed: the status, or else why there is none.
+/// Returns the status in the output of [`run`]'s script, or the reason why there is none.
 pub(super) fn status(printed: &str) -> Result<i32, String> {
     let last = printed.lines().rev().find_map(|line| line.strip_prefix("status "));
     match last.and_then(|number| number.trim().parse().ok()) {
-        // 125 is what the script says when it could not begin, and then it has said why before.
+        // The script prints the reason and then status 125 if it could not begin.
         Some(125) if printed.lines().count() > 1 => Err(printed.lines().next().unwrap_or_default().to_owned()),
         Some(status) => Ok(status),
         None => Err(crate::text::printable(printed.as_bytes())),
@@ -143,7 +143,7 @@ pub(super) fn mount(disk: &str, mounts: &[Mount]) -> String {
     script
 }
 
-/// Unmounts all below [`ROOT`]. A program's namespaces are gone some moments after the program.
+/// A script that unmounts all below [`ROOT`]. It waits, because a program's namespaces end shortly after the program.
 pub(super) const UNMOUNT: &str = r"
 i=0
 while mountpoint -q /sysroot; do
@@ -153,13 +153,13 @@ while mountpoint -q /sysroot; do
 done
 ";
 
-/// Makes the links in `/dev` that every system has but the appliance: a script that writes to `/dev/stderr`
-/// would make a file of that name.
+/// A script that makes the usual links in `/dev`, which the appliance lacks. Without them, a script that writes to `/dev/stderr`
+/// would create a file there.
 pub(super) const PREPARE: &str = "
 for link in fd: stdin:/0 stdout:/1 stderr:/2; do ln -sfn /proc/self/fd${link#*:} /dev/${link%:*}; done
 ";
 
-/// Finds the disk at a place on the SCSI bus: it appears some moments after it was attached.
+/// Returns a script that finds the disk with a SCSI id. The disk appears shortly after it was attached.
 pub(super) fn find_disk(target: u32) -> String {
     format!(
         r#"i=0
@@ -200,7 +200,7 @@ pub(super) fn remount(mounted: &[String], mode: &str) -> String {
     for_each(mounted.iter(), |path| format!("mount -i -o remount,{mode} {path}"))
 }
 
-/// Gives back the unused blocks of mounted file systems, those that can tell.
+/// Returns a script that trims the mounted file systems that support it.
 pub(super) fn trim(mounted: &[String]) -> String {
     for_each(mounted.iter(), |path| format!("{{ fstrim --quiet-unsupported {path} 2>&1; }}"))
 }
@@ -215,15 +215,15 @@ pub(super) const PASSED: &str = "/run/goldsmith-passed";
 
 /// Unpacks a tar file that lies on a disk of its own, padded at its end, into a directory that may be missing.
 ///
-/// A directory of the archive goes where a link to a directory is, as `bin` is one in most images. The appliance's tar
-/// does that with the image as its root, for only so an absolute link leads where it does in the image; its libraries come
-/// along below `/run`, by its own loader. A directory that is there keeps its mode and owner: an archive of `./` must not
-/// close the image's root. Owners are numbers, for the appliance's names mean nothing in the image.
+/// If the archive has a directory where the image has a link to a directory, such as `bin`, the files go to the link's target.
+/// The appliance's tar does that with the image as its root. Otherwise an absolute link would lead elsewhere. tar's libraries are
+/// below `/run`, and its own loader loads them. An existing directory keeps its mode and owner: an archive of `./` must not close
+/// the image's root. Owners are numbers, because the appliance's names mean nothing in the image.
 ///
-/// With the image as its root, the loader reads the image's `/etc/ld.so.preload`, and libc the image's
-/// `/etc/nsswitch.conf` to find a name that an ACL has. Both name libraries of the image. No file system of the image is
-/// executable for tar, so none of these is mapped as code: the image has no say in what the appliance runs, and a library
-/// that the image preloads for its own programs does not disturb tar. With `LC_ALL=C`, tar reads no locale of the image.
+/// With the image as its root, the loader reads the image's `/etc/ld.so.preload`, and libc reads the image's `/etc/nsswitch.conf`
+/// to find a name in an ACL. Both name libraries of the image. For tar, no file system of the image is executable, so none of
+/// these is mapped as code. So the image cannot make the appliance run its code, and a library that the image preloads for its
+/// own programs does not disturb tar. With `LC_ALL=C`, tar reads no locale of the image.
 ///
 /// `lists` says whether the archive has access control lists as texts.
 ///
@@ -265,24 +265,24 @@ if [ $status = 0 ] && grep -Eq "Cannot (set|fset|acl_set)|: Warning: Cannot" $sa
 exit $status"#
     );
     let script = format!("exec 2>&1; {inner}");
-    // What is mounted for it is gone with its namespace.
+    // The mounts for it end with its namespace.
     format!(
         "unshare --mount bash -o pipefail -c {}; s=$?; rmdir {ROOT}/run/goldsmith-appliance; exit $s",
         quote(&script)
     )
 }
 
-/// Bytes that `tar` writes at a time; the archive's length is a multiple of it.
+/// Bytes of tar's record; the archive's length is a multiple of it.
 pub(super) const TAR_RECORD: u64 = 4 << 20;
 
-/// Writes all that is mounted as a tar file to a disk, and prints [`archive_length`]'s line.
+/// Returns a script that writes everything mounted as a tar file to a disk, and prints a line for [`archive_length`].
 ///
-/// Names are sorted, owners are numbers, times are whole seconds, and access and change times are left out: the same
-/// tree gives the same archive. What lies in `/dev`, `/proc`, `/run` and `/sys` belongs to a running system, and
-/// `lost+found` to the file system. The default pattern of extended attributes would keep those of `user.` only.
+/// Names are sorted, owners are numbers, times are whole seconds, and access and change times are left out: the same tree gives
+/// the same archive. The content of `/dev`, `/proc`, `/run` and `/sys` belongs to a running system, and `lost+found` to the file
+/// system. The default pattern of extended attributes would only keep those of `user.`.
 ///
-/// tar writes to the disk itself. A pipe between two programs costs more than the archive, and sending it as
-/// libguestfs' `tar_out` does, takes twice as long: 560 MB in 38 s, here in 20 s, both under TCG.
+/// tar writes to the disk directly. A pipe between two programs takes more time than the archive, and sending it as libguestfs'
+/// `tar_out` does takes twice as long: 560 MB in 38 s, here in 20 s, both under TCG.
 pub(super) fn archive(device: &str, mounted: &[String]) -> String {
     let lost = mounted
         .iter()
@@ -298,7 +298,7 @@ pub(super) fn archive(device: &str, mounted: &[String]) -> String {
     format!("bash -o pipefail -c {}", quote(&format!("{{ {command}; }} 2>&1 | tail -n 20")))
 }
 
-/// Length of the archive that [`archive`] has written, as it printed it.
+/// Parses the length of the archive in the output of [`archive`].
 pub(super) fn archive_length(printed: &str) -> Result<u64, String> {
     let length =
         printed.lines().find_map(|line| line.strip_prefix("Total bytes written: ")?.split(' ').next()?.parse().ok());

@@ -1,4 +1,4 @@
-//! The person's terminal, joined to one of the guest.
+//! Connects the user's terminal with one of the guest.
 
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -7,18 +7,18 @@ use std::os::unix::net::UnixStream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
-/// What Ctrl-D sends: the end of input.
+/// The byte of Ctrl-D: the end of input.
 const END_OF_INPUT: &[u8] = b"\x04";
 
-/// How often that is said again. A program that reads the terminal takes the first, and the shell the next.
+/// Time between repetitions of the end of input. A program that reads the terminal takes the first, and the shell the next.
 const END_AGAIN: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// A terminal to show a shell of the guest on. The library opens none by itself: the caller lends it.
+/// A terminal for a shell of the guest. The caller must open it: the library opens none.
 #[derive(Debug)]
 pub struct Terminal {
-    /// Where keys come from; the caller has put it into raw mode, see [`RawMode`].
+    /// The source of keys; the caller has put it into raw mode, see [`RawMode`].
     pub input: OwnedFd,
-    /// Where the shell's output goes.
+    /// The destination of the shell's output.
     pub output: OwnedFd,
     /// Width in characters.
     pub columns: u16,
@@ -29,8 +29,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// The terminal behind two file descriptors, which stay the caller's, with its present size. Where the
-    /// size is unknown, such as for a pipe, it is 80 by 24.
+    /// Creates a terminal from two file descriptors of the caller, which are duplicated, with its current size. If the size is
+    /// unknown, such as for a pipe, it is 80 by 24.
     pub fn of(input: BorrowedFd<'_>, output: BorrowedFd<'_>, kind: &str) -> io::Result<Self> {
         let (columns, rows) = match tcgetwinsize(output) {
             Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col, size.ws_row),
@@ -54,7 +54,7 @@ pub struct RawMode {
 }
 
 impl RawMode {
-    /// Puts a terminal into raw mode. An error says that it is no terminal.
+    /// Puts a terminal into raw mode. Fails if it is no terminal.
     pub fn enter(terminal: BorrowedFd<'_>) -> io::Result<Self> {
         let before = tcgetattr(terminal)?;
         let mut raw = before.clone();
@@ -67,13 +67,12 @@ impl RawMode {
 
 impl Drop for RawMode {
     fn drop(&mut self) {
-        // If the terminal is gone there is nothing to restore.
+        // If the terminal is gone, there is nothing to restore.
         let _ = tcsetattr(&self.terminal, OptionalActions::Flush, &self.before);
     }
 }
 
-/// Carries keys to the guest and output back until the other end of `stop` is closed and the output
-/// that is there by then is shown.
+/// Copies keys to the guest and output back, until the other end of `stop` is closed and all output until then is shown.
 pub(super) fn relay(terminal: &Terminal, guest: &mut UnixStream, stop: &UnixStream) -> io::Result<()> {
     let mut output = std::fs::File::from(terminal.output.try_clone()?);
     let mut buffer = vec![0; 16 * 1024];
@@ -100,7 +99,7 @@ pub(super) fn relay(terminal: &Terminal, guest: &mut UnixStream, stop: &UnixStre
     }
 }
 
-/// Which of the three can be read.
+/// Waits until one of the three can be read, and returns which.
 fn wait(
     guest: BorrowedFd<'_>,
     input: BorrowedFd<'_>,
@@ -112,7 +111,7 @@ fn wait(
         PollFd::from_borrowed_fd(stop, PollFlags::IN),
         PollFd::from_borrowed_fd(input, PollFlags::IN),
     ];
-    // Without input, the time comes to say so.
+    // If the input has ended, repeat this after a time.
     let (count, timeout) = if all { (3, None) } else { (2, Some(&END_AGAIN)) };
     loop {
         match poll(&mut polled[..count], timeout) {

@@ -1,7 +1,7 @@
 //! Ends QEMU when a deadline passes or the user asks to stop.
 //!
-//! A call of libguestfs blocks for as long as the guest likes and cannot be cancelled. What ends it at once
-//! is the end of QEMU, so that is what a thread here brings about.
+//! A call of libguestfs blocks as long as the guest wants, and cannot be cancelled. It ends at once if QEMU ends. So a thread
+//! here ends QEMU.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -13,10 +13,10 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::interrupt::Interrupt;
 
-/// How often the process that is to be ended is looked for while the guest is launched.
+/// Time between two searches for the process to end, while the guest is launched.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Why QEMU was ended.
+/// The reason why QEMU was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     /// A call took longer than this.
@@ -36,13 +36,13 @@ pub(super) struct Watchdog {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    /// What only this guest's QEMU has on its command line.
+    /// Text that only this guest's QEMU has on its command line.
     mark: String,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// A descriptor of the process rather than its number, which may belong to another one by now.
+    /// A descriptor of the process instead of its number, which another process may have by now.
     qemu: Option<OwnedFd>,
     deadline: Option<(Instant, Duration)>,
     cause: Option<Cause>,
@@ -56,7 +56,7 @@ impl Shared {
 }
 
 impl Watchdog {
-    /// Watches a guest that is about to be launched, with `mark` on its QEMU's command line.
+    /// Watches a guest that will be launched, with `mark` on its QEMU's command line.
     pub(super) fn start(mark: &str, interrupt: &Interrupt) -> std::io::Result<Self> {
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), mark: mark.to_owned() });
         let theirs = Arc::clone(&shared);
@@ -71,7 +71,7 @@ impl Watchdog {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Tells which process QEMU is.
+    /// Sets the process of QEMU.
     pub(super) fn launched(&self, qemu: i32) -> rustix::io::Result<()> {
         let pid = Pid::from_raw(qemu).ok_or(rustix::io::Errno::SRCH)?;
         let process = pidfd_open(pid, PidfdFlags::empty())?;
@@ -80,24 +80,24 @@ impl Watchdog {
         Ok(())
     }
 
-    /// Ends QEMU unless [`Watchdog::disarm`] is called in time.
+    /// Ends QEMU unless [`Watchdog::disarm`] is called within `limit`.
     pub(super) fn arm(&self, limit: Duration) {
         self.shared.lock().deadline = Some((Instant::now() + limit, limit));
         self.shared.changed.notify_all();
     }
 
-    /// Forgets the deadline.
+    /// Removes the deadline.
     pub(super) fn disarm(&self) {
-        // The thread may sleep on: it looks at the deadline again before it does anything.
+        // The thread may continue to sleep: it checks the deadline again before it acts.
         self.shared.lock().deadline = None;
     }
 
-    /// Why QEMU was ended, if it was.
+    /// Returns the reason why QEMU was stopped, if it was.
     pub(super) fn cause(&self) -> Option<Cause> {
         self.shared.lock().cause
     }
 
-    /// Whether QEMU has ended, for whatever reason, or does within so much time.
+    /// Returns whether QEMU has ended for any reason, or ends within `timeout`.
     pub(super) fn qemu_has_ended(&self, timeout: Duration) -> bool {
         let until = Instant::now() + timeout;
         loop {
@@ -112,7 +112,7 @@ impl Watchdog {
     /// Ends QEMU now.
     pub(super) fn kill(&self) {
         if let Some(qemu) = &self.shared.lock().qemu {
-            // It may have ended already, which is what is wanted.
+            // It may have ended already, which is fine.
             let _ = pidfd_send_signal(qemu, Signal::KILL);
         }
     }
@@ -145,7 +145,7 @@ fn watch(shared: &Shared) {
         }
         let sleep = match (state.cause, &state.qemu) {
             (Some(_), Some(qemu)) => {
-                // It may have ended already, which is what is wanted.
+                // It may have ended already, which is fine.
                 let _ = pidfd_send_signal(qemu, Signal::KILL);
                 None
             }
@@ -162,15 +162,15 @@ fn watch(shared: &Shared) {
     }
 }
 
-/// Ends what the launch waits for: `supermin`, which makes the appliance, or QEMU. libguestfs does not say
-/// which processes these are before the launch is over, so they are looked for among our children.
+/// Ends the process that the launch waits for: `supermin`, which makes the appliance, or QEMU. libguestfs does not name these
+/// processes before the launch ends, so we search our children.
 fn kill_launching(mark: &str) {
     let Ok(processes) = std::fs::read_dir("/proc") else { return };
     for process in processes.flatten() {
         let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
             continue;
         };
-        // Opened before it is looked at: what is killed is what was looked at.
+        // Opened before it is checked: so the killed process is the checked one.
         let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
         if is_launching(&process.path(), mark) {
             let _ = pidfd_send_signal(&descriptor, Signal::KILL);
@@ -193,7 +193,7 @@ mod tests {
     use std::os::unix::process::ExitStatusExt as _;
     use std::process::{Child, ChildStdin, Command};
 
-    /// A process that ends when the other end of its standard input is closed, which [`Child::wait`] would do.
+    /// Starts a process that ends when the other end of its standard input is closed, as [`Child::wait`] would do.
     fn sleeper(mark: &str) -> (Child, ChildStdin) {
         let mut command = Command::new("sh");
         let mut child =

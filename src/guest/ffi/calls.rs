@@ -1,4 +1,4 @@
-//! The calls.
+//! The calls of libguestfs, as methods of [`Handle`].
 
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_int};
@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::handle::{Handle, Opaque};
 use super::structs::{Application, Partition, StatNs, StatVfs, Version};
 
-/// Makes methods of [`Handle`] from declarations: a method calls the function of the same name.
+/// Creates methods of [`Handle`] from declarations: a method calls the function with the same name.
 macro_rules! calls {
     ($(fn $name:ident($($argument:ident: $kind:ty),*) -> $answer:ty;)*) => {
         impl Handle {$(
@@ -27,7 +27,7 @@ macro_rules! calls {
             }
         )*}
 
-        /// The functions above, as `guestfs.h` declares them.
+        /// Returns the functions above as `guestfs.h` declares them.
         #[cfg(test)]
         fn made() -> Vec<String> {
             vec![$([
@@ -40,7 +40,7 @@ macro_rules! calls {
     };
 }
 
-// Names of arguments are those of `guestfs.h`.
+// The names of arguments are those of `guestfs.h`.
 calls! {
     // The appliance.
     fn version() -> Version;
@@ -102,10 +102,10 @@ calls! {
     fn chown(owner: i32, group: i32, path: &str) -> ();
 }
 
-/// Ends a list of options.
+/// The end of a list of options.
 const NO_MORE: c_int = -1;
 
-/// `GUESTFS_GLOB_EXPAND_OPTS_DIRECTORYSLASH`: whether a slash is added to names of directories.
+/// The option `GUESTFS_GLOB_EXPAND_OPTS_DIRECTORYSLASH`: adds a slash to names of directories.
 const DIRECTORY_SLASH: c_int = 0;
 
 #[link(name = "guestfs")]
@@ -116,7 +116,7 @@ unsafe extern "C" {
     fn guestfs_write(g: *mut Opaque, path: *const c_char, content: *const c_char, content_size: usize) -> c_int;
 }
 
-/// All functions that are called, as `guestfs.h` declares them.
+/// Returns all functions that are called, as `guestfs.h` declares them.
 #[cfg(test)]
 pub(super) fn declared() -> Vec<String> {
     let by_hand = [
@@ -129,14 +129,14 @@ pub(super) fn declared() -> Vec<String> {
 }
 
 impl Handle {
-    /// Adds a disk with nothing on it, which is there as long as the handle.
+    /// Adds an empty disk, which exists as long as the handle.
     pub(in crate::guest) fn add_drive_scratch(&self, size: i64) -> Result<(), Failure> {
         // SAFETY: the handle is open, and the list of options is ended.
         let answer = unsafe { <()>::take(guestfs_add_drive_scratch(self.raw(), size, NO_MORE)) };
         answer.unwrap_or_else(|| Err(self.last_failure()))
     }
 
-    /// Paths that match a shell glob, directories without a slash at their ends.
+    /// Returns the paths that match a shell glob, directories without a slash at the end.
     pub(in crate::guest) fn glob(&self, pattern: &str) -> Result<Vec<String>, Failure> {
         const OFF: c_int = 0;
         let pattern = pattern.hold()?;
@@ -162,7 +162,7 @@ impl Handle {
         bytes.ok_or_else(|| self.last_failure())
     }
 
-    /// Replaces or makes a file.
+    /// Creates or replaces a file.
     pub(in crate::guest) fn write(&self, path: &str, content: &[u8]) -> Result<(), Failure> {
         let path = path.hold()?;
         // SAFETY: the handle is open, and path and content, which has this length, are there until the call has ended.
@@ -171,9 +171,9 @@ impl Handle {
         answer.unwrap_or_else(|| Err(self.last_failure()))
     }
 
-    /// Runs a shell script in the appliance, outside the image, and returns what it prints.
+    /// Runs a shell script in the appliance, outside the image, and returns its output.
     pub(in crate::guest) fn appliance(&self, script: &str) -> Result<String, Failure> {
-        // Linux takes no longer argument, and the shell gets the script as one.
+        // Linux allows no longer argument, and the shell gets the script as one.
         const ARGUMENT_LIMIT: usize = 128 * 1024 - 1;
         if script.len() > ARGUMENT_LIMIT {
             return Err(Failure::new("arguments and environment are longer than 128 KiB together"));

@@ -1,6 +1,6 @@
-//! Values as calls of libguestfs take and return them.
+//! Converts the arguments and results of libguestfs' calls.
 //!
-//! Each kind of value says how C names its type, so that a test can compare whole declarations with `guestfs.h`.
+//! Each type knows its name in C, so that a test can compare whole declarations with `guestfs.h`.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -12,19 +12,19 @@ unsafe extern "C" {
     fn free(memory: *mut c_void);
 }
 
-/// A value that a call takes.
+/// A type of arguments.
 pub(super) trait Pass {
-    /// What stands before its name in C's declaration.
+    /// The text before the argument's name in C's declaration.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test compares it"))]
     const C: &'static str;
-    /// What owns the value while the call lasts.
+    /// The owner of the value during the call.
     type Held;
-    /// What the call gets.
+    /// The value that the call receives.
     type Raw;
 
     fn hold(self) -> Result<Self::Held, Failure>;
 
-    /// Valid as long as what it is held by.
+    /// Returns the value for the call, valid as long as `held`.
     fn raw(held: &Self::Held) -> Self::Raw;
 }
 
@@ -60,7 +60,7 @@ impl Pass for Option<&str> {
     }
 }
 
-/// Strings and, as C takes them, their addresses with a null pointer at the end.
+/// Strings, with a list of their addresses and a null pointer at the end, as C needs it.
 #[derive(Debug)]
 pub(super) struct Strings {
     _texts: Vec<CString>,
@@ -83,7 +83,7 @@ impl Pass for &[&str] {
     }
 }
 
-/// Numbers are passed as they are.
+/// Implements [`Pass`] for numbers, which are passed unchanged.
 macro_rules! numbers {
     ($($rust:ty: $raw:ty, $c:literal;)*) => {$(
         impl Pass for $rust {
@@ -108,15 +108,15 @@ numbers! {
     i64: i64, "int64_t ";
 }
 
-/// A value that a call returns.
+/// A type of results.
 pub(super) trait Answer: Sized {
-    /// What stands before the call's name in C's declaration.
+    /// The text before the call's name in C's declaration.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test compares it"))]
     const C: &'static str;
-    /// What the call gives.
+    /// The value that the call returns.
     type Raw;
 
-    /// Takes what a call has returned; `None` if that says that the call has failed.
+    /// Takes the result of a call; `None` if it means that the call has failed.
     ///
     /// # Safety
     ///
@@ -124,7 +124,7 @@ pub(super) trait Answer: Sized {
     unsafe fn take(raw: Self::Raw) -> Option<Result<Self, Failure>>;
 }
 
-/// Calls return -1 if they fail, and a number else.
+/// Implements [`Answer`] for numbers: calls return -1 if they fail.
 macro_rules! integers {
     ($($rust:ty: $raw:ty, $c:literal, $convert:expr;)*) => {$(
         impl Answer for $rust {
@@ -165,7 +165,7 @@ impl Answer for Vec<String> {
     }
 }
 
-/// Keys and their values in turn.
+/// A list of alternating keys and values.
 impl Answer for BTreeMap<String, String> {
     const C: &'static str = "char **";
     type Raw = *mut *mut c_char;
@@ -180,7 +180,7 @@ impl Answer for BTreeMap<String, String> {
     }
 }
 
-/// The text of a string that stays the library's; empty where there is no string.
+/// Copies a string that the library keeps; empty for a null pointer.
 ///
 /// # Safety
 ///
@@ -224,7 +224,7 @@ unsafe fn take_texts(texts: NonNull<*mut c_char>) -> Result<Vec<String>, Failure
     copies.into_iter().collect()
 }
 
-/// The bytes of a buffer that the library has given away; `None` if the call that returned it has failed.
+/// Returns the bytes of a buffer, and frees it; `None` if the call that returned it has failed.
 ///
 /// # Safety
 ///

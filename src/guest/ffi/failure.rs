@@ -1,11 +1,11 @@
-//! Why a call failed.
+//! The failure of a call of libguestfs.
 
-/// Why a call failed.
+/// The failure of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::guest) struct Failure {
-    /// What the library or the appliance says.
+    /// The message of the library or the appliance.
     pub(in crate::guest) text: String,
-    /// The system's error number, 0 where the appliance gave none.
+    /// The system's error number; 0 if the appliance gave none.
     pub(in crate::guest) errno: i32,
 }
 
@@ -14,12 +14,12 @@ impl Failure {
         Self { text: text.into(), errno: 0 }
     }
 
-    /// Whether a file system of the image was full. Programs of the appliance say it in words only.
+    /// Returns whether a file system of the image was full. Programs of the appliance report this only as text.
     pub(in crate::guest) fn is_no_space(&self) -> bool {
         self.errno == rustix::io::Errno::NOSPC.raw_os_error() || self.text.contains("No space left on device")
     }
 
-    /// Whether there is nothing at the path.
+    /// Returns whether the path does not exist.
     pub(in crate::guest) fn is_not_found(&self) -> bool {
         [rustix::io::Errno::NOENT, rustix::io::Errno::NOTDIR].iter().any(|errno| errno.raw_os_error() == self.errno)
     }

@@ -5,10 +5,10 @@ use std::ptr::{self, NonNull};
 
 use super::failure::Failure;
 
-/// `GUESTFS_EVENT_WARNING`: printed by the library unless somebody listens.
+/// The event `GUESTFS_EVENT_WARNING`. The library prints warnings unless a callback receives them.
 const EVENT_WARNING: u64 = 0x0200;
 
-/// `guestfs_h`, of which only the library knows what it is.
+/// The type `guestfs_h`, whose content only the library knows.
 #[repr(C)]
 pub(super) struct Opaque {
     _private: [u8; 0],
@@ -34,7 +34,7 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// The functions above, as `guestfs.h` declares them.
+/// The functions above as `guestfs.h` declares them.
 #[cfg(test)]
 pub(super) const DECLARED: [&str; 6] = [
     "guestfs_h *guestfs_create (void)",
@@ -45,10 +45,10 @@ pub(super) const DECLARED: [&str; 6] = [
     "int guestfs_set_event_callback (guestfs_h *g, guestfs_event_callback cb, uint64_t event_bitmask, int flags, void *opaque)",
 ];
 
-/// An open handle. Closing it ends QEMU and removes what the library put on the host.
+/// An open handle. Closing it ends QEMU and removes the library's files on the host.
 ///
-/// It stays with the thread that opened it, as the pointer in it says: an error is asked for after the call that failed,
-/// and another thread's call in between would replace it.
+/// Its pointer keeps it in the thread that opened it: the error is read after the call that failed, and a call of another thread
+/// in between would replace it.
 #[derive(Debug)]
 pub(in crate::guest) struct Handle {
     raw: NonNull<Opaque>,
@@ -69,12 +69,12 @@ impl Handle {
         if registered == -1 { Err(handle.last_failure()) } else { Ok(handle) }
     }
 
-    /// The handle as calls take it. It is open as long as `self` is there.
+    /// Returns the handle for calls. It is open as long as `self` exists.
     pub(super) fn raw(&self) -> *mut Opaque {
         self.raw.as_ptr()
     }
 
-    /// Why the last call failed, if it did.
+    /// Returns the reason why the last call failed.
     pub(super) fn last_failure(&self) -> Failure {
         // SAFETY: the handle is open; the text is valid until the next call and copied at once.
         unsafe {
@@ -82,7 +82,7 @@ impl Handle {
             if text.is_null() {
                 return Failure::new("no reason given");
             }
-            // A hostile disk can cause a text that is not UTF-8.
+            // A hostile disk can cause a message that is not UTF-8.
             let text = CStr::from_ptr(text).to_string_lossy().trim_end().to_owned();
             Failure { text, errno: guestfs_last_errno(self.raw()) }
         }

@@ -1,10 +1,10 @@
-//! The declarations of this module are those of the library.
+//! Tests that the declarations of this module are those of the library.
 
 use std::process::Command;
 
 use super::{calls, handle, structs};
 
-/// `guestfs.h`, with one space between words.
+/// Returns `guestfs.h` with one space between words.
 fn header() -> String {
     let directory = Command::new("pkg-config").args(["--variable=includedir", "libguestfs"]).output();
     let directory = directory.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());

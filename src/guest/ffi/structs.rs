@@ -1,4 +1,4 @@
-//! Structures that calls of libguestfs return.
+//! The structures that calls of libguestfs return.
 
 use std::ffi::c_char;
 use std::ptr::NonNull;
@@ -6,13 +6,13 @@ use std::ptr::NonNull;
 use super::convert::{Answer, copy_text};
 use super::failure::Failure;
 
-/// A type of a field, as C names it.
+/// A type of a field, with its name in C.
 #[cfg(test)]
 trait Field {
     const C: &'static str;
 }
 
-/// Names types of fields as C does.
+/// Names the types of fields as C does.
 macro_rules! fields {
     ($($rust:ty: $c:literal;)*) => {$(
         #[cfg(test)]
@@ -32,7 +32,7 @@ fields! {
     *mut RawApplication: "struct guestfs_application2 *";
 }
 
-/// Declares structures as they are in C.
+/// Declares structures as in C.
 macro_rules! structs {
     ($($(#[$doc:meta])* $c:literal $name:ident { $($field:ident: $kind:ty,)* })*) => {
         $(
@@ -45,7 +45,7 @@ macro_rules! structs {
             }
         )*
 
-        /// The structures above, as `guestfs.h` declares them.
+        /// Returns the structures above as `guestfs.h` declares them.
         #[cfg(test)]
         pub(super) fn declared() -> Vec<String> {
             vec![$([
@@ -58,7 +58,7 @@ macro_rules! structs {
 }
 
 structs! {
-    /// What `stat` says of a file.
+    /// The result of `stat` for a file.
     "statns" StatNs {
         st_dev: i64, st_ino: i64, st_mode: i64, st_nlink: i64, st_uid: i64, st_gid: i64, st_rdev: i64, st_size: i64,
         st_blksize: i64, st_blocks: i64, st_atime_sec: i64, st_atime_nsec: i64, st_mtime_sec: i64, st_mtime_nsec: i64,
@@ -66,13 +66,13 @@ structs! {
         st_spare5: i64, st_spare6: i64,
     }
 
-    /// What `statvfs` says of a file system.
+    /// The result of `statvfs` for a file system.
     "statvfs" StatVfs {
         bsize: i64, frsize: i64, blocks: i64, bfree: i64, bavail: i64, files: i64, ffree: i64, favail: i64, fsid: i64,
         flag: i64, namemax: i64,
     }
 
-    /// A partition. `part_start` and `part_end` are bytes.
+    /// A partition. `part_start` and `part_end` are offsets in bytes.
     "partition" Partition { part_num: i32, part_start: u64, part_end: u64, part_size: u64, }
 
     "partition_list" PartitionList { len: u32, val: *mut Partition, }
@@ -108,7 +108,7 @@ pub(in crate::guest) struct Application {
     pub(in crate::guest) arch: String,
 }
 
-/// Reads what a call has returned and has the library free it.
+/// Implements [`Answer`] for structures: copies the result, and has the library free it.
 macro_rules! answers {
     ($($answer:ty: $raw:ty, $c:literal, $read:ident;)*) => {$(
         impl Answer for $answer {
@@ -183,11 +183,11 @@ unsafe fn applications(raw: &ApplicationList) -> Result<Vec<Application>, Failur
     }
 }
 
-/// What is in a list. One of nothing may have no address, and no slice may have none.
+/// Returns the elements of a list. An empty list may have a null pointer, which a slice must not have.
 ///
 /// # Safety
 ///
-/// Where `length` is not 0, so many elements are at `first`, and stay there while what is returned is used.
+/// If `length` is not 0, `first` points to so many elements, which stay there while the result is used.
 unsafe fn elements<'a, T>(first: *const T, length: u32) -> &'a [T] {
     match length {
         0 => &[],
