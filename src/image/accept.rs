@@ -88,21 +88,21 @@ fn judge(service: Service, kind: Kind, found: &Found) -> Verdict {
         [one] if *one == disk_format => {}
         // Known by its first bytes only, which a fixed VHD has at its end.
         [] | ["gpt"] if disk_format == "vhd" => reasons.push(
-            "it is a fixed VHD, which is taken for a raw disk and not for `vhd`; a dynamic one is known, and `raw` is the same \
-             disk"
+            "it is a fixed VHD, which OpenStack recognizes as `raw`, not as `vhd`; use `raw`, which is the same disk, or a \
+             dynamic VHD"
                 .to_owned(),
         ),
-        [] => reasons.push(format!("its content is not known to be `{disk_format}`")),
-        [one] => reasons.push(format!("its content is taken for `{one}`, not `{disk_format}`")),
+        [] => reasons.push(format!("its content is not recognized as `{disk_format}`")),
+        [one] => reasons.push(format!("its content is recognized as `{one}`, not as `{disk_format}`")),
         several => reasons.push(format!("its content looks like several formats at once: {}", several.join(", "))),
     }
     reasons.extend(found.failures.iter().cloned());
     if service == Service::Nova && disk_format == "vhd" {
-        reasons.push("qemu-img calls the format `vpc`, which Nova's libvirt driver does not take for `vhd`".to_owned());
+        reasons.push("qemu-img calls the format `vpc`, which Nova's libvirt driver does not take as `vhd`".to_owned());
     }
     let accepted = reasons.is_empty();
     if accepted {
-        reasons.push(format!("its content is what `{disk_format}` promises, and no safety check fails"));
+        reasons.push(format!("its content has the format `{disk_format}`, and it passes all safety checks"));
     }
     Verdict { service, disk_format: Some(disk_format), accepted, reasons }
 }
@@ -236,7 +236,7 @@ impl Found {
         let same = (footer.version, footer.descriptor_offset, footer.descriptor_size)
             == (header.version, header.descriptor_offset, header.descriptor_size);
         if !footer.whole || !same || footer.has_footer() {
-            self.fail("its footer says something else than its header");
+            self.fail("its footer contradicts its header");
         }
         let marker = |end: u64| Fields::read(file, length.saturating_sub(end), 512);
         let (first, last) = (marker(1536)?, marker(512)?);

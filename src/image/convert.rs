@@ -74,10 +74,10 @@ pub enum ConvertError {
         source: io::Error,
     },
     /// The output is the input itself.
-    #[error("{} is the file to read itself", .0.display())]
+    #[error("{} is both the file to read and the file to write", .0.display())]
     Same(PathBuf),
     /// The output would exceed the size limit.
-    #[error("{} would have {}, and {} is the limit", path.display(), ByteSize::bytes(*size), ByteSize::bytes(*limit))]
+    #[error("{} would have a length of {}, and the limit is {}", path.display(), ByteSize::bytes(*size), ByteSize::bytes(*limit))]
     TooLarge {
         /// The file to write.
         path: PathBuf,

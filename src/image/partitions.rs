@@ -291,7 +291,7 @@ fn gpt_entries(disk: &dyn Source, header: &Gpt, table: &mut Table) -> io::Result
     let length = header.count.saturating_mul(header.entry_size);
     let offset = header.entries.saturating_mul(header.sector);
     if length > LARGEST_TABLE || header.entry_size < 128 || offset.saturating_add(length) > disk.size() {
-        table.faults.push("the GPT has no table of entries where it says".to_owned());
+        table.faults.push("the GPT header names an impossible place or size of the table of entries".to_owned());
         return Ok(());
     }
     let fields = sector(disk, offset, length)?;

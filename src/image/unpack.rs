@@ -69,7 +69,7 @@ pub enum UnpackError {
         source: io::Error,
     },
     /// The file system has too little free space.
-    #[error("no space left on this machine: {} has too little for what is in it, after {unpacked} of data", directory.display())]
+    #[error("no space left on this machine: {} is full after {unpacked} of unpacked data", directory.display())]
     NoSpace {
         /// The directory of the temporary file.
         directory: PathBuf,
@@ -77,7 +77,7 @@ pub enum UnpackError {
         unpacked: ByteSize,
     },
     /// The data exceeds [`RATIO`].
-    #[error("it holds more than {unpacked} in {packed}: it is made to fill disks, or no image of a system")]
+    #[error("it holds more than {unpacked} in {packed}: it is no image of a system, and may be made to fill disks")]
     Bomb {
         /// Length of the compressed file.
         packed: ByteSize,

@@ -247,7 +247,7 @@ fn open_parent(
         return Err(refused(fault.help("merge both with `qemu-img convert -O qcow2`")));
     };
     if depth >= DEEPEST {
-        return Err(refused(bad(format!("it stands on more than {DEEPEST} layers, or on itself"))));
+        return Err(refused(bad(format!("its chain of backing files has more than {DEEPEST} layers, or a cycle"))));
     }
     let format = match header.backing_format.as_deref() {
         Some(b"qcow2") => Format::Qcow2,

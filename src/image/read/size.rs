@@ -10,5 +10,5 @@ pub(super) fn bad_size(bytes: u64) -> Option<String> {
     if bytes == 0 {
         return Some("the disk in it has no bytes".to_owned());
     }
-    (bytes > MAX_SIZE).then(|| format!("its virtual size of {} is beyond all reason", ByteSize::bytes(bytes)))
+    (bytes > MAX_SIZE).then(|| format!("its virtual size of {} exceeds the limit of 64 TiB", ByteSize::bytes(bytes)))
 }

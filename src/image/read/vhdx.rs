@@ -125,7 +125,7 @@ fn find_regions(table: &Fields, log: Place) -> Result<(Place, Place), Fault> {
             id if id == BAT => bat = Some(place),
             id if id == METADATA => metadata = Some(place),
             _ if table.le32(at + 28) & 1 != 0 => {
-                return Err(bad("it has a region that is not known here and must be understood"));
+                return Err(bad("it needs a region of a kind that is not supported"));
             }
             _ => {}
         }

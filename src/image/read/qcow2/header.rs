@@ -147,7 +147,7 @@ impl Header {
         }
         if self.incompatible & !incompatible::KNOWN != 0 {
             let unknown = self.incompatible & !incompatible::KNOWN;
-            return Err(bad(format!("it needs a feature that is not known here (bit {})", unknown.trailing_zeros())));
+            return Err(bad(format!("it needs a feature that is not supported (bit {})", unknown.trailing_zeros())));
         }
         if self.encryption != 0 {
             return Err(bad("it is encrypted").help("decrypt it with `qemu-img convert`"));

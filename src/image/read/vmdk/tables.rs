@@ -37,7 +37,7 @@ impl Vmdk {
             }
             let same = Header { directory: AT_END, ..footer.clone() } == header;
             if !same || footer.has_footer() {
-                return Err(damaged("its footer says something else than its header"));
+                return Err(damaged("its footer contradicts its header"));
             }
             header = footer;
         }
