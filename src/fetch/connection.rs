@@ -62,10 +62,10 @@ pub(crate) fn reason(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::HostNotFound => "the host's name cannot be resolved".to_owned(),
-        ureq::Error::Timeout(Timeout::PerWrite) => "it takes no more data".to_owned(),
-        ureq::Error::Timeout(Timeout::PerRead | Timeout::RecvResponse) => "nothing comes from it".to_owned(),
+        ureq::Error::Timeout(Timeout::PerWrite) => "the server stopped accepting data".to_owned(),
+        ureq::Error::Timeout(Timeout::PerRead | Timeout::RecvResponse) => "the server sends no data".to_owned(),
         // The text of ureq would quote the address.
-        ureq::Error::BadUri(_) => "it is no address".to_owned(),
+        ureq::Error::BadUri(_) => "the address is invalid".to_owned(),
         error => error.to_string(),
     }
 }

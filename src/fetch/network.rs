@@ -73,7 +73,7 @@ impl Network {
 
 /// Returns the target of a redirect, if it may be followed.
 fn next(here: &Url, location: &str) -> Result<Url, String> {
-    let to = here.join(location).map_err(|error| format!("the server redirects to what is no address: {error}"))?;
+    let to = here.join(location).map_err(|error| format!("the server redirects to an invalid address: {error}"))?;
     let shown = address::shown(to.as_str());
     match (here.scheme(), to.scheme()) {
         ("https", "http") => {

@@ -49,7 +49,7 @@ impl Proxies {
         let proxy = Proxy::new(proxy.reveal()).map_err(|_| fault("it is no address of a proxy"))?;
         match proxy.protocol() {
             ProxyProtocol::Http | ProxyProtocol::Https => Ok(Some(proxy)),
-            _ => Err(fault("SOCKS is not understood")),
+            _ => Err(fault("SOCKS proxies are not supported")),
         }
     }
 }

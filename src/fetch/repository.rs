@@ -27,7 +27,7 @@ pub enum RepositoryError {
         key: &'static str,
     },
     /// A mirror's URL has a password, which would become part of the image and of its manifest.
-    #[error("{0} holds credentials, and the image would carry them: give the mirror another way to know this machine")]
+    #[error("{0} holds credentials, which the image would contain: let the mirror identify this machine otherwise")]
     Credentials(String),
     /// The mirror does not answer.
     #[error("{source}\n  check the network and base.bootstrap.mirror{}", if *known { ", or use the repositories as they were last seen with --offline" } else { "" })]

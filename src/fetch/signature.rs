@@ -46,7 +46,7 @@ pub enum SignatureError {
         said: Option<String>,
     },
     /// `gpgv` is missing.
-    #[error("`gpgv` cannot be started; it looks at signatures of OpenPGP, and the package `gpgv` has it")]
+    #[error("cannot start `gpgv`, which checks OpenPGP signatures: install the package `gpgv`")]
     NoProgram(#[source] std::io::Error),
     /// A temporary file could not be written.
     #[error(transparent)]
