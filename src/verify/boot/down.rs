@@ -15,7 +15,7 @@ pub(super) fn findings(failed: &Failed, serial: &[String], screen: &[String]) ->
         Failed::Boot(_) | Failed::Late(_) => vec![boots(failed, serial, screen)],
         Failed::Login(text) => vec![BOOTS.passed(["login prompt"]), KEY.failed([text])],
         Failed::Answers(said) => {
-            let first = "the login does not come to its end".to_owned();
+            let first = "the login was not completed".to_owned();
             vec![BOOTS.passed(["login prompt"]), KEY.failed(std::iter::once(&first).chain(said))]
         }
     };
@@ -25,7 +25,7 @@ pub(super) fn findings(failed: &Failed, serial: &[String], screen: &[String]) ->
             findings.push(SECURE_BOOT.failed([trouble.to_string()]));
         }
         if trouble.is_before_kernel() {
-            kernel = CONSOLE_KERNEL.skipped("it did not get as far as a kernel");
+            kernel = CONSOLE_KERNEL.skipped("no kernel was started");
         }
     }
     if matches!(failed, Failed::Boot(_) | Failed::Late(_)) {
@@ -64,8 +64,8 @@ pub(super) fn console(serial: &[String]) -> [Finding; 2] {
     let line = |wanted: &[&str]| serial.iter().find(|line| wanted.iter().any(|text| line.contains(text)));
     let found = |rule: &Rule, wanted: &[&str]| match line(wanted) {
         Some(line) => rule.passed([line]),
-        None if is_silent(serial) => rule.failed(["nothing was printed there at all"]),
-        None => rule.failed([format!("nothing like `{}`", wanted[0])]),
+        None if is_silent(serial) => rule.failed(["nothing was printed there"]),
+        None => rule.failed([format!("no line has `{}`", wanted[0])]),
     };
     [found(&CONSOLE_KERNEL, &["] Linux version ", "Linux version "]), found(&CONSOLE_LOGIN, &[" login:"])]
 }

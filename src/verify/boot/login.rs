@@ -121,7 +121,7 @@ impl std::fmt::Display for Failed {
             Self::Boot(trouble) => trouble.fmt(f),
             Self::Late(deadline) => write!(f, "it has not come up within {} s", deadline.as_secs()),
             Self::Login(text) => f.write_str(text),
-            Self::Answers(said) => write!(f, "the login does not come to its end: {}", said.join("; ")),
+            Self::Answers(said) => write!(f, "the login was not completed: {}", said.join("; ")),
         }
     }
 }

@@ -134,7 +134,7 @@ fn against(full: &Answers, less: &Answers, starved: bool) -> Option<String> {
     }
     let finished = |answers: &Answers| answers.lines("finished").first() == Some(&"yes");
     if finished(full) && !finished(less) {
-        return Some("its first boot does not come to its end".to_owned());
+        return Some("its first boot was not completed in time".to_owned());
     }
     let known: Vec<&str> = full.lines("failed").into_iter().map(judge::unit).collect();
     let failed: Vec<&str> =
@@ -234,7 +234,7 @@ mod tests {
             (
                 "@ finished\nno\ncloud-final.service start running",
                 false,
-                Some("its first boot does not come to its end"),
+                Some("its first boot was not completed in time"),
             ),
             (
                 "@ finished\nyes\n@ failed\nnew.service: no memory\nold.service: x",

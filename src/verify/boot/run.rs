@@ -224,7 +224,7 @@ impl Guest<'_> {
         milestone(seen, "reboot", power_on);
         if !matches!(end, Some(End::Reset)) {
             seen.findings.push(
-                REBOOT.failed([end.map_or("it does not go down".to_owned(), |end| Trouble::Ended(end).to_string())]),
+                REBOOT.failed([end.map_or("it does not shut down".to_owned(), |end| Trouble::Ended(end).to_string())]),
             );
             return Ok(());
         }

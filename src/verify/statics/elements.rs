@@ -106,7 +106,7 @@ fn matching(view: &View, path: &str, pattern: &str) -> Result<Vec<String>, Vec<S
                 found.extend(text.lines().filter(|line| regex.is_match(line)).map(|line| format!("{path}: {line}")));
             }
             // A path that is no file has no lines.
-            Err(crate::inspect::Unread::NotRead(size)) => unread.push(format!("{path}: {size} bytes are too many")),
+            Err(crate::inspect::Unread::NotRead(size)) => unread.push(format!("{path}: {size} bytes exceed the limit")),
             Err(_) => {}
         }
     }

@@ -98,7 +98,7 @@ fn table(place: &str, findings: &[&Finding]) -> Markup {
         details.prints open[open] {
             summary { (readable(place)) ": " (Tally::of(findings.iter().copied())) }
             table.checks {
-                caption { (readable(place)) ", by what the checks are about" }
+                caption { (readable(place)) ", by subject" }
                 @for group in groups {
                     tbody.head { tr { th colspan="3" scope="rowgroup" { (title(group[0].group)) } } }
                     tbody { @for finding in group { (row(finding)) } }
