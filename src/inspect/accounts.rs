@@ -38,7 +38,7 @@ pub(super) fn users(image: &mut Image<'_>) -> Vec<User> {
     let (mut users, whole) = accounts(&passwd, &shadow, &groups, &rules);
     if !whole {
         let note =
-            format!("read /etc/group: accounts are in more than {MEMBERSHIPS_LIMIT} groups, the rest is not told");
+            format!("read /etc/group: accounts are in more than {MEMBERSHIPS_LIMIT} groups, the rest is not listed");
         image.notes.push(note);
     }
     for user in users.iter_mut().take(KEYS_LIMIT) {

@@ -30,7 +30,7 @@ const HEADER: usize = 110;
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
     /// It has a compression that is not supported.
-    #[error("it is compressed with {0}, which is not read here")]
+    #[error("it is compressed with {0}, which is not supported")]
     Compression(&'static str),
     /// A kernel could not unpack it.
     #[error("it is damaged: {0}")]
@@ -231,7 +231,7 @@ pub(crate) mod tests {
             assert!(matches!(names(noise), Err(Unreadable::Damaged(_))), "{noise:?}");
         }
         let error = names(&[2, 0x21, 0x4c, 0x18, 0]).expect_err("it is not known");
-        assert_eq!(error.to_string(), "it is compressed with lz4, which is not read here");
+        assert_eq!(error.to_string(), "it is compressed with lz4, which is not supported");
     }
 
     /// Any changed byte leads to a result.
