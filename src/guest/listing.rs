@@ -56,13 +56,13 @@ fn entries(listing: &mut impl BufRead, count: usize, names: usize) -> Result<Vec
         };
         let target = record(listing).map_err(failed)?.unwrap_or_default();
         if entries.len() == count {
-            return Err(format!("there are more than {count} files, and no image is looked at that has more"));
+            return Err(format!("there are more than {count} files, which is the limit for an image"));
         }
         let entry = entry(&name, &target, &mut seen);
         let length =
             entry.as_ref().map_or(0, |entry| entry.path.len() + entry.target.as_ref().map_or(0, |to| to.len()));
         room = room.checked_sub(length).ok_or_else(|| {
-            format!("the paths have more than {names} bytes together, and no image is looked at that has more")
+            format!("the paths have more than {names} bytes together, which is the limit for an image")
         })?;
         entries.extend(entry);
     }
