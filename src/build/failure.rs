@@ -8,7 +8,7 @@ use crate::plan::StepId;
 
 /// Decides what to do after a failed step.
 pub trait OnFailure {
-    /// Called after the failure, with the guest still running and the image mounted. Not called for interrupts, nor if the guest
+    /// Decides after the failure, with the guest still running and the image mounted. Not called for interrupts, nor if the guest
     /// is dead.
     fn failed(&mut self, step: &StepId, error: &ActionError, guest: &mut dyn Guest) -> AfterFailure;
 }

@@ -128,7 +128,7 @@ impl Drop for Watchdog {
     }
 }
 
-/// A descriptor of a process is readable once the process has ended.
+/// Returns whether a process has ended: then its descriptor is readable.
 fn has_ended(process: &OwnedFd) -> bool {
     let mut poll = [rustix::event::PollFd::new(process, rustix::event::PollFlags::IN)];
     let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -117,7 +117,7 @@ pub enum ConvertError {
     Write {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error.
         #[source]
         source: io::Error,
     },

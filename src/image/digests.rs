@@ -43,7 +43,7 @@ pub enum Checksum {
 }
 
 impl Checksum {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha512, Self::Md5];
 
     /// Returns the name of the file that lists these digests for a directory.

@@ -7,7 +7,7 @@ use std::ops::Range;
 pub struct Extents(Vec<Range<u64>>);
 
 impl Extents {
-    /// No data at all.
+    /// Creates an empty list.
     pub fn new() -> Self {
         Self::default()
     }

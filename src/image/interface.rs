@@ -12,7 +12,7 @@ pub const CHUNK: usize = 2 << 20;
 
 /// A disk that is read from an image file.
 pub trait Source: Send + Sync {
-    /// Size of the disk, in bytes.
+    /// Returns the size of the disk, in bytes.
     fn size(&self) -> u64;
 
     /// Returns the ranges with data; everything else reads as zeros. Needs only the file's tables and little time.

@@ -34,7 +34,7 @@ pub enum LocalError {
     Read {
         /// The image.
         path: PathBuf,
-        /// Why.
+        /// The error.
         #[source]
         source: io::Error,
     },

@@ -30,7 +30,7 @@ pub enum PassError {
     Write {
         /// The index of the sink.
         index: usize,
-        /// Why.
+        /// The error.
         #[source]
         source: io::Error,
     },

@@ -64,7 +64,7 @@ pub enum UnpackError {
     Write {
         /// The directory.
         directory: PathBuf,
-        /// Why.
+        /// The error.
         #[source]
         source: io::Error,
     },
@@ -76,7 +76,7 @@ pub enum UnpackError {
         /// Data unpacked until then.
         unpacked: ByteSize,
     },
-    /// The data exceeds [`RATIO`].
+    /// The data is too much for the length of the compressed file.
     #[error("it holds more than {unpacked} in {packed}: it is no image of a system, and may be made to fill disks")]
     Bomb {
         /// Length of the compressed file.

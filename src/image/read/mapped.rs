@@ -191,7 +191,7 @@ impl Source for Mapped {
         Ok(())
     }
 
-    /// Correct only after a call of [`Source::extents`].
+    /// Returns a correct value only after a call of [`Source::extents`].
     fn is_compressed(&self) -> bool {
         self.packed.load(Ordering::Relaxed) || self.parent.as_ref().is_some_and(|parent| parent.is_compressed())
     }

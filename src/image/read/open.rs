@@ -78,7 +78,7 @@ pub enum OpenError {
     Unpack {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error.
         #[source]
         source: UnpackError,
     },

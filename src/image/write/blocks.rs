@@ -168,7 +168,7 @@ impl Map {
     }
 }
 
-/// Writes a file of blocks.
+/// A writer of a file of blocks.
 #[derive(Debug)]
 pub(super) struct Blocks {
     stream: Stream,

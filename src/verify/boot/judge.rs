@@ -90,7 +90,7 @@ fn sudo(answers: &Answers) -> Finding {
     }
 }
 
-/// cloud-init names the source in `result.json`: `DataSourceConfigDrive [net,ver=2][source=/dev/vdb]`.
+/// Judges the source of metadata, which cloud-init names in `result.json`: `DataSourceConfigDrive [net,ver=2][source=/dev/vdb]`.
 fn datasource(answers: &Answers, offered: Datasource) -> Finding {
     let result: serde_json::Value = serde_json::from_str(answers.text("datasource")).unwrap_or_default();
     let Some(source) = result.pointer("/v1/datasource").and_then(serde_json::Value::as_str) else {

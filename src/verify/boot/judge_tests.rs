@@ -35,7 +35,7 @@ const GOOD: &[(&str, &str)] = &[
     ("now", "1000"),
 ];
 
-/// Good answers, with some of them replaced.
+/// Returns good answers, with some of them replaced.
 fn answers(changed: &[(&str, &str)]) -> Answers {
     let mut text = String::new();
     for (name, answer) in GOOD {

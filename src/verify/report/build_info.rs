@@ -19,7 +19,7 @@ pub struct BuildInfo {
     pub description: Option<String>,
     /// The base: `debian bookworm, bootstrapped`.
     pub base: String,
-    /// When the final disk was made, RFC 3339.
+    /// Time when the final disk was made (RFC 3339).
     pub created: String,
     /// Programs of the build, and their versions.
     pub tools: BTreeMap<String, String>,
