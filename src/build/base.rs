@@ -74,7 +74,7 @@ pub(super) fn growth(plan: &Plan, image: &OpenedImage) -> Growth {
     if image.virtual_size < size { grow::plan(&image.inspection, size) } else { Growth::default() }
 }
 
-/// Opens an image as the base, grown to the size of the disk.
+/// Opens an image as the base, and grows it to the size of the disk.
 pub(super) fn open_image(
     plan: &Plan,
     step: &Step,

@@ -91,7 +91,7 @@ fn signed_part(text: &str) -> impl Iterator<Item = String> + '_ {
 
 /// Returns the name and digest in a line; `None` for other lines, such as comments and headings.
 fn entry(line: &str) -> Option<(String, String)> {
-    // A backslash before the line says that the name has escapes.
+    // A leading backslash means that the name has escapes.
     let line = line.trim_start().trim_end_matches('\r');
     let (line, escaped) = match line.strip_prefix('\\') {
         Some(rest) => (rest, true),

@@ -271,7 +271,7 @@ impl Guest for LibguestfsGuest {
 
     fn unpack(&mut self, archive: &Path, compression: Option<&str>, path: &str) -> Result<(), GuestError> {
         let call = format!("unpack into {path}");
-        // The image resolves nothing here: the script's own tests are made outside of it.
+        // The script's own tests run outside of the image, so the path is resolved here.
         let attributes = Attributes::of(archive, compression);
         let (directory, passed) = match place::find(self, path, Last::Followed)? {
             Found::There { path, .. } => {

@@ -94,7 +94,7 @@ pub struct LogicalVolume {
     pub kind: String,
 }
 
-/// What a partition, a logical volume or the whole disk holds.
+/// The content of a partition, a logical volume or the whole disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSystem {
     /// Number of the partition it is on, from 1; `null` if it is not directly on one.
@@ -256,7 +256,7 @@ fn partition_table(json: &Value, disk: &str) -> Option<PartitionTable> {
     Some(PartitionTable { uuid: text(table, "id").map(|id| id.to_ascii_lowercase()), partitions, kind })
 }
 
-/// Adds what a device holds, and what the devices on it hold.
+/// Adds the content of a device, and of the devices on it.
 fn collect(device: &Value, disk: &str, mounts: &BTreeMap<&str, String>, found: &mut Vec<FileSystem>) {
     let path = device["path"].as_str().unwrap_or_default();
     if let Some(kind) = text(device, "fstype") {

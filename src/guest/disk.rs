@@ -12,7 +12,7 @@ use crate::text::shell;
 /// GPT types of the partitions that firmware needs.
 const BIOS_BOOT: &str = "21686148-6449-6E6F-744E-656564454649";
 const EFI_SYSTEM: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
-/// The same in an MBR.
+/// The same type in an MBR.
 const MBR_EFI_SYSTEM: &str = "ef";
 
 /// What libguestfs says of an architecture that it has not found out.
@@ -40,7 +40,7 @@ pub(super) fn inspect(guest: &mut LibguestfsGuest, disk: &str) -> Result<Inspect
     for (path, mountable) in &found {
         mounts.push(mount(guest, disk, path, mountable)?);
     }
-    // A directory is mounted before what lies in it.
+    // Mounts a directory before those in it.
     mounts.sort_by(|a, b| a.path.cmp(&b.path));
     let arch = guest.call(CALL, |g| g.inspect_get_arch(root))?;
     let (release, arch) = guest.look_into(root, found.get("/usr"), arch)?;
@@ -51,12 +51,12 @@ pub(super) fn inspect(guest: &mut LibguestfsGuest, disk: &str) -> Result<Inspect
             .filter_map(|name| shell::value(&release, name))
             .flat_map(|value| value.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
             .collect(),
-        // libguestfs' own product name is, for Debian, no more than a number.
+        // For Debian, libguestfs' product name is only a number.
         product: match shell::value(&release, "PRETTY_NAME") {
             Some(name) => name,
             None => guest.call(CALL, |g| g.inspect_get_product_name(root))?,
         },
-        // libguestfs' numbers are of Debian's point releases, and of Ubuntu's "04" they make 4.
+        // libguestfs returns Debian's point releases, and turns Ubuntu's "04" into 4.
         version: match shell::value(&release, "VERSION_ID") {
             Some(version) => version,
             None => guest.call(CALL, |g| g.inspect_get_major_version(root))?.to_string(),
@@ -94,7 +94,7 @@ fn mount(guest: &LibguestfsGuest, disk: &str, path: &str, mountable: &str) -> Re
     Ok(Mount { source: source(disk, &device), subvolume, path: path.to_owned() })
 }
 
-/// Packages of the operating system that was found last, by libguestfs' own readers of package databases.
+/// Returns the packages of the last inspected operating system, from libguestfs' own readers of package databases.
 pub(super) fn packages(guest: &LibguestfsGuest) -> Result<Vec<Package>, GuestError> {
     const CALL: &str = "list the packages";
     let roots = guest.call(CALL, |g| g.inspect_get_roots())?;
@@ -114,15 +114,15 @@ fn refuse(call: &str, message: &str) -> GuestError {
 
 /// How a device is named in what is kept of an inspection.
 ///
-/// An old `fstab` says `/dev/sda2`, which inspection takes for a partition of the first disk. That one is
-/// libguestfs' scratch disk, which has no partitions; what is meant is the image's only disk.
+/// An old `fstab` may name `/dev/sda2`. The inspection takes this for a partition of the first disk. That is libguestfs' scratch
+/// disk, which has no partitions. The name means the image's only disk.
 fn source(disk: &str, device: &str) -> MountSource {
     let first = ["/dev/sda", "/dev/vda", "/dev/hda", "/dev/xvda"];
     let of_first = first.iter().find_map(|disk| device.strip_prefix(disk)?.parse().ok().map(MountSource::Partition));
     of_first.unwrap_or_else(|| devices::source(device, disk))
 }
 
-/// Firmware that finds something to start on the disk.
+/// Returns the firmware that finds something to start on the disk.
 fn firmware(devices: &Devices) -> Vec<Firmware> {
     let mut found = BTreeSet::new();
     if let Some(table) = &devices.partition_table {
@@ -131,7 +131,7 @@ fn firmware(devices: &Devices) -> Vec<Firmware> {
             if table.kind == "gpt" { (has(BIOS_BOOT), has(EFI_SYSTEM)) } else { (false, has(MBR_EFI_SYSTEM)) };
         found.extend(bios.then_some(Firmware::Bios));
         found.extend(uefi.then_some(Firmware::Uefi));
-        // The first 440 bytes are the boot code that a BIOS starts.
+        // The first 440 bytes are the boot code for a BIOS.
         if devices.first_sectors.iter().take(440).any(|byte| *byte != 0) {
             found.insert(Firmware::Bios);
         }

@@ -3,26 +3,26 @@
 use super::devices::Storage;
 use super::mount::Mount;
 
-/// What inspection says about the operating system on a disk.
+/// The result of inspecting the operating system on a disk.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Inspection {
     /// Distribution in libguestfs' terms: `debian`, `ubuntu`, `fedora`, `rhel`, ...
     pub distro: String,
-    /// What os-release says: its `ID`, and the names in `ID_LIKE`.
+    /// The `ID` of os-release, and the names in `ID_LIKE`.
     pub ids: Vec<String>,
     /// Product name for people.
     pub product: String,
     /// Version as its makers write it: `12`, `24.04`, `9.4`.
     pub version: String,
-    /// Code name from `os-release`, where there is one: `bookworm`.
+    /// Code name from `os-release`, if there is one: `bookworm`.
     pub codename: Option<String>,
     /// Architecture: `x86_64`, `aarch64`.
     pub arch: String,
-    /// Its file systems, `/` first.
+    /// The file systems, `/` first.
     pub mounts: Vec<Mount>,
     /// Type of the root file system: `ext4`, `xfs`, `btrfs`.
     pub root_filesystem: String,
-    /// Whether there is a BIOS boot partition or an MBR boot loader, and an EFI system partition.
+    /// Firmware that can start it: BIOS with a BIOS boot partition or an MBR boot loader, UEFI with an EFI system partition.
     pub firmware: Vec<crate::recipe::Firmware>,
     /// Partition table and volumes of the disk.
     pub storage: Storage,

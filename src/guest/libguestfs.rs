@@ -36,10 +36,9 @@ const END_TIMEOUT: Duration = Duration::from_secs(2);
 /// QEMU caches translated code by its address. If programs are at the same address each time, it need not translate them again:
 /// starting one takes a quarter of the time.
 ///
-/// Feature 297 is x86's "enhanced rep movsb" (`X86_FEATURE_ERMS`, word 9, bit 9 in Linux' `cpufeatures.h`). QEMU's
-/// processor claims to have it, and then the kernel copies and clears memory by single bytes, of which QEMU translates
-/// one after the other: 0.4 GB/s, without it 3.6. A tree is archived in two thirds of the time. Other architectures
-/// pass over a parameter that they do not know.
+/// Feature 297 is x86's "enhanced rep movsb" (`X86_FEATURE_ERMS`, word 9, bit 9 in Linux' `cpufeatures.h`). QEMU's processor
+/// claims to have it. The kernel then copies and clears memory by single bytes, which QEMU translates one by one: 0.4 GB/s,
+/// without it 3.6. Archiving a tree takes two thirds of the time. Other architectures ignore an unknown parameter.
 ///
 /// On a busy machine the kernel measures the speed of the emulated TSC wrongly, and its clock may run several times too
 /// fast: minutes ahead at the end of a build. Times of files must keep the order in which guests, one after the other,

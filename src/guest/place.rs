@@ -56,7 +56,7 @@ pub(super) fn missing<'a>(guest: &mut dyn Guest, path: &'a str) -> Result<Vec<&'
     Ok(missing)
 }
 
-/// Finds what is at an absolute path. Links that lead in a circle are an error.
+/// Resolves an absolute path. A cycle of links is an error.
 pub fn find(guest: &mut dyn Guest, path: &str, last: Last) -> Result<Found, GuestError> {
     let mut rest: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
     let mut followed: Vec<Followed> = Vec::new();

@@ -127,13 +127,13 @@ newest=${newest%%.*} now=$(date +%s)
 if [ ${newest:-0} -ge $now ] && [ $newest -lt $((now + 86400)) ]; then date -s @$((newest + 1)) >/dev/null; fi
 ";
 
-/// Mounts file systems below [`ROOT`], and a tmpfs on `/run` so that nothing there gets into a layer.
+/// Returns a script that mounts file systems below [`ROOT`], and a tmpfs on `/run` so that nothing there becomes part of a layer.
 pub(super) fn mount(disk: &str, mounts: &[Mount]) -> String {
     let mut script = "set -e\n".to_owned();
     for mount in mounts {
         let device = quote(&mount.source.device(disk));
         let target = quote(&format!("{ROOT}{}", mount.path));
-        // Without noatime every file that is read becomes part of the layer.
+        // Without noatime, every file that is read would become part of the layer.
         let options = mount.subvolume.as_ref().map_or("noatime".to_owned(), |name| format!("noatime,subvol={name}"));
         let _ = writeln!(script, "mount -o {} {device} {target} 2>&1", quote(&options)); // to a string
     }
@@ -194,8 +194,8 @@ echo 1 >/sys/block/{name}/device/delete
     )
 }
 
-/// Switches mounted file systems to `ro` or `rw`. Starting a program is what costs time under emulation,
-/// so there is one per file system and `-i` keeps it from looking for helpers.
+/// Returns a script that remounts file systems with `ro` or `rw`. Under emulation, starting programs takes most of the time. So
+/// it starts one for each file system, and `-i` prevents the search for helpers.
 pub(super) fn remount(mounted: &[String], mode: &str) -> String {
     for_each(mounted.iter(), |path| format!("mount -i -o remount,{mode} {path}"))
 }
@@ -213,7 +213,7 @@ fn for_each<'a>(mounted: impl Iterator<Item = &'a String>, command: impl Fn(&str
 /// Where [`unpack`] finds the names of directories that tar passes over, one a line: on the tmpfs of [`mount`].
 pub(super) const PASSED: &str = "/run/goldsmith-passed";
 
-/// Unpacks a tar file that lies on a disk of its own, padded at its end, into a directory that may be missing.
+/// Returns a script that unpacks a tar file from a separate disk, with padding at its end, into a directory that may be missing.
 ///
 /// If the archive has a directory where the image has a link to a directory, such as `bin`, the files go to the link's target.
 /// The appliance's tar does that with the image as its root. Otherwise an absolute link would lead elsewhere. tar's libraries are
@@ -227,7 +227,7 @@ pub(super) const PASSED: &str = "/run/goldsmith-passed";
 ///
 /// `lists` says whether the archive has access control lists as texts.
 ///
-/// tar only warns of attributes that a file system cannot hold. Here that is a failure.
+/// tar only warns about attributes that a file system cannot hold. The script treats this as a failure.
 pub(super) fn unpack(
     mounted: &[String],
     device: &str,

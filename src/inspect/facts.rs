@@ -102,9 +102,9 @@ pub struct Service {
     /// Manager of the unit.
     #[serde(default)]
     pub scope: ServiceScope,
-    /// Whether it is started.
+    /// State at boot.
     pub state: ServiceState,
-    /// What it is started with: `multi-user.target`, or a runlevel of OpenRC. A mask outweighs it.
+    /// The target that starts it: `multi-user.target`, or a runlevel of OpenRC. A mask outweighs it.
     pub wanted_by: Vec<String>,
 }
 
@@ -127,7 +127,7 @@ pub enum ServiceState {
     Enabled,
     /// The first boot will enable it, because presets say so and the image has no `/etc/machine-id`.
     Preset,
-    /// It cannot be started at all.
+    /// It cannot start at all.
     Masked,
     /// Its file, or a link to it, is invalid.
     Bad,

@@ -12,7 +12,7 @@ use crate::element::schema::{Check, check_ids};
 use crate::plan::Plan;
 use crate::recipe::Verify;
 
-/// Revision of how rules are judged: what was found by another one is looked for again.
+/// Revision of how rules are judged: findings of another revision are not reused.
 const REVISION: u32 = 2;
 
 /// Returns all rules: first those of the disk.

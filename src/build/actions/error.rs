@@ -11,7 +11,7 @@ pub enum ActionError {
     Guest {
         /// The action, for people.
         action: String,
-        /// What the guest said.
+        /// The error of the guest.
         #[source]
         source: GuestError,
     },

@@ -21,7 +21,7 @@ pub type Tree = BTreeMap<String, Node>;
 /// One file of the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
-    /// What it is.
+    /// The kind of the file.
     pub content: Content,
     /// Permission bits.
     pub mode: u32,

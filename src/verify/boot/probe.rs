@@ -50,7 +50,7 @@ pub(super) fn root(nonce: &str) -> String {
     format!("{}{ROOT}s end\n", begin(nonce))
 }
 
-/// Asks for nothing but what tells instances apart, which is there once somebody can log in.
+/// Returns a script with only the questions about identity, which have answers as soon as a login succeeds.
 pub(super) fn identity(nonce: &str) -> String {
     format!("{}{IDENTITY}s end\n", begin(nonce))
 }
@@ -119,7 +119,7 @@ echo "disk $(cat "$q/size" 2>/dev/null) ${q##*/}"; df -kP / | awk 'NR == 2 { pri
 readlink -f "$q/device/driver" 2>/dev/null | sed 's,.*/,driver ,'
 "#;
 
-/// What an instance must not share with others, and keep.
+/// The values that an instance must not share with others, and must keep.
 const IDENTITY: &str = r#"s machine-id; cat /etc/machine-id
 s host-keys; cat /etc/ssh/ssh_host_*_key.pub 2>/dev/null | cut -d ' ' -f 1,2
 s seeds; for f in /var/lib/systemd/random-seed /var/lib/random-seed /var/lib/urandom/random-seed /var/lib/systemd/credential.secret; do

@@ -23,8 +23,7 @@ pub(super) const RULES: Judged = &[
     (&SSH_PASSWORDS, ssh_passwords),
 ];
 
-/// Configuration of cloud-init, of which each instance gets a copy.
-/// Settings by which sshd(8) takes passwords.
+/// Settings by which sshd(8) accepts passwords.
 const SSHD_KEYS: [&str; 3] = ["PasswordAuthentication", "PermitRootLogin", "PermitEmptyPasswords"];
 
 /// Configuration of cloud-init, of which each instance gets a copy.

@@ -233,8 +233,8 @@ fn unescaped(field: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Whether a device has a name that depends on the machine, and on the order in which it finds its disks. Names of
-/// logical volumes do not.
+/// Returns whether the name of a device depends on the machine and on the order in which it finds its disks. Names of logical
+/// volumes do not.
 pub(super) fn is_unstable(device: &str) -> bool {
     const NAMES: [&str; 12] = [
         "/dev/sd",

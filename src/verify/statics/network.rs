@@ -148,7 +148,7 @@ pub(super) fn no_firewall(view: &View) -> Finding {
     let names = ["ufw", "firewalld", "nftables", "iptables", "ip6tables", "netfilter-persistent", "SuSEfirewall2"];
     let enabled = names.into_iter().filter(|name| {
         let starts = unit(&view.tree, &format!("{name}.service")) == Unit::Enabled;
-        // Its unit starts on every Ubuntu, and does nothing unless this is set.
+        // Its unit starts on every Ubuntu, and does nothing without this setting.
         let idle = *name == "ufw"
             && !shell::value(&view.tree.text(UFW), "ENABLED").is_some_and(|it| it == "yes" || it == "YES");
         starts && !idle

@@ -91,7 +91,7 @@ fn a_kernel_in_a_subvolume_is_found() {
     }
 }
 
-/// Files that break one rule, and what tells so.
+/// Files that break one rule, and the evidence.
 #[test]
 fn what_is_bad_is_found_by_its_rule() {
     let elsewhere = [("/etc/hostname", "localhost\n")];
