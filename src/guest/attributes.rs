@@ -71,9 +71,9 @@ impl Attributes {
         all
     }
 
-    /// Those of the directories that are there below a directory of the image.
-    pub(super) fn there(&self, guest: &mut dyn Guest, below: &str) -> Result<Vec<&str>, GuestError> {
-        let mut there: Vec<&str> = Vec::new();
+    /// Returns those of the directories that exist below a directory of the image, one in each line.
+    pub(super) fn there(&self, guest: &mut dyn Guest, below: &str) -> Result<String, GuestError> {
+        let mut there = String::new();
         let mut missing: Option<String> = None;
         for directory in &self.directories {
             // Names are sorted, and what is missing has nothing in it.
@@ -81,7 +81,7 @@ impl Attributes {
                 continue;
             }
             match find(guest, &format!("{below}/{directory}"), Last::Followed)? {
-                Found::There { kind: FileKind::Directory, .. } => there.push(directory),
+                Found::There { kind: FileKind::Directory, .. } => there.extend([directory, "\n"]),
                 _ => missing = Some(format!("{directory}/")),
             }
         }

@@ -275,7 +275,7 @@ impl Guest for LibguestfsGuest {
         let attributes = Attributes::of(archive, compression);
         let (directory, passed) = match place::find(self, path, Last::Followed)? {
             Found::There { path, .. } => {
-                let passed = attributes.there(self, &path)?.iter().flat_map(|name| [*name, "\n"]).collect::<String>();
+                let passed = attributes.there(self, &path)?;
                 (path, passed)
             }
             Found::Missing { path } => {
@@ -298,21 +298,18 @@ impl Guest for LibguestfsGuest {
         let room = self.room(&directory);
         self.call(&call, |g| g.write(script::PASSED, passed.as_bytes()))?;
         let unpacked = self.with_file(&call, archive, |guest, device| {
-            guest
-                .appliance(
-                    &call,
-                    &script::unpack(&guest.mounted, device, size, decompress, attributes.texts, &directory),
-                )
-                .map(drop)
+            let lines = script::unpack(&guest.mounted, device, size, decompress, attributes.texts, &directory);
+            guest.appliance(&call, &lines).map(drop)
         });
-        self.remove(script::PASSED)?;
+        let removed = self.remove(script::PASSED);
         unpacked.map_err(|error| match error {
             GuestError::Call { message, .. } if FULL.iter().any(|said| message.contains(said)) => {
                 let missing = room.filter(|_| compression.is_none()).map(|room| size.saturating_sub(room));
                 GuestError::NoSpace { call, missing: missing.filter(|missing| *missing > 0) }
             }
             error => error,
-        })
+        })?;
+        removed
     }
 
     fn archive(&mut self, target: &Path) -> Result<u64, GuestError> {

@@ -99,7 +99,7 @@ pub trait Guest {
     fn contents(&mut self, files: &[&Entry]) -> Result<Vec<(String, Vec<u8>)>, GuestError>;
 
     /// Makes a directory and its parents. They belong to root and have the mode 0755, also below a directory that hands on its
-    /// group. A link to a directory at the end of the path is an error: [`place`] finds the link's target.
+    /// group. A link to a directory at the end of the path is an error: [`place`](super::place) finds the link's target.
     fn mkdir(&mut self, path: &str) -> Result<(), GuestError>;
 
     /// Removes a file, or a directory with all in it; a missing one is no error.

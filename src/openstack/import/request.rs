@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 /// The source of the data of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Method {
-    /// Staged data: [`Cloud::stage`].
+    /// Staged data: [`Cloud::stage`](crate::openstack::Cloud::stage).
     GlanceDirect,
     /// A URL, which the service must reach.
     WebDownload(String),

@@ -27,7 +27,7 @@ struct Patterns {
 }
 
 impl Redactor {
-    /// Makes a redactor of these secrets. See [`require_length`] for those that are too short.
+    /// Makes a redactor of these secrets. See [`require_length`](super::require_length) for those that are too short.
     pub fn new<'a>(secrets: impl Iterator<Item = &'a Vec<u8>>) -> Self {
         let mut patterns = BTreeSet::new();
         let mut count = 0;

@@ -4,7 +4,7 @@ use super::super::{Examination, Outcome, Subject};
 use super::rules::{judge, rules};
 use super::texts::release;
 use super::view::{View, firmware, view};
-use super::{access, boot, dhcp, disk, drivers, early, elements, hygiene, network, signed, usage};
+use super::{access, boot, dhcp, disk, drivers, early, elements, hygiene, leftovers, network, signed, usage};
 use crate::base::Package;
 use crate::element::schema::Check;
 use crate::guest::{Devices, Guest, GuestError};
@@ -65,8 +65,16 @@ pub fn examine_attached(guest: &mut dyn Guest, checks: &[(String, Check)]) -> Re
 }
 
 /// Files that rules read, besides those that tell the content of an image.
-const TEXTS: &[&[&str]] =
-    &[disk::WANTED, boot::WANTED, drivers::WANTED, network::WANTED, dhcp::WANTED, access::WANTED, hygiene::WANTED];
+const TEXTS: &[&[&str]] = &[
+    disk::WANTED,
+    boot::WANTED,
+    drivers::WANTED,
+    network::WANTED,
+    dhcp::WANTED,
+    access::WANTED,
+    hygiene::WANTED,
+    leftovers::WANTED,
+];
 
 fn gather(guest: &mut dyn Guest, devices: Devices, seen: &Seen<'_>) -> Result<View, GuestError> {
     let mut wanted = inspect::wanted();

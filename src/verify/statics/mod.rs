@@ -13,6 +13,7 @@ mod elements;
 mod examine;
 mod guide;
 mod hygiene;
+mod leftovers;
 mod network;
 mod rules;
 mod signed;

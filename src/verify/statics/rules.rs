@@ -2,10 +2,10 @@
 
 use super::super::{Finding, Rule};
 use super::view::{Judged, View};
-use super::{access, boot, dhcp, disk, drivers, hygiene, network, signed, table};
+use super::{access, boot, dhcp, disk, drivers, hygiene, leftovers, network, signed, table};
 
 /// Rules of each file, in the order of reports.
-const FILES: [Judged; 9] = [
+const FILES: [Judged; 10] = [
     disk::RULES,
     table::RULES,
     boot::RULES,
@@ -15,6 +15,7 @@ const FILES: [Judged; 9] = [
     dhcp::RULES,
     access::RULES,
     hygiene::RULES,
+    leftovers::RULES,
 ];
 
 /// Returns the rules for a disk, in the order of reports.
