@@ -92,12 +92,7 @@ const NOT_MENDED: &[(&str, &str, &str)] = &[
         "/root/.ssh/authorized_keys",
         "accounts and keys may be wanted: the hint says how to remove them",
     ),
-    ("ssh-passwords", "99-ssh.cfg: ssh_pwauth: True", "a file that sshd reads before that of the element"),
-    (
-        "ssh-passwords",
-        "50-cloud-init.conf: PasswordAuthentication yes",
-        "a file that sshd reads before that of the element",
-    ),
+    ("ssh-passwords", "99-ssh.cfg: ssh_pwauth: True", "cloud-init reads it after the file of the element"),
     ("no-private-keys", "/root/.ssh/id_ed25519", "accounts and keys may be wanted: the hint says how to remove them"),
     (
         "no-private-keys",
