@@ -63,7 +63,7 @@ pub enum PublishError {
     },
     /// Images of this name and content were published and deleted too often.
     #[error("images of this name and content were deleted {0} times")]
-    Worn(u32),
+    DeletedTooOften(u32),
     /// The image could not be promoted. Everything is as it was before.
     #[error("cannot promote the image {id}")]
     Promote {

@@ -24,7 +24,7 @@ const DEADLINE: &str = "20s";
 const ALL: Duration = Duration::from_secs(240);
 
 /// A directory with everything that the program writes.
-struct Bench {
+struct Sandbox {
     dir: tempfile::TempDir,
 }
 
@@ -36,7 +36,7 @@ struct Verified {
     report: Value,
 }
 
-impl Bench {
+impl Sandbox {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         for name in ["tmp", "home", "tree"] {
@@ -149,44 +149,44 @@ impl Verified {
 #[test]
 #[ignore = "needs libguestfs, boots a virtual machine"]
 fn what_hangs_in_silence_is_shown_by_its_screen() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     // jmp $
-    bench.boot_sector(&[0xeb, 0xfe]);
-    let verified = bench.verify("--boot bios");
+    sandbox.boot_sector(&[0xeb, 0xfe]);
+    let verified = sandbox.verify("--boot bios");
     verified.assert_bad();
     let evidence = verified.evidence("boots");
     assert!(evidence.contains("the screen shows: Booting from Hard Disk..."), "{evidence}");
     assert!(verified.finding("boots")["mend"].as_str().unwrap().contains("console=ttyS0"));
     assert!(verified.stdout.contains("checks were not made: no operating system was found"), "{}", verified.stdout);
     // A picture of the screen, as PNG is in base64.
-    let page = fs::read_to_string(bench.path("report/report.html")).unwrap();
+    let page = fs::read_to_string(sandbox.path("report/report.html")).unwrap();
     assert!(page.contains("data:image/png;base64,iVBORw0KGgo"), "no picture");
 }
 
 #[test]
 #[ignore = "needs libguestfs, boots a virtual machine"]
 fn garbage_on_the_serial_port_does_not_reach_whoever_reads_of_it() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     // mov dx, 3f8h; in al, 40h (the timer); out dx, al; jmp back to `in`
-    bench.boot_sector(&[0xba, 0xf8, 0x03, 0xe4, 0x40, 0xee, 0xeb, 0xfb]);
-    let verified = bench.verify("--boot bios");
+    sandbox.boot_sector(&[0xba, 0xf8, 0x03, 0xe4, 0x40, 0xee, 0xeb, 0xfb]);
+    let verified = sandbox.verify("--boot bios");
     verified.assert_bad();
     let controls = |text: &str| text.chars().any(|c| c.is_control() && c != '\n');
     assert!(!controls(&verified.stdout), "{:?}", verified.stdout);
-    let page = fs::read_to_string(bench.path("report/report.html")).unwrap();
+    let page = fs::read_to_string(sandbox.path("report/report.html")).unwrap();
     assert!(!controls(&page.replace('\t', "")), "the page has control characters");
 }
 
 #[test]
 #[ignore = "needs libguestfs, boots a virtual machine"]
 fn a_boot_loader_of_another_architecture_is_none() {
-    let bench = Bench::new();
-    capture(bench.command("mkfs.vfat").args(["-F", "32", "-C", "part", "40960"])).unwrap();
-    fs::write(bench.path("loader"), "MZ").unwrap();
-    capture(bench.command("mmd").args(["-i", "part", "::/EFI", "::/EFI/BOOT"])).unwrap();
-    capture(bench.command("mcopy").args(["-i", "part", "loader", "::/EFI/BOOT/BOOTAA64.EFI"])).unwrap();
-    bench.partitioned("label: gpt\nstart=2048,size=40MiB,type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B\n");
-    let verified = bench.verify("--boot uefi");
+    let sandbox = Sandbox::new();
+    capture(sandbox.command("mkfs.vfat").args(["-F", "32", "-C", "part", "40960"])).unwrap();
+    fs::write(sandbox.path("loader"), "MZ").unwrap();
+    capture(sandbox.command("mmd").args(["-i", "part", "::/EFI", "::/EFI/BOOT"])).unwrap();
+    capture(sandbox.command("mcopy").args(["-i", "part", "loader", "::/EFI/BOOT/BOOTAA64.EFI"])).unwrap();
+    sandbox.partitioned("label: gpt\nstart=2048,size=40MiB,type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B\n");
+    let verified = sandbox.verify("--boot uefi");
     verified.assert_bad();
     let evidence = verified.evidence("boots");
     assert!(evidence.starts_with("the firmware found nothing to boot"), "{evidence}");
@@ -197,16 +197,16 @@ fn a_boot_loader_of_another_architecture_is_none() {
 #[test]
 #[ignore = "needs libguestfs, boots a virtual machine"]
 fn an_encrypted_disk_is_told_as_such() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     // It measures how fast this machine makes keys, and now and then gives up: "Unable to get accurate CPU usage".
     let made = (0..20).find_map(|_| {
-        let mut qemu_img = bench.command("qemu-img");
+        let mut qemu_img = sandbox.command("qemu-img");
         qemu_img.args(["create", "-q", "-f", "luks", "--object", "secret,id=key,data=test"]);
         capture(qemu_img.args(["-o", "key-secret=key,iter-time=10", "part", "40M"])).ok()
     });
     assert!(made.is_some(), "qemu-img makes no encrypted disk");
-    bench.partitioned("start=2048,type=83\n");
-    let verified = bench.verify("--boot bios");
+    sandbox.partitioned("start=2048,type=83\n");
+    let verified = sandbox.verify("--boot bios");
     verified.assert_bad();
     let evidence = verified.evidence("operating-system");
     assert!(evidence.contains("partition 1: crypto_LUKS"), "{evidence}");
@@ -216,26 +216,26 @@ fn an_encrypted_disk_is_told_as_such() {
 #[test]
 #[ignore = "needs libguestfs"]
 fn a_system_of_another_architecture_is_not_booted_on_this_one() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     // The header of an ELF file for aarch64 (machine 183), and something behind it.
     let mut program = b"\x7fELF\x02\x01\x01".to_vec();
     program.resize(16, 0);
     program.extend([2, 0, 183, 0, 1, 0, 0, 0]);
     program.resize(4096, 0);
     for dir in ["bin", "boot", "dev", "etc", "lib", "root", "sbin", "usr", "var"] {
-        fs::create_dir(bench.path("tree").join(dir)).unwrap();
+        fs::create_dir(sandbox.path("tree").join(dir)).unwrap();
     }
     for file in ["bin/bash", "bin/ls", "bin/sh", "sbin/init"] {
-        fs::write(bench.path("tree").join(file), &program).unwrap();
+        fs::write(sandbox.path("tree").join(file), &program).unwrap();
     }
     let release = "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian GNU/Linux 12\"\n";
     for (file, text) in [("os-release", release), ("debian_version", "12.1\n"), ("fstab", "/dev/vda1 / ext4\n")] {
-        fs::write(bench.path("tree/etc").join(file), text).unwrap();
+        fs::write(sandbox.path("tree/etc").join(file), text).unwrap();
     }
-    bench.ext4();
-    bench.partitioned("start=2048,type=83\n");
+    sandbox.ext4();
+    sandbox.partitioned("start=2048,type=83\n");
     // Where this host has a machine of that kind, it is what it boots on.
-    let verified = bench.verify("--boot uefi");
+    let verified = sandbox.verify("--boot uefi");
     match verified.code {
         Some(11) => assert!(
             verified.stderr.contains("aarch64") && verified.stderr.contains("hint: install"),
@@ -249,17 +249,17 @@ fn a_system_of_another_architecture_is_not_booted_on_this_one() {
 #[test]
 #[ignore = "needs libguestfs, boots a virtual machine"]
 fn a_kernel_that_panics_is_told_by_its_own_words() {
-    let bench = Bench::new();
-    fs::copy(crate::shared::debian_12(), bench.path("disk.raw")).unwrap();
+    let sandbox = Sandbox::new();
+    fs::copy(crate::shared::debian_12(), sandbox.path("disk.raw")).unwrap();
     let config = GuestConfig {
         accel: Accel::Tcg,
         memory: ByteSize::mebibytes(768),
         cpus: 2,
         network: None,
-        socket_dir: bench.path("tmp"),
+        socket_dir: sandbox.path("tmp"),
     };
     let mut guest = LibguestfsGuest::launch(&config, Arc::new(Silent), &Interrupt::new()).unwrap();
-    guest.attach(&bench.path("disk.raw")).unwrap();
+    guest.attach(&sandbox.path("disk.raw")).unwrap();
     inspect::open(&mut guest).unwrap().inspection.unwrap();
     // The first process ends, which the kernel does not survive.
     let edit = r"sed -i '/^\s*linux/s|$| rdinit=/bin/false|' /boot/grub/grub.cfg";
@@ -268,10 +268,10 @@ fn a_kernel_that_panics_is_told_by_its_own_words() {
     assert_eq!(ended.status, 0, "{:?}", ended.tail);
     guest.unmount().unwrap();
     Box::new(guest).shutdown().unwrap();
-    fs::remove_dir_all(bench.path("tmp")).unwrap();
-    fs::create_dir(bench.path("tmp")).unwrap();
+    fs::remove_dir_all(sandbox.path("tmp")).unwrap();
+    fs::create_dir(sandbox.path("tmp")).unwrap();
 
-    let verified = bench.verify("--boot bios --deadline 200s");
+    let verified = sandbox.verify("--boot bios --deadline 200s");
     verified.assert_bad();
     let evidence = verified.evidence("boots");
     assert!(evidence.starts_with("the kernel panicked: ") && evidence.contains("Attempted to kill init"), "{evidence}");
@@ -282,8 +282,8 @@ fn a_kernel_that_panics_is_told_by_its_own_words() {
 #[test]
 #[ignore = "needs libguestfs, boots a virtual machine"]
 fn an_interrupt_ends_boots_and_leaves_nothing() {
-    let bench = Bench::new();
-    bench.boot_sector(&[0xeb, 0xfe]);
+    let sandbox = Sandbox::new();
+    sandbox.boot_sector(&[0xeb, 0xfe]);
     // Whoever has made the image asks for a network, and waives what it fails in.
     let none = "0".repeat(64);
     let manifest = serde_json::json!({
@@ -292,11 +292,11 @@ fn an_interrupt_ends_boots_and_leaves_nothing() {
         "artifacts": [{ "file": "disk.raw", "format": "raw", "size": 1 << 20, "sha256": none }],
         "verify": { "network": "host", "accept": [{ "check": "boots", "because": "trust me" }] },
     });
-    fs::write(bench.path("manifest.json"), manifest.to_string()).unwrap();
-    let stderr = fs::File::create(bench.path("stderr")).unwrap();
+    fs::write(sandbox.path("manifest.json"), manifest.to_string()).unwrap();
+    let stderr = fs::File::create(sandbox.path("stderr")).unwrap();
     let mut goldsmith =
-        bench.goldsmith("--boot bios --metadata config-drive,openstack").stderr(stderr).spawn().unwrap();
-    let told = || fs::read_to_string(bench.path("stderr")).unwrap();
+        sandbox.goldsmith("--boot bios --metadata config-drive,openstack").stderr(stderr).spawn().unwrap();
+    let told = || fs::read_to_string(sandbox.path("stderr")).unwrap();
     let begun = Instant::now();
     while !told().contains("boot bios/config-drive: started") {
         if begun.elapsed() >= ALL {
@@ -315,6 +315,6 @@ fn an_interrupt_ends_boots_and_leaves_nothing() {
     let interrupted = Instant::now();
     assert_eq!(goldsmith.wait().unwrap().code(), Some(130), "{}", told());
     assert!(interrupted.elapsed() < Duration::from_secs(5), "it took {:?}", interrupted.elapsed());
-    bench.assert_clean();
-    assert!(!bench.path("report").exists());
+    sandbox.assert_clean();
+    assert!(!sandbox.path("report").exists());
 }

@@ -120,8 +120,8 @@ fn recipe(work: &Path) -> PathBuf {
 
 /// Every variant of the formats that hypervisors other than QEMU's own read, up to the login prompt.
 #[test]
-#[ignore = "boots virtual machines"]
-fn boots_under_other_formats() {
+#[ignore = "boots virtual machines, and takes long"]
+fn takes_long_boots_under_other_formats() {
     let work = tempfile::tempdir().expect("a temporary directory");
     let image = crate::shared::debian_12();
     let formats = [

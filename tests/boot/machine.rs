@@ -21,11 +21,11 @@ use goldsmith::units::ByteSize;
 const DEADLINE: Duration = Duration::from_secs(300);
 
 /// A directory with a machine.
-struct Bench {
+struct Fixture {
     dir: tempfile::TempDir,
 }
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
@@ -73,12 +73,12 @@ fn boot_sector(program: &[u8]) -> Vec<u8> {
 
 /// Boots a disk on which there is no system. What has stopped it, and the text of the screen.
 fn trouble_of(disk: &[u8], boot: BootKind) -> Trouble {
-    let bench = Bench::new();
-    std::fs::write(bench.path("disk.raw"), disk).unwrap();
+    let fixture = Fixture::new();
+    std::fs::write(fixture.path("disk.raw"), disk).unwrap();
     let mut command = Command::new("qemu-img");
-    command.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(bench.path("disk.raw"));
-    capture(command.arg(bench.path("disk.qcow2"))).unwrap();
-    let mut machine = Machine::start(&bench.config(boot), &Interrupt::new()).unwrap();
+    command.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(fixture.path("disk.raw"));
+    capture(command.arg(fixture.path("disk.qcow2"))).unwrap();
+    let mut machine = Machine::start(&fixture.config(boot), &Interrupt::new()).unwrap();
     let mut watch = Watch::new(Limits { silence: Duration::from_secs(15), output: 8 << 20 });
     let trouble = until("verdict", &mut machine, |machine| machine.watch(&mut watch).trouble.clone());
     let picture = machine.screenshot().unwrap();
@@ -104,30 +104,30 @@ fn until<T>(what: &str, machine: &mut Machine, mut look: impl FnMut(&mut Machine
 }
 
 /// A disk with a key from which cloud-init is configured.
-fn seed(bench: &Bench, key: &KeyPair) -> PathBuf {
+fn seed(fixture: &Fixture, key: &KeyPair) -> PathBuf {
     let user_data = format!("#cloud-config\nssh_authorized_keys:\n  - {}\n", key.public);
-    std::fs::write(bench.path("user-data"), user_data).unwrap();
-    std::fs::write(bench.path("meta-data"), "instance-id: try-1\nlocal-hostname: try\n").unwrap();
-    let disk = bench.path("seed, of 'it'.img");
+    std::fs::write(fixture.path("user-data"), user_data).unwrap();
+    std::fs::write(fixture.path("meta-data"), "instance-id: try-1\nlocal-hostname: try\n").unwrap();
+    let disk = fixture.path("seed, of 'it'.img");
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
     capture(Command::new("mkfs.vfat").env("PATH", path).args(["-n", "CIDATA", "-C"]).arg(&disk).arg("1440")).unwrap();
     let mut copy = Command::new("mcopy");
-    capture(copy.arg("-i").arg(&disk).args([bench.path("user-data"), bench.path("meta-data")]).arg("::")).unwrap();
+    capture(copy.arg("-i").arg(&disk).args([fixture.path("user-data"), fixture.path("meta-data")]).arg("::")).unwrap();
     disk
 }
 
 #[test]
 #[ignore = "boots a virtual machine"]
 fn boots_under_uefi_to_a_login_by_ssh_and_shuts_down() {
-    let bench = Bench::new();
-    bench.overlay(&crate::shared::debian_12());
-    let key = KeyPair::make(bench.dir.path(), "test").unwrap();
+    let fixture = Fixture::new();
+    fixture.overlay(&crate::shared::debian_12());
+    let key = KeyPair::make(fixture.dir.path(), "test").unwrap();
     // One program a connection, whose words have all that must be escaped on the way to it.
     // What is left unread at its end resets the connection.
     let answer = r#"read line; while read rest && [ "${#rest}" -gt 1 ]; do :; done; printf 'HTTP/1.0 200 OK\r\n\r\nit'\''s "me", %s' "$line""#;
     let service = Relay { command: ["/bin/sh", "-c", answer].map(str::to_owned).to_vec() };
-    let drives = vec![seed(&bench, &key)];
-    let config = MachineConfig { drives, service: Some(service), ..bench.config(BootKind::Uefi) };
+    let drives = vec![seed(&fixture, &key)];
+    let config = MachineConfig { drives, service: Some(service), ..fixture.config(BootKind::Uefi) };
     let mut machine = Machine::start(&config, &Interrupt::new()).unwrap();
     let mut watch = Watch::new(Limits::default());
     until("end of the first boot", &mut machine, |machine| {
@@ -194,14 +194,14 @@ fn a_boot_sector_that_hangs_is_silent() {
 #[test]
 #[ignore = "boots a virtual machine"]
 fn a_screen_that_changes_is_not_silent() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     // mov ax, b800h; mov ds, ax; inc byte [0]; jmp back to `inc`
     let program = [0xb8, 0x00, 0xb8, 0x8e, 0xd8, 0xfe, 0x06, 0x00, 0x00, 0xeb, 0xfa];
-    std::fs::write(bench.path("disk.raw"), boot_sector(&program)).unwrap();
+    std::fs::write(fixture.path("disk.raw"), boot_sector(&program)).unwrap();
     let mut command = Command::new("qemu-img");
-    command.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(bench.path("disk.raw"));
-    capture(command.arg(bench.path("disk.qcow2"))).unwrap();
-    let mut machine = Machine::start(&bench.config(BootKind::Bios), &Interrupt::new()).unwrap();
+    command.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(fixture.path("disk.raw"));
+    capture(command.arg(fixture.path("disk.qcow2"))).unwrap();
+    let mut machine = Machine::start(&fixture.config(BootKind::Bios), &Interrupt::new()).unwrap();
     let silence = Duration::from_secs(6);
     let mut watch = Watch::new(Limits { silence, output: 8 << 20 });
     while machine.started().elapsed() < 4 * silence {
@@ -223,13 +223,13 @@ fn a_boot_sector_that_prints_for_ever_is_a_flood() {
 #[test]
 #[ignore = "boots a virtual machine"]
 fn a_reset_ends_the_machine_and_errors_say_what_is_wrong() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     // By the keyboard controller: mov al, feh; out 64h, al; hlt
-    std::fs::write(bench.path("disk.raw"), boot_sector(&[0xb0, 0xfe, 0xe6, 0x64, 0xf4])).unwrap();
+    std::fs::write(fixture.path("disk.raw"), boot_sector(&[0xb0, 0xfe, 0xe6, 0x64, 0xf4])).unwrap();
     let mut command = Command::new("qemu-img");
-    command.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(bench.path("disk.raw"));
-    capture(command.arg(bench.path("disk.qcow2"))).unwrap();
-    let config = bench.config(BootKind::Bios);
+    command.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(fixture.path("disk.raw"));
+    capture(command.arg(fixture.path("disk.qcow2"))).unwrap();
+    let config = fixture.config(BootKind::Bios);
     let start = |config: &MachineConfig| Machine::start(config, &Interrupt::new());
     assert_eq!(start(&config).unwrap().wait(DEADLINE), Some(End::Reset));
 
@@ -244,7 +244,7 @@ fn a_reset_ends_the_machine_and_errors_say_what_is_wrong() {
 
     let error = start(&MachineConfig { memory: ByteSize::mebibytes(64 << 20), ..config.clone() }).unwrap_err();
     assert!(matches!(error, MachineError::NoMemory(_) | MachineError::AtOnce(_)), "{error}");
-    let error = start(&MachineConfig { disk: bench.path("none"), ..config.clone() }).unwrap_err();
+    let error = start(&MachineConfig { disk: fixture.path("none"), ..config.clone() }).unwrap_err();
     assert!(error.to_string().contains("No such file or directory"), "{error}");
     let error = start(&MachineConfig { board: Board::Pc, boot: BootKind::SecureBoot, ..config.clone() }).unwrap_err();
     assert!(error.to_string().contains("no Secure Boot"), "{error}");

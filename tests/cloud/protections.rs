@@ -77,7 +77,7 @@ fn what_a_cloud_protects_is_told_before_anything_is_sent() {
     let image = only(&cloud);
     assert_eq!((&image["origin"], &image["os_type"]), (&json!("here"), &Value::Null));
     // Glance drops what a user may set and not read. That is no success.
-    assert!(ran.stderr.contains("may not have taken it: internal_note\n"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("may not have set them: internal_note\n"), "{}", ran.stderr);
     // What must not change does not, and that is told.
     let ran = publish(&["--property", "origin=there"]);
     assert_eq!(ran.code, Some(14), "{}", ran.stderr);

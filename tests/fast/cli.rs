@@ -1,6 +1,5 @@
 //! The program as a user meets it: what it says, where it says it, and how it ends. No guest is started.
 
-mod bench;
 mod cache;
 mod convert;
 mod diffs;
@@ -14,6 +13,7 @@ mod mirrors;
 mod recipes;
 mod relay;
 mod run;
+mod sandbox;
 mod trees;
 mod verbs;
 mod verify;

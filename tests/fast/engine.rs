@@ -1,12 +1,12 @@
 //! The build loop and the actions, in a guest that is memory: what ran, in which order, how often.
 
 mod actions;
-mod bench;
 mod building;
 mod derived;
 mod examining;
 mod exporting;
 mod failing;
+mod fixture;
 mod image_base;
 mod packages;
 mod pipeline;

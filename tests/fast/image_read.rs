@@ -1,9 +1,9 @@
 //! Readers of image files, on what QEMU writes.
 
 mod bases;
-mod bench;
 mod malformed;
 mod oslo;
 mod others;
 mod partitions;
 mod qcow2;
+mod samples;

@@ -4,8 +4,8 @@
 //! where there is no KVM, and two at once would only wait for each other.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-pub(crate) mod bench;
 mod network;
+pub(crate) mod small_guest;
 
 use goldsmith::guest::grow::Step;
 use goldsmith::guest::place::{Found, Last, find};
@@ -18,30 +18,30 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bench::*;
+use small_guest::*;
 
 #[test]
 #[ignore = "needs libguestfs"]
 fn every_call_does_what_it_says() {
-    let bench = Bench::new();
-    bench.disk();
-    let mut guest = bench.launch().unwrap();
+    let small_guest = SmallGuest::new();
+    small_guest.disk();
+    let mut guest = small_guest.launch().unwrap();
     let guest: &mut dyn Guest = &mut guest;
     assert!(matches!(guest.disk_device(), Err(GuestError::Call { .. })), "no disk is attached");
-    guest.attach(&bench.path("1.qcow2")).unwrap();
+    guest.attach(&small_guest.path("1.qcow2")).unwrap();
     inspects(guest);
     guest.mount(&mounts()).unwrap();
-    programs_run(guest, &bench);
-    files_are_kept(guest, &bench);
-    libraries_of_the_image_do_not_run_in_the_appliance(guest, &bench);
-    trees_are_archived(guest, &bench);
+    programs_run(guest, &small_guest);
+    files_are_kept(guest, &small_guest);
+    libraries_of_the_image_do_not_run_in_the_appliance(guest, &small_guest);
+    trees_are_archived(guest, &small_guest);
     many_files_are_listed_and_read(guest);
     links_do_not_lead_out(guest);
     full_file_systems_are_named(guest);
     secrets_go_away(guest);
     network_is_there_when_asked_for(guest);
-    layers_are_frozen(guest, &bench);
-    disks_are_exchanged(guest, &bench);
+    layers_are_frozen(guest, &small_guest);
+    disks_are_exchanged(guest, &small_guest);
     shell_is_a_terminal(guest);
     guest.trim().unwrap();
     guest.unmount().unwrap();
@@ -59,7 +59,7 @@ fn inspects(guest: &mut dyn Guest) {
     assert_eq!(found.mounts, [mount(2, "/"), mount(1, "/boot/efi")]);
 }
 
-fn programs_run(guest: &mut dyn Guest, bench: &Bench) {
+fn programs_run(guest: &mut dyn Guest, small_guest: &SmallGuest) {
     // Environment, directory, input, umask and output are those of a build, whoever starts it.
     let said = lines(guest, "env -u _ -u SHLVL | sort; cat; umask; pwd; echo err >/dev/stderr; echo >&2 \"$GREETING\"");
     for expected in ["HOME=/root", "TERM=dumb", "LANG=C.UTF-8", "0022", "/", "err", "it's a 'test'"] {
@@ -85,17 +85,17 @@ fn programs_run(guest: &mut dyn Guest, bench: &Bench) {
     // A chroot is seen as one, as systemctl does it.
     assert_eq!(lines(guest, "[ /proc/1/root -ef / ] || echo chroot"), ["chroot"]);
     // Output comes whole, in order and without what would upset a terminal; the tail is short.
-    bench.reporter.0.lock().unwrap().clear();
+    small_guest.reporter.0.lock().unwrap().clear();
     let ended = sh(guest, "for i in {1..2000}; do echo line $i; done; printf 'no\\xffend\\e[31m'", false).unwrap();
     assert_eq!((ended.status, ended.tail.len(), ended.tail[29].as_str()), (0, 30, "no\u{fffd}end"));
-    assert_eq!(bench.reporter.0.lock().unwrap().len(), 2001);
+    assert_eq!(small_guest.reporter.0.lock().unwrap().len(), 2001);
     let flood = sh(guest, "dd if=/dev/zero bs=1M count=16 2>/dev/null", false).unwrap();
     assert_eq!(flood.tail.len(), 1);
     let missing = guest.run(&Command { program: "/no/such", ..Command::default() }).unwrap();
     assert_eq!(missing.status, 127, "{missing:?}");
 }
 
-fn files_are_kept(guest: &mut dyn Guest, bench: &Bench) {
+fn files_are_kept(guest: &mut dyn Guest, small_guest: &SmallGuest) {
     assert_eq!(guest.kind("/etc/new").unwrap(), None);
     guest.write("/etc/new", b"one\0\xff").unwrap();
     guest.chown(7, 8, "/etc/new").unwrap();
@@ -112,9 +112,9 @@ fn files_are_kept(guest: &mut dyn Guest, bench: &Bench) {
     let large = vec![7; 5 << 20];
     guest.write("/a/large", &large).unwrap();
     assert_eq!(guest.read("/a/large", 6 << 20).unwrap(), large);
-    guest.download("/a/large", &bench.path("large")).unwrap();
-    assert_eq!(std::fs::read(bench.path("large")).unwrap(), large);
-    guest.upload(&bench.path("large"), "/a/again").unwrap();
+    guest.download("/a/large", &small_guest.path("large")).unwrap();
+    assert_eq!(std::fs::read(small_guest.path("large")).unwrap(), large);
+    guest.upload(&small_guest.path("large"), "/a/again").unwrap();
     guest.symlink("nowhere", "/a/link").unwrap();
     guest.symlink("/etc/os-release", "/a/link").unwrap();
     guest.symlink("-x", "/a/b").unwrap();
@@ -130,21 +130,21 @@ fn files_are_kept(guest: &mut dyn Guest, bench: &Bench) {
     assert_eq!(guest.glob("/a/*").unwrap(), ["/a/again", "/a/b", "/a/large", "/a/link"]);
     assert_eq!(guest.glob("/none/*").unwrap(), Vec::<String>::new());
     assert!(guest.read("/a", 9).is_err(), "a directory is not read");
-    assert!(guest.download("/nothing", &bench.path("nothing")).is_err());
+    assert!(guest.download("/nothing", &small_guest.path("nothing")).is_err());
     for (option, compression) in
         [("--gzip", Some("gzip")), ("--xz", Some("xz")), ("--zstd", Some("zstd")), ("-p", None)]
     {
-        let archive = bench.path("archive.tar");
-        run(tool("tar").current_dir(bench.dir.path()).args(["-c", option, "-f"]).arg(&archive).arg("large"));
+        let archive = small_guest.path("archive.tar");
+        run(tool("tar").current_dir(small_guest.dir.path()).args(["-c", option, "-f"]).arg(&archive).arg("large"));
         guest.remove("/a/large").unwrap();
         guest.unpack(&archive, compression, "/a").unwrap();
         assert_eq!(guest.kind("/a/large").unwrap(), Some(FileKind::File), "{option}");
     }
-    std::fs::write(bench.path("broken.tar"), "no archive").unwrap();
+    std::fs::write(small_guest.path("broken.tar"), "no archive").unwrap();
     for (archive, compression) in
         [("broken.tar", None), ("broken.tar", Some("gzip")), ("archive.tar", Some("lz4")), ("none", None)]
     {
-        let result = guest.unpack(&bench.path(archive), compression, "/a");
+        let result = guest.unpack(&small_guest.path(archive), compression, "/a");
         assert!(matches!(result, Err(GuestError::Call { .. })), "{archive} {compression:?}: {result:?}");
     }
     guest.remove("/a").unwrap();
@@ -155,8 +155,9 @@ fn files_are_kept(guest: &mut dyn Guest, bench: &Bench) {
 
 /// tar has the image as its root. The image names a library for every program, and one for names of accounts; the archive
 /// has an ACL with a name.
-fn libraries_of_the_image_do_not_run_in_the_appliance(guest: &mut dyn Guest, bench: &Bench) {
-    let (source, library, archive) = (bench.path("ran.c"), bench.path("ran.so"), bench.path("acl.tar"));
+fn libraries_of_the_image_do_not_run_in_the_appliance(guest: &mut dyn Guest, small_guest: &SmallGuest) {
+    let (source, library, archive) =
+        (small_guest.path("ran.c"), small_guest.path("ran.so"), small_guest.path("acl.tar"));
     let text =
         "#include <fcntl.h>\n__attribute__((constructor)) static void f(void) { open(\"/ran\", O_CREAT, 0600); }\n";
     std::fs::write(&source, text).unwrap();
@@ -189,8 +190,8 @@ fn libraries_of_the_image_do_not_run_in_the_appliance(guest: &mut dyn Guest, ben
     }
 }
 
-fn trees_are_archived(guest: &mut dyn Guest, bench: &Bench) {
-    let archive = bench.path("tree.tar");
+fn trees_are_archived(guest: &mut dyn Guest, small_guest: &SmallGuest) {
+    let archive = small_guest.path("tree.tar");
     let long = "a-name-of-seventy-characters-".repeat(7);
     guest.mkdir("/tar/empty").unwrap();
     guest.write(&format!("/tar/{long}"), b"long").unwrap();
@@ -379,36 +380,36 @@ fn network_is_there_when_asked_for(guest: &mut dyn Guest) {
     assert_eq!(guest.kind("/etc/resolv.conf").unwrap(), Some(FileKind::Symlink));
 }
 
-fn layers_are_frozen(guest: &mut dyn Guest, bench: &Bench) {
+fn layers_are_frozen(guest: &mut dyn Guest, small_guest: &SmallGuest) {
     guest.write("/marker", b"1").unwrap();
     guest.write("/boot/efi/marker", b"1").unwrap();
-    guest.freeze(&bench.overlay("1.qcow2", "2.qcow2")).unwrap();
+    guest.freeze(&small_guest.overlay("1.qcow2", "2.qcow2")).unwrap();
     guest.write("/marker", b"2").unwrap();
-    bench.assert_clean("1.qcow2");
-    guest.freeze(&bench.overlay("2.qcow2", "3.qcow2")).unwrap();
-    bench.assert_clean("2.qcow2");
+    small_guest.assert_clean("1.qcow2");
+    guest.freeze(&small_guest.overlay("2.qcow2", "3.qcow2")).unwrap();
+    small_guest.assert_clean("2.qcow2");
     assert_eq!(guest.read("/marker", 9).unwrap(), b"2");
-    assert!(guest.freeze(&bench.path("none.qcow2")).is_err());
+    assert!(guest.freeze(&small_guest.path("none.qcow2")).is_err());
     guest.write("/marker", b"after a failure the disk can be written").unwrap();
 }
 
-fn disks_are_exchanged(guest: &mut dyn Guest, bench: &Bench) {
+fn disks_are_exchanged(guest: &mut dyn Guest, small_guest: &SmallGuest) {
     guest.unmount().unwrap();
-    assert!(guest.attach(&bench.path("none.qcow2")).is_err());
+    assert!(guest.attach(&small_guest.path("none.qcow2")).is_err());
     for (layer, marker) in [("1.qcow2", b"1"), ("2.qcow2", b"2")] {
-        guest.attach(&bench.overlay(layer, &format!("x{layer}"))).unwrap();
+        guest.attach(&small_guest.overlay(layer, &format!("x{layer}"))).unwrap();
         guest.mount(&mounts()).unwrap();
         assert_eq!(guest.read("/marker", 99).unwrap(), marker, "{layer}");
         guest.unmount().unwrap();
     }
-    bench.assert_clean("x2.qcow2");
+    small_guest.assert_clean("x2.qcow2");
     // Larger than its base: the last partition takes the room, and only that can.
     run(tool("qemu-img")
         .args(["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b"])
-        .arg(bench.path("2.qcow2"))
-        .arg(bench.path("y.qcow2"))
+        .arg(small_guest.path("2.qcow2"))
+        .arg(small_guest.path("y.qcow2"))
         .arg("1G"));
-    guest.attach(&bench.path("y.qcow2")).unwrap();
+    guest.attach(&small_guest.path("y.qcow2")).unwrap();
     let absent = Step::Partition { number: 9, end: 800 << 20 };
     assert!(matches!(guest.grow(&[absent]), Err(GuestError::Call { .. })));
     let steps = [
@@ -453,11 +454,11 @@ fn shell_is_a_terminal(guest: &mut dyn Guest) {
 }
 
 /// Runs something that never ends and meanwhile, on another thread, what is to end it.
-fn ended_by(bench: &Bench, timeout: Duration, end: impl FnOnce() + Send) -> (GuestError, Duration) {
-    let mut guest = bench.launch().unwrap();
-    guest.attach(&bench.overlay("base.qcow2", "kill.qcow2")).unwrap();
+fn ended_by(small_guest: &SmallGuest, timeout: Duration, end: impl FnOnce() + Send) -> (GuestError, Duration) {
+    let mut guest = small_guest.launch().unwrap();
+    guest.attach(&small_guest.overlay("base.qcow2", "kill.qcow2")).unwrap();
     guest.mount(&mounts()).unwrap();
-    let reporter = Arc::clone(&bench.reporter);
+    let reporter = Arc::clone(&small_guest.reporter);
     reporter.0.lock().unwrap().clear();
     let args = ["-c".to_owned(), "echo begun; while :; do sleep 1; done".to_owned()];
     let command = Command { program: "/bin/bash", args: &args, timeout: Some(timeout), ..Command::default() };
@@ -479,22 +480,22 @@ fn ended_by(bench: &Bench, timeout: Duration, end: impl FnOnce() + Send) -> (Gue
     );
     drop(guest);
     let elapsed = since.elapsed();
-    assert_nothing_left(bench);
+    assert_nothing_left(small_guest);
     (error, elapsed)
 }
 
 #[test]
 #[ignore = "needs libguestfs"]
 fn nothing_is_left_of_a_guest_that_is_ended() {
-    let bench = Bench::new();
-    bench.disk();
+    let small_guest = SmallGuest::new();
+    small_guest.disk();
     let hour = Duration::from_secs(3600);
-    let (error, _) = ended_by(&bench, Duration::from_secs(4), || {});
+    let (error, _) = ended_by(&small_guest, Duration::from_secs(4), || {});
     assert!(matches!(error, GuestError::Deadline(limit) if limit.as_secs() == 4), "{error:?}");
-    let qemu = || run(tool("kill").args(["-KILL", &qemu_of(&bench)]));
-    let (error, _) = ended_by(&bench, hour, qemu);
+    let qemu = || run(tool("kill").args(["-KILL", &qemu_of(&small_guest)]));
+    let (error, _) = ended_by(&small_guest, hour, qemu);
     assert!(matches!(error, GuestError::Died(_)), "{error:?}");
-    let (error, elapsed) = ended_by(&bench, hour, || bench.interrupt.raise());
+    let (error, elapsed) = ended_by(&small_guest, hour, || small_guest.interrupt.raise());
     assert!(matches!(error, GuestError::Interrupted), "{error:?}");
     assert!(elapsed < Duration::from_secs(2), "{elapsed:?}");
 }
@@ -503,19 +504,19 @@ fn nothing_is_left_of_a_guest_that_is_ended() {
 #[ignore = "needs libguestfs"]
 fn a_launch_can_be_interrupted() {
     for delay in [0, 300, 2500] {
-        let bench = Bench::new();
-        let interrupt = bench.interrupt.clone();
+        let small_guest = SmallGuest::new();
+        let interrupt = small_guest.interrupt.clone();
         let (result, since) = std::thread::scope(|scope| {
             let raising = scope.spawn(move || {
                 std::thread::sleep(Duration::from_millis(delay));
                 interrupt.raise();
                 Instant::now()
             });
-            (bench.launch(), raising.join().unwrap())
+            (small_guest.launch(), raising.join().unwrap())
         });
         let elapsed = since.elapsed();
         assert!(matches!(result, Err(GuestError::Interrupted)), "{delay} ms: {result:?}");
         assert!(elapsed < Duration::from_secs(2), "{delay} ms: {elapsed:?}");
-        assert_nothing_left(&bench);
+        assert_nothing_left(&small_guest);
     }
 }

@@ -4,10 +4,10 @@
 //! that tests share launches where they can.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod bench;
 mod failures;
 mod interrupts;
 mod kills;
 mod running;
+mod sandbox;
 mod shell;
 mod terminal;

@@ -14,7 +14,7 @@ use goldsmith::process::capture;
 use goldsmith::verify::{Outcome, statics};
 use serde_json::Value;
 
-use crate::sabotage::bench::Bench;
+use crate::sabotage::disk_guest::DiskGuest;
 use crate::sabotage::hand::Hand;
 use crate::sabotage::rows::{Row, rows};
 use crate::sabotage::{DISK, checks};
@@ -167,11 +167,11 @@ fn takes_long_bad_bases_become_good_images() {
 }
 
 fn become_good(bases: &[Vec<Row>]) {
-    let bench = Bench::new();
-    let work = bench.work.path();
+    let disk_guest = DiskGuest::new();
+    let work = disk_guest.work.path();
     let files: Vec<_> = (0..bases.len()).map(|number| work.join(format!("bad-{number}.qcow2"))).collect();
-    spoil(&bench, bases);
-    bench.tell("bases are bad");
+    spoil(&disk_guest, bases);
+    disk_guest.tell("bases are bad");
     let mut told = Vec::new();
     let mut good = Vec::new();
     let mut refused = 0;
@@ -186,12 +186,12 @@ fn become_good(bases: &[Vec<Row>]) {
                 told.push(format!("base {number} of {names:?} is not built: {message}"));
             }
         }
-        bench.tell(&format!("base {number}, {} rows", base.len()));
+        disk_guest.tell(&format!("base {number}, {} rows", base.len()));
     }
-    let mut guest = bench.launch();
+    let mut guest = disk_guest.launch();
     let mut mended = 0;
     for (base, image) in good {
-        bench.attach_other(&mut guest, &image, DISK);
+        disk_guest.attach_other(&mut guest, &image, DISK);
         let found = statics::examine_attached(&mut guest, &checks()).expect("examined");
         let failed: Vec<_> = found.findings.iter().filter(|finding| finding.outcome == Outcome::Failed).collect();
         for row in base {
@@ -220,11 +220,11 @@ fn become_good(bases: &[Vec<Row>]) {
 }
 
 /// Does what the rows say to copies of the image.
-fn spoil(bench: &Bench, bases: &[Vec<Row>]) {
-    let mut guest = bench.launch();
-    let work = bench.work.path();
+fn spoil(disk_guest: &DiskGuest, bases: &[Vec<Row>]) {
+    let mut guest = disk_guest.launch();
+    let work = disk_guest.work.path();
     for (number, base) in bases.iter().enumerate() {
-        bench.attach(&mut guest, &format!("overlay-{number}.qcow2"), DISK);
+        disk_guest.attach(&mut guest, &format!("overlay-{number}.qcow2"), DISK);
         let found = guest.inspect().expect("a system");
         guest.mount(&found.mounts).expect("mounted");
         let kernel = guest.glob("/boot/vmlinuz-*").expect("a kernel").pop().expect("a kernel");

@@ -22,7 +22,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use fastrand::Rng;
 use goldsmith::guest::Guest;
 
-use super::calls::bench::*;
+use super::calls::small_guest::*;
 use super::trees::carry_out;
 use action::{Action, Drawing};
 use draw::Kinds;
@@ -101,11 +101,11 @@ fn random_recipes_mean_what_the_reference_says() {
     eprintln!("cases {seed} to {}", seed + count - 1);
     let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let image = crate::shared::small_image();
-    let bench = Bench::new();
-    bench.overlay(image.to_str().unwrap(), "1.qcow2");
-    let mut guest = bench.launch().unwrap();
+    let small_guest = SmallGuest::new();
+    small_guest.overlay(image.to_str().unwrap(), "1.qcow2");
+    let mut guest = small_guest.launch().unwrap();
     let guest: &mut dyn Guest = &mut guest;
-    guest.attach(&bench.path("1.qcow2")).unwrap();
+    guest.attach(&small_guest.path("1.qcow2")).unwrap();
     let mounts = guest.inspect().unwrap().mounts;
     guest.mount(&mounts).unwrap();
     let at = |name: &str| work.path().join(name);

@@ -6,14 +6,14 @@
 
 #![expect(clippy::print_stderr, reason = "the test runner shows it where a test fails")]
 
-pub(crate) mod bench;
+pub(crate) mod disk_guest;
 pub(crate) mod hand;
 pub(crate) mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use bench::{Bench, empty_disk, logical_volume};
+use disk_guest::{DiskGuest, empty_disk, logical_volume};
 use goldsmith::element::schema::{Check, check_ids};
 use goldsmith::guest::Guest as _;
 use goldsmith::guest::libguestfs::LibguestfsGuest;
@@ -112,13 +112,13 @@ fn against(found: &Examination, batch: &[Row]) -> Vec<String> {
 #[test]
 #[ignore = "needs libguestfs and a package mirror"]
 fn a_real_image_keeps_all_rules_until_somebody_breaks_them() {
-    let bench = Bench::new();
-    let mut guest = bench.launch();
-    bench.tell("launched");
-    bench.attach(&mut guest, "image.qcow2", DISK);
+    let disk_guest = DiskGuest::new();
+    let mut guest = disk_guest.launch();
+    disk_guest.tell("launched");
+    disk_guest.attach(&mut guest, "image.qcow2", DISK);
     let checks = checks();
     let found = statics::examine_attached(&mut guest, &checks).expect("examined");
-    bench.tell("examined");
+    disk_guest.tell("examined");
     is_good(&found);
 
     let seen = Seen { arch: Some("x86_64"), packages: None, checks: &checks };
@@ -133,28 +133,28 @@ fn a_real_image_keeps_all_rules_until_somebody_breaks_them() {
         let found = statics::examine(hand.guest, &seen).expect("examined");
         bad.extend(against(&found, &batch));
         hand.undoes();
-        bench.tell(&batch.iter().map(|row| row.id).collect::<Vec<_>>().join(", "));
+        disk_guest.tell(&batch.iter().map(|row| row.id).collect::<Vec<_>>().join(", "));
     }
     assert!(bad.is_empty(), "{}", bad.join("\n"));
     let again = statics::examine(&mut guest, &seen).expect("examined");
     assert_eq!(again.findings, found.findings, "all was taken back");
-    bench.tell("examined again");
-    disks_are_broken(&bench, &mut guest, &checks);
+    disk_guest.tell("examined again");
+    disks_are_broken(&disk_guest, &mut guest, &checks);
 }
 
 /// What is missing where nothing was added, and what to do about it.
 #[test]
 #[ignore = "needs libguestfs and a package mirror"]
 fn a_base_without_elements_is_told_what_to_add() {
-    let bench = Bench::of(
+    let disk_guest = DiskGuest::of(
         "name: bare\nbase: { bootstrap: { distro: debian, release: bookworm } }\n\
          disk: { size: 2GiB, layout: bios+uefi }\noutputs: [{ format: qcow2 }]\n",
         "bare",
     );
-    let mut guest = bench.launch();
-    bench.attach(&mut guest, "image.qcow2", 2 << 30);
+    let mut guest = disk_guest.launch();
+    disk_guest.attach(&mut guest, "image.qcow2", 2 << 30);
     let found = statics::examine_attached(&mut guest, &[]).expect("examined");
-    bench.tell("examined");
+    disk_guest.tell("examined");
     let failed = found.findings.iter().filter(|finding| finding.outcome == Outcome::Failed);
     let told = failed.map(|it| format!("{:?} {}: {}\n    {}", it.severity, it.id, it.evidence.join("; "), it.mend));
     insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"));
@@ -173,13 +173,13 @@ fn is_good(found: &Examination) {
 }
 
 /// Fails rules by what the disk is, not by what is on it.
-fn disks_are_broken(bench: &Bench, guest: &mut LibguestfsGuest, checks: &[(String, Check)]) {
+fn disks_are_broken(disk_guest: &DiskGuest, guest: &mut LibguestfsGuest, checks: &[(String, Check)]) {
     // The file was made longer with `qemu-img resize`.
     guest.unmount().expect("unmounted");
-    bench.attach(guest, "longer.qcow2", DISK + (1 << 30));
+    disk_guest.attach(guest, "longer.qcow2", DISK + (1 << 30));
     let found = statics::examine_attached(guest, checks).expect("examined");
     fails_only(&found, &[("partition-table", "the disk ends with sector"), ("root-fills", "partition 3 ends")]);
-    bench.tell("a longer disk");
+    disk_guest.tell("a longer disk");
 
     // Somebody has put a partition for data there, and restored a backup of the first sector without its code.
     let disk = guest.disk_device().expect("a disk");
@@ -199,11 +199,11 @@ fn disks_are_broken(bench: &Bench, guest: &mut LibguestfsGuest, checks: &[(Strin
             ("root-fills", "before the end of the disk"),
         ],
     );
-    bench.tell("a partition behind the root");
+    disk_guest.tell("a partition behind the root");
 
     // The root is a logical volume. It is no whole system: other rules fail too.
     guest.unmount().expect("unmounted");
-    let volume = empty_disk(bench.work.path(), "volume");
+    let volume = empty_disk(disk_guest.work.path(), "volume");
     guest.attach(&volume).expect("attached");
     logical_volume(guest);
     guest.attach(&volume).expect("attached again");
@@ -211,14 +211,14 @@ fn disks_are_broken(bench: &Bench, guest: &mut LibguestfsGuest, checks: &[(Strin
     let failed = failures(&found);
     let plain = failed.get("root-plain").unwrap_or_else(|| panic!("it does not see it: {:#?}", found.findings));
     assert!(plain.evidence.iter().any(|line| line.contains("/dev/")), "{plain:?}");
-    bench.tell("a logical volume");
+    disk_guest.tell("a logical volume");
 
     guest.unmount().expect("unmounted");
-    guest.attach(&empty_disk(bench.work.path(), "empty")).expect("attached");
+    guest.attach(&empty_disk(disk_guest.work.path(), "empty")).expect("attached");
     let found = statics::examine_attached(guest, checks).expect("examined");
     fails_only(&found, &[("operating-system", "it has no partition table")]);
     assert!(found.findings[1..].iter().all(|finding| finding.outcome == Outcome::Skipped));
-    bench.tell("an empty disk");
+    disk_guest.tell("an empty disk");
 }
 
 fn fails_only(found: &Examination, expected: &[(&str, &str)]) {

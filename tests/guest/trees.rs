@@ -11,7 +11,7 @@ use goldsmith::guest::Guest;
 use goldsmith::plan::{self, BasePlan, Phase, Plan};
 use goldsmith::recipe::{self, Arch, Base, LoadOptions};
 
-use super::calls::bench::*;
+use super::calls::small_guest::*;
 
 /// The plan of a recipe with these steps of the phase `configure`.
 fn plan(folder: &Path, steps: &str) -> Result<Plan, String> {
@@ -78,9 +78,9 @@ fn stat(guest: &mut dyn Guest, format: &str, paths: &str) -> Vec<String> {
 #[test]
 #[ignore = "needs libguestfs"]
 fn trees_stay_trees() {
-    let bench = Bench::new();
-    bench.disk();
-    let folder = bench.path("recipe");
+    let small_guest = SmallGuest::new();
+    small_guest.disk();
+    let folder = small_guest.path("recipe");
     tree(&folder.join("tree"));
     let is_root = rustix::process::geteuid().is_root();
     if is_root {
@@ -98,9 +98,9 @@ fn trees_stay_trees() {
         "tree",
         ".",
     ]));
-    let mut guest = bench.launch().unwrap();
+    let mut guest = small_guest.launch().unwrap();
     let guest: &mut dyn Guest = &mut guest;
-    guest.attach(&bench.path("1.qcow2")).unwrap();
+    guest.attach(&small_guest.path("1.qcow2")).unwrap();
     guest.mount(&mounts()).unwrap();
     for (action, what) in
         [("copy: { source: tree, path: /srv/t }", "copy"), ("extract: { source: a.tar, path: /srv/t }", "extract")]
@@ -131,7 +131,7 @@ fn trees_stay_trees() {
         if is_root {
             let owner = if what == "copy" { "0:0" } else { "70000:8" };
             assert_eq!(stat(guest, "%u:%g", "in/empty"), [owner], "{what}");
-            assert!(capabilities(guest, &bench.path("all.tar")).contains(&"data/in/x".to_owned()), "{what}");
+            assert!(capabilities(guest, &small_guest.path("all.tar")).contains(&"data/in/x".to_owned()), "{what}");
         }
         if what == "copy" {
             assert_eq!(stat(guest, "%Y", "key in in/link"), ["1600000000"; 3]);

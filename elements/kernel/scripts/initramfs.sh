@@ -43,16 +43,16 @@ make() {
             ;;
         *) fail "this element cannot make an initramfs with $INITRAMFS" ;;
     esac
-    [ -s "$1" ] || fail "$INITRAMFS ended well and did not make $1"
+    [ -s "$1" ] || fail "$INITRAMFS succeeded but did not make $1"
     newer=$(changed "$1" "$2")
-    [ -z "$newer" ] || fail "$INITRAMFS ended well, and $1 is still older than $newer"
+    [ -z "$newer" ] || fail "$INITRAMFS succeeded, but $1 is still older than $newer"
     command -v "$list" >/dev/null || return 0
-    listed=$("$list" "$1") || fail "$INITRAMFS ended well, and $list cannot read $1"
-    printf '%s\n' "$listed" | grep -qE '(^|[ /])init( |$)' || fail "$INITRAMFS ended well, and $1 has no program init"
+    listed=$("$list" "$1") || fail "$INITRAMFS succeeded, but $list cannot read $1"
+    printf '%s\n' "$listed" | grep -qE '(^|[ /])init( |$)' || fail "$INITRAMFS succeeded, but $1 has no program init"
     [ "$INITRAMFS" = initramfs-tools ] || return 0
     for path in /etc/modprobe.d/*.conf; do
         [ ! -f "$path" ] || printf '%s\n' "$listed" | grep -qxF -e "${path#/}" -e ".$path" ||
-            fail "$INITRAMFS ended well, and $1 does not hold $path"
+            fail "$INITRAMFS succeeded, but $1 does not hold $path"
     done
 }
 

@@ -1,16 +1,16 @@
-# Makes again what is derived from files that the build has changed: caches, bundles, the initramfs, the boot menu.
+# Makes derived files again if the build has changed their sources: caches, bundles, the initramfs, the boot menu.
 #
-# A change is seen by the times at which the kernel of the guest last changed the inodes (ctime), which no program can set:
-# packages, archives and copied files bring their own times of modification. `note`, before the first change, moves this
-# time of everything derived to now: whatever a base holds is taken as it is, also where a copy has shuffled its times.
-# Both work on a layer as well as on the image in one piece, because the times are in the image.
+# The script finds changes by the time of the last change of an inode (ctime). The guest's kernel sets it, and no program can:
+# files from packages, archives and recipes have other modification times. Before the first change, `note` sets the ctime of
+# every derived file to now, so that the script takes the files of a base as they are, whatever their times. The times are in
+# the image, so a build that starts from a layer sees them too.
 #
-# $1: `note` or `make`. Environment: GRUB (directory of its menu), BOOTLOADER, INITRAMFS, LOCALE, CERTIFICATES: mechanisms.
-# Ends with 99 after a line that says what could not be made. The functions initramfs, grub and packages are put before this.
+# $1: `note` or `make`. Environment: GRUB (directory of its menu), and the mechanisms BOOTLOADER, INITRAMFS, LOCALE, CERTIFICATES.
+# If a file cannot be made, the script prints the reason and ends with 99. The functions initramfs, grub and packages come first.
 mode=$1
 export LC_ALL=C.UTF-8
 if ! command -v find >/dev/null; then
-    echo "the image has no program find: what is derived from changed files is not made again" >&2
+    echo "the image has no program find, so derived files such as the initramfs are not made again" >&2
     exit 0
 fi
 
@@ -19,7 +19,7 @@ undone() {
     exit 99
 }
 
-# The first of the paths $2... that is newer than $1, with all in it.
+# Prints the first file in the paths $2... that is newer than $1.
 newer() {
     since=$1
     shift
@@ -30,8 +30,8 @@ newer() {
     [ -z "$paths" ] || find -H $paths -newercc "$since" -print 2>/dev/null | head -n "${most:-1}"
 }
 
-# Whether what the program $2 makes, the first of the files $3 that is there, is older than one of $4. `found` are those
-# files then. Without such a file the program itself is as old as the image or its package.
+# Succeeds if $1 is outdated: the first existing file of $3, which the program $2 makes, is older than one of the sources $4.
+# `found` then holds these sources. If no file of $3 exists, the program itself stands for it.
 outdated() {
     what=$1 program=$2 made=
     for path in $3; do
@@ -46,20 +46,20 @@ outdated() {
     found=$(newer "$since" $4)
     [ -n "$found" ] || return 1
     first=$(printf '%s\n' "$found" | head -n 1)
-    [ -n "$by" ] || undone "$first has changed, and the image has no program $program, which makes $what of it: install its package"
+    [ -n "$by" ] || undone "$first has changed, and the image has no program $program, which makes $what from it: install its package"
     echo "making $what again: $first has changed"
 }
 
-# Fails where what was made is still older than its sources.
+# Fails if the new file $1 is still older than one of its sources $2.
 fresh() {
     found=$(newer "$1" $2)
-    [ -z "$found" ] || undone "$program ended well, and $1 is still older than $found"
+    [ -z "$found" ] || undone "$program succeeded, but $1 is still older than $found"
 }
 
 shell=$(readlink -f /bin/sh)
 noted=$shell all=
 
-# The lists of modules, of each kernel. Its own directory is where depmod writes.
+# The lists of modules of each kernel. depmod writes into the directory above the sources.
 for modules in /lib/modules/*/; do
     modules=${modules%/}
     [ -e "$modules/modules.dep" ] || continue
@@ -70,7 +70,7 @@ for modules in /lib/modules/*/; do
     fi
 done
 
-# The cache of the dynamic linker. Of a library it is enough that it is new: a cache may know what has gone.
+# The cache of the dynamic linker. Removed libraries may stay in the cache; new ones must be in it.
 cache=/etc/ld.so.cache sources="/etc/ld.so.conf /etc/ld.so.conf.d"
 named() {
     sed -n 's/#.*//; s/^[[:space:]]*\(\/[^[:space:]=]*\).*/\1/p' "$@" 2>/dev/null || :
@@ -89,28 +89,28 @@ if [ "$mode" = make ] && [ -e "$cache" ] && command -v ldconfig >/dev/null; then
         echo "making the cache of the dynamic linker again: $new has changed"
         ldconfig
     fi
-    # Libraries in directories that the build has named: ldconfig passes over what is none for this system.
+    # ldconfig skips libraries of other systems in the directories that the build has added.
     changed=$(find -H $sources -type f -newercc "$shell" -print 2>/dev/null)
     for path in $([ -z "$changed" ] || named $changed); do
         lib=$(find -H "$path" -maxdepth 1 -name 'lib*.so*' -type f -print -quit 2>/dev/null || :)
-        # It knows a directory by one of its names.
+        # ldconfig prints a directory by one of its names.
         [ -z "$lib" ] || readlink -f $(ldconfig -p | sed -n 's,.* => \(/.*\)/[^/]*$,\1,p' | sort -u) | grep -qxF -e "$(readlink -f "$path")" ||
-            undone "ldconfig ended well and took no library of $path, such as $lib: is it one for this system?"
+            undone "ldconfig succeeded but added no library of $path, such as $lib: is it for this system?"
     done
 fi
 
-# Locales. setlocale(3), which `locale` asks, knows whether one is there.
+# Locales. `locale` calls setlocale(3), which fails for a missing one.
 if [ "$LOCALE" = locale-gen ] &&
     outdated "the locales" locale-gen /usr/lib/locale/locale-archive /etc/locale.gen; then
     locale-gen
     sed 's/#.*//' /etc/locale.gen | while read -r locale _; do
         [ -n "$locale" ] || continue
         said=$(LC_ALL=$locale locale charmap 2>&1 >/dev/null) || :
-        [ -z "$said" ] || undone "locale-gen ended well and did not make $locale, which /etc/locale.gen lists"
+        [ -z "$said" ] || undone "locale-gen succeeded but did not make $locale, which /etc/locale.gen lists"
     done
 fi
 
-# The authorities that are trusted.
+# The bundle of trusted certificates.
 case $CERTIFICATES in
     update-ca-certificates) bundle=/etc/ssl/certs/ca-certificates.crt program=update-ca-certificates \
         own=/usr/local/share/ca-certificates sources="/usr/local/share/ca-certificates /etc/ca-certificates.conf" ;;
@@ -122,8 +122,8 @@ esac
 if most=1000 outdated "the bundle of trusted certificates" "$program" "$bundle" "$sources"; then
     changed=$found
     "$program"
-    [ -s "$bundle" ] || undone "$program ended well and did not make $bundle"
-    # A file that is no certificate, or has the wrong name, is passed over with status 0.
+    [ -s "$bundle" ] || undone "$program succeeded but did not make $bundle"
+    # The program skips a file that is no certificate or has the wrong name, and ends with 0.
     printf '%s\n' "$changed" | while IFS= read -r path; do
         case $path in "$own"/*) [ -f "$path" ] || continue ;; *) continue ;; esac
         end=$(tr -d '\r' <"$path" | grep -B 1 -e '^-----END \(TRUSTED \)\?CERTIFICATE-----' | head -n 1)
@@ -131,32 +131,32 @@ if most=1000 outdated "the bundle of trusted certificates" "$program" "$bundle" 
             update-ca-certificates/*.crt)
                 count=$(grep -c -e '^-----BEGIN CERTIFICATE-----' "$path") || :
                 [ "$count" = 1 ] && openssl x509 -in "$path" -noout 2>/dev/null ||
-                    undone "$path is not one certificate in PEM, so programs do not find it"
+                    undone "$path does not hold exactly one certificate in PEM format, so programs do not find it"
                 ;;
             update-ca-certificates/*)
                 [ -z "$end" ] || undone "$program takes only files whose name ends with .crt: rename $path"
                 ;;
         esac
-        # The last full line is part of the signature, which no two certificates share.
+        # The last line before the end is part of the signature, which differs between certificates.
         [ -z "$end" ] || grep -qxF -e "$end" "$bundle" ||
-            undone "$program ended well, and the certificate of $path is not in $bundle: is it one of an authority, in PEM?"
+            undone "$program succeeded, but the certificate of $path is not in $bundle: is it a CA certificate in PEM format?"
     done
     fresh "$bundle" "$sources"
 fi
 
-# The database of hardware, of which udev reads the local one instead of the package's.
+# The database of hardware. udev prefers the local one to that of the package.
 if outdated "the database of hardware" systemd-hwdb "/etc/udev/hwdb.bin /usr/lib/udev/hwdb.bin /lib/udev/hwdb.bin" /etc/udev/hwdb.d; then
     systemd-hwdb update
     fresh /etc/udev/hwdb.bin /etc/udev/hwdb.d
 fi
 
-# The addresses of a mail server that has a database of them.
+# The database of mail aliases, if the image has one.
 if [ -e /etc/aliases.db ] && outdated "the database of mail aliases" newaliases /etc/aliases.db /etc/aliases; then
     newaliases
     fresh /etc/aliases.db /etc/aliases
 fi
 
-# The settings that programs of GNOME know.
+# The schemas of GNOME's settings.
 schemas=/usr/share/glib-2.0/schemas
 if [ -e $schemas/gschemas.compiled ] &&
     outdated "the settings' schemas" glib-compile-schemas $schemas/gschemas.compiled "$schemas/*.xml $schemas/*.override"; then
@@ -164,7 +164,7 @@ if [ -e $schemas/gschemas.compiled ] &&
     fresh $schemas/gschemas.compiled "$schemas/*.xml $schemas/*.override"
 fi
 
-# An image that has none boots without.
+# The initramfs. An image without any boots without.
 kernels=
 for path in /boot/vmlinu[xz]-* /lib/modules/*/vmlinuz; do
     [ ! -e "$path" ] || kernels=yes
@@ -186,7 +186,7 @@ if [ -n "$GRUB" ] && [ -e "$GRUB/grub.cfg" ]; then
     if outdated "the boot menu" "${GRUB##*/}-mkconfig" "$GRUB/grub.cfg" "$settings"; then
         stale=yes
     elif [ "$mode" = make ] && [ "$BOOTLOADER" != grub-bls ] && [ -n "$kernels" ]; then
-        # A kernel that came without its menu entry, or went without it.
+        # A kernel that was added or removed without its menu entry.
         for path in /boot/vmlinu[xz]-* /boot/initrd*-* /boot/initramfs-*; do
             case $path in *.old* | *.bak | *-rescue* | *kdump* | *.dpkg-*) continue ;; esac
             [ ! -e "$path" ] || grep -qF -e "${path##*/}" "$GRUB/grub.cfg" || stale=$path
@@ -194,17 +194,17 @@ if [ -n "$GRUB" ] && [ -e "$GRUB/grub.cfg" ]; then
         for name in $(grep -oE '/(vmlinu[xz]|initrd|initramfs)[^][:space:]"'"'"']*' "$GRUB/grub.cfg" | sort -u); do
             [ -e "/boot$name" ] || stale=/boot$name
         done
-        [ -z "$stale" ] || echo "making the boot menu again: it does not fit $stale"
+        [ -z "$stale" ] || echo "making the boot menu again: it does not agree with $stale"
     fi
 fi
 if [ -n "$stale" ]; then
     program=${GRUB##*/}-mkconfig
     command -v "$program" >/dev/null ||
-        undone "the boot menu is to be made again, and the image has no program $program: install its package"
+        undone "the boot menu must be made again, and the image has no program $program: install its package"
     grub
     fresh "$GRUB/grub.cfg" "$settings"
     if [ "$BOOTLOADER" = grub-bls ]; then
-        # Entries that are files of their own hold the arguments too.
+        # With BLS, each entry is a file that holds the arguments too.
         args=$(set +eu; . /etc/default/grub >/dev/null; printf %s "${GRUB_CMDLINE_LINUX-}")
         for entry in /boot/loader/entries/*.conf; do
             [ -e "$entry" ] || continue
@@ -213,7 +213,7 @@ if [ -n "$stale" ]; then
                 case $options in
                     *" $arg "*) ;;
                     *) grubby --update-kernel=ALL --args="$arg" ||
-                        undone "the entry $entry lacks \`$arg\` of /etc/default/grub, and grubby did not add it" ;;
+                        undone "the entry $entry lacks \`$arg\` of /etc/default/grub, and grubby could not add it" ;;
                 esac
             done
         done
@@ -221,23 +221,23 @@ if [ -n "$stale" ]; then
         for path in /boot/vmlinu[xz]-*; do
             case $path in *.old* | *.bak | *-rescue* | *kdump* | *.dpkg-*) continue ;; esac
             [ ! -e "$path" ] || grep -qE -e "^[[:space:]]*linux[^[:space:]]*[[:space:]]+[^[:space:]]*${path##*/}" "$GRUB/grub.cfg" ||
-                undone "$program ended well and made no entry of $GRUB/grub.cfg that starts $path"
+                undone "$program succeeded but made no entry in $GRUB/grub.cfg that starts $path"
         done
     fi
 fi
 
-# What packages have left undone, whoever installed them in this build.
+# The states of packages, if this build has changed any.
 if [ "$mode" = make ] && [ -n "$(newer "$shell" /var/lib/dpkg/status)" ] && command -v dpkg-query >/dev/null; then
     packages
 fi
 
 if [ "$mode" = note ]; then
-    # It changes nothing but the time.
+    # This changes only the ctime.
     touch_them() {
         chmod u+r $noted 2>/dev/null || :
     }
     touch_them
-    # Sources that a machine with a wrong clock has made.
+    # Sources may have times in the future, from a machine with a wrong clock.
     most=1000000
     ahead=$(newer "$shell" $all)
     if [ -n "$ahead" ]; then
@@ -246,6 +246,6 @@ if [ "$mode" = note ]; then
         done
         touch_them
     fi
-    # What changes within the same tick of the kernel's clock, at most 10 ms, would have the same time.
+    # A change within the same tick of the kernel's clock, at most 10 ms, would get the same time.
     sleep 0.05 || sleep 1
 fi

@@ -113,7 +113,7 @@ pub(super) fn failure(error: &PublishError) -> Failure {
             None => failure,
         },
         PublishError::Signing(SigningError::Changed { .. }) => failure.hint("build it again"),
-        PublishError::Worn(_) => failure.hint("give it another name"),
+        PublishError::DeletedTooOften(_) => failure.hint("give it another name"),
         PublishError::NotVerified => {
             failure.hint("write `verify: {}` in the recipe and build it, or leave out `promote`")
         }

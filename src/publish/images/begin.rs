@@ -74,7 +74,7 @@ pub(super) fn begin(
             _ => {}
         }
     }
-    Err(PublishError::Worn(GENERATIONS))
+    Err(PublishError::DeletedTooOften(GENERATIONS))
 }
 
 /// Returns an image once nothing happens to it: a service needs a moment to see that an earlier run has ended.

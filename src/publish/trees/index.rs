@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::edition::STREAMS;
 use super::error::TreeError;
-use super::shelf::{Shelf, rolled_back, versions};
 use super::sign::{OpenPgp, Signer};
 use super::simplestreams::{self, Listed};
+use super::storage::{Storage, rolled_back, versions};
 use crate::digest::Sha256;
 use crate::event::{Event, Reporter};
 use crate::export::manifest::{self, Summary};
@@ -15,7 +15,7 @@ use crate::interrupt::Interrupt;
 
 /// The index of a tree.
 pub(super) struct Index<'a> {
-    pub(super) shelf: &'a dyn Shelf,
+    pub(super) storage: &'a dyn Storage,
     pub(super) signers: &'a [Signer],
     pub(super) reporter: &'a Arc<dyn Reporter>,
     pub(super) interrupt: &'a Interrupt,
@@ -24,7 +24,7 @@ pub(super) struct Index<'a> {
 impl Index<'_> {
     /// Writes the index of those versions that are there and that `wanted` accepts.
     pub(super) fn write(&self, wanted: impl Fn(&str, &str) -> bool) -> Result<(), TreeError> {
-        let mut listed = listed(self.shelf, self.reporter)?;
+        let mut listed = listed(self.storage, self.reporter)?;
         listed.retain(|listed| wanted(&listed.image, &listed.version));
         self.refresh("json", &listed, None)?;
         let key = self.signers.iter().find_map(|signer| match signer {
@@ -36,10 +36,10 @@ impl Index<'_> {
         }
         // A signed index of earlier runs would be out of date.
         for path in [simplestreams::INDEX, simplestreams::PRODUCTS].map(|path| format!("{path}.sjson")) {
-            if known(self.shelf, &path)?.is_some() {
-                let message = format!("{path} of {} is removed: nobody signs it any more", self.shelf.place());
+            if known(self.storage, &path)?.is_some() {
+                let message = format!("{path} of {} is removed: nobody signs it any more", self.storage.place());
                 self.reporter.report(&Event::Warning { message });
-                self.shelf.remove(&path)?;
+                self.storage.remove(&path)?;
             }
         }
         Ok(())
@@ -51,7 +51,7 @@ impl Index<'_> {
         let (index, products) = simplestreams::index(listed, ending);
         for (path, content) in [(simplestreams::PRODUCTS, products), (simplestreams::INDEX, index)] {
             let path = format!("{path}.{ending}");
-            let found = known(self.shelf, &path)?;
+            let found = known(self.storage, &path)?;
             let there = match (&found, key) {
                 (None, _) => false,
                 (Some(found), None) => *found == content,
@@ -59,8 +59,8 @@ impl Index<'_> {
             };
             match key {
                 _ if there => {}
-                None => self.shelf.write(&path, &content)?,
-                Some(key) => self.shelf.write(&path, &key.clear_sign(&content, self.interrupt)?)?,
+                None => self.storage.write(&path, &content)?,
+                Some(key) => self.storage.write(&path, &key.clear_sign(&content, self.interrupt)?)?,
             }
         }
         Ok(())
@@ -68,11 +68,11 @@ impl Index<'_> {
 }
 
 /// Refuses a tree whose index is from another program.
-pub(super) fn check(shelf: &dyn Shelf) -> Result<(), TreeError> {
+pub(super) fn check(storage: &dyn Storage) -> Result<(), TreeError> {
     for path in [simplestreams::INDEX, simplestreams::PRODUCTS] {
         for ending in ["json", "sjson"] {
             // Other errors are reported when the index is written.
-            if let Err(error @ TreeError::Foreign { .. }) = known(shelf, &format!("{path}.{ending}")) {
+            if let Err(error @ TreeError::Foreign { .. }) = known(storage, &format!("{path}.{ending}")) {
                 return Err(error);
             }
         }
@@ -81,35 +81,35 @@ pub(super) fn check(shelf: &dyn Shelf) -> Result<(), TreeError> {
 }
 
 /// Returns a file of the present index; an error if it is from another program.
-fn known(shelf: &dyn Shelf, path: &str) -> Result<Option<Vec<u8>>, TreeError> {
-    let found = shelf.read(path)?;
+fn known(storage: &dyn Storage, path: &str) -> Result<Option<Vec<u8>>, TreeError> {
+    let found = storage.read(path)?;
     if found.as_ref().is_some_and(|content| !simplestreams::is_ours(content)) {
-        return Err(TreeError::Foreign { path: PathBuf::from(format!("{}/{path}", shelf.place())) });
+        return Err(TreeError::Foreign { path: PathBuf::from(format!("{}/{path}", storage.place())) });
     }
     Ok(found)
 }
 
 /// Lists all versions of all images, up to the ones that `latest` points to: clients take the youngest version, and later ones
 /// are not promoted. Versions that were rolled back are left out.
-fn listed(shelf: &dyn Shelf, reporter: &Arc<dyn Reporter>) -> Result<Vec<Listed>, TreeError> {
+fn listed(storage: &dyn Storage, reporter: &Arc<dyn Reporter>) -> Result<Vec<Listed>, TreeError> {
     let mut listed = Vec::new();
-    let mut images = shelf.folders("")?;
+    let mut images = storage.folders("")?;
     images.retain(|image| image != STREAMS);
     images.sort();
     for image in images {
-        let Some(latest) = shelf.latest(&image)? else { continue };
-        let gone = rolled_back(shelf, &image)?;
+        let Some(latest) = storage.latest(&image)? else { continue };
+        let gone = rolled_back(storage, &image)?;
         for version in
-            versions(shelf, &image)?.into_iter().filter(|version| *version <= latest && !gone.contains(version))
+            versions(storage, &image)?.into_iter().filter(|version| *version <= latest && !gone.contains(version))
         {
             let path = format!("{image}/{version}/{}", manifest::FILE);
             // Another run may just have removed it.
-            let Some(bytes) = shelf.read(&path)? else { continue };
+            let Some(bytes) = storage.read(&path)? else { continue };
             let (size, sha256) = (bytes.len() as u64, Sha256::of(&bytes));
             match serde_json::from_slice::<Summary>(&bytes) {
                 Ok(summary) => listed.push(Listed { image: image.clone(), version, summary, size, sha256 }),
                 Err(error) => {
-                    let message = format!("{path} of {} is left out of the index: {error}", shelf.place());
+                    let message = format!("{path} of {} is left out of the index: {error}", storage.place());
                     reporter.report(&Event::Warning { message });
                 }
             }

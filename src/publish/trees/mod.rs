@@ -15,9 +15,9 @@ mod index;
 mod publication;
 mod rollback;
 pub mod s3;
-mod shelf;
 pub mod sign;
 mod simplestreams;
+mod storage;
 mod target;
 
 pub use error::TreeError;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::edition::{Content, Edition, Entry};
 use super::error::TreeError;
 use super::index::{self, Index};
-use super::shelf::{Shelf, rolled_back, versions};
 use super::sign::Signer;
+use super::storage::{Storage, rolled_back, versions};
 use crate::event::{Event, Reporter};
 use crate::export::manifest;
 use crate::fsx::FileLock;
@@ -53,25 +53,27 @@ pub(super) struct Placed {
 ///
 /// See [`TreeError`].
 pub(super) fn publish(
-    shelf: &dyn Shelf,
+    storage: &dyn Storage,
     edition: &Edition,
     wanted: &TreeOptions,
     reporter: &Arc<dyn Reporter>,
     interrupt: &Interrupt,
 ) -> Result<Placed, TreeError> {
-    let mut publication = Publication::upload(shelf, edition, wanted, reporter, interrupt)?;
+    let mut publication = Publication::upload(storage, edition, wanted, reporter, interrupt)?;
     match publication.promote(interrupt) {
         Ok(()) => Ok(publication.finish()),
         Err(source) => match publication.roll_back() {
             Ok(()) => Err(source),
-            Err(undo) => Err(TreeError::Half { place: shelf.place(), undo: Box::new(undo), source: Box::new(source) }),
+            Err(undo) => {
+                Err(TreeError::Half { place: storage.place(), undo: Box::new(undo), source: Box::new(source) })
+            }
         },
     }
 }
 
 /// A version on its way into a tree, step by step. The lock keeps other runs out, if the tree has locks.
 pub(super) struct Publication<'a> {
-    shelf: &'a dyn Shelf,
+    storage: &'a dyn Storage,
     edition: &'a Edition,
     wanted: &'a TreeOptions,
     reporter: Arc<dyn Reporter>,
@@ -91,7 +93,7 @@ pub(super) struct Publication<'a> {
 impl std::fmt::Debug for Publication<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("Publication");
-        shown.field("place", &self.shelf.place()).field("folder", &self.edition.folder()).finish_non_exhaustive()
+        shown.field("place", &self.storage.place()).field("folder", &self.edition.folder()).finish_non_exhaustive()
     }
 }
 
@@ -102,39 +104,39 @@ impl<'a> Publication<'a> {
     ///
     /// If copying fails; then no part of the version is left.
     pub(super) fn upload(
-        shelf: &'a dyn Shelf,
+        storage: &'a dyn Storage,
         edition: &'a Edition,
         wanted: &'a TreeOptions,
         reporter: &Arc<dyn Reporter>,
         interrupt: &Interrupt,
     ) -> Result<Self, TreeError> {
-        let lock = shelf.lock(interrupt)?;
-        index::check(shelf)?;
-        shelf.tidy(&edition.image, STALE, false)?;
+        let lock = storage.lock(interrupt)?;
+        index::check(storage)?;
+        storage.tidy(&edition.image, STALE, false)?;
         let folder = edition.folder();
-        let previous = shelf.latest(&edition.image)?;
-        let rolled_back = rolled_back(shelf, &edition.image)?;
+        let previous = storage.latest(&edition.image)?;
+        let rolled_back = rolled_back(storage, &edition.image)?;
         // Names of versions are times, so they sort by age. A version that was rolled back is not promoted anyway.
         if let Some(newer) = previous.as_ref().filter(|previous| **previous > edition.version)
             && !wanted.allow_older
             && !rolled_back.contains(&edition.version)
         {
-            let (place, image, version) = (shelf.place(), edition.image.clone(), edition.version.clone());
+            let (place, image, version) = (storage.place(), edition.image.clone(), edition.version.clone());
             return Err(TreeError::Newer { place, image, version, newer: newer.clone() });
         }
-        let found = shelf.files(&folder)?;
-        let before = same(shelf, edition, &wanted.signers, &found)?;
+        let found = storage.files(&folder)?;
+        let before = same(storage, edition, &wanted.signers, &found)?;
         if !before {
             let files = signed(edition, &wanted.signers, interrupt)?;
-            let activity = format!("copy {folder} to {}", shelf.place());
+            let activity = format!("copy {folder} to {}", storage.place());
             let (started, total) = (Instant::now(), Some(edition.size()));
             reporter.report(&Event::ActivityStarted { activity: activity.clone() });
             let progress = |done| reporter.report(&Event::Progress { activity: activity.clone(), done, total });
-            shelf.put(&folder, &files, &progress, interrupt)?;
+            storage.put(&folder, &files, &progress, interrupt)?;
             reporter.report(&Event::ActivityFinished { activity: activity.clone(), elapsed: started.elapsed() });
         }
         Ok(Self {
-            shelf,
+            storage,
             edition,
             wanted,
             reporter: Arc::clone(reporter),
@@ -155,11 +157,11 @@ impl<'a> Publication<'a> {
     pub(super) fn promote(&mut self, interrupt: &Interrupt) -> Result<(), TreeError> {
         let Edition { image, version, .. } = self.edition;
         if self.promotes() {
-            self.shelf.point(image, Some(version))?;
+            self.storage.point(image, Some(version))?;
         }
         if let Some(keep) = self.wanted.keep {
-            let latest = self.shelf.latest(image)?;
-            let mut versions = versions(self.shelf, image)?;
+            let latest = self.storage.latest(image)?;
+            let mut versions = versions(self.storage, image)?;
             versions.retain(|other| Some(other) != latest.as_ref());
             // The promoted version stays, and the youngest others. Versions that were rolled back go first.
             versions.sort_by_key(|version| !self.rolled_back.contains(version));
@@ -182,16 +184,16 @@ impl<'a> Publication<'a> {
     pub(super) fn finish(self) -> Placed {
         let (mut removed, image) = (Vec::new(), &self.edition.image);
         for version in &self.obsolete {
-            match self.shelf.discard(&format!("{image}/{version}")) {
+            match self.storage.discard(&format!("{image}/{version}")) {
                 Ok(()) => removed.push(version.clone()),
                 Err(error) => {
-                    let message = format!("cannot remove {image}/{version} from {}: {error}", self.shelf.place());
+                    let message = format!("cannot remove {image}/{version} from {}: {error}", self.storage.place());
                     self.reporter.report(&Event::Warning { message });
                 }
             }
         }
         Placed {
-            place: self.shelf.place(),
+            place: self.storage.place(),
             folder: self.edition.folder(),
             before: self.before,
             promoted: self.promotes(),
@@ -209,24 +211,24 @@ impl<'a> Publication<'a> {
         self.obsolete.clear();
         let image = &self.edition.image;
         if self.promotes() {
-            self.shelf.point(image, self.previous.as_deref())?;
+            self.storage.point(image, self.previous.as_deref())?;
         }
         if !self.before && !self.replaced {
-            self.shelf.discard(&self.edition.folder())?;
+            self.storage.discard(&self.edition.folder())?;
         }
         self.index(&Interrupt::new())
     }
 
     /// Writes the index of the versions that stay.
     fn index(&self, interrupt: &Interrupt) -> Result<(), TreeError> {
-        let index = Index { shelf: self.shelf, signers: &self.wanted.signers, reporter: &self.reporter, interrupt };
+        let index = Index { storage: self.storage, signers: &self.wanted.signers, reporter: &self.reporter, interrupt };
         index.write(|image, version| image != self.edition.image || !self.obsolete.iter().any(|gone| gone == version))
     }
 }
 
 /// Returns whether the version is there, with the same content and valid signatures of all keys.
 fn same(
-    shelf: &dyn Shelf,
+    storage: &dyn Storage,
     edition: &Edition,
     signers: &[Signer],
     found: &BTreeMap<String, u64>,
@@ -237,13 +239,13 @@ fn same(
             return Ok(false);
         }
         if let Content::Made(content) = &entry.content
-            && shelf.read(&format!("{folder}/{}", entry.name))?.as_ref() != Some(content)
+            && storage.read(&format!("{folder}/{}", entry.name))?.as_ref() != Some(content)
         {
             return Ok(false);
         }
     }
     for signer in signers {
-        let signature = shelf.read(&format!("{folder}/{}", signature_of(signer)))?;
+        let signature = storage.read(&format!("{folder}/{}", signature_of(signer)))?;
         let valid = |signature: Vec<u8>| signer.verifies(edition.sums(), &signature);
         if !signature.map(valid).transpose()?.unwrap_or(false) {
             return Ok(false);

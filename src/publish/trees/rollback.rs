@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::edition::ROLLED_BACK;
 use super::error::TreeError;
 use super::index::Index;
-use super::shelf::{Shelf, rolled_back, versions};
 use super::sign::Signer;
+use super::storage::{Storage, rolled_back, versions};
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
 
@@ -17,33 +17,33 @@ use crate::interrupt::Interrupt;
 ///
 /// If the tree cannot be changed; then everything is as it was.
 pub(super) fn roll_back(
-    shelf: &dyn Shelf,
+    storage: &dyn Storage,
     image: &str,
     signers: &[Signer],
     reporter: &Arc<dyn Reporter>,
     interrupt: &Interrupt,
 ) -> Result<Option<Back>, TreeError> {
-    let _lock = shelf.lock(interrupt)?;
-    let Some(from) = shelf.latest(image)? else { return Ok(None) };
-    let (versions, mut gone) = (versions(shelf, image)?, rolled_back(shelf, image)?);
+    let _lock = storage.lock(interrupt)?;
+    let Some(from) = storage.latest(image)? else { return Ok(None) };
+    let (versions, mut gone) = (versions(storage, image)?, rolled_back(storage, image)?);
     let good = |version: &&String| **version < from && !gone.contains(*version);
     let Some(to) = versions.iter().rfind(good).cloned() else { return Ok(Some(Back { from, to: None })) };
     let path = format!("{image}/{ROLLED_BACK}");
-    let before = shelf.read(&path)?;
+    let before = storage.read(&path)?;
     // Removed versions need no record.
     gone.retain(|version| versions.contains(version));
     gone.insert(from.clone());
     let list: String = gone.iter().flat_map(|version| [version, "\n"]).collect();
-    let index = Index { shelf, signers, reporter, interrupt };
-    let done = shelf.write(&path, list.as_bytes()).and_then(|()| shelf.point(image, Some(&to)));
+    let index = Index { storage, signers, reporter, interrupt };
+    let done = storage.write(&path, list.as_bytes()).and_then(|()| storage.point(image, Some(&to)));
     if let Err(source) = done.and_then(|()| index.write(|_, _| true)) {
         let undone = match &before {
-            Some(content) => shelf.write(&path, content),
-            None => shelf.remove(&path),
+            Some(content) => storage.write(&path, content),
+            None => storage.remove(&path),
         };
-        return Err(match undone.and_then(|()| shelf.point(image, Some(&from))) {
+        return Err(match undone.and_then(|()| storage.point(image, Some(&from))) {
             Ok(()) => source,
-            Err(undo) => TreeError::Half { place: shelf.place(), undo: Box::new(undo), source: Box::new(source) },
+            Err(undo) => TreeError::Half { place: storage.place(), undo: Box::new(undo), source: Box::new(source) },
         });
     }
     Ok(Some(Back { from, to: Some(to) }))
@@ -64,16 +64,16 @@ pub(super) struct Back {
 ///
 /// If the tree cannot be read or changed.
 pub(super) fn clean_up(
-    shelf: &dyn Shelf,
+    storage: &dyn Storage,
     image: &str,
     older_than: Duration,
     dry_run: bool,
     interrupt: &Interrupt,
 ) -> Result<Vec<String>, TreeError> {
     // A lock would make the place.
-    if dry_run && shelf.folders("")?.is_empty() {
+    if dry_run && storage.folders("")?.is_empty() {
         return Ok(Vec::new());
     }
-    let _lock = shelf.lock(interrupt)?;
-    shelf.tidy(image, older_than, dry_run)
+    let _lock = storage.lock(interrupt)?;
+    storage.tidy(image, older_than, dry_run)
 }

@@ -9,8 +9,8 @@ use super::error::TreeError;
 use super::publication::{self, TreeOptions};
 use super::rollback::{self, Back};
 use super::s3::{Place, Store};
-use super::shelf::Shelf;
 use super::sign::Signer;
+use super::storage::Storage;
 use crate::image::Format;
 use crate::publish::context::{Context, Keys, Verb};
 use crate::publish::deed::Deed;
@@ -55,10 +55,10 @@ pub(in crate::publish) fn s3_bucket(
     run(verb, &Store::new(place, credentials).map_err(TreeError::from)?, &terms, context)
 }
 
-fn run(verb: Verb, shelf: &dyn Shelf, terms: &Terms<'_>, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
+fn run(verb: Verb, storage: &dyn Storage, terms: &Terms<'_>, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
     let Context { subject, reporter, interrupt, .. } = context;
     let image = subject.name.as_str();
-    let at = |folder: &str| format!("{}/{image}/{folder}", shelf.place());
+    let at = |folder: &str| format!("{}/{image}/{folder}", storage.place());
     match verb {
         Verb::Publish => {
             // A missing key is reported before anything is copied.
@@ -70,7 +70,7 @@ fn run(verb: Verb, shelf: &dyn Shelf, terms: &Terms<'_>, context: &Context<'_>) 
             }
             let keep = terms.keep.and_then(|keep| NonZeroUsize::new(usize::try_from(keep).unwrap_or(usize::MAX)));
             let placed = publication::publish(
-                shelf,
+                storage,
                 &edition,
                 &TreeOptions { keep, allow_older: context.allow_older, signers },
                 reporter,
@@ -96,7 +96,7 @@ fn run(verb: Verb, shelf: &dyn Shelf, terms: &Terms<'_>, context: &Context<'_>) 
         }
         Verb::RollBack => {
             let signers = signers(terms.sign, context.keys)?;
-            match rollback::roll_back(shelf, image, &signers, reporter, interrupt)? {
+            match rollback::roll_back(storage, image, &signers, reporter, interrupt)? {
                 None => Err(PublishError::NothingPromoted(image.to_owned())),
                 Some(Back { from, to: None }) => {
                     Err(PublishError::NothingBefore { name: image.to_owned(), promoted: at(&from) })
@@ -107,7 +107,7 @@ fn run(verb: Verb, shelf: &dyn Shelf, terms: &Terms<'_>, context: &Context<'_>) 
             }
         }
         Verb::CleanUp { older_than, dry_run } => {
-            let removed = rollback::clean_up(shelf, image, older_than, dry_run, interrupt)?;
+            let removed = rollback::clean_up(storage, image, older_than, dry_run, interrupt)?;
             let reason = "a run that did not end has left it".to_owned();
             let deed = |place| match dry_run {
                 true => Deed::WouldRemove { place, reason: reason.clone() },

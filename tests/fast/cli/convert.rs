@@ -4,30 +4,30 @@ use std::os::unix::fs::MetadataExt as _;
 
 use goldsmith::digest::Sha256;
 
-use super::bench::{Bench, Ran, assert_session, names};
+use super::sandbox::{Ran, Sandbox, assert_session, names};
 
 /// A disk of 3 MiB with a boot record and some data.
-fn disk(bench: &Bench) -> Vec<u8> {
+fn disk(sandbox: &Sandbox) -> Vec<u8> {
     let mut disk = vec![0; 3 << 20];
     disk[510..512].copy_from_slice(&[0x55, 0xaa]);
     for (at, byte) in disk[70_000..900_000].iter_mut().enumerate() {
         *byte = (at * at / 7) as u8;
     }
-    bench.write("disk.raw", &disk);
+    sandbox.write("disk.raw", &disk);
     disk
 }
 
 /// Compares two files' disks.
-fn assert_same(bench: &Bench, format: &str, file: &str) {
-    let mut command = bench.command("qemu-img");
+fn assert_same(sandbox: &Sandbox, format: &str, file: &str) {
+    let mut command = sandbox.command("qemu-img");
     let output = command.args(["compare", "-f", "raw", "-F", format, "disk.raw", file]).output().expect("qemu-img");
     assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stdout));
 }
 
 #[test]
 fn every_format_is_made_of_every_other() {
-    let bench = Bench::new();
-    disk(&bench);
+    let sandbox = Sandbox::new();
+    disk(&sandbox);
     let targets = [
         ("a.qcow2", "qcow2", ""),
         ("b.qcow2", "qcow2", "--compat 0.10 --cluster-size 4KiB --compression none"),
@@ -40,71 +40,71 @@ fn every_format_is_made_of_every_other() {
         ("i.raw", "raw", ""),
     ];
     for (file, format, options) in targets {
-        let ran = bench.run(&format!("convert disk.raw {file} --force {options}"));
+        let ran = sandbox.run(&format!("convert disk.raw {file} --force {options}"));
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        assert_same(&bench, format, file);
+        assert_same(&sandbox, format, file);
         // And back, from a name that says nothing.
-        std::fs::rename(bench.path(file), bench.path("image")).expect("rename");
-        let ran = bench.run("convert image back.raw --force");
+        std::fs::rename(sandbox.path(file), sandbox.path("image")).expect("rename");
+        let ran = sandbox.run("convert image back.raw --force");
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        assert_same(&bench, "raw", "back.raw");
+        assert_same(&sandbox, "raw", "back.raw");
     }
-    let left = names(&bench.path(""));
+    let left = names(&sandbox.path(""));
     assert!(left.iter().all(|name| !name.starts_with(".goldsmith")), "{left:?}");
 }
 
 #[test]
 fn files_that_are_compressed_as_a_whole_are_read() {
-    let bench = Bench::new();
-    disk(&bench);
-    let mut command = bench.command("qemu-img");
+    let sandbox = Sandbox::new();
+    disk(&sandbox);
+    let mut command = sandbox.command("qemu-img");
     assert!(command.args(["convert", "-O", "vdi", "disk.raw", "disk.vdi"]).status().expect("qemu-img").success());
     for (program, extension) in [("gzip", "gz"), ("xz", "xz"), ("zstd", "zst")] {
-        let mut command = bench.command(program);
+        let mut command = sandbox.command(program);
         let packed = command.args(["-q", "-k", "disk.vdi", "disk.raw"]).status();
         assert!(packed.expect("a program that compresses").success());
         for from in ["vdi", "raw"] {
-            let ran = bench.run(&format!("convert disk.{from}.{extension} out.qcow2 --force --from {from}"));
+            let ran = sandbox.run(&format!("convert disk.{from}.{extension} out.qcow2 --force --from {from}"));
             assert_eq!(ran.code, Some(0), "{ran:?}");
-            assert_same(&bench, "qcow2", "out.qcow2");
+            assert_same(&sandbox, "qcow2", "out.qcow2");
         }
     }
 }
 
 #[test]
 fn results_are_told_and_are_what_they_say() {
-    let bench = Bench::new();
-    disk(&bench);
-    let ran = bench.run("convert disk.raw a.vmdk --sha512 --md5 --json");
+    let sandbox = Sandbox::new();
+    disk(&sandbox);
+    let ran = sandbox.run("convert disk.raw a.vmdk --sha512 --md5 --json");
     let told = ran.last_json();
-    let file = std::fs::read(bench.path("a.vmdk")).expect("a file");
+    let file = std::fs::read(sandbox.path("a.vmdk")).expect("a file");
     assert_eq!(told["sha256"], Sha256::of(&file).to_string());
     assert_eq!((&told["size"], &told["virtual-size"]), (&file.len().into(), &(3 << 20).into()));
     assert_eq!((told["from"].as_str(), told["format"].as_str()), (Some("raw"), Some("vmdk")));
     for (program, key) in [("sha512sum", "sha512"), ("md5sum", "md5")] {
-        let output = bench.command(program).arg("a.vmdk").output().expect("coreutils");
+        let output = sandbox.command(program).arg("a.vmdk").output().expect("coreutils");
         let digest = String::from_utf8_lossy(&output.stdout).split(' ').next().map(str::to_owned);
         assert_eq!(told[key].as_str(), digest.as_deref());
     }
-    let text = bench.run("convert disk.raw b.vmdk --md5");
-    let digest = Sha256::of(&std::fs::read(bench.path("b.vmdk")).expect("a file"));
+    let text = sandbox.run("convert disk.raw b.vmdk --md5");
+    let digest = Sha256::of(&std::fs::read(sandbox.path("b.vmdk")).expect("a file"));
     assert!(text.stdout.starts_with("b.vmdk  ") && text.stdout.contains(&format!("\nsha256  {digest}\nmd5     ")));
-    assert_eq!(bench.path("b.vmdk").metadata().expect("a file").mode() & 0o777, 0o644);
+    assert_eq!(sandbox.path("b.vmdk").metadata().expect("a file").mode() & 0o777, 0o644);
 }
 
 #[test]
 fn what_cannot_be_converted_is_told() {
-    let bench = Bench::new();
-    disk(&bench);
-    bench.write("there.qcow2", "something");
-    bench.write("page.raw", "<html><body>Not found</body></html>");
-    bench.write("noise.img", [7; 5000]);
-    let mut command = bench.command("qemu-img");
+    let sandbox = Sandbox::new();
+    disk(&sandbox);
+    sandbox.write("there.qcow2", "something");
+    sandbox.write("page.raw", "<html><body>Not found</body></html>");
+    sandbox.write("noise.img", [7; 5000]);
+    let mut command = sandbox.command("qemu-img");
     assert!(command.args(["create", "-q", "-f", "qcow2", "disk.qcow2", "1G"]).status().expect("qemu-img").success());
-    std::os::unix::fs::symlink("disk.raw", bench.path("link.raw")).expect("a link");
+    std::os::unix::fs::symlink("disk.raw", sandbox.path("link.raw")).expect("a link");
     assert_session!(
-        bench,
-        bench.session(&[
+        sandbox,
+        sandbox.session(&[
             "convert disk.raw there.qcow2",
             "convert disk.raw disk.raw --force",
             "convert disk.raw link.raw --force",
@@ -129,27 +129,27 @@ fn what_cannot_be_converted_is_told() {
             "convert noise.img a.qcow2 --from tar",
         ])
     );
-    assert_eq!(std::fs::read(bench.path("there.qcow2")).expect("a file"), b"something");
-    assert!(!names(&bench.path("")).iter().any(|name| name.starts_with("a") || name.starts_with(".goldsmith")));
+    assert_eq!(std::fs::read(sandbox.path("there.qcow2")).expect("a file"), b"something");
+    assert!(!names(&sandbox.path("")).iter().any(|name| name.starts_with("a") || name.starts_with(".goldsmith")));
 }
 
 #[test]
 fn an_interrupted_conversion_leaves_nothing() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let mut noise = vec![0_u8; 96 << 20];
     let mut state = 1_u64;
     for byte in &mut noise {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         *byte = (state >> 56) as u8;
     }
-    bench.write("big.raw", &noise);
-    let before = names(&bench.path(""));
-    let mut command = bench.command(env!("CARGO_BIN_EXE_goldsmith"));
+    sandbox.write("big.raw", &noise);
+    let before = names(&sandbox.path(""));
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_goldsmith"));
     command.args(["convert", "big.raw", "big.qcow2", "--from", "raw", "--sha512"]);
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let child = command.spawn().expect("the program starts");
     // As soon as the new file is begun.
-    let begun = || names(&bench.path("")).iter().any(|name| name.starts_with(".goldsmith-"));
+    let begun = || names(&sandbox.path("")).iter().any(|name| name.starts_with(".goldsmith-"));
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while !begun() && std::time::Instant::now() < deadline {
         std::thread::sleep(std::time::Duration::from_millis(5));
@@ -158,40 +158,40 @@ fn an_interrupted_conversion_leaves_nothing() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a signal");
     let ran = Ran::from(child.wait_with_output().expect("an end"));
     assert_eq!(ran.code, Some(130), "{ran:?}");
-    assert_eq!(names(&bench.path("")), before);
+    assert_eq!(names(&sandbox.path("")), before);
 }
 
 #[test]
 fn a_small_file_does_not_keep_the_host_busy_for_days() {
-    let bench = Bench::new();
-    let mut qemu_img = bench.command("qemu-img");
+    let sandbox = Sandbox::new();
+    let mut qemu_img = sandbox.command("qemu-img");
     let made = qemu_img.args(["create", "-q", "-f", "qcow2", "-o", "cluster_size=2M", "huge.qcow2", "40T"]).status();
     assert!(made.expect("qemu-img").success());
     for output in ["huge.raw", "huge.raw.zst"] {
         let begun = std::time::Instant::now();
-        let ran = bench.run(&format!("convert huge.qcow2 {output}"));
+        let ran = sandbox.run(&format!("convert huge.qcow2 {output}"));
         assert_eq!(ran.code, Some(10), "{ran:?}");
         assert!(ran.stderr.contains("40 TiB") && ran.stderr.contains("--max-size"), "{ran:?}");
         assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
-        assert!(!bench.path(output).exists());
+        assert!(!sandbox.path(output).exists());
     }
-    bench.write("small.qcow2", "");
-    let made = bench.command("qemu-img").args(["create", "-q", "-f", "qcow2", "small.qcow2", "2M"]).status();
+    sandbox.write("small.qcow2", "");
+    let made = sandbox.command("qemu-img").args(["create", "-q", "-f", "qcow2", "small.qcow2", "2M"]).status();
     assert!(made.expect("qemu-img").success());
-    let ran = bench.run("convert small.qcow2 small.raw --max-size 1MiB");
+    let ran = sandbox.run("convert small.qcow2 small.raw --max-size 1MiB");
     assert!(ran.code == Some(10) && ran.stderr.contains("the limit is 1 MiB"), "{ran:?}");
-    assert_eq!(bench.run("convert small.qcow2 small.raw --max-size 2MiB").code, Some(0));
+    assert_eq!(sandbox.run("convert small.qcow2 small.raw --max-size 2MiB").code, Some(0));
 }
 
 #[test]
 fn a_bare_file_system_is_converted_as_the_hint_says() {
-    let bench = Bench::new();
-    bench.write("root.img", vec![7; 1 << 20]);
-    let refused = bench.run("convert root.img root.qcow2");
+    let sandbox = Sandbox::new();
+    sandbox.write("root.img", vec![7; 1 << 20]);
+    let refused = sandbox.run("convert root.img root.qcow2");
     assert_eq!(refused.code, Some(10), "{}", refused.stderr);
     let hint = refused.stderr.split('`').find(|word| word.starts_with("--from")).expect("a hint").to_owned();
-    let done = bench.run(&format!("convert root.img root.qcow2 {hint}"));
+    let done = sandbox.run(&format!("convert root.img root.qcow2 {hint}"));
     assert_eq!(done.code, Some(0), "{}", done.stderr);
-    bench.write("text.qcow2", "not found");
-    assert!(!bench.run("convert --from qcow2 text.qcow2 a.raw").stderr.contains("--from raw"));
+    sandbox.write("text.qcow2", "not found");
+    assert!(!sandbox.run("convert --from qcow2 text.qcow2 a.raw").stderr.contains("--from raw"));
 }

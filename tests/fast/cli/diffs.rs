@@ -1,20 +1,20 @@
 //! `goldsmith diff` with what cannot be compared.
 
-use super::bench::{Bench, assert_session, names};
+use super::sandbox::{Sandbox, assert_session, names};
 
 #[test]
 fn what_is_no_image_is_refused_before_a_guest_is_started() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     for arguments in ["whole.qcow2 64M", "-F qcow2 -b whole.qcow2 overlay.qcow2"] {
-        let mut command = bench.command("qemu-img");
+        let mut command = sandbox.command("qemu-img");
         let made = command.args(["create", "-q", "-f", "qcow2"]).args(arguments.split(' ')).status();
         assert!(made.expect("qemu-img").success());
     }
-    let whole = std::fs::read(bench.path("whole.qcow2")).expect("an image");
-    bench.write("cut.qcow2", &whole[..60]);
+    let whole = std::fs::read(sandbox.path("whole.qcow2")).expect("an image");
+    sandbox.write("cut.qcow2", &whole[..60]);
     assert_session!(
-        bench,
-        bench.session(&[
+        sandbox,
+        sandbox.session(&[
             "diff whole.qcow2",
             "diff whole.qcow2 absent.qcow2",
             "diff whole.qcow2 cut.qcow2",
@@ -23,5 +23,5 @@ fn what_is_no_image_is_refused_before_a_guest_is_started() {
             "diff whole.qcow2 whole.qcow2 --ignore /var/[log",
         ])
     );
-    assert_eq!(names(&bench.path("home/.cache/goldsmith/tmp")), [""; 0]);
+    assert_eq!(names(&sandbox.path("home/.cache/goldsmith/tmp")), [""; 0]);
 }

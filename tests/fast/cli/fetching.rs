@@ -17,7 +17,7 @@ use goldsmith::interrupt::Interrupt;
 use goldsmith::recipe::ImageSource;
 use minisign::KeyPair;
 
-use super::bench::Bench;
+use super::sandbox::Sandbox;
 
 /// A server of a few files. What begins with `-> ` is a redirect. It notes every request with its login.
 struct Server {
@@ -197,7 +197,7 @@ fn a_login_goes_to_its_server_and_not_where_that_one_points_to() {
 
 #[test]
 fn secrets_of_addresses_reach_neither_the_disk_nor_the_output() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let sums = format!("{}  a.qcow2\n", Sha256::of(b"image"));
     let server = Server::start(&[("SHA256SUMS", sums.as_bytes())]);
     let recipe = |source: &str, sums: &str| {
@@ -206,24 +206,24 @@ fn secrets_of_addresses_reach_neither_the_disk_nor_the_output() {
         )
     };
     let list = format!("{}/SHA256SUMS?sig=s3cret", server.url);
-    bench.write("query.yaml", recipe(&format!("{}/a.qcow2?sig=s3cret", server.url), &list));
-    bench.write("login.yaml", recipe("https://me:s3cret@h/a.qcow2", "https://me:s3cret@h/SHA256SUMS"));
-    bench.write("http.yaml", recipe("https://h/a.qcow2", "http://h/SHA256SUMS").replace("    insecure: true\n", ""));
-    let query = bench.run("plan query.yaml");
+    sandbox.write("query.yaml", recipe(&format!("{}/a.qcow2?sig=s3cret", server.url), &list));
+    sandbox.write("login.yaml", recipe("https://me:s3cret@h/a.qcow2", "https://me:s3cret@h/SHA256SUMS"));
+    sandbox.write("http.yaml", recipe("https://h/a.qcow2", "http://h/SHA256SUMS").replace("    insecure: true\n", ""));
+    let query = sandbox.run("plan query.yaml");
     assert!(query.code == Some(11) && query.stderr.contains("the server answers 404"), "{query:?}");
     assert!(query.stderr.contains("comes over http without a signature"), "{query:?}");
-    let login = bench.run("validate login.yaml");
+    let login = sandbox.run("validate login.yaml");
     assert!(login.code == Some(10) && login.stderr.contains("login.yaml:5:13"), "{login:?}");
     assert!(login.stderr.contains("~/.netrc") && login.stderr.contains("*********@h"), "{login:?}");
-    let json = bench.run("validate --json login.yaml");
-    let http = bench.run("validate http.yaml");
+    let json = sandbox.run("validate --json login.yaml");
+    let http = sandbox.run("validate http.yaml");
     assert!(http.code == Some(10) && http.stderr.contains("http.yaml:6:13"), "{http:?}");
     assert!(http.stderr.contains("anybody on the way"), "{http:?}");
     for ran in [query, login, json] {
         assert!(!ran.stdout.contains("s3cret") && !ran.stderr.contains("s3cret"), "{ran:?}");
     }
     let mut grep = Command::new("grep");
-    grep.args(["-rl", "s3cret", "--exclude=query.yaml", "--exclude=login.yaml"]).arg(bench.path(""));
+    grep.args(["-rl", "s3cret", "--exclude=query.yaml", "--exclude=login.yaml"]).arg(sandbox.path(""));
     let output = grep.output().expect("grep");
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stdout).as_ref()), (Some(1), ""));
 }

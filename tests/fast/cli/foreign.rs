@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use goldsmith::digest::Sha256;
 use serde_json::json;
 
-use super::bench::{BASE, Bench, Ran};
+use super::sandbox::{BASE, Ran, Sandbox};
 
 /// Names that goldsmith's own things have, had, or could have.
 const LIKELY: [&str; 14] = [
@@ -44,13 +44,13 @@ fn files(dir: &Path, found: &mut Files) {
 }
 
 /// A place of the user's with files in it, some of which no command must touch.
-fn prepare(bench: &Bench) -> Files {
+fn prepare(sandbox: &Sandbox) -> Files {
     let mut foreign = Files::new();
     for place in ["tmp", "out/gold", "out/x", "tree/gold", "tree/streams/v1", "home/.cache/goldsmith/tmp", "photos"] {
         for name in LIKELY {
-            bench.write(&format!("{place}/{name}"), format!("{place} {name}"));
+            sandbox.write(&format!("{place}/{name}"), format!("{place} {name}"));
         }
-        files(&bench.path(place), &mut foreign);
+        files(&sandbox.path(place), &mut foreign);
     }
     let cache = "home/.cache/goldsmith";
     let others = [
@@ -69,36 +69,36 @@ fn prepare(bench: &Bench) -> Files {
         "reports/junit.xml".to_owned(),
     ];
     for name in others {
-        bench.write(&name, &name);
-        let path = bench.path(&name);
+        sandbox.write(&name, &name);
+        let path = sandbox.path(&name);
         let metadata = path.metadata().expect("it is there");
         foreign.insert(path, (metadata.ino(), metadata.mode(), name.into_bytes()));
     }
-    bench.write(&format!("{cache}/store.json"), r#"{"version":1}"#);
-    bench.write("disk.raw", {
+    sandbox.write(&format!("{cache}/store.json"), r#"{"version":1}"#);
+    sandbox.write("disk.raw", {
         let mut disk = vec![0; 1 << 20];
         disk[510..512].copy_from_slice(&[0x55, 0xaa]);
         disk
     });
-    bench.write("text.raw", "not found\n");
-    bench.write("x.yaml", format!("name: x\narch: x86_64\n{BASE}"));
-    bench.write("out/gold/gold.qcow2", b"disk");
+    sandbox.write("text.raw", "not found\n");
+    sandbox.write("x.yaml", format!("name: x\narch: x86_64\n{BASE}"));
+    sandbox.write("out/gold/gold.qcow2", b"disk");
     let manifest = json!({
         "format": 1, "name": "gold", "arch": "x86_64", "layer": Sha256::of(b"disk"), "created": "2026-11-21T10:00:00Z",
         "distro": { "name": "debian", "release": "bookworm", "version": "12", "family": "debian" },
         "artifacts": [{ "file": "gold.qcow2", "format": "qcow2", "disk_format": "qcow2", "container_format": "bare",
             "size": 4, "sha256": Sha256::of(b"disk") }],
     });
-    bench.write("out/gold/manifest.json", manifest.to_string());
+    sandbox.write("out/gold/manifest.json", manifest.to_string());
     foreign
 }
 
 #[test]
 fn no_command_touches_files_that_goldsmith_has_not_made() {
-    let bench = Bench::new();
-    let foreign = prepare(&bench);
+    let sandbox = Sandbox::new();
+    let foreign = prepare(&sandbox);
     let run = |words: &str| -> Ran {
-        let mut command = bench.command(env!("CARGO_BIN_EXE_goldsmith"));
+        let mut command = sandbox.command(env!("CARGO_BIN_EXE_goldsmith"));
         command.args(words.split_whitespace()).output().expect("it starts").into()
     };
     let check = |after: &str| {
@@ -149,15 +149,15 @@ fn no_command_touches_files_that_goldsmith_has_not_made() {
 
 #[test]
 fn a_directory_that_others_write_to_is_no_cache() {
-    let bench = Bench::new();
-    std::fs::create_dir(bench.path("open")).expect("a directory");
-    std::fs::set_permissions(bench.path("open"), PermissionsExt::from_mode(0o777)).expect("a mode");
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("open")).expect("a directory");
+    std::fs::set_permissions(sandbox.path("open"), PermissionsExt::from_mode(0o777)).expect("a mode");
     for words in ["cache ls --cache open", "inspect text.raw --cache open", "plan x.yaml --cache open"] {
-        bench.write("x.yaml", format!("name: x\narch: x86_64\n{BASE}"));
-        bench.write("text.raw", "not found\n");
-        let ran = bench.run(words);
+        sandbox.write("x.yaml", format!("name: x\narch: x86_64\n{BASE}"));
+        sandbox.write("text.raw", "not found\n");
+        let ran = sandbox.run(words);
         assert_eq!(ran.code, Some(2), "{words}: {ran:?}");
         assert!(ran.stderr.contains("chmod 700 ") && ran.stderr.contains("mode 777"), "{words}: {ran:?}");
-        assert_eq!(super::bench::names(&bench.path("open")), [""; 0], "{words}");
+        assert_eq!(super::sandbox::names(&sandbox.path("open")), [""; 0], "{words}");
     }
 }

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use super::bench::{BASE, Bench};
+use super::sandbox::{BASE, Sandbox};
 
 /// Address space of the program, in KiB.
 const MEMORY: u64 = 900 << 10;
@@ -13,9 +13,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Validates a recipe in little memory. Returns the exit code and what is said.
 fn validate(recipe: &str) -> (Option<i32>, String) {
-    let bench = Bench::new();
-    bench.write("x.yaml", recipe);
-    let mut command = bench.command("timeout");
+    let sandbox = Sandbox::new();
+    sandbox.write("x.yaml", recipe);
+    let mut command = sandbox.command("timeout");
     command.args(["-s", "KILL", &(6 * DEADLINE.as_secs()).to_string(), "sh", "-c"]);
     command.arg(format!("ulimit -v {MEMORY} && exec \"$0\" validate x.yaml"));
     let started = Instant::now();
@@ -110,12 +110,12 @@ fn regular_expressions_have_a_limit() {
 
 #[test]
 fn a_secret_that_is_too_short_to_be_hidden_is_refused_before_anything_is_done() {
-    let bench = Bench::new();
-    bench.image("x", b"no disk");
-    let mut recipe = std::fs::read_to_string(bench.path("x.yaml")).expect("a recipe");
+    let sandbox = Sandbox::new();
+    sandbox.image("x", b"no disk");
+    let mut recipe = std::fs::read_to_string(sandbox.path("x.yaml")).expect("a recipe");
     recipe.push_str("secrets: { token: { env: GOLDSMITH_TEST_SECRET } }\n");
-    bench.write("x.yaml", recipe);
-    let ran = bench.run_with("build x.yaml", &[("GOLDSMITH_TEST_SECRET", "abc")]);
+    sandbox.write("x.yaml", recipe);
+    let ran = sandbox.run_with("build x.yaml", &[("GOLDSMITH_TEST_SECRET", "abc")]);
     assert_eq!(ran.code, Some(11), "{ran:?}");
     assert!(ran.stderr.contains("the secret `token` in $GOLDSMITH_TEST_SECRET cannot be used"), "{ran:?}");
     assert!(ran.stderr.contains("at least 4 bytes") && !ran.stderr.contains("abc"), "{ran:?}");

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
-use super::bench::{Bench, assert_session};
+use super::sandbox::{Sandbox, assert_session};
 
 const INDEX: &str =
     "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nOrigin: Test\nDate: Sat, 09 Sep 2023 09:08:31 UTC\n";
@@ -27,9 +27,9 @@ fn mirror(requests: usize, body: &'static str) -> (u16, std::thread::JoinHandle<
     (port, thread)
 }
 
-fn recipe(bench: &Bench, port: u16) {
+fn recipe(sandbox: &Sandbox, port: u16) {
     let mirror = format!("http://127.0.0.1:{port}/debian");
-    bench.write(
+    sandbox.write(
         "x.yaml",
         format!(
             "name: x\narch: x86_64\nbase:\n  bootstrap:\n    distro: debian\n    release: bookworm\n    \
@@ -37,7 +37,7 @@ fn recipe(bench: &Bench, port: u16) {
              steps:\n  configure:\n    - write: {{ path: /etc/motd, content: hello }}\n"
         ),
     );
-    bench.write(
+    sandbox.write(
         "elements/local/element.yaml",
         "name: local\ndescription: Of the test\npackages: { debian: [curl] }\nboot:\n  - remove: [/etc/motd]\n",
     );
@@ -50,28 +50,28 @@ fn closed_port() -> u16 {
 
 #[test]
 fn mirrors_that_do_not_answer() {
-    let bench = Bench::new();
-    recipe(&bench, closed_port());
+    let sandbox = Sandbox::new();
+    recipe(&sandbox, closed_port());
     assert_session!(
-        bench,
-        bench.session(&["plan x.yaml", "plan --offline x.yaml", "build x.yaml", "plan --json x.yaml"])
+        sandbox,
+        sandbox.session(&["plan x.yaml", "plan --offline x.yaml", "build x.yaml", "plan --json x.yaml"])
     );
 }
 
 #[test]
 fn a_plan_is_made_of_what_the_mirror_said_last() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let (port, thread) = mirror(3, INDEX);
-    recipe(&bench, port);
-    let first = bench.run("plan x.yaml");
+    recipe(&sandbox, port);
+    let first = sandbox.run("plan x.yaml");
     thread.join().expect("three requests");
     assert_eq!(first.code, Some(0), "{first:?}");
     let text =
-        bench.session(&["plan x.yaml", "plan --offline x.yaml", "plan --refresh x.yaml", "build --dry-run x.yaml"]);
+        sandbox.session(&["plan x.yaml", "plan --offline x.yaml", "plan --refresh x.yaml", "build --dry-run x.yaml"]);
     assert!(text.starts_with(&format!("$ goldsmith plan x.yaml\n{}[0]\n", first.stdout)), "{text}\n{first:?}");
-    assert_session!(bench, text);
+    assert_session!(sandbox, text);
 
-    let plan = bench.run("plan --json x.yaml");
+    let plan = sandbox.run("plan --json x.yaml");
     assert_eq!(plan.stdout.lines().count(), 1, "{plan:?}");
     let plan = plan.last_json();
     let status = plan["status"].as_array().expect("a list");
@@ -83,10 +83,10 @@ fn a_plan_is_made_of_what_the_mirror_said_last() {
 
 #[test]
 fn a_page_of_a_captive_portal_is_no_index() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let (port, thread) = mirror(3, "<html>please log in</html>");
-    recipe(&bench, port);
-    let ran = bench.run("plan x.yaml");
+    recipe(&sandbox, port);
+    let ran = sandbox.run("plan x.yaml");
     thread.join().expect("three requests");
     assert_eq!(ran.code, Some(11));
     assert!(ran.stderr.contains("is not the index of a package repository"), "{ran:?}");

@@ -5,11 +5,11 @@ use std::process::Command;
 use goldsmith::digest::Sha256;
 use serde_json::json;
 
-use super::bench::{Bench, Ran, names};
+use super::sandbox::{Ran, Sandbox, names};
 
 /// A directory as a build leaves it.
-pub(crate) fn built(bench: &Bench, created: &str, content: &[u8]) {
-    bench.write("out/gold/gold.qcow2", content);
+pub(crate) fn built(sandbox: &Sandbox, created: &str, content: &[u8]) {
+    sandbox.write("out/gold/gold.qcow2", content);
     let manifest = json!({
         "format": 1, "name": "gold", "arch": "x86_64", "layer": Sha256::of(content), "created": created,
         "distro": { "name": "debian", "release": "bookworm", "version": "12", "family": "debian" },
@@ -18,27 +18,27 @@ pub(crate) fn built(bench: &Bench, created: &str, content: &[u8]) {
               "size": content.len(), "sha256": Sha256::of(content) },
         ],
     });
-    bench.write("out/gold/manifest.json", manifest.to_string());
+    sandbox.write("out/gold/manifest.json", manifest.to_string());
 }
 
 #[test]
 fn a_recipes_directory_gets_versions_and_goes_back() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let recipe = "name: gold\narch: x86_64\nbase: { bootstrap: { distro: debian, release: bookworm } }\n\
         publish: [{ directory: { path: ../tree, keep: 2 } }]\n";
-    bench.write("recipes/gold.yaml", recipe);
-    let run = |words: &str| bench.run(&format!("publish recipes/gold.yaml {words}"));
+    sandbox.write("recipes/gold.yaml", recipe);
+    let run = |words: &str| sandbox.run(&format!("publish recipes/gold.yaml {words}"));
     for (day, content) in [("19", "one"), ("20", "two"), ("21", "three")] {
-        built(&bench, &format!("2026-11-{day}T10:00:00Z"), content.as_bytes());
+        built(&sandbox, &format!("2026-11-{day}T10:00:00Z"), content.as_bytes());
         assert_eq!(run("").code, Some(0), "{:?}", run(""));
     }
-    assert_eq!(names(&bench.path("tree/gold")), ["20261120T100000Z", "20261121T100000Z", "latest"]);
-    let latest = || std::fs::read_to_string(bench.path("tree/gold/latest/gold.qcow2")).expect("a file");
+    assert_eq!(names(&sandbox.path("tree/gold")), ["20261120T100000Z", "20261121T100000Z", "latest"]);
+    let latest = || std::fs::read_to_string(sandbox.path("tree/gold/latest/gold.qcow2")).expect("a file");
     assert_eq!(latest(), "three");
-    let sums = bench
+    let sums = sandbox
         .command("sha256sum")
         .args(["--check", "--quiet", "SHA256SUMS"])
-        .current_dir(bench.path("tree/gold/latest"))
+        .current_dir(sandbox.path("tree/gold/latest"))
         .status()
         .expect("sha256sum");
     assert!(sums.success());
@@ -51,7 +51,7 @@ fn a_recipes_directory_gets_versions_and_goes_back() {
         back.stdout.contains("20261120T100000Z is promoted") && back.stdout.contains("20261121T100000Z is retired")
     );
     assert_eq!(latest(), "two");
-    let index = std::fs::read_to_string(bench.path("tree/streams/v1/goldsmith:download.json")).expect("an index");
+    let index = std::fs::read_to_string(sandbox.path("tree/streams/v1/goldsmith:download.json")).expect("an index");
     assert!(index.contains("20261120T100000Z") && !index.contains("20261121T100000Z"), "{index}");
     // What was taken back does not come again because it is published again, and it is the first to go.
     let again = run("");
@@ -61,16 +61,16 @@ fn a_recipes_directory_gets_versions_and_goes_back() {
     assert_eq!(further.code, Some(14), "{further:?}");
     assert!(further.stderr.contains("there is no image of `gold` before"), "{further:?}");
 
-    built(&bench, "2026-11-22T10:00:00Z", b"four");
+    built(&sandbox, "2026-11-22T10:00:00Z", b"four");
     let fourth = run("");
     assert!(fourth.stdout.contains("20261121T100000Z is removed"), "{fourth:?}");
     assert_eq!(latest(), "four");
 
-    bench.write("tree/gold/.goldsmith-aB3dE6-latest", "half");
-    bench.write("tree/gold/.goldsmith-src/main.rs", "the user's");
+    sandbox.write("tree/gold/.goldsmith-aB3dE6-latest", "half");
+    sandbox.write("tree/gold/.goldsmith-src/main.rs", "the user's");
     let would = run("--cleanup --dry-run");
     assert_eq!(would.code, Some(0), "{would:?}");
-    assert!(bench.path("tree/gold/.goldsmith-aB3dE6-latest").is_file(), "{would:?}");
+    assert!(sandbox.path("tree/gold/.goldsmith-aB3dE6-latest").is_file(), "{would:?}");
     let cleaned = run("--cleanup");
     let of = |text: &str, head: &str, tail: &str| {
         let line = |line: &str| Some(line.strip_prefix(head)?.split_once(tail)?.0.to_owned());
@@ -78,19 +78,19 @@ fn a_recipes_directory_gets_versions_and_goes_back() {
     };
     assert_eq!(of(&would.stdout, "would remove ", ": "), of(&cleaned.stdout, "", " is removed: "), "{would:?}");
     assert!(cleaned.stdout.contains(".goldsmith-aB3dE6-latest is removed"), "{cleaned:?}");
-    assert!(bench.path("tree/gold/.goldsmith-src/main.rs").is_file(), "{cleaned:?}");
+    assert!(sandbox.path("tree/gold/.goldsmith-src/main.rs").is_file(), "{cleaned:?}");
 }
 
 #[test]
 fn what_is_wrong_is_told_before_anything_is_copied() {
-    let bench = Bench::new();
-    built(&bench, "2026-11-21T10:00:00Z", b"disk");
-    bench.write("key", "no key");
+    let sandbox = Sandbox::new();
+    built(&sandbox, "2026-11-21T10:00:00Z", b"disk");
+    sandbox.write("key", "no key");
     let check = |words: &str, code: i32, told: &str| {
-        let Ran { code: ended, stderr, .. } = bench.run(&format!("publish out/gold --directory tree {words}"));
+        let Ran { code: ended, stderr, .. } = sandbox.run(&format!("publish out/gold --directory tree {words}"));
         assert_eq!(ended, Some(code), "{words}: {stderr}");
         assert!(stderr.contains(told), "{words}: {stderr}");
-        assert!(!bench.path("tree/gold").exists(), "{words}");
+        assert!(!sandbox.path("tree/gold").exists(), "{words}");
     };
     check("--keep 0", 2, "at least one version stays");
     check("--format vmdk", 2, "no output is a vmdk file");
@@ -100,36 +100,36 @@ fn what_is_wrong_is_told_before_anything_is_copied() {
     check("--tag x", 2, "cannot be used with");
     check("--store x", 2, "cannot be used with");
     // The tree is where a file is.
-    bench.write("tree", "a file");
+    sandbox.write("tree", "a file");
     check("", 14, "cannot access tree");
-    std::fs::remove_file(bench.path("tree")).expect("a file");
-    std::fs::write(bench.path("out/gold/gold.qcow2"), "DISK").expect("a file");
+    std::fs::remove_file(sandbox.path("tree")).expect("a file");
+    std::fs::write(sandbox.path("out/gold/gold.qcow2"), "DISK").expect("a file");
     check("", 14, "gold.qcow2 is not what was built");
 }
 
 #[test]
 fn what_has_no_target_goes_to_a_directory_unless_a_cloud_is_named() {
-    let bench = Bench::new();
-    built(&bench, "2026-11-21T10:00:00Z", b"disk");
-    let ran = bench.run("publish out/gold --keep 1");
+    let sandbox = Sandbox::new();
+    built(&sandbox, "2026-11-21T10:00:00Z", b"disk");
+    let ran = sandbox.run("publish out/gold --keep 1");
     assert!(ran.code == Some(0) && ran.stdout.contains("published/gold/20261121T100000Z"), "{ran:?}");
     for (words, env) in [("--visibility public", &[][..]), ("--os-cloud nobody", &[]), ("", &[("OS_CLOUD", "nobody")])]
     {
-        let ran = bench.run_with(&format!("publish out/gold {words}"), env);
+        let ran = sandbox.run_with(&format!("publish out/gold {words}"), env);
         assert!(ran.code == Some(2) && ran.stderr.contains("cloud"), "{words}: {ran:?}");
     }
 }
 
 #[test]
 fn a_full_disk_leaves_nothing_half() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let disk: Vec<u8> = (0_u32..1 << 20).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
-    built(&bench, "2026-11-21T10:00:00Z", &disk);
-    std::fs::create_dir(bench.path("tree")).expect("a directory");
+    built(&sandbox, "2026-11-21T10:00:00Z", &disk);
+    std::fs::create_dir(sandbox.path("tree")).expect("a directory");
     // A small file system of its own, which ends with the shell.
     let script = "mount -t tmpfs -o size=3m tmpfs tree && \"$0\" publish out/gold --directory tree; code=$?; \
         find tree -mindepth 1; exit $code";
-    let mut unshare: Command = bench.command("unshare");
+    let mut unshare: Command = sandbox.command("unshare");
     unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_goldsmith")]);
     let ran = Ran::from(unshare.output().expect("unshare of util-linux"));
     assert_eq!(ran.code, Some(14), "{ran:?}");

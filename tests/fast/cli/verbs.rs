@@ -1,14 +1,14 @@
 //! The verbs that read only, and command lines that are wrong.
 
-use super::bench::{BASE, Bench, assert_session};
+use super::sandbox::{BASE, Sandbox, assert_session};
 
 #[test]
 fn command_lines_that_are_wrong() {
-    let bench = Bench::new();
-    bench.write("x.yaml", format!("name: x\n{BASE}"));
+    let sandbox = Sandbox::new();
+    sandbox.write("x.yaml", format!("name: x\n{BASE}"));
     assert_session!(
-        bench,
-        bench.session(&[
+        sandbox,
+        sandbox.session(&[
             "biuld x.yaml",
             "build",
             "build x.yaml y.yaml",
@@ -28,28 +28,28 @@ fn command_lines_that_are_wrong() {
 
 #[test]
 fn help_is_a_result() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     for words in ["--help", "--version", "build --help", "cache gc --help"] {
-        let ran = bench.run(words);
+        let ran = sandbox.run(words);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{words}");
         assert!(!ran.stdout.is_empty());
     }
-    assert_eq!(bench.run("").code, Some(2));
+    assert_eq!(sandbox.run("").code, Some(2));
 }
 
 #[test]
 fn elements_are_listed_and_shown() {
-    let bench = Bench::new();
-    bench.write(
+    let sandbox = Sandbox::new();
+    sandbox.write(
         "elements/greeting/element.yaml",
         "name: greeting\ndescription: Says hello at login\nparams:\n  \
          text: { type: string, default: hello, description: What is said }\nrequires: [sshd]\n\
          configure:\n  - write: { path: /etc/motd, content: \"{{ text }}\" }\n",
     );
-    bench.write("broken/bad/element.yaml", "name: bad\n");
+    sandbox.write("broken/bad/element.yaml", "name: bad\n");
     assert_session!(
-        bench,
-        bench.session(&[
+        sandbox,
+        sandbox.session(&[
             "elements show greeting",
             "elements show greeting --json",
             "elements show greting",
@@ -58,32 +58,32 @@ fn elements_are_listed_and_shown() {
             "elements --elements nowhere",
         ])
     );
-    let listed = bench.run("elements");
+    let listed = sandbox.run("elements");
     assert!(listed.stdout.contains("greeting") && listed.stdout.contains("Says hello at login"), "{listed:?}");
-    let json = bench.run("elements --json").last_json();
+    let json = sandbox.run("elements --json").last_json();
     let names: Vec<_> =
         json.as_array().expect("a list").iter().filter_map(|element| element["name"].as_str()).collect();
     assert!(names.contains(&"greeting") && names.contains(&"cloud-init") && names.is_sorted(), "{names:?}");
     for name in names {
-        assert_eq!(bench.run(&format!("elements show {name}")).code, Some(0), "{name}");
+        assert_eq!(sandbox.run(&format!("elements show {name}")).code, Some(0), "{name}");
     }
 }
 
 #[test]
 fn distributions_are_listed_and_shown() {
-    let bench = Bench::new();
-    bench.write(
+    let sandbox = Sandbox::new();
+    sandbox.write(
         "distros/acme/distro.yaml",
         "name: acme\ntitle: Acme Linux\naliases: [acmeos]\nextends: debian\nuser: acme\nnotes: [it is made up]\n\
          packages: { growpart: [acme-grow] }\nunits: { ssh: acme-ssh.service }\n",
     );
-    bench.write(
+    sandbox.write(
         "broken/bad/distro.yaml",
         "name: bad\ntitle: x\nextends: debain\nfamly: y\nmechanisms: { packages: apk }\n",
     );
     assert_session!(
-        bench,
-        bench.session(&[
+        sandbox,
+        sandbox.session(&[
             "distros",
             "distros acmeos",
             "distros debain",
@@ -92,7 +92,7 @@ fn distributions_are_listed_and_shown() {
             "schema recipe --distros broken",
         ])
     );
-    let json = bench.run("distros --json").last_json();
+    let json = sandbox.run("distros --json").last_json();
     let bootstrapped: Vec<_> = json
         .as_array()
         .expect("a list")
@@ -101,19 +101,19 @@ fn distributions_are_listed_and_shown() {
         .filter_map(|one| one["distro"]["name"].as_str())
         .collect();
     assert_eq!(bootstrapped, ["debian", "ubuntu"]);
-    assert_eq!(bench.run("distros acme --json").last_json()["distro"]["packages"]["sudo"][0], "sudo");
+    assert_eq!(sandbox.run("distros acme --json").last_json()["distro"]["packages"]["sudo"][0], "sudo");
     // A recipe and an element may name what the folder has, and an element's schema says so.
-    bench.write("elements/own/element.yaml", "name: own\ndescription: x\npackages: { acme: [y] }\n");
-    bench.write("x.yaml", format!("name: x\n{BASE}elements: [own]\n"));
-    assert_eq!(bench.run("validate x.yaml").code, Some(0));
-    assert!(bench.run("schema element").stdout.contains("|acme|"));
+    sandbox.write("elements/own/element.yaml", "name: own\ndescription: x\npackages: { acme: [y] }\n");
+    sandbox.write("x.yaml", format!("name: x\n{BASE}elements: [own]\n"));
+    assert_eq!(sandbox.run("validate x.yaml").code, Some(0));
+    assert!(sandbox.run("schema element").stdout.contains("|acme|"));
 }
 
 #[test]
 fn schemas_are_json() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     for format in ["recipe", "element", "distro"] {
-        let ran = bench.run(&format!("schema {format}"));
+        let ran = sandbox.run(&format!("schema {format}"));
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
         let schema: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
         assert_eq!(schema["type"], "object", "{format}");
@@ -122,8 +122,8 @@ fn schemas_are_json() {
 
 #[test]
 fn doctor_says_of_everything_how_it_is() {
-    let bench = Bench::new();
-    let ran = bench.run("doctor --json");
+    let sandbox = Sandbox::new();
+    let ran = sandbox.run("doctor --json");
     let results: Vec<serde_json::Value> =
         serde_json::from_str(ran.stdout.lines().next().expect("a line")).expect("a list");
     let missing = results.iter().any(|result| result["status"] == "missing");
@@ -137,16 +137,16 @@ fn doctor_says_of_everything_how_it_is() {
         assert!(!result["detail"].as_str().expect("a sentence").is_empty());
     }
     // The verdict on KVM is remembered: the second look is as quick as reading a file.
-    let text = bench.run("doctor");
+    let text = sandbox.run("doctor");
     assert_eq!(text.code, ran.code);
     assert!(results.iter().all(|result| text.stdout.contains(result["name"].as_str().expect("a word"))), "{text:?}");
 }
 
 #[test]
 fn a_result_that_cannot_be_written_is_a_failure() {
-    let bench = Bench::new();
-    bench.write("disk.raw", vec![0; 1 << 20]);
-    bench.write("recipe.yaml", "name: a\nbase: { bootstrap: { distro: debian, release: bookworm } }\n");
+    let sandbox = Sandbox::new();
+    sandbox.write("disk.raw", vec![0; 1 << 20]);
+    sandbox.write("recipe.yaml", "name: a\nbase: { bootstrap: { distro: debian, release: bookworm } }\n");
     for (number, line) in [
         "--help",
         "--version",
@@ -170,7 +170,7 @@ fn a_result_that_cannot_be_written_is_a_failure() {
     {
         let line = line.replace("OUT", &number.to_string());
         let run = |stdout: std::process::Stdio| {
-            let mut command = bench.command(env!("CARGO_BIN_EXE_goldsmith"));
+            let mut command = sandbox.command(env!("CARGO_BIN_EXE_goldsmith"));
             command.args(line.split(' ')).stdout(stdout).output().expect("goldsmith runs")
         };
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
@@ -182,7 +182,7 @@ fn a_result_that_cannot_be_written_is_a_failure() {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
         let line = line.replace("qcow2", "vmdk");
-        let mut command = bench.command(env!("CARGO_BIN_EXE_goldsmith"));
+        let mut command = sandbox.command(env!("CARGO_BIN_EXE_goldsmith"));
         let ended = command.args(line.split(' ')).stdout(writer).output().expect("goldsmith runs");
         assert_eq!(ended.status.code(), Some(0), "{line}: {}", String::from_utf8_lossy(&ended.stderr));
     }

@@ -3,12 +3,12 @@
 use goldsmith::build::BuildError;
 use goldsmith::guest::fake::{Content, Tree, files};
 
-use super::bench::{Bench, text};
+use super::fixture::{Fixture, text};
 
 /// Files of the image after the recipe's own configure step.
-pub(crate) fn after(bench: &Bench, actions: &str) -> Result<Tree, String> {
-    let plan = bench.plan(&format!("steps:\n  configure:\n{actions}"));
-    match bench.build(&plan) {
+pub(crate) fn after(fixture: &Fixture, actions: &str) -> Result<Tree, String> {
+    let plan = fixture.plan(&format!("steps:\n  configure:\n{actions}"));
+    match fixture.build(&plan) {
         Ok(disk) => Ok(files(&disk.layer.disk)),
         Err(BuildError::Step { source, .. }) => {
             Err(source.guest().map_or(source.to_string(), |guest| format!("{source}: {guest}")))
@@ -36,7 +36,7 @@ fn attributes(tree: &Tree, path: &str) -> (u32, (u32, u32)) {
 #[test]
 fn write_makes_a_file_with_its_parents_mode_and_owner() {
     let tree = after(
-        &Bench::new(),
+        &Fixture::new(),
         "    - write: { path: /srv/a/plain, content: \"x\\n\" }
     - write: { path: /srv/a/own, content: y, mode: \"0600\", owner: \"www-data:adm\" }
     - write: { path: /srv/a/numbers, content: z, owner: \"7:8\" }
@@ -66,18 +66,18 @@ fn what_cannot_be_written_says_why() {
         ("    - write: { path: /etc, content: x }\n", "write /etc: /etc is a directory"),
         ("    - move: { from: /none, to: /b }\n", "move /none: /none is not in the image"),
     ] {
-        assert_eq!(after(&Bench::new(), actions).expect_err("it fails"), message);
+        assert_eq!(after(&Fixture::new(), actions).expect_err("it fails"), message);
     }
 }
 
 #[test]
 fn copy_brings_a_file_or_merges_a_directory() {
-    let bench = Bench::new();
-    bench.file("tool", "#!/bin/sh\n", 0o750);
-    bench.file("tree/etc/a.conf", "a\n", 0o640);
-    bench.file("tree/etc/deep/run", "#!\n", 0o755);
+    let fixture = Fixture::new();
+    fixture.file("tool", "#!/bin/sh\n", 0o750);
+    fixture.file("tree/etc/a.conf", "a\n", 0o640);
+    fixture.file("tree/etc/deep/run", "#!\n", 0o755);
     let tree = after(
-        &bench,
+        &fixture,
         "    - write: { path: /etc/kept, content: kept }
     - copy: { source: tool, path: /usr/local/bin/tool }
     - copy: { source: tree, path: / }
@@ -98,19 +98,19 @@ fn copy_brings_a_file_or_merges_a_directory() {
 #[test]
 fn a_file_that_changes_after_planning_is_an_error() {
     for action in ["copy: { source: it, path: /it }", "extract: { source: it, path: /it }", "run: { script: it }"] {
-        let bench = Bench::new();
-        bench.file("it", "#!/bin/sh\n", 0o755);
-        let plan = bench.plan(&format!("steps: {{ configure: [{{ {action} }}] }}"));
-        bench.file("it", "#!/bin/bash\n", 0o755);
-        let Err(BuildError::Step { source, .. }) = bench.build(&plan) else { panic!("{action}: it is not the same") };
+        let fixture = Fixture::new();
+        fixture.file("it", "#!/bin/sh\n", 0o755);
+        let plan = fixture.plan(&format!("steps: {{ configure: [{{ {action} }}] }}"));
+        fixture.file("it", "#!/bin/bash\n", 0o755);
+        let Err(BuildError::Step { source, .. }) = fixture.build(&plan) else { panic!("{action}: it is not the same") };
         assert_eq!(source.to_string(), "it: changed while the image was built: build again");
-        assert_eq!(bench.ran(), [""; 0]);
+        assert_eq!(fixture.ran(), [""; 0]);
     }
 }
 
 #[test]
 fn extract_tells_archives_apart_by_their_first_bytes() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let mut plain = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_size(1);
@@ -119,21 +119,21 @@ fn extract_tells_archives_apart_by_their_first_bytes() {
     header.set_gid(6);
     plain.append_data(&mut header, "in/side", &b"x"[..]).expect("an entry");
     let plain = plain.into_inner().expect("an archive");
-    let path = bench.file("plain.tar", "", 0o644);
+    let path = fixture.file("plain.tar", "", 0o644);
     std::fs::write(path, plain).expect("writable");
     for (name, magic) in [
         ("a.tar", &[0x1f, 0x8b, 8, 0, 0, 0, 0][..]),
         ("b.tar", &[0xfd, b'7', b'z', b'X', b'Z', 0, 0]),
         ("c.tar", &[0x28, 0xb5, 0x2f, 0xfd]),
     ] {
-        std::fs::write(bench.file(name, "", 0o644), magic).expect("writable");
+        std::fs::write(fixture.file(name, "", 0o644), magic).expect("writable");
     }
     let actions = ["plain", "a", "b", "c"]
         .map(|name| format!("    - extract: {{ source: {name}.tar, path: /opt/{name} }}\n"))
         .concat();
-    let tree = after(&bench, &actions).expect("it builds");
+    let tree = after(&fixture, &actions).expect("it builds");
     assert_eq!(attributes(&tree, "/opt/plain/in/side"), (0o600, (5, 6)));
-    let calls = bench.world.calls();
+    let calls = fixture.world.calls();
     let unpacked: Vec<_> = calls.iter().filter(|call| call.starts_with("unpack")).collect();
     assert_eq!(
         unpacked,
@@ -143,7 +143,7 @@ fn extract_tells_archives_apart_by_their_first_bytes() {
 
 #[test]
 fn edit_changes_only_what_it_must() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let edits = "    - write: { path: /etc/x/one.conf, content: \"a=1\\nb=2\", mode: \"0600\" }
     - write: { path: /etc/x/two.conf, content: \"b=3\\r\\n\" }
     - mkdir: { path: /etc/x/dir.conf }
@@ -153,19 +153,19 @@ fn edit_changes_only_what_it_must() {
     - edit: { path: /etc/none, if-present: true, ensure-line: x }
     - edit: { path: /etc/none*, if-present: true, ensure-line: x }
 ";
-    let tree = after(&bench, edits).expect("it builds");
+    let tree = after(&fixture, edits).expect("it builds");
     assert_eq!(text(&tree, "/etc/x/one.conf"), "c=2\nd=4\n");
     assert_eq!(attributes(&tree, "/etc/x/one.conf").0, 0o600, "the mode is kept");
     assert_eq!(text(&tree, "/etc/x/two.conf"), "c=3\r\n");
     assert_eq!(kind(&tree, "/etc/none"), "nothing");
-    let writes = bench.world.calls().into_iter().filter(|call| call == "write /etc/x/one.conf").count();
+    let writes = fixture.world.calls().into_iter().filter(|call| call == "write /etc/x/one.conf").count();
     assert_eq!(writes, 3, "a line that is there is not written again");
     for (path, words) in [
         ("/etc/none", "edit /etc/none: is not in the image; with `if-present: true` that is passed over"),
         ("/etc/n*", "edit /etc/n*: is not in the image; with `if-present: true` that is passed over"),
         ("/etc", "edit /etc: read /etc: it is not a regular file"),
     ] {
-        let error = after(&Bench::new(), &format!("    - edit: {{ path: {path}, ensure-line: x }}\n"));
+        let error = after(&Fixture::new(), &format!("    - edit: {{ path: {path}, ensure-line: x }}\n"));
         assert_eq!(error.expect_err("it fails"), words);
     }
 }
@@ -173,7 +173,7 @@ fn edit_changes_only_what_it_must() {
 #[test]
 fn remove_takes_paths_globs_and_what_is_below() {
     let tree = after(
-        &Bench::new(),
+        &Fixture::new(),
         "    - write: { path: /var/log/a.log, content: x }
     - write: { path: /var/log/b.log, content: x }
     - write: { path: /var/log/.hidden, content: x }
@@ -191,7 +191,7 @@ fn remove_takes_paths_globs_and_what_is_below() {
 #[test]
 fn empty_leaves_an_empty_file_whatever_was_there() {
     let tree = after(
-        &Bench::new(),
+        &Fixture::new(),
         "    - write: { path: /etc/machine-id, content: \"0123\", mode: \"0444\" }
     - symlink: { path: /etc/udev/rules.d/75.rules, target: /dev/null }
     - write: { path: /var/log/a, content: x }
@@ -205,14 +205,14 @@ fn empty_leaves_an_empty_file_whatever_was_there() {
     assert_eq!(attributes(&tree, "/etc/machine-id").0, 0o444, "the mode is kept");
     assert_eq!(attributes(&tree, "/etc/udev/rules.d/75.rules").0, 0o644);
     assert_eq!(kind(&tree, "/none"), "nothing", "a glob makes nothing");
-    let error = after(&Bench::new(), "    - empty: [/etc]\n").expect_err("it is a directory");
+    let error = after(&Fixture::new(), "    - empty: [/etc]\n").expect_err("it is a directory");
     assert_eq!(error, "empty /etc: /etc is a directory");
 }
 
 #[test]
 fn mkdir_keeps_what_it_is_not_asked_to_change() {
     let tree = after(
-        &Bench::new(),
+        &Fixture::new(),
         "    - mkdir: { path: /srv/a/b }
     - mkdir: { path: /srv/a/b/own, mode: \"2770\", owner: www-data }
     - mkdir: { path: /srv/a/b/own }
@@ -226,7 +226,7 @@ fn mkdir_keeps_what_it_is_not_asked_to_change() {
 #[test]
 fn links_and_moves_make_the_directories_they_need() {
     let tree = after(
-        &Bench::new(),
+        &Fixture::new(),
         "    - symlink: { path: /opt/new/link, target: ../x }
     - symlink: { path: /opt/new/link, target: ../y }
     - write: { path: /etc/from/a, content: x, mode: \"0600\" }
@@ -241,12 +241,12 @@ fn links_and_moves_make_the_directories_they_need() {
 /// A usr-merged image with links of all kinds that a path goes through, and the actions that go through them.
 #[test]
 fn every_action_goes_through_links_as_the_image_has_them() {
-    let bench = Bench::new();
-    bench.file("tree/d/b", "b", 0o644);
-    std::fs::write(bench.file("a.tar", "", 0o644), tar::Builder::new(Vec::new()).into_inner().expect("an archive"))
+    let fixture = Fixture::new();
+    fixture.file("tree/d/b", "b", 0o644);
+    std::fs::write(fixture.file("a.tar", "", 0o644), tar::Builder::new(Vec::new()).into_inner().expect("an archive"))
         .expect("writable");
     let tree = after(
-        &bench,
+        &fixture,
         "    - symlink: { path: /lib, target: usr/lib }
     - mkdir: { path: /usr/lib }
     - mkdir: { path: /data/deep, mode: \"0700\" }
@@ -330,10 +330,10 @@ fn links_that_lead_nowhere_are_named() {
         ("write: { path: /srv/file/x, content: y }", "write /srv/file/x: `/srv/file` is not a directory".to_owned()),
         ("mkdir: { path: /srv/file }", "mkdir /srv/file: `/srv/file` is not a directory".to_owned()),
     ] {
-        let error = after(&Bench::new(), &format!("{links}    - {action}\n")).expect_err(action);
+        let error = after(&Fixture::new(), &format!("{links}    - {action}\n")).expect_err(action);
         assert_eq!(error, message);
     }
-    let tree = after(&Bench::new(), &format!("{links}    - remove: [/srv/dead/x, /srv/dead, /srv/a, /srv/file/x]\n"));
+    let tree = after(&Fixture::new(), &format!("{links}    - remove: [/srv/dead/x, /srv/dead, /srv/a, /srv/file/x]\n"));
     let tree = tree.expect("what leads nowhere has nothing to remove");
     assert_eq!(
         (kind(&tree, "/srv/dead"), kind(&tree, "/srv/a"), kind(&tree, "/srv/file")),

@@ -5,14 +5,14 @@ use std::cell::Cell;
 use goldsmith::build::{self, Examiner};
 use serde_json::json;
 
-use super::bench::Bench;
+use super::fixture::Fixture;
 
 const RECIPE: &str = "steps: { configure: [{ hostname: web }] }";
 
 #[test]
 fn a_final_disk_is_looked_at_once_for_each_thing_looked_for() {
-    let bench = Bench::new();
-    let plan = bench.plan(RECIPE);
+    let fixture = Fixture::new();
+    let plan = fixture.plan(RECIPE);
     let looks = Cell::new(0);
     let examiner = |key: &str| Examiner {
         key: key.to_owned(),
@@ -24,15 +24,15 @@ fn a_final_disk_is_looked_at_once_for_each_thing_looked_for() {
             Ok(json!({ "hostname": String::from_utf8_lossy(&name).trim() }))
         }),
     };
-    let disk = bench.build_examined(&plan, &examiner("one"));
+    let disk = fixture.build_examined(&plan, &examiner("one"));
     assert_eq!(build::examination(&disk.layer, "one"), Some(json!({ "hostname": "web" })));
     assert_eq!(build::examination(&disk.layer, "two"), None, "it was not looked for");
-    assert_eq!((looks.get(), bench.world.launches()), (1, 1), "in the build's own guest");
+    assert_eq!((looks.get(), fixture.world.launches()), (1, 1), "in the build's own guest");
 
-    bench.build_examined(&plan, &examiner("one"));
-    assert_eq!((looks.get(), bench.world.launches()), (1, 1), "it is known");
-    let disk = bench.build_examined(&plan, &examiner("two"));
-    assert_eq!((looks.get(), bench.world.launches()), (2, 2), "it was not known");
+    fixture.build_examined(&plan, &examiner("one"));
+    assert_eq!((looks.get(), fixture.world.launches()), (1, 1), "it is known");
+    let disk = fixture.build_examined(&plan, &examiner("two"));
+    assert_eq!((looks.get(), fixture.world.launches()), (2, 2), "it was not known");
     assert!(build::examination(&disk.layer, "two").is_some());
-    bench.assert_store_is_sound();
+    fixture.assert_store_is_sound();
 }

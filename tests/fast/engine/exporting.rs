@@ -11,7 +11,7 @@ use goldsmith::export::{ExportError, Exported, export};
 use goldsmith::interrupt::Interrupt;
 use goldsmith::plan::Plan;
 
-use super::bench::Bench;
+use super::fixture::Fixture;
 
 const RECIPE: &str = "
 outputs: [{ format: qcow2, compression: zlib }, { format: raw }]
@@ -35,10 +35,10 @@ fn names(dir: &Path) -> Vec<String> {
 
 #[test]
 fn artifacts_are_whole_summed_and_vouched_for() {
-    let bench = Bench::new();
-    let plan = bench.plan(RECIPE);
-    let disk = bench.build(&plan).expect("it builds");
-    let out = bench.dir.path().join("out");
+    let fixture = Fixture::new();
+    let plan = fixture.plan(RECIPE);
+    let disk = fixture.build(&plan).expect("it builds");
+    let out = fixture.dir.path().join("out");
     std::fs::create_dir(&out).expect("a directory");
     std::fs::write(out.join(".goldsmith-aB3dE6-image.raw"), "left by a killed build").expect("writable");
     std::fs::write(out.join(".goldsmith-notes"), "of the user").expect("writable");
@@ -63,10 +63,10 @@ fn artifacts_are_whole_summed_and_vouched_for() {
 
 #[test]
 fn artifacts_are_made_again_only_if_they_are_not_those_of_the_disk() {
-    let bench = Bench::new();
-    let plan = bench.plan(RECIPE);
-    let disk = bench.build(&plan).expect("it builds");
-    let out = bench.dir.path().join("out");
+    let fixture = Fixture::new();
+    let plan = fixture.plan(RECIPE);
+    let disk = fixture.build(&plan).expect("it builds");
+    let out = fixture.dir.path().join("out");
     let exported = |plan: &Plan, disk: &FinalDisk| to(&out, plan, disk, &Interrupt::new()).expect("it is exported");
     assert!(!exported(&plan, &disk).unchanged);
     let again = exported(&plan, &disk);
@@ -80,21 +80,21 @@ fn artifacts_are_made_again_only_if_they_are_not_those_of_the_disk() {
     }
     std::fs::write(out.join("image.qcow2"), "tampered with").expect("writable");
     assert!(!exported(&plan, &disk).unchanged, "the size changed");
-    let fewer = bench.plan(&RECIPE.replace(", { format: raw }", ""));
+    let fewer = fixture.plan(&RECIPE.replace(", { format: raw }", ""));
     assert!(!exported(&fewer, &disk).unchanged, "an output is gone");
-    let other = bench.plan(&RECIPE.replace("zlib", "none"));
+    let other = fixture.plan(&RECIPE.replace("zlib", "none"));
     assert!(!exported(&other, &disk).unchanged, "the compression changed");
-    let other = bench.plan(&RECIPE.replace("web", "db"));
-    let disk = bench.build(&other).expect("it builds");
+    let other = fixture.plan(&RECIPE.replace("web", "db"));
+    let disk = fixture.build(&other).expect("it builds");
     assert!(!exported(&other, &disk).unchanged, "the disk changed");
 }
 
 #[test]
 fn of_two_exports_to_one_place_one_does_the_work() {
-    let bench = Bench::new();
-    let plan = bench.plan(RECIPE);
-    let disk = bench.build(&plan).expect("it builds");
-    let out = bench.dir.path().join("out");
+    let fixture = Fixture::new();
+    let plan = fixture.plan(RECIPE);
+    let disk = fixture.build(&plan).expect("it builds");
+    let out = fixture.dir.path().join("out");
     let mut unchanged = std::thread::scope(|scope| {
         let exports = [0, 1].map(|_| scope.spawn(|| to(&out, &plan, &disk, &Interrupt::new())));
         exports.map(|export| export.join().expect("no panic").expect("it is exported").unchanged)
@@ -106,10 +106,10 @@ fn of_two_exports_to_one_place_one_does_the_work() {
 
 #[test]
 fn an_interrupted_export_leaves_what_was_there() {
-    let bench = Bench::new();
-    let plan = bench.plan(RECIPE);
-    let disk = bench.build(&plan).expect("it builds");
-    let out = bench.dir.path().join("out");
+    let fixture = Fixture::new();
+    let plan = fixture.plan(RECIPE);
+    let disk = fixture.build(&plan).expect("it builds");
+    let out = fixture.dir.path().join("out");
     std::fs::create_dir(&out).expect("a directory");
     std::fs::write(out.join("image.qcow2"), "of yesterday").expect("writable");
     let interrupt = Interrupt::new();
@@ -129,10 +129,10 @@ steps: { configure: [
 
 #[test]
 fn outputs_without_a_disk_are_made_of_what_was_taken_out_of_it() {
-    let bench = Bench::new();
-    let plan = bench.plan(TREES);
-    let disk = bench.build(&plan).expect("it builds");
-    let out = bench.dir.path().join("out");
+    let fixture = Fixture::new();
+    let plan = fixture.plan(TREES);
+    let disk = fixture.build(&plan).expect("it builds");
+    let out = fixture.dir.path().join("out");
     let exported = to(&out, &plan, &disk, &Interrupt::new()).expect("it is exported");
     let files: Vec<_> = exported.artifacts.iter().map(|artifact| artifact.file.as_str()).collect();
     assert_eq!(files, ["image.vmlinuz", "image.raw", "image.tar", "image.squashfs", "image.initrd"]);
@@ -151,56 +151,56 @@ fn outputs_without_a_disk_are_made_of_what_was_taken_out_of_it() {
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
     assert_eq!(manifest["boot"]["kernel"], "/boot/vmlinuz-6.1.0-9-amd64");
     assert_eq!(manifest["boot"]["args"], serde_json::json!(["root=UUID=1", "ro"]));
-    bench.assert_store_is_sound();
+    fixture.assert_store_is_sound();
 
     // The same again launches nothing and makes the same bytes.
-    bench.world.reset();
+    fixture.world.reset();
     let before: Vec<_> = exported.artifacts.iter().map(|artifact| artifact.digests.sha256).collect();
     std::fs::remove_file(out.join("SHA256SUMS")).expect("it is there");
-    let again = to(&out, &plan, &bench.build(&plan).expect("it is there"), &Interrupt::new()).expect("exported");
+    let again = to(&out, &plan, &fixture.build(&plan).expect("it is there"), &Interrupt::new()).expect("exported");
     assert!(!again.unchanged);
     assert_eq!(again.artifacts.iter().map(|artifact| artifact.digests.sha256).collect::<Vec<_>>(), before);
-    assert_eq!(bench.world.launches(), 0);
+    assert_eq!(fixture.world.launches(), 0);
 }
 
 #[test]
 fn other_outputs_launch_one_guest_and_run_no_step() {
-    let bench = Bench::new();
-    let disk_only = bench.plan(&TREES.replace(
+    let fixture = Fixture::new();
+    let disk_only = fixture.plan(&TREES.replace(
         "{ format: aki }, { format: raw }, { format: tar }, { format: squashfs }, { format: ari }",
         "{ format: raw }",
     ));
-    bench.build(&disk_only).expect("it builds");
-    bench.world.reset();
-    let plan = bench.plan(TREES);
-    let disk = bench.build(&plan).expect("it is taken");
-    assert_eq!((bench.world.launches(), bench.world.runs().len()), (1, 0));
-    assert_eq!(disk.layer.key, bench.build(&disk_only).expect("it is there").layer.key, "outputs are in no key");
-    assert_eq!(bench.world.launches(), 1);
-    bench.assert_store_is_sound();
-    let out = bench.dir.path().join("out");
+    fixture.build(&disk_only).expect("it builds");
+    fixture.world.reset();
+    let plan = fixture.plan(TREES);
+    let disk = fixture.build(&plan).expect("it is taken");
+    assert_eq!((fixture.world.launches(), fixture.world.runs().len()), (1, 0));
+    assert_eq!(disk.layer.key, fixture.build(&disk_only).expect("it is there").layer.key, "outputs are in no key");
+    assert_eq!(fixture.world.launches(), 1);
+    fixture.assert_store_is_sound();
+    let out = fixture.dir.path().join("out");
     assert_eq!(to(&out, &plan, &disk, &Interrupt::new()).expect("it is exported").artifacts.len(), 5);
 
     // What is damaged beside the disk is found; what is gone is taken again.
     let tree = disk.layer.disk.with_file_name("tree.tar");
     let content = std::fs::read(&tree).expect("it is kept");
     std::fs::write(&tree, vec![0; content.len()]).expect("writable");
-    let findings = bench.store().verify(&Interrupt::new(), &mut |_, _| {}).expect("readable");
+    let findings = fixture.store().verify(&Interrupt::new(), &mut |_, _| {}).expect("readable");
     assert!(findings.iter().any(|finding| finding.to_string().contains("tree.tar")), "{findings:?}");
     std::fs::remove_file(&tree).expect("it is there");
-    bench.build(&plan).expect("it is taken again");
-    assert_eq!((bench.world.launches(), std::fs::read(&tree).expect("it is back") == content), (2, true));
+    fixture.build(&plan).expect("it is taken again");
+    assert_eq!((fixture.world.launches(), std::fs::read(&tree).expect("it is back") == content), (2, true));
 }
 
 #[test]
 fn an_image_without_a_kernel_has_no_kernel_to_export() {
-    let bench = Bench::new();
-    let plan = bench.plan("outputs: [{ format: aki }]\nsteps: { configure: [{ hostname: web }] }");
-    let disk = bench.build(&plan).expect("it builds");
-    let out = bench.dir.path().join("out");
+    let fixture = Fixture::new();
+    let plan = fixture.plan("outputs: [{ format: aki }]\nsteps: { configure: [{ hostname: web }] }");
+    let disk = fixture.build(&plan).expect("it builds");
+    let out = fixture.dir.path().join("out");
     let error = to(&out, &plan, &disk, &Interrupt::new()).expect_err("no kernel");
     assert!(error.to_string().contains("the image has no kernel in /boot"), "{error}");
-    let plan = bench.plan("outputs: [{ format: ami }]\nsteps: { configure: [{ hostname: web }] }");
+    let plan = fixture.plan("outputs: [{ format: ami }]\nsteps: { configure: [{ hostname: web }] }");
     let error = to(&out, &plan, &disk, &Interrupt::new()).expect_err("no partition");
     assert!(error.to_string().contains("not directly on a partition"), "{error}");
 }

@@ -10,13 +10,13 @@ use goldsmith::guest::{Inspection, Mount, Partition, PartitionTable, Storage};
 use goldsmith::plan::{BasePlan, Plan};
 use goldsmith::recipe::Firmware;
 
-use super::bench::{Answers, Bench, base_tree, text};
+use super::fixture::{Answers, Fixture, base_tree, text};
 
 const RECIPE: &str = "packages: [nginx]\nsteps: { configure: [{ write: { path: /etc/motd, content: new } }] }";
 
 /// Puts an image into the store; a plan that starts from it, and what would be known of it.
-fn prepare(bench: &Bench, size: u64) -> (Plan, OpenedImage) {
-    let images = bench.store().images_dir();
+fn prepare(fixture: &Fixture, size: u64) -> (Plan, OpenedImage) {
+    let images = fixture.store().images_dir();
     let made = images.join("made");
     let status =
         Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).arg(&made).arg(size.to_string()).status();
@@ -30,7 +30,7 @@ fn prepare(bench: &Bench, size: u64) -> (Plan, OpenedImage) {
     let file = format!("{sha256}.qcow2");
     std::fs::rename(&made, images.join(&file)).expect("renamed");
 
-    let bootstrapped = bench.plan(RECIPE);
+    let bootstrapped = fixture.plan(RECIPE);
     let text = format!(
         "name: image\nbase: {{ image: {{ source: base.qcow2, sha256: \"{sha256}\" }} }}\ndisk: {{ size: 1GiB }}\n{RECIPE}\n"
     );
@@ -41,7 +41,7 @@ fn prepare(bench: &Bench, size: u64) -> (Plan, OpenedImage) {
         host_arch: bootstrapped.arch,
         rules: Vec::new(),
     };
-    let path = bench.dir.path().join("recipe.yaml");
+    let path = fixture.dir.path().join("recipe.yaml");
     let system =
         goldsmith::recipe::System { distro: bootstrapped.distro.clone(), firmware: bootstrapped.disk.firmware.clone() };
     let loaded = goldsmith::recipe::load_str(&path, &text, &options, Some(&system));
@@ -82,54 +82,54 @@ fn table() -> PartitionTable {
 
 #[test]
 fn an_image_is_grown_and_its_packages_come_first() {
-    let bench = Bench::new();
-    let (plan, image) = prepare(&bench, 512 << 20);
-    let workshop = bench.workshop();
+    let fixture = Fixture::new();
+    let (plan, image) = prepare(&fixture, 512 << 20);
+    let workshop = fixture.workshop();
     let build = || {
-        let built = build::build(&plan, Some(&image), bench.session(&workshop), &mut Answers(vec![]));
+        let built = build::build(&plan, Some(&image), fixture.session(&workshop), &mut Answers(vec![]));
         build::finalize(&plan, built.expect("it builds"), None).expect("it ends")
     };
     let disk = build();
     assert_eq!(text(&files(&disk.layer.disk), "/etc/motd"), "new");
-    assert_eq!(bench.world.launches(), 1);
-    let calls = bench.world.calls();
+    assert_eq!(fixture.world.launches(), 1);
+    let calls = fixture.world.calls();
     let steps = "[MoveCopy, Partition { number: 3, end: 1072693248 }, FileSystem { on: Partition(3), kind: \"ext4\" }]";
     assert_eq!(calls[1..3], [format!("grow {steps}"), "mount / /boot/efi".to_owned()]);
-    let runs = bench.world.runs();
+    let runs = fixture.world.runs();
     assert!(String::from_utf8_lossy(&runs[0].scripts[0]).contains("INSTALL='nginx'"));
     assert!(runs[0].network);
     let base = workshop.store.find(&plan.steps[0].key).expect("readable").expect("it was made");
     let info = QemuImg::default().info(&base.disk).expect("qcow2");
     assert_eq!(info.backing_file, Some(format!("../../images/{}", image.file)));
     assert_eq!(info.virtual_size, 1 << 30);
-    bench.assert_store_is_sound();
+    fixture.assert_store_is_sound();
 
-    bench.world.reset();
+    fixture.world.reset();
     build();
-    assert_eq!(bench.world.launches(), 0);
+    assert_eq!(fixture.world.launches(), 0);
 }
 
 #[test]
 fn an_image_of_the_right_size_is_not_grown() {
-    let bench = Bench::new();
-    let (plan, image) = prepare(&bench, 1 << 30);
-    let workshop = bench.workshop();
-    build::build(&plan, Some(&image), bench.session(&workshop), &mut Answers(vec![])).expect("it builds");
-    assert!(!bench.world.calls().iter().any(|call| call.starts_with("grow")));
+    let fixture = Fixture::new();
+    let (plan, image) = prepare(&fixture, 1 << 30);
+    let workshop = fixture.workshop();
+    build::build(&plan, Some(&image), fixture.session(&workshop), &mut Answers(vec![])).expect("it builds");
+    assert!(!fixture.world.calls().iter().any(|call| call.starts_with("grow")));
 }
 
 #[test]
 fn what_does_not_grow_is_told_before_each_build() {
-    let bench = Bench::new();
-    let (plan, mut image) = prepare(&bench, 512 << 20);
+    let fixture = Fixture::new();
+    let (plan, mut image) = prepare(&fixture, 512 << 20);
     let table = image.inspection.storage.table.as_mut().expect("a table");
     // Swap behind the root.
     table.partitions[1].start = 600 << 20;
     let warning = "warning: the root file system does not grow to all of `disk.size`: partition 2 lies behind partition 3, which it is on";
     for first in ["base base.qcow2 started", "base base.qcow2 cached"] {
-        let workshop = bench.workshop();
-        build::build(&plan, Some(&image), bench.session(&workshop), &mut Answers(vec![])).expect("it builds");
-        assert_eq!(bench.events.steps()[..2], [warning, first]);
+        let workshop = fixture.workshop();
+        build::build(&plan, Some(&image), fixture.session(&workshop), &mut Answers(vec![])).expect("it builds");
+        assert_eq!(fixture.events.steps()[..2], [warning, first]);
     }
-    assert_eq!(bench.world.calls()[1], "grow [MoveCopy]", "the copy of the GPT belongs at the end of the disk");
+    assert_eq!(fixture.world.calls()[1], "grow [MoveCopy]", "the copy of the GPT belongs at the end of the disk");
 }

@@ -6,11 +6,11 @@ use goldsmith::guest::fake::{FakeWorld, set_files};
 use goldsmith::guest::{Ended, Guest as _, Mount};
 use goldsmith::plan::Plan;
 
-use super::bench::{Bench, base_tree, file};
+use super::fixture::{Fixture, base_tree, file};
 
 /// Carries out the recipe's own configure step in a guest of its own, with a package cache.
-fn carry_out(bench: &Bench, plan: &Plan, distro: &str, world: &FakeWorld) -> Result<Vec<String>, ActionError> {
-    let disk = bench.dir.path().join("disk");
+fn carry_out(fixture: &Fixture, plan: &Plan, distro: &str, world: &FakeWorld) -> Result<Vec<String>, ActionError> {
+    let disk = fixture.dir.path().join("disk");
     std::fs::write(&disk, "").expect("writable");
     let mut tree = base_tree();
     for dir in ["/var/cache", "/var/cache/apt", "/var/cache/apt/archives"] {
@@ -26,9 +26,9 @@ fn carry_out(bench: &Bench, plan: &Plan, distro: &str, world: &FakeWorld) -> Res
         mechanisms: &Distros::built_in().get(distro).expect("it is known").mechanisms,
         arch: "x86_64",
         packages: &plan.packages,
-        secrets: &bench.secrets,
-        package_cache: Some(PackageCache { dir: bench.dir.path().join("packages") }),
-        scratch: bench.dir.path(),
+        secrets: &fixture.secrets,
+        package_cache: Some(PackageCache { dir: fixture.dir.path().join("packages") }),
+        scratch: fixture.dir.path(),
         epoch: plan.epoch(),
         timeout: std::time::Duration::from_secs(60),
     }
@@ -37,8 +37,8 @@ fn carry_out(bench: &Bench, plan: &Plan, distro: &str, world: &FakeWorld) -> Res
     result.map(|()| left)
 }
 
-fn plan(bench: &Bench, packages: &str) -> Plan {
-    bench.plan(&format!("steps: {{ configure: [{{ packages: {packages} }}] }}"))
+fn plan(fixture: &Fixture, packages: &str) -> Plan {
+    fixture.plan(&format!("steps: {{ configure: [{{ packages: {packages} }}] }}"))
 }
 
 fn script(world: &FakeWorld) -> String {
@@ -49,8 +49,8 @@ fn script(world: &FakeWorld) -> String {
 fn every_package_manager_is_asked_in_its_own_words() {
     let all = "{ install: [nginx, g++], remove: [nano], update: true }";
     for (distro, manager) in [("debian", "apt-get"), ("fedora", "dnf"), ("opensuse", "zypper")] {
-        let (bench, world) = (Bench::new(), FakeWorld::new());
-        carry_out(&bench, &plan(&bench, all), distro, &world).expect("it works");
+        let (fixture, world) = (Fixture::new(), FakeWorld::new());
+        carry_out(&fixture, &plan(&fixture, all), distro, &world).expect("it works");
         let script = script(&world);
         assert!(script.contains("UPDATE=1\nINSTALL='nginx g++'\nREMOVE='nano'\n"), "{script}");
         assert!(script.contains(manager), "{script}");
@@ -62,18 +62,22 @@ fn every_package_manager_is_asked_in_its_own_words() {
 
 #[test]
 fn what_is_only_removed_needs_no_network() {
-    let (bench, world) = (Bench::new(), FakeWorld::new());
-    carry_out(&bench, &plan(&bench, "{ remove: [nano] }"), "debian", &world).expect("it works");
+    let (fixture, world) = (Fixture::new(), FakeWorld::new());
+    carry_out(&fixture, &plan(&fixture, "{ remove: [nano] }"), "debian", &world).expect("it works");
     assert!(!world.runs()[0].network);
 }
 
 /// The script for apt, with programs that tell how they were called.
 #[test]
 fn apt_is_asked_for_what_is_wanted_and_starts_no_service() {
-    let bench = Bench::new();
-    let policy = bench.dir.path().join("policy-rc.d");
-    bench.file("../bin/apt-get", "#!/bin/sh\n[ -x POLICY ] || echo unguarded\nshift $(($# - 2)); echo \"$*\"\n", 0o755);
-    let apt = bench.dir.path().join("bin/apt-get");
+    let fixture = Fixture::new();
+    let policy = fixture.dir.path().join("policy-rc.d");
+    fixture.file(
+        "../bin/apt-get",
+        "#!/bin/sh\n[ -x POLICY ] || echo unguarded\nshift $(($# - 2)); echo \"$*\"\n",
+        0o755,
+    );
+    let apt = fixture.dir.path().join("bin/apt-get");
     let text = std::fs::read_to_string(&apt).expect("it is there").replace("POLICY", &policy.display().to_string());
     std::fs::write(&apt, text).expect("writable");
     for (packages, expected) in [
@@ -82,9 +86,9 @@ fn apt_is_asked_for_what_is_wanted_and_starts_no_service() {
         ("{ update: true }", "APT::Update::Error-Mode=any update\nAcquire::Retries=3 dist-upgrade\n"),
     ] {
         let world = FakeWorld::new();
-        carry_out(&bench, &plan(&bench, packages), "debian", &world).expect("it works");
+        carry_out(&fixture, &plan(&fixture, packages), "debian", &world).expect("it works");
         let script = script(&world).replace("/usr/sbin/policy-rc.d", &policy.display().to_string());
-        let path = format!("{}:/usr/bin:/bin", bench.dir.path().join("bin").display());
+        let path = format!("{}:/usr/bin:/bin", fixture.dir.path().join("bin").display());
         let ran = std::process::Command::new("sh").args(["-c", &script]).env("PATH", path).output().expect("sh");
         assert_eq!(String::from_utf8_lossy(&ran.stdout), expected, "{}", String::from_utf8_lossy(&ran.stderr));
         assert!(!policy.exists(), "it is taken away");
@@ -93,8 +97,8 @@ fn apt_is_asked_for_what_is_wanted_and_starts_no_service() {
 
 #[test]
 fn package_files_are_kept_on_the_host_and_leave_the_image() {
-    let (bench, world) = (Bench::new(), FakeWorld::new());
-    let kept = bench.dir.path().join("packages");
+    let (fixture, world) = (Fixture::new(), FakeWorld::new());
+    let kept = fixture.dir.path().join("packages");
     std::fs::create_dir(&kept).expect("a directory");
     std::fs::write(kept.join("libc6_2.36_amd64.deb"), "old").expect("writable");
     std::fs::write(kept.join(".nginx.deb.part"), "broken").expect("writable");
@@ -105,7 +109,7 @@ fn package_files_are_kept_on_the_host_and_leave_the_image() {
         tree.insert("/var/cache/apt/archives/odd name.deb".to_owned(), file(b"odd"));
         Ended { status: 0, tail: Vec::new() }
     });
-    let left = carry_out(&bench, &plan(&bench, "{ install: [nginx] }"), "debian", &world).expect("it works");
+    let left = carry_out(&fixture, &plan(&fixture, "{ install: [nginx] }"), "debian", &world).expect("it works");
     assert_eq!(left, [""; 0]);
     assert_eq!(std::fs::read(kept.join("nginx_1.22_amd64.deb")).expect("kept"), b"new");
     assert_eq!(std::fs::read(kept.join("libc6_2.36_amd64.deb")).expect("kept"), b"old");
@@ -114,17 +118,17 @@ fn package_files_are_kept_on_the_host_and_leave_the_image() {
 
 #[test]
 fn a_package_that_is_nowhere_names_the_element_that_wants_it() {
-    let bench = Bench::new();
-    bench.element("web", "packages: { debian: [ngnix] }");
-    let mut plan = bench.plan("elements: [web]\nsteps: { configure: [{ packages: { install: [ngnix] } }] }");
+    let fixture = Fixture::new();
+    fixture.element("web", "packages: { debian: [ngnix] }");
+    let mut plan = fixture.plan("elements: [web]\nsteps: { configure: [{ packages: { install: [ngnix] } }] }");
     let world = FakeWorld::new();
     world.on_run(|_, _| Ended { status: 100, tail: vec!["E: Unable to locate package ngnix".to_owned()] });
-    let error = carry_out(&bench, &plan, "debian", &world).expect_err("it is misspelt");
+    let error = carry_out(&fixture, &plan, "debian", &world).expect_err("it is misspelt");
     assert_eq!(error.to_string(), "package ngnix is in no repository of the image (wanted by web)");
     plan.packages.clear();
-    let error = carry_out(&bench, &plan, "debian", &world).expect_err("it is misspelt");
+    let error = carry_out(&fixture, &plan, "debian", &world).expect_err("it is misspelt");
     assert_eq!(error.to_string(), "package ngnix is in no repository of the image (wanted by this step)");
     world.on_run(|_, _| Ended { status: 100, tail: vec!["E: Could not get lock".to_owned()] });
-    let error = carry_out(&bench, &plan, "debian", &world).expect_err("it is locked");
+    let error = carry_out(&fixture, &plan, "debian", &world).expect_err("it is locked");
     assert_eq!(error.to_string(), "install ngnix ended with exit status 100");
 }

@@ -11,7 +11,7 @@ use goldsmith::export::{self, manifest::RecipeInfo};
 use goldsmith::guest::Ended;
 use goldsmith::guest::fake::Content;
 
-use super::bench::{Answers, Bench};
+use super::fixture::{Answers, Fixture};
 
 const SECRET: &str = "correct-horse-battery";
 
@@ -23,21 +23,21 @@ steps:
     - run: { inline: \"log out\" }
 ";
 
-fn bench() -> Bench {
-    let mut bench = Bench::new();
-    bench.secrets = BTreeMap::from([
+fn fixture() -> Fixture {
+    let mut fixture = Fixture::new();
+    fixture.secrets = BTreeMap::from([
         ("token".to_owned(), SECRET.as_bytes().to_vec()),
         ("other".to_owned(), b"not asked for".to_vec()),
     ]);
-    bench
+    fixture
 }
 
 #[test]
 fn a_script_gets_its_arguments_environment_network_and_secrets() {
-    let bench = bench();
+    let fixture = fixture();
     let seen: Arc<Mutex<Vec<String>>> = Arc::default();
     let shown = seen.clone();
-    bench.world.on_run(move |_, tree| {
+    fixture.world.on_run(move |_, tree| {
         let here = tree.iter().filter(|(path, _)| path.starts_with("/run/goldsmith-secrets"));
         let told = here.map(|(path, node)| match &node.content {
             Content::File(content) => format!("{path} {:o} {}", node.mode, String::from_utf8_lossy(content)),
@@ -46,9 +46,9 @@ fn a_script_gets_its_arguments_environment_network_and_secrets() {
         shown.lock().expect("no panic").push(told.collect::<Vec<_>>().join(", "));
         Ended { status: 0, tail: Vec::new() }
     });
-    bench.build(&bench.plan(RECIPE)).expect("it builds");
+    fixture.build(&fixture.plan(RECIPE)).expect("it builds");
     assert_eq!(*seen.lock().expect("no panic"), [format!("/run/goldsmith-secrets/token 400 {SECRET}"), String::new()]);
-    let runs = bench.world.runs();
+    let runs = fixture.world.runs();
     assert_eq!(runs[0].words, ["/run/goldsmith/script", "a", "b c"]);
     let env = |name: &str| runs[0].env.get(name).map(String::as_str);
     assert_eq!(env("PLACE"), Some("here"));
@@ -57,7 +57,7 @@ fn a_script_gets_its_arguments_environment_network_and_secrets() {
     assert_eq!(env("GOLDSMITH_ARCH"), Some("x86_64"));
     assert!(runs[0].network && !runs[1].network);
     assert!(!runs[1].env.contains_key("GOLDSMITH_SECRETS"));
-    let calls = bench.world.calls();
+    let calls = fixture.world.calls();
     let around: Vec<_> = calls.iter().filter(|call| call.starts_with("secrets") || call.starts_with("run")).collect();
     let (provide, take, run) =
         ("secrets /run/goldsmith-secrets token", "secrets /run/goldsmith-secrets", "run /run/goldsmith/script");
@@ -66,10 +66,10 @@ fn a_script_gets_its_arguments_environment_network_and_secrets() {
 
 #[test]
 fn secrets_are_taken_away_after_a_failure_too() {
-    let bench = bench();
-    bench.world.fail_run(0, goldsmith::guest::fake::Failing::Status(1));
-    bench.build(&bench.plan(RECIPE)).expect_err("it fails");
-    let calls = bench.world.calls();
+    let fixture = fixture();
+    fixture.world.fail_run(0, goldsmith::guest::fake::Failing::Status(1));
+    fixture.build(&fixture.plan(RECIPE)).expect_err("it fails");
+    let calls = fixture.world.calls();
     assert_eq!(
         calls.iter().rfind(|call| call.starts_with("secrets")).expect("called"),
         "secrets /run/goldsmith-secrets"
@@ -78,21 +78,23 @@ fn secrets_are_taken_away_after_a_failure_too() {
 
 #[test]
 fn another_value_of_a_secret_runs_nothing_again() {
-    let mut bench = bench();
-    bench.build(&bench.plan(RECIPE)).expect("it builds");
-    bench.world.reset();
-    bench.secrets.insert("token".to_owned(), b"another value".to_vec());
-    bench.build(&bench.plan(RECIPE)).expect("it builds");
-    assert_eq!((bench.world.launches(), bench.ran()), (0, vec![]));
+    let mut fixture = fixture();
+    fixture.build(&fixture.plan(RECIPE)).expect("it builds");
+    fixture.world.reset();
+    fixture.secrets.insert("token".to_owned(), b"another value".to_vec());
+    fixture.build(&fixture.plan(RECIPE)).expect("it builds");
+    assert_eq!((fixture.world.launches(), fixture.ran()), (0, vec![]));
 }
 
 #[test]
 fn a_secret_without_a_value_is_an_error_of_the_step() {
-    let mut bench = bench();
-    bench.secrets.remove("token");
-    let Err(BuildError::Step { source, .. }) = bench.build(&bench.plan(RECIPE)) else { panic!("there is no value") };
+    let mut fixture = fixture();
+    fixture.secrets.remove("token");
+    let Err(BuildError::Step { source, .. }) = fixture.build(&fixture.plan(RECIPE)) else {
+        panic!("there is no value")
+    };
     assert_eq!(source.to_string(), "run `log in`: the secret `token` has no value");
-    assert_eq!(bench.ran(), [""; 0]);
+    assert_eq!(fixture.ran(), [""; 0]);
 }
 
 /// Files below a directory that contain a text.
@@ -111,12 +113,12 @@ fn holding(dir: &Path, text: &str) -> Vec<String> {
 
 #[test]
 fn the_value_of_a_secret_is_in_no_layer_no_log_and_no_manifest() {
-    let bench = bench();
+    let fixture = fixture();
     // A script that shows what it has been given, as one with `set -x` does.
     let reporter: Arc<Mutex<Option<Arc<dyn Reporter>>>> = Arc::default();
     let shown = reporter.clone();
     let mut runs = 0;
-    bench.world.on_run(move |_, _| {
+    fixture.world.on_run(move |_, _| {
         let line = format!("+ login --token={SECRET}");
         if let Some(reporter) = &*shown.lock().expect("no panic") {
             reporter.report(&Event::Output { line: line.clone() });
@@ -124,45 +126,45 @@ fn the_value_of_a_secret_is_in_no_layer_no_log_and_no_manifest() {
         runs += 1;
         Ended { status: i32::from(runs == 1), tail: vec![line] }
     });
-    let plan = bench.plan(RECIPE);
-    let mut workshop = bench.workshop();
-    workshop.reporter = Arc::new(Redacting::new(workshop.reporter, bench.secrets.values()));
+    let plan = fixture.plan(RECIPE);
+    let mut workshop = fixture.workshop();
+    workshop.reporter = Arc::new(Redacting::new(workshop.reporter, fixture.secrets.values()));
     *reporter.lock().expect("no panic") = Some(workshop.reporter.clone());
 
-    let kept = bench.dir.path().join("cache/failed.qcow2");
+    let kept = fixture.dir.path().join("cache/failed.qcow2");
     let mut answers = Answers(vec![AfterFailure::Keep(kept.clone())]);
-    let error = build::build(&plan, None, bench.session(&workshop), &mut answers).expect_err("it fails at first");
+    let error = build::build(&plan, None, fixture.session(&workshop), &mut answers).expect_err("it fails at first");
     let BuildError::Step { source, .. } = &error else { panic!("{error:?}") };
     assert_eq!(source.tail(), ["+ login --token=***"]);
     assert!(kept.exists());
 
-    let built = build::build(&plan, None, bench.session(&workshop), &mut Answers(vec![])).expect("it builds");
+    let built = build::build(&plan, None, fixture.session(&workshop), &mut Answers(vec![])).expect("it builds");
     let disk = build::finalize(&plan, built, None).expect("it ends");
-    let out = bench.dir.path().join("cache/out");
+    let out = fixture.dir.path().join("cache/out");
     let info = RecipeInfo { file: "recipe.yaml".to_owned(), sha256: goldsmith::digest::Sha256::of(b"") };
-    export::export(&plan, &disk, &out, &info, &workshop.reporter, &bench.interrupt).expect("it is exported");
-    std::fs::write(out.join("log"), format!("{:?}", bench.events.all())).expect("writable");
+    export::export(&plan, &disk, &out, &info, &workshop.reporter, &fixture.interrupt).expect("it is exported");
+    std::fs::write(out.join("log"), format!("{:?}", fixture.events.all())).expect("writable");
 
-    assert_eq!(holding(&bench.cache(), SECRET), [""; 0]);
+    assert_eq!(holding(&fixture.cache(), SECRET), [""; 0]);
     assert_eq!(holding(&out, "--token=***").len(), 1, "the log has the line, without the value");
     assert!(!serde_json::to_string(&plan).expect("JSON").contains(SECRET));
-    assert!(holding(&bench.cache(), "GOLDFAKE").len() > 3, "it was looked for in layers that have content");
+    assert!(holding(&fixture.cache(), "GOLDFAKE").len() > 3, "it was looked for in layers that have content");
 }
 
 #[test]
 fn the_deadline_is_that_of_the_step_or_a_shorter_one_of_the_script() {
-    let bench = bench();
+    let fixture = fixture();
     let seen: Arc<Mutex<Vec<Duration>>> = Arc::default();
     let noted = seen.clone();
-    bench.world.on_run(move |command, _| {
+    fixture.world.on_run(move |command, _| {
         noted.lock().expect("no panic").push(command.timeout.expect("there is always one"));
         Ended { status: 0, tail: Vec::new() }
     });
     let long = "    - run: { inline: own, timeout: 2h }\n    - run: { inline: rest }\n";
     let short = "    - run: { inline: own, timeout: 10s }\n";
-    bench
+    fixture
         .build(
-            &bench.plan(&format!(
+            &fixture.plan(&format!(
                 "steps:\n  install:\n{long}  configure:\n{short}  boot:\n    - run: {{ inline: plain }}\n"
             )),
         )

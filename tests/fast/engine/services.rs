@@ -7,7 +7,7 @@ use goldsmith::guest::Ended;
 use goldsmith::guest::fake::{Content, Node, Tree};
 
 use super::actions::after;
-use super::bench::{Bench, file};
+use super::fixture::{Fixture, file};
 
 /// Directories of the image that hold units.
 const UNITS: [&str; 3] = ["/etc/systemd/", "/usr/lib/systemd/", "/etc/init.d/"];
@@ -42,11 +42,11 @@ fn take(tree: &mut Tree, root: &Path, dir: &Path) {
     }
 }
 
-/// A bench in which programs are scripts that the host runs, with `systemctl` for the image.
-fn bench() -> Bench {
-    let bench = Bench::new();
-    let dir = bench.dir.path().join("systemctl");
-    bench.world.on_run(move |command, tree| {
+/// A fixture in which programs are scripts that the host runs, with `systemctl` for the image.
+fn fixture() -> Fixture {
+    let fixture = Fixture::new();
+    let dir = fixture.dir.path().join("systemctl");
+    fixture.world.on_run(move |command, tree| {
         let root = dir.join("root");
         drop(std::fs::remove_dir_all(&dir));
         put(tree, &root);
@@ -65,7 +65,7 @@ fn bench() -> Bench {
         let tail = String::from_utf8_lossy(&ran.stderr).lines().map(str::to_owned).collect();
         Ended { status: ran.status.code().unwrap_or(255), tail }
     });
-    bench
+    fixture
 }
 
 /// Units of an image: one as most are, one that another starts, one that nothing starts, one for its socket, a template.
@@ -124,7 +124,7 @@ fn units_are_as_the_action_says_or_it_fails() {
         ("", "enable: [ssh], mask: [ssh.service]", "`mask` of the same action says the opposite"),
         ("", "enable: [ssh], disable: [ssh.service]", "`disable` of the same action says the opposite"),
     ] {
-        let done = after(&bench(), &format!("{IMAGE}{before}    - service: {{ {service} }}\n"));
+        let done = after(&fixture(), &format!("{IMAGE}{before}    - service: {{ {service} }}\n"));
         match done {
             Ok(_) => assert_eq!(error, "", "{service}: it is done without a word"),
             Err(message) => assert!(!error.is_empty() && message.contains(error), "{service}: {message}"),
@@ -134,7 +134,7 @@ fn units_are_as_the_action_says_or_it_fails() {
 
 #[test]
 fn links_of_units_are_those_that_systemctl_makes() {
-    let tree = after(&bench(), &format!("{IMAGE}    - service: {{ enable: [ssh, also], mask: [getty@tty1] }}\n"));
+    let tree = after(&fixture(), &format!("{IMAGE}    - service: {{ enable: [ssh, also], mask: [getty@tty1] }}\n"));
     let tree = tree.expect("it builds");
     for path in [
         "multi-user.target.wants/ssh.service",

@@ -6,11 +6,11 @@ use goldsmith::guest::Ended;
 use goldsmith::guest::fake::{Content, Failing, Tree};
 
 use super::actions::after;
-use super::bench::{Bench, file, text};
+use super::fixture::{Fixture, file, text};
 
 /// Words after the program's path, of every program that ran.
-fn args(bench: &Bench) -> Vec<Vec<String>> {
-    bench.world.runs().into_iter().map(|ran| ran.words[1..].to_vec()).collect()
+fn args(fixture: &Fixture) -> Vec<Vec<String>> {
+    fixture.world.runs().into_iter().map(|ran| ran.words[1..].to_vec()).collect()
 }
 
 /// Settings of GRUB, and a menu that has all that the actions of these tests ask for.
@@ -27,8 +27,8 @@ fn kernel_arguments_of_debian_are_in_a_file_of_their_own() {
     - kernel-args: {{ add: [net.ifnames=0] }}
 "
     );
-    let bench = Bench::new();
-    let tree = after(&bench, &actions).expect("it builds");
+    let fixture = Fixture::new();
+    let tree = after(&fixture, &actions).expect("it builds");
     assert_eq!(text(&tree, "/etc/default/grub"), "GRUB_CMDLINE_LINUX_DEFAULT=\"splash\"\nGRUB_CMDLINE_LINUX=\"\"\n");
     assert_eq!(
         text(&tree, "/etc/default/grub.d/90-goldsmith.cfg"),
@@ -36,8 +36,8 @@ fn kernel_arguments_of_debian_are_in_a_file_of_their_own() {
          GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX\"\n\
          GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX net.ifnames=0\"\n"
     );
-    assert_eq!(bench.ran(), [""; 0]);
-    let error = after(&Bench::new(), "    - kernel-args: { add: [quiet] }\n").expect_err("there is no GRUB");
+    assert_eq!(fixture.ran(), [""; 0]);
+    let error = after(&Fixture::new(), "    - kernel-args: { add: [quiet] }\n").expect_err("there is no GRUB");
     assert_eq!(error, "kernel-args: the image has no /etc/default/grub: add the element `bootloader`");
 }
 
@@ -54,14 +54,14 @@ fn the_menu_has_what_kernel_args_asked_for_or_the_build_fails() {
         ("linux /vmlinuz root=1 a=b quiet\n", "an entry of /boot/grub/grub.cfg still has `quiet`"),
         ("", "/boot/grub/grub.cfg has no entry that starts Linux"),
     ] {
-        let bench = Bench::new();
-        bench.world.on_run(|_, tree| {
+        let fixture = Fixture::new();
+        fixture.world.on_run(|_, tree| {
             tree.insert("/boot/grub/grub.cfg".to_owned(), file(made.as_bytes()));
             Ended { status: 0, tail: Vec::new() }
         });
-        let done = after(&bench, settings);
-        assert_eq!(bench.world.runs().len(), 1, "the menu is made once");
-        assert_eq!(bench.world.runs()[0].env["GRUB"], "/boot/grub");
+        let done = after(&fixture, settings);
+        assert_eq!(fixture.world.runs().len(), 1, "the menu is made once");
+        assert_eq!(fixture.world.runs()[0].env["GRUB"], "/boot/grub");
         match done {
             Ok(_) => assert_eq!(fault, ""),
             Err(message) => assert!(!fault.is_empty() && message.contains(fault), "{message}"),
@@ -70,41 +70,41 @@ fn the_menu_has_what_kernel_args_asked_for_or_the_build_fails() {
 }
 
 /// What a step of the recipe does in an image of another distribution. The list of packages at the end needs a program.
-fn after_in(bench: &Bench, distro: &str, actions: &str) -> Tree {
-    bench.world.on_run(|command, tree| {
+fn after_in(fixture: &Fixture, distro: &str, actions: &str) -> Tree {
+    fixture.world.on_run(|command, tree| {
         if command.program == "/bin/sh" {
             tree.insert("/run/goldsmith-packages".to_owned(), file(b"bash 5.2-1 x86_64\n"));
         }
         Ended { status: 0, tail: Vec::new() }
     });
-    let mut plan = bench.plan(&format!("steps:\n  configure:\n{actions}"));
+    let mut plan = fixture.plan(&format!("steps:\n  configure:\n{actions}"));
     plan.os.mechanisms = Distros::built_in().get(distro).expect("it is known").mechanisms;
-    let disk = bench.build(&plan).expect("it builds");
+    let disk = fixture.build(&plan).expect("it builds");
     assert_eq!(disk.layer.meta.facts["packages"][0]["name"], "bash");
     goldsmith::guest::fake::files(&disk.layer.disk)
 }
 
 #[test]
 fn kernel_arguments_elsewhere_are_in_the_settings_and_in_boot_entries() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let menu = GRUB.replace("console=tty0 console=ttyS0,115200n8 ", "");
     let actions = format!("{menu}    - kernel-args: {{ add: [a, b], remove: [console=, quiet] }}\n");
-    let tree = after_in(&bench, "fedora", &actions);
+    let tree = after_in(&fixture, "fedora", &actions);
     assert_eq!(text(&tree, "/etc/default/grub"), "GRUB_CMDLINE_LINUX_DEFAULT=\"splash\"\nGRUB_CMDLINE_LINUX=\"a b\"\n");
-    assert_eq!(args(&bench)[0], ["a b", "console quiet"]);
+    assert_eq!(args(&fixture)[0], ["a b", "console quiet"]);
 
     // Without such entries the settings are all there is: only the list of packages at the end needs a program.
-    let bench = Bench::new();
-    let tree = after_in(&bench, "opensuse", &actions);
+    let fixture = Fixture::new();
+    let tree = after_in(&fixture, "opensuse", &actions);
     assert!(text(&tree, "/etc/default/grub").contains("GRUB_CMDLINE_LINUX=\"a b\""));
-    assert_eq!(bench.ran().len(), 1);
+    assert_eq!(fixture.ran().len(), 1);
 }
 
 #[test]
 fn a_new_user_has_what_it_needs_and_an_existing_one_keeps_what_it_has() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     // What useradd would do.
-    bench.world.on_run(|command, tree| {
+    fixture.world.on_run(|command, tree| {
         if command.args.get(2).map(String::as_str) == Some("useradd") {
             let Content::File(accounts) = &mut tree.get_mut("/etc/passwd").expect("it is there").content else {
                 panic!("it is a file")
@@ -120,9 +120,9 @@ fn a_new_user_has_what_it_needs_and_an_existing_one_keeps_what_it_has() {
     - user: { name: www-data, groups: [adm] }
     - user: { name: root, shell: /bin/sh }
 ";
-    let tree = after(&bench, actions).expect("it builds");
+    let tree = after(&fixture, actions).expect("it builds");
     assert_eq!(
-        args(&bench),
+        args(&fixture),
         [
             vec!["j.doe", "adm wheel", "useradd", "--shell", "/bin/bash", "--uid", "1500", "--create-home"],
             vec!["daemon7", "", "useradd", "--shell", "/usr/sbin/nologin", "--system"],
@@ -141,16 +141,16 @@ fn a_new_user_has_what_it_needs_and_an_existing_one_keeps_what_it_has() {
 /// The script itself, with programs in place of those that change accounts.
 #[test]
 fn the_script_for_users_calls_the_programs_it_should() {
-    let bench = Bench::new();
-    after(&bench, "    - user: { name: www-data, groups: [adm] }\n").expect("it builds");
-    let script = String::from_utf8(bench.world.runs()[0].scripts[0].clone()).expect("text");
-    let programs = bench.dir.path().join("bin");
+    let fixture = Fixture::new();
+    after(&fixture, "    - user: { name: www-data, groups: [adm] }\n").expect("it builds");
+    let script = String::from_utf8(fixture.world.runs()[0].scripts[0].clone()).expect("text");
+    let programs = fixture.dir.path().join("bin");
     std::fs::create_dir(&programs).expect("a directory");
     for name in ["useradd", "usermod", "groupadd", "passwd"] {
-        bench.file(&format!("../bin/{name}"), "#!/bin/sh\necho \"${0##*/} $*\" >&2\n", 0o755);
+        fixture.file(&format!("../bin/{name}"), "#!/bin/sh\necho \"${0##*/} $*\" >&2\n", 0o755);
     }
     // Groups adm and both are there, no others.
-    bench.file("../bin/getent", "#!/bin/sh\ncase $2 in adm | both) ;; *) exit 2 ;; esac\n", 0o755);
+    fixture.file("../bin/getent", "#!/bin/sh\ncase $2 in adm | both) ;; *) exit 2 ;; esac\n", 0o755);
     for (args, expected) in [
         (
             &["new", "adm wheel", "useradd", "--create-home"][..],
@@ -172,33 +172,33 @@ fn settings_of_the_system_are_where_the_distribution_has_them() {
     let zone = "    - write: { path: /usr/share/zoneinfo/Europe/Paris, content: TZif }\n";
     let brought = "    - write: { path: /usr/lib/locale/C.utf8/LC_CTYPE, content: x }\n";
     let actions = format!("{zone}{brought}    - hostname: web\n    - timezone: Europe/Paris\n    - locale: C.UTF-8\n");
-    let bench = Bench::new();
-    let tree = after(&bench, &actions).expect("it builds");
+    let fixture = Fixture::new();
+    let tree = after(&fixture, &actions).expect("it builds");
     assert_eq!(text(&tree, "/etc/hostname"), "web\n");
     assert_eq!(tree["/etc/localtime"].content, Content::Symlink("../usr/share/zoneinfo/Europe/Paris".to_owned()));
     assert_eq!(text(&tree, "/etc/timezone"), "Europe/Paris\n");
     assert_eq!(text(&tree, "/etc/default/locale"), "LANG=C.UTF-8\n");
-    assert_eq!(bench.ran(), [""; 0]);
+    assert_eq!(fixture.ran(), [""; 0]);
 
-    let tree = after_in(&Bench::new(), "opensuse", &actions);
+    let tree = after_in(&Fixture::new(), "opensuse", &actions);
     assert!(!tree.contains_key("/etc/timezone"));
     assert_eq!(text(&tree, "/etc/locale.conf"), "LANG=C.UTF-8\n");
 }
 
 #[test]
 fn a_locale_is_made_where_it_is_not_there() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let actions = "    - write: { path: /usr/sbin/locale-gen, content: x }
     - write: { path: /etc/locale.gen, content: \"# en_US.UTF-8 UTF-8\" }
     - symlink: { path: /etc/default/locale, target: ../locale.conf }
     - locale: en_US.UTF-8
     - locale: en_US.UTF-8
 ";
-    let tree = after(&bench, actions).expect("it builds");
+    let tree = after(&fixture, actions).expect("it builds");
     assert_eq!(text(&tree, "/etc/locale.gen"), "# en_US.UTF-8 UTF-8\nen_US.UTF-8 UTF-8\n");
     assert_eq!(text(&tree, "/etc/locale.conf"), "LANG=en_US.UTF-8\n", "a link is followed");
-    assert_eq!(args(&bench), [["en_US.UTF-8"]; 2]);
-    let script = String::from_utf8(bench.world.runs()[0].scripts[0].clone()).expect("text");
+    assert_eq!(args(&fixture), [["en_US.UTF-8"]; 2]);
+    let script = String::from_utf8(fixture.world.runs()[0].scripts[0].clone()).expect("text");
     assert!(script.contains("\nlocale-gen\n"), "{script}");
 }
 
@@ -212,15 +212,15 @@ fn a_locale_that_is_not_there_afterwards_is_an_error() {
         ("fedora", "de_DE.UTF-8", "the image has no such locale"),
         ("centos", "C.UTF-8", "the image has no such locale"),
     ] {
-        let bench = Bench::new();
-        bench.world.fail_run(0, Failing::Status(99));
-        let mut plan = bench.plan(&format!("steps:\n  configure:\n{listed}    - locale: {action}\n"));
+        let fixture = Fixture::new();
+        fixture.world.fail_run(0, Failing::Status(99));
+        let mut plan = fixture.plan(&format!("steps:\n  configure:\n{listed}    - locale: {action}\n"));
         plan.os.mechanisms = Distros::built_in().get(distro).expect("it is known").mechanisms;
-        let error = bench.build(&plan).expect_err("the locale is not there");
+        let error = fixture.build(&plan).expect_err("the locale is not there");
         let BuildError::Step { source, .. } = error else { panic!("{error:?}") };
         assert!(source.to_string().starts_with(&format!("locale {action}: {words}")), "{source}");
         assert!(
-            bench
+            fixture
                 .world
                 .calls()
                 .iter()
@@ -232,12 +232,12 @@ fn a_locale_that_is_not_there_afterwards_is_an_error() {
 /// The script itself, with a `locale-gen` that does what the real one does with a bad name, and the host's own `locale`.
 #[test]
 fn the_script_for_locales_looks_at_what_the_c_library_says() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     let actions = "    - write: { path: /usr/sbin/locale-gen, content: x }\n    - locale: xx_YY.UTF-8\n";
-    after(&bench, actions).expect("programs of this guest always succeed");
-    let script = String::from_utf8(bench.world.runs()[0].scripts[0].clone()).expect("text");
-    bench.file("../bin/locale-gen", "#!/bin/sh\necho \"error: Bad entry\" >&2\nexit 0\n", 0o755);
-    let path = format!("{}:/usr/bin:/bin", bench.dir.path().join("bin").display());
+    after(&fixture, actions).expect("programs of this guest always succeed");
+    let script = String::from_utf8(fixture.world.runs()[0].scripts[0].clone()).expect("text");
+    fixture.file("../bin/locale-gen", "#!/bin/sh\necho \"error: Bad entry\" >&2\nexit 0\n", 0o755);
+    let path = format!("{}:/usr/bin:/bin", fixture.dir.path().join("bin").display());
     for (locale, status) in [("xx_YY.UTF-8", 99), ("C", 0)] {
         let ran = std::process::Command::new("sh").args(["-c", &script, "sh", locale]).env("PATH", &path).output();
         let ran = ran.expect("sh is there");
@@ -257,8 +257,8 @@ fn what_the_image_lacks_is_named() {
         ("locale: de_DE.UTF-8", "locale de_DE.UTF-8: needs the package `locales` in the image"),
         ("user: { name: none, ssh-keys: [x] }", "user none: has no home directory for its keys"),
     ] {
-        assert_eq!(after(&Bench::new(), &format!("    - {action}\n")).expect_err("it fails"), message);
+        assert_eq!(after(&Fixture::new(), &format!("    - {action}\n")).expect_err("it fails"), message);
     }
     let region = "    - mkdir: { path: /usr/share/zoneinfo/Europe }\n    - timezone: Europe\n";
-    assert!(after(&Bench::new(), region).expect_err("it is a region").contains("is not in the image"));
+    assert!(after(&Fixture::new(), region).expect_err("it is a region").contains("is not in the image"));
 }

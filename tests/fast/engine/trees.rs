@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use goldsmith::guest::fake::{Content, Tree};
 
 use super::actions::after;
-use super::bench::{Bench, text};
+use super::fixture::{Fixture, text};
 
 fn node(tree: &Tree, path: &str) -> (u32, (u32, u32), Content) {
     let node = tree.get(path).unwrap_or_else(|| panic!("{path} is not there"));
@@ -13,12 +13,12 @@ fn node(tree: &Tree, path: &str) -> (u32, (u32, u32), Content) {
 }
 
 /// A tree with what is easily lost of one.
-fn bench() -> Bench {
-    let bench = Bench::new();
-    bench.file("tree/key", "secret", 0o600);
-    bench.file("tree/tool", "#!", 0o4755);
-    bench.file("tree/in/private/x", "x", 0o440);
-    let at = |path: &str| bench.dir.path().join("recipes/tree").join(path);
+fn fixture() -> Fixture {
+    let fixture = Fixture::new();
+    fixture.file("tree/key", "secret", 0o600);
+    fixture.file("tree/tool", "#!", 0o4755);
+    fixture.file("tree/in/private/x", "x", 0o440);
+    let at = |path: &str| fixture.dir.path().join("recipes/tree").join(path);
     std::fs::create_dir_all(at("in/empty")).expect("a directory");
     for (path, mode) in [("in/empty", 0o2770), ("in/private", 0o700), ("in", 0o755), (".", 0o711)] {
         std::fs::set_permissions(at(path), std::fs::Permissions::from_mode(mode)).expect("a mode");
@@ -30,14 +30,14 @@ fn bench() -> Bench {
     let holes = std::fs::File::create(at("holes")).expect("a file");
     holes.set_len(96 << 10).expect("a hole");
     std::os::unix::fs::FileExt::write_all_at(&holes, b"data", 32 << 10).expect("room");
-    bench.file("tree/a name \u{fc} with 'all'", "odd", 0o644);
-    bench.file(&format!("tree/{0}/{0}", "long-".repeat(40)), "long", 0o644);
-    bench
+    fixture.file("tree/a name \u{fc} with 'all'", "odd", 0o644);
+    fixture.file(&format!("tree/{0}/{0}", "long-".repeat(40)), "long", 0o644);
+    fixture
 }
 
 #[test]
 fn a_copied_tree_is_the_tree() {
-    let tree = after(&bench(), "    - copy: { source: tree, path: /srv/tree }\n").expect("it builds");
+    let tree = after(&fixture(), "    - copy: { source: tree, path: /srv/tree }\n").expect("it builds");
     let root = (0, 0);
     let file = |content: &str| Content::File(content.as_bytes().to_vec());
     let link = |target: &str| Content::Symlink(target.to_owned());
@@ -68,7 +68,7 @@ fn a_mode_is_for_files_and_an_owner_for_everything_that_is_made() {
     - copy: { source: tree, path: /srv/tree, mode: \"0640\", owner: www-data }
     - copy: { source: tree/key, path: /srv/one, owner: www-data }
 ";
-    let tree = after(&bench(), actions).expect("it builds");
+    let tree = after(&fixture(), actions).expect("it builds");
     for (path, mode, owner) in [
         ("/srv/tree", 0o755, (0, 0)),
         ("/srv/tree/in", 0o1777, (7, 8)),
@@ -88,9 +88,9 @@ fn a_mode_is_for_files_and_an_owner_for_everything_that_is_made() {
 #[test]
 fn a_key_depends_on_all_that_is_carried_and_on_nothing_else() {
     let of = |change: &dyn Fn(&std::path::Path), action: &str| {
-        let bench = bench();
-        change(&bench.dir.path().join("recipes/tree"));
-        let plan = bench.plan(&format!("steps: {{ configure: [{{ {action} }}] }}"));
+        let fixture = fixture();
+        change(&fixture.dir.path().join("recipes/tree"));
+        let plan = fixture.plan(&format!("steps: {{ configure: [{{ {action} }}] }}"));
         plan.steps.last().expect("it has steps").key
     };
     let copy = "copy: { source: tree, path: /srv }";

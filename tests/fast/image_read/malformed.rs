@@ -8,12 +8,12 @@ use goldsmith::image::read::{Options, open_packed};
 use goldsmith::image::unpack::Unpack;
 use goldsmith::interrupt::Interrupt;
 
-use super::bench::Bench;
+use super::samples::Samples;
 
 /// What is said of a file that is read to its end, or as far as it goes.
-fn verdict(bench: &Bench, name: &str) -> String {
-    let path = bench.path(name);
-    let directory = bench.path("");
+fn verdict(samples: &Samples, name: &str) -> String {
+    let path = samples.path(name);
+    let directory = samples.path("");
     let unpack = Unpack { directory: &directory, max_size: None, interrupt: &Interrupt::new() };
     let said = match open_packed(&path, &Options::default(), &unpack, &mut |_, _| {}) {
         Err(error) => {
@@ -40,14 +40,14 @@ fn verdict(bench: &Bench, name: &str) -> String {
 
 /// Files being damaged.
 struct Yard {
-    bench: Bench,
+    samples: Samples,
     told: String,
 }
 
 impl Yard {
     fn number(&self, file: &str, at: u64) -> u64 {
         let mut bytes = [0; 8];
-        std::fs::File::open(self.bench.path(file))
+        std::fs::File::open(self.samples.path(file))
             .and_then(|file| file.read_exact_at(&mut bytes, at))
             .expect("a number");
         u64::from_be_bytes(bytes)
@@ -55,14 +55,14 @@ impl Yard {
 
     /// Copies a file, changes it, and notes what is said of it.
     fn with(&mut self, from: &str, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
-        let mut bytes = std::fs::read(self.bench.path(from)).expect("a file");
+        let mut bytes = std::fs::read(self.samples.path(from)).expect("a file");
         change(&mut bytes);
         self.of(name, &bytes);
     }
 
     fn of(&mut self, name: &str, bytes: &[u8]) {
-        std::fs::write(self.bench.path(name), bytes).expect("a file");
-        self.told.push_str(&verdict(&self.bench, name));
+        std::fs::write(self.samples.path(name), bytes).expect("a file");
+        self.told.push_str(&verdict(&self.samples, name));
     }
 
     fn patched(&mut self, from: &str, name: &str, at: u64, patch: &[u8]) {
@@ -75,14 +75,14 @@ fn put(bytes: &mut [u8], at: u64, patch: &[u8]) {
 }
 
 fn yard() -> Yard {
-    Yard { bench: Bench::new(), told: String::new() }
+    Yard { samples: Samples::new(), told: String::new() }
 }
 
 #[test]
 fn qcow2() {
     let mut yard = yard();
-    yard.bench.convert("-O qcow2", "plain");
-    yard.bench.convert("-O qcow2 -o cluster_size=4096", "small");
+    yard.samples.convert("-O qcow2", "plain");
+    yard.samples.convert("-O qcow2 -o cluster_size=4096", "small");
     let (l1, l2) = (yard.number("plain", 40), yard.number("plain", yard.number("plain", 40)) & 0xff_ffff_ff00);
     let (small_l1, first) = (yard.number("small", 40), yard.number("small", yard.number("small", 40)));
     let be = |number: u64| number.to_be_bytes();
@@ -109,7 +109,7 @@ fn qcow2() {
     yard.patched("plain", "extended", 79, &[16]);
     yard.patched("plain", "feature-of-the-future", 77, &[1]);
     yard.patched("plain", "codec-of-the-future", 104, &[9]);
-    yard.bench.qemu_img("create -q -u -f qcow2 -F raw -b /etc/passwd passwd 1M");
+    yard.samples.qemu_img("create -q -u -f qcow2 -F raw -b /etc/passwd passwd 1M");
     yard.with("passwd", "backed-by-passwd", |_| {});
     yard.with("plain", "cut", |bytes| bytes.truncate(bytes.len() / 2));
     yard.with("plain", "cut-in-its-header", |bytes| bytes.truncate(50));
@@ -124,8 +124,8 @@ fn qcow2_with_compressed_clusters() {
         encoder.finish().expect("memory")
     };
     let mut yard = yard();
-    yard.bench.convert("-c -O qcow2", "deflate");
-    yard.bench.convert("-c -O qcow2 -o compression_type=zstd", "zstd");
+    yard.samples.convert("-c -O qcow2", "deflate");
+    yard.samples.convert("-c -O qcow2 -o compression_type=zstd", "zstd");
     for (from, short, long) in [
         ("deflate", deflated(100), deflated(70_000)),
         (
@@ -149,8 +149,8 @@ fn qcow2_with_compressed_clusters() {
 #[test]
 fn vmdk() {
     let mut yard = yard();
-    yard.bench.convert("-O vmdk", "sparse");
-    yard.bench.convert("-O vmdk -o subformat=streamOptimized", "stream");
+    yard.samples.convert("-O vmdk", "sparse");
+    yard.samples.convert("-O vmdk -o subformat=streamOptimized", "stream");
     let descriptor = |kind: &str, parent: &str, extent: &str| {
         let text = format!(
             "# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID={parent}\ncreateType=\"{kind}\"\n{extent}\n"
@@ -185,8 +185,8 @@ fn vmdk() {
     yard.patched("sparse", "grain-beyond-the-end", table, &[0xff; 4]);
     yard.patched("sparse", "two-grains-at-one-place", table + 4, &first.to_le_bytes());
     yard.with("sparse", "cut", |bytes| bytes.truncate(bytes.len() / 2));
-    yard.bench.convert("-O vmdk -o subformat=streamOptimized", "footed");
-    yard.bench.add_footer("footed");
+    yard.samples.convert("-O vmdk -o subformat=streamOptimized", "footed");
+    yard.samples.add_footer("footed");
     yard.with("footed", "without-footer", |bytes| bytes.truncate(bytes.len() - 1024));
     yard.with("footed", "footer-of-another", |bytes| {
         let at = bytes.len() - 1024 + 12;
@@ -211,8 +211,8 @@ fn seal_vhd(bytes: &mut [u8], at: usize, length: usize, field: usize) {
 #[test]
 fn vhd() {
     let mut yard = yard();
-    yard.bench.convert("-O vpc -o force_size=on", "dynamic");
-    yard.bench.convert("-O vpc -o force_size=on,subformat=fixed", "fixed");
+    yard.samples.convert("-O vpc -o force_size=on", "dynamic");
+    yard.samples.convert("-O vpc -o force_size=on,subformat=fixed", "fixed");
     let table = yard.number("dynamic", 512 + 16);
     let block = yard.number("dynamic", table) >> 32;
     yard.patched("dynamic", "block-beyond-the-end", table, &0xffff_fff0_u32.to_be_bytes());
@@ -258,7 +258,7 @@ fn vhdx() {
     const HEADERS: [usize; 2] = [64 << 10, 128 << 10];
     const REGIONS: [usize; 2] = [192 << 10, 256 << 10];
     let mut yard = yard();
-    yard.bench.convert("-O vhdx -o block_size=1M", "disk");
+    yard.samples.convert("-O vhdx -o block_size=1M", "disk");
     yard.with("disk", "headers-damaged", |bytes| HEADERS.iter().for_each(|at| bytes[at + 100] ^= 1));
     yard.with("disk", "regions-damaged", |bytes| REGIONS.iter().for_each(|at| bytes[at + 1000] ^= 1));
     let mut header = |name: &str, at: usize, patch: &[u8]| {
@@ -271,7 +271,7 @@ fn vhdx() {
     };
     header("log-pending", 48, &[1; 16]);
     header("version-2", 66, &[2]);
-    let yard_path = yard.bench.path("disk");
+    let yard_path = yard.samples.path("disk");
     let mut region = |name: &str, at: usize, patch: &[u8]| {
         yard.with("disk", name, |bytes| {
             for table in REGIONS {
@@ -286,7 +286,7 @@ fn vhdx() {
     region("region-over-the-headers", 16 + 16, &0_u64.to_le_bytes());
     region("region-unknown", 16, &[9; 16]);
     region("no-regions", 8, &[0; 4]);
-    let bytes = std::fs::read(yard.bench.path("disk")).expect("a file");
+    let bytes = std::fs::read(yard.samples.path("disk")).expect("a file");
     let find = |id: &[u8]| bytes.windows(id.len()).position(|part| part == id).expect("it is there") as u64;
     let little = |at: u64| u64::from_le_bytes(bytes[at as usize..at as usize + 8].try_into().expect("eight bytes"));
     let table = little(find(&[0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6]) + 16);
@@ -310,7 +310,7 @@ fn vhdx() {
 #[test]
 fn vdi() {
     let mut yard = yard();
-    yard.bench.convert("-O vdi", "disk");
+    yard.samples.convert("-O vdi", "disk");
     let map = u64::from(yard.number("disk", 0x154).swap_bytes() as u32);
     let word = |number: u32| number.to_le_bytes();
     yard.patched("disk", "two-blocks-at-one-place", map + 12, &word(0));
@@ -337,7 +337,7 @@ fn compressed_files() {
         encoder.finish().expect("memory")
     };
     let mut yard = yard();
-    let disk = yard.bench.disk.clone();
+    let disk = yard.samples.disk.clone();
     let packed = gzip(&disk);
     yard.of("cut", &packed[..packed.len() / 2]);
     let damaged: Vec<u8> = packed.iter().enumerate().map(|(at, byte)| if at == 5000 { !byte } else { *byte }).collect();

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use goldsmith::image::accept::accept;
 
-use super::bench::Bench;
+use super::samples::Samples;
 
 /// Tells for each file: the formats that match, and whether the one that does is safe.
 const ORACLE: &str = r#"
@@ -56,7 +56,7 @@ fn python() -> PathBuf {
 type Patch<'a> = (u64, &'a [u8]);
 
 /// Files of every format that the services know, whole and not, each with the name it has for Glance.
-fn files(bench: &Bench) -> Vec<(String, &'static str)> {
+fn files(samples: &Samples) -> Vec<(String, &'static str)> {
     let mut files = Vec::new();
     let mut add = |name: String, claimed: &'static str| files.push((name, claimed));
     for (number, (options, claimed)) in [
@@ -75,12 +75,12 @@ fn files(bench: &Bench) -> Vec<(String, &'static str)> {
     .enumerate()
     {
         let name = format!("{number}.image");
-        bench.convert(options, &name);
+        samples.convert(options, &name);
         add(name, claimed);
     }
-    bench.qemu_img("create -q -u -f qcow2 -F raw -b disk.raw backed.qcow2 1M");
+    samples.qemu_img("create -q -u -f qcow2 -F raw -b disk.raw backed.qcow2 1M");
     add("backed.qcow2".to_owned(), "qcow2");
-    bench.qemu_img("create -q -f qcow2 -o data_file=data.bin external.qcow2 1M");
+    samples.qemu_img("create -q -f qcow2 -o data_file=data.bin external.qcow2 1M");
     add("external.qcow2".to_owned(), "qcow2");
 
     let entry = |kind: u8, chs: [u8; 3], start: u8| {
@@ -101,19 +101,19 @@ fn files(bench: &Bench) -> Vec<(String, &'static str)> {
         ("vdi-inside.raw", vec![(446, &protective), (64, &[0x7f, 0x10, 0xda, 0xbe])]),
     ];
     let patched = |name: &str, from: &str, patches: &[Patch<'_>]| {
-        std::fs::copy(bench.path(from), bench.path(name)).expect("a copy");
-        patches.iter().for_each(|(at, bytes)| bench.patch(name, *at, bytes));
+        std::fs::copy(samples.path(from), samples.path(name)).expect("a copy");
+        patches.iter().for_each(|(at, bytes)| samples.patch(name, *at, bytes));
     };
     for (name, patches) in &raw {
         // Noise in the boot code would be noise in the entries.
         patched(name, "disk.raw", &[(0, &[0; 510])]);
-        patches.iter().for_each(|(at, bytes)| bench.patch(name, *at, bytes));
+        patches.iter().for_each(|(at, bytes)| samples.patch(name, *at, bytes));
         add((*name).to_owned(), "raw");
     }
-    bench.convert("-O vmdk -o subformat=streamOptimized", "footed.vmdk");
-    bench.add_footer("footed.vmdk");
+    samples.convert("-O vmdk -o subformat=streamOptimized", "footed.vmdk");
+    samples.add_footer("footed.vmdk");
     add("footed.vmdk".to_owned(), "vmdk");
-    let stream = std::fs::metadata(bench.path("footed.vmdk")).expect("a file").len();
+    let stream = std::fs::metadata(samples.path("footed.vmdk")).expect("a file").len();
     let others: [(&str, &str, &str, Vec<Patch<'_>>); 11] = [
         ("version.qcow2", "0.image", "qcow2", vec![(7, &[4])]),
         ("feature.qcow2", "0.image", "qcow2", vec![(72, &[1])]),
@@ -141,10 +141,10 @@ fn files(bench: &Bench) -> Vec<(String, &'static str)> {
 #[test]
 #[ignore = "installs oslo.utils from the package index"]
 fn verdicts_are_those_of_oslo_utils() {
-    let bench = Bench::new();
-    let files = files(&bench);
+    let samples = Samples::new();
+    let files = files(&samples);
     let mut command = Command::new(python());
-    command.args(["-c", ORACLE]).args(files.iter().map(|(name, _)| bench.path(name)));
+    command.args(["-c", ORACLE]).args(files.iter().map(|(name, _)| samples.path(name)));
     let output = command.output().expect("python");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let answers = String::from_utf8(output.stdout).expect("UTF-8");
@@ -155,7 +155,7 @@ fn verdicts_are_those_of_oslo_utils() {
     for ((name, claimed), (formats, safe)) in files.iter().zip(&answers) {
         let is_claimed = formats == &[*claimed] || (*claimed == "raw" && formats == &["gpt"]);
         let expected = is_claimed && *safe == true;
-        let [glance, nova] = accept(&bench.path(name)).expect("a file");
+        let [glance, nova] = accept(&samples.path(name)).expect("a file");
         assert_eq!(glance.disk_format, Some(*claimed), "{name}");
         if glance.accepted != expected {
             wrong.push(format!("{name}: {glance:?}, but {formats:?} {safe}"));
@@ -164,6 +164,6 @@ fn verdicts_are_those_of_oslo_utils() {
     }
     assert_eq!(wrong, Vec::<String>::new());
     // The files are not all of one kind.
-    let taken = files.iter().filter(|(name, _)| accept(&bench.path(name)).expect("a file")[0].accepted).count();
+    let taken = files.iter().filter(|(name, _)| accept(&samples.path(name)).expect("a file")[0].accepted).count();
     assert!((10..files.len() - 15).contains(&taken), "{taken} of {}", files.len());
 }

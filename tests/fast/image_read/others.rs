@@ -3,7 +3,7 @@
 use goldsmith::image::Format;
 use goldsmith::image::probe::{Kind, probe};
 
-use super::bench::{Bench, SIZE, assert_same};
+use super::samples::{SIZE, Samples, assert_same};
 
 /// Every way in which QEMU writes a format: options, subformat.
 const WAYS: [(&str, Format, &str); 10] = [
@@ -21,11 +21,11 @@ const WAYS: [(&str, Format, &str); 10] = [
 
 #[test]
 fn every_kind_of_file_is_read_and_known() {
-    let bench = Bench::new();
+    let samples = Samples::new();
     for (number, (options, format, subformat)) in WAYS.iter().enumerate() {
         // A name that lies.
-        let path = bench.convert(options, &format!("{number}.iso"));
-        assert_same(&bench, &path);
+        let path = samples.convert(options, &format!("{number}.iso"));
+        assert_same(&samples, &path);
         let probed = probe(&path).expect("a file");
         assert_eq!(probed.kind, Kind::Disk(*format), "{options}");
         assert_eq!(probed.features.subformat.as_deref(), Some(*subformat), "{options}");
@@ -36,26 +36,26 @@ fn every_kind_of_file_is_read_and_known() {
 
 #[test]
 fn directories_at_the_end_are_found() {
-    let bench = Bench::new();
-    let path = bench.convert("-O vmdk -o subformat=streamOptimized", "footed.vmdk");
-    bench.add_footer("footed.vmdk");
-    assert_same(&bench, &path);
+    let samples = Samples::new();
+    let path = samples.convert("-O vmdk -o subformat=streamOptimized", "footed.vmdk");
+    samples.add_footer("footed.vmdk");
+    assert_same(&samples, &path);
 }
 
 #[test]
 fn headers_are_told() {
-    let bench = Bench::new();
+    let samples = Samples::new();
     let overlay = "-F raw -b /etc/passwd -o compression_type=zstd,cluster_size=4096 over.qcow2 1G";
-    bench.qemu_img(&format!("create -q -u -f qcow2 {overlay}"));
-    bench.qemu_img("create -q -f qcow2 -o data_file=data.raw,compat=1.1 external.qcow2 1M");
-    bench.convert("-O vmdk -o subformat=streamOptimized,adapter_type=lsilogic", "stream.vmdk");
-    bench.convert("-O vpc -o force_size=on", "disk.vhd");
+    samples.qemu_img(&format!("create -q -u -f qcow2 {overlay}"));
+    samples.qemu_img("create -q -f qcow2 -o data_file=data.raw,compat=1.1 external.qcow2 1M");
+    samples.convert("-O vmdk -o subformat=streamOptimized,adapter_type=lsilogic", "stream.vmdk");
+    samples.convert("-O vpc -o force_size=on", "disk.vhd");
     let told = ["over.qcow2", "external.qcow2", "stream.vmdk", "disk.vhd"].map(|name| {
-        let features = probe(&bench.path(name)).expect("a file").features;
+        let features = probe(&samples.path(name)).expect("a file").features;
         format!("{name}: {}\n", serde_json::to_string_pretty(&features).expect("JSON"))
     });
     insta::assert_snapshot!(told.concat());
-    let raw = probe(&bench.path("disk.raw")).expect("a file");
+    let raw = probe(&samples.path("disk.raw")).expect("a file");
     assert_eq!((raw.kind, raw.virtual_size), (Kind::Disk(Format::Raw), Some(SIZE as u64)));
     assert!(raw.allocated > 0);
 }

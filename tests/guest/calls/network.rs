@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, TcpListener, UdpSocket};
 use goldsmith::guest::Guest as _;
 use goldsmith::recipe::verify::NetworkAccess;
 
-use super::bench::*;
+use super::small_guest::*;
 
 /// What a listener of this host says to whoever connects.
 const SECRET: &str = "a service of this host";
@@ -34,10 +34,10 @@ fn own_address() -> Option<IpAddr> {
 
 /// Of these addresses, those at which the guest hears the listener.
 fn heard(access: NetworkAccess, addresses: &[String], port: u16) -> Vec<String> {
-    let bench = Bench::new();
-    bench.disk();
-    let mut guest = bench.launch_with(access).unwrap();
-    guest.attach(&bench.path("1.qcow2")).unwrap();
+    let small_guest = SmallGuest::new();
+    small_guest.disk();
+    let mut guest = small_guest.launch_with(access).unwrap();
+    guest.attach(&small_guest.path("1.qcow2")).unwrap();
     guest.mount(&mounts()).unwrap();
     let ask = |address: &String| {
         let script = format!(

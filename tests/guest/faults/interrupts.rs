@@ -2,47 +2,47 @@
 
 use rustix::process::Signal;
 
-use super::bench::Bench;
+use super::sandbox::Sandbox;
 
 #[test]
 #[ignore = "needs libguestfs and a package mirror"]
 fn a_bootstrap_ends_at_once() {
-    let bench = Bench::without_base();
-    bench.recipe("small", "");
-    let mut run = bench.start("build small.yaml");
+    let sandbox = Sandbox::without_base();
+    sandbox.recipe("small", "");
+    let mut run = sandbox.start("build small.yaml");
     run.until_output("Unpacking");
     run.interrupt(Signal::INT);
-    let mut run = bench.start("build small.yaml");
+    let mut run = sandbox.start("build small.yaml");
     run.until_activity("make the file systems");
     run.interrupt(Signal::TERM);
-    assert!(bench.layers().iter().all(|(_, _, state)| state != "complete"), "{:?}", bench.layers());
+    assert!(sandbox.layers().iter().all(|(_, _, state)| state != "complete"), "{:?}", sandbox.layers());
 }
 
 #[test]
 #[ignore = "needs libguestfs and a package mirror"]
 fn a_build_ends_at_once_wherever_it_is_and_goes_on_from_there() {
-    let bench = Bench::with_base();
-    bench.element("first", "configure:\n  - write: { path: /etc/first, content: first }\n");
+    let sandbox = Sandbox::with_base();
+    sandbox.element("first", "configure:\n  - write: { path: /etc/first, content: first }\n");
     let script = "if [ {{ wait }} = true ]; then mkfifo /tmp/never; echo waiting; cat /tmp/never; fi";
-    bench.recipe(
+    sandbox.recipe(
         "small",
         &format!(
             "params: {{ wait: {{ type: boolean, default: false }} }}\nelements: [first]\n\
              steps: {{ boot: [{{ run: {{ inline: '{script}' }} }}] }}\n"
         ),
     );
-    let mut run = bench.start("build small.yaml");
+    let mut run = sandbox.start("build small.yaml");
     run.until_activity("start the guest");
     run.interrupt(Signal::INT);
 
-    let mut run = bench.start("build small.yaml --param wait=true");
+    let mut run = sandbox.start("build small.yaml --param wait=true");
     run.until_output("waiting");
     let ended = run.interrupt(Signal::TERM);
     assert!(ended.events.iter().all(|event| event["event"] != "step-failed"), "an interrupt is no failure");
-    let complete = |step: &str| bench.layers().iter().any(|(name, _, state)| name == step && state == "complete");
-    assert!(complete("configure first") && !complete("boot small"), "{:?}", bench.layers());
+    let complete = |step: &str| sandbox.layers().iter().any(|(name, _, state)| name == step && state == "complete");
+    assert!(complete("configure first") && !complete("boot small"), "{:?}", sandbox.layers());
 
-    let mut run = bench.start("build small.yaml");
+    let mut run = sandbox.start("build small.yaml");
     run.until_activity("export");
     let ended = run.interrupt(Signal::INT);
     assert!(
@@ -50,11 +50,11 @@ fn a_build_ends_at_once_wherever_it_is_and_goes_on_from_there() {
         "the layer that was there is used: {:#?}",
         ended.events
     );
-    assert_eq!(bench.names("out/small"), ["build.log"], "no part of an artifact stays");
+    assert_eq!(sandbox.names("out/small"), ["build.log"], "no part of an artifact stays");
 
-    let ended = bench.start("build small.yaml").end();
+    let ended = sandbox.start("build small.yaml").end();
     assert_eq!(ended.code, Some(0), "{:#?}", ended.events.last());
     assert!(ended.events.iter().all(|event| event["event"] != "step-started"), "every layer was there");
     assert!(ended.events.iter().all(|event| event["activity"] != "start the guest"));
-    bench.assert_clean();
+    sandbox.assert_clean();
 }

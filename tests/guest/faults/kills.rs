@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::bench::Bench;
+use super::sandbox::Sandbox;
 
 /// Number of kills unless `GOLDSMITH_TEST_KILLS` says otherwise.
 const KILLS: u32 = 6;
@@ -15,20 +15,20 @@ const KILLS: u32 = 6;
 const LATEST: Duration = Duration::from_secs(16);
 
 /// Every step but the base depends on the round: each round has as much to do.
-fn write_recipe(bench: &Bench, round: u32) {
+fn write_recipe(sandbox: &Sandbox, round: u32) {
     let elements: Vec<_> = (1..=6).map(|n| format!("quick-{n}: {{ round: {round} }}")).collect();
-    bench.recipe("killed", &format!("elements: [{}]\n", elements.join(", ")));
+    sandbox.recipe("killed", &format!("elements: [{}]\n", elements.join(", ")));
 }
 
 #[test]
 #[ignore = "needs libguestfs and a package mirror"]
 fn a_kill_costs_the_current_step_only() {
     let kills = std::env::var("GOLDSMITH_TEST_KILLS").ok().map_or(KILLS, |count| count.parse().unwrap());
-    let bench = Bench::with_base();
+    let sandbox = Sandbox::with_base();
     for n in 1..=6 {
         let after = if n > 1 { format!("after: [quick-{}]\n", n - 1) } else { String::new() };
         let script = "echo {{ round }} >/etc/round";
-        bench.element(
+        sandbox.element(
             &format!("quick-{n}"),
             &format!(
                 "params: {{ round: {{ type: integer }} }}\n{after}configure:\n  - run: {{ inline: '{script}' }}\n"
@@ -36,11 +36,11 @@ fn a_kill_costs_the_current_step_only() {
         );
     }
     let mut round = 0;
-    write_recipe(&bench, round);
+    write_recipe(&sandbox, round);
     let mut whole: BTreeSet<String> = BTreeSet::new();
     let mut killed = 0;
     while killed < kills {
-        let run = bench.start("build killed.yaml");
+        let run = sandbox.start("build killed.yaml");
         // The moment is what the test is about; nothing is waited for.
         let delay = LATEST.mul_f64(RandomState::new().hash_one(killed) as f64 / u64::MAX as f64);
         std::thread::sleep(delay);
@@ -51,27 +51,27 @@ fn a_kill_costs_the_current_step_only() {
             // It was ready before: this is no kill.
             assert_eq!(ended.code, Some(0), "{moment}: {:#?}", ended.events.last());
             round += 1;
-            write_recipe(&bench, round);
+            write_recipe(&sandbox, round);
             continue;
         }
         killed += 1;
-        bench.await_silence();
+        sandbox.await_silence();
         let now: BTreeSet<String> =
-            bench.layers().into_iter().filter(|(_, _, state)| state == "complete").map(|(_, key, _)| key).collect();
+            sandbox.layers().into_iter().filter(|(_, _, state)| state == "complete").map(|(_, key, _)| key).collect();
         assert!(now.is_superset(&whole), "{moment} lost layers: {whole:?} {now:?}");
         // What is finished is committed while the next step runs.
         let finished = ended.events.iter().filter(|event| event["event"] == "step-finished").count();
         assert!(now.len() + 1 >= whole.len() + finished, "{moment}: {finished} finished, {whole:?} {now:?}");
         whole = now;
-        let (code, stderr) = bench.run("cache verify");
+        let (code, stderr) = sandbox.run("cache verify");
         assert_eq!(code, Some(0), "{moment}: {stderr}");
     }
-    let (code, stderr) = bench.run("build killed.yaml");
+    let (code, stderr) = sandbox.run("build killed.yaml");
     assert_eq!(code, Some(0), "{stderr}");
-    bench.assert_clean();
-    let artifacts = bench.names("out/killed");
+    sandbox.assert_clean();
+    let artifacts = sandbox.names("out/killed");
     assert!(artifacts.iter().all(|name| !name.contains("part") && !name.starts_with('.')), "{artifacts:?}");
-    let (code, stderr) = bench.run("cache gc --max-age 30d");
+    let (code, stderr) = sandbox.run("cache gc --max-age 30d");
     assert_eq!(code, Some(0), "{stderr}");
-    assert!(bench.layers().iter().all(|(_, _, state)| state == "complete"), "{:?}", bench.layers());
+    assert!(sandbox.layers().iter().all(|(_, _, state)| state == "complete"), "{:?}", sandbox.layers());
 }

@@ -1,14 +1,14 @@
 //! `--on-failure`, as a person at a terminal sees it.
 
-use super::bench::Bench;
+use super::sandbox::Sandbox;
 use super::terminal::Terminal;
 
 #[test]
 #[ignore = "needs libguestfs and a package mirror"]
 fn a_shell_opens_at_the_failed_step_and_the_step_can_be_tried_again() {
-    let bench = Bench::with_base();
-    bench.recipe("fails", "steps: { configure: [{ run: { inline: 'echo made >/made; echo so far; false' } }] }\n");
-    let mut terminal = Terminal::open(&bench, "build fails.yaml --on-failure shell");
+    let sandbox = Sandbox::with_base();
+    sandbox.recipe("fails", "steps: { configure: [{ run: { inline: 'echo made >/made; echo so far; false' } }] }\n");
+    let mut terminal = Terminal::open(&sandbox, "build fails.yaml --on-failure shell");
     terminal.see("step `configure fails` failed");
     terminal.see("| so far");
     terminal.see("Leave it with `exit`");
@@ -37,23 +37,23 @@ fn a_shell_opens_at_the_failed_step_and_the_step_can_be_tried_again() {
     terminal.enter("e\r");
     terminal.see("step `configure fails` failed");
     assert_eq!(terminal.end().0, Some(12));
-    bench.assert_clean();
+    sandbox.assert_clean();
 }
 
 #[test]
 #[ignore = "needs libguestfs and a package mirror"]
 fn the_disk_of_a_failed_step_can_be_kept() {
-    let bench = Bench::with_base();
-    bench.recipe("kept", "steps: { configure: [{ run: { inline: 'echo evidence-of-the-test >/found; false' } }] }\n");
-    let (code, stderr) = bench.run("build kept.yaml --on-failure keep");
+    let sandbox = Sandbox::with_base();
+    sandbox.recipe("kept", "steps: { configure: [{ run: { inline: 'echo evidence-of-the-test >/found; false' } }] }\n");
+    let (code, stderr) = sandbox.run("build kept.yaml --on-failure keep");
     assert_eq!(code, Some(12), "{stderr}");
     assert!(stderr.contains("guestfish --ro -i -a out/kept/kept.failed.qcow2"), "{stderr}");
-    bench.assert_clean();
+    sandbox.assert_clean();
     // Where it is, what it stands on is found.
-    let raw = bench.path("kept.raw");
-    let mut convert = bench.command("qemu-img");
-    let kept = bench.path("out/kept/kept.failed.qcow2");
+    let raw = sandbox.path("kept.raw");
+    let mut convert = sandbox.command("qemu-img");
+    let kept = sandbox.path("out/kept/kept.failed.qcow2");
     assert!(convert.args(["convert", "-O", "raw"]).arg(&kept).arg(&raw).status().unwrap().success());
-    let mut search = bench.command("grep");
+    let mut search = sandbox.command("grep");
     assert!(search.args(["-q", "-a", "-F", "evidence-of-the-test"]).arg(&raw).status().unwrap().success());
 }

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
 
-use super::bench::Bench;
+use super::sandbox::Sandbox;
 
 /// Longest wait for anything on the screen.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -30,7 +30,7 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    pub(crate) fn open(bench: &Bench, words: &str) -> Self {
+    pub(crate) fn open(sandbox: &Sandbox, words: &str) -> Self {
         let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&controller).unwrap();
         unlockpt(&controller).unwrap();
@@ -39,9 +39,9 @@ impl Terminal {
         let terminal: OwnedFd = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap().into();
         let end = || Stdio::from(terminal.try_clone().unwrap());
         // A session of its own, so that the terminal's Ctrl-C reaches the program.
-        let mut command = bench.command("setsid");
+        let mut command = sandbox.command("setsid");
         command.args(["--ctty", "--wait", env!("CARGO_BIN_EXE_goldsmith")]).args(words.split_whitespace());
-        command.arg("--cache").arg(bench.path("cache")).env("TERM", "xterm-256color");
+        command.arg("--cache").arg(sandbox.path("cache")).env("TERM", "xterm-256color");
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
         let keys = File::from(controller);
         let mut screen = keys.try_clone().unwrap();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::draw::{DEFAULT, Kinds, line, name, one, percent, text, tree};
 use super::entry::{Entry, Manner, What, make, meaning, printf, quote};
-use crate::calls::bench::{run, tool};
+use crate::calls::small_guest::{run, tool};
 
 /// What copied files have as their time: the moment that the image is of.
 pub(super) const EPOCH: i64 = 1_600_000_000;

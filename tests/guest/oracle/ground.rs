@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::action::EPOCH;
-use crate::calls::bench::{run, tool};
+use crate::calls::small_guest::{run, tool};
 
 /// Where scripts lie: in a directory that belongs to a running system, so that it is not compared.
 const SCRIPT: &str = "run/oracle-script";

@@ -1,7 +1,7 @@
 //! A directory as a target: a web server's, or one that others mount.
 
-mod shelf;
+mod storage;
 #[cfg(test)]
 mod tests;
 
-pub use shelf::Directory;
+pub use storage::Directory;

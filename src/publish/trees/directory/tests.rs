@@ -7,15 +7,15 @@ use serde_json::Value;
 use super::super::edition::Edition;
 use super::super::edition::tests::built;
 use super::super::publication::{Placed, Publication, TreeOptions, publish};
-use super::super::shelf::Shelf as _;
 use super::super::sign::Signer;
 use super::super::sign::tests::{minisign_key, openpgp};
+use super::super::storage::Storage as _;
 use std::fs;
 use std::path::Path;
 
 use super::super::edition::Entry;
 use super::super::error::TreeError;
-use super::shelf::LOCK;
+use super::storage::LOCK;
 use super::*;
 use crate::digest::Sha256;
 use crate::event::Silent;

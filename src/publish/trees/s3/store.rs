@@ -8,7 +8,7 @@ use rusty_s3::actions::{ListObjectsV2, ListObjectsV2Response};
 
 use super::super::edition::{Content, Entry, LATEST, made_at};
 use super::super::error::TreeError;
-use super::super::shelf::Shelf;
+use super::super::storage::Storage;
 use super::client::{Client, body, header};
 use super::error::{Place, S3Error};
 use super::leftovers::is_older;
@@ -131,7 +131,7 @@ impl Store {
     }
 }
 
-impl Shelf for Store {
+impl Storage for Store {
     fn place(&self) -> String {
         let Place { bucket, prefix, .. } = &self.place;
         let slash = if prefix.is_empty() { "" } else { "/" };

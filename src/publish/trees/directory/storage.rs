@@ -12,7 +12,7 @@ use sha2::Digest as _;
 
 use super::super::edition::{Content, Entry, LATEST};
 use super::super::error::TreeError;
-use super::super::shelf::Shelf;
+use super::super::storage::Storage;
 use crate::digest::Sha256;
 use crate::export::manifest::Summary;
 use crate::fsx::{
@@ -164,7 +164,7 @@ struct Copying<'a> {
     interrupt: &'a Interrupt,
 }
 
-impl Shelf for Directory {
+impl Storage for Directory {
     fn place(&self) -> String {
         self.root.display().to_string()
     }

@@ -24,7 +24,7 @@ use goldsmith::recipe::{self, Arch, Base, LoadOptions};
 pub(crate) const HISTORY: &str = "/history";
 
 /// A cache, a folder of recipes, and a world of guests.
-pub(crate) struct Bench {
+pub(crate) struct Fixture {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) world: FakeWorld,
     pub(crate) events: Arc<Events>,
@@ -86,7 +86,7 @@ impl OnFailure for Answers {
     }
 }
 
-impl Bench {
+impl Fixture {
     pub(crate) fn new() -> Self {
         let world = FakeWorld::new();
         remember_what_ran(&world);

@@ -8,7 +8,7 @@ use goldsmith::digest::Sha256;
 /// Base of the recipes whose base is not what a test is about.
 pub(crate) const BASE: &str = "base: { bootstrap: { distro: debian, release: bookworm } }\n";
 
-pub(crate) struct Bench {
+pub(crate) struct Sandbox {
     dir: tempfile::TempDir,
 }
 
@@ -20,7 +20,7 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
-impl Bench {
+impl Sandbox {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         for name in ["home", "tmp", "images"] {
@@ -123,8 +123,8 @@ pub(crate) fn names(dir: &Path) -> Vec<String> {
 
 /// Compares with the snapshot of this name, without what differs from run to run.
 macro_rules! assert_session {
-    ($bench:expr, $text:expr) => {{
-        let dir = $bench.path("");
+    ($sandbox:expr, $text:expr) => {{
+        let dir = $sandbox.path("");
         let dir = dir.to_str().expect("UTF-8").trim_end_matches('/');
         insta::with_settings!({
             filters => vec![

@@ -7,7 +7,7 @@ use std::process::Command;
 use goldsmith::image::read::{self, Options};
 use goldsmith::image::{Extents, Source};
 
-pub(crate) struct Bench {
+pub(crate) struct Samples {
     dir: tempfile::TempDir,
     /// The bytes of the disk.
     pub(crate) disk: Vec<u8>,
@@ -16,7 +16,7 @@ pub(crate) struct Bench {
 /// No multiple of any format's block.
 pub(crate) const SIZE: usize = (13 << 20) + 5 * 512;
 
-impl Bench {
+impl Samples {
     /// A disk with noise, text, holes and data at both of its ends.
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
@@ -34,9 +34,9 @@ impl Bench {
         }
         disk[SIZE - 700..].fill(0x5a);
         disk[510..512].copy_from_slice(&[0x55, 0xaa]);
-        let bench = Self { dir, disk };
-        std::fs::write(bench.path("disk.raw"), &bench.disk).expect("a file");
-        bench
+        let samples = Self { dir, disk };
+        std::fs::write(samples.path("disk.raw"), &samples.disk).expect("a file");
+        samples
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -94,17 +94,17 @@ pub(crate) fn open(path: &Path) -> read::Opened {
 }
 
 /// Compares a file's disk with the original, through its extents, in one go, and in odd pieces.
-pub(crate) fn assert_same(bench: &Bench, path: &Path) {
+pub(crate) fn assert_same(samples: &Samples, path: &Path) {
     let source = open(path).source;
     let extents = source.extents().expect("extents");
     let name = path.display();
     assert_eq!(source.size(), SIZE as u64, "{name}");
-    assert!(content(source.as_ref(), &extents) == bench.disk, "{name}: another disk by its extents");
+    assert!(content(source.as_ref(), &extents) == samples.disk, "{name}: another disk by its extents");
     let everything: Extents = std::iter::once(0..source.size()).collect();
-    assert!(content(source.as_ref(), &everything) == bench.disk, "{name}: another disk");
+    assert!(content(source.as_ref(), &everything) == samples.disk, "{name}: another disk");
     let mut piece = vec![1; 77_777];
     for offset in (0..SIZE - piece.len()).step_by(75_001) {
         source.read_at(offset as u64, &mut piece).expect("a piece");
-        assert!(piece == bench.disk[offset..offset + piece.len()], "{name}: another piece at {offset}");
+        assert!(piece == samples.disk[offset..offset + piece.len()], "{name}: another piece at {offset}");
     }
 }

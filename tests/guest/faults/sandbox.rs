@@ -17,26 +17,26 @@ const PROMISED: Duration = Duration::from_secs(2);
 /// Everything of a killed program is gone after this.
 const AFTERMATH: Duration = Duration::from_secs(3);
 
-pub(crate) struct Bench {
+pub(crate) struct Sandbox {
     dir: tempfile::TempDir,
 }
 
-impl Bench {
-    /// A bench whose cache has the base of every [`Bench::recipe`].
+impl Sandbox {
+    /// A sandbox whose cache has the base of every [`Sandbox::recipe`].
     pub(crate) fn with_base() -> Self {
-        let bench = Self::new();
-        crate::shared::small_cache(&bench.cache());
-        bench
+        let sandbox = Self::new();
+        crate::shared::small_cache(&sandbox.cache());
+        sandbox
     }
 
-    /// A bench whose cache has the packages of the base, but no layer.
+    /// A sandbox whose cache has the packages of the base, but no layer.
     pub(crate) fn without_base() -> Self {
-        let bench = Self::with_base();
-        fs::remove_dir_all(bench.cache().join("layers")).unwrap();
-        bench
+        let sandbox = Self::with_base();
+        fs::remove_dir_all(sandbox.cache().join("layers")).unwrap();
+        sandbox
     }
 
-    /// A bench whose cache is empty.
+    /// A sandbox whose cache is empty.
     pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("gold").tempdir().unwrap();
         for name in ["tmp", "home"] {
@@ -87,7 +87,7 @@ impl Bench {
         let stderr = File::create(self.path("stderr")).unwrap();
         let mut child = command.arg("--json").stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        Run { bench: self, child, stdout, events: Vec::new() }
+        Run { sandbox: self, child, stdout, events: Vec::new() }
     }
 
     /// Processes that the program has started, and their children: number and command line.
@@ -156,7 +156,7 @@ impl Bench {
 
 /// The program, at work.
 pub(crate) struct Run<'a> {
-    bench: &'a Bench,
+    sandbox: &'a Sandbox,
     child: Child,
     stdout: BufReader<ChildStdout>,
     events: Vec<Value>,
@@ -217,7 +217,7 @@ impl Run<'_> {
 
     /// Interrupts it: it ends in time, as it should, and leaves nothing.
     pub(crate) fn interrupt(self, signal: Signal) -> Ended {
-        let bench = self.bench;
+        let sandbox = self.sandbox;
         self.signal(signal);
         let signalled = Instant::now();
         let ended = self.end();
@@ -226,7 +226,7 @@ impl Run<'_> {
         assert!(elapsed < PROMISED, "it took {elapsed:?} to end");
         let failed = ended.events.last().unwrap();
         assert_eq!((&failed["event"], &failed["kind"]), (&"failed".into(), &"interrupted".into()), "{failed}");
-        bench.assert_clean();
+        sandbox.assert_clean();
         ended
     }
 }

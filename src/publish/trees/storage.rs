@@ -10,7 +10,7 @@ use crate::fsx::FileLock;
 use crate::interrupt::Interrupt;
 
 /// A storage of files under paths. Paths have `/` between their parts and no `/` before the first one.
-pub(super) trait Shelf {
+pub(super) trait Storage {
     /// Returns its name, for people.
     fn place(&self) -> String;
 
@@ -57,10 +57,10 @@ pub(super) trait Shelf {
 }
 
 /// Returns the complete versions of an image, the oldest first.
-pub(super) fn versions(shelf: &dyn Shelf, image: &str) -> Result<Vec<String>, TreeError> {
+pub(super) fn versions(storage: &dyn Storage, image: &str) -> Result<Vec<String>, TreeError> {
     let mut versions = Vec::new();
-    for version in shelf.folders(image)? {
-        if made_at(&version).is_some() && shelf.files(&format!("{image}/{version}"))?.contains_key(manifest::FILE) {
+    for version in storage.folders(image)? {
+        if made_at(&version).is_some() && storage.files(&format!("{image}/{version}"))?.contains_key(manifest::FILE) {
             versions.push(version);
         }
     }
@@ -69,7 +69,7 @@ pub(super) fn versions(shelf: &dyn Shelf, image: &str) -> Result<Vec<String>, Tr
 }
 
 /// Returns the versions of an image that were rolled back.
-pub(super) fn rolled_back(shelf: &dyn Shelf, image: &str) -> Result<BTreeSet<String>, TreeError> {
-    let list = shelf.read(&format!("{image}/{ROLLED_BACK}"))?.unwrap_or_default();
+pub(super) fn rolled_back(storage: &dyn Storage, image: &str) -> Result<BTreeSet<String>, TreeError> {
+    let list = storage.read(&format!("{image}/{ROLLED_BACK}"))?.unwrap_or_default();
     Ok(String::from_utf8_lossy(&list).lines().map(str::to_owned).collect())
 }

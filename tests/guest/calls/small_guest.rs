@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) static ONE_GUEST: Mutex<()> = Mutex::new(());
 
-/// First sector of the root partition of [`Bench::disk`], and its number.
+/// First sector of the root partition of [`SmallGuest::disk`], and its number.
 pub(crate) const ROOT_START: u64 = 67584;
 pub(crate) const ROOT: u32 = 2;
 
@@ -31,14 +31,14 @@ impl Reporter for Recorder {
 }
 
 /// A directory with a disk, and what a guest needs.
-pub(crate) struct Bench {
+pub(crate) struct SmallGuest {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) reporter: Arc<Recorder>,
     pub(crate) interrupt: Interrupt,
     pub(crate) _lock: MutexGuard<'static, ()>,
 }
 
-impl Bench {
+impl SmallGuest {
     pub(crate) fn new() -> Self {
         let lock = ONE_GUEST.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::Builder::new().prefix("gold").tempdir().unwrap();
@@ -174,9 +174,9 @@ pub(crate) fn lines(guest: &mut dyn Guest, line: &str) -> Vec<String> {
     ended.tail
 }
 
-/// The processes that have this bench's sockets on their command lines: number and command line.
-pub(crate) fn processes_of(bench: &Bench) -> Vec<(String, String)> {
-    let mark = bench.path("s").display().to_string();
+/// The processes that have this small_guest's sockets on their command lines: number and command line.
+pub(crate) fn processes_of(small_guest: &SmallGuest) -> Vec<(String, String)> {
+    let mark = small_guest.path("s").display().to_string();
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let described = processes.filter_map(|process| {
         let line = std::fs::read_to_string(process.path().join("cmdline")).ok()?;
@@ -185,19 +185,20 @@ pub(crate) fn processes_of(bench: &Bench) -> Vec<(String, String)> {
     described.filter(|(_, line)| line.contains(&mark)).collect()
 }
 
-pub(crate) fn qemu_of(bench: &Bench) -> String {
-    let found = processes_of(bench);
+pub(crate) fn qemu_of(small_guest: &SmallGuest) -> String {
+    let found = processes_of(small_guest);
     assert_eq!(found.len(), 1, "{found:?}");
     found[0].0.clone()
 }
 
-pub(crate) fn assert_nothing_left(bench: &Bench) {
+pub(crate) fn assert_nothing_left(small_guest: &SmallGuest) {
     // A process that was killed may be on its way out.
     let until = Instant::now() + Duration::from_secs(5);
-    while !processes_of(bench).is_empty() && Instant::now() < until {
+    while !processes_of(small_guest).is_empty() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert_eq!(processes_of(bench), []);
-    let left: Vec<_> = std::fs::read_dir(bench.path("s")).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(processes_of(small_guest), []);
+    let left: Vec<_> =
+        std::fs::read_dir(small_guest.path("s")).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert!(left.iter().all(|name| ["qmp", "log", "tty"].iter().any(|socket| name == *socket)), "{left:?}");
 }

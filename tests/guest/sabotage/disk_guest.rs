@@ -19,13 +19,13 @@ impl Reporter for Silent {
 }
 
 /// A directory, and an image.
-pub(crate) struct Bench {
+pub(crate) struct DiskGuest {
     pub(crate) work: tempfile::TempDir,
     image: PathBuf,
     started: Instant,
 }
 
-impl Bench {
+impl DiskGuest {
     /// With the image of `recipes/debian-12.yaml`, which `GOLDSMITH_TEST_IMAGE` names or is built.
     pub(crate) fn new() -> Self {
         Self { image: crate::shared::debian_12(), ..Self::empty() }
