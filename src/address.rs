@@ -1,4 +1,4 @@
-//! Addresses in recipes and options: secrets in them, and the networks that they lead to.
+//! Examines addresses in recipes and options: finds and hides the secrets in them, and tells which network they lead to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

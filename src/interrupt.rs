@@ -1,4 +1,4 @@
-//! The interrupt: a flag with the user's request to stop, which all long work shares.
+//! The user's request to stop, as a flag that all long work shares.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,5 @@
-//! Pinning of inputs that change over time: a mirror by the digests of its repositories, an image by the digest of its file and
-//! its content. A plan contains only pinned inputs.
+//! Pins the base of a recipe, because its inputs change over time: a mirror by the digests of its repositories, an image by the
+//! digest of its file. A plan contains only pinned inputs.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! Rules for single texts of recipes: names, paths, patterns, addresses. Each function checks one kind of text and describes the
-//! fault.
+//! Checks the texts of recipes, such as names, paths, patterns and addresses. Each function checks one kind of text and describes
+//! the fault.
 
 use crate::address::has_login;
 use crate::digest::Sha256;

@@ -36,7 +36,7 @@ pub struct Copy {
     pub source: String,
     /// Absolute path in the image. If `source` is a directory, its content is merged into this directory.
     pub path: String,
-    /// Permissions of every copied file, whatever an access control list of it allows. Default: those of the source.
+    /// Permissions of every copied file. As with `chmod`, they also change its access control list. Default: those of the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// `user` or `user:group` of everything that is copied: files, directories and links. Default: `root:root`.
@@ -112,10 +112,10 @@ pub struct Replace {
 pub struct Mkdir {
     /// Absolute path.
     pub path: String,
-    /// Permissions. Default: 0755, for a directory that is there its own.
+    /// Permissions. Default: 0755; an existing directory keeps its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// `user` or `user:group`. Default: `root:root`, for a directory that is there its own.
+    /// `user` or `user:group`. Default: `root:root`; an existing directory keeps its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
 }

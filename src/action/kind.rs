@@ -10,15 +10,15 @@ use super::system::{KernelArgs, Packages, Run, Service, User};
 use super::texts::Texts;
 use crate::syntax::{file_path, host_name, locale, time_zone};
 
-/// One entry of a step.
+/// One action: an entry of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// Installs, removes or updates packages in one transaction of the image's package manager. The build fails and names the
-    /// package if dpkg has not configured one.
+    /// Installs, removes or updates packages in one transaction of the image's package manager. If dpkg leaves a package
+    /// unconfigured, the build fails and names it.
     Packages(Packages),
-    /// Runs a script in the guest as root. All other actions are declarative. What is [derived](#what-is-made-again) from files
-    /// that it changes is made again at the end, as for every action.
+    /// Runs a script in the guest as root. All other actions are declarative. As for every action, Goldsmith makes again at the
+    /// end what is [derived](#what-is-made-again) from changed files.
     Run(Run),
     /// Writes a file from text in the recipe.
     Write(Write),
@@ -39,10 +39,11 @@ pub enum Action {
     Symlink(Symlink),
     /// Renames a file or directory within the image.
     Move(Move),
-    /// Enables, disables or masks units. systemd is asked for their state afterwards; the build fails where it is another.
+    /// Enables, disables or masks units. Goldsmith then asks systemd for their states, and the build fails if one is not the
+    /// wanted one.
     Service(Service),
-    /// Adds or removes arguments of the kernel command line. At the end of `finish` every entry of the boot menu that starts
-    /// Linux is read; where one differs, the menu is made again, and the build fails if it differs still.
+    /// Adds or removes arguments of the kernel command line. At the end of `finish`, Goldsmith reads every entry of the boot menu
+    /// that starts Linux. If one differs, it makes the menu again, and the build fails if one still differs.
     KernelArgs(KernelArgs),
     /// Makes or changes a user account.
     User(User),
@@ -50,8 +51,8 @@ pub enum Action {
     Hostname(String),
     /// Sets the time zone, by its name in the IANA database: `Europe/Paris`.
     Timezone(String),
-    /// Sets the default locale: `en_US.UTF-8`. It is made where that is how the distribution has it, and the build fails
-    /// where the C library cannot use it afterwards. Other settings in the same file are gone then.
+    /// Sets the default locale: `en_US.UTF-8`. Goldsmith generates the locale if the distribution has a program for that. The
+    /// build fails if the C library cannot use the locale afterwards. Other settings in the same file are lost.
     Locale(String),
 }
 
@@ -130,7 +131,7 @@ impl Action {
         self.needs().source
     }
 
-    /// Returns the same path as [`Self::source`] for a change, its key, and whether it must be a file.
+    /// Returns the path of [`Self::source`] so that it can be changed, with its key in the recipe, and whether it must be a file.
     pub fn source_mut(&mut self) -> Option<(&mut String, &'static str, bool)> {
         self.source()?;
         match self {

@@ -79,10 +79,10 @@ pub struct Service {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub enable: Vec<String>,
     /// Units that do not start at boot. A unit that a link of its package starts is an error: mask it. A socket or a timer
-    /// that starts it later is a unit of its own.
+    /// that starts it later is another unit: name it too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub disable: Vec<String>,
-    /// Units that nothing can start, installed or not. Another name of a unit is an error.
+    /// Units that nothing can start, installed or not. An alias of a unit is an error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mask: Vec<String>,
     /// Ignore a unit that is not installed. Otherwise it is an error in `enable` and `disable`.
@@ -102,8 +102,8 @@ pub struct KernelArgs {
     /// Arguments to add, in this order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub add: Vec<String>,
-    /// Arguments to remove: `quiet` removes this argument, `console=` removes it with every value. GRUB's settings are read as
-    /// a shell reads them; where a command in them makes the value, that is an error.
+    /// Arguments to remove: `quiet` removes this argument, `console=` removes it with every value. Goldsmith reads GRUB's
+    /// settings as a shell does. A value that a command in them makes is an error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remove: Vec<String>,
 }

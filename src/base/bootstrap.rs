@@ -1,4 +1,4 @@
-//! Makes the disk of a base from a distribution's packages.
+//! Runs the tools of a bootstrap, which make the disk.
 //!
 //! Everything runs natively: `mmdebstrap` unpacks the packages into a directory, `mke2fs` writes the directory into a file
 //! system, and `qemu-img` writes that to the layer. The work has its own namespaces, and a private tmpfs if memory allows. So its

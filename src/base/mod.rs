@@ -1,4 +1,4 @@
-//! Makes the disk of a base from a distribution's packages.
+//! Bootstraps a base: makes a disk from a distribution's packages, for recipes that start from packages and not from an image.
 
 pub mod bootstrap;
 mod failure;

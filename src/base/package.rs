@@ -1,4 +1,4 @@
-//! Installed packages, and dpkg's database of them.
+//! The type of an installed package, and the reader of dpkg's database of packages.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The request for a bootstrap.
+//! The request for a bootstrap: distribution, repositories, packages and disk, with a check of these values.
 
 use std::path::Path;
 

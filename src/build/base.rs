@@ -1,4 +1,4 @@
-//! Makes the layer of the first step: a base of packages, or an image.
+//! Makes the layer of the first step: bootstraps it from packages, or opens a base image and grows it.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Claims the layer of a step, and reports a failed step.
+//! Finds the layer of a step in the store, or claims the right to make it. Also reports a failed step.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Disks of a build: unfinished, final, and opened as a base.
+//! The types of a build's disks: before the last step, after it, and a base image that was opened.
 
 use super::session::Session;
 use crate::guest::{Inspection, Mount};

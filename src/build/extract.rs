@@ -1,5 +1,5 @@
 //! Extracts from the final disk what outputs need besides its blocks: the tree of files, the kernel and its arguments. Also runs
-//! an [`Examiner`].
+//! the [`Examiner`], with which a caller checks the disk.
 //!
 //! This happens while the guest still runs, and the files are stored beside the final layer. If that layer was made for other
 //! outputs, a guest is launched again.

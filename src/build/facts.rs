@@ -1,4 +1,4 @@
-//! Names of facts about the final disk.
+//! Two names that files of this module share: a key among the facts of the final layer, and an activity in events.
 
 /// Key of the list of packages among the facts of the final layer.
 pub(super) const PACKAGES: &str = "packages";

@@ -1,4 +1,4 @@
-//! The handling of a failed step: clean up, keep the disk, or retry.
+//! The interface that decides what happens after a failed step: clean up, keep the disk, or retry.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! Builds the disk of a plan. A build runs each step in a guest and keeps what the step changed as a layer. It takes the layer
-//! of an earlier build instead where there is one.
+//! Builds the disk of a plan. A build runs each step in a guest and keeps the changes of the step as a layer. If an earlier build
+//! has left this layer, the build uses it and does not run the step.
 //!
 //! ```text
 //! for each step:  claim its layer ── hit ──> next

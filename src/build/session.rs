@@ -1,4 +1,4 @@
-//! One guest, and the layer that it writes to.
+//! A session: one guest, launched when it is first needed, and the layers that it writes one after another.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! The cloud of a command: options, the environment and clouds.yaml name it.
+//! Connects a command to its cloud, which options, the environment or clouds.yaml name.
 
 use clap::Args;
 use serde_json::json;

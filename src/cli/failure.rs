@@ -1,4 +1,4 @@
-//! The end of a command: exit codes, and failures in words.
+//! Failures of commands: their exit codes, and their texts for people and for programs.
 
 use std::error::Error;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Conversion of the library's errors into failures: their kind, and hints about what to do next.
+//! Converts the library's errors into failures of a command: finds their kind, and adds hints about what to do next.
 
 use std::error::Error;
 use std::path::Path;

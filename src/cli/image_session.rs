@@ -1,4 +1,4 @@
-//! A session of a command that reads image files with a guest.
+//! What a command needs to read image files with a guest: temporary directories, an overlay, and the guest itself.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

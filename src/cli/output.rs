@@ -1,4 +1,4 @@
-//! Results on standard output.
+//! Prints results on standard output, and remembers whether that failed.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! Readers of the values of options.
+//! Parses the values of options, such as formats, parameters and tags.
 
 use std::collections::BTreeSet;
 

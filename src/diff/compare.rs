@@ -1,4 +1,4 @@
-//! Comparison of two images.
+//! Compares two snapshots: their facts and their files.
 
 use super::change::Section;
 use super::facts;
@@ -17,7 +17,8 @@ pub fn compare<'a>(before: &'a Snapshot, after: &'a Snapshot, ignored: &Ignored)
 /// All differences between two images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference<'a> {
-    /// Facts about the disks and their systems, in the order of [`SECTIONS`](super::SECTIONS). A section without a change is left out.
+    /// Facts about the disks and their systems, in the order of [`SECTIONS`](super::SECTIONS). A section without a change is left
+    /// out.
     pub sections: Vec<Section>,
     /// Files, sorted by path.
     pub files: Vec<FileChange<'a>>,

@@ -1,4 +1,4 @@
-//! Snapshots of images: gathers the facts and files that are compared.
+//! Takes snapshots of images: gathers the facts and files that are compared.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Comparison of two images: shows packages, files, users and other facts that were added, removed or changed.
+//! Compares two images: finds packages, files, users and other facts that were added, removed or changed.
 //!
 //! [`compare`] is a pure function of two [`Snapshot`]s; [`gather()`] takes one with a guest. The comparison is about the
 //! content of images, not about when they were made: it ignores times of files, the places of files on the disk, and data

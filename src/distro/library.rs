@@ -1,4 +1,4 @@
-//! The library of distributions: those of folders that the user names, of the folder beside the recipe, and of the program.
+//! The library of distributions: finds them in folders that the user names, in the folder beside the recipe, and in the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,5 +1,5 @@
-//! Mechanisms: the ways in which distributions do the same thing differently, such as installing packages. Each is code of this
-//! program or of an element.
+//! Mechanisms: the ways in which distributions do the same thing differently, such as installing packages. Code of this program
+//! or of an element implements each of them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

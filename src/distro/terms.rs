@@ -1,4 +1,4 @@
-//! The words with which messages describe names in files of distributions, such as `architecture` or `mechanism`.
+//! Decodes files of distributions. Messages about a wrong name say what it should be, such as an `architecture` or a `mechanism`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Files that recipes and elements bring into images: finds them in their folder, and nowhere else.
+//! Finds the files that recipes and elements bring into images, and refuses files outside of their folder.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The element library: folders that the user names, the one beside the recipe, and the one in the program.
+//! The element library: finds elements in folders that the user names, in the one beside the recipe, and in the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! The order of elements: requirements of an element come before it; otherwise the recipe's order stays.
+//! Orders elements: an element comes after those that it requires; otherwise the recipe's order stays.
 
 /// The entry of `after` that stands for all other elements.
 pub const ALL: &str = "*";

@@ -1,4 +1,4 @@
-//! Files and directories of the host that actions bring: reads them with their modes and attributes, and follows no links in
+//! Reads files and directories of the host that actions bring into an image, with modes and attributes. It follows no links in
 //! them.
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,4 +1,4 @@
-//! Exports: this module makes the files that users get from the final disk of a build.
+//! Exports: makes the files that users get from the final disk of a build.
 //!
 //! It writes a file for every output, `SHA256SUMS` and `manifest.json`. Each one is written under a temporary name and renamed
 //! when it is complete. The manifest comes last: it shows that the others are complete.

@@ -1,4 +1,4 @@
-//! Origin of manifests: which of them this program has written. A manifest beside an image may be from anybody.
+//! Records which manifests this program has written, because a manifest beside an image may be from anybody.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;

@@ -1,5 +1,5 @@
-//! Downloads what a build needs: images, lists of packages, signatures. Goldsmith pins everything to a digest first and
-//! then fetches exactly that.
+//! Downloads what a build needs: images, lists of packages, signatures. Goldsmith first pins an input to its digest, and then
+//! accepts only a file with this digest.
 
 pub(crate) mod connection;
 #[cfg(test)]

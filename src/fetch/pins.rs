@@ -1,4 +1,4 @@
-//! Stores pins: versions of changing inputs, as they were at some time.
+//! Stores pins: the versions that changing inputs had at some time.
 //!
 //! A recent pin is used again, and without a network, the last one is used. Each is a JSON file `<cache>/pins/<digest>.json`,
 //! named by the digest of its subject.

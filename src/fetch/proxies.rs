@@ -1,4 +1,4 @@
-//! HTTP proxies, for networks without another way out.
+//! Chooses the HTTP proxy for an address, for networks without another way out.
 
 use std::net::IpAddr;
 

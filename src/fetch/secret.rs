@@ -1,4 +1,4 @@
-//! Passwords and tokens in memory.
+//! The type of passwords and tokens, which keeps them out of all output.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Writes a whole tree of files as one archive.
+//! Writes all mounted files to one tar file.
 
 use std::path::Path;
 

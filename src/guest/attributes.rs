@@ -1,4 +1,4 @@
-//! Extended attributes and access control lists in tar files: what must be known of them before tar unpacks.
+//! Finds out which extended attributes and access control lists a tar file has, before tar unpacks it.
 //!
 //! - An archive has access control lists as texts (`SCHILY.acl.access`, by `tar --acls`) or as extended attributes
 //!   (`SCHILY.xattr.system.posix_acl_access`, by `tar --xattrs`). GNU tar that is told to look for texts takes the list

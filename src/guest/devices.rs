@@ -1,4 +1,4 @@
-//! What the attached disk is divided into, as the appliance's `sfdisk`, `lsblk` and `lvm` see it.
+//! Lists the partitions, volumes and file systems of the attached disk, by the appliance's `sfdisk`, `lsblk` and `lvm`.
 //!
 //! Labels and names may have any bytes. They arrive as JSON in hexadecimal digits, because the guest's channel for answers allows
 //! only UTF-8.

@@ -1,4 +1,4 @@
-//! What is on a disk.
+//! Inspects the attached disk: finds its operating system, file systems and packages, with libguestfs.
 
 use std::collections::BTreeSet;
 

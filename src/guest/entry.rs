@@ -1,4 +1,4 @@
-//! A file in a list of an image's files.
+//! One file in a list of an image's files.
 
 /// Largest number of files in a list.
 pub const LIST_LIMIT: usize = 4_000_000;

@@ -1,4 +1,5 @@
-//! What has to grow so that the root file system gets the room of a larger disk: pure data, made of what inspection found.
+//! Plans what must grow so that the root file system gets the room of a larger disk. The plan is pure data, made from the result
+//! of inspection.
 
 use super::devices::{Partition, PartitionTable, Storage};
 use super::{Inspection, MountSource};

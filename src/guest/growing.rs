@@ -1,4 +1,4 @@
-//! Growing what lies on a disk, in the appliance.
+//! Grows partitions, volumes and file systems of a disk, in the appliance.
 
 use super::GuestError;
 use super::grow::Step;

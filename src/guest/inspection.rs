@@ -1,4 +1,4 @@
-//! The result of an inspection.
+//! The result of inspecting a disk: its operating system, file systems and firmware.
 
 use super::devices::Storage;
 use super::mount::Mount;

@@ -48,11 +48,11 @@ pub trait Guest {
     /// Runs a program, and reports its output immediately. A failed exit status is no error here.
     fn run(&mut self, command: &Command<'_>) -> Result<Ended, GuestError>;
 
-    /// Opens a shell with the image as its root on this terminal, until the user leaves it. Returns its exit status. It has no
-    /// deadline, and network access if the guest has it.
+    /// Opens a shell on a terminal, with the image as its root, and waits until the user leaves it. Returns its exit status. It
+    /// has no deadline, and network access if the guest has it.
     fn shell(&mut self, banner: &str, terminal: Terminal) -> Result<i32, GuestError>;
 
-    /// Returns the free space of the file system with a path.
+    /// Returns the free space of the file system that a path is on.
     fn free_space(&mut self, path: &str) -> Result<Space, GuestError>;
 
     /// Returns the paths that match a shell glob, sorted; links are not followed.
@@ -90,16 +90,16 @@ pub trait Guest {
     /// Lists all mounted files, in any order. `below` limits the list to these directories of the root with all in them, unless
     /// it is empty. The content of `/dev`, `/proc`, `/run` and `/sys` is left out.
     ///
-    /// What has no name in UTF-8 has one with U+FFFD in it, by which nothing is found. An image has more files than
-    /// the [limit](super::LIST_LIMIT) only to do harm: that is an error.
+    /// In a name that is not UTF-8, U+FFFD stands for the wrong bytes, and no call finds the file by this name. More files than
+    /// the [limit](super::LIST_LIMIT) are an error: an image has so many only to do harm.
     fn list(&mut self, below: &[&str]) -> Result<Vec<Entry>, GuestError>;
 
     /// Returns the content of many regular files at once. Their paths are those of [`Guest::list`], and none of their directories
     /// may be a link. Files that cannot be read are left out; holes become zeros.
     fn contents(&mut self, files: &[&Entry]) -> Result<Vec<(String, Vec<u8>)>, GuestError>;
 
-    /// Makes a directory and its parents. They belong to root and have the mode 0755, also below a directory that hands on its
-    /// group. A link to a directory at the end of the path is an error: [`place`](super::place) finds the link's target.
+    /// Makes a directory and its parents. They belong to root and have the mode 0755, also in a directory with the set-group-ID
+    /// bit. A link to a directory at the end of the path is an error: [`place`](super::place) finds the link's target.
     fn mkdir(&mut self, path: &str) -> Result<(), GuestError>;
 
     /// Removes a file, or a directory with all in it; a missing one is no error.

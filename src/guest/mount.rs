@@ -1,4 +1,4 @@
-//! The mounts of an image.
+//! A mount of an image: a file system, and the path at which it is mounted.
 
 /// A file system of an image and its mount point.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

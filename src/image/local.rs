@@ -1,4 +1,4 @@
-//! Image files for QEMU: other formats than qcow2 and raw become raw files first.
+//! Prepares image files for QEMU: copies a file in another format than qcow2 and raw to a raw file.
 
 use std::fs::File;
 use std::io;

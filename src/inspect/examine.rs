@@ -1,4 +1,4 @@
-//! Finds out the content of an image.
+//! The entry points of inspection: they read the files of an image, and gather all facts about it.
 
 use super::facts::{Booted, Os, System};
 use super::image::{Image, TEXT_LIMIT, noted};

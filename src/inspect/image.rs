@@ -1,4 +1,4 @@
-//! The files of an image, which may be missing or have any content.
+//! Gives inspection the files of an image. A file may be missing or have any content, and what is wrong with it becomes a note.
 
 use super::tree::Tree;
 use crate::guest::GuestError;

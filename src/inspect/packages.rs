@@ -1,4 +1,4 @@
-//! Lists the installed packages.
+//! Lists the packages that are installed in an image, from its package database.
 
 use super::image::Image;
 use super::image::noted;

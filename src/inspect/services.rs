@@ -1,4 +1,4 @@
-//! What is started at boot: units of systemd, scripts of which it makes units, and services of OpenRC.
+//! Finds what starts at boot: units of systemd, scripts that systemd makes units for, and services of OpenRC.
 
 use std::collections::{BTreeMap, BTreeSet};
 

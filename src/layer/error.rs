@@ -44,7 +44,7 @@ pub enum StoreError {
         /// Mode of the directory.
         mode: u32,
     },
-    /// The directory contains something else than a cache.
+    /// The directory contains something that does not belong to a cache.
     #[error("{} is not a cache: it holds `{found}` and no store.json", root.display())]
     NoStore {
         /// The directory.
@@ -65,7 +65,7 @@ pub enum StoreError {
     Busy {
         /// Directory of the store.
         root: PathBuf,
-        /// The other user, and advice.
+        /// What uses the store, with advice.
         reason: &'static str,
     },
     /// A layer cannot be completed, because its parent was removed or replaced.

@@ -1,4 +1,4 @@
-//! Explanations why a layer is missing: the differences between its ingredients and those of an earlier build.
+//! Explains why a layer is missing: by the differences between its ingredients and those of an earlier build.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Extraction of files from the disk of a complete layer.
+//! Adds files, extracted from its disk, to a layer that is already complete.
 
 use std::path::Path;
 

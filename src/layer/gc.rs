@@ -1,4 +1,4 @@
-//! Garbage collection: removal of layers and images that are old, too many or useless.
+//! Collects garbage: removes layers and images that are old, too many or useless.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! Keys of layers.
+//! The type of a layer's key.
 
 use std::fmt;
 

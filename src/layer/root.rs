@@ -1,4 +1,4 @@
-//! The directory of a store: it is created, or checked before anything in it is changed.
+//! Creates the directory of a store. If there is one, checks that it is a store before anything in it is changed.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};

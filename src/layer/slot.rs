@@ -1,4 +1,4 @@
-//! The making of a layer, from the claim to the commit.
+//! The slot: the right to make one layer, from the claim to the commit.
 
 use std::fs::File;
 use std::io::{self, Read as _};

@@ -18,7 +18,7 @@ const OPEN_TRIES: u32 = 200;
 
 /// An open layer store.
 ///
-/// Several processes may have the same store open. Several threads can call all methods but those that remove layers.
+/// Several processes may have the same store open. Several threads can use it at once, except for methods that remove layers.
 #[derive(Debug)]
 pub struct Store {
     pub(super) tree: Tree,

@@ -1,4 +1,4 @@
-//! The files and directories of a store, and their states.
+//! Knows the files and directories of a store, and finds out the state of each layer.
 
 use std::collections::BTreeSet;
 use std::fs::{DirEntry, Metadata};

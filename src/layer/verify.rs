@@ -1,4 +1,4 @@
-//! The search for damaged layers and images, and their removal.
+//! Finds damaged layers and images, and removes them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -86,7 +86,7 @@ impl Store {
     /// Reads all layers and images, and compares them with their metadata. Reports at most one problem of each layer and image.
     /// It changes nothing, and builds may run at the same time.
     ///
-    /// `on_progress` receives the bytes that are read, and those in total.
+    /// `on_progress` receives the number of bytes that were read so far, and the total.
     pub fn verify(
         &self,
         interrupt: &Interrupt,

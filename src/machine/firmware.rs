@@ -1,4 +1,4 @@
-//! The firmware of a machine: finds it by QEMU's firmware descriptors.
+//! Finds the firmware of a machine in QEMU's firmware descriptors.
 //!
 //! The descriptors follow QEMU's `docs/interop/firmware.json`. They are JSON files in `/etc/qemu/firmware` and
 //! `/usr/share/qemu/firmware`, sorted by name. A file in `/etc` hides one of the same name in `/usr`.

@@ -1,4 +1,4 @@
-//! The answers of Nova's metadata service: `lookup` in `nova/api/metadata/base.py`, and `handler.py` there.
+//! Makes the answers of the metadata service, as Nova does (`lookup` in `nova/api/metadata/base.py`, and `handler.py` there).
 
 use serde_json::Value;
 

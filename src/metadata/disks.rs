@@ -1,4 +1,4 @@
-//! The disks with metadata: config drive and NoCloud.
+//! Makes the disks with metadata: config drive and NoCloud.
 
 use super::iso9660;
 use super::nova::{self, EC2_VERSIONS, OPENSTACK_VERSIONS};

@@ -1,4 +1,4 @@
-//! The relay that connects an instance's streams to a metadata service.
+//! Copies between a connection of an instance and the metadata service.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;

@@ -1,4 +1,4 @@
-//! User data with several parts.
+//! Combines several parts of user data into one MIME message.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! Answers of services: as JSON, or as the error they are.
+//! Reads the answers of services: JSON, or an error.
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;

@@ -1,4 +1,4 @@
-//! Certificates in the key manager, by version 1 of Barbican's API ("Secrets API").
+//! Reads and stores certificates in the key manager, by version 1 of Barbican's API ("Secrets API").
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,5 +1,5 @@
-//! The cache of an image service: copies of images, so that the service need not read a store each time. Image Service API v2,
-//! "Cache Manage".
+//! Controls the cache of an image service, which holds copies of images, so that the service need not read a store each time.
+//! Image Service API v2, "Cache Manage".
 
 use serde::{Deserialize, Serialize};
 use ureq::http::Method;

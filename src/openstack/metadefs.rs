@@ -1,4 +1,4 @@
-//! The catalog of metadata definitions: properties of resources, and their allowed values. Image Service API v2, "Metadata
+//! Reads the catalog of metadata definitions: properties of resources, and their allowed values. Image Service API v2, "Metadata
 //! definitions".
 
 use std::collections::BTreeMap;

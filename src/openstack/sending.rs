@@ -1,4 +1,4 @@
-//! A file on its way to a service, hashed meanwhile.
+//! Reads a file that is sent to a service, and computes its digests meanwhile.
 
 use std::fs::File;
 use std::io::{self, Read};

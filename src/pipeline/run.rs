@@ -1,4 +1,4 @@
-//! The stages of a pipeline, in order.
+//! Runs the stages of a pipeline, in order.
 
 use std::path::PathBuf;
 use std::sync::Arc;

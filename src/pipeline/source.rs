@@ -1,4 +1,4 @@
-//! A recipe file and its content.
+//! A recipe that was read, with the options for reading it again.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -11,7 +11,8 @@ use crate::action::Action;
 pub struct Arguments {
     /// Arguments that each entry must have.
     pub present: Vec<String>,
-    /// Arguments that no entry may have: `quiet` exactly, `console=` with every value but those above.
+    /// Arguments that no entry may have. `quiet` means exactly this argument; `console=` means it with every value that is not in
+    /// `present`.
     pub absent: Vec<String>,
     /// Directory of GRUB's menu.
     pub grub: String,

@@ -1,4 +1,4 @@
-//! The base and the disk in a plan.
+//! The types for the base and the disk of a plan.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! Layer keys and their ingredients.
+//! Makes layer keys from their ingredients.
 //!
 //! A key is the digest of the canonical JSON of its *ingredients*: everything that may change the layer's content, and nothing
 //! else. It does not contain names of recipes and elements, times, host paths, verbosity, memory, deadlines or the values of
@@ -14,10 +14,11 @@ use crate::distro::Os;
 use crate::layer::{LayerKey, canonical};
 use crate::recipe::Arch;
 
-/// Version of the form of ingredients and of the effect of actions. A new version makes every layer again.
+/// Version of the form of ingredients and of the effect of actions. After a change of the version, builds make every layer again.
 pub const FORMAT: u32 = 5;
 
-/// Version of the steps that grow an image that becomes a base. A new version makes layers on images again, and no others.
+/// Version of the steps that grow an image that becomes a base. After a change of the version, builds make all layers on images
+/// again, and no others.
 const GROWTH: u32 = 2;
 
 /// Returns the ingredients of the base layer.

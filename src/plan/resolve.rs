@@ -1,4 +1,4 @@
-//! The function that makes a plan from a recipe and its pins.
+//! Makes a plan from a recipe and its pins.
 
 use std::collections::BTreeMap;
 

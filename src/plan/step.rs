@@ -30,7 +30,7 @@ pub struct Step {
     /// Kernel arguments that every menu entry must have at the end; only in the step that ends `finish`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Arguments>,
-    /// Facts for making derived files again; only in the steps at whose end that happens.
+    /// Facts for making derived files again; only in the steps that end with this work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub derived: Option<Derived>,
     /// Key of its layer.

@@ -1,4 +1,4 @@
-//! Running a short program and returning its output.
+//! Runs a short program and returns its output.
 
 use std::io::{BufReader, Read as _};
 use std::process::{Command, Stdio};

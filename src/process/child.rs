@@ -1,4 +1,4 @@
-//! Start and end of child processes.
+//! Makes child processes end with this process, and kills them with their own children.
 
 use std::io;
 use std::os::unix::process::CommandExt as _;

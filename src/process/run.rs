@@ -1,4 +1,4 @@
-//! Running a program whose output is passed on line by line.
+//! Runs a program and passes its output on, line by line.
 
 use std::fs::File;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! Publishing: this module uploads the artifacts of a build to the targets that the recipe names, each in one transaction.
+//! Publishes images: uploads the artifacts of a build to the targets that the recipe names, each in one transaction.
 //!
 //! Targets are independent: publishing runs on all of them in parallel, and a failure at one undoes nothing at another.
 //! [`images`] are image services of clouds; [`trees`] are directories and object stores.

@@ -1,4 +1,4 @@
-//! The composition of a recipe: its own steps and those of its elements, rendered for one system.
+//! The result of composing a recipe: its own steps and those of its elements, rendered for one system.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

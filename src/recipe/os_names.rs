@@ -1,4 +1,4 @@
-//! Names below `os` that a template uses and that the image's distribution does not have.
+//! Finds names below `os` in templates that the image's distribution does not have.
 
 use std::sync::LazyLock;
 

@@ -19,9 +19,9 @@ use crate::vocabulary::Arch;
 
 /// A recipe: one YAML file that describes one image.
 ///
-/// Templates (`{{ ... }}`) in values see the recipe's parameters and the built-ins `name`, `arch`,
-/// `distro`, `release`, `version`, `family`, `firmware` and `os`. Only `elements`, `packages`, `steps`, `checks` and `publish` see
-/// the built-ins; the rest of the recipe sees its parameters, because the built-ins follow from it.
+/// Templates (`{{ ... }}`) in values see the recipe's parameters and the built-ins `name`, `arch`, `distro`, `release`,
+/// `version`, `family`, `firmware` and `os`. Only `elements`, `packages`, `steps`, `checks` and `publish` see the built-ins. The
+/// rest of the recipe sees only the parameters, because the built-ins follow from it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RecipeFile {
@@ -55,7 +55,8 @@ pub struct RecipeFile {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::element::schema::checks")]
     pub checks: Vec<Check>,
-    /// How to verify the image: Goldsmith checks its disk and boots it as a cloud does. Without this key a build verifies nothing.
+    /// How to verify the image: Goldsmith checks its disk and boots it as a cloud does. Without this key a build verifies
+    /// nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Verify>,
     /// Targets of `goldsmith publish` and `goldsmith build --publish`. No other command publishes.
@@ -113,8 +114,8 @@ pub struct ImageSource {
     /// The signature is in the list itself, or in a file beside it: `.asc`, `.gpg`, `.sign`, `.sig`, `.minisig`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<String>,
-    /// Allow `http://` for a list of checksums without a signature, which anybody on the way can change, and for a login
-    /// from `.netrc`.
+    /// Allow `http://` for a list of checksums without a signature, and for a login from `.netrc`. Anybody on the way can change
+    /// such a list and read such a login.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure: bool,
 }

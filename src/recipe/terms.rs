@@ -1,4 +1,4 @@
-//! The words with which messages describe names in recipes and elements, such as `action` or `format`.
+//! Decodes recipes and elements. Messages about a wrong name say what it should be, such as an `action` or a `format`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Text that is not trusted: hides secrets in it, makes it safe to show, and reads settings for shells.
+//! Handles text that is not trusted: hides secrets in it, makes it safe to show, and reads settings files of shells and of
+//! systemd.
 
 pub mod redact;
 pub mod shell;

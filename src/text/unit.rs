@@ -1,4 +1,4 @@
-//! Files of systemd: units, and what configures its services and network cards. systemd.syntax(7).
+//! Reads the files of systemd: units, and settings of its services and network cards. systemd.syntax(7).
 
 /// One setting of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

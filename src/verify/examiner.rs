@@ -1,4 +1,4 @@
-//! Static checks in the guest that builds an image.
+//! Examines the final disk in the guest that builds it, while this guest still runs.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! From text to values: the one reader of a parser's events, with the limits that hold for every file. What scalars and
-//! maps mean is a [`Schema`]'s to say.
+//! Reads the events of a YAML parser and makes values of them, with the limits that hold for every file. A [`Schema`] decides
+//! what scalars and maps mean.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

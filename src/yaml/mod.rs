@@ -1,5 +1,5 @@
-//! YAML that people write: a tree whose nodes know their places, limits for what is parsed, types decoded from it, and
-//! errors that show the place.
+//! Reads YAML that people write, within limits: into a tree whose nodes know their places, and from the tree into types. Errors
+//! show the place.
 
 mod decode;
 mod diagnostic;

@@ -1,4 +1,4 @@
-//! Access control lists of files, on their way into a tar file.
+//! Converts access control lists of files to the texts that a tar file has for them.
 
 use std::fmt::Write as _;
 

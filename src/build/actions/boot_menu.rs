@@ -1,4 +1,4 @@
-//! The boot loader's menu, made again where it does not say what `kernel-args` has asked for.
+//! Checks the boot loader's menu against the `kernel-args` actions of all steps, and makes the menu again if an entry differs.
 
 use std::collections::BTreeMap;
 

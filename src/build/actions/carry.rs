@@ -1,4 +1,4 @@
-//! Files of a recipe or element on their way into an image: one tar file, in which they are what they are.
+//! Packs files and directories of a recipe or element into a tar file for the image, with their links, attributes and holes.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};

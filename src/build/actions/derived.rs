@@ -1,4 +1,4 @@
-//! Derived files: makes files such as the initramfs again if the build has changed files that they depend on.
+//! Makes derived files again, such as the initramfs, if the build has changed files that they depend on.
 //!
 //! Every action may change such a file, and a plan does not show what `run` and packages change. So a script looks at the image:
 //! it marks the state of the base before the first change, and compares at the end of `finish` and of the last step.

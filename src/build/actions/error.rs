@@ -1,4 +1,4 @@
-//! What an action can fail with.
+//! The errors of an action.
 
 use crate::guest::{GuestError, Space};
 use crate::text::Redactor;

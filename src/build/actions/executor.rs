@@ -1,4 +1,4 @@
-//! Carries out the actions of a step, each by what is responsible for its kind.
+//! The executor: carries out the actions of a step in order, then makes derived files and the boot menu again if necessary.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Actions on files.
+//! Carries out actions on files, such as `write`, `copy` and `edit`.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;

@@ -1,4 +1,4 @@
-//! What is installed in an image.
+//! Lists the packages that are installed in a mounted image.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The kernel command line.
+//! Carries out `kernel-args`: changes the kernel command line in the boot loader's settings.
 
 use super::error::ForAction as _;
 use super::files::with_line;

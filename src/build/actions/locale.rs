@@ -1,4 +1,4 @@
-//! The default locale: made where it is not there, set, and looked at as the C library sees it.
+//! Carries out `locale`: sets the default locale, generates it if necessary, and checks that the C library can use it.
 
 use super::files::with_line;
 use super::{ActionError, Executor};

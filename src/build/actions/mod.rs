@@ -1,7 +1,7 @@
 //! Carries out the actions of a step in a guest.
 //!
-//! What a declarative action asks for is done by calls of the guest where that is possible, so that it works
-//! in an image that has no shell; programs of the image run only for what only they can do.
+//! A declarative action uses calls of the guest where that is possible, so that it works in an image without a shell. Programs of
+//! the image run only for what nothing else can do.
 
 mod access;
 mod boot_menu;

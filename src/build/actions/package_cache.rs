@@ -1,4 +1,4 @@
-//! Downloaded package files of a base image, kept on the host between builds.
+//! The cache for package files that guests have downloaded: on the host, one for each base image, kept between builds.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Packages installed in the guest: for bases that are images, and for actions that say so.
+//! Carries out `packages`: installs, removes and updates packages in the guest.
 
 use super::derived::PACKAGES;
 use super::error::ForAction as _;

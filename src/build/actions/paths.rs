@@ -1,4 +1,4 @@
-//! Where in the image an action does something.
+//! Finds the place in the image where an action reads or changes something, and makes missing directories on the way.
 
 use super::error::ForAction as _;
 use super::{ActionError, Executor};

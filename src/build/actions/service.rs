@@ -1,7 +1,7 @@
-//! Which units start, by what systemd itself says of them.
+//! Carries out `service`: `systemctl` changes units, and this module checks their states afterwards.
 //!
-//! A link in a `.wants` directory is not the state of a unit: a mask outweighs it, and packages bring links of their own.
-//! So `systemctl` does the change and is then asked for the state, which is judged here.
+//! A link in a `.wants` directory is not the state of a unit: a mask outweighs it, and packages bring links of their own. So
+//! `systemctl` makes the change and then tells the state, which this module judges.
 
 use super::error::ForAction as _;
 use super::{ActionError, Executor};

@@ -1,4 +1,5 @@
-//! Files of a recipe or element on their way into an image, one by one.
+//! Copies one file of a recipe or element to a temporary file of the host, from which it goes into the image, and checks its
+//! digest.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

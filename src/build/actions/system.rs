@@ -1,4 +1,4 @@
-//! Actions on accounts and the settings of the system.
+//! Carries out actions on accounts and settings of the system: `user`, `hostname` and `timezone`.
 
 use super::error::ForAction as _;
 use super::{ActionError, Executor};

@@ -1,4 +1,4 @@
-//! The command `goldsmith build`: builds, verifies and publishes the image of a recipe.
+//! The options of `goldsmith build`, and the function that runs it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

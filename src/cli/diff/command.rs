@@ -1,4 +1,4 @@
-//! The command `goldsmith diff`: shows what changed between two disk images.
+//! The options of `goldsmith diff`, and the function that runs it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

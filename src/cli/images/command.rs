@@ -1,4 +1,4 @@
-//! The command `goldsmith images`: manages the images of a cloud.
+//! Runs `goldsmith images`: calls the function of each of its subcommands.
 
 use serde_json::json;
 

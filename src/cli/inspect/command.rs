@@ -1,4 +1,4 @@
-//! The command `goldsmith inspect`: shows the format and the content of an image.
+//! The options of `goldsmith inspect`, and the function that runs it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

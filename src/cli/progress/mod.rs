@@ -1,4 +1,4 @@
-//! Progress for people, on standard error.
+//! Shows progress to people, on standard error.
 
 mod reporter;
 #[cfg(test)]

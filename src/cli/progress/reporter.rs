@@ -1,4 +1,4 @@
-//! Progress for people, on standard error.
+//! The reporter that shows events as progress, on a terminal or as plain lines.
 //!
 //! On a terminal every step that has ended is a line that stays; below these lines the running steps are
 //! redrawn, with the current line of output under them. Elsewhere every start and end is a line.

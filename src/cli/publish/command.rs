@@ -1,4 +1,4 @@
-//! The command `goldsmith publish`: publishes a built image, and manages published images.
+//! The options of `goldsmith publish`, and the function that runs it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Conversion of errors of publishing into failures with hints.
+//! Converts errors of publishing into failures of a command, with hints.
 
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::{cloud, hints};

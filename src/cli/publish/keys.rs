@@ -1,4 +1,5 @@
-//! Secrets and credentials of this person: from the environment, and from the files that tools of object stores share.
+//! Finds the secrets and credentials that publishing needs: in the environment, and in the files that tools of object stores
+//! share.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Output about publishing, for people and for programs.
+//! Tells people and programs what publishing does, and what it has done at each target.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The command `goldsmith run`: boots an image for a person.
+//! Runs `goldsmith run`: prepares a machine, boots it, and waits for its end.
 
 use std::io;
 use std::net::Ipv4Addr;

@@ -1,4 +1,4 @@
-//! The directory of a machine: its disk, its key and its identity.
+//! The directory in which `goldsmith run` keeps a machine: its disk, its key and its identity.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! The `manifest.json` in the directory of an image.
+//! Reads facts about an image from the `manifest.json` in its directory.
 
 use std::path::Path;
 

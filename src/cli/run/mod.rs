@@ -1,4 +1,4 @@
-//! The command `goldsmith run`: boots an image for a person.
+//! The command `goldsmith run`: boots an image so that a person can use it.
 
 mod args;
 mod command;

@@ -1,4 +1,4 @@
-//! The command `goldsmith verify`: checks the disk of an image, and boots it.
+//! Runs `goldsmith verify`: checks the disk of an image, boots it, and reports the result.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The calls of a guest, answered from memory.
+//! Implements the calls of the fake guest in memory.
 
 use std::path::Path;
 use std::sync::PoisonError;

@@ -1,4 +1,4 @@
-//! The files of an image, and where a disk's file has them.
+//! The files of a fake image: a tree in memory, which is stored at the end of the disk's file.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};

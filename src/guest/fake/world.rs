@@ -1,4 +1,4 @@
-//! The world of the tests, and the guests it hands out.
+//! The world that a test and its guests share: it records calls, and makes them fail on demand.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Numbers in headers.
+//! Reads numbers from headers of image files.
 
 use std::fs::File;
 use std::io;

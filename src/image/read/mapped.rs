@@ -1,4 +1,4 @@
-//! Disks whose files have tables that map blocks: all formats but raw.
+//! Reads disks whose files have tables that map blocks: all formats but raw.
 
 use std::fmt;
 use std::io;

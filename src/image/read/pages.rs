@@ -1,4 +1,4 @@
-//! Tables of an image file: read when needed, and kept while in use.
+//! A cache for the tables of an image file: reads parts of them when they are needed, and keeps some.
 
 use std::collections::HashMap;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! Raw disks: the file is the disk.
+//! Reads raw disks: the file is the disk.
 
 use std::fs::File;
 use std::io;

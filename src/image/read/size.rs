@@ -1,4 +1,4 @@
-//! The limit on sizes of disks.
+//! The largest size of a disk that readers accept.
 
 use crate::units::ByteSize;
 

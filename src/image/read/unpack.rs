@@ -1,4 +1,4 @@
-//! Compressed blocks of image files.
+//! Unpacks compressed blocks of image files.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! VirtualBox' VDI, dynamic and fixed (VirtualBox, src/VBox/Storage/VDICore.h).
+//! Reads VirtualBox' VDI files, dynamic and fixed (VirtualBox, src/VBox/Storage/VDICore.h).
 
 use std::fs::File;
 use std::io;

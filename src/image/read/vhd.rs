@@ -1,4 +1,4 @@
-//! Microsoft's VHD, fixed and dynamic (Microsoft, "Virtual Hard Disk Image Format Specification", 1.0).
+//! Reads Microsoft's VHD files, fixed and dynamic (Microsoft, "Virtual Hard Disk Image Format Specification", 1.0).
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! Hyper-V's VHDX (Microsoft, MS-VHDX).
+//! Reads Hyper-V's VHDX files (Microsoft, MS-VHDX).
 
 use std::fs::File;
 use std::io;

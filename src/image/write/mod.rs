@@ -1,4 +1,4 @@
-//! Writers of image files, one for each kind of format.
+//! Writers of image files. Formats with a similar structure share a writer.
 
 mod blocks;
 mod disk;

@@ -1,5 +1,5 @@
-//! OVA files: a virtual machine's description, its disk as a VMDK file, and checksums, in a tar file (DMTF, DSP0243,
-//! "Open Virtualization Format Specification" 1.1.0).
+//! Writes OVA files: a virtual machine's description, its disk as a VMDK file, and checksums, in a tar file (DMTF, DSP0243, "Open
+//! Virtualization Format Specification" 1.1.0).
 //!
 //! The description and the tar header before the disk contain the length of the disk, which is known only at the end. So the
 //! writer reserves space for them, writes the disk at its place, and then fills them in. Nothing is copied. The digests are

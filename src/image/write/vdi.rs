@@ -1,4 +1,4 @@
-//! VDI files of version 1.1 (VirtualBox, `VDICore.h`; QEMU, `block/vdi.c`). All numbers are little-endian.
+//! The layout of VDI files of version 1.1 (VirtualBox, `VDICore.h`; QEMU, `block/vdi.c`). All numbers are little-endian.
 
 use super::blocks::{Layout, Map, Piece, Word};
 use super::disk::Disk;

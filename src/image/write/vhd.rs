@@ -1,4 +1,4 @@
-//! VHD files (Microsoft, "Virtual Hard Disk Image Format Specification", version 1.0). All numbers are big-endian.
+//! The layout of VHD files (Microsoft, "Virtual Hard Disk Image Format Specification", version 1.0). All numbers are big-endian.
 
 use super::blocks::{Layout, Map, Piece, Word};
 use super::disk::Disk;

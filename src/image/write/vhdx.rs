@@ -1,4 +1,4 @@
-//! VHDX files (Microsoft, \[MS-VHDX\], "Virtual Hard Disk v2 File Format"). All numbers are little-endian.
+//! The layout of VHDX files (Microsoft, \[MS-VHDX\], "Virtual Hard Disk v2 File Format"). All numbers are little-endian.
 
 use super::blocks::{Layout, Map, Piece, Word};
 use super::disk::Disk;

@@ -1,4 +1,5 @@
-//! VMDK files in one piece (VMware, "Virtual Disk Format 5.0": "Hosted Sparse Extents"). All numbers are little-endian.
+//! The layout of VMDK files in one piece (VMware, "Virtual Disk Format 5.0": "Hosted Sparse Extents"). All numbers are
+//! little-endian.
 
 use std::io;
 

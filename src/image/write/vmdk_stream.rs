@@ -1,4 +1,4 @@
-//! VMDK files with compressed grains, for transport: VMware's `streamOptimized`.
+//! Writes VMDK files with compressed grains, for transport: VMware's `streamOptimized`.
 //!
 //! Each grain table follows its grains, and the directory follows all tables. So the file is written in one go, with one table in
 //! memory. A footer ends it: a header with the place of the directory (VMware, "Virtual Disk Format 5.0": "Stream-Optimized

@@ -1,4 +1,4 @@
-//! The tree: files by name, and contents of some.
+//! The type of the tree, and queries for the files whose content it has.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -261,7 +261,8 @@ impl Tree {
         self.position(path).map(|at| &self.entries[at])
     }
 
-    /// A path without links, at its end too if `last`. `None` if they lead in a circle, or it is too deep. It never leaves the image.
+    /// A path without links, at its end too if `last`. `None` if they lead in a circle, or it is too deep. It never leaves the
+    /// image.
     pub(in crate::inspect) fn resolved(&self, path: &str, last: bool) -> Option<String> {
         let mut done = String::new();
         let mut rest: Vec<&str> = path.split('/').rev().filter(|part| !matches!(*part, "" | ".")).collect();

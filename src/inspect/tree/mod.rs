@@ -1,7 +1,7 @@
 //! The files of an image in memory: all by name, some with their content.
 //!
-//! Everything that is read of an image is read of a [`Tree`]. Two calls of the guest make one, instead of one for each
-//! question, and what is found in it can be tried without a guest.
+//! Inspection reads everything from a [`Tree`]. Two calls of the guest make a tree, instead of one call for each question, and
+//! tests need no guest.
 
 mod files;
 mod patterns;

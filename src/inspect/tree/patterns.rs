@@ -1,4 +1,4 @@
-//! Patterns of paths, as a shell has them.
+//! Parses patterns of paths, as a shell has them.
 
 use globset::{Glob, GlobBuilder, GlobMatcher};
 

@@ -1,4 +1,4 @@
-//! Units of systemd and their states, by the files of an image: no program is asked.
+//! Finds systemd's units and their states from the files of an image, without running a program.
 //!
 //! The rules are those of `systemctl is-enabled`, which tests compare with these: systemctl(1), systemd.unit(5). A link in
 //! a `.wants` directory is not the state of a unit: a mask outweighs it, files in `/etc` outweigh the others, a link may be a

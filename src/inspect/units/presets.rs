@@ -1,4 +1,4 @@
-//! What a distribution wants enabled: systemd.preset(5).
+//! Reads presets, by which a distribution says which units it wants enabled: systemd.preset(5).
 
 use std::collections::BTreeMap;
 

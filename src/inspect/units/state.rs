@@ -1,4 +1,4 @@
-//! States of units.
+//! The states of units, as `systemctl is-enabled` names them.
 
 /// The state of a unit, by the words of `systemctl is-enabled`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

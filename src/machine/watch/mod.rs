@@ -1,4 +1,4 @@
-//! The outcome of a boot, as the machine's console and screen show it.
+//! Watches a boot: tells from the machine's console and screen how far it has come, and whether it has failed.
 //!
 //! A failed boot seldom reports itself except on its console, and then waits for ever. [`Watch`] knows the last messages of
 //! firmware, boot loaders, kernels and init systems, so that a verdict comes at once and with its reason, not at the deadline.

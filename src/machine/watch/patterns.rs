@@ -1,4 +1,4 @@
-//! Words of firmware, boot loaders, kernels and init systems by which troubles and signs are known.
+//! Finds troubles and signs by the words that firmware, boot loaders, kernels and init systems print.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! What shows how far a boot has come.
+//! The signs that show how far a boot has come.
 
 use std::fmt;
 

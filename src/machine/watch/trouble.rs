@@ -1,4 +1,4 @@
-//! What goes wrong when a machine boots, and what to do then.
+//! The troubles that a boot may have, with advice about each.
 
 use std::fmt;
 use std::time::Duration;

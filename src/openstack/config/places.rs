@@ -1,4 +1,4 @@
-//! Sources of a configuration: options, files and variables.
+//! The places that a cloud's configuration comes from: options, files and variables.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

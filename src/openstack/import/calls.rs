@@ -1,4 +1,4 @@
-//! Asks the service to import, and waits until it has.
+//! Asks the service to import, and waits for the end of the import.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Why an import failed, and what to do then.
+//! The errors of an import, and advice about each.
 
 use std::time::Duration;
 

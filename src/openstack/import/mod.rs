@@ -1,4 +1,5 @@
-//! Imports: the service gets the data of an image by itself. Image Service API v2, "Interoperable image import".
+//! Imports: the service fetches the data of an image itself, and Goldsmith waits. Image Service API v2, "Interoperable image
+//! import".
 //!
 //! The service accepts the request at once and works on. The image and its tasks show the progress.
 

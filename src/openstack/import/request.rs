@@ -1,4 +1,4 @@
-//! What an import is asked for.
+//! The request for an import: the source of the data, and the stores that get it.
 
 use serde_json::{Value, json};
 

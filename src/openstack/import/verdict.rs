@@ -1,4 +1,4 @@
-//! The state of an import, judged by the image and its newest task.
+//! Judges the state of an import by the image and its newest task.
 
 use serde_json::Value;
 

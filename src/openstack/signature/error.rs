@@ -1,4 +1,4 @@
-//! Why a signature cannot be made, or is not good.
+//! The errors of making and of verifying a signature.
 
 use super::openssl::KINDS;
 use crate::fsx::PathError;

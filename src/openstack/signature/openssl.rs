@@ -1,4 +1,4 @@
-//! What `openssl` is asked.
+//! Runs `openssl`, and reads its output.
 
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};

@@ -1,4 +1,4 @@
-//! The record of an image at a service: it is made once, found again, and removed if the upload fails.
+//! Finds an image at a service or makes its record, to which the data is then uploaded. Removes the record if the upload fails.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The image service of a cloud (OpenStack Glance) as a target.
+//! Carries out the operations of publishing at an image service: publish, roll back and clean up.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! Hardware that each kind of hypervisor offers: Nova refuses to start a server whose image asks for other hardware.
+//! Finds hardware that an image asks for and its kind of hypervisor does not offer: Nova refuses to start a server from such an
+//! image.
 
 use super::record::Record;
 use crate::publish::problem::Problem;

@@ -1,4 +1,4 @@
-//! The image service of a cloud (OpenStack Glance) as a target.
+//! Publishes images to the image service of a cloud (OpenStack Glance).
 //!
 //! ```text
 //! Source ── Record::of ─> Record ── preflight ─> Route ── begin, deliver ─> Image ── release: promote, rotate

@@ -1,5 +1,5 @@
-//! Permissions of the user at a service. No request asks for policies and protections of properties. Goldsmith finds them by
-//! making records without data, and deletes these records before it sends anything.
+//! Finds out what the user may not do at a service, such as set a protected property. The service has no request for this
+//! question. So Goldsmith makes records without data, and deletes them before it sends anything.
 
 use serde_json::{Map, Value, json};
 

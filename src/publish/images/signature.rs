@@ -1,4 +1,4 @@
-//! Signatures of images at an image service.
+//! Signs images for an image service, and stores the certificate in the cloud's key manager if it is not there.
 
 use std::collections::BTreeMap;
 use std::fs::File;

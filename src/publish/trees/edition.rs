@@ -1,4 +1,4 @@
-//! A version of an image in a tree of files: its files, and their content.
+//! An edition: one version of an image in a tree of files, with the content of each file.
 
 use std::path::{Path, PathBuf};
 

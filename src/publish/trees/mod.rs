@@ -1,4 +1,4 @@
-//! Trees of files as targets: images for download, in a directory or in an object store.
+//! Publishes images to trees of files, for download: in a directory or in an object store.
 //!
 //! ```text
 //! NAME/20261121T191500Z/   the artifacts, SHA256SUMS, its signatures, manifest.json

@@ -1,4 +1,4 @@
-//! Rollback and cleanup of trees of files.
+//! Rolls an image in a tree of files back to the version before, and removes leftovers of killed runs.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Trees of files as targets of recipes: from the keys of a target to the storage and its operations.
+//! Carries out the operations of publishing at a tree of files, as the keys of a recipe's target say.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Composition: puts a recipe's elements and its own steps together for one distribution.
+//! The composer: renders a recipe and its elements, orders the elements, and collects the steps of all by phase.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A recipe's elements and its own steps, put together for one distribution.
+//! Composes a recipe: puts its elements and its own steps together for one distribution.
 
 mod composer;
 mod step;

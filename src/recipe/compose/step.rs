@@ -1,4 +1,4 @@
-//! One step: what an element, or the recipe itself, does in a phase.
+//! Makes one step from the actions of an element, or of the recipe itself, in a phase.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

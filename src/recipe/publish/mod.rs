@@ -1,4 +1,4 @@
-//! Publishing in recipes: the targets of the key `publish`, and checks of what a recipe says about them.
+//! The key `publish` of a recipe: its targets, and checks of what the recipe says about them.
 
 mod fault;
 mod glance;

@@ -1,4 +1,4 @@
-//! Values of templates as nodes of a tree.
+//! Converts the value of a template to a node of a YAML tree.
 
 use crate::yaml::{Key, Map, Node, Span, Style, Value};
 

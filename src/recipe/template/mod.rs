@@ -1,5 +1,5 @@
-//! Templates in values of recipes and elements. They are rendered one scalar at a time after parsing, so that an error keeps its
-//! place.
+//! Renders templates in values of recipes and elements: one scalar at a time, after the YAML is parsed. So an error has its place
+//! in the file.
 //!
 //! A scalar that is wholly one expression, `"{{ speed }}"`, becomes the expression's value with its type;
 //! any other becomes text. An entry of a list that is a map may carry `when: <expression>`: the entry is

@@ -1,4 +1,4 @@
-//! The redactor: hides secrets in the output of programs, also in other forms.
+//! The redactor: hides secrets in the output of programs, also if they are escaped or encoded.
 //!
 //! A secret is found as it is and with any of its characters escaped: by a backslash, in hexadecimal or octal, for URLs, JSON,
 //! a shell or HTML. It is found in base64, also inside a longer text, and in hexadecimal. A secret of several lines is hidden

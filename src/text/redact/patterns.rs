@@ -1,4 +1,4 @@
-//! Forms in which a secret may be written.
+//! Makes the patterns that find a secret in all forms in which it may be written.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! How long a secret must be.
+//! Checks that a secret is long enough to be hidden.
 
 /// Shortest secret that can be hidden, in bytes: a shorter one occurs in every text.
 pub const SECRET_MIN: usize = 4;

@@ -1,4 +1,4 @@
-//! Hides secrets in what is written piece by piece.
+//! A writer that hides secrets in text which comes piece by piece.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! The question about the root file system alone, for tests that have a root and no boot.
+//! Checks the root file system alone, for tests that do not boot an image.
 
 use super::judge;
 use super::probe::{self, Answers};

@@ -1,4 +1,4 @@
-//! The initial RAM disk, and the modules that the kernel finds in it before it mounts the root file system.
+//! Finds the modules in the initial RAM disk: those that the kernel has before it mounts the root file system.
 
 use std::collections::BTreeSet;
 

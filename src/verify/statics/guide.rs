@@ -1,4 +1,4 @@
-//! The page of OpenStack's image guide that most rules refer to.
+//! The address of OpenStack's image guide, which most rules refer to.
 
 /// Returns the page of the image guide with a section.
 macro_rules! guide {

@@ -1,4 +1,4 @@
-//! Rules about values that two machines must not share, and about leftovers of building.
+//! Rules about values that two machines must not share, such as host keys, and about unsafe files.
 
 use super::texts::{lines_of, release};
 use super::view::{Judged, View};

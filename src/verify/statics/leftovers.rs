@@ -1,4 +1,4 @@
-//! Leftovers of a build: logs, caches, leases and settings of the machine that made the image.
+//! Rules about leftovers of a build: logs, caches, leases and settings of the machine that made the image.
 
 use std::collections::BTreeSet;
 

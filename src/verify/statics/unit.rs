@@ -1,4 +1,4 @@
-//! Units of systemd as an image configures them.
+//! Finds out whether a unit of systemd starts at boot, by the files of an image.
 
 use crate::inspect::Tree;
 

@@ -1,4 +1,4 @@
-//! The directories that take the most space.
+//! Finds the directories that take the most space.
 
 use std::collections::BTreeMap;
 

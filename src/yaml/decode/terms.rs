@@ -1,4 +1,4 @@
-//! The words with which messages describe names.
+//! The words of messages about a wrong name: whether it should be an `action` or a `format`, for instance.
 
 /// The words with which messages describe names in a program's files.
 #[derive(Debug, Clone, Copy)]

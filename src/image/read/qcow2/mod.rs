@@ -1,4 +1,4 @@
-//! QEMU's qcow2, versions 2 and 3 (QEMU, docs/interop/qcow2.txt).
+//! Reads QEMU's qcow2 files, versions 2 and 3 (QEMU, docs/interop/qcow2.txt).
 
 mod header;
 mod tables;

@@ -1,4 +1,4 @@
-//! VMware's VMDK in one file: monolithicSparse and streamOptimized (VMware, "Virtual Disk Format 1.1").
+//! Reads VMware's VMDK in one file: monolithicSparse and streamOptimized (VMware, "Virtual Disk Format 1.1").
 //!
 //! A descriptor may name other files of the host. The reader never opens them: it refuses disks in more than one file.
 

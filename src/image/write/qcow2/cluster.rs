@@ -1,4 +1,4 @@
-//! Compression of single clusters.
+//! Compresses single clusters.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! qcow2 files with compressed clusters: data first, then tables.
+//! Writes qcow2 files with compressed clusters: data first, then tables.
 //!
 //! The header comes first and contains the places of the tables, which are known only after the last cluster. So the digests are
 //! computed from the finished file, all in one reading, while it is still in the host's page cache.

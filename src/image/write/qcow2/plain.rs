@@ -1,4 +1,4 @@
-//! qcow2 files with uncompressed clusters: tables first, then data.
+//! Writes qcow2 files with uncompressed clusters: tables first, then data.
 
 use std::io;
 

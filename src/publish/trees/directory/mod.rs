@@ -1,4 +1,4 @@
-//! A directory as a target: a web server's, or one that others mount.
+//! Publishes to a directory, such as one that a web server serves or that other hosts mount.
 
 mod storage;
 #[cfg(test)]

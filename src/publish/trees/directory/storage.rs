@@ -1,4 +1,4 @@
-//! The storage of a tree in a directory.
+//! Stores a tree in a directory.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! Multipart uploads that nobody has completed: they are invisible, but take room and cost money.
+//! Removes multipart uploads that nobody has completed: they are invisible, but take room and cost money.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A bucket of an object store as a target, by the S3 API.
+//! Publishes to a bucket of an object store, by the S3 API.
 //!
 //! A store has no folders and renames nothing. The manifest makes a version complete, so it is written last and removed first.
 //! `latest` is a small object that contains the name of the version.

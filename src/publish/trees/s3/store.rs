@@ -1,4 +1,4 @@
-//! A tree of files in a bucket of an object store.
+//! Stores a tree in a bucket.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

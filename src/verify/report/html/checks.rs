@@ -1,4 +1,4 @@
-//! The findings: first the problems to fix, then all of them.
+//! Shows the findings on the page: first the problems to fix, then all findings.
 
 use maud::{Markup, html};
 

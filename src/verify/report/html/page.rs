@@ -1,4 +1,4 @@
-//! The page as a whole.
+//! Puts the page together: the summary, the boots, the work of the build, and the space.
 
 use std::collections::BTreeSet;
 
