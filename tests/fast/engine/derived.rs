@@ -90,7 +90,7 @@ fn what_is_derived_is_made_again_where_its_sources_have_changed() {
             &["own.crt does not hold exactly one certificate in PEM"],
             "still older",
         ),
-        ("echo x >opt/lib/libx.so; echo /opt/lib >etc/ld.so.conf.d/own.conf; sh derived make", 99, &["took no library of /opt/lib"], "still older"),
+        ("echo x >opt/lib/libx.so; echo /opt/lib >etc/ld.so.conf.d/own.conf; sh derived make", 99, &["added no library of /opt/lib"], "still older"),
         ("echo 'de_DE.UTF-8 UTF-8' >etc/locale.gen; PATH=/usr/bin:/bin sh derived make", 99, &["the image has no program locale-gen"], "still older"),
     ] {
         let (said, code) = looked_at(&fixture, &script, lines);
