@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use base64::Engine as _;
+use fastrand::Rng;
 
 use super::mirrors::{deb822_sources, one_line_sources};
 use super::netrc::Netrc;
@@ -16,19 +17,8 @@ use super::signature::Key;
 use super::sums;
 use crate::digest::Sha256;
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from((self.0 >> 33) % limit as u64).expect("it is small")
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
+fn pick<'a>(random: &mut Rng, from: &[&'a str]) -> &'a str {
+    from[random.usize(..from.len())]
 }
 
 /// Whether a program is on this machine.
@@ -48,14 +38,14 @@ fn checksums_are_those_that_sha256sum_reads() {
         return;
     }
     let dir = tempfile::tempdir().expect("a directory");
-    let mut random = Random(7);
+    let random = &mut Rng::with_seed(7);
     let (digest, other) = (Sha256::of(b"content"), Sha256::of(b"other"));
     let mut agreed = 0;
     for case in 0..150 {
         let parts = ["a", "*", " b", "\\", "\n", "ü", "(x)", ") = ", "=", "'", "-", ".qcow2", "\t"];
         // Blanks around a name are the one thing that is read otherwise, for the sake of lists by hand.
         let name = loop {
-            let name: String = (0..=random.below(4)).map(|_| random.pick(&parts)).collect();
+            let name: String = (0..=random.usize(..4)).map(|_| pick(random, &parts)).collect();
             if name.trim() == name && !name.starts_with('-') {
                 break name;
             }
@@ -63,9 +53,9 @@ fn checksums_are_those_that_sha256sum_reads() {
         std::fs::write(dir.path().join(&name), "content").expect("a file");
         let escaped = name.replace('\\', "\\\\").replace('\n', "\\n");
         let mark = if escaped == name { "" } else { "\\" };
-        let hash = if random.below(6) == 0 { other } else { digest }.to_string();
-        let hash = if random.below(5) == 0 { hash.to_uppercase() } else { hash };
-        let line = match random.below(8) {
+        let hash = if random.usize(..6) == 0 { other } else { digest }.to_string();
+        let hash = if random.usize(..5) == 0 { hash.to_uppercase() } else { hash };
+        let line = match random.usize(..8) {
             0 | 1 => format!("{mark}{hash}  {escaped}"),
             2 => format!("{mark}{hash} *{escaped}"),
             3 => format!("{mark}SHA256 ({escaped}) = {hash}"),
@@ -178,27 +168,27 @@ fn logins_are_those_that_curl_sends() {
     }
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("netrc");
-    let mut random = Random(11);
+    let random = &mut Rng::with_seed(11);
     let mut sent = 0;
     for case in 0..40 {
         let mut text = String::new();
-        for _ in 0..=random.below(4) {
-            text.push_str(random.pick(&["", "# a comment\n", "macdef init\nmachine a.example\n\n"]));
-            let gap = random.pick(&[" ", "\n", "\n\t", "  "]);
-            let host = random.pick(&["a.example", "A.Example", "b.example", "c.example"]);
+        for _ in 0..=random.usize(..4) {
+            text.push_str(pick(random, &["", "# a comment\n", "macdef init\nmachine a.example\n\n"]));
+            let gap = pick(random, &[" ", "\n", "\n\t", "  "]);
+            let host = pick(random, &["a.example", "A.Example", "b.example", "c.example"]);
             text.push_str(&format!("machine {host}{gap}"));
             let mut word = || {
-                random.pick(&["plain", "a\\b", "\"a b\"", "\"q\\\"q\\\\\"", "\"n\\tt\"", "p:w", "it's", "ü", "login"])
+                pick(random, &["plain", "a\\b", "\"a b\"", "\"q\\\"q\\\\\"", "\"n\\tt\"", "p:w", "it's", "ü", "login"])
             };
             let user = word().replace(':', "");
             text.push_str(&format!("login {user}{gap}password {}\n", word()));
         }
-        if random.below(3) == 0 {
+        if random.usize(..3) == 0 {
             text.push_str("default login any password thing\n");
         }
         std::fs::write(&file, &text).expect("a file");
         let netrc = Netrc::parse(&text).unwrap_or_else(|error| panic!("case {case}: {error}\n{text}"));
-        let host = random.pick(&["a.example", "b.example", "d.example"]);
+        let host = pick(random, &["a.example", "b.example", "d.example"]);
         let ours = netrc.login(host).map(|(user, password)| (user.to_owned(), password.reveal().to_owned()));
         assert_eq!(ours, login_of_curl(&file, host), "case {case}: {host}\n{text}");
         sent += usize::from(ours.is_some());
@@ -237,23 +227,20 @@ fn sources_are_those_that_apt_reads() {
         return;
     }
     let dir = tempfile::tempdir().expect("a directory");
-    let mut random = Random(13);
+    let random = &mut Rng::with_seed(13);
     let mut found = 0;
     for case in 0..12 {
         let mut lines = String::new();
         let mut stanzas = String::new();
         for number in 0..6 {
             let url = format!("http://m{number}.example/debian");
-            let suite = random.pick(&["bookworm", "bookworm-security", "sid/updates"]);
-            lines.push_str(random.pick(&["deb ", "deb\t", "  deb  ", "# deb ", "#deb ", "deb-src ", "deb "]));
-            lines.push_str(random.pick(&[
-                "",
-                "",
-                "[arch=amd64] ",
-                "[ arch=\"amd64\" lang=en ]  ",
-                "[ lang=\"a]b\" ] ",
-            ]));
-            lines.push_str(&match random.below(3) {
+            let suite = pick(random, &["bookworm", "bookworm-security", "sid/updates"]);
+            lines.push_str(pick(random, &["deb ", "deb\t", "  deb  ", "# deb ", "#deb ", "deb-src ", "deb "]));
+            lines.push_str(pick(
+                random,
+                &["", "", "[arch=amd64] ", "[ arch=\"amd64\" lang=en ]  ", "[ lang=\"a]b\" ] "],
+            ));
+            lines.push_str(&match random.usize(..3) {
                 0 => format!("\"{url}\" \"{suite}\" main"),
                 1 => format!("{url}/\t{suite}   main # a comment"),
                 _ => format!("{url} {suite} main"),
@@ -261,25 +248,24 @@ fn sources_are_those_that_apt_reads() {
             lines.push('\n');
 
             let mut fields = vec![
-                random
-                    .pick(&["Types: deb\n", "types:\tdeb-src deb\n", "Types: deb-src\n", "Types:\n deb\n"])
+                pick(random, &["Types: deb\n", "types:\tdeb-src deb\n", "Types: deb-src\n", "Types:\n deb\n"])
                     .to_owned(),
-                match random.below(3) {
+                match random.usize(..3) {
                     0 => format!("URIs: {url} http://other{number}.example/debian/\n"),
                     1 => format!("URIs:\n {url}\n# a comment\n http://other{number}.example/debian\n"),
                     _ => format!("uris: {url}\n  \n"),
                 },
-                format!("Suites: {suite}{}", random.pick(&["\n", "\n trixie\n", " trixie\n", "\nSuites: trixie\n"])),
+                format!("Suites: {suite}{}", pick(random, &["\n", "\n trixie\n", " trixie\n", "\nSuites: trixie\n"])),
                 "Components: main\n".to_owned(),
             ];
-            fields.push(match random.below(9) {
-                0..4 => format!("Enabled: {}\n", random.pick(&["no", "No", "off", "0", "disable", "yes", "maybe", "1"])),
+            fields.push(match random.usize(..9) {
+                0..4 => format!("Enabled: {}\n", pick(random, &["no", "No", "off", "0", "disable", "yes", "maybe", "1"])),
                 4 => "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n URIs: http://evil.example/debian\n -----END PGP PUBLIC KEY BLOCK-----\n".to_owned(),
                 _ => String::new(),
             });
-            fields.rotate_left(random.below(5));
+            fields.rotate_left(random.usize(..5));
             stanzas.push_str(&fields.concat());
-            stanzas.push_str(random.pick(&["\n", "\n\n", "\n# a comment\n\n"]));
+            stanzas.push_str(pick(random, &["\n", "\n\n", "\n# a comment\n\n"]));
         }
         type Reader = fn(&str) -> Vec<(String, String)>;
         for (name, text, read) in

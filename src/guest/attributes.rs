@@ -98,7 +98,8 @@ struct Records {
 }
 
 impl Records {
-    /// A record is `LENGTH KEYWORD=VALUE`; a value may have any byte, and lines.
+    /// Reads records of the form `LENGTH KEYWORD=VALUE`. A value may have any byte. `tar::PaxExtensions` splits records at the ends of
+    /// lines, and a list of rights has several lines, so that it cannot read these.
     fn of(bytes: &[u8]) -> Self {
         let (mut all, mut rest) = (Self::default(), bytes);
         while let Some(space) = rest.iter().position(|byte| *byte == b' ') {

@@ -5,24 +5,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use fastrand::Rng;
 use goldsmith::guest::{Entry, FileKind};
 use goldsmith::inspect::Tree;
 use goldsmith::inspect::units::{Scope, State, Units};
 
-/// A generator of numbers that are the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from((self.0 >> 33) % limit as u64).expect("it is small")
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
+fn pick<'a>(random: &mut Rng, from: &[&'a str]) -> &'a str {
+    from[random.usize(..from.len())]
 }
 
 const NAMES: [&str; 14] = [
@@ -66,44 +55,46 @@ const USER: [&str; 6] = [
     "/run/systemd/user",
 ];
 
-fn section(random: &mut Random) -> String {
-    let mut text = random.pick(&["[Unit]\nDescription=x\n", "[Service]\nExecStart=/bin/true\n", "# x\n"]).to_owned();
-    text.push_str(random.pick(&["[Install]\n"; 9]));
-    if random.below(9) == 0 {
-        text.push_str(random.pick(&["[X-Install]\n", "[Service]\n", "[Install\n"]));
+fn section(random: &mut Rng) -> String {
+    let mut text = pick(random, &["[Unit]\nDescription=x\n", "[Service]\nExecStart=/bin/true\n", "# x\n"]).to_owned();
+    text.push_str(pick(random, &["[Install]\n"; 9]));
+    if random.usize(..9) == 0 {
+        text.push_str(pick(random, &["[X-Install]\n", "[Service]\n", "[Install\n"]));
     }
-    for _ in 0..random.below(4) {
-        let name = random.pick(&NAMES);
-        text.push_str(&match random.below(10) {
+    for _ in 0..random.usize(..4) {
+        let name = pick(random, &NAMES);
+        text.push_str(&match random.usize(..10) {
             0 | 1 | 9 => "WantedBy=multi-user.target\n".to_owned(),
             2 => "RequiredBy=\\\n  ; comment\n\te.target\n".to_owned(),
-            3 => format!("Alias={name} \"{}\"\n", random.pick(&NAMES)),
+            3 => format!("Alias={name} \"{}\"\n", pick(random, &NAMES)),
             4 => format!("Also={name}\n"),
             5 => "DefaultInstance=x\n".to_owned(),
-            6 => random.pick(&["WantedBy=\n", "Alias=\n", "RequiredBy=\n", "Also=\n", "DefaultInstance=\n"]).to_owned(),
-            7 => random.pick(&["Also=no-unit\n", "WantedBy=a%i.target\n", "Also=t@%i.service\n"]).to_owned(),
-            _ => random.pick(&["no assignment\n", "Wantedby=x.target\n", " WantedBy = x.target \n"]).to_owned(),
+            6 => {
+                pick(random, &["WantedBy=\n", "Alias=\n", "RequiredBy=\n", "Also=\n", "DefaultInstance=\n"]).to_owned()
+            }
+            7 => pick(random, &["Also=no-unit\n", "WantedBy=a%i.target\n", "Also=t@%i.service\n"]).to_owned(),
+            _ => pick(random, &["no assignment\n", "Wantedby=x.target\n", " WantedBy = x.target \n"]).to_owned(),
         });
     }
     text
 }
 
-fn link_target(random: &mut Random, dirs: &[&str], own: &str) -> String {
+fn link_target(random: &mut Rng, dirs: &[&str], own: &str) -> String {
     let of_type = own.rsplit('.').next().unwrap_or_default();
-    let other = random.pick(&NAMES);
-    match random.below(8) {
+    let other = pick(random, &NAMES);
+    match random.usize(..8) {
         0 => "/dev/null".to_owned(),
         1 => other.to_owned(),
         2 => format!("../../../usr/lib/systemd/system/b.{of_type}"),
         3 => format!("/nowhere/{own}"),
-        4 => format!("{}/{other}", random.pick(dirs)),
+        4 => format!("{}/{other}", pick(random, dirs)),
         5 => format!("/opt/{own}"),
-        _ => format!("{}/{}.{of_type}", random.pick(dirs), random.pick(&["a", "b"])),
+        _ => format!("{}/{}.{of_type}", pick(random, dirs), pick(random, &["a", "b"])),
     }
 }
 
 /// Makes units at random below a directory.
-fn generate(random: &mut Random, root: &Path, dirs: &[&str], scope: &str) {
+fn generate(random: &mut Rng, root: &Path, dirs: &[&str], scope: &str) {
     let put = |path: &str, content: Result<String, String>| {
         let path = root.join(&path[1..]);
         if std::fs::create_dir_all(path.parent().expect("it has one")).is_err() || path.symlink_metadata().is_ok() {
@@ -117,27 +108,27 @@ fn generate(random: &mut Random, root: &Path, dirs: &[&str], scope: &str) {
     std::fs::create_dir_all(root.join("usr/lib")).expect("a directory");
     // What masks and drop-ins lead to; systemctl reads it below the directory.
     put("/dev/null", Ok(String::new()));
-    if random.below(2) == 0 {
+    if random.usize(..2) == 0 {
         // An absolute link would lead out of the directory, into this machine.
         put("/lib", Err("usr/lib".to_owned()));
     }
-    for _ in 0..15 + random.below(25) {
-        let (dir, name) = (random.pick(dirs), random.pick(&NAMES));
-        match random.below(12) {
+    for _ in 0..15 + random.usize(..25) {
+        let (dir, name) = (pick(random, dirs), pick(random, &NAMES));
+        match random.usize(..12) {
             0..4 => put(&format!("{dir}/{name}"), Ok(section(random))),
-            4 if random.below(3) == 0 => put(&format!("{dir}/{name}"), Ok(String::new())),
+            4 if random.usize(..3) == 0 => put(&format!("{dir}/{name}"), Ok(String::new())),
             4 | 5 => put(&format!("{dir}/{name}"), Err(link_target(random, dirs, name))),
             6..9 => {
-                let by = random.pick(&["multi-user.target", "e.target", "a.service"]);
-                let kind = random.pick(&["wants", "requires"]);
+                let by = pick(random, &["multi-user.target", "e.target", "a.service"]);
+                let kind = pick(random, &["wants", "requires"]);
                 // As `systemctl enable` makes them. Versions of systemd do not agree on links that lead elsewhere.
                 let unit = name.replace("@x.", "@.").replace("@y.", "@.");
-                let place = random.pick(&["/usr/lib/systemd/system", "..", "/nowhere", "/etc/systemd/system"]);
+                let place = pick(random, &["/usr/lib/systemd/system", "..", "/nowhere", "/etc/systemd/system"]);
                 put(&format!("{dir}/{by}.{kind}/{name}"), Err(format!("{place}/{unit}")));
             }
             9 => {
-                let file = random.pick(&["1.conf", "2.conf", "3.txt"]);
-                let content = match random.below(5) {
+                let file = pick(random, &["1.conf", "2.conf", "3.txt"]);
+                let content = match random.usize(..5) {
                     0 => Err("/dev/null".to_owned()),
                     1 => Ok(String::new()),
                     _ => Ok(section(random)),
@@ -149,16 +140,19 @@ fn generate(random: &mut Random, root: &Path, dirs: &[&str], scope: &str) {
                 put(&format!("{dir}/{name}"), Err(format!("/opt/{name}")));
             }
             _ => {
-                let above = random.pick(&["/etc", "/usr/lib", "/usr/local/lib"]);
-                let rules = random.pick(&[
-                    "disable *\n",
-                    "enable a.*\ndisable *\n",
-                    "# x\nenable t@.service x\n",
-                    "disable t@*.service\n",
-                    "disable b.socket\n",
-                ]);
+                let above = pick(random, &["/etc", "/usr/lib", "/usr/local/lib"]);
+                let rules = pick(
+                    random,
+                    &[
+                        "disable *\n",
+                        "enable a.*\ndisable *\n",
+                        "# x\nenable t@.service x\n",
+                        "disable t@*.service\n",
+                        "disable b.socket\n",
+                    ],
+                );
                 put(
-                    &format!("{above}/systemd/{scope}-preset/{}.preset", random.pick(&["1", "2"])),
+                    &format!("{above}/systemd/{scope}-preset/{}.preset", pick(random, &["1", "2"])),
                     Ok(rules.to_owned()),
                 );
             }
@@ -203,11 +197,11 @@ fn systemctl(root: &Path, scope: Scope, arguments: &[&str]) -> String {
 
 /// Compares states and presets of one tree, and counts the states.
 fn compare(seed: u64, counts: &mut BTreeMap<&'static str, usize>) {
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let random = &mut Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let dir = tempfile::tempdir().expect("a directory");
     let (scope, dirs, name) =
         if seed.is_multiple_of(5) { (Scope::User, &USER[..], "user") } else { (Scope::System, &SYSTEM[..], "system") };
-    generate(&mut random, dir.path(), dirs, name);
+    generate(random, dir.path(), dirs, name);
     let tree = read(dir.path());
     let units = Units::new(&tree, scope);
     let files = || {
