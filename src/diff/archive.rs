@@ -12,6 +12,7 @@ use tar::{EntryType, Header};
 
 use super::{File, Files, Kind};
 use crate::digest::Sha256;
+use crate::fsx::pax;
 use crate::interrupt::Interrupt;
 
 const BLOCK: usize = 512;
@@ -138,20 +139,8 @@ fn damaged(what: &str) -> io::Error {
 struct Records(BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl Records {
-    /// Reads records of the form `LENGTH KEYWORD=VALUE\n`. The length counts the whole record.
-    fn read(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        let bad = || damaged("a malformed extended header");
-        while !bytes.is_empty() {
-            let space = bytes.iter().position(|byte| *byte == b' ').ok_or_else(bad)?;
-            let length: usize = parsed(&bytes[..space]).ok_or_else(bad)?;
-            if length <= space + 1 || length > bytes.len() || bytes[length - 1] != b'\n' {
-                return Err(bad());
-            }
-            let record = &bytes[space + 1..length - 1];
-            let equals = record.iter().position(|byte| *byte == b'=').ok_or_else(bad)?;
-            self.0.insert(record[..equals].to_vec(), record[equals + 1..].to_vec());
-            bytes = &bytes[length..];
-        }
+    fn read(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.extend(pax::records(bytes).ok_or_else(|| damaged("a malformed extended header"))?);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 mod error;
 mod files;
 mod lock;
+pub(crate) mod pax;
 mod read;
 mod room;
 

@@ -6,7 +6,7 @@
 //! - GNU tar keeps mode and owner of a directory that is there, and gives it the attributes of the archive all the same. A
 //!   list among them changes its mode. So tar must pass over such a directory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -15,6 +15,8 @@ use tar::{Archive, EntryType};
 
 use super::place::{Found, Last, find};
 use super::{FileKind, Guest, GuestError};
+use crate::fsx::pax;
+use crate::image::{Codec, unpack};
 
 /// What an archive says of attributes.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,21 +34,21 @@ impl Attributes {
     }
 
     fn read(archive: &Path, compression: Option<&str>) -> io::Result<Self> {
-        let file = BufReader::with_capacity(256 << 10, File::open(archive)?);
-        let decoder: Box<dyn Read> = match compression {
-            Some("gzip") => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-            Some("xz") => Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(file)),
-            Some("zstd") => Box::new(zstd::stream::read::Decoder::with_buffer(file)?),
+        let file = File::open(archive)?;
+        let codec = match compression {
+            Some("gzip") => Codec::Gzip,
+            Some("xz") => Codec::Xz,
+            Some("zstd") => Codec::Zstd,
             // What lies between two headers need not be read.
-            _ => return Ok(Self::found(Archive::new(file).entries_with_seek()?)),
+            _ => return Ok(Self::found(Archive::new(BufReader::new(file)).entries_with_seek()?)),
         };
-        Ok(Self::found(Archive::new(decoder).entries()?))
+        Ok(Self::found(Archive::new(unpack::decoder(file, codec)?).entries()?))
     }
 
     fn found<R: Read>(entries: tar::Entries<'_, R>) -> Self {
         let mut all = Self::default();
         // As they are: the header of attributes is an entry before its file.
-        let mut before: Option<Records> = None;
+        let mut before: Option<BTreeMap<Vec<u8>, Vec<u8>>> = None;
         for mut entry in entries.raw(true).map_while(Result::ok) {
             match entry.header().entry_type() {
                 EntryType::XHeader => {
@@ -54,13 +56,15 @@ impl Attributes {
                     if entry.by_ref().take(16 << 20).read_to_end(&mut bytes).is_err() {
                         break;
                     }
-                    let records = Records::of(&bytes);
-                    all.texts |= records.texts;
+                    let Some(records) = pax::records(&bytes) else { break };
+                    all.texts |= records.keys().any(|keyword| keyword.starts_with(b"SCHILY.acl."));
                     before = Some(records);
                 }
                 EntryType::Directory => {
-                    if let Some(records) = before.take().filter(|records| records.attributes) {
-                        let path = records.path.unwrap_or_else(|| entry.path_bytes().into_owned());
+                    if let Some(mut records) =
+                        before.take().filter(|records| records.keys().any(|keyword| is_attribute(keyword)))
+                    {
+                        let path = records.remove(&b"path"[..]).unwrap_or_else(|| entry.path_bytes().into_owned());
                         let path = String::from_utf8(path).map(|path| path.trim_end_matches('/').to_owned());
                         all.directories.extend(path.ok().filter(|path| !path.contains('\n')));
                     }
@@ -89,33 +93,8 @@ impl Attributes {
     }
 }
 
-/// What the extended header before an entry says.
-#[derive(Default)]
-struct Records {
-    texts: bool,
-    attributes: bool,
-    path: Option<Vec<u8>>,
-}
-
-impl Records {
-    /// Reads records of the form `LENGTH KEYWORD=VALUE`. A value may have any byte. `tar::PaxExtensions` splits records at the ends of
-    /// lines, and a list of rights has several lines, so that it cannot read these.
-    fn of(bytes: &[u8]) -> Self {
-        let (mut all, mut rest) = (Self::default(), bytes);
-        while let Some(space) = rest.iter().position(|byte| *byte == b' ') {
-            let length = std::str::from_utf8(&rest[..space]).ok().and_then(|number| number.parse::<usize>().ok());
-            let split = length.filter(|length| *length > space + 1).and_then(|length| rest.split_at_checked(length));
-            let Some((record, after)) = split else { break };
-            let record = &record[space + 1..record.len() - 1];
-            all.texts |= record.starts_with(b"SCHILY.acl.");
-            all.attributes |= record.starts_with(b"SCHILY.acl.") || record.starts_with(b"SCHILY.xattr.");
-            if let Some(path) = record.strip_prefix(b"path=") {
-                all.path = Some(path.to_vec());
-            }
-            rest = after;
-        }
-        all
-    }
+fn is_attribute(keyword: &[u8]) -> bool {
+    keyword.starts_with(b"SCHILY.acl.") || keyword.starts_with(b"SCHILY.xattr.")
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ impl Read for Counted {
 
 /// Returns a reader that unpacks all members, frames or streams of a file. Memory is bounded: 256 MiB for xz, and 128 MiB for
 /// Zstandard. So the library refuses Zstandard files made with `--long=28` and more.
-fn decoder(file: Counted, codec: Codec) -> io::Result<Box<dyn Read>> {
+pub(crate) fn decoder(file: impl Read + 'static, codec: Codec) -> io::Result<Box<dyn Read>> {
     let reader = BufReader::with_capacity(256 << 10, file);
     Ok(match codec {
         Codec::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
