@@ -7,6 +7,7 @@
 #![deny(unsafe_code)] // but for what `ffi` allows itself
 
 pub mod accel;
+mod appliance;
 mod archive;
 mod attached;
 mod attributes;
@@ -25,6 +26,7 @@ pub mod grow;
 mod growing;
 mod inspection;
 mod interface;
+mod launch;
 pub mod libguestfs;
 mod listing;
 mod mount;

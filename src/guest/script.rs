@@ -5,6 +5,7 @@
 //! twice on a virtio port.
 
 use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Command, Mount};
 
@@ -13,6 +14,9 @@ pub(super) const ROOT: &str = "/sysroot";
 
 /// The port of [`super::channel`] in the appliance.
 pub(super) const LOG_PORT: &str = "org.goldsmith.log";
+
+/// The port in the appliance that wakes a resumed guest.
+pub(super) const WAKE_PORT: &str = "org.goldsmith.wake";
 
 /// `PATH` of programs in the image.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -158,6 +162,12 @@ done
 pub(super) const PREPARE: &str = "
 for link in fd: stdin:/0 stdout:/1 stderr:/2; do ln -sfn /proc/self/fd${link#*:} /dev/${link%:*}; done
 ";
+
+/// Returns a script that sets the clock of a resumed guest, which shows the time when its state was saved.
+pub(super) fn set_clock(now: SystemTime) -> String {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("date -s @{}.{:09} >/dev/null", since.as_secs(), since.subsec_nanos())
+}
 
 /// Returns a script that finds the disk with a SCSI id. The disk appears shortly after it was attached.
 pub(super) fn find_disk(target: u32) -> String {

@@ -12,4 +12,5 @@ mod oracle;
 mod sabotage;
 #[path = "../support/shared.rs"]
 mod shared;
+mod start;
 mod trees;

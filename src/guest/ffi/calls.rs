@@ -1,7 +1,7 @@
 //! The calls of libguestfs, as methods of [`Handle`].
 
 use std::collections::BTreeMap;
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 
 use super::convert::{Answer, Pass, take_bytes};
 use super::failure::Failure;
@@ -44,6 +44,10 @@ macro_rules! calls {
 calls! {
     // The appliance.
     fn version() -> Version;
+    fn get_hv() -> String;
+    fn set_path(searchpath: Option<&str>) -> ();
+    fn get_cachedir() -> String;
+    fn set_cachedir(cachedir: Option<&str>) -> ();
     fn set_verbose(verbose: bool) -> ();
     fn set_trace(trace: bool) -> ();
     fn set_backend(backend: &str) -> ();
@@ -111,6 +115,7 @@ const DIRECTORY_SLASH: c_int = 0;
 #[link(name = "guestfs")]
 unsafe extern "C" {
     fn guestfs_add_drive_scratch(g: *mut Opaque, size: i64, ...) -> c_int;
+    fn guestfs_get_path(g: *mut Opaque) -> *const c_char;
     fn guestfs_glob_expand_opts(g: *mut Opaque, pattern: *const c_char, ...) -> *mut *mut c_char;
     fn guestfs_read_file(g: *mut Opaque, path: *const c_char, size_r: *mut usize) -> *mut c_char;
     fn guestfs_write(g: *mut Opaque, path: *const c_char, content: *const c_char, content_size: usize) -> c_int;
@@ -121,6 +126,7 @@ unsafe extern "C" {
 pub(super) fn declared() -> Vec<String> {
     let by_hand = [
         "int guestfs_add_drive_scratch (guestfs_h *g, int64_t size, ...)",
+        "const char *guestfs_get_path (guestfs_h *g)",
         "char **guestfs_glob_expand_opts (guestfs_h *g, const char *pattern, ...)",
         "char *guestfs_read_file (guestfs_h *g, const char *path, size_t *size_r)",
         "int guestfs_write (guestfs_h *g, const char *path, const char *content, size_t content_size)",
@@ -134,6 +140,18 @@ impl Handle {
         // SAFETY: the handle is open, and the list of options is ended.
         let answer = unsafe { <()>::take(guestfs_add_drive_scratch(self.raw(), size, NO_MORE)) };
         answer.unwrap_or_else(|| Err(self.last_failure()))
+    }
+
+    /// Returns the directories, separated by colons, where the library looks for its appliance.
+    pub(in crate::guest) fn get_path(&self) -> Result<String, Failure> {
+        // SAFETY: the handle is open. The text belongs to it and is copied at once.
+        unsafe {
+            let path = guestfs_get_path(self.raw());
+            if path.is_null() {
+                return Err(self.last_failure());
+            }
+            Ok(CStr::from_ptr(path).to_string_lossy().into_owned())
+        }
     }
 
     /// Returns the paths that match a shell glob, directories without a slash at the end.
