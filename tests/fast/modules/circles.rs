@@ -55,68 +55,74 @@ fn expanded(path: &str) -> Vec<String> {
         .collect()
 }
 
-/// The deepest module that a path in a module's code leads into, by the names that modules hand on too.
-fn target(
-    path: &str,
-    from: &Module,
-    modules: &BTreeMap<Module, String>,
-    handed_on: &BTreeMap<Module, Module>,
-) -> Option<Module> {
+/// Names that a module gives to paths, by `use`: `["image", "Source"]` for `image::Source`, which is `["image", "interface", "Source"]`.
+type Names = BTreeMap<Module, Vec<String>>;
+
+/// Returns the path from the crate on, of a path in a module's code; `None` if it leads out of the crate.
+fn absolute(path: &str, from: &Module, modules: &BTreeMap<Module, String>, names: &Names) -> Option<Vec<String>> {
     let path = path.split(" as ").next().unwrap_or_default();
-    let mut words = path.split("::").map(str::trim).peekable();
-    let mut at: Module = match words.peek().copied() {
-        Some("crate") => {
-            words.next();
-            Vec::new()
-        }
-        Some("super") => {
-            let mut at = from.clone();
-            while words.next_if_eq(&"super").is_some() {
-                at.pop();
+    let mut words = path.split("::").map(|word| word.trim().to_owned()).peekable();
+    let first = words.next()?;
+    let named = [&from[..], std::slice::from_ref(&first)].concat();
+    let mut at = match first.as_str() {
+        "crate" => Vec::new(),
+        "self" => from.clone(),
+        "super" => {
+            let mut at = from[..from.len().checked_sub(1)?].to_vec();
+            while words.next_if(|word| word == "super").is_some() {
+                at.pop()?;
             }
             at
         }
-        Some("self") => {
-            words.next();
-            from.clone()
-        }
-        Some(word) if modules.contains_key(&[&from[..], &[word.to_owned()]].concat()) => from.clone(),
+        _ if modules.contains_key(&named) || names.contains_key(&named) => named,
         _ => return None,
     };
-    for word in words {
-        let next = [&at[..], &[word.to_owned()]].concat();
-        if modules.contains_key(&next) {
-            at = next;
-        } else {
-            at = handed_on.get(&next).cloned().unwrap_or(at);
-            break;
-        }
+    at.extend(words);
+    Some(at)
+}
+
+/// Returns the module that has what a path leads to, behind all names that other modules give it.
+fn target(mut path: Vec<String>, modules: &BTreeMap<Module, String>, names: &Names) -> Option<Module> {
+    // A name may stand for a name. More than a few are a circle of names, which does not compile.
+    for _ in 0..10 {
+        let known = (1..=path.len()).find_map(|end| Some((end, names.get(&path[..end])?)));
+        let Some((end, meant)) = known else { break };
+        path = [&meant[..], &path[end..]].concat();
     }
-    modules.contains_key(&at).then_some(at)
+    (1..=path.len()).rev().map(|end| path[..end].to_vec()).find(|module| modules.contains_key(module))
+}
+
+/// Returns the name that an entry of a `use` gives to its path.
+fn name(path: &str) -> &str {
+    path.rsplit([' ', ':']).next().unwrap_or_default()
 }
 
 /// For each module those that its code names.
-fn imports() -> BTreeMap<Module, BTreeSet<Module>> {
-    let mut found = BTreeMap::new();
-    modules(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &Vec::new(), &mut found);
+fn imports(found: &BTreeMap<Module, String>) -> BTreeMap<Module, BTreeSet<Module>> {
     let uses = Regex::new(r"(pub(?:\(\w+\))? )?\buse ([^;]+);").expect("a pattern");
-    let paths = Regex::new(r"\b(?:crate|super)(?:::\w+)+").expect("a pattern");
-    let mut handed_on = BTreeMap::new();
-    for (module, code) in &found {
-        for used in uses.captures_iter(code).filter(|used| used.get(1).is_some()) {
-            for path in expanded(&used[2]) {
-                let name = path.rsplit([' ', ':']).next().unwrap_or_default().to_owned();
-                if let Some(to) = target(&path, module, &found, &BTreeMap::new()).filter(|to| to != module) {
-                    handed_on.insert([&module[..], &[name]].concat(), to);
+    let paths = Regex::new(r"\b\w+(?:::\w+)+").expect("a pattern");
+    let mut names = Names::new();
+    for (module, code) in found {
+        for path in uses.captures_iter(code).flat_map(|used| expanded(&used[2])) {
+            let path = path.trim_end_matches("::self").replace("::self as ", " as ");
+            if let Some(to) = absolute(&path, module, found, &Names::new()) {
+                let named = [&module[..], &[name(&path).to_owned()]].concat();
+                // `use self::x` gives no other name.
+                if to != named {
+                    names.insert(named, to);
                 }
             }
         }
     }
     let named = |(module, code): (&Module, &String)| {
-        let used = uses.captures_iter(code).filter(|used| used.get(1).is_none()).flat_map(|used| expanded(&used[2]));
-        let all: BTreeSet<_> = used.chain(paths.find_iter(code).map(|path| path.as_str().to_owned())).collect();
-        let named = all.iter().filter_map(|path| target(path, module, &found, &handed_on));
-        (module.clone(), named.filter(|to| to != module).collect())
+        // What a `mod.rs` hands on of its parts is no use of its own.
+        let is_directory = found.keys().any(|other| other.len() > module.len() && other.starts_with(module));
+        let own = uses.captures_iter(code).filter(|used| used.get(1).is_none() || !is_directory);
+        let own = own.flat_map(|used| expanded(&used[2]));
+        let body = uses.replace_all(code, "");
+        let all: BTreeSet<_> = own.chain(paths.find_iter(&body).map(|path| path.as_str().to_owned())).collect();
+        let targets = all.iter().filter_map(|path| target(absolute(path, module, found, &names)?, found, &names));
+        (module.clone(), targets.filter(|to| to != module).collect())
     };
     found.iter().map(named).collect()
 }
@@ -132,7 +138,9 @@ fn reached(from: &Module, imports: &BTreeMap<Module, BTreeSet<Module>>) -> BTree
 
 #[test]
 fn files_import_each_other_in_one_direction() {
-    let imports = imports();
+    let mut found = BTreeMap::new();
+    modules(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &Vec::new(), &mut found);
+    let imports = imports(&found);
     assert!(imports.len() > 200 && imports[&vec!["fsx".to_owned()]].len() < 3, "the source is read: {}", imports.len());
     let ways: BTreeMap<_, _> = imports.keys().map(|module| (module, reached(module, &imports))).collect();
     let circle = |module: &Module| {
@@ -142,4 +150,39 @@ fn files_import_each_other_in_one_direction() {
     };
     let found: BTreeSet<_> = imports.keys().filter_map(circle).collect();
     assert!(found.is_empty(), "circles: {found:#?}");
+}
+
+#[test]
+fn every_way_to_name_a_file_is_seen() {
+    let file = |path: &str| -> Module { path.split('/').map(str::to_owned).collect() };
+    let names =
+        [("a", "mod b;\npub use b::Thing as Named;\npub(crate) use b::inner;"), ("a/b", "pub use self::inner::Deep;")];
+    for code in [
+        "use crate::a::b::Thing;",
+        "use crate::a::{self as other, b::{Thing}};",
+        "fn f() { crate::a::b::f() }",
+        "fn f() { super::a::b::f() }",
+        "use super::a::b;",
+        "use super::a;\nfn f() { a::b::f() }",
+        "use crate::a::{self};\nfn f(thing: &a::b::Thing) {}",
+        "use crate::a as other;\nfn f() { other::b::f() }",
+        "use crate::a;\nfn f() -> a::Named { todo() }",
+        "use super::a::Named;",
+        "use super::a::Named as Again;",
+        "pub use super::a::Named;",
+        "use std::fmt;\nfn f() { let _ = super::a::Named::new(); }",
+    ] {
+        let mut files: BTreeMap<_, _> = names.iter().map(|(path, code)| (file(path), (*code).to_owned())).collect();
+        files.insert(file("c"), code.to_owned());
+        assert!(imports(&files)[&file("c")].contains(&file("a/b")), "{code}");
+    }
+    let mut files: BTreeMap<_, _> = names.iter().map(|(path, code)| (file(path), (*code).to_owned())).collect();
+    files.insert(file("a/b/inner"), "fn f() { super::super::super::c::f(); self::g() }".to_owned());
+    files.insert(file("c"), "use crate::a::inner;\nfn f() { inner::Deep::new() }".to_owned());
+    files.insert(file("d"), "use crate::a::b::Deep;\nfn f() { std::fs::read() }".to_owned());
+    let imports = imports(&files);
+    assert_eq!(imports[&file("a/b/inner")], BTreeSet::from([file("c")]));
+    assert_eq!(imports[&file("c")], BTreeSet::from([file("a/b/inner")]));
+    assert_eq!(imports[&file("d")], BTreeSet::from([file("a/b/inner")]));
+    assert!(reached(&file("c"), &imports).contains(&file("c")), "a circle is one");
 }
