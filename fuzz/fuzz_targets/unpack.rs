@@ -13,7 +13,7 @@ libfuzzer_sys::fuzz_target!(|content: &[u8]| {
     let file = Memory::new(content);
     let _ = probe(&file.path);
     let _ = accept::accept(&file.path);
-    let unpack = Unpack { directory: Path::new("/dev/shm"), interrupt: &Interrupt::new() };
+    let unpack = Unpack { directory: Path::new("/dev/shm"), max_size: None, interrupt: &Interrupt::new() };
     if let Ok(opened) = open_packed(&file.path, &Options::default(), &unpack, &mut |_, _| {}) {
         goldsmith_fuzz::walk(opened.source.as_ref());
     }

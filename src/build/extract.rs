@@ -84,7 +84,7 @@ pub(super) struct Needs<'a> {
 
 impl<'a> Needs<'a> {
     pub(super) fn of(outputs: &[Output], examiner: Option<&'a Examiner<'a>>) -> Self {
-        let any = |wanted: &[Content]| outputs.iter().any(|output| wanted.contains(&output.format.facts().content));
+        let any = |wanted: &[Content]| outputs.iter().any(|output| wanted.contains(&output.format.traits().content));
         Self { tree: any(&[Content::Tree]), boot: any(&[Content::RootPartition, Content::BootFile]), examiner }
     }
 

@@ -194,7 +194,7 @@ fn detect(path: &Path) -> Result<Format, PathError> {
 
 /// Returns QEMU's name of a format.
 pub fn name(format: Format) -> &'static str {
-    format.facts().qemu.unwrap_or("raw")
+    format.traits().qemu.unwrap_or("raw")
 }
 
 #[cfg(test)]

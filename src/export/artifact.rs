@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fsx::{Access, NewFile, PathError};
 use crate::image::digests::{Checksum, Digests};
-use crate::image::{Encoding, Output, Written};
+use crate::image::{Output, Written};
 
 /// An exported file and its metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,13 +31,8 @@ pub struct Artifact {
 
 impl Artifact {
     pub(super) fn new(file: &str, output: &Output, written: Written) -> Self {
-        // An image service cannot open a file that is compressed as a whole. A fixed VHD has no header, so the service's
-        // inspector takes it for a raw disk and refuses it as a VHD.
-        let strange = matches!(
-            output.encoding(),
-            Ok(Encoding::Raw(Some(_)) | Encoding::Tar(Some(_)) | Encoding::VhdFixed) | Err(_)
-        );
-        let glance = output.format.facts().glance.filter(|_| !strange);
+        let suits = output.encoding().is_ok_and(|encoding| encoding.suits_glance());
+        let glance = output.format.traits().glance.filter(|_| suits);
         Self {
             file: file.to_owned(),
             output: Output { file: None, ..output.clone() },

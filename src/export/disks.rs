@@ -12,7 +12,7 @@ use crate::event::{Event, Reporter};
 use crate::image::digests::Kinds;
 use crate::image::pass::{self, PassError};
 use crate::image::read::{self, Backing};
-use crate::image::write::{Disk, Machine, sink};
+use crate::image::write::{Disk, Machine};
 use crate::image::{Encoding, Extents, Format, Output, Source};
 use crate::interrupt::Interrupt;
 use crate::plan::Plan;
@@ -81,7 +81,7 @@ impl Opened {
         let mut sinks = Vec::new();
         for (index, (_, encoding, part)) in outputs.iter().enumerate() {
             let file = part.new.file().try_clone().map_err(|source| failed(index, source))?;
-            sinks.push(sink(encoding, &described, file, kinds).map_err(|source| failed(index, source))?);
+            sinks.push(encoding.sink(&described, file, kinds).map_err(|source| failed(index, source))?);
         }
         let total = Some(self.data());
         let written = pass::write(&*self.source, &self.extents, sinks, interrupt, &mut |done| {

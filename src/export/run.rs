@@ -17,7 +17,6 @@ use crate::image::digests::{Checksum, Kinds};
 use crate::image::{Encoding, Output, OutputError};
 use crate::interrupt::Interrupt;
 use crate::plan::Plan;
-use crate::units::ByteSize;
 
 use super::artifact::{Exported, Finished, Part, sums};
 use super::error::ExportError;
@@ -54,10 +53,10 @@ pub fn export(
     remove_stale(dir, wanted.iter().map(|(file, ..)| file.as_str()))?;
     let opened = Opened::new(disk)?;
     for (file, output, encoding) in &wanted {
-        if let Some(reason) = output.format.misfit(opened.size()) {
+        if let Some(reason) = output.format.traits().misfit(opened.size()) {
             return Err(ExportError::Misfit { file: file.clone(), reason });
         }
-        if *encoding == Encoding::VhdFixed && !opened.size().is_multiple_of(ByteSize::MIB) {
+        if encoding.stored_size(opened.size()) != opened.size() {
             let message = format!("{file} is rounded up to whole MiB, which Azure asks for");
             reporter.report(&Event::Warning { message });
         }

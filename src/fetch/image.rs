@@ -29,7 +29,7 @@ use crate::image::convert::{Conversion, ConvertError, convert};
 use crate::image::digests::Kinds;
 use crate::image::probe::{self, Kind};
 use crate::image::read::{self, OpenError, Options};
-use crate::image::{Compat, Encoding, Format};
+use crate::image::{Compat, Encoding, Format, Qcow2Encoding};
 use crate::interrupt::Interrupt;
 use crate::recipe::ImageSource;
 use crate::units::ByteSize;
@@ -237,7 +237,7 @@ fn settle(
         output: disk,
         to: Format::Qcow2,
         // Every build reads this file: compressed clusters would cost more time than the space is worth.
-        encoding: Encoding::Qcow2 { codec: None, cluster_size: 64 << 10, compat: Compat::V1_1 },
+        encoding: Encoding::Qcow2(Qcow2Encoding { codec: None, cluster_size: 64 << 10, compat: Compat::V1_1 }),
         kinds: Kinds::default(),
         max_size: None,
         replace: true,

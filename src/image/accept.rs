@@ -11,12 +11,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::Format;
 use super::probe::{self, Kind};
 use super::read::fields::Fields;
-use super::read::vmdk::Descriptor;
-use super::read::{qcow2, vdi, vhd, vhdx, vmdk};
 use crate::fsx::{IoContext as _, PathError};
-use crate::text::printable;
 
 /// A service that inspects images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -62,7 +60,7 @@ struct Found {
 
 fn judge(service: Service, kind: Kind, found: &Found) -> Verdict {
     let claimed = match kind {
-        Kind::Disk(format) => format.facts().glance.map(|(disk, _)| disk),
+        Kind::Disk(format) => format.traits().glance.map(|(disk, _)| disk),
         Kind::Unknown => Some("raw"),
         Kind::Packed(_) => None,
         Kind::Other(_) if found.formats.contains(&"iso") => Some("iso"),
@@ -113,24 +111,16 @@ fn inspect(file: &File) -> io::Result<Found> {
     let is_long = head.bytes().len() >= 512;
     let starts = |magic: &[u8]| head.bytes().starts_with(magic);
     let mut found = Found::default();
-    if is_long && starts(qcow2::MAGIC) {
-        found.formats.push("qcow2");
-        found.qcow2(&head);
+    for format in Format::all() {
+        let (Some(reader), Some((name, _))) = (format.reader(), format.traits().glance) else { continue };
+        if let Some(failures) = reader.inspect_as_openstack(&head, file)? {
+            found.formats.push(name);
+            found.failures.extend(failures);
+        }
     }
-    if starts(vmdk::MAGIC) {
-        found.formats.push("vmdk");
-        found.vmdk(file)?;
-    } else if is_descriptor(head.slice(0, 512)) {
-        found.formats.push("vmdk");
-        found.descriptor(Some(&Descriptor::read(file, 0, 64 << 10)?), &Fields::read(file, 0, 64 << 10)?);
-    }
-    for (name, is_so) in [
-        ("vhd", starts(vhd::COOKIE)),
-        ("vhdx", starts(vhdx::MAGIC)),
-        ("vdi", is_long && head.le32(vdi::SIGNATURE_AT) == vdi::SIGNATURE),
-        ("luks", starts(b"LUKS\xba\xbe")),
-        ("iso", matches!(head.slice(32_769, 5), b"CD001" | b"NSR02" | b"NSR03")),
-    ] {
+    for (name, is_so) in
+        [("luks", starts(b"LUKS\xba\xbe")), ("iso", matches!(head.slice(32_769, 5), b"CD001" | b"NSR02" | b"NSR03"))]
+    {
         if is_so {
             found.formats.push(name);
         }
@@ -150,104 +140,9 @@ fn inspect(file: &File) -> io::Result<Found> {
     Ok(found)
 }
 
-/// Returns whether the text is a VMDK descriptor: it has the key `createType`.
-fn is_descriptor(head: &[u8]) -> bool {
-    let is_text = head.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
-    is_text && head.to_ascii_lowercase().windows(12).any(|part| part == b"createtype=\"")
-}
-
 impl Found {
     fn fail(&mut self, reason: impl Into<String>) {
         self.failures.push(reason.into());
-    }
-
-    fn qcow2(&mut self, head: &Fields) {
-        if head.be64(8) != 0 {
-            self.fail("it has a backing file");
-        }
-        // oslo.utils checks the feature bits in every version.
-        let features = head.be64(72);
-        if features & 0b100 != 0 {
-            self.fail("its data is in another file");
-        }
-        match head.be32(4) {
-            2 => {}
-            3 if features >> 4 == 0 => {}
-            3 => self.fail("it has a feature of qcow2 that is not allowed, as subclusters are (`extended_l2`)"),
-            version => self.fail(format!("qcow2 version {version} is not supported")),
-        }
-    }
-
-    fn vmdk(&mut self, file: &File) -> io::Result<()> {
-        let header = vmdk::Header::read(file, 0)?;
-        if !(1..=3).contains(&header.version) {
-            self.fail(format!("VMDK version {} is not supported", header.version));
-        }
-        if header.descriptor_offset != 1 {
-            self.fail("its descriptor is not in the second sector");
-            return Ok(());
-        }
-        let length = usize::try_from(header.descriptor_size.saturating_mul(512).min((1 << 20) - 1)).unwrap_or(0);
-        self.descriptor(header.descriptor(file)?.as_ref(), &Fields::read(file, 512, length)?);
-        if header.has_footer() {
-            self.footer(file, &header)?;
-        }
-        Ok(())
-    }
-
-    fn descriptor(&mut self, descriptor: Option<&Descriptor>, fields: &Fields) {
-        let text = fields.bytes().split(|byte| *byte == 0).next().unwrap_or_default();
-        let Some(descriptor) = descriptor.filter(|_| text.is_ascii() && !text.is_empty()) else {
-            self.fail("it has no descriptor");
-            return;
-        };
-        let kind = descriptor.create_type.as_deref().unwrap_or_default();
-        if !["monolithicSparse", "streamOptimized"].iter().any(|known| kind.eq_ignore_ascii_case(known)) {
-            let kind = printable(kind.as_bytes());
-            self.fail(format!("its subformat `{kind}` is not supported; monolithicSparse and streamOptimized are"));
-            return;
-        }
-        let text = String::from_utf8_lossy(text).to_ascii_lowercase();
-        let mut has_extent = false;
-        for line in text.split('\n').map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            let is_field = line.split_once('=').is_some_and(|(key, _)| !key.contains(' '));
-            if line.starts_with("ddb") || is_field {
-                continue;
-            }
-            if !matches!(line.split(' ').next(), Some("rw" | "rdonly" | "noaccess")) {
-                self.fail(format!("its descriptor has the line `{}`", printable(line.as_bytes())));
-                return;
-            }
-            has_extent = true;
-            if line.contains('/') {
-                self.fail("its descriptor names a file in another directory");
-                return;
-            }
-        }
-        if !has_extent {
-            self.fail("its descriptor has no extent");
-        }
-    }
-
-    /// Checks the footer: a marker, a copy of the header, and an end marker.
-    fn footer(&mut self, file: &File, header: &vmdk::Header) -> io::Result<()> {
-        let length = file.metadata()?.len();
-        let footer = vmdk::Header::read_footer(file)?;
-        let same = (footer.version, footer.descriptor_offset, footer.descriptor_size)
-            == (header.version, header.descriptor_offset, header.descriptor_size);
-        if !footer.whole || !same || footer.has_footer() {
-            self.fail("its footer contradicts its header");
-        }
-        let marker = |end: u64| Fields::read(file, length.saturating_sub(end), 512);
-        let (first, last) = (marker(1536)?, marker(512)?);
-        let is_padded = first.slice(16, 496).iter().all(|byte| *byte == 0);
-        if first.le32(8) != 0 || first.le32(12) != 3 || !is_padded {
-            self.fail("the marker of its footer is not valid");
-        }
-        if last.bytes().iter().any(|byte| *byte != 0) {
-            self.fail("the marker of its end is not valid");
-        }
-        Ok(())
     }
 
     /// Checks the four entries of the boot record; see the UEFI specification, 5.2.3, for the entry that protects a GPT.

@@ -12,7 +12,7 @@ use super::digests::Kinds;
 use super::pass::{self, PassError};
 use super::read::{self, OpenError, Opened, Options};
 use super::unpack::{Unpack, UnpackError};
-use super::write::{self, Disk, Machine};
+use super::write::{Disk, Machine};
 use super::{Encoding, Extents, Format, Source, Written};
 use crate::digest::Sha256;
 use crate::event::{Event, Reporter};
@@ -143,19 +143,19 @@ pub fn convert(
     check_place(conversion)?;
     let opened = open(conversion, directory, reporter, interrupt)?;
     let source = opened.source.as_ref();
-    if let Some(reason) = conversion.to.misfit(source.size()) {
+    if let Some(reason) = conversion.to.traits().misfit(source.size()) {
         return Err(ConvertError::Misfit { path: output.to_owned(), reason });
     }
     // The host hashes every byte, holes too: a file of a few bytes could keep it busy for days.
     let limit = conversion.max_size.unwrap_or(FLAT_MAX);
-    if matches!(conversion.encoding, Encoding::Raw(_) | Encoding::VhdFixed) && source.size() > limit {
+    if conversion.encoding.has_zeros() && source.size() > limit {
         return Err(ConvertError::TooLarge { path: output.to_owned(), size: source.size(), limit });
     }
     let unreadable = |source| ConvertError::Read { path: conversion.input.to_owned(), source };
     let extents = source.extents().map_err(unreadable)?;
     let room = fsx::room(directory)?;
     // Compressed systems have a third of their size or more. The conversion stops before the space is used up.
-    let needed = if is_compressed(&conversion.encoding) { extents.total() / 4 } else { extents.total() };
+    let needed = if conversion.encoding.is_compressed() { extents.total() / 4 } else { extents.total() };
     if room < needed {
         return Err(no_space(output, directory, room, needed));
     }
@@ -237,7 +237,7 @@ fn write(
     let disk =
         Disk { size: source.size(), extents, seed: &seed, machine: Machine { name: &name, ..Machine::default() } };
     let file = file.try_clone().map_err(failed)?;
-    let sink = write::sink(&conversion.encoding, &disk, file, conversion.kinds).map_err(failed)?;
+    let sink = conversion.encoding.sink(&disk, file, conversion.kinds).map_err(failed)?;
 
     let activity = format!("write {}", self::name(output));
     let started = Instant::now();
@@ -279,14 +279,6 @@ fn no_space(path: &Path, directory: &Path, room: u64, needed: u64) -> ConvertErr
         room: ByteSize::bytes(room),
         needed: ByteSize::bytes(needed),
     }
-}
-
-/// Returns whether the encoding makes a file that is smaller than its data.
-fn is_compressed(encoding: &Encoding) -> bool {
-    matches!(
-        encoding,
-        Encoding::Qcow2 { codec: Some(_), .. } | Encoding::Raw(Some(_)) | Encoding::VmdkStream(_) | Encoding::Ova(_)
-    )
 }
 
 /// Returns the seed for identifiers in the new file. It depends on the first 64 KiB, the size and the extents of the disk, so the

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::digests::Kinds;
 use super::pass::{self, PassError};
 use super::read::{self, Backing, OpenError};
-use super::write::{Disk, Machine, sink};
+use super::write::{Disk, Machine};
 use super::{Encoding, Format};
 use crate::fsx::{IoContext as _, PathError};
 use crate::interrupt::Interrupt;
@@ -65,7 +65,7 @@ pub fn prepare(image: &Path, copy: &Path, interrupt: &Interrupt) -> Result<Local
     let file = File::create(copy).map_err(unwritable)?;
     let machine = Machine::default();
     let disk = Disk { size, extents: &extents, seed: &[0; 32], machine };
-    let sink = sink(&Encoding::Raw(None), &disk, file, Kinds::default()).map_err(unwritable)?;
+    let sink = Encoding::Raw(None).sink(&disk, file, Kinds::default()).map_err(unwritable)?;
     pass::write(&*opened.source, &extents, vec![sink], interrupt, &mut |_| {}).map_err(|error| match error {
         PassError::Read(source) => unreadable(source),
         PassError::Write { source, .. } => unwritable(source).into(),

@@ -8,14 +8,12 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use serde::Serialize;
-
+use super::read::Description;
+pub use super::read::Features;
 use super::read::fault::Fault;
 use super::read::fields::Fields;
-use super::read::{qcow2, vdi, vhd, vhdx, vmdk};
 use super::{Codec, Format};
 use crate::fsx::{self, IoContext as _, PathError};
-use crate::text::printable;
 
 /// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,50 +35,6 @@ pub struct Other {
     pub what: &'static str,
     /// Advice.
     pub help: Option<&'static str>,
-}
-
-/// The features that the header of an image file states. Absent if the format lacks the feature or the file does not state it.
-/// Text from the file is made safe for a terminal.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Features {
-    /// Version of the format, as its users know it: `1.1`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// Variant of the format: `streamOptimized`, `dynamic`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subformat: Option<String>,
-    /// Compression of the compressed blocks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub compression: Option<&'static str>,
-    /// Bytes of a cluster, grain or block.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cluster_size: Option<u64>,
-    /// The file that this one needs below it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub backing_file: Option<String>,
-    /// Format of the backing file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub backing_format: Option<String>,
-    /// The external file with the data.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data_file: Option<String>,
-    /// The files that a VMDK descriptor names.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub extents: Vec<String>,
-    /// Disk adapter that a VMDK descriptor names.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub adapter: Option<String>,
-    /// `ddb.toolsVersion` of a VMDK descriptor.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tools_version: Option<String>,
-    /// Program that made a VHD file, by its four letters in the footer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub creator: Option<String>,
-    /// Unusual features: `encrypted`, `dirty`, `corrupt`, `extended-l2`, `data-file`, `backing-file`, `snapshots`, `log`,
-    /// `parent`, `footer-differs`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub marks: Vec<&'static str>,
 }
 
 /// The properties of a file that its header shows.
@@ -113,12 +67,29 @@ pub fn probe(path: &Path) -> Result<Probed, PathError> {
         features: Features::default(),
         fault: None,
     };
-    match describe(&file, kind, &mut probed) {
+    let reader = match kind {
+        Kind::Disk(format) => format.reader(),
+        Kind::Packed(_) | Kind::Other(_) => return Ok(probed),
+        Kind::Unknown => None,
+    };
+    let Some(reader) = reader else {
+        return Ok(Probed { virtual_size: Some(probed.file_size), ..probed });
+    };
+    let mut description = Description::default();
+    match reader.describe(&file, &mut description) {
         Ok(()) => {}
         Err(Fault::Bad(complaint)) => probed.fault = Some(complaint.reason),
         Err(Fault::Access(source)) => return Err(PathError { path: path.to_owned(), source }),
     }
-    Ok(probed)
+    let Description { virtual_size, features } = description;
+    Ok(Probed { virtual_size, features, ..probed })
+}
+
+impl Probed {
+    /// Returns whether the header has a mark.
+    pub fn is(&self, mark: &str) -> bool {
+        self.features.marks.contains(&mark)
+    }
 }
 
 /// Bytes at the beginning that are read: up to the volume descriptor of an ISO 9660 file system.
@@ -131,37 +102,26 @@ const HEAD: usize = 33 << 10;
 /// The file cannot be read.
 pub fn identify(file: &File) -> io::Result<Kind> {
     let head = Fields::read(file, 0, HEAD)?;
-    let starts = |magic: &[u8]| head.bytes().starts_with(magic);
-    Ok(if head.bytes().is_empty() {
-        Kind::Other(Other { what: "an empty file", help: None })
-    } else if starts(qcow2::MAGIC) {
-        Kind::Disk(Format::Qcow2)
-    } else if starts(vmdk::MAGIC) {
-        Kind::Disk(Format::Vmdk)
-    } else if starts(vhd::COOKIE) {
-        Kind::Disk(Format::Vhd)
-    } else if starts(vhdx::MAGIC) {
-        Kind::Disk(Format::Vhdx)
-    } else if head.le32(vdi::SIGNATURE_AT) == vdi::SIGNATURE && starts(b"<<<") {
-        Kind::Disk(Format::Vdi)
-    } else if let Some(codec) = codec(head.bytes()) {
-        Kind::Packed(codec)
-    } else if let Some(other) = other(&head) {
-        Kind::Other(other)
-    } else if is_fixed_vhd(file)? {
-        Kind::Disk(Format::Vhd)
-    } else if head.slice(510, 2) == [0x55, 0xaa] {
-        // Both kinds of partition table put this mark at the end of the first sector.
-        Kind::Disk(Format::Raw)
-    } else {
-        Kind::Unknown
-    })
-}
-
-/// Returns whether the file is a fixed VHD: a raw disk with a footer.
-fn is_fixed_vhd(file: &File) -> io::Result<bool> {
-    let footer = vhd::Footer::read(file)?;
-    Ok(footer.valid && footer.kind == 2)
+    let readers = || Format::all().filter_map(|format| Some((format, format.reader()?)));
+    if head.bytes().is_empty() {
+        return Ok(Kind::Other(Other { what: "an empty file", help: None }));
+    }
+    if let Some((format, _)) = readers().find(|(_, reader)| reader.recognize(&head)) {
+        return Ok(Kind::Disk(format));
+    }
+    if let Some(codec) = codec(head.bytes()) {
+        return Ok(Kind::Packed(codec));
+    }
+    if let Some(other) = other(&head) {
+        return Ok(Kind::Other(other));
+    }
+    for (format, reader) in readers() {
+        if reader.recognize_end(file)? {
+            return Ok(Kind::Disk(format));
+        }
+    }
+    // Both kinds of partition table put this mark at the end of the first sector.
+    Ok(if head.slice(510, 2) == [0x55, 0xaa] { Kind::Disk(Format::Raw) } else { Kind::Unknown })
 }
 
 fn codec(head: &[u8]) -> Option<Codec> {
@@ -209,109 +169,4 @@ fn other(head: &Fields) -> Option<Other> {
     let start = head.slice(0, 512).trim_ascii_start();
     let markup = start.first() == Some(&b'<') && start.is_ascii();
     markup.then_some(Other { what: "a web page", help: Some("look at it: servers send error pages in place of files") })
-}
-
-fn describe(file: &File, kind: Kind, probed: &mut Probed) -> Result<(), Fault> {
-    match kind {
-        Kind::Disk(Format::Qcow2) => qcow2_features(&qcow2::Header::read(file)?, probed),
-        Kind::Disk(Format::Vmdk) => vmdk_features(file, probed)?,
-        Kind::Disk(Format::Vhd) => vhd_features(file, probed)?,
-        Kind::Disk(Format::Vhdx) => {
-            let header = vhdx::Header::read(file)?;
-            probed.virtual_size = Some(header.size);
-            probed.features.cluster_size = Some(header.block);
-            probed.features.subformat = Some(if header.fixed { "fixed" } else { "dynamic" }.to_owned());
-            probed.mark("parent", header.has_parent);
-            probed.mark("log", header.has_log);
-        }
-        Kind::Disk(Format::Vdi) => {
-            let header = vdi::Header::read(file)?;
-            probed.virtual_size = Some(header.size);
-            probed.features.version = Some(format!("{}.{}", header.version >> 16, header.version & 0xffff));
-            probed.features.cluster_size = Some(header.block.into());
-            probed.features.subformat = header.subformat().map(str::to_owned);
-            probed.mark("parent", matches!(header.kind, 3 | 4));
-        }
-        Kind::Disk(_) | Kind::Unknown => probed.virtual_size = Some(probed.file_size),
-        Kind::Packed(_) | Kind::Other(_) => {}
-    }
-    Ok(())
-}
-
-impl Probed {
-    fn mark(&mut self, mark: &'static str, is_so: bool) {
-        if is_so {
-            self.features.marks.push(mark);
-        }
-    }
-
-    /// Returns whether the header has a mark.
-    pub fn is(&self, mark: &str) -> bool {
-        self.features.marks.contains(&mark)
-    }
-}
-
-fn qcow2_features(header: &qcow2::Header, probed: &mut Probed) {
-    let text = |bytes: &Option<Vec<u8>>| bytes.as_deref().map(printable);
-    let has = |feature| header.incompatible & feature != 0;
-    probed.virtual_size = Some(header.size);
-    let features = &mut probed.features;
-    features.version = match header.version {
-        2 => Some("0.10".to_owned()),
-        3 => Some("1.1".to_owned()),
-        version => Some(format!("version {version}")),
-    };
-    features.cluster_size = (header.cluster_bits < 64).then(|| header.cluster());
-    features.compression = match header.compression {
-        0 => Some("zlib"),
-        1 => Some("zstd"),
-        _ => None,
-    };
-    features.backing_file = text(&header.backing);
-    features.backing_format = text(&header.backing_format);
-    features.data_file = text(&header.data_file);
-    probed.mark("backing-file", header.has_backing);
-    probed.mark("data-file", has(qcow2::incompatible::DATA_FILE));
-    probed.mark("encrypted", header.encryption != 0);
-    probed.mark("snapshots", header.snapshots != 0);
-    probed.mark("dirty", has(qcow2::incompatible::DIRTY));
-    probed.mark("corrupt", has(qcow2::incompatible::CORRUPT));
-    probed.mark("extended-l2", has(qcow2::incompatible::EXTENDED_L2));
-    probed.mark("unknown-feature", header.incompatible & !qcow2::incompatible::KNOWN != 0);
-}
-
-fn vmdk_features(file: &File, probed: &mut Probed) -> io::Result<()> {
-    let header = vmdk::Header::read(file, 0)?;
-    let text = |text: Option<String>| text.map(|text| printable(text.as_bytes()));
-    probed.virtual_size = Some(header.size());
-    probed.features.version = Some(header.version.to_string());
-    probed.features.cluster_size = Some(header.grain.saturating_mul(512));
-    probed.features.compression = (header.compression == 1).then_some("zlib");
-    if header.has_footer() {
-        let footer = vmdk::Header::read_footer(file)?;
-        let same = vmdk::Header { directory: header.directory, ..footer.clone() } == header;
-        probed.mark("footer-differs", !same || !footer.whole);
-    }
-    let Some(descriptor) = header.descriptor(file)? else { return Ok(()) };
-    probed.mark("parent", descriptor.has_parent());
-    probed.features.extents = descriptor
-        .extents
-        .iter()
-        .map(|extent| printable(extent.name.as_deref().unwrap_or(&extent.kind).as_bytes()))
-        .collect();
-    probed.features.subformat = text(descriptor.create_type);
-    probed.features.adapter = text(descriptor.adapter);
-    probed.features.tools_version = text(descriptor.tools_version);
-    Ok(())
-}
-
-fn vhd_features(file: &File, probed: &mut Probed) -> io::Result<()> {
-    let at_end = vhd::Footer::read(file)?;
-    // If the footer at the end is invalid, the copy at the beginning still has the size.
-    let footer = if at_end.valid { at_end } else { vhd::Footer::read_at(file, 0)? };
-    probed.virtual_size = Some(footer.size);
-    probed.features.subformat = footer.subformat().map(str::to_owned);
-    probed.features.creator = Some(footer.creator.clone());
-    probed.mark("parent", footer.kind == 4);
-    Ok(())
 }

@@ -100,7 +100,7 @@ impl Subject {
     pub(super) fn disk_format(&self, format: Option<Format>) -> Option<&'static str> {
         let formats = self.outputs.iter().map(|output| output.format);
         let mut fitting = formats.filter(|known| format.is_none_or(|format| format == *known));
-        fitting.find_map(|format| format.facts().glance).map(|(disk, _)| disk)
+        fitting.find_map(|format| format.traits().glance).map(|(disk, _)| disk)
     }
 }
 

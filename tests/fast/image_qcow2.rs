@@ -8,8 +8,8 @@ use std::process::Command;
 use goldsmith::digest::Sha256;
 use goldsmith::image::digests::Kinds;
 use goldsmith::image::read::raw::Raw;
-use goldsmith::image::write::{Disk, Machine, sink};
-use goldsmith::image::{ClusterCodec, Compat, Encoding, Source as _, Written, pass};
+use goldsmith::image::write::{Disk, Machine};
+use goldsmith::image::{ClusterCodec, Compat, Encoding, Qcow2Encoding, Source as _, Written, pass};
 use goldsmith::interrupt::Interrupt;
 
 fn qemu_img(words: &[&str], files: &[&Path]) -> String {
@@ -47,7 +47,7 @@ fn write(from: &Path, to: &Path, encoding: &Encoding) -> Written {
         File::create_new(to).map(|_| File::options().read(true).write(true).open(to)).expect("new").expect("file");
     let described = Disk { size: raw.size(), extents: &extents, seed: &[7; 32], machine: Machine::default() };
     let kinds = Kinds { sha512: true, md5: true };
-    let sinks = vec![sink(encoding, &described, file, kinds).expect("sink")];
+    let sinks = vec![encoding.sink(&described, file, kinds).expect("sink")];
     pass::write(&raw, &extents, sinks, &Interrupt::new(), &mut |_| {}).expect("pass").remove(0)
 }
 
@@ -74,7 +74,7 @@ fn qemu_reads_the_same_disk_from_every_kind() {
                     if codec == Some(ClusterCodec::Zstd) && compat == Compat::V0_10 {
                         continue;
                     }
-                    let encoding = Encoding::Qcow2 { codec, cluster_size, compat };
+                    let encoding = Encoding::Qcow2(Qcow2Encoding { codec, cluster_size, compat });
                     let file = dir.path().join("file.qcow2");
                     let written = write(&raw, &file, &encoding);
                     assert_eq!(written.size, file.metadata().expect("file").len());
@@ -102,7 +102,7 @@ fn compression_is_about_as_good_as_that_of_qemu() {
     disk(&raw, 256 << 20, &[(1 << 20, &program[..program.len().min(40 << 20)])]);
     for (codec, name) in [(ClusterCodec::Zstd, "zstd"), (ClusterCodec::Zlib, "zlib")] {
         let ours = dir.path().join(name);
-        let encoding = Encoding::Qcow2 { codec: Some(codec), cluster_size: 65536, compat: Compat::V1_1 };
+        let encoding = Encoding::Qcow2(Qcow2Encoding { codec: Some(codec), cluster_size: 65536, compat: Compat::V1_1 });
         let written = write(&raw, &ours, &encoding);
         let theirs = dir.path().join("theirs");
         let option = format!("compression_type={name}");

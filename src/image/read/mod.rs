@@ -1,4 +1,4 @@
-//! Readers of image files, one for each format.
+//! Reading of image files: what the readers of all formats share, and the entry points.
 //!
 //! We use no library. The nearest one, imago 0.2.6, reads neither clusters compressed with Zstandard nor VMDK files other than
 //! flat ones, finds the extents of a chain only by reading it, and opens files that a header names. For qcow2 alone we measured
@@ -12,17 +12,17 @@
 
 pub(in crate::image) mod fault;
 pub(in crate::image) mod fields;
-mod mapped;
+pub(in crate::image) mod mapped;
 mod open;
 mod pages;
-pub(in crate::image) mod qcow2;
 pub mod raw;
+mod reader;
 pub(in crate::image) mod size;
-mod unpack;
-pub(in crate::image) mod vdi;
-pub(in crate::image) mod vhd;
-pub(in crate::image) mod vhdx;
-pub(in crate::image) mod vmdk;
+pub(in crate::image) mod unpack;
 
+pub(in crate::image) use mapped::Mapped;
 pub use open::{Backing, OpenError, Opened, Options, open, open_packed};
+pub(in crate::image) use pages::Pages;
+pub use reader::Features;
+pub(in crate::image) use reader::{BackingFile, Description, Reader};
 pub use size::MAX_SIZE;

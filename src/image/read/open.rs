@@ -4,13 +4,10 @@ use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::fault::{Complaint, Fault, bad, damaged};
-use super::mapped::Mapped;
-use super::pages::Pages;
+use super::fault::{self, Complaint, Fault, bad, damaged};
 use super::raw::Raw;
-
+use super::reader::BackingFile;
 use super::size::bad_size;
-use super::{fault, qcow2, vdi, vhd, vhdx, vmdk};
 use crate::fsx::{IoContext as _, PathError};
 use crate::image::probe::{self, Kind};
 use crate::image::unpack::{self, Unpack, UnpackError};
@@ -154,9 +151,13 @@ fn open_file(file: File, path: &Path, options: &Options<'_>, depth: usize) -> Re
     let refused = |fault| OpenError::of(path, fault);
     let kind = probe::identify(&file).at(path)?;
     let format = expected(kind, options.format).map_err(refused)?;
-    let source = match format {
-        Format::Qcow2 => open_qcow2(path, file, options, depth)?,
-        format => open_plain(format, file).map_err(refused)?,
+    let source = match format.reader() {
+        Some(reader) => {
+            let backing = reader.backing(&file).map_err(refused)?;
+            let below = backing.map(|backing| open_backing(path, &backing, options, depth)).transpose()?;
+            reader.open(file, below).map_err(refused)?
+        }
+        None => open_raw(file).map_err(refused)?,
     };
     Ok(Opened { format, packed: None, source })
 }
@@ -177,71 +178,28 @@ fn expected(kind: Kind, wanted: Option<Format>) -> Result<Format, Fault> {
     }
 }
 
-/// Opens a file of a format that has no backing files.
-fn open_plain(format: Format, file: File) -> Result<Box<dyn Source>, Fault> {
-    let mapped = |pages, map, size| -> Box<dyn Source> { Box::new(Mapped::new(pages, map, size, None)) };
-    Ok(match format {
-        Format::Vmdk => {
-            let pages = Pages::new(file)?;
-            let map = vmdk::Vmdk::new(&pages)?;
-            let size = map.size();
-            mapped(pages, Box::new(map), size)
-        }
-        Format::Vhd => {
-            let pages = Pages::new(file)?;
-            match vhd::Vhd::new(&pages)? {
-                vhd::Vhd::Fixed { size } => Box::new(Raw::part(pages.into_file(), size)),
-                vhd::Vhd::Dynamic { size, map } => mapped(pages, Box::new(map), size),
-            }
-        }
-        Format::Vhdx => {
-            let pages = Pages::new(file)?;
-            let map = vhdx::Vhdx::new(&pages)?;
-            let size = map.size();
-            mapped(pages, Box::new(map), size)
-        }
-        Format::Vdi => {
-            let pages = Pages::new(file)?;
-            let map = vdi::Vdi::new(&pages)?;
-            let size = map.size();
-            mapped(pages, Box::new(map), size)
-        }
-        _ => {
-            let raw = Raw::new(file)?;
-            if let Some(reason) = bad_size(raw.size()) {
-                return Err(bad(reason));
-            }
-            if !raw.size().is_multiple_of(512) {
-                let reason = format!("its {} bytes are no whole number of sectors: it seems truncated", raw.size());
-                return Err(damaged(reason));
-            }
-            Box::new(raw)
-        }
-    })
-}
-
-fn open_qcow2(path: &Path, file: File, options: &Options<'_>, depth: usize) -> Result<Box<dyn Source>, OpenError> {
-    let refused = |fault| OpenError::of(path, fault);
-    let header = qcow2::Header::read(&file).at(path)?;
-    let pages = Pages::new(file).at(path)?;
-    header.check(pages.length()).map_err(refused)?;
-    let parent = open_parent(path, &header, options, depth)?;
-    let map = qcow2::Qcow2::new(&header, &pages).map_err(refused)?;
-    Ok(Box::new(Mapped::new(pages, Box::new(map), header.size, parent)))
+/// Opens a raw disk.
+fn open_raw(file: File) -> Result<Box<dyn Source>, Fault> {
+    let raw = Raw::new(file)?;
+    if let Some(reason) = bad_size(raw.size()) {
+        return Err(bad(reason));
+    }
+    if !raw.size().is_multiple_of(512) {
+        let reason = format!("its {} bytes are no whole number of sectors: it seems truncated", raw.size());
+        return Err(damaged(reason));
+    }
+    Ok(Box::new(raw))
 }
 
 /// Opens the backing file of a layer, if that is allowed.
-fn open_parent(
+fn open_backing(
     path: &Path,
-    header: &qcow2::Header,
+    backing: &BackingFile,
     options: &Options<'_>,
     depth: usize,
-) -> Result<Option<Box<dyn Source>>, OpenError> {
-    if !header.has_backing {
-        return Ok(None);
-    }
+) -> Result<Box<dyn Source>, OpenError> {
     let refused = |fault| OpenError::of(path, fault);
-    let name = printable(header.backing.as_deref().unwrap_or_default());
+    let name = printable(backing.name.as_deref().unwrap_or_default());
     let Backing::Within(directory) = options.backing else {
         let fault = bad(format!("it is an overlay that needs a backing file, `{name}`"));
         return Err(refused(fault.help("merge both with `qemu-img convert -O qcow2`")));
@@ -249,7 +207,7 @@ fn open_parent(
     if depth >= DEEPEST {
         return Err(refused(bad(format!("its chain of backing files has more than {DEEPEST} layers, or a cycle"))));
     }
-    let format = match header.backing_format.as_deref() {
+    let format = match backing.format.as_deref() {
         Some(b"qcow2") => Format::Qcow2,
         Some(b"raw") => Format::Raw,
         _ => return Err(refused(bad(format!("it does not say which format its backing file `{name}` has")))),
@@ -263,5 +221,5 @@ fn open_parent(
     }
     let options = Options { format: Some(format), ..*options };
     let below = open_file(regular_file(&found)?, &found, &options, depth + 1)?;
-    Ok(Some(below.source))
+    Ok(below.source)
 }

@@ -26,7 +26,7 @@ impl Raw {
 
 impl Raw {
     /// Returns the first `size` bytes of a file as a disk. The file must be at least as long.
-    pub(super) fn part(file: File, size: u64) -> Self {
+    pub(in crate::image) fn part(file: File, size: u64) -> Self {
         Self { file, size }
     }
 }

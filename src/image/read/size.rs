@@ -6,7 +6,7 @@ use crate::units::ByteSize;
 pub const MAX_SIZE: u64 = 64 << 40;
 
 /// Says why a size is not accepted, or returns `None`.
-pub(super) fn bad_size(bytes: u64) -> Option<String> {
+pub(in crate::image) fn bad_size(bytes: u64) -> Option<String> {
     if bytes == 0 {
         return Some("the disk in it has no bytes".to_owned());
     }

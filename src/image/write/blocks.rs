@@ -10,22 +10,22 @@ use super::Stream;
 
 /// The structure of a file of blocks.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(in crate::image) struct Layout {
     /// The parts before the blocks, by position; zeros between.
-    pub(super) head: Vec<(u64, Piece)>,
+    pub(in crate::image) head: Vec<(u64, Piece)>,
     /// Bytes of the disk in a block; a power of two.
-    pub(super) block: u64,
+    pub(in crate::image) block: u64,
     /// The bytes before the data of each block.
-    pub(super) prefix: Vec<u8>,
+    pub(in crate::image) prefix: Vec<u8>,
     /// Position of the first block.
-    pub(super) first: u64,
+    pub(in crate::image) first: u64,
     /// The bytes after the last block.
-    pub(super) tail: Vec<u8>,
+    pub(in crate::image) tail: Vec<u8>,
 }
 
 /// Part of a head.
 #[derive(Debug)]
-pub(super) enum Piece {
+pub(in crate::image) enum Piece {
     /// These bytes.
     Bytes(Vec<u8>),
     /// The table of blocks.
@@ -35,24 +35,24 @@ pub(super) enum Piece {
 /// A table with an entry for each block of the disk. It is never in memory as a whole: for a disk of 64 TiB, it has hundreds of
 /// megabytes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Map {
+pub(in crate::image) struct Map {
     /// Size and order of an entry.
-    pub(super) word: Word,
+    pub(in crate::image) word: Word,
     /// Blocks of the disk.
-    pub(super) blocks: u64,
+    pub(in crate::image) blocks: u64,
     /// Entry of the first block in the file.
-    pub(super) start: u64,
+    pub(in crate::image) start: u64,
     /// Difference between the entries of one block in the file and the next.
-    pub(super) step: u64,
+    pub(in crate::image) step: u64,
     /// Entry of a block that is not in the file.
-    pub(super) absent: u64,
+    pub(in crate::image) absent: u64,
     /// If set, an entry of zero follows each group of so many entries.
-    pub(super) group: Option<u64>,
+    pub(in crate::image) group: Option<u64>,
 }
 
 /// An unsigned number in a file.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Word {
+pub(in crate::image) enum Word {
     /// 32 bits, the most significant byte first.
     Be32,
     /// 32 bits, the least significant byte first.
@@ -63,7 +63,7 @@ pub(super) enum Word {
 
 /// The blocks of a disk that are in the file.
 #[derive(Debug)]
-pub(super) struct Present {
+pub(in crate::image) struct Present {
     runs: Vec<Run>,
 }
 
@@ -78,7 +78,7 @@ struct Run {
 
 impl Present {
     /// Finds the blocks that hold data.
-    pub(super) fn new(extents: &Extents, block: u64) -> Self {
+    pub(in crate::image) fn new(extents: &Extents, block: u64) -> Self {
         let mut runs: Vec<Run> = Vec::new();
         for range in extents.iter() {
             let (first, end) = (range.start / block, range.end.div_ceil(block));
@@ -96,12 +96,12 @@ impl Present {
     }
 
     /// Returns the number of blocks in the file.
-    pub(super) fn count(&self) -> u64 {
+    pub(in crate::image) fn count(&self) -> u64 {
         self.runs.last().map_or(0, |run| run.rank + run.count)
     }
 
     /// Returns the number of blocks in the file before this one; `None` if it is not in the file.
-    pub(super) fn rank(&self, block: u64) -> Option<u64> {
+    pub(in crate::image) fn rank(&self, block: u64) -> Option<u64> {
         let after = self.runs.partition_point(|run| run.first <= block);
         let run = self.runs[..after].last()?;
         (block - run.first < run.count).then(|| run.rank + block - run.first)
@@ -170,7 +170,7 @@ impl Map {
 
 /// A writer of a file of blocks.
 #[derive(Debug)]
-pub(super) struct Blocks {
+pub(in crate::image) struct Blocks {
     stream: Stream,
     layout: Layout,
     present: Present,
@@ -178,7 +178,7 @@ pub(super) struct Blocks {
 
 impl Blocks {
     /// Writes the head.
-    pub(super) fn new(mut layout: Layout, extents: &Extents, mut stream: Stream) -> io::Result<Self> {
+    pub(in crate::image) fn new(mut layout: Layout, extents: &Extents, mut stream: Stream) -> io::Result<Self> {
         let present = Present::new(extents, layout.block);
         for (position, piece) in std::mem::take(&mut layout.head) {
             stream.skip_to(position)?;

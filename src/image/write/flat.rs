@@ -7,7 +7,7 @@ use super::Stream;
 
 /// A writer of the bytes of a disk, with holes for zeros.
 #[derive(Debug)]
-pub(super) struct Flat {
+pub(in crate::image) struct Flat {
     stream: Stream,
     size: u64,
     tail: Vec<u8>,
@@ -15,7 +15,7 @@ pub(super) struct Flat {
 
 impl Flat {
     /// Creates a writer of a disk of `size` bytes, with zeros after its data. `tail` follows it.
-    pub(super) fn new(stream: Stream, size: u64, tail: Vec<u8>) -> Self {
+    pub(in crate::image) fn new(stream: Stream, size: u64, tail: Vec<u8>) -> Self {
         Self { stream, size, tail }
     }
 }

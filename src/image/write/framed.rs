@@ -158,13 +158,13 @@ impl Write for Framed {
 
 /// A writer of the compressed bytes of a disk.
 #[derive(Debug)]
-pub(super) struct CompressedFlat {
+pub(in crate::image) struct CompressedFlat {
     framed: Framed,
     size: u64,
 }
 
 impl CompressedFlat {
-    pub(super) fn new(stream: Stream, codec: Codec, size: u64) -> io::Result<Self> {
+    pub(in crate::image) fn new(stream: Stream, codec: Codec, size: u64) -> io::Result<Self> {
         Ok(Self { framed: Framed::new(stream, codec)?, size })
     }
 }

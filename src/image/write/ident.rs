@@ -3,7 +3,7 @@
 use sha2::Digest as _;
 
 /// Returns a universally unique identifier of version 8 (RFC 9562), in network order.
-pub(super) fn uuid(seed: &[u8; 32], purpose: &str) -> [u8; 16] {
+pub(in crate::image) fn uuid(seed: &[u8; 32], purpose: &str) -> [u8; 16] {
     let mut hasher = sha2::Sha256::new();
     hasher.update(seed);
     hasher.update(purpose.as_bytes());
@@ -16,7 +16,7 @@ pub(super) fn uuid(seed: &[u8; 32], purpose: &str) -> [u8; 16] {
 }
 
 /// Returns the identifier in the byte order of Microsoft and VirtualBox: the first three fields are little-endian.
-pub(super) fn mixed_endian(mut uuid: [u8; 16]) -> [u8; 16] {
+pub(in crate::image) fn mixed_endian(mut uuid: [u8; 16]) -> [u8; 16] {
     uuid[..4].reverse();
     uuid[4..6].reverse();
     uuid[6..8].reverse();

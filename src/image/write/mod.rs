@@ -1,21 +1,15 @@
-//! Writers of image files. Formats with a similar structure share a writer.
+//! What the writers of all formats share. Formats with a similar structure share a writer.
 
-mod blocks;
+pub(in crate::image) mod blocks;
 mod disk;
 mod flat;
 mod framed;
-mod ident;
-mod ova;
-mod qcow2;
-mod sinks;
+pub(in crate::image) mod ident;
 mod stream;
-mod vdi;
-mod vhd;
-mod vhdx;
-mod vmdk;
-mod vmdk_stream;
 
+pub(in crate::image) use blocks::Blocks;
 pub use disk::{Disk, Machine};
+pub(in crate::image) use flat::Flat;
+pub(in crate::image) use framed::CompressedFlat;
 pub use framed::Framed;
-pub use sinks::{sink, stored_size};
 pub use stream::Stream;

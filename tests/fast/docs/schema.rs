@@ -13,6 +13,9 @@ use super::generated::{head, row};
 /// Types whose values a table of keys tells well enough in words: plain text of some form.
 const PLAIN: [&str; 2] = ["ByteSize", "Mode"];
 
+/// Most values that every key of the type lists.
+const LONGEST: usize = 8;
+
 /// Types that another generator tells of: actions, with all types that their keys have.
 fn of_actions() -> BTreeSet<String> {
     let schema = schemars::schema_for!(goldsmith::action::Action).to_value();
@@ -190,7 +193,11 @@ fn of_type(name: &str) -> String {
         .map(|value| format!("`{}`", word(value)))
         .collect();
     if !words.is_empty() && words.len() == variants.len().max(words.len()) {
-        return words.join(", ");
+        // A long list is told once, where its values are explained.
+        return match places().get(name).filter(|_| words.len() > LONGEST) {
+            Some(place) => format!("[{}]({place})", name.to_lowercase()),
+            None => words.join(", "),
+        };
     }
     if let Some(kind) = schema.get("type").and_then(Json::as_str).filter(|kind| *kind != "object") {
         return if kind == "string" { "text".to_owned() } else { kind.to_owned() };

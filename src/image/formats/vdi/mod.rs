@@ -1,0 +1,7 @@
+//! VirtualBox' disks.
+
+mod format;
+mod read;
+mod write;
+
+pub(in crate::image) use format::{TRAITS, VdiReader, sink};
