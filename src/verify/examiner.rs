@@ -17,7 +17,7 @@ const REVISION: u32 = 2;
 
 /// Returns all rules: first those of the disk.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    statics::rules().chain(boot::RULES.iter().copied())
+    statics::rules().chain(boot::rules())
 }
 
 /// Returns the names of all rules, and of these checks of elements.

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::BootError;
+use super::answers::Answers;
 use super::guest::Guest;
-use super::probe::{self, Answers};
+use super::probe;
 use super::settings::POLL;
 use crate::machine::watch::{Limits, Sign, Trouble, Watch};
 use crate::machine::{Machine, Ssh, SshError};

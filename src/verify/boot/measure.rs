@@ -4,12 +4,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::answers::Answers;
 use super::guest::Guest;
 use super::job::Job;
-use super::probe::Answers;
 use super::settings::GIB;
 use super::slots::slots;
-use super::{BootError, Settings, judge, probe};
+use super::{BootError, Settings, probe, rules};
 use crate::event::Event;
 use crate::machine::watch::Sign;
 use crate::units::ByteSize;
@@ -136,9 +136,9 @@ fn against(full: &Answers, less: &Answers, starved: bool) -> Option<String> {
     if finished(full) && !finished(less) {
         return Some("its first boot was not completed in time".to_owned());
     }
-    let known: Vec<&str> = full.lines("failed").into_iter().map(judge::unit).collect();
+    let known: Vec<&str> = full.lines("failed").into_iter().map(rules::unit).collect();
     let failed: Vec<&str> =
-        less.lines("failed").into_iter().map(judge::unit).filter(|unit| !known.contains(unit)).collect();
+        less.lines("failed").into_iter().map(rules::unit).filter(|unit| !known.contains(unit)).collect();
     (!failed.is_empty()).then(|| format!("a unit failed: {}", failed.join(", ")))
 }
 

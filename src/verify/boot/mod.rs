@@ -4,6 +4,7 @@
 //! there is only one profile, a second instance is booted for comparison. On request, further instances are booted with less
 //! memory and disk, until one does not come up.
 
+mod answers;
 mod down;
 mod error;
 mod guest;
@@ -23,7 +24,7 @@ mod slots;
 
 pub use error::BootError;
 pub use profiles::profiles;
-pub use rules::RULES;
+pub use rules::rules;
 pub use schedule::boot;
 #[cfg(feature = "testing")]
 pub use seam::root_seen;

@@ -4,13 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::answers::Answers;
 use super::down;
 use super::guest::Guest;
 use super::job::Job;
-use super::judge::{self, Expected};
+use super::judge;
 use super::login::{Failed, as_root};
-use super::probe::{self, Answers};
-use super::rules::{self, BOOT_TIME, KEY, PASSWORDS, REBOOT, SECOND_CARD};
+use super::probe;
+use super::rules::{self, BOOT_TIME, Expected, KEY, PASSWORDS, REBOOT, SECOND_CARD};
 use super::settings::POLL;
 use super::{BootError, Settings};
 use crate::event::Event;
@@ -167,7 +168,7 @@ impl Guest<'_> {
             Ok(methods) => PASSWORDS.failed(methods),
             Err(error) => PASSWORDS.skipped(&error.to_string()),
         });
-        seen.findings.extend(judge::first_boot(answers, &expected));
+        seen.findings.extend(rules::first_boot(answers, &expected));
         let done = seen.milestones.iter().find(|milestone| milestone.name == FIRST_BOOT_DONE);
         seen.findings.push(match done {
             Some(done) => BOOT_TIME.passed([format!("{:.0} s under {}", done.seconds, self.settings.accel)]),
@@ -233,7 +234,7 @@ impl Guest<'_> {
         match self.log_in(&mut machine, &ssh, &probe::again, &mut |_| {})? {
             Ok(second) => {
                 milestone(seen, "second boot done", power_on);
-                seen.findings.extend(judge::second_boot(first, &second, [&self.macs[0], &self.macs[1]]));
+                seen.findings.extend(rules::second_boot(first, &second, [&self.macs[0], &self.macs[1]]));
                 self.power_off(&mut machine, power_on, seen)?;
             }
             Err(failed) => {

@@ -5,12 +5,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::super::{ImageFacts, Outcome};
+use super::answers::Answers;
 use super::error::BootError;
 use super::job::{Job, job};
-use super::probe::Answers;
 use super::settings::{Booted, GIB, Settings};
 use super::slots::slots;
-use super::{judge, measure, rules, run};
+use super::{measure, rules, run};
 use crate::digest::Sha256;
 use crate::event::Event;
 use crate::units::ByteSize;
@@ -76,7 +76,7 @@ pub fn boot(settings: &Settings<'_>) -> Result<Booted, BootError> {
     };
     let answers: Vec<(String, Answers)> =
         ran.iter().filter_map(|(job, ran)| Some((job.name.clone(), ran.answers.clone()?))).collect();
-    let mut findings = vec![judge::instances(&answers), unchanged];
+    let mut findings = vec![rules::instances(&answers), unchanged];
     let twins = ran.iter().filter(|(job, _)| job.place.is_none());
     findings
         .extend(twins.flat_map(|(_, ran)| ran.boot.findings.clone()).filter(|found| found.outcome == Outcome::Failed));

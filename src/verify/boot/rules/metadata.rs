@@ -1,0 +1,135 @@
+//! Rules about what cloud-init made of the metadata.
+
+use super::super::answers::Answers;
+use super::check::{Check, Expected, GUIDE, Judge, Subject, equal};
+use crate::recipe::verify::Datasource;
+use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+/// The rules of this file, in the order of reports.
+pub(super) const SUBJECT: Subject = Subject {
+    checks: &[
+        Check { rule: &HOSTNAME, judge: Judge::First(hostname) },
+        Check { rule: &DATASOURCE, judge: Judge::First(datasource) },
+        Check { rule: &SCRIPT, judge: Judge::First(script) },
+        Check { rule: &CLOUD_CONFIG, judge: Judge::First(cloud_config) },
+        Check { rule: &CLEAN_FIRST_BOOT, judge: Judge::First(warnings) },
+    ],
+    every: r#"s hostname; uname -n
+"#,
+    first: r#"s datasource; cat /run/cloud-init/result.json 2>/dev/null
+s warnings; grep -hE 'WARNING|ERROR|CRITICAL' /var/log/cloud-init.log 2>/dev/null | tail -n 20
+s script; cat /run/goldsmith-verify/script 2>/dev/null
+s cloud-config; cat /run/goldsmith-verify/cloud-config 2>/dev/null
+"#,
+    identity: "",
+    #[cfg(test)]
+    samples: &samples::SAMPLES,
+};
+
+pub(in crate::verify::boot) const HOSTNAME: Rule = Rule {
+    id: "hostname-from-metadata",
+    group: Group::Metadata,
+    stage: Stage::Booted,
+    severity: Severity::Error,
+    sentence: "The host name is the name of the instance",
+    reason: "Services and logs identify instances by their host name.",
+    page: Some(GUIDE),
+    mend: "add the element cloud-init",
+};
+
+pub(in crate::verify::boot) const DATASOURCE: Rule = Rule {
+    id: "metadata-source",
+    group: Group::Metadata,
+    stage: Stage::Booted,
+    severity: Severity::Error,
+    sentence: "cloud-init used the metadata source that the machine offered",
+    reason: "An image that tries other sources waits for them, or finds old data there.",
+    page: Some(GUIDE),
+    mend: "name the source in `datasources` of the element cloud-init",
+};
+
+pub(in crate::verify::boot) const SCRIPT: Rule = Rule {
+    id: "user-data-script",
+    group: Group::Metadata,
+    stage: Stage::Booted,
+    severity: Severity::Error,
+    sentence: "A script in the user data ran",
+    reason: "Users set up instances with scripts in user data.",
+    page: Some(GUIDE),
+    mend: "add the element cloud-init",
+};
+
+pub(in crate::verify::boot) const CLOUD_CONFIG: Rule = Rule {
+    id: "user-data-cloud-config",
+    group: Group::Metadata,
+    stage: Stage::Booted,
+    severity: Severity::Error,
+    sentence: "A cloud-config in the user data was applied",
+    reason: "Users set up instances with cloud-configs in user data.",
+    page: Some(GUIDE),
+    mend: "add the element cloud-init",
+};
+
+pub(in crate::verify::boot) const CLEAN_FIRST_BOOT: Rule = Rule {
+    id: "first-boot-clean",
+    group: Group::Metadata,
+    stage: Stage::Booted,
+    severity: Severity::Warning,
+    sentence: "cloud-init reports no error and no warning",
+    reason: "A warning means that cloud-init did not do a part of its work.",
+    page: None,
+    mend: "look at /var/log/cloud-init.log of an instance",
+};
+
+/// Judges the source of metadata, which cloud-init names in `result.json`: `DataSourceConfigDrive [net,ver=2][source=/dev/vdb]`.
+fn datasource(answers: &Answers, expected: &Expected<'_>) -> Finding {
+    let result: serde_json::Value = serde_json::from_str(answers.text("datasource")).unwrap_or_default();
+    let Some(source) = result.pointer("/v1/datasource").and_then(serde_json::Value::as_str) else {
+        return DATASOURCE.failed(["cloud-init has not told any: is it installed and enabled?"]);
+    };
+    let name = match expected.metadata {
+        Datasource::ConfigDrive => "DataSourceConfigDrive",
+        Datasource::OpenStack => "DataSourceOpenStack",
+        Datasource::NoCloud => "DataSourceNoCloud",
+    };
+    if source.starts_with(name) { DATASOURCE.passed([source]) } else { DATASOURCE.failed([source]) }
+}
+
+fn hostname(answers: &Answers, expected: &Expected<'_>) -> Finding {
+    equal(&HOSTNAME, answers.text("hostname").split('.').next().unwrap_or_default(), expected.hostname)
+}
+
+fn script(answers: &Answers, expected: &Expected<'_>) -> Finding {
+    equal(&SCRIPT, answers.text("script"), expected.mark)
+}
+
+fn cloud_config(answers: &Answers, expected: &Expected<'_>) -> Finding {
+    equal(&CLOUD_CONFIG, answers.text("cloud-config"), expected.mark)
+}
+
+fn warnings(answers: &Answers, _: &Expected<'_>) -> Finding {
+    CLEAN_FIRST_BOOT.unless(answers.lines("warnings"))
+}
+
+#[cfg(test)]
+mod samples {
+    use super::super::check::Samples;
+
+    pub(super) const SAMPLES: Samples = Samples {
+        good: &[
+            ("hostname", "gold-1"),
+            ("datasource", r#"{"v1": {"datasource": "DataSourceConfigDrive [net,ver=2]", "errors": []}}"#),
+            ("warnings", ""),
+            ("script", "mark"),
+            ("cloud-config", "mark"),
+        ],
+        bad: &[
+            ("hostname", "localhost", "hostname-from-metadata"),
+            ("datasource", r#"{"v1": {"datasource": "DataSourceNone"}}"#, "metadata-source"),
+            ("datasource", "", "metadata-source"),
+            ("script", "", "user-data-script"),
+            ("cloud-config", "old mark", "user-data-cloud-config"),
+            ("warnings", "WARNING: no key", "first-boot-clean"),
+        ],
+    };
+}
