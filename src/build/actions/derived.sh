@@ -9,14 +9,28 @@
 # If a file cannot be made, the script prints the reason and ends with 99. The functions initramfs, grub and packages come first.
 mode=$1
 export LC_ALL=C.UTF-8
-if ! command -v find >/dev/null; then
-    echo "the image has no program find, so derived files such as the initramfs are not made again" >&2
-    exit 0
-fi
 
 undone() {
     printf '%s\n' "$1" >&2
     exit 99
+}
+
+# The programs that this script needs to compare files. An image may lack them as long as it has nothing to compare.
+missing=
+for tool in chmod find grep head readlink sed sleep sort tr; do
+    command -v "$tool" >/dev/null || missing="$missing $tool"
+done
+# Only the find of GNU compares the times of changes.
+[ -n "$missing" ] || find /bin/sh -newercc /bin/sh 2>/dev/null || missing=" find of GNU"
+# Packages that the build installs may bring what the base lacks, so only the comparison at the end fails.
+if [ "$mode" = note ] && [ -n "$missing" ]; then
+    exit 0
+fi
+
+# Fails if a program for the comparison of $1 is missing.
+comparable() {
+    [ -z "$missing" ] ||
+        undone "the image lacks programs by which Goldsmith tells whether $1 must be made again:$missing: install findutils, coreutils, grep and sed"
 }
 
 # Prints the first file in the paths $2... that is newer than $1.
@@ -27,7 +41,7 @@ newer() {
     for path; do
         [ ! -e "$path" ] || paths="$paths $path"
     done
-    [ -z "$paths" ] || find -H $paths -newercc "$since" -print 2>/dev/null | head -n "${most:-1}"
+    [ -z "$paths" ] || find -H $paths -newercc "$since" -print | head -n "${most:-1}"
 }
 
 # Succeeds if $1 is outdated: the first existing file of $3, which the program $2 makes, is older than one of the sources $4.
@@ -42,6 +56,9 @@ outdated() {
         noted="$noted $made $by" all="$all $4"
         return 1
     fi
+    for path in $4; do
+        [ ! -e "$path" ] || comparable "$what"
+    done
     since=${made:-${by:-$shell}}
     found=$(newer "$since" $4)
     [ -n "$found" ] || return 1
@@ -56,7 +73,8 @@ fresh() {
     [ -z "$found" ] || undone "$program succeeded, but $1 is still older than $found"
 }
 
-shell=$(readlink -f /bin/sh)
+shell=/bin/sh
+[ -n "$missing" ] || shell=$(readlink -f /bin/sh)
 noted=$shell all=
 
 # The lists of modules of each kernel. depmod writes into the directory above the sources.
@@ -80,6 +98,7 @@ if outdated "the cache of the dynamic linker" ldconfig "$cache" "$sources"; then
     fresh "$cache" "$sources"
 fi
 if [ "$mode" = make ] && [ -e "$cache" ] && command -v ldconfig >/dev/null; then
+    comparable "the cache of the dynamic linker"
     dirs=
     for path in $(named /etc/ld.so.conf /etc/ld.so.conf.d/*.conf) /lib /usr/lib /lib64 /usr/lib64; do
         [ ! -d "$path" ] || dirs="$dirs $path"
@@ -176,6 +195,7 @@ done
 noted="$noted $initrds"
 if [ "$mode" = make ] && [ -n "$kernels" ] && [ -n "$initrds" ] &&
     { command -v update-initramfs || command -v dracut; } >/dev/null; then
+    comparable "the initramfs"
     initramfs
 fi
 
@@ -186,6 +206,7 @@ if [ -n "$GRUB" ] && [ -e "$GRUB/grub.cfg" ]; then
     if outdated "the boot menu" "${GRUB##*/}-mkconfig" "$GRUB/grub.cfg" "$settings"; then
         stale=yes
     elif [ "$mode" = make ] && [ "$BOOTLOADER" != grub-bls ] && [ -n "$kernels" ]; then
+        comparable "the boot menu"
         # A kernel that was added or removed without its menu entry.
         for path in /boot/vmlinu[xz]-* /boot/initrd*-* /boot/initramfs-*; do
             case $path in *.old* | *.bak | *-rescue* | *kdump* | *.dpkg-*) continue ;; esac
@@ -227,8 +248,9 @@ if [ -n "$stale" ]; then
 fi
 
 # The states of packages, if this build has changed any.
-if [ "$mode" = make ] && [ -n "$(newer "$shell" /var/lib/dpkg/status)" ] && command -v dpkg-query >/dev/null; then
-    packages
+if [ "$mode" = make ] && [ -e /var/lib/dpkg/status ] && command -v dpkg-query >/dev/null; then
+    comparable "the states of packages"
+    [ -z "$(newer "$shell" /var/lib/dpkg/status)" ] || packages
 fi
 
 if [ "$mode" = note ]; then

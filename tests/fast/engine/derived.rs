@@ -69,6 +69,7 @@ fn what_is_derived_is_made_again_where_its_sources_have_changed() {
     assert!(made.expect("openssl is there").status.success());
     let library = "cp \"$(ldconfig -p | sed -n 's/.*libc\\.so\\.6.*=> //p' | head -n 1)\" opt/lib/libown.so.6; echo /opt/lib >etc/ld.so.conf.d/own.conf";
     let certificates = "usr/local/share/ca-certificates";
+    let without = |program: &str| format!("mount --bind dev/null usr/bin/{program};");
     for (lines, status, words, without) in [
         ("sh derived make; echo end", 0, &["end"][..], "making"),
         // The times of modification that archives and copies bring tell nothing.
@@ -91,6 +92,16 @@ fn what_is_derived_is_made_again_where_its_sources_have_changed() {
             "still older",
         ),
         ("echo x >opt/lib/libx.so; echo /opt/lib >etc/ld.so.conf.d/own.conf; sh derived make", 99, &["added no library of /opt/lib"], "still older"),
+        // Without a program that compares, nothing would tell that something must be made again.
+        (&*format!("{} cp own.crt {certificates}/own.crt; sh derived make", without("find")), 99, &["cache of the dynamic linker must be made again: find:"], "command not found"),
+        (&*format!("{} sh derived make", without("sort")), 99, &["must be made again: sort:", "install findutils, coreutils"], "not found"),
+        (
+            "printf '#!/bin/sh\\necho unrecognized: $* >&2; exit 1\\n' >dev/shm/find; chmod 755 dev/shm/find; mount --bind dev/shm/find usr/bin/find; sh derived make",
+            99,
+            &["must be made again: find of GNU:"],
+            "unrecognized",
+        ),
+        (&*format!("{} rm -r etc/ld.so.* etc/ca-cert* usr/local/share/ca-certificates; sh derived make; echo end", without("find")), 0, &["end"], "again"),
         ("echo 'de_DE.UTF-8 UTF-8' >etc/locale.gen; PATH=/usr/bin:/bin sh derived make", 99, &["the image has no program locale-gen"], "still older"),
     ] {
         let (said, code) = looked_at(&fixture, &script, lines);
