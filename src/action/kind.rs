@@ -14,8 +14,9 @@ use crate::syntax::{file_path, host_name, locale, time_zone};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// Installs, removes or updates packages in one transaction of the image's package manager. If dpkg leaves a package
-    /// unconfigured, the build fails and names it.
+    /// Installs, removes or updates packages in one transaction of the image's package manager. The build fails and names the
+    /// package if dpkg leaves it unconfigured, or if one of its scripts fails under rpm. It also fails if a repository of the
+    /// image cannot be read.
     Packages(Packages),
     /// Runs a script in the guest as root. All other actions are declarative. As for every action, Goldsmith makes again at the
     /// end what is [derived](#what-is-made-again) from changed files.

@@ -42,17 +42,30 @@ if [ -n "$REMOVE" ]; then
 fi
 "#;
 
+/// What dnf and zypper do. It reads what they mean by what they print and by their exit statuses.
+const RPM: &str = include_str!("rpm.sh");
+
 const DNF: &str = r#"
 dnf=$(command -v dnf || command -v yum)
-[ "$UPDATE" = 0 ] || $dnf -y upgrade
-[ -z "$INSTALL" ] || $dnf -y --setopt=install_weak_deps=False install $INSTALL
-[ -z "$REMOVE" ] || $dnf -y remove $REMOVE
+# A repository that cannot be read would be left out, and updates in it with it.
+dnf() {
+    transaction "$dnf" -y --setopt=*.skip_if_unavailable=False "$@"
+    [ "$status" = 0 ] || exit "$status"
+}
+[ "$UPDATE" = 0 ] || dnf upgrade
+[ -z "$INSTALL" ] || dnf --setopt=install_weak_deps=False install $INSTALL
+[ -z "$REMOVE" ] || dnf remove $REMOVE
 "#;
 
 const ZYPPER: &str = r#"
-[ "$UPDATE" = 0 ] || zypper --non-interactive update
-[ -z "$INSTALL" ] || zypper --non-interactive install --no-recommends $INSTALL
-[ -z "$REMOVE" ] || zypper --non-interactive remove --clean-deps $REMOVE
+if [ "$UPDATE" = 1 ]; then
+    zypper update
+    # An update of zypper itself comes first, and the others then.
+    [ "$status" != 103 ] || zypper update
+    [ "$status" != 103 ] || undone "zypper wants to be run again and again to install all updates"
+fi
+[ -z "$INSTALL" ] || zypper install --no-recommends $INSTALL
+[ -z "$REMOVE" ] || zypper remove --clean-deps $REMOVE
 "#;
 
 impl Executor<'_> {
@@ -65,9 +78,9 @@ impl Executor<'_> {
             PackageManager::Zypper => ZYPPER,
         };
         // A package whose own script failed in an earlier transaction is no failure of this one for apt.
-        let state = if manager == PackageManager::Apt { PACKAGES } else { "" };
+        let (before, after) = if manager == PackageManager::Apt { ("", PACKAGES) } else { (RPM, "") };
         let script = format!(
-            "UPDATE={}\nINSTALL='{}'\nREMOVE='{}'\n{lines}{state}",
+            "UPDATE={}\nINSTALL='{}'\nREMOVE='{}'\n{before}{lines}{after}",
             u8::from(packages.update),
             // Names were checked when the recipe was read: no quote is in them.
             packages.install.join(" "),

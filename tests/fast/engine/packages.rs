@@ -95,6 +95,73 @@ fn apt_is_asked_for_what_is_wanted_and_starts_no_service() {
     }
 }
 
+/// What dnf 4.14, zypper 1.14.42 and yum 3.4 print and end with, and what it means.
+#[test]
+fn what_dnf_and_zypper_say_counts_as_much_as_how_they_end() {
+    const POST: &str = "warning: %post(tool-1-1.noarch) scriptlet failed, exit status 3";
+    let (install, remove, update) = ("{ install: [tool] }", "{ remove: [tool] }", "{ update: true }");
+    for (distro, packages, said, ends, status, last) in [
+        ("fedora", install, "hello from post\nComplete!", "0", 0, "Complete!"),
+        ("fedora", install, POST, "0", 99, &*format!("a script of a package failed: {POST}")),
+        ("fedora", install, "error: %prein(tool-1-1.noarch) scriptlet failed, exit status 3", "1", 99, "prein"),
+        ("fedora", install, "Error: Unable to find a match: tool", "1", 1, "Unable to find a match"),
+        ("fedora", install, "No package tool available.", "0", 1, "No match for argument: tool"),
+        ("fedora", remove, "No match for argument: tool", "0", 0, "No match"),
+        ("opensuse", install, "", "0", 0, ""),
+        ("opensuse", install, POST, "107", 99, POST),
+        (
+            "opensuse",
+            install,
+            "Warning: tool-1-1.noarch.rpm %posttrans script failed (returned 3)",
+            "0",
+            99,
+            "%posttrans",
+        ),
+        ("opensuse", install, "No provider of 'tool' found.", "104", 104, "No provider"),
+        ("opensuse", install, "Problem: nothing provides x", "4", 4, "Problem"),
+        (
+            "opensuse",
+            install,
+            "Some of the repositories have not been refreshed because of an error.",
+            "106",
+            99,
+            "left it out",
+        ),
+        ("opensuse", install, "", "102", 0, ""),
+        ("opensuse", install, "", "103", 0, ""),
+        ("opensuse", update, "", "103", 99, "again and again"),
+        ("opensuse", update, "", "$((103 * ! $(cat again)))", 0, ""),
+        // It is not there, and so it need not be removed.
+        ("opensuse", remove, "No provider of 'tool' found.", "104", 0, ""),
+        ("opensuse", "{ remove: [present] }", "No provider of 'present' found.", "104", 104, ""),
+    ] {
+        let (fixture, world) = (Fixture::new(), FakeWorld::new());
+        carry_out(&fixture, &plan(&fixture, packages), distro, &world).expect("it works");
+        let program = if distro == "fedora" { "dnf" } else { "zypper" };
+        let said = said.replace('\'', "'\\''");
+        let lines = format!("#!/bin/sh\nprintf '%s\\n' '{said}'\nends={ends}\necho 1 >again\nexit $ends\n");
+        fixture.file(&format!("../bin/{program}"), &lines, 0o755);
+        fixture.file(
+            "../bin/rpm",
+            "#!/bin/sh\ncase $2 in present) echo present-1-1.noarch ;; *) echo \"package $2 is not installed\"; exit 1 ;; esac\n",
+            0o755,
+        );
+        let root = fixture.dir.path();
+        std::fs::write(root.join("again"), "0").expect("writable");
+        let path = format!("{}:/usr/bin:/bin", root.join("bin").display());
+        let mut sh = std::process::Command::new("sh");
+        sh.current_dir(root).args(["-euc", &script(&world)]).env("PATH", path).env("TMPDIR", root);
+        let ran = sh.output().expect("sh");
+        let printed = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        assert_eq!(ran.status.code(), Some(status), "{distro} {packages} {said}: {printed}");
+        let end = printed.trim_end().lines().last().unwrap_or_default();
+        assert!(end.contains(last), "{distro} {packages} {said}: {printed}");
+        let left = std::fs::read_dir(root).expect("readable").filter_map(Result::ok);
+        let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
+        assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("goldsmith-packages")), "{left:?}");
+    }
+}
+
 #[test]
 fn package_files_are_kept_on_the_host_and_leave_the_image() {
     let (fixture, world) = (Fixture::new(), FakeWorld::new());
