@@ -8,11 +8,13 @@ use super::error::{BuildError, Doing as _};
 use super::extract::{Examiner, Needs};
 use super::facts::{LOOK, PACKAGES};
 use super::new_layer::Found;
+use super::steps::executor;
 use super::{actions, extract};
+use crate::guest::GuestError;
 use crate::layer::Slot;
 use crate::plan::Plan;
 
-/// Trims the disk, lists its packages, extracts what the outputs need, and stops the guest: the disk is final. Before that, an
+/// Labels files for SELinux, trims the disk, lists its packages, extracts what the outputs need, and stops the guest: the disk is final. Before that, an
 /// examiner runs, unless it has examined the same disk before.
 pub fn finalize(
     plan: &Plan,
@@ -44,12 +46,19 @@ pub fn finalize(
     Ok(FinalDisk { layer, timings })
 }
 
-/// Trims the disk in its last layer, lists the installed packages, and extracts what outputs need.
+/// Labels files for SELinux, trims the disk in its last layer, lists the installed packages, and extracts what outputs need.
 fn take_stock(plan: &Plan, slot: Slot, needs: Needs<'_>, built: &mut BuiltDisk<'_>) -> Result<Found, BuildError> {
     let BuiltDisk { session, mounts } = built;
     let dir = slot.directory().to_owned();
     session.enter(slot, plan, mounts)?;
+    let workshop = session.workshop;
     let guest = session.guest()?;
+    let step = plan.steps.last().expect("a plan ends with the final step");
+    // No file changes after this.
+    executor(plan, step, workshop, &mut *guest).label().map_err(|error| match error.guest() {
+        Some(GuestError::Interrupted) => BuildError::Interrupted,
+        _ => BuildError::Step { step: step.id.clone(), source: Box::new(error), kept: None },
+    })?;
     guest.trim().doing("give unused blocks back")?;
     let packages = actions::installed_packages(guest, plan.os.mechanisms.packages).doing("list the packages")?;
     let mut taken = extract::take(needs, guest, mounts, &packages, &dir).doing(LOOK)?;

@@ -14,7 +14,7 @@ use super::workshop::Workshop;
 use crate::disk::layout::{DiskLayout, LayoutError};
 use crate::event::Event;
 use crate::fsx::available_bytes;
-use crate::guest::{GuestError, Mount};
+use crate::guest::{Guest, GuestError, Mount};
 use crate::layer::Slot;
 use crate::plan::{BasePlan, Phase, Plan, Step};
 use crate::units::ByteSize;
@@ -71,17 +71,7 @@ fn run_step(
     session.enter(slot, plan, mounts)?;
     loop {
         let guest = session.guest()?;
-        let mut executor = Executor {
-            guest: &mut *guest,
-            mechanisms: &plan.os.mechanisms,
-            arch: plan.arch.name(),
-            packages: &plan.packages,
-            secrets: &workshop.secrets,
-            package_cache: package_cache(plan, workshop),
-            scratch: &workshop.scratch,
-            epoch: plan.epoch(),
-            timeout: step.timeout.map_or(workshop.timeout, |timeout| timeout.max(workshop.timeout)),
-        };
+        let mut executor = executor(plan, step, workshop, &mut *guest);
         // The first change of the image, in whichever layer it is.
         let first = plan.steps.get(1).is_some_and(|first| first.key == step.key);
         let noted = if first { executor.note_derived() } else { Ok(()) };
@@ -121,6 +111,26 @@ fn run_step(
     }
     session.finish_step(plan, step, started, Found::default());
     Ok(())
+}
+
+/// Returns the executor of a step in a guest.
+pub(super) fn executor<'a>(
+    plan: &'a Plan,
+    step: &Step,
+    workshop: &'a Workshop,
+    guest: &'a mut dyn Guest,
+) -> Executor<'a> {
+    Executor {
+        guest,
+        mechanisms: &plan.os.mechanisms,
+        arch: plan.arch.name(),
+        packages: &plan.packages,
+        secrets: &workshop.secrets,
+        package_cache: package_cache(plan, workshop),
+        scratch: &workshop.scratch,
+        epoch: plan.epoch(),
+        timeout: step.timeout.map_or(workshop.timeout, |timeout| timeout.max(workshop.timeout)),
+    }
 }
 
 fn package_cache(plan: &Plan, workshop: &Workshop) -> Option<PackageCache> {

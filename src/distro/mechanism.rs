@@ -104,9 +104,9 @@ names! {
 names! {
     /// The way in which files get their SELinux labels.
     Relabel {
-        /// Files have no labels.
+        /// They get none, whatever the image's configuration says.
         None = "none",
-        /// `setfiles`, which needs no running SELinux.
+        /// By the image's own `setfiles` and policy at the end of a build, if `/etc/selinux/config` turns SELinux on.
         Setfiles = "setfiles",
     }
 }

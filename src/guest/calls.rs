@@ -142,10 +142,6 @@ fn kind_of(mode: i64) -> FileKind {
     }
 }
 
-fn id(number: u32) -> i32 {
-    number.cast_signed()
-}
-
 impl Guest for LibguestfsGuest {
     fn attach(&mut self, disk: &Path) -> Result<(), GuestError> {
         self.attach_disk(disk)
@@ -319,6 +315,10 @@ impl Guest for LibguestfsGuest {
     fn list(&mut self, below: &[&str]) -> Result<Vec<Entry>, GuestError> {
         listing::list(self, below)
     }
+    fn unlabelled(&mut self) -> Result<Option<Vec<String>>, GuestError> {
+        listing::unlabelled(self)
+    }
+
 
     fn contents(&mut self, files: &[&Entry]) -> Result<Vec<(String, Vec<u8>)>, GuestError> {
         listing::contents(self, files)
@@ -360,11 +360,11 @@ impl Guest for LibguestfsGuest {
     }
 
     fn chmod(&mut self, mode: u32, path: &str) -> Result<(), GuestError> {
-        self.call(&format!("set the mode of {path}"), |g| g.chmod(id(mode), path))
+        self.call(&format!("set the mode of {path}"), |g| g.chmod(mode.cast_signed(), path))
     }
 
     fn chown(&mut self, uid: u32, gid: u32, path: &str) -> Result<(), GuestError> {
-        self.call(&format!("set the owner of {path}"), |g| g.chown(id(uid), id(gid), path))
+        self.call(&format!("set the owner of {path}"), |g| g.chown(uid.cast_signed(), gid.cast_signed(), path))
     }
 
     fn secrets(&mut self, files: &[(String, Vec<u8>)], path: &str) -> Result<(), GuestError> {

@@ -3,6 +3,9 @@
 /// Largest number of files in a list.
 pub const LIST_LIMIT: usize = 4_000_000;
 
+/// Largest number of files without a label of SELinux in a list.
+pub const UNLABELLED_LIMIT: usize = 5000;
+
 /// A file in a list of an image's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

@@ -94,6 +94,10 @@ pub trait Guest {
     /// the [limit](super::LIST_LIMIT) are an error: an image has so many only to do harm.
     fn list(&mut self, below: &[&str]) -> Result<Vec<Entry>, GuestError>;
 
+    /// Lists mounted files that have no label of SELinux, at most [`UNLABELLED_LIMIT`](super::UNLABELLED_LIMIT); `None` if the guest
+    /// cannot read labels. Files that [`Guest::list`] leaves out are missing here too, and file systems that hold no labels.
+    fn unlabelled(&mut self) -> Result<Option<Vec<String>>, GuestError>;
+
     /// Returns the content of many regular files at once. Their paths are those of [`Guest::list`], and none of their directories
     /// may be a link. Files that cannot be read are left out; holes become zeros.
     fn contents(&mut self, files: &[&Entry]) -> Result<Vec<(String, Vec<u8>)>, GuestError>;

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use super::libguestfs::LibguestfsGuest;
 use super::script::{ROOT, quote};
-use super::{Entry, FileKind, GuestError, LIST_LIMIT};
+use super::{Entry, FileKind, GuestError, LIST_LIMIT, UNLABELLED_LIMIT};
 
 /// Longest list, in bytes: enough for [`LIST_LIMIT`] files with paths of usual length.
 const LISTING_MAX: u64 = 768 << 20;
@@ -66,6 +66,34 @@ fn entries(listing: &mut impl BufRead, count: usize, names: usize) -> Result<Vec
         })?;
         entries.extend(entry);
     }
+}
+
+/// Implements [`super::Guest::unlabelled`].
+pub(super) fn unlabelled(guest: &mut LibguestfsGuest) -> Result<Option<Vec<String>>, GuestError> {
+    const CALL: &str = "list the files without a label of SELinux";
+    require_mount(guest, CALL)?;
+    let printed = guest.appliance(CALL, &unlabelled_script())?;
+    let mut lines = printed.lines();
+    match lines.next() {
+        Some("readable") => Ok(Some(lines.map(str::to_owned).collect())),
+        _ => Ok(None),
+    }
+}
+
+/// Returns a script that prints `readable` and then the path of every file without a label, unless `find` cannot read labels.
+///
+/// With SELinux, GNU find prints an empty label and complains about each file that has none. Without SELinux, it complains that
+/// labels are not supported. A newline in a name becomes a question mark.
+fn unlabelled_script() -> String {
+    let transient = ["dev", "proc", "run", "sys"].map(|name| format!("-path './{name}/*'")).join(" -o ");
+    let without = ["tmpfs", "vfat", "msdos", "iso9660", "ntfs"].map(|kind| format!("-fstype {kind}")).join(" -o ");
+    format!(
+        "cd {ROOT} && export LC_ALL=C
+case $(find . -maxdepth 0 -printf %Z 2>&1) in '' | *'not supported'*) exit 0 ;; esac
+echo readable
+find . \\( {transient} -o {without} \\) -prune -o -printf '%Z|%p\\0' 2>/dev/null \
+  | grep -z -m {UNLABELLED_LIMIT} '^|' | tr '\\n\\0' '?\\n' | cut -c 3- | sed 's,^$,/,'"
+    )
 }
 
 /// Implements [`super::Guest::contents`].

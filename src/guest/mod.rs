@@ -40,7 +40,7 @@ pub use channel::seam::guest_output;
 pub use command::{Command, Ended};
 pub use config::{Accel, GuestConfig};
 pub use devices::{Devices, FileSystem, LogicalVolume, Partition, PartitionTable, PhysicalVolume, Storage};
-pub use entry::{Entry, FileKind, LIST_LIMIT};
+pub use entry::{Entry, FileKind, LIST_LIMIT, UNLABELLED_LIMIT};
 pub use error::GuestError;
 pub use inspection::Inspection;
 pub use interface::{Guest, Space};

@@ -14,6 +14,7 @@ mod image;
 pub mod initramfs;
 mod packages;
 mod paths;
+pub mod selinux;
 mod services;
 #[cfg(all(test, feature = "testing"))]
 mod tests;

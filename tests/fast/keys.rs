@@ -83,11 +83,11 @@ fn the_keys_of_a_fixed_plan_are_these() {
     assert_eq!(
         keys,
         [
-            "ecf058edbac8949483a741a06ee8c0cc10949c5092ad25e2f2494f53af1d486c base debian bookworm",
-            "b34569fc89b1de196dbf22cb9480e7339acbc85b7edafb8603fe3c57d9598785 install fixed",
-            "42fb74618df55852d9eea62e8436ae7dff9ebc56ec32e8d6ed4ffa01c91c7cc2 configure fixed",
-            "616fc321608ce32fe9a61b9192906aa5dee2d54488c33f973a40142cc2810de4 clean fixed",
-            "f06d2a825a168edeff29d6d9b8bf1316167c18a66390d66e9c35e24d74f11f36 finalize fixed"
+            "eb31f0d98565bc004156161cb7b43100ccbad5786a959ad9a0d70f5aea2dfd64 base debian bookworm",
+            "4dced0bcbc2a89b57c48b1efe467c77be32ab63f1d1aaed4a396c67f6466774b install fixed",
+            "550c9f2ab861e5909f40b7fb735c91ac9884d5647f553079c1337bc9243688c3 configure fixed",
+            "48c8809fd712dbed5b7a4ba3d72df98a44f5eccd02526b1d2b99d71ed4206485 clean fixed",
+            "cba3e0776771998bc9529f9feed524650168caf2b5d7ddbddc762fbb2ce5bf88 finalize fixed"
         ]
     );
 }

@@ -7,6 +7,7 @@ mod diff;
 mod faults;
 mod image_base;
 mod inspect;
+mod labels;
 mod mended;
 mod oracle;
 mod sabotage;

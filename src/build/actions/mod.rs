@@ -12,6 +12,7 @@ mod executor;
 mod files;
 mod installed;
 mod kernel_args;
+mod labels;
 mod locale;
 mod package_cache;
 mod packages;

@@ -233,6 +233,11 @@ impl Guest for FakeGuest {
         Ok(tree::list(&self.tree, below))
     }
 
+    fn unlabelled(&mut self) -> Result<Option<Vec<String>>, GuestError> {
+        self.alive("unlabelled")?;
+        Ok(None)
+    }
+
     fn contents(&mut self, files: &[&Entry]) -> Result<Vec<(String, Vec<u8>)>, GuestError> {
         self.alive("contents")?;
         let content = |entry: &&Entry| match &self.tree.get(&*entry.path)?.content {

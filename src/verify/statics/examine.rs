@@ -4,7 +4,7 @@ use super::super::{Examination, Outcome, Subject};
 use super::rules::{judge, rules};
 use super::texts::release;
 use super::view::{View, firmware, view};
-use super::{access, boot, dhcp, disk, drivers, early, elements, hygiene, leftovers, network, signed, usage};
+use super::{access, boot, dhcp, disk, drivers, early, elements, hygiene, leftovers, network, selinux, signed, usage};
 use crate::base::Package;
 use crate::element::schema::Check;
 use crate::guest::{Devices, Guest, GuestError};
@@ -74,6 +74,7 @@ const TEXTS: &[&[&str]] = &[
     access::WANTED,
     hygiene::WANTED,
     leftovers::WANTED,
+    selinux::WANTED,
 ];
 
 fn gather(guest: &mut dyn Guest, devices: Devices, seen: &Seen<'_>) -> Result<View, GuestError> {
@@ -89,6 +90,9 @@ fn gather(guest: &mut dyn Guest, devices: Devices, seen: &Seen<'_>) -> Result<Vi
     let large: Vec<_> = large.iter().map(|(path, limit)| FileQuery { pattern: path, limit: *limit }).collect();
     view.tree.read(guest, &large)?;
     view.early = early::early(&view.tree, &view.system);
+    if selinux::is_on(&view) {
+        view.unlabelled = guest.unlabelled()?;
+    }
     Ok(view)
 }
 

@@ -17,6 +17,7 @@ mod leftovers;
 mod network;
 mod rules;
 mod signed;
+mod selinux;
 mod sshd;
 mod table;
 #[cfg(all(test, feature = "testing"))]

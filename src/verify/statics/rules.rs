@@ -2,15 +2,16 @@
 
 use super::super::{Finding, Rule};
 use super::view::{Judged, View};
-use super::{access, boot, dhcp, disk, drivers, hygiene, leftovers, network, signed, table};
+use super::{access, boot, dhcp, disk, drivers, hygiene, leftovers, network, selinux, signed, table};
 
 /// Rules of each file, in the order of reports.
-const FILES: [Judged; 10] = [
+const FILES: [Judged; 11] = [
     disk::RULES,
     table::RULES,
     boot::RULES,
     signed::RULES,
     drivers::RULES,
+    selinux::RULES,
     network::RULES,
     dhcp::RULES,
     access::RULES,

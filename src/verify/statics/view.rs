@@ -20,6 +20,8 @@ pub(super) struct View {
     pub(super) system: System,
     /// The initial RAM disk of the default kernel.
     pub(super) early: early::Early,
+    /// Files without a label of SELinux; `None` if nobody needs to know, or the guest cannot tell.
+    pub(super) unlabelled: Option<Vec<String>>,
     /// Architecture; empty if unknown.
     pub(super) arch: String,
 }
@@ -27,7 +29,7 @@ pub(super) struct View {
 pub(super) fn view(tree: Tree, devices: Devices, arch: &str) -> View {
     let system = inspect::of_tree(&tree, &devices, &firmware(&devices));
     let early = early::early(&tree, &system);
-    View { tree, devices, system, early, arch: arch.to_owned() }
+    View { tree, devices, system, early, unlabelled: None, arch: arch.to_owned() }
 }
 
 /// Returns the firmware for which the disk has a place.

@@ -7,7 +7,26 @@ const GRUB: &str = "/boot/grub/grub.cfg";
 const MODPROBE: &str = "/etc/modprobe.d/blacklist.conf";
 const INITRD: &str = "/boot/initrd.img-{release}";
 
+/// A policy that labels all files but those of one directory.
+const CONTEXTS: &str = "/.*\tsystem_u:object_r:default_t:s0\n/usr/share(/.*)?\t<<none>>\n";
+
 pub(super) const ROWS: &[Row] = &[
+    // Somebody installed it by hand, and labelled nothing.
+    Row {
+        id: "selinux-labels",
+        deeds: &[
+            Write("/etc/selinux/config", "SELINUX=permissive\nSELINUXTYPE=own\n"),
+            Write("/etc/selinux/own/contexts/files/file_contexts", CONTEXTS),
+        ],
+        seen: "/boot/vmlinuz-",
+        also: &[],
+    },
+    Row {
+        id: "selinux-labels",
+        deeds: &[Write("/etc/selinux/config", "SELINUX=enforcing\n")],
+        seen: "/etc/selinux/targeted/contexts/files/file_contexts is not there",
+        also: &[],
+    },
     Row {
         id: "root-grows",
         deeds: &[Remove("/usr/bin/growpart")],

@@ -1,0 +1,44 @@
+//! The rule about labels of SELinux.
+
+use super::view::{Judged, View};
+use crate::inspect::selinux;
+use crate::verify::{Finding, Group, Rule, Severity, Stage};
+
+/// The rules of this file, each with its judge, in the order of reports.
+pub(super) const RULES: Judged = &[(&LABELS, labels)];
+
+pub(super) const WANTED: &[&str] = &[selinux::CONFIG, selinux::CONTEXTS];
+
+pub(super) const LABELS: Rule = Rule {
+    id: "selinux-labels",
+    group: Group::Boot,
+    stage: Stage::Static,
+    severity: Severity::Error,
+    sentence: "If SELinux is on, every file has a label",
+    reason: "SELinux keeps most programs from files without a label, and an instance may not boot or let nobody log in.",
+    page: None,
+    mend: "use the image as a base: a build labels all files by the image's own `setfiles`; or set SELINUX=disabled in \
+           /etc/selinux/config",
+};
+
+/// Returns whether files need labels: the configuration turns SELinux on, and the kernel's arguments do not turn it off.
+pub(super) fn is_on(view: &View) -> bool {
+    let off = view.system.boot.default.as_ref().is_some_and(|entry| entry.args.iter().any(|arg| arg == "selinux=0"));
+    !off && selinux::policy(&view.tree.text(selinux::CONFIG)).is_some()
+}
+
+fn labels(view: &View) -> Finding {
+    let Some(policy) = selinux::policy(&view.tree.text(selinux::CONFIG)).filter(|_| is_on(view)) else {
+        return LABELS.passed(["SELinux is off"]);
+    };
+    let contexts = selinux::contexts(&policy);
+    if !view.tree.is_file(&contexts) {
+        return LABELS.failed([format!("{} names the policy {policy}, and {contexts} is not there", selinux::CONFIG)]);
+    }
+    let Some(unlabelled) = &view.unlabelled else {
+        return LABELS.skipped("the guest's `find` cannot read labels");
+    };
+    let files = ["", ".homedirs", ".local"].map(|end| view.tree.text(&format!("{contexts}{end}")));
+    let none: Vec<_> = files.iter().flat_map(|text| selinux::without_label(text)).collect();
+    LABELS.unless(unlabelled.iter().filter(|path| !none.iter().any(|pattern| pattern.is_match(path))))
+}
