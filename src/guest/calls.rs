@@ -27,9 +27,6 @@ const MESSAGE_LIMIT: usize = 2 << 20;
 /// block still fits.
 const FULL: [&str; 2] = ["No space left on device", "Wrote only "];
 
-/// Type bits of `st_mode`.
-const TYPE_MASK: i64 = 0o170_000;
-
 impl LibguestfsGuest {
     /// Returns a path with every link resolved, except one at its end; `None` if its directory does not exist.
     fn resolved(&self, call: &str, path: &str) -> Result<Option<String>, GuestError> {
@@ -134,7 +131,7 @@ pub(super) fn refused(call: &str, message: String) -> GuestError {
 }
 
 fn kind_of(mode: i64) -> FileKind {
-    match mode & TYPE_MASK {
+    match mode & 0o170_000 {
         0o100_000 => FileKind::File,
         0o040_000 => FileKind::Directory,
         0o120_000 => FileKind::Symlink,
@@ -281,6 +278,9 @@ impl Guest for LibguestfsGuest {
             Found::Nowhere(why) => return Err(refused(&call, why)),
         };
         let size = std::fs::metadata(archive).map_err(|error| refused(&call, error.to_string()))?.len();
+        if size == 0 {
+            return Err(refused(&call, "the archive is empty".to_owned()));
+        }
         let decompress = match compression {
             None => "cat",
             Some("gzip") => "gzip -dc",
@@ -288,24 +288,23 @@ impl Guest for LibguestfsGuest {
             Some("zstd") => "zstd -dcq",
             Some(other) => return Err(refused(&call, format!("the compression `{other}` is not known"))),
         };
-        if size == 0 {
-            return Err(refused(&call, "the archive is empty".to_owned()));
-        }
         let room = self.room(&directory);
+        let later = attributes.later(&passed);
         self.call(&call, |g| g.write(script::PASSED, passed.as_bytes()))?;
+        self.call(&call, |g| g.write(script::LATER, later.as_bytes()))?;
         let unpacked = self.with_file(&call, archive, |guest, device| {
-            let lines = script::unpack(&guest.mounted, device, size, decompress, attributes.texts, &directory);
-            guest.appliance(&call, &lines).map(drop)
+            let lists = (attributes.texts, !later.is_empty());
+            guest
+                .appliance(&call, &script::unpack(&guest.mounted, device, size, decompress, lists, &directory))
+                .map(drop)
         });
-        let removed = self.remove(script::PASSED);
         unpacked.map_err(|error| match error {
             GuestError::Call { message, .. } if FULL.iter().any(|said| message.contains(said)) => {
                 let missing = room.filter(|_| compression.is_none()).map(|room| size.saturating_sub(room));
                 GuestError::NoSpace { call, missing: missing.filter(|missing| *missing > 0) }
             }
             error => error,
-        })?;
-        removed
+        })
     }
 
     fn archive(&mut self, target: &Path) -> Result<u64, GuestError> {
@@ -315,10 +314,10 @@ impl Guest for LibguestfsGuest {
     fn list(&mut self, below: &[&str]) -> Result<Vec<Entry>, GuestError> {
         listing::list(self, below)
     }
+
     fn unlabelled(&mut self) -> Result<Option<Vec<String>>, GuestError> {
         listing::unlabelled(self)
     }
-
 
     fn contents(&mut self, files: &[&Entry]) -> Result<Vec<(String, Vec<u8>)>, GuestError> {
         listing::contents(self, files)

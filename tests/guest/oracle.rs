@@ -12,6 +12,7 @@ mod action;
 mod draw;
 mod entry;
 mod ground;
+mod kernel;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -127,6 +128,16 @@ fn random_recipes_mean_what_the_reference_says() {
     let wanted: Vec<_> = cases.iter().map(|case| host.run(&case.meaning())).collect();
     carry_out(guest, work.path(), &steps(&system)).unwrap_or_else(|error| panic!("{error}: {}", steps(&system)));
     let (mut told, mut refused) = (String::new(), BTreeSet::new());
+    // As many changes of the kernel's arguments as a tenth of the cases; at least ten.
+    let mut rng = Rng::with_seed(seed);
+    for number in 0..(count / 10).max(10) {
+        let round = kernel::round(&mut rng, number as usize);
+        let meaning: String = round.iter().map(|action| action.meaning.as_str()).collect();
+        host.run(&meaning).unwrap_or_else(|error| panic!("{error}: {meaning}"));
+        if let Err(error) = carry_out(guest, work.path(), &steps(&round)) {
+            let _ = writeln!(told, "\n== arguments {number} fail: {error}\n{}", steps(&round));
+        }
+    }
     for (case, wanted) in cases.iter().zip(&wanted) {
         let made = carry_out(guest, &case.folder, &case.steps());
         match (wanted, made) {

@@ -165,17 +165,9 @@ impl Drawing<'_> {
         let (source, entries) = self.source(5);
         let archive = format!("{source}.tar");
         let compress = one(self.rng, &["--no-auto-compress", "--gzip", "--xz", "--zstd"]);
-        // Access control lists are texts, or attributes, or both. tar gives a default list that is an attribute to all that
-        // it makes in its directory.
-        let defaults = entries.iter().flat_map(|entry| &entry.attributes).any(|(name, _)| *name == DEFAULT);
-        let lists: &[&str] = one(
-            self.rng,
-            &[
-                &["--acls", "--xattrs-exclude=system.*"][..],
-                &["--acls"][..],
-                if defaults { &["--acls"][..] } else { &["--no-acls"][..] },
-            ],
-        );
+        // Access control lists are texts, or attributes, or both.
+        let lists: &[&str] =
+            one(self.rng, &[&["--acls", "--xattrs-exclude=system.*"][..], &["--acls"][..], &["--no-acls"][..]]);
         run(tool("tar")
             .current_dir(self.folder)
             .args(["-c", "-S", "--xattrs", "--xattrs-include=*"])

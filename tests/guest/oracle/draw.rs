@@ -119,13 +119,6 @@ pub(super) fn tree(rng: &mut Rng, kinds: &Kinds<'_>) -> Vec<Entry> {
         let new = Entry { path, ..entry(rng, what, kinds) };
         entries.push(new);
     }
-    // GNU tar gives a default list to a file that has other attributes and no list: only empty directories have one here.
-    let above = |dir: &str, path: &str| path != dir && (dir.is_empty() || path.starts_with(&format!("{dir}/")));
-    for at in 0..entries.len() {
-        if entries.iter().any(|other| above(&entries[at].path, &other.path)) {
-            entries[at].attributes.retain(|(name, _)| *name != DEFAULT);
-        }
-    }
     entries
 }
 
@@ -136,7 +129,7 @@ fn entry(rng: &mut Rng, what: What, kinds: &Kinds<'_>) -> Entry {
     };
     let mode = modes[rng.usize(..modes.len())];
     let owners = [(0, 0), (0, 0), (7, 8), (1000, 1000), (70_000, 8)];
-    let time = rng.i64(946_684_800..1_500_000_000);
+    let time = if percent(rng, 5) { rng.i64(-2_000_000_000..0) } else { rng.i64(946_684_800..1_500_000_000) };
     let mut attributes = Vec::new();
     let list = |rng: &mut Rng| access_list(7, rng.u16(..8), 5, rng.u16(..8), 0);
     match what {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, lchown, symlink};
 use std::path::Path;
 
+use super::draw::DEFAULT;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags};
 
 /// Length of a file that has holes, and where it has data.
@@ -73,16 +74,23 @@ pub(super) fn make(entries: &[Entry], root: &Path) {
         lchown(&path, Some(entry.owner.0), Some(entry.owner.1)).unwrap();
         if !matches!(entry.what, What::Link(_)) {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(entry.mode)).unwrap();
-            for (name, value) in &entry.attributes {
-                rustix::fs::setxattr(&path, *name, value, XattrFlags::empty())
-                    .unwrap_or_else(|error| panic!("{name} of {}: {error}", path.display()));
-            }
+            set(&path, entry, |name| name != DEFAULT);
         }
     }
     for entry in entries.iter().rev() {
+        // At last: the kernel gives such a list to what is made in the directory.
+        set(&place(root, &entry.path), entry, |name| name == DEFAULT);
         let time = Timespec { tv_sec: entry.time, tv_nsec: 0 };
         let times = Timestamps { last_access: time, last_modification: time };
         rustix::fs::utimensat(CWD, place(root, &entry.path), &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+    }
+}
+
+/// Gives a file those of its attributes whose names are wanted.
+fn set(path: &Path, entry: &Entry, wanted: impl Fn(&str) -> bool) {
+    for (name, value) in entry.attributes.iter().filter(|(name, _)| wanted(name)) {
+        rustix::fs::setxattr(path, *name, value, XattrFlags::empty())
+            .unwrap_or_else(|error| panic!("{name} of {}: {error}", path.display()));
     }
 }
 
