@@ -79,8 +79,16 @@ pub(super) fn cache(verb: &CacheVerb, global: &Global) -> Result<(), Failure> {
             if global.json {
                 print(&format!("{}\n", json!(report)));
             } else {
-                print(&table(&report.removed));
-                let verb = if *dry_run { "would remove" } else { "removed" };
+                if *dry_run {
+                    report.removed.iter().for_each(told);
+                    report
+                        .images_removed
+                        .iter()
+                        .for_each(|image| would_remove(&format!("image {image}"), "no layer that stays needs it"));
+                } else {
+                    print(&table(&report.removed));
+                }
+                let verb = if *dry_run { "in all" } else { "removed" };
                 let freed = ByteSize::bytes(report.freed_bytes);
                 print(&format!(
                     "{verb} {} layers, {} partial ones and {} base images ({freed}); {} layers kept\n",
@@ -157,6 +165,21 @@ fn verified(store: &Store, global: &Global) -> Result<Vec<Finding>, Failure> {
     });
     screen.report(&Event::ActivityFinished { activity: activity.clone(), elapsed: started.elapsed() });
     findings.map_err(|error| hints::store(&error))
+}
+
+/// Prints a layer that a dry run would remove.
+fn told(layer: &LayerInfo) {
+    let what = layer.meta.as_ref().map_or_else(
+        || "it is not complete".to_owned(),
+        |meta| format!("`{}` of {}, last used {}", meta.step, meta.image_name, used(layer)),
+    );
+    would_remove(&format!("layer {}", layer.key.short()), &what);
+}
+
+/// Returns when a layer was last used.
+fn used(layer: &LayerInfo) -> String {
+    jiff::Timestamp::try_from(layer.last_used)
+        .map_or_else(|_| "at an unknown time".to_owned(), |time| time.strftime("%F %T").to_string())
 }
 
 fn table(layers: &[LayerInfo]) -> String {

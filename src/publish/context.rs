@@ -16,6 +16,8 @@ use crate::recipe::SecretSource;
 pub enum Verb {
     /// Publishes the image.
     Publish,
+    /// Reports what publishing would add and remove, and changes nothing.
+    Rehearse,
     /// Promotes the image before the present one again.
     RollBack,
     /// Removes what interrupted runs have left.

@@ -55,6 +55,11 @@ pub enum Deed {
         /// The reason.
         reason: String,
     },
+    /// A dry run would have published the image.
+    WouldPublish {
+        /// Path or address of the image; its name if the service has no place for it yet.
+        place: String,
+    },
     /// A dry run would have removed an image.
     WouldRemove {
         /// Id, path or address of the image.
@@ -81,6 +86,7 @@ impl std::fmt::Display for Deed {
             Self::Promoted { place } => write!(f, "{place} is promoted"),
             Self::Retired { place } => write!(f, "{place} is retired"),
             Self::Removed { place, reason } => write!(f, "{place} is removed: {reason}"),
+            Self::WouldPublish { place } => write!(f, "would publish {place}"),
             Self::WouldRemove { place, reason } => write!(f, "would remove {place}: {reason}"),
             Self::Left { place, reason } => write!(f, "{place} stays: {reason}"),
         }

@@ -46,6 +46,15 @@ fn images_are_changed_and_deleted() {
     assert_eq!((&changed["os_distro"], &changed["a/b~c"]), (&json!("debian"), &json!("1")));
     let theirs = cloud.openstack(&["image", "show", "silver"]);
     assert_eq!(theirs["properties"]["a/b~c"], json!("1"), "{theirs}");
+    let purge = ["set", "silver", "--purge", "--property", "team=x", "--visibility", "public", "--dry-run"];
+    let would = run(&purge);
+    assert!(would.stdout.contains(&format!("would remove the property os_distro of {id}: its value is debian\n")));
+    assert!(
+        would.stdout.contains(&format!("would remove the property a/b~c of {id}: its value is 1\n")),
+        "{}",
+        would.stdout
+    );
+    assert_eq!((would.stdout.lines().count(), good(&["show", "silver"])["os_distro"].clone()), (2, json!("debian")));
     let purged = good(&["set", "silver", "--purge", "--property", "team=x", "--visibility", "public"]);
     assert_eq!((&purged["team"], purged.get("os_distro"), purged.get("a/b~c")), (&json!("x"), None, None), "{purged}");
     assert_eq!(purged["visibility"], json!("public"));

@@ -84,7 +84,13 @@ fn releases_follow_one_another_and_go_back() {
     let theirs = cloud.openstack(&["image", "list", "--tag", "stable"]);
     assert_eq!((theirs.as_array().map(Vec::len), &theirs[0]["Name"]), (Some(1), &json!(second)));
     release(&cloud, 3);
-    assert!(good(&[]).contains("is removed: 2 are kept"));
+    let before = all(&cloud);
+    let would = good(&["--dry-run"]);
+    assert_eq!(all(&cloud), before, "a dry run changes nothing");
+    let done = good(&[]);
+    let removed = done.lines().find_map(|line| line.strip_suffix(" is removed: 2 are kept")).expect("one is removed");
+    assert_eq!(would, format!("would publish {third}\nwould remove {removed}: 2 are kept\n"));
+    assert!(good(&["--dry-run"]).starts_with(&format!("{third} was there before as ")));
     assert_eq!(all(&cloud), [image(&second, true, &[]), image(&third, false, &["stable"])]);
 
     good(&["--rollback"]);

@@ -212,6 +212,9 @@ pub(super) struct Set {
     /// Remove all properties except those of --property
     #[arg(long)]
     pub(super) purge: bool,
+    /// Only print which properties would be removed
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 /// Something that is on or off.

@@ -12,8 +12,8 @@ use crate::openstack::image::Image;
 use crate::openstack::{Change, Cloud, CloudError, Member};
 use crate::recipe::publish::{ATTRIBUTES, RESERVED, property};
 
-/// Runs `goldsmith images set`.
-pub(super) fn set(args: &Set, cloud: &Cloud) -> Result<Image, Failure> {
+/// Runs `goldsmith images set`. Returns the changed image. A dry run only prints the properties that it would remove.
+pub(super) fn set(args: &Set, cloud: &Cloud) -> Result<Option<Image>, Failure> {
     once("property", &args.property)?;
     for (name, value) in &args.property {
         property(name).map_err(|error| Failure::new(FailureKind::Usage, &error))?;
@@ -28,7 +28,19 @@ pub(super) fn set(args: &Set, cloud: &Cloud) -> Result<Image, Failure> {
         return Err(Failure::of(FailureKind::Usage, "no option names a change")
             .hint("name one, such as `--property NAME=VALUE`"));
     }
-    cloud.change(&image, &changes).map_err(|error| failure(&error))
+    if args.dry_run {
+        for change in &changes {
+            if let Change::Remove(name) = change {
+                let value = image.properties.get(name).and_then(Value::as_str);
+                let value = value.map_or("it is not set".to_owned(), |value| {
+                    format!("its value is {}", crate::text::printable(value.as_bytes()))
+                });
+                would_remove(&format!("the property {name} of {}", image.id), &value);
+            }
+        }
+        return Ok(None);
+    }
+    cloud.change(&image, &changes).map(Some).map_err(|error| failure(&error))
 }
 
 fn changes(args: &Set, image: &Image) -> Vec<Change> {

@@ -19,7 +19,10 @@ pub(in crate::cli) fn images(args: &Images, global: &Global) -> Result<(), Failu
     match &args.command {
         ImagesVerb::List(wanted) => list(wanted, &cloud, global),
         ImagesVerb::Show { image } => show(&find(&cloud, image)?, global),
-        ImagesVerb::Set(set) => show(&change::set(set, &cloud)?, global),
+        ImagesVerb::Set(set) => match change::set(set, &cloud)? {
+            Some(image) => show(&image, global),
+            None => Ok(()),
+        },
         ImagesVerb::Tag { image, tags, remove } => show(&change::tag(image, tags, *remove, &cloud)?, global),
         ImagesVerb::Protect(switch) => show(&change::switch(switch, "protected", &cloud)?, global),
         ImagesVerb::Hide(switch) => show(&change::switch(switch, "os_hidden", &cloud)?, global),

@@ -55,8 +55,8 @@ pub(in crate::cli) struct Publish {
     /// With --cleanup, keep everything that changed within this time
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration, requires = "cleanup")]
     older_than: Duration,
-    /// With --cleanup, only print what would be removed
-    #[arg(long, requires = "cleanup")]
+    /// Only print what would be published, and what would be removed
+    #[arg(long, conflicts_with = "rollback")]
     dry_run: bool,
     /// The target, where a recipe names none.
     #[command(flatten)]
@@ -71,6 +71,7 @@ pub(in crate::cli) fn publish(args: &Publish, global: &Global) -> Result<(), Fai
     let verb = match (args.rollback, args.cleanup) {
         (true, _) => Verb::RollBack,
         (_, true) => Verb::CleanUp { older_than: args.older_than, dry_run: args.dry_run },
+        _ if args.dry_run => Verb::Rehearse,
         _ => Verb::Publish,
     };
     args.target.check()?;

@@ -23,7 +23,7 @@ use crate::recipe::publish::Glance;
 /// Runs an operation at the service.
 pub(in crate::publish) fn run(verb: Verb, target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
     match verb {
-        Verb::Publish => publish(target, context),
+        Verb::Publish | Verb::Rehearse => publish(verb, target, context),
         Verb::RollBack => Series::of(&connect(target, context)?, target, context.subject).roll_back(),
         Verb::CleanUp { older_than, dry_run } => {
             Series::of(&connect(target, context)?, target, context.subject).clean_up(older_than, dry_run)
@@ -44,8 +44,8 @@ fn connect(target: &Glance, context: &Context<'_>) -> Result<Cloud, PublishError
     Ok(Cloud::connect(config)?)
 }
 
-/// Uploads the image unless it is there, and promotes it.
-fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
+/// Uploads the image unless it is there, and promotes it. A rehearsal ends before the first change.
+fn publish(verb: Verb, target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
     let source = context.subject.source(target.format)?;
     let mut wanted = Record::of(&source, target)?;
     if target.promote.is_some() && !source.summary.verified.is_some_and(|verified| verified.passed) {
@@ -82,6 +82,9 @@ fn publish(target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishE
         Ok(route) if problems.is_empty() => route,
         route => return Err(PublishError::Refused([problems, route.err().unwrap_or_default()].concat())),
     };
+    if verb == Verb::Rehearse {
+        return Ok(series.rehearse(&begin::ids(&source, &wanted), &wanted.name, source.summary.created)?);
+    }
     let signed = signing.map(|signing| signing.sign(&cloud, &source)).transpose()?;
     if let Some(signed) = &signed {
         wanted.properties.values.extend(signed.properties.clone());

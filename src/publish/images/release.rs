@@ -186,24 +186,70 @@ impl<'a> Series<'a> {
 
     /// Removes the oldest images above the number to keep. The published image, the promoted one and those built later stay.
     pub(super) fn rotate(&self, published: &Image) -> Result<Vec<Deed>, PublishError> {
-        let Some(keep) = self.target.keep else { return Ok(Vec::new()) };
-        let mut images = self.images()?;
-        images.retain(|image| !UNFINISHED.contains(&image.status.as_str()));
         let tag = self.target.promote.as_ref().map(|promote| &promote.tag);
         let stays = |image: &Image| image.id == published.id || tag.is_some_and(|tag| image.tags.contains(tag));
-        let newer = |image: &Image| built(published).is_some_and(|made| is_newer(image, made));
-        images.sort_by_key(|image| !stays(image));
-        let reason = format!("{keep} are kept");
-        let many = images.into_iter().skip(keep as usize).filter(|image| !stays(image) && !newer(image));
-        many.map(|image| self.discard(&image, &reason)).collect()
+        let many = self.surplus(self.images()?, 0, built(published), stays);
+        many.iter().map(|image| self.discard(image, &self.many(), false)).collect()
     }
 
-    /// Removes an image. It stays if it is in use or if somebody else has protected it.
-    fn discard(&self, image: &Image, reason: &str) -> Result<Deed, PublishError> {
+    /// Returns the images that [`Self::rotate`] would remove after an image is published, whose id would be one of `ids`.
+    pub(super) fn rehearse(
+        &self,
+        ids: &[String],
+        name: &str,
+        made: Option<Timestamp>,
+    ) -> Result<Vec<Deed>, PublishError> {
+        let images = self.images()?;
+        let there = images.iter().find(|image| image.status == "active" && ids.contains(&image.id)).cloned();
+        let tag = self.target.promote.as_ref().map(|promote| &promote.tag);
+        // Promoting the image retires all others.
+        let promoted = there.as_ref().is_none_or(|image| !image.properties.contains_key(ROLLED_BACK));
+        let stays = |image: &Image| {
+            there.as_ref().is_some_and(|there| there.id == image.id)
+                || tag.is_some_and(|tag| !promoted && image.tags.contains(tag))
+        };
+        let many = self.surplus(images, usize::from(there.is_none()), made, stays);
+        let mut deeds = vec![match &there {
+            Some(image) => Deed::Before { place: image.id.clone(), name: name.to_owned(), image: None },
+            None => Deed::WouldPublish { place: name.to_owned() },
+        }];
+        for image in many {
+            deeds.push(self.discard(&image, &self.many(), true)?);
+        }
+        Ok(deeds)
+    }
+
+    /// Returns the reason for removing an image because there are too many.
+    fn many(&self) -> String {
+        format!("{} are kept", self.target.keep.unwrap_or_default())
+    }
+
+    /// Returns the oldest complete images above the number to keep, less those that stay in any case and those built later than
+    /// `made`. `more` images are still to come.
+    fn surplus(
+        &self,
+        mut images: Vec<Image>,
+        more: usize,
+        made: Option<Timestamp>,
+        stays: impl Fn(&Image) -> bool,
+    ) -> Vec<Image> {
+        let Some(keep) = self.target.keep else { return Vec::new() };
+        images.retain(|image| !UNFINISHED.contains(&image.status.as_str()));
+        images.sort_by_key(|image| !stays(image));
+        let newer = |image: &Image| made.is_some_and(|made| is_newer(image, made));
+        let many = images.into_iter().skip((keep as usize).saturating_sub(more));
+        many.filter(|image| !stays(image) && !newer(image)).collect()
+    }
+
+    /// Removes an image. It stays if it is in use or if somebody else has protected it. A dry run only reports it.
+    fn discard(&self, image: &Image, reason: &str, dry_run: bool) -> Result<Deed, PublishError> {
         let place = image.id.clone();
         // The protection of the recipe does not hold against the recipe itself.
         if image.protected && !self.target.protected {
             return Ok(Deed::Left { place, reason: "somebody has protected it".to_owned() });
+        }
+        if dry_run {
+            return Ok(Deed::WouldRemove { place, reason: reason.to_owned() });
         }
         match remove(self.cloud, &image.id) {
             Ok(()) => Ok(Deed::Removed { place, reason: reason.to_owned() }),
@@ -246,12 +292,8 @@ impl<'a> Series<'a> {
         let cleaned = images.iter().map(|image| {
             let touched = image.updated_at.as_deref().and_then(|time| time.parse::<Timestamp>().ok());
             let old = touched.is_some_and(|touched| now.duration_since(touched).unsigned_abs() >= age);
-            if old && dry_run && (!image.protected || self.target.protected) {
-                let reason = format!("it was left `{}`", image.status);
-                return Ok(Deed::WouldRemove { place: image.id.clone(), reason });
-            }
             if old {
-                return self.discard(image, &format!("it was left `{}`", image.status));
+                return self.discard(image, &format!("it was left `{}`", image.status), dry_run);
             }
             let reason = format!("it is `{}`, and somebody may be at work on it", image.status);
             Ok(Deed::Left { place: image.id.clone(), reason })

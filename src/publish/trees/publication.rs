@@ -114,18 +114,7 @@ impl<'a> Publication<'a> {
         index::check(storage)?;
         storage.tidy(&edition.image, STALE, false)?;
         let folder = edition.folder();
-        let previous = storage.latest(&edition.image)?;
-        let rolled_back = rolled_back(storage, &edition.image)?;
-        // Names of versions are times, so they sort by age. A version that was rolled back is not promoted anyway.
-        if let Some(newer) = previous.as_ref().filter(|previous| **previous > edition.version)
-            && !wanted.allow_older
-            && !rolled_back.contains(&edition.version)
-        {
-            let (place, image, version) = (storage.place(), edition.image.clone(), edition.version.clone());
-            return Err(TreeError::Newer { place, image, version, newer: newer.clone() });
-        }
-        let found = storage.files(&folder)?;
-        let before = same(storage, edition, &wanted.signers, &found)?;
+        let Present { previous, rolled_back, found, before } = Present::of(storage, edition, wanted)?;
         if !before {
             let files = signed(edition, &wanted.signers, interrupt)?;
             let activity = format!("copy {folder} to {}", storage.place());
@@ -161,15 +150,7 @@ impl<'a> Publication<'a> {
         }
         if let Some(keep) = self.wanted.keep {
             let latest = self.storage.latest(image)?;
-            let mut versions = versions(self.storage, image)?;
-            versions.retain(|other| Some(other) != latest.as_ref());
-            // The promoted version stays, and the youngest others. Versions that were rolled back go first.
-            versions.sort_by_key(|version| !self.rolled_back.contains(version));
-            let gone = versions.len().saturating_sub(keep.get() - 1);
-            versions.truncate(gone);
-            // Versions that were built later than the promoted one stay, whatever has promoted an older one.
-            versions.retain(|version| self.rolled_back.contains(version) || Some(version) <= latest.as_ref());
-            self.obsolete = versions;
+            self.obsolete = obsolete(versions(self.storage, image)?, latest.as_ref(), &self.rolled_back, keep);
         }
         self.index(interrupt)
     }
@@ -224,6 +205,77 @@ impl<'a> Publication<'a> {
         let index = Index { storage: self.storage, signers: &self.wanted.signers, reporter: &self.reporter, interrupt };
         index.write(|image, version| image != self.edition.image || !self.obsolete.iter().any(|gone| gone == version))
     }
+}
+
+/// What is in a tree before a version is published.
+struct Present {
+    /// The version that `latest` points to.
+    previous: Option<String>,
+    /// Versions that were rolled back.
+    rolled_back: BTreeSet<String>,
+    /// Files of the version that are there, with their sizes.
+    found: BTreeMap<String, u64>,
+    /// Whether the version is there, with this content.
+    before: bool,
+}
+
+impl Present {
+    fn of(storage: &dyn Storage, edition: &Edition, wanted: &TreeOptions) -> Result<Self, TreeError> {
+        let previous = storage.latest(&edition.image)?;
+        let rolled_back = rolled_back(storage, &edition.image)?;
+        // Names of versions are times, so they sort by age. A version that was rolled back is not promoted anyway.
+        if let Some(newer) = previous.as_ref().filter(|previous| **previous > edition.version)
+            && !wanted.allow_older
+            && !rolled_back.contains(&edition.version)
+        {
+            let (place, image, version) = (storage.place(), edition.image.clone(), edition.version.clone());
+            return Err(TreeError::Newer { place, image, version, newer: newer.clone() });
+        }
+        let found = storage.files(&edition.folder())?;
+        let before = same(storage, edition, &wanted.signers, &found)?;
+        Ok(Self { previous, rolled_back, found, before })
+    }
+}
+
+/// Returns what [`publish`] would do, and changes nothing.
+///
+/// # Errors
+///
+/// See [`TreeError`].
+pub(super) fn rehearse(storage: &dyn Storage, edition: &Edition, wanted: &TreeOptions) -> Result<Placed, TreeError> {
+    index::check(storage)?;
+    let Present { previous, rolled_back, before, .. } = Present::of(storage, edition, wanted)?;
+    let Edition { image, version, .. } = edition;
+    let rolled = rolled_back.contains(version);
+    let mut removed = Vec::new();
+    if let Some(keep) = wanted.keep {
+        let latest = if rolled { previous.as_ref() } else { Some(version) };
+        let mut versions = versions(storage, image)?;
+        if !versions.contains(version) {
+            versions.push(version.clone());
+            versions.sort_unstable();
+        }
+        removed = obsolete(versions, latest, &rolled_back, keep);
+    }
+    let promoted = !rolled && previous.as_ref() != Some(version);
+    Ok(Placed { place: storage.place(), folder: edition.folder(), before, promoted, rolled_back: rolled, removed })
+}
+
+/// Returns the versions that are too many, of all versions in the order of their age.
+fn obsolete(
+    mut versions: Vec<String>,
+    latest: Option<&String>,
+    rolled_back: &BTreeSet<String>,
+    keep: NonZeroUsize,
+) -> Vec<String> {
+    versions.retain(|other| Some(other) != latest);
+    // The promoted version stays, and the youngest others. Versions that were rolled back go first.
+    versions.sort_by_key(|version| !rolled_back.contains(version));
+    let gone = versions.len().saturating_sub(keep.get() - 1);
+    versions.truncate(gone);
+    // Versions that were built later than the promoted one stay, whatever has promoted an older one.
+    versions.retain(|version| rolled_back.contains(version) || Some(version) <= latest);
+    versions
 }
 
 /// Returns whether the version is there, with the same content and valid signatures of all keys.

@@ -60,7 +60,7 @@ fn run(verb: Verb, storage: &dyn Storage, terms: &Terms<'_>, context: &Context<'
     let image = subject.name.as_str();
     let at = |folder: &str| format!("{}/{image}/{folder}", storage.place());
     match verb {
-        Verb::Publish => {
+        Verb::Publish | Verb::Rehearse => {
             // A missing key is reported before anything is copied.
             let signers = signers(terms.sign, context.keys)?;
             let edition = Edition::read(&subject.dir, terms.formats).map_err(TreeError::from)?;
@@ -69,19 +69,19 @@ fn run(verb: Verb, storage: &dyn Storage, terms: &Terms<'_>, context: &Context<'
                 return Err(SourceError::Other { dir, found, wanted }.into());
             }
             let keep = terms.keep.and_then(|keep| NonZeroUsize::new(usize::try_from(keep).unwrap_or(usize::MAX)));
-            let placed = publication::publish(
-                storage,
-                &edition,
-                &TreeOptions { keep, allow_older: context.allow_older, signers },
-                reporter,
-                interrupt,
-            )?;
+            let options = TreeOptions { keep, allow_older: context.allow_older, signers };
+            let dry_run = verb == Verb::Rehearse;
+            let placed = match dry_run {
+                true => publication::rehearse(storage, &edition, &options)?,
+                false => publication::publish(storage, &edition, &options, reporter, interrupt)?,
+            };
             let (place, name) = (at(&edition.version), image.to_owned());
-            let mut deeds = vec![match placed.before {
-                true => Deed::Before { place: place.clone(), name, image: None },
-                false => Deed::Published { place: place.clone(), name, image: None },
+            let mut deeds = vec![match (placed.before, dry_run) {
+                (true, _) => Deed::Before { place: place.clone(), name, image: None },
+                (false, true) => Deed::WouldPublish { place: place.clone() },
+                (false, false) => Deed::Published { place: place.clone(), name, image: None },
             }];
-            if placed.promoted {
+            if placed.promoted && !dry_run {
                 deeds.push(Deed::Promoted { place });
             } else if placed.rolled_back {
                 let list = at(ROLLED_BACK);
@@ -89,8 +89,8 @@ fn run(verb: Verb, storage: &dyn Storage, terms: &Terms<'_>, context: &Context<'
                 deeds.push(Deed::Left { place, reason });
             }
             deeds.extend(placed.removed.iter().map(|version| {
-                let stay = terms.keep.unwrap_or_default();
-                Deed::Removed { place: at(version), reason: format!("{stay} are kept") }
+                let (place, reason) = (at(version), format!("{} are kept", terms.keep.unwrap_or_default()));
+                if dry_run { Deed::WouldRemove { place, reason } } else { Deed::Removed { place, reason } }
             }));
             Ok(deeds)
         }

@@ -28,10 +28,24 @@ fn a_recipes_directory_gets_versions_and_goes_back() {
         publish: [{ directory: { path: ../tree, keep: 2 } }]\n";
     sandbox.write("recipes/gold.yaml", recipe);
     let run = |words: &str| sandbox.run(&format!("publish recipes/gold.yaml {words}"));
-    for (day, content) in [("19", "one"), ("20", "two"), ("21", "three")] {
+    for (day, content, removed) in [("19", "one", ""), ("20", "two", ""), ("21", "three", "20261119T100000Z")] {
         built(&sandbox, &format!("2026-11-{day}T10:00:00Z"), content.as_bytes());
-        assert_eq!(run("").code, Some(0), "{:?}", run(""));
+        // A dry run says what will be done, and does nothing.
+        let before = sandbox.path("tree").exists().then(|| names(&sandbox.path("tree/gold")));
+        let would = run("--dry-run");
+        assert_eq!(sandbox.path("tree").exists().then(|| names(&sandbox.path("tree/gold"))), before, "{would:?}");
+        let ran = run("");
+        assert_eq!((would.code, ran.code), (Some(0), Some(0)), "{would:?} {ran:?}");
+        let tree = "recipes/../tree";
+        let mut expected = format!("would publish {tree}/gold/202611{day}T100000Z\n");
+        if !removed.is_empty() {
+            expected += &format!("would remove {tree}/gold/{removed}: 2 are kept\n");
+            assert!(ran.stdout.contains(&format!("{tree}/gold/{removed} is removed: 2 are kept")), "{ran:?}");
+        }
+        assert_eq!(would.stdout, expected);
     }
+    let would = run("--dry-run");
+    assert!(would.stdout.starts_with("gold was there before as ") && would.stdout.lines().count() == 1, "{would:?}");
     assert_eq!(names(&sandbox.path("tree/gold")), ["20261120T100000Z", "20261121T100000Z", "latest"]);
     let latest = || std::fs::read_to_string(sandbox.path("tree/gold/latest/gold.qcow2")).expect("a file");
     assert_eq!(latest(), "three");
