@@ -183,8 +183,9 @@ pub(super) fn export(error: &ExportError) -> Failure {
             Failure::new(FailureKind::Host, error).hint("`goldsmith doctor` says how to install what is missing")
         }
         ExportError::Tool { .. } => Failure::new(FailureKind::Host, error),
-        ExportError::Open(_) | ExportError::Read(_) => Failure::new(FailureKind::Host, error)
-            .hint("`goldsmith cache verify` finds layers that were damaged and removes them"),
+        ExportError::Open(_) | ExportError::Read(_) => Failure::new(FailureKind::Host, error).hint(
+            "`goldsmith cache verify --repair` removes layers that were damaged; the next build makes them again",
+        ),
         ExportError::Write { .. } | ExportError::File(_) => no_space(Failure::new(FailureKind::Host, error), error),
     }
 }

@@ -6,6 +6,7 @@ mod diffs;
 mod fetching;
 mod files;
 mod foreign;
+mod hints;
 mod images;
 mod inspect;
 mod limits;
