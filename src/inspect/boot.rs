@@ -158,16 +158,19 @@ fn default(image: &mut Image<'_>) -> Option<Entry> {
     image.texts(&EXTLINUX).into_iter().find_map(|(path, config)| extlinux(&config, &path))
 }
 
-/// Returns the default entry of a configuration of syslinux: <https://wiki.syslinux.org/wiki/index.php?title=Config>.
+/// Returns the default entry of a configuration of syslinux: <https://wiki.syslinux.org/wiki/index.php?title=Config>. Nobody presses
+/// a key, so `ontimeout` outweighs the menu's default, which outweighs `default`.
 fn extlinux(config: &str, source: &str) -> Option<Entry> {
-    let mut default = None;
+    let (mut plain, mut of_menu, mut at_end) = (None, None, None);
     let mut entries: Vec<Entry> = Vec::new();
     for line in config.lines() {
         let line = line.trim();
         let (keyword, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let value = value.trim();
         match (keyword.to_ascii_lowercase().as_str(), entries.last_mut()) {
-            ("default" | "ontimeout", None) => default = Some(value.to_owned()),
+            ("default", _) => plain = Some(value.to_owned()),
+            ("ontimeout", _) => at_end = Some(value.to_owned()),
+            ("menu", Some(entry)) if value.eq_ignore_ascii_case("default") => of_menu = Some(entry.title.clone()),
             ("label", _) => entries.push(Entry {
                 title: value.to_owned(),
                 kernel: String::new(),
@@ -177,11 +180,17 @@ fn extlinux(config: &str, source: &str) -> Option<Entry> {
             }),
             ("linux" | "kernel", Some(entry)) => entry.kernel = value.to_owned(),
             ("initrd", Some(entry)) => entry.initrd = Some(value.to_owned()),
-            ("append", Some(entry)) => entry.args = value.split_whitespace().map(str::to_owned).collect(),
+            ("append", Some(entry)) => {
+                let initrd = value.split_whitespace().find_map(|arg| arg.strip_prefix("initrd="));
+                entry.initrd = initrd.map(str::to_owned).or_else(|| entry.initrd.take());
+                let args = value.split_whitespace().filter(|arg| !arg.starts_with("initrd="));
+                entry.args = args.map(str::to_owned).collect();
+            }
             _ => {}
         }
     }
     entries.retain(|entry| !entry.kernel.is_empty());
+    let default = at_end.or(of_menu).or(plain);
     let chosen = entries.iter().position(|entry| Some(&entry.title) == default.as_ref()).unwrap_or(0);
     (chosen < entries.len()).then(|| entries.swap_remove(chosen))
 }
@@ -221,6 +230,15 @@ mod tests {
             extlinux(&config.replace("virt\nP", "none\nP"), "x").map(|entry| entry.kernel).as_deref(),
             Some("a")
         );
+        for (config, kernel, initrd) in [
+            ("label a\nlinux a\nlabel b\nkernel b\nappend initrd=i ro\ndefault b\n", "b", Some("i")),
+            ("default a\nlabel a\nlinux a\nlabel b\nmenu default\nlinux b\n", "b", None),
+            ("default a\nontimeout a\nlabel a\nlinux a\nlabel b\nMENU DEFAULT\nlinux b\n", "a", None),
+        ] {
+            let entry = extlinux(config, "x").expect("an entry");
+            assert_eq!((entry.kernel.as_str(), entry.initrd.as_deref()), (kernel, initrd), "{config}");
+            assert!(entry.args.iter().all(|arg| arg == "ro"), "{config}");
+        }
         assert_eq!(extlinux("", "x"), None);
         assert_eq!(extlinux("label x\n", "x"), None);
     }

@@ -3,7 +3,7 @@
 use super::guide::guide;
 use super::network::keyed;
 use super::sshd;
-use super::texts::lines_of;
+use super::texts::{CLOUD, cloud_setting, lines_of};
 use super::unit::{Unit, unit};
 use super::view::{Judged, View};
 use crate::inspect::{Login, Sudo, User};
@@ -26,8 +26,6 @@ pub(super) const RULES: Judged = &[
 /// Settings by which sshd(8) accepts passwords.
 const SSHD_KEYS: [&str; 3] = ["PasswordAuthentication", "PermitRootLogin", "PermitEmptyPasswords"];
 
-/// Configuration of cloud-init, of which each instance gets a copy.
-const CLOUD: &[&str] = &["/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg"];
 /// The file that names the possible clouds: the documentation of cloud-init, "ds-identify".
 const IDENTIFY: &str = "/etc/cloud/ds-identify.cfg";
 /// Files with keys outside of home directories.
@@ -290,11 +288,8 @@ pub(super) fn ssh_passwords(view: &View) -> Finding {
         against.extend(value(name).filter(|(_, value)| value == "yes").map(|(path, _)| format!("{path}: {name} yes")));
     }
     // cloud-init writes its own file for this setting, which sshd reads first.
-    let allowed = |line: &str| {
-        let value = line.strip_prefix("ssh_pwauth:").map(|value| value.split('#').next().unwrap_or_default());
-        value.is_some_and(|value| ["true", "yes", "1", "on"].contains(&value.trim().to_ascii_lowercase().as_str()))
-    };
-    let cloud = lines_of(&view.tree, CLOUD).filter(|(_, line)| allowed(line));
-    against.extend(cloud.map(|(path, line)| format!("{path}: {line}")));
+    let cloud = cloud_setting(&view.tree, None, "ssh_pwauth");
+    let allowed = cloud.filter(|(.., value)| ["true", "yes", "y", "1", "on"].contains(&value.as_str()));
+    against.extend(allowed.map(|(path, line, _)| format!("{path}: {line}")));
     SSH_PASSWORDS.unless(against)
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::network::{IFCFG, INTERFACES, KEYFILES, NETPLAN};
-use super::texts::lines_of;
+use super::netplan;
+use super::network::{IFCFG, INTERFACES, KEYFILES};
+use super::texts::{CLOUD, lines_of};
 use super::unit::{Unit, unit as state_of};
 use super::view::{Judged, View};
 use crate::inspect::Tree;
@@ -15,9 +16,9 @@ pub(super) const RULES: Judged = &[(&DHCP, dhcp)];
 
 const NETWORKD: &[&str] = &["/{etc,usr/lib,lib}/systemd/network/*.network", "/etc/systemd/network/*.network.d/*.conf"];
 const MANAGER: &[&str] = &["/etc/NetworkManager/NetworkManager.conf", "/{etc,usr/lib}/NetworkManager/conf.d/*.conf"];
-const CLOUD: &[&str] = &["/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg"];
 
-pub(super) const WANTED: &[&str] = &[NETWORKD[0], NETWORKD[1], MANAGER[0], MANAGER[1]];
+pub(super) const WANTED: &[&str] =
+    &[NETWORKD[0], NETWORKD[1], MANAGER[0], MANAGER[1], netplan::FILES[0], netplan::FILES[1]];
 
 pub(super) const DHCP: Rule = Rule {
     id: "dhcp",
@@ -75,7 +76,11 @@ const RENDERERS: &[Renderer] = &[
         starts: |view| enabled(view, "NetworkManager.service"),
         // A card without a profile gets one with DHCP: NetworkManager.conf(5), `no-auto-default`.
         asks: |view| {
-            let profile = line(view, &[KEYFILES], |line| value(line, "method") == Some("auto"));
+            let profile = view.tree.glob(KEYFILES).into_iter().find_map(|path| {
+                let settings = unit::settings(&view.tree.text(&path)).into_iter();
+                let mut settings = settings.filter(|it| it.section == "ipv4" && it.key == "method");
+                settings.any(|it| it.value == "auto").then(|| format!("{path}: method=auto"))
+            });
             let forbidden = line(view, MANAGER, |line| value(line, "no-auto-default") == Some("*"));
             let implied = || forbidden.is_none().then(|| "NetworkManager, for cards without a profile".to_owned());
             profile.or_else(|| line(view, IFCFG, by_dhcp)).or_else(implied)
@@ -85,7 +90,7 @@ const RENDERERS: &[Renderer] = &[
         name: "netplan",
         // Its generator makes the units for its configuration at every boot: netplan(5).
         starts: |view| !view.tree.glob("/{usr/lib,lib,etc}/systemd/system-generators/netplan").is_empty(),
-        asks: |view| line(view, &[NETPLAN], |line| ["true", "yes"].map(Some).contains(&value(line, "dhcp4"))),
+        asks: |view| netplan::dhcp(&view.tree),
     },
     Renderer {
         name: "ifupdown",

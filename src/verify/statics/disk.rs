@@ -1,7 +1,7 @@
 //! Rules about partitions and file systems, and whether they grow.
 
 use super::guide::guide;
-use super::texts::lines_of;
+use super::texts::{cloud_setting, is_no};
 use super::view::{Judged, View};
 use crate::guest::{Devices, FileSystem};
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
@@ -164,19 +164,11 @@ pub(super) fn root_grows(view: &View) -> Finding {
     let cloud_init = view.system.cloud_init.as_ref().is_some_and(|it| it.enabled);
     let repart = !tree.glob("/{etc,usr/lib}/repart.d/*.conf").is_empty();
     let growroot = ["/usr/share/initramfs-tools/scripts/local-bottom/growroot", "/usr/lib/dracut/modules.d/50growroot"];
-    let configs = ["/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg"];
     let by_systemd =
         fstab(view).iter().any(|it| it.path == "/" && it.options.split(',').any(|option| option == "x-systemd.growfs"));
-    let off = lines_of(tree, &configs).find(|(_, line)| {
-        let inner = line.strip_prefix("growpart:").unwrap_or(line).trim().trim_start_matches('{').trim_start();
-        let value = |key: &str| {
-            let value = inner.strip_prefix(key)?.trim_start().strip_prefix(':')?;
-            Some(value.split([',', '}', '#']).next()?.trim().trim_matches(['"', '\'']).to_ascii_lowercase())
-        };
-        // YAML 1.1, which cloud-init reads, treats `off` as false.
-        let no = |key: &str| value(key).is_some_and(|value| ["off", "false", "no"].contains(&value.as_str()));
-        no("mode") || no("resize_rootfs") && !by_systemd
-    });
+    let mode = cloud_setting(tree, Some("growpart"), "mode").filter(|(.., value)| is_no(value));
+    let resize = cloud_setting(tree, None, "resize_rootfs").filter(|(.., value)| !by_systemd && is_no(value));
+    let off = mode.or(resize);
     let growpart = tree.is_file("/usr/bin/growpart");
     let editor = ["/usr/sbin/sfdisk", "/sbin/sfdisk", "/usr/sbin/sgdisk", "/sbin/sgdisk"];
     let editor = editor.into_iter().any(|path| tree.is_file(path));
@@ -184,7 +176,7 @@ pub(super) fn root_grows(view: &View) -> Finding {
         ROOT_GROWS.passed([path])
     } else if repart {
         ROOT_GROWS.passed(["systemd-repart"])
-    } else if let Some((path, line)) = off.filter(|_| cloud_init) {
+    } else if let Some((path, line, _)) = off.filter(|_| cloud_init) {
         ROOT_GROWS.failed([format!("{path}: {line}")])
     } else if cloud_init && growpart && !editor {
         ROOT_GROWS.failed(["neither sfdisk nor sgdisk is there, with which growpart writes the partition table"])

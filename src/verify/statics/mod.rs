@@ -14,10 +14,11 @@ mod examine;
 mod guide;
 mod hygiene;
 mod leftovers;
+mod netplan;
 mod network;
 mod rules;
-mod signed;
 mod selinux;
+mod signed;
 mod sshd;
 mod table;
 #[cfg(all(test, feature = "testing"))]

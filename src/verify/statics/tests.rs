@@ -295,6 +295,13 @@ fn dhcp_is_found_in_every_notation() {
         }
         assert_eq!(outcome(&[(path, good)]), Outcome::Failed, "{unit} does not start");
     }
+    for (profile, expected) in
+        [("[ipv4]\nmethod=auto\n", Outcome::Passed), ("[ipv4]\nmethod=manual\n[ipv6]\nmethod=auto\n", Outcome::Failed)]
+    {
+        let strict = ("/etc/NetworkManager/conf.d/a.conf", "no-auto-default=*");
+        let files = [(&*starts("NetworkManager"), ""), strict, ("/etc/NetworkManager/system-connections/a", profile)];
+        assert_eq!(outcome(&files), expected, "{profile}");
+    }
     let netplan = ("/usr/lib/systemd/system-generators/netplan", "");
     let card = |text| outcome(&[netplan, ("/etc/netplan/a.yaml", text)]);
     assert_eq!((card("  dhcp4: true"), card("  dhcp4: no")), (Outcome::Passed, Outcome::Failed));

@@ -17,6 +17,47 @@ pub(super) fn release(tree: &Tree, name: &str) -> Option<String> {
     shell::value(&tree.text("/etc/os-release"), name)
 }
 
+/// Files of cloud-init's configuration, in the order in which later ones replace values of earlier ones.
+pub(super) const CLOUD: &[&str] = &["/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg"];
+
+/// Returns the value of a key that cloud-init uses, with the file and line that set it. The last file wins. With a section, the
+/// key is in this mapping of the top level, in either notation of YAML.
+pub(super) fn cloud_setting(tree: &Tree, section: Option<&str>, key: &str) -> Option<(String, String, String)> {
+    let value_in = |part: &str| {
+        let value =
+            part.trim().trim_start_matches('{').trim_start().strip_prefix(key)?.trim_start().strip_prefix(':')?;
+        let value = value.split([',', '}', '#']).next()?.trim().trim_matches(['"', '\'']);
+        Some(value.to_ascii_lowercase())
+    };
+    let mut found = None;
+    for path in CLOUD.iter().flat_map(|pattern| tree.glob(pattern)) {
+        let mut within = false;
+        for line in tree.text(&path).lines() {
+            let top = !line.starts_with([' ', '\t', '#']) && !line.is_empty();
+            let rest = match section {
+                None if top => Some(line),
+                None => None,
+                Some(name) if top => {
+                    let rest = line.strip_prefix(name).and_then(|rest| rest.trim_start().strip_prefix(':'));
+                    within = rest.is_some();
+                    rest
+                }
+                Some(_) => Some(line).filter(|line| within && !line.trim_start().starts_with('#')),
+            };
+            let value = rest.into_iter().flat_map(|rest| rest.split(',')).find_map(value_in);
+            if let Some(value) = value {
+                found = Some((path.clone(), line.trim().to_owned(), value));
+            }
+        }
+    }
+    found
+}
+
+/// Returns whether cloud-init reads a value as false: YAML 1.1.
+pub(super) fn is_no(value: &str) -> bool {
+    ["off", "false", "no", "n", "0"].contains(&value)
+}
+
 /// Returns the lines of configuration files without comments. The file's path precedes each line, as evidence shows it. An
 /// iterator saves memory: all lines with their paths could exceed it.
 pub(super) fn lines_of<'a>(tree: &'a Tree, patterns: &[&str]) -> impl Iterator<Item = (String, String)> + use<'a> {
@@ -36,4 +77,30 @@ pub(super) fn lines_of<'a>(tree: &'a Tree, patterns: &[&str]) -> impl Iterator<I
             None
         })
     })
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::inspect::tree::tests::tree;
+
+    #[test]
+    fn the_last_file_of_cloud_init_wins() {
+        let (main, a, b) =
+            ("/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/10-a.cfg", "/etc/cloud/cloud.cfg.d/90-b.cfg");
+        for (files, mode) in [
+            (&[(main, "growpart:\n  mode: auto\n  devices: [/]\n")][..], Some("auto")),
+            (&[(main, "growpart: {devices: [/], mode: \"off\"}\n")], Some("off")),
+            (&[(main, "growpart:\n  mode: auto\n"), (a, "growpart: {mode: Off} # no\n")], Some("off")),
+            (&[(a, "growpart: {mode: off}\n"), (b, "growpart:\n # old\n  mode: growpart\n")], Some("growpart")),
+            (&[(main, "other:\n  mode: off\n"), (a, "# growpart: {mode: off}\n")], None),
+            (&[(main, "growpart:\n  x: 1\nother:\n  mode: off\n")], None),
+        ] {
+            let found = cloud_setting(&tree(files), Some("growpart"), "mode");
+            assert_eq!(found.map(|(.., value)| value).as_deref(), mode, "{files:?}");
+        }
+        let files = tree(&[(main, "resize_rootfs: false\n"), (b, "x:\n  resize_rootfs: true\n")]);
+        let found = cloud_setting(&files, None, "resize_rootfs");
+        assert_eq!(found, Some((main.to_owned(), "resize_rootfs: false".to_owned(), "false".to_owned())));
+    }
 }
