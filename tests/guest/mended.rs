@@ -21,12 +21,14 @@ use crate::sabotage::{DISK, checks};
 
 /// What stays broken: the rule, what is told of it, and why no element mends it.
 const NOT_MENDED: &[(&str, &str, &str)] = &[
-    ("root-grows", "99-disk.cfg: resize_rootfs: false", "cloud-init reads it after the file of the element"),
+    (
+        "selinux-labels",
+        "/etc/selinux/targeted/contexts/files/file_contexts is not there",
+        "who has turned SELinux on must choose its policy",
+    ),
     ("no-swap", "/etc/systemd/system/var-swap.swap", "who made the image wanted swap"),
     ("no-swap", "/swap.img is a swap file", "who made the image wanted swap"),
-    ("boot-files", "is not there", "a file of a package that is installed: packages are not installed again"),
-    ("boot-files", "is not there, or empty", "a file of a package that is installed: packages are not installed again"),
-    ("boot-names", "/boot/grub/device.map: (hd0)", "it is of a machine that is gone, and GRUB writes none"),
+    ("boot-files", "/boot/vmlinuz-", "a file of a package that is installed: packages are not installed again"),
     (
         "virtio-disk",
         "/etc/modprobe.d/blacklist.conf: blacklist virtio_blk",
@@ -39,37 +41,11 @@ const NOT_MENDED: &[(&str, &str, &str)] = &[
     ),
     ("no-xen", "/usr/sbin/xe-daemon", "a setting that its owner may want: the hint says how to remove it"),
     (
-        "no-mac-in-config",
-        "ifcfg-eth0: HWADDR=52:54:00:12:34:56",
-        "the element mends files of the managers that the distribution has",
-    ),
-    (
-        "no-mac-in-config",
-        "50-curtin-networking.cfg: macaddress: 52:54:00:12:34:56",
-        "the element mends files of the managers that the distribution has",
-    ),
-    ("no-ifcfg-uuid", "ifcfg-eth1: UUID=5fb06bd0", "the element mends files of the managers that the distribution has"),
-    (
         "no-static-address",
         "/etc/network/interfaces: address 192.0.2.7/24",
         "a setting that its owner may want: the hint says how to remove it",
     ),
     ("sshd", "no SSH server is installed", "a file of a package that is installed: packages are not installed again"),
-    (
-        "cloud-init-enabled",
-        "cloud-final.service does not start",
-        "a setting that its owner may want: the hint says how to remove it",
-    ),
-    (
-        "cloud-init-enabled",
-        "cloud-init-local.service does not start",
-        "a setting that its owner may want: the hint says how to remove it",
-    ),
-    (
-        "cloud-init-enabled",
-        "ds-identify.cfg: policy: disabled",
-        "a setting that its owner may want: the hint says how to remove it",
-    ),
     (
         "qemu-guest-agent/2",
         "/usr/sbin/qemu-ga: there is nothing",
@@ -92,7 +68,6 @@ const NOT_MENDED: &[(&str, &str, &str)] = &[
         "/root/.ssh/authorized_keys",
         "accounts and keys may be wanted: the hint says how to remove them",
     ),
-    ("ssh-passwords", "99-ssh.cfg: ssh_pwauth: True", "cloud-init reads it after the file of the element"),
     ("no-private-keys", "/root/.ssh/id_ed25519", "accounts and keys may be wanted: the hint says how to remove them"),
     (
         "no-private-keys",
@@ -106,7 +81,6 @@ const NOT_MENDED: &[(&str, &str, &str)] = &[
         "/usr/local/bin/helper: mode 4755",
         "a setting that its owner may want: the hint says how to remove it",
     ),
-    ("no-leftovers", "/usr/sbin/policy-rc.d", "a setting that its owner may want: the hint says how to remove it"),
     (
         "no-leftovers",
         "/etc/apt/apt.conf.d/01proxy",
@@ -130,8 +104,11 @@ const NOT_MENDED: &[(&str, &str, &str)] = &[
 ];
 
 /// What the build refuses: the rule, what is told of it, and what the build says. Each needs a base of its own.
-const REFUSED: &[(&str, &str, &str)] =
-    &[("serial-login", "serial-getty@ttyS0.service is masked", "enabling does not unmask it (`remove: [")];
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("serial-login", "serial-getty@ttyS0.service is masked", "enabling does not unmask it (`remove: ["),
+    ("cloud-init-enabled", "cloud-final.service does not start", "enabling does not unmask it (`remove: ["),
+    ("selinux-labels", "/boot/vmlinuz-", "the image has no program setfiles"),
+];
 
 /// What the build says of a row that it refuses.
 fn refusal(row: &Row) -> Option<&'static str> {

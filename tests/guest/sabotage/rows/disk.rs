@@ -92,11 +92,16 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row { id: "no-swap", deeds: &[Write("/swap.img", "x")], seen: "/swap.img is a swap file", also: &[] },
     Row { id: "kernel", deeds: &[Remove("/lib/modules/{release}/modules.dep")], seen: "has no modules.dep", also: &[] },
-    Row { id: "boot-files", deeds: &[Remove(INITRD)], seen: "is not there", also: &["virtio-disk", "virtio-scsi"] },
+    Row {
+        id: "boot-files",
+        deeds: &[Remove(INITRD)],
+        seen: "/boot/initrd.img-",
+        also: &["virtio-disk", "virtio-scsi"],
+    },
     Row {
         id: "boot-files",
         deeds: &[Cut("/boot/vmlinuz-{release}", 0)],
-        seen: "is not there, or empty",
+        seen: "/boot/vmlinuz-",
         also: &["secure-boot"],
     },
     Row {
