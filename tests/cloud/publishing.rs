@@ -18,13 +18,7 @@ pub(crate) fn built(cloud: &TestCloud, name: &str, mebibytes: usize, facts: &Val
     let (raw, file) = (dir.join("data"), dir.join(format!("{name}.qcow2")));
     let mut data = vec![0_u8; mebibytes << 20];
     // It must not compress, nor be holes.
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    for word in data.chunks_exact_mut(8) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        word.copy_from_slice(&state.to_le_bytes());
-    }
+    fastrand::Rng::with_seed(1).fill(&mut data);
     std::fs::write(&raw, data).expect("a file");
     let mut convert = Command::new("qemu-img");
     convert.args(["convert", "-f", "raw", "-O", "qcow2"]).args([&raw, &file]);

@@ -16,14 +16,9 @@ use crate::store::TestStore;
 
 /// Bytes that are no others' and do not repeat.
 fn data(size: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed | 1;
-    let words = std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    });
-    words.flatten().take(size).collect()
+    let mut data = vec![0; size];
+    fastrand::Rng::with_seed(seed).fill(&mut data);
+    data
 }
 
 /// A recipe with targets, and a directory as a build of it leaves it.

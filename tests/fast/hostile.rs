@@ -6,6 +6,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
+
 #[path = "../support/hostile.rs"]
 mod parsers;
 
@@ -43,38 +45,21 @@ const WORDS: [&[u8]; 24] = [
     b"../",
 ];
 
-/// Numbers that look random and are the same in every run: xorshift64*, by Marsaglia and Vigna.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// A number below another one, which is not zero.
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).unwrap()
-    }
-}
-
 /// Changes an input a few times.
-fn changed(seed: &[u8], numbers: &mut Numbers) -> Vec<u8> {
+fn changed(seed: &[u8], random: &mut Rng) -> Vec<u8> {
     let mut bytes = seed.to_vec();
-    for _ in 0..=numbers.below(6) {
-        let at = numbers.below(bytes.len() + 1);
-        let end = at + numbers.below((bytes.len() - at).min(64) + 1);
-        match numbers.below(6) {
+    for _ in 0..random.u8(1..=6) {
+        let at = random.usize(..=bytes.len());
+        let end = at + random.usize(..=(bytes.len() - at).min(64));
+        match random.u8(..6) {
             0 => drop(bytes.drain(at..end)),
-            1 => drop(bytes.splice(at..at, WORDS[numbers.below(WORDS.len())].iter().copied())),
-            2 if at < bytes.len() => bytes[at] ^= 1 << numbers.below(8),
+            1 => drop(bytes.splice(at..at, WORDS[random.usize(..WORDS.len())].iter().copied())),
+            2 if at < bytes.len() => bytes[at] ^= 1 << random.u8(..8),
             3 => {
-                let again = bytes[at..end].repeat(1 + numbers.below(200));
+                let again = bytes[at..end].repeat(random.usize(1..=200));
                 bytes.splice(at..end, again);
             }
-            4 => drop(bytes.splice(at..end, WORDS[numbers.below(WORDS.len())].iter().copied())),
+            4 => drop(bytes.splice(at..end, WORDS[random.usize(..WORDS.len())].iter().copied())),
             _ => bytes.truncate(at.max(bytes.len() / 2)),
         }
     }
@@ -83,10 +68,10 @@ fn changed(seed: &[u8], numbers: &mut Numbers) -> Vec<u8> {
 }
 
 fn survives(parser: fn(&[u8]), seeds: &[&[u8]], rounds: usize) {
-    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let mut random = Rng::with_seed(1);
     for round in 0..rounds {
         let seed = seeds[round % seeds.len()];
-        let input = if round < seeds.len() { seed.to_vec() } else { changed(seed, &mut numbers) };
+        let input = if round < seeds.len() { seed.to_vec() } else { changed(seed, &mut random) };
         let begun = Instant::now();
         let shown = || input.escape_ascii().to_string();
         assert!(catch_unwind(AssertUnwindSafe(|| parser(&input))).is_ok(), "round {round} panics: {}", shown());

@@ -21,14 +21,9 @@ fn qemu_img(words: &[&str], files: &[&Path]) -> String {
 
 /// Bytes that no compression makes smaller, the same every time.
 fn noise(length: usize) -> Vec<u8> {
-    let mut state = 1u64;
-    let next = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 24) as u8
-    };
-    (0..length).map(next).collect()
+    let mut noise = vec![0; length];
+    fastrand::Rng::with_seed(1).fill(&mut noise);
+    noise
 }
 
 /// A raw disk with data at some places.

@@ -27,15 +27,10 @@ fn disk(directory: &Path, size: u64, data: &[(u64, u64)]) -> Raw {
     let path = directory.join("disk.raw");
     let file = File::options().read(true).write(true).create(true).truncate(true).open(&path).expect("a file");
     file.set_len(size).expect("room");
-    let mut state = size | 1;
+    let mut random = fastrand::Rng::with_seed(size);
     for (start, end) in data {
-        let bytes: Vec<u8> = (*start..*end)
-            .map(|_| {
-                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                // Three bits of each byte, so that it can be compressed.
-                (state >> 61) as u8 | 1
-            })
-            .collect();
+        // Two bits of each byte are random, so that it can be compressed.
+        let bytes: Vec<u8> = (*start..*end).map(|_| random.u8(..8) | 1).collect();
         file.write_all_at(&bytes, *start).expect("room");
     }
     Raw::new(file).expect("a disk")

@@ -181,13 +181,8 @@ fn what_never_ends_is_told() {
 
 #[test]
 fn any_bytes_can_be_looked_at() {
-    let mut state = 1u64;
-    let bytes: Vec<u8> = std::iter::repeat_with(|| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 56) as u8
-    })
-    .take(200_000)
-    .collect();
+    let mut bytes = vec![0; 200_000];
+    fastrand::Rng::with_seed(1).fill(&mut bytes);
     let mut watch = Watch::new(Limits::default());
     for at in (0..bytes.len()).step_by(4999) {
         watch.look(&SerialView::of(&bytes[..at], JUST_NOW), None, JUST_NOW);

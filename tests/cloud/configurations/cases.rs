@@ -6,24 +6,17 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-/// Numbers that are the same at every run (Marsaglia's xorshift).
-pub(super) struct Dice(pub(super) u64);
+/// Dice, whose numbers are the same at every run.
+pub(super) struct Dice(pub(super) fastrand::Rng);
 
 impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % u64::try_from(limit).expect("small")).expect("small")
-    }
-
     fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.below(choices.len())]
+        choices[self.0.usize(..choices.len())]
     }
 
     /// Whether something that happens once in so many times does.
     fn one_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
+        self.0.usize(..times) == 0
     }
 }
 
@@ -123,7 +116,7 @@ impl Maker<'_> {
             let line = format!("{key}: {value}");
             if maker.dice.one_in(5) { beside.push(line) } else { auth.push(line) }
         };
-        match self.dice.below(8) {
+        match self.dice.0.u8(..8) {
             0 => {
                 for key in ["application_credential_id", "application_credential_secret"] {
                     let value = self.word().to_owned();
@@ -330,7 +323,7 @@ pub(super) fn make(dice: &mut Dice, dir: &Path) -> Value {
         return json!({ "here": here, "environment": environment, "cloud": cloud });
     }
     let (mut dir, mut extension) = (user, "yaml");
-    match maker.dice.below(10) {
+    match maker.dice.0.u8(..10) {
         0 => dir = here.clone(),
         1 => {
             dir = here.join("xdg/openstack");

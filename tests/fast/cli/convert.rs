@@ -143,11 +143,7 @@ fn what_cannot_be_converted_is_told() {
 fn an_interrupted_conversion_leaves_nothing() {
     let sandbox = Sandbox::new();
     let mut noise = vec![0_u8; 96 << 20];
-    let mut state = 1_u64;
-    for byte in &mut noise {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        *byte = (state >> 56) as u8;
-    }
+    fastrand::Rng::with_seed(1).fill(&mut noise);
     sandbox.write("big.raw", &noise);
     let before = names(&sandbox.path(""));
     let mut command = sandbox.command(env!("CARGO_BIN_EXE_goldsmith"));

@@ -21,13 +21,9 @@ impl Samples {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let mut disk = vec![0; SIZE];
-        let mut state = 1_u64;
+        let mut random = fastrand::Rng::with_seed(1);
         for range in [0..70_000, 3 << 20..(3 << 20) + 1_200_000, (8 << 20) + 4096..(8 << 20) + 8192] {
-            for byte in &mut disk[range] {
-                // A linear congruential generator: noise that does not shrink.
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                *byte = (state >> 56) as u8;
-            }
+            random.fill(&mut disk[range]);
         }
         for (at, byte) in disk[6 << 20..7 << 20].iter_mut().enumerate() {
             *byte = b"goldsmith "[at % 10];
