@@ -7,6 +7,8 @@
 mod key_manager;
 #[path = "cloud/members.rs"]
 pub(crate) mod members;
+#[path = "cloud/programs.rs"]
+mod programs;
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -14,9 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub(crate) use programs::Programs;
+use programs::shared;
 use serde_json::{Value, json};
-
-const REQUIREMENTS: &str = include_str!("requirements.txt");
 
 /// Password of everybody.
 pub(crate) const PASSWORD: &str = "not-so-secret";
@@ -29,7 +31,7 @@ pub(crate) struct TestCloud {
     glance: Child,
     barbican: Option<Child>,
     dir: tempfile::TempDir,
-    programs: PathBuf,
+    programs: Programs,
     pub(crate) auth_url: String,
     /// Address of Glance, which the catalog has too.
     pub(crate) image_url: String,
@@ -51,7 +53,7 @@ impl TestCloud {
 
     /// A cloud whose Glance is told more in `glance-api.conf`: sections may be there again. `AUTH_URL` is Keystone's address.
     pub(crate) fn start_with(more: &str) -> Self {
-        let programs = programs();
+        let programs = Programs::install();
         let template = template(&programs);
         let dir = tempfile::tempdir().expect("a temporary directory");
         copy(&template, dir.path());
@@ -78,7 +80,7 @@ impl TestCloud {
 
     /// Runs a program of the environment that the services are in.
     pub(crate) fn python(&self, arguments: &[&str]) -> std::process::Output {
-        Command::new(self.programs.join("bin/python")).args(arguments).output().expect("python")
+        self.programs.command("python").args(arguments).output().expect("python")
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -99,7 +101,7 @@ impl TestCloud {
 
     /// Runs OpenStack's own client and returns what it answers.
     pub(crate) fn openstack(&self, arguments: &[&str]) -> Value {
-        let mut client = Command::new(self.programs.join("bin/openstack"));
+        let mut client = self.programs.command("openstack");
         client.args(arguments).args(["-f", "json"]).envs(self.variables()).env("OS_REGION_NAME", "RegionOne");
         let output = client.output().expect("it runs");
         let said = String::from_utf8_lossy(&output.stderr);
@@ -110,7 +112,7 @@ impl TestCloud {
 
     /// Runs OpenStack's own client where it answers nothing.
     pub(crate) fn openstack_plain(&self, arguments: &[&str]) {
-        let mut client = Command::new(self.programs.join("bin/openstack"));
+        let mut client = self.programs.command("openstack");
         run(client.args(arguments).envs(self.variables()).env("OS_REGION_NAME", "RegionOne"));
     }
 
@@ -144,40 +146,8 @@ fn auth_url_of(cloud: &TestCloud) -> String {
     cloud.auth_url.clone()
 }
 
-/// What tests share, and where it is locked while it is made.
-fn shared() -> (PathBuf, File) {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("openstack");
-    fs::create_dir_all(&dir).expect("a directory");
-    let lock = File::create(dir.join("lock")).expect("a lock file");
-    lock.lock().expect("the lock");
-    (dir, lock)
-}
-
-/// A Python environment with the services.
-pub(crate) fn programs() -> PathBuf {
-    environment("programs", REQUIREMENTS)
-}
-
-/// A Python environment with services, made anew where the requirements have changed.
-fn environment(name: &str, requirements: &str) -> PathBuf {
-    let (dir, _lock) = shared();
-    let (programs, done) = (dir.join(name), dir.join(name).join("requirements.txt"));
-    if fs::read_to_string(&done).is_ok_and(|installed| installed == requirements) {
-        return programs;
-    }
-    let _ = fs::remove_dir_all(&programs);
-    run(Command::new("python3").args(["-m", "venv"]).arg(&programs));
-    let list = dir.join("requirements.txt");
-    fs::write(&list, requirements).expect("a file");
-    // Of what is installed little is imported, and compiled then.
-    let install = ["install", "--quiet", "--no-compile", "--requirement"];
-    run(Command::new(programs.join("bin/pip")).args(install).arg(&list));
-    fs::write(done, requirements).expect("a file");
-    programs
-}
-
 /// Databases and keys of a cloud that has an administrator and an image service.
-fn template(programs: &Path) -> PathBuf {
+fn template(programs: &Programs) -> PathBuf {
     let (dir, _lock) = shared();
     let (template, done) = (dir.join("template"), dir.join("template/made-by"));
     // It is as this file makes it.
@@ -189,7 +159,7 @@ fn template(programs: &Path) -> PathBuf {
     fs::create_dir_all(&template).expect("a directory");
     configure_keystone(&template);
     let manage = |arguments: &[&str]| {
-        let mut command = Command::new(programs.join("bin/keystone-manage"));
+        let mut command = programs.command("keystone-manage");
         run(command.arg("--config-dir").arg(template.join("keystone")).args(arguments));
     };
     let (user, group) = (id("-un"), id("-gn"));
@@ -214,9 +184,9 @@ fn template(programs: &Path) -> PathBuf {
     let _ = keystone.kill();
     let _ = keystone.wait();
     configure_glance(programs, &template, &url, "http://127.0.0.1:1");
-    let definitions = programs.join("etc/glance/metadefs").display().to_string();
+    let definitions = programs.path("etc/glance/metadefs").display().to_string();
     for command in [&["db_sync"][..], &["db_load_metadefs", &definitions]] {
-        let mut manage = Command::new(programs.join("bin/glance-manage"));
+        let mut manage = programs.command("glance-manage");
         run(manage.arg("--config-dir").arg(template.join("glance")).args(command));
     }
     fs::write(done, maker).expect("a file");
@@ -241,14 +211,14 @@ fn configure_keystone(dir: &Path) {
 }
 
 /// Two stores, the import methods and the cache are on, as on clouds of some size.
-fn configure_glance(programs: &Path, dir: &Path, auth_url: &str, url: &str) {
+fn configure_glance(programs: &Programs, dir: &Path, auth_url: &str, url: &str) {
     let at = |name: &str| dir.join(name).display().to_string();
     for name in ["glance", "store/slow", "store/fast", "store/staging", "store/tasks", "store/cache"] {
         fs::create_dir_all(dir.join(name)).expect("a directory");
     }
     // The service looks for it beside its configuration.
     let paste = "glance-api-paste.ini";
-    fs::copy(programs.join("etc/glance").join(paste), dir.join("glance").join(paste)).expect("a file");
+    fs::copy(programs.path("etc/glance").join(paste), dir.join("glance").join(paste)).expect("a file");
     let text = format!(
         "[DEFAULT]
 log_file = {log}
@@ -303,20 +273,18 @@ password = {PASSWORD}
 }
 
 /// Starts a service.
-fn serve(programs: &Path, dir: &Path, name: &str, port: u16, more: &[&str]) -> Child {
+fn serve(programs: &Programs, dir: &Path, name: &str, port: u16, more: &[&str]) -> Child {
     let mut uwsgi = uwsgi(programs, dir, name, port);
     uwsgi.args(["--module", &format!("{name}.wsgi.api:application")]).args(more);
     uwsgi.env("OS_KEYSTONE_CONFIG_DIR", dir.join("keystone")).env("OS_GLANCE_CONFIG_DIR", dir.join("glance"));
     uwsgi.spawn().expect("setpriv of util-linux")
 }
 
-/// A server. It ends with this process, however that ends: uWSGI without a master has no other process.
-fn uwsgi(programs: &Path, dir: &Path, name: &str, port: u16) -> Command {
+/// A server. It ends with this process: uWSGI without a master has no other process.
+fn uwsgi(programs: &Programs, dir: &Path, name: &str, port: u16) -> Command {
     let out = File::create(dir.join(format!("{name}.out"))).expect("a file");
-    let mut command = Command::new("setpriv");
+    let mut command = programs.service("uwsgi");
     command
-        .args(["--pdeathsig", "KILL"])
-        .arg(programs.join("bin/uwsgi"))
         .args(["--http-socket", &format!("127.0.0.1:{port}")])
         .args(["--add-header", "Connection: close", "--enable-threads", "--threads", "8", "--need-app"])
         .args(["--buffer-size", "65535"])

@@ -66,13 +66,12 @@ fn is_refused(request: &Value) -> bool {
 #[test]
 #[ignore = "installs OpenStack's own client"]
 fn configurations_are_read_as_openstacksdk_reads_them() {
-    let python = cloud::programs().join("bin/python");
+    let mut python = cloud::Programs::install().command("python");
     let dir = tempfile::tempdir().expect("a directory");
     let mut dice = Dice(fastrand::Rng::with_seed(1));
     let cases: Vec<Value> = (0..CASES).map(|number| make(&mut dice, &dir.path().join(number.to_string()))).collect();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cloud/configurations/openstacksdk.py");
-    let mut child =
-        Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python");
+    let mut child = python.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python");
     child.stdin.take().expect("an input").write_all(json!(cases).to_string().as_bytes()).expect("a pipe");
     let output = child.wait_with_output().expect("it ends");
     let theirs: Vec<Value> = serde_json::from_slice(&output.stdout).expect("a list");

@@ -1,7 +1,7 @@
 //! Keys of object stores in shared files, read by botocore and by this program.
 
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use goldsmith::publish::trees::s3::profile::credentials;
 use serde_json::{Value, json};
@@ -77,7 +77,8 @@ fn shared_files_are_read_as_botocore_reads_them() {
         (None, None),
     ];
     let input: Vec<_> = cases.iter().map(|(own, config)| json!([own, config, "p"])).collect();
-    let mut child = Command::new(cloud::programs().join("bin/python"))
+    let mut child = cloud::Programs::install()
+        .command("python")
         .args(["-c", THEIRS])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

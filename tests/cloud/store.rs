@@ -2,12 +2,12 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::cloud::{free_port, id, programs, run, tail};
+use crate::cloud::{Programs, free_port, id, run, tail};
 
 /// Longest time until it answers, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -38,7 +38,7 @@ else:
 pub(crate) struct TestStore {
     services: Vec<Child>,
     dir: tempfile::TempDir,
-    programs: PathBuf,
+    programs: Programs,
     pub(crate) url: String,
 }
 
@@ -54,7 +54,7 @@ impl Drop for TestStore {
 impl TestStore {
     /// A store with the bucket `images`.
     pub(crate) fn start() -> Self {
-        let programs = programs();
+        let programs = Programs::install();
         let dir = tempfile::tempdir().expect("a temporary directory");
         fs::create_dir_all(dir.path().join("disks/one")).expect("a directory");
         let swift = "[swift-hash]\nswift_hash_path_suffix = test\n[storage-policy:0]\nname = default\ndefault = yes\n";
@@ -65,7 +65,7 @@ impl TestStore {
             let ring = dir.path().join(format!("{kind}.builder"));
             let device = format!("r1z1-127.0.0.1:{port}/one");
             for arguments in [&["create", "1", "1", "1"][..], &["add", &device, "1"], &["rebalance"]] {
-                run(Command::new(programs.join("bin/swift-ring-builder")).arg(&ring).args(arguments));
+                run(programs.command("swift-ring-builder").arg(&ring).args(arguments));
             }
             let app = format!(
                 "devices = {}\nmount_check = false\nfallocate_reserve = 0\ndisable_fallocate = true\n\
@@ -119,13 +119,13 @@ impl TestStore {
     }
 
     fn client(&self, what: &str) -> std::process::Output {
-        let mut python = Command::new(self.programs.join("bin/python"));
+        let mut python = self.programs.command("python");
         python.args(["-c", LOOK, &self.url, what]).output().expect("Python")
     }
 }
 
 /// Starts a service, which ends with this process.
-fn serve(programs: &Path, dir: &Path, kind: &str, port: u16, app: &str) -> Child {
+fn serve(programs: &Programs, dir: &Path, kind: &str, port: u16, app: &str) -> Child {
     let conf = dir.join(format!("{kind}.conf"));
     let common = format!(
         "[DEFAULT]\nbind_ip = 127.0.0.1\nbind_port = {port}\nswift_dir = {}\nuser = {}\nworkers = 0\n",
@@ -134,9 +134,8 @@ fn serve(programs: &Path, dir: &Path, kind: &str, port: u16, app: &str) -> Child
     );
     fs::write(&conf, common + app).expect("a file");
     let out = File::create(dir.join(format!("{kind}.out"))).expect("a file");
-    Command::new("setpriv")
-        .args(["--pdeathsig", "KILL"])
-        .arg(programs.join(format!("bin/swift-{kind}-server")))
+    programs
+        .service(&format!("swift-{kind}-server"))
         .arg(&conf)
         .stdin(Stdio::null())
         .stdout(out.try_clone().expect("a file"))

@@ -11,7 +11,7 @@ use goldsmith::digest::Sha256;
 use serde_json::{Value, json};
 
 use crate::Ran;
-use crate::cloud::programs;
+use crate::cloud::Programs;
 use crate::store::TestStore;
 
 /// Bytes that are no others' and do not repeat.
@@ -206,7 +206,7 @@ fn a_simplestreams_client_finds_every_file() {
     let url = serve(dir.path().join("tree"));
     let look = "import json, sys; from simplesimplestreams import SimpleStreamsClient; \
         print(json.dumps(SimpleStreamsClient(sys.argv[1]).list_images()))";
-    let output = Command::new(programs().join("bin/python")).args(["-c", look, &url]).output().expect("Python");
+    let output = Programs::install().command("python").args(["-c", look, &url]).output().expect("Python");
     let products: Value = serde_json::from_slice(&output.stdout).expect("products");
     let product = &products[0];
     assert_eq!((products.as_array().map(Vec::len), &product["aliases"]), (Some(1), &json!("gold")), "{products}");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Child;
 
-use super::{Admin, TestCloud, environment, free_port, identity, uwsgi};
+use super::{Admin, Programs, TestCloud, free_port, identity, uwsgi};
 
 const REQUIREMENTS: &str = include_str!("requirements-key-manager.txt");
 
@@ -18,7 +18,7 @@ impl TestCloud {
         let url = format!("http://127.0.0.1:{port}");
         let more = "[key_manager]\nbackend = barbican\n[barbican]\nauth_endpoint = AUTH_URL\nbarbican_endpoint = ";
         let mut cloud = Self::start_with(&format!("{more}{url}\n"));
-        let programs = environment("key-manager", REQUIREMENTS);
+        let programs = Programs::install_as("key-manager", REQUIREMENTS);
         configure(&programs, cloud.dir.path(), &cloud.auth_url, &url);
         cloud.barbican = Some(serve(&programs, cloud.dir.path(), port));
         cloud.wait_for(&format!("{url}/healthcheck"), "barbican");
@@ -28,11 +28,11 @@ impl TestCloud {
 }
 
 /// Secrets are kept in a database, under a key of the configuration, which is read from the home directory.
-fn configure(programs: &Path, dir: &Path, auth_url: &str, url: &str) {
+fn configure(programs: &Programs, dir: &Path, auth_url: &str, url: &str) {
     let at = |name: &str| dir.join(name).display().to_string();
     fs::create_dir_all(dir.join("key-manager/.barbican")).expect("a directory");
     let paste = "barbican-api-paste.ini";
-    fs::copy(programs.join("etc/barbican").join(paste), dir.join("key-manager").join(paste)).expect("a file");
+    fs::copy(programs.path("etc/barbican").join(paste), dir.join("key-manager").join(paste)).expect("a file");
     let text = format!(
         "[DEFAULT]
 log_file = {log}
@@ -50,7 +50,7 @@ kek = {KEK}
     fs::write(dir.join("key-manager/.barbican/barbican.conf"), text).expect("a file");
 }
 
-fn serve(programs: &Path, dir: &Path, port: u16) -> Child {
+fn serve(programs: &Programs, dir: &Path, port: u16) -> Child {
     let home = dir.join("key-manager");
     let mut uwsgi = uwsgi(programs, dir, "barbican", port);
     uwsgi.args(["--paste", &format!("config:{}", home.join("barbican-api-paste.ini").display())]).env("HOME", home);
