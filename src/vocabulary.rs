@@ -34,6 +34,16 @@ impl Arch {
     pub fn of_kernel(name: &str) -> Option<Self> {
         [Self::X86_64, Self::Aarch64].into_iter().find(|arch| arch.name() == name)
     }
+
+    /// Returns the architecture of this host; `None` if Goldsmith cannot build images for it.
+    pub fn host() -> Option<Self> {
+        Self::of_kernel(std::env::consts::ARCH)
+    }
+
+    /// Returns whether machines of this architecture can have a BIOS. All of them can have UEFI.
+    pub fn has_bios(self) -> bool {
+        self == Self::X86_64
+    }
 }
 
 /// The phase of a build in which a step runs.

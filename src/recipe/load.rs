@@ -174,8 +174,14 @@ fn recipe(
     found.extend(errors);
     let mut dirs = options.element_dirs.clone();
     dirs.push(dir.join("elements"));
-    let layout = file.as_ref().map_or(Layout::BiosUefi, |file| file.disk.layout);
     let arch = file.as_ref().and_then(|file| file.arch).unwrap_or(options.host_arch);
+    check::layout(&head, arch, source, found);
+    if let Some(file) = &mut file
+        && head.get("disk").and_then(|disk| disk.get("layout")).is_none()
+    {
+        file.disk.layout = Layout::default_of(arch);
+    }
+    let layout = file.as_ref().map_or(Layout::default_of(arch), |file| file.disk.layout);
     let mut composer = Composer {
         source,
         body: root.filtered(|key| BODY.contains(&key)),
@@ -292,6 +298,11 @@ fn parameters(
 }
 
 impl Layout {
+    /// Returns the layout of a new disk whose recipe names none: for all firmware of the architecture.
+    pub fn default_of(arch: Arch) -> Self {
+        if arch.has_bios() { Self::BiosUefi } else { Self::Uefi }
+    }
+
     /// Firmware that a disk with this layout boots under.
     pub fn firmware(self) -> Vec<Firmware> {
         match self {

@@ -126,7 +126,8 @@ pub struct ImageSource {
 pub struct Disk {
     /// Virtual size. Goldsmith grows a smaller base image to this size, with its root file system if nothing lies behind it.
     pub size: ByteSize,
-    /// Firmware that a bootstrapped disk boots under, which decides its partitions. A base image keeps its partitions.
+    /// Firmware that a bootstrapped disk boots under, which decides its partitions. A base image keeps its partitions. Default:
+    /// `bios+uefi`, for aarch64 `uefi`.
     pub layout: Layout,
 }
 

@@ -123,8 +123,8 @@ impl Verify {
             let at = Some(index);
             if boots[..index].contains(boot) {
                 add("boot", at, format!("`{boot}` is there twice"), "once is enough: remove one of them");
-            } else if known.arch == Some(Arch::Aarch64) && *boot == BootKind::Bios {
-                add("boot", at, "machines of aarch64 have no BIOS".to_owned(), "boot it under `uefi`");
+            } else if let Some(arch) = known.arch.filter(|arch| *boot == BootKind::Bios && !arch.has_bios()) {
+                add("boot", at, format!("machines of {} have no BIOS", arch.name()), "boot it under `uefi`");
             } else if *boot == BootKind::SecureBoot && self.machine == Board::Pc {
                 let message = "the board `pc` has no Secure Boot".to_owned();
                 add("boot", at, message, "take `machine: q35`, or leave out `secure-boot`");

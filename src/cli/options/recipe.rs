@@ -37,7 +37,7 @@ impl RecipeOptions {
     /// Returns the options for loading the recipe.
     pub(in crate::cli) fn load_options(&self) -> Result<LoadOptions, Failure> {
         once("param", &self.params)?;
-        let host_arch = Arch::of_kernel(std::env::consts::ARCH).ok_or_else(|| {
+        let host_arch = Arch::host().ok_or_else(|| {
             Failure::of(FailureKind::Host, format!("images for {} cannot be built yet", std::env::consts::ARCH))
         })?;
         Ok(LoadOptions {

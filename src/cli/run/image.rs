@@ -62,7 +62,7 @@ impl Image {
 
     /// Returns the architecture of the image, or the host's if the image's is unknown.
     pub(super) fn arch(&self) -> Arch {
-        let host = Arch::of_kernel(std::env::consts::ARCH);
+        let host = Arch::host();
         self.manifest.arch.or(host).unwrap_or(Arch::X86_64)
     }
 

@@ -7,6 +7,7 @@ use super::rule::apply;
 use crate::element::order::ALL;
 use crate::element::schema::{Check, check_ids};
 use crate::image::Output;
+use crate::recipe::Arch;
 use crate::recipe::publish::Target;
 use crate::recipe::terms::decode;
 use crate::recipe::verify::{Fault, Known, Verify};
@@ -67,6 +68,15 @@ pub(crate) fn recipe_head(root: &Node, source: &Arc<Source>, found: &mut Vec<Dia
         }
     }
     outputs(root, source, found);
+}
+
+/// Checks that machines of the architecture can have the firmware that the disk is laid out for.
+pub(crate) fn layout(root: &Node, arch: Arch, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    let Some(node) = root.get("disk").and_then(|disk| disk.get("layout")) else { return };
+    if matches!(node.text(), Some("bios" | "bios+uefi")) && !arch.has_bios() {
+        let message = format!("machines of {} have no BIOS", arch.name());
+        found.push(Diagnostic::new(source, node.span, message).help("write `layout: uefi`, or leave it out"));
+    }
 }
 
 /// Checks what a recipe says about verifying its image.

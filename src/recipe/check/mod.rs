@@ -8,6 +8,6 @@ mod head;
 mod rule;
 mod steps;
 
-pub(crate) use head::{BUILT_INS, accepted, element_head, publish, recipe_head, some_output, verify};
+pub(crate) use head::{BUILT_INS, accepted, element_head, layout, publish, recipe_head, some_output, verify};
 pub(crate) use rule::{apply, require};
 pub(crate) use steps::{actions, checks, packages};
