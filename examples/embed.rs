@@ -59,7 +59,13 @@ impl MemoryHost {
 }
 
 impl Host for MemoryHost {
-    fn launch(&self, _: bool, _: &Arc<dyn Reporter>, _: &Interrupt) -> Result<Box<dyn Guest>, GuestError> {
+    fn launch(
+        &self,
+        _: Option<Arch>,
+        _: bool,
+        _: &Arc<dyn Reporter>,
+        _: &Interrupt,
+    ) -> Result<Box<dyn Guest>, GuestError> {
         Ok(Box::new(self.0.launch()))
     }
 

@@ -15,7 +15,7 @@ use crate::disk::DiskLayout;
 use crate::disk::layout::Purpose;
 use crate::event::{Event, Reporter};
 use crate::fsx::{self, IoContext as _};
-use crate::guest::Mount;
+use crate::guest::{Emulator, Mount};
 use crate::interrupt::Interrupt;
 use crate::process::{self, ProcessError};
 use crate::recipe::Arch;
@@ -24,6 +24,10 @@ use crate::workdir::{USER_NAMESPACE, WorkDir};
 
 /// The script that does the work; its first lines describe it.
 const SCRIPT: &str = include_str!("bootstrap.sh");
+
+/// A script that runs a program as root in a user namespace with all ids of this one. A rule for `binfmt_misc` that is made there
+/// is not seen outside. `newuidmap` has no ids for root, so a second process maps the ids.
+const IN_USER_NAMESPACE: &str = include_str!("user_namespace.sh");
 
 /// Required programs, and their Debian packages.
 const TOOLS: [(&str, &str); 6] = [
@@ -78,15 +82,18 @@ pub fn build(
         return Err(BootstrapError::MissingKeyring(keyring.clone()));
     }
     let layout = DiskLayout::new(request.disk, request.arch, &request.seed)?;
+    // A rule of the host serves every namespace.
+    let emulator = Emulator::of(request.arch)?.filter(|emulator| !emulator.is_registered());
+    let emulator = emulator.as_ref();
     let memory = available_memory().filter(|bytes| *bytes >= MIN_MEMORY).map(|bytes| Place::Memory(bytes / 5 * 4));
-    let packages = match memory.map(|place| run(request, &layout, place, reporter, interrupt)) {
+    let packages = match memory.map(|place| run(request, &layout, emulator, place, reporter, interrupt)) {
         Some(Err(BootstrapError::NoSpace { needed, available, path })) if path == Path::new("memory") => {
             let message = format!("the packages need {needed} of memory, {available} are free: working on the disk");
             reporter.report(&Event::Detail { message });
-            run(request, &layout, Place::Disk, reporter, interrupt)?
+            run(request, &layout, emulator, Place::Disk, reporter, interrupt)?
         }
         Some(result) => result?,
-        None => run(request, &layout, Place::Disk, reporter, interrupt)?,
+        None => run(request, &layout, emulator, Place::Disk, reporter, interrupt)?,
     };
     Ok(Bootstrapped { mounts: layout.mounts(), packages })
 }
@@ -94,13 +101,14 @@ pub fn build(
 fn run(
     request: &BootstrapRequest<'_>,
     layout: &DiskLayout,
+    emulator: Option<&Emulator>,
     place: Place,
     reporter: &dyn Reporter,
     interrupt: &Interrupt,
 ) -> Result<Vec<Package>, BootstrapError> {
     let work = WorkDir::create(&request.cache_dir.join("tmp"), "bootstrap-")?;
     write_inputs(work.path(), request, layout)?;
-    let mut command = command(work.path(), request, layout, place);
+    let mut command = command(work.path(), request, layout, emulator, place);
     let stop = Interrupt::new();
     let raise = stop.clone();
     interrupt.on_raise(move || raise.raise());
@@ -143,6 +151,12 @@ fn explain(
 ) -> BootstrapError {
     if work.join("moved").exists() {
         return BootstrapError::RepositoryMoved;
+    }
+    if let Ok(reason) = std::fs::read_to_string(work.join("no-emulation")) {
+        return BootstrapError::Unregistered {
+            arch: request.arch,
+            reason: crate::text::printable(reason.trim().as_bytes()),
+        };
     }
     if let Ok(kibibytes) = std::fs::read_to_string(work.join("too-small"))
         && let Ok(kibibytes) = kibibytes.trim().parse::<u64>()
@@ -210,7 +224,13 @@ fn write_inputs(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout
     Ok(())
 }
 
-fn command(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout, place: Place) -> Command {
+fn command(
+    work: &Path,
+    request: &BootstrapRequest<'_>,
+    layout: &DiskLayout,
+    emulator: Option<&Emulator>,
+    place: Place,
+) -> Command {
     let arch = dpkg_arch(request.arch);
     let packages = format!("{}-{}-{arch}", request.distro, request.release);
     let memory = match place {
@@ -218,16 +238,24 @@ fn command(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout, pla
         Place::Disk => 0,
     };
     let (root, efi) = (layout.partition(Purpose::Root), layout.partition(Purpose::Efi));
-    let mut command = Command::new("unshare");
-    if !rustix::process::geteuid().is_root() {
-        command.args(USER_NAMESPACE);
+    let is_root = rustix::process::geteuid().is_root();
+    let mut words = Vec::new();
+    if is_root && emulator.is_some() {
+        words.extend(["sh", "-eu", "-c", IN_USER_NAMESPACE, "sh"]);
     }
-    command.args(["--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"]);
-    command.args(["sh", "-eu", "-c", SCRIPT]);
+    words.push("unshare");
+    if !is_root {
+        words.extend(USER_NAMESPACE);
+    }
+    words.extend(["--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"]);
+    words.extend(["sh", "-eu", "-c", SCRIPT]);
+    let mut command = Command::new(words[0]);
     command
+        .args(&words[1..])
         .env("WORK", work)
         .env("MEMORY", memory.to_string())
         .env("CACHE", request.cache_dir.join("packages").join(packages))
+        .env("EMULATION", emulator.map_or(String::new(), |emulator| emulator.rule(&emulator.program.to_string_lossy())))
         .env("RELEASE", request.release)
         .env("ARCH", arch)
         .env("PACKAGES", request.packages.join(","))

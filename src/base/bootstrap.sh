@@ -4,6 +4,7 @@
 # Environment: WORK      directory for this run; holds sources.list, pins, fstab, disk.sfdisk; gets packages
 #              MEMORY    size of the tmpfs to work in, in bytes; 0 to work on the disk
 #              CACHE     packages and lists of earlier runs, shared with runs at the same time
+#              EMULATION rule for binfmt_misc that runs programs of ARCH; empty if the kernel runs them already
 #              RELEASE ARCH PACKAGES          what to install; packages separated by commas
 #              EPOCH     when the repositories were last changed, in seconds since 1970; nothing made is newer
 #              DISK_SIZE ROOT_OFFSET ROOT_KIB ROOT_UUID HASH_SEED EFI_SECTOR EFI_KIB EFI_ID    the disk
@@ -20,6 +21,15 @@ raw=$mnt/disk.raw
 archives=$tree/var/cache/apt/archives
 lists=$tree/var/lib/apt/lists
 unsafe_io=--dpkgopt=force-unsafe-io # the disk is not needed before it is complete
+# The rule is one of this user namespace, and ends with it.
+if [ -n "$EMULATION" ]; then
+    mkdir "$WORK/binfmt"
+    if ! mount -t binfmt_misc binfmt_misc "$WORK/binfmt" 2>"$WORK/said" ||
+        ! { printf '%s' "$EMULATION" >"$WORK/binfmt/register"; } 2>"$WORK/said"; then
+        mv "$WORK/said" "$WORK/no-emulation"
+        exit 1
+    fi
+fi
 if [ "$MEMORY" != 0 ]; then
     mount -t tmpfs -o "size=$MEMORY,mode=0755" goldsmith "$mnt"
 fi
@@ -71,7 +81,7 @@ export INITRD=No
 # environment it would also let Python compile modules in a way that reads the source at every import.
 status=0
 mmdebstrap --verbose --mode=root --variant=apt --format=directory --architectures="$ARCH" ${PACKAGES:+--include="$PACKAGES"} \
-    --skip="check/empty,essential/unlink,cleanup/apt$skip" $unsafe_io \
+    --skip="check/empty,check/qemu,essential/unlink,cleanup/apt$skip" $unsafe_io \
     --aptopt='Acquire::Languages "none"' --aptopt='Apt::Install-Recommends "false"' --aptopt='Acquire::Retries "3"' \
     --extract-hook='cd "$1/var/lib/apt/lists"
         cat *InRelease >/dev/null

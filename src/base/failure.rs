@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use crate::disk::layout::LayoutError;
 use crate::distro::Keyring;
 use crate::fsx::PathError;
+use crate::guest::emulator::NoEmulator;
 use crate::process::ProcessError;
+use crate::recipe::Arch;
 use crate::units::ByteSize;
 
 /// The reason why a bootstrap failed.
@@ -22,6 +24,20 @@ pub enum BootstrapError {
     /// The keys of the distribution's archive are missing.
     #[error("{} is missing on this machine: install the package {}", .0.file, .0.package)]
     MissingKeyring(Keyring),
+    /// This machine cannot run the programs of the packages.
+    #[error(transparent)]
+    NoEmulator(#[from] NoEmulator),
+    /// The kernel takes no rule for the emulator.
+    #[error(
+        "programs for {} cannot run on this machine: {reason}\n  this needs Linux 6.7 or later, or a rule in \
+         /proc/sys/fs/binfmt_misc with the flag F, as a package of QEMU's user emulation makes it", arch.name()
+    )]
+    Unregistered {
+        /// Architecture of the programs.
+        arch: Arch,
+        /// The message of the system.
+        reason: String,
+    },
     /// The user may not create a user namespace.
     #[error(
         "cannot work without privileges: {reason}\n  allow user namespaces and give this user ranges in /etc/subuid and \

@@ -66,7 +66,7 @@ impl ImageSession {
     /// Starts a guest without network. It needs no orderly shutdown, because nothing that it writes is kept.
     pub(super) fn launch(&self, host: &QemuHost) -> Result<Box<dyn Guest>, Failure> {
         self.active("start the guest", || {
-            let launched = host.launch(false, &self.reporter, &self.interrupt);
+            let launched = host.launch(None, false, &self.reporter, &self.interrupt);
             launched.map_err(|error| hints::guest_error(&error))
         })
     }

@@ -34,6 +34,8 @@ pub struct GuestConfig {
     /// The access of programs that use the network. If this is `None`, the guest has no network interface. The link is up only
     /// while such a program runs.
     pub network: Option<crate::recipe::verify::NetworkAccess>,
+    /// The emulator for programs of the image, if their architecture is not the host's.
+    pub emulator: Option<super::Emulator>,
     /// Directory for the guest's sockets. It has a short path and is private. Its creator removes it.
     pub socket_dir: PathBuf,
 }

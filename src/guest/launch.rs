@@ -101,60 +101,9 @@ impl LibguestfsGuest {
             return Err(GuestError::Interrupted);
         }
         check_socket_dir(&config.socket_dir)?;
-        let launch = Launch { config, reporter: &reporter, interrupt };
-        let appliance = match appliance() {
-            Ok(appliance) => appliance,
-            Err(reason) => {
-                launch.note(format!("the guest boots the appliance of libguestfs: {reason}"));
-                return launch.start(None, Start::Boot);
-            }
-        };
-        let qemu = Handle::create().and_then(|handle| handle.get_hv()).map(PathBuf::from);
-        let qemu = qemu.map_err(|failure| GuestError::Launch(failure.text))?;
-        let before = appliance.state(&qemu, config);
-        if let Some(state) = before.as_deref().filter(|state| saved::is_there(state)) {
-            let resumed = launch.start(Some(&appliance), Start::Resume(state)).and_then(|guest| {
-                // If libguestfs has made its appliance again, the state does not belong to the disk that QEMU has now.
-                if appliance.state(&qemu, config).as_deref() == Some(state) {
-                    Ok(guest)
-                } else {
-                    Err(GuestError::Launch("the appliance was made again".to_owned()))
-                }
-            });
-            match resumed {
-                Ok(mut guest) => {
-                    launch.note("the guest resumed a saved state".to_owned());
-                    saved::touch(state);
-                    guest.state = before;
-                    return Ok(guest);
-                }
-                Err(GuestError::Interrupted) => return Err(GuestError::Interrupted),
-                Err(error) => {
-                    launch
-                        .note(format!("the saved state of the guest is removed, because it does not resume: {error}"));
-                    let _ = std::fs::remove_file(state); // one that stays is tried and replaced again
-                }
-            }
-        }
-        let mut guest = match launch.start(Some(&appliance), Start::Boot) {
-            Ok(guest) => guest,
-            Err(GuestError::Interrupted) => return Err(GuestError::Interrupted),
-            Err(error) => {
-                launch.note(format!(
-                    "the guest boots the appliance of libguestfs, because its own does not start: {error}"
-                ));
-                return launch.start(None, Start::Boot);
-            }
-        };
-        if let Some(state) = appliance.state(&qemu, config) {
-            let saved = guest.save(&state)?;
-            launch.note(match saved {
-                Ok(()) => {
-                    guest.state = Some(state);
-                    "the state of the guest is saved for the next one".to_owned()
-                }
-                Err(reason) => format!("the state of the guest is not saved: {reason}"),
-            });
+        let mut guest = Launch { config, reporter: &reporter, interrupt }.fastest()?;
+        if let Some(emulator) = &config.emulator {
+            guest.emulate(emulator)?;
         }
         Ok(guest)
     }
@@ -215,6 +164,64 @@ fn appliance() -> Result<Appliance, String> {
 impl Launch<'_> {
     fn note(&self, message: String) {
         self.reporter.report(&Event::Detail { message });
+    }
+
+    /// Starts a guest in the fastest way that works.
+    fn fastest(&self) -> Result<LibguestfsGuest, GuestError> {
+        let appliance = match appliance() {
+            Ok(appliance) => appliance,
+            Err(reason) => {
+                self.note(format!("the guest boots the appliance of libguestfs: {reason}"));
+                return self.start(None, Start::Boot);
+            }
+        };
+        let qemu = Handle::create().and_then(|handle| handle.get_hv()).map(PathBuf::from);
+        let qemu = qemu.map_err(|failure| GuestError::Launch(failure.text))?;
+        let before = appliance.state(&qemu, self.config);
+        if let Some(state) = before.as_deref().filter(|state| saved::is_there(state)) {
+            let resumed = self.start(Some(&appliance), Start::Resume(state)).and_then(|guest| {
+                // If libguestfs has made its appliance again, the state does not belong to the disk that QEMU has now.
+                if appliance.state(&qemu, self.config).as_deref() == Some(state) {
+                    Ok(guest)
+                } else {
+                    Err(GuestError::Launch("the appliance was made again".to_owned()))
+                }
+            });
+            match resumed {
+                Ok(mut guest) => {
+                    self.note("the guest resumed a saved state".to_owned());
+                    saved::touch(state);
+                    guest.state = before;
+                    return Ok(guest);
+                }
+                Err(GuestError::Interrupted) => return Err(GuestError::Interrupted),
+                Err(error) => {
+                    self.note(format!("the saved state of the guest is removed, because it does not resume: {error}"));
+                    let _ = std::fs::remove_file(state); // one that stays is tried and replaced again
+                }
+            }
+        }
+        let mut guest = match self.start(Some(&appliance), Start::Boot) {
+            Ok(guest) => guest,
+            Err(GuestError::Interrupted) => return Err(GuestError::Interrupted),
+            Err(error) => {
+                self.note(format!(
+                    "the guest boots the appliance of libguestfs, because its own does not start: {error}"
+                ));
+                return self.start(None, Start::Boot);
+            }
+        };
+        if let Some(state) = appliance.state(&qemu, self.config) {
+            let saved = guest.save(&state)?;
+            self.note(match saved {
+                Ok(()) => {
+                    guest.state = Some(state);
+                    "the state of the guest is saved for the next one".to_owned()
+                }
+                Err(reason) => format!("the state of the guest is not saved: {reason}"),
+            });
+        }
+        Ok(guest)
     }
 
     /// Starts a guest with Goldsmith's appliance, or with that of libguestfs if it is `None`.

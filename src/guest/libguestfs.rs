@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use super::channel::Channel;
 use super::ffi::{Failure, Handle};
+use super::script;
 use super::watchdog::{Cause, Watchdog};
-use super::{Guest, GuestError};
+use super::{Emulator, Guest, GuestError};
 use crate::machine::gate::Gate;
 use crate::machine::qmp::{Qmp, QmpError};
 
@@ -139,6 +140,17 @@ impl LibguestfsGuest {
         let timeout = if matches!(error, QmpError::Io(_)) { END_TIMEOUT } else { Duration::ZERO };
         self.why_ended(name, timeout)
             .unwrap_or_else(|| GuestError::Call { call: name.to_owned(), message: error.to_string() })
+    }
+
+    /// Makes the appliance run programs of another architecture.
+    pub(super) fn emulate(&mut self, emulator: &Emulator) -> Result<(), GuestError> {
+        const CALL: &str = "prepare the guest for programs of another architecture";
+        let failed = |error: std::io::Error| GuestError::Launch(format!("{}: {error}", emulator.program.display()));
+        let size = std::fs::metadata(&emulator.program).map_err(failed)?.len();
+        self.with_file(CALL, &emulator.program, |guest, device| {
+            guest.appliance(CALL, &script::emulate(device, size, &emulator.rule(script::EMULATOR)))
+        })?;
+        Ok(())
     }
 
     pub(super) fn set_link(&mut self, up: bool) -> Result<(), GuestError> {

@@ -17,6 +17,7 @@ mod command;
 mod config;
 mod devices;
 mod disk;
+pub mod emulator;
 mod entry;
 mod error;
 #[cfg(feature = "testing")]
@@ -40,6 +41,7 @@ pub use channel::seam::guest_output;
 pub use command::{Command, Ended};
 pub use config::{Accel, GuestConfig};
 pub use devices::{Devices, FileSystem, LogicalVolume, Partition, PartitionTable, PhysicalVolume, Storage};
+pub use emulator::Emulator;
 pub use entry::{Entry, FileKind, LIST_LIMIT, UNLABELLED_LIMIT};
 pub use error::GuestError;
 pub use inspection::Inspection;

@@ -163,6 +163,27 @@ pub(super) const PREPARE: &str = "
 for link in fd: stdin:/0 stdout:/1 stderr:/2; do ln -sfn /proc/self/fd${link#*:} /dev/${link%:*}; done
 ";
 
+/// Where [`emulate`] puts the emulator. The kernel opens it once, so it need not stay there.
+pub(super) const EMULATOR: &str = "/tmp/goldsmith-emulator";
+
+/// Returns a script that takes an emulator from a separate disk, and makes a rule for `binfmt_misc` with it.
+///
+/// The appliance has the kernel and the programs of the host's architecture: those of the image's run under the emulator, which
+/// is there also for programs in the image's root, without a file of it in the image.
+pub(super) fn emulate(device: &str, size: u64, rule: &str) -> String {
+    let rule = quote(rule);
+    format!(
+        r"set -e
+modprobe -q binfmt_misc || :
+mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc 2>&1
+head -c {size} {device} >{EMULATOR}
+chmod 0755 {EMULATOR}
+printf '%s' {rule} >/proc/sys/fs/binfmt_misc/register
+rm {EMULATOR}
+"
+    )
+}
+
 /// Returns a script that sets the clock of a resumed guest, which shows the time when its state was saved.
 pub(super) fn set_clock(now: SystemTime) -> String {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();

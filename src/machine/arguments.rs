@@ -140,10 +140,12 @@ fn machine(arguments: &mut Arguments, config: &MachineConfig, flash: Option<(&Fl
             .block(&json!({ "node-name": "code", "driver": flash.code_format, "read-only": true, "file": file(&flash.code) }))
             .block(&json!({ "node-name": "vars", "driver": flash.vars_format, "file": file(vars) }));
     }
-    let (accel, cpu) = match config.accel {
-        Accel::Kvm => ("kvm", "host"),
+    let (accel, cpu) = match (config.accel, config.arch) {
+        (Accel::Kvm, _) => ("kvm", "host"),
         // QEMU keeps translated code in 512 MiB. With its default a boot translates the same code again and again.
-        Accel::Tcg => ("tcg,tb-size=512", "max"),
+        (Accel::Tcg, Arch::X86_64) => ("tcg,tb-size=512", "max"),
+        // Pointers are signed by QEMU's own algorithm. To emulate the standard one takes most of the time of a boot.
+        (Accel::Tcg, Arch::Aarch64) => ("tcg,tb-size=512", "max,pauth-impdef=on"),
     };
     arguments.option("-machine", machine).option("-accel", accel).option("-cpu", cpu);
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::recipe::Arch;
-use crate::recipe::verify::BootKind;
+use crate::recipe::verify::{Board, BootKind};
 
 /// Directories of descriptors; later ones hide earlier ones.
 const DESCRIPTORS: [&str; 2] = ["/usr/share/qemu/firmware", "/etc/qemu/firmware"];
@@ -80,6 +80,20 @@ struct FlashFile {
 struct Target {
     architecture: String,
     machines: Vec<String>,
+}
+
+/// Returns the name of a board, with a version that matches the patterns of descriptors: boards have versions.
+pub(super) fn board(arch: Arch, board: Board) -> &'static str {
+    match (arch, board) {
+        (Arch::Aarch64, _) => "virt-9.0",
+        (Arch::X86_64, Board::Q35) => "pc-q35-9.0",
+        (Arch::X86_64, Board::Pc) => "pc-i440fx-9.0",
+    }
+}
+
+/// Returns the program of a UEFI firmware on this host, without Secure Boot; `None` if there is none for the architecture.
+pub fn uefi(arch: Arch) -> Option<PathBuf> {
+    find(BootKind::Uefi, arch, board(arch, Board::Q35)).map(|flash| flash.code)
 }
 
 /// Finds a firmware of this host for a machine. `machine` is a versioned name as in descriptors: `pc-q35-9.0`. `kind` is not

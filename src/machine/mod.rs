@@ -10,7 +10,7 @@ mod child;
 mod config;
 mod end;
 mod error;
-mod firmware;
+pub mod firmware;
 pub(crate) mod gate;
 pub(crate) mod qmp;
 mod running;

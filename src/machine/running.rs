@@ -283,22 +283,20 @@ impl Machine {
 
 /// Finds the firmware of a machine, and copies its variables for this machine; `None` for BIOS.
 fn flash(config: &MachineConfig) -> Result<Option<(Flash, PathBuf)>, MachineError> {
-    let machine = match (config.arch, config.board) {
-        (Arch::Aarch64, _) if config.boot == BootKind::Bios => {
-            return Err(MachineError::Unsupported("machines of aarch64 have no BIOS".to_owned()));
+    match (config.arch, config.board) {
+        (arch, _) if config.boot == BootKind::Bios && !arch.has_bios() => {
+            return Err(MachineError::Unsupported(format!("machines of {} have no BIOS", arch.name())));
         }
-        (_, Board::Pc) if config.boot == BootKind::SecureBoot => {
+        (Arch::X86_64, Board::Pc) if config.boot == BootKind::SecureBoot => {
             return Err(MachineError::Unsupported("the board `pc` has no Secure Boot; `q35` has".to_owned()));
         }
-        // Boards have versions; a recent one matches the patterns of descriptors.
-        (Arch::Aarch64, _) => "virt-9.0",
-        (Arch::X86_64, Board::Q35) => "pc-q35-9.0",
-        (Arch::X86_64, Board::Pc) => "pc-i440fx-9.0",
-    };
+        _ => {}
+    }
     if config.boot == BootKind::Bios {
         return Ok(None);
     }
-    let flash = super::firmware::find(config.boot, config.arch, machine)
+    let board = super::firmware::board(config.arch, config.board);
+    let flash = super::firmware::find(config.boot, config.arch, board)
         .ok_or(MachineError::NoFirmware { boot: config.boot, arch: config.arch })?;
     let vars = config.work.join(format!("{}-vars.{}", config.boot, flash.vars_format));
     if !vars.exists() {

@@ -9,19 +9,22 @@ use crate::fsx::PathError;
 use crate::guest::{Guest, GuestError};
 use crate::image::local::Local;
 use crate::interrupt::Interrupt;
+use crate::recipe::Arch;
 use crate::recipe::verify::Verify;
 use crate::verify::Subject;
 use crate::verify::boot::{BootError, Booted};
 
 /// A computer that starts guests and boots images.
 pub trait Host {
-    /// Starts a guest. `network` is whether its programs may use the network.
+    /// Starts a guest. `arch` is the architecture of the programs that it runs in an image, if it runs any. `network` is whether
+    /// they may use the network.
     ///
     /// # Errors
     ///
     /// If no guest can be started on this host.
     fn launch(
         &self,
+        arch: Option<Arch>,
         network: bool,
         reporter: &Arc<dyn Reporter>,
         interrupt: &Interrupt,

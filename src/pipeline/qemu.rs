@@ -7,7 +7,7 @@ use super::host::{BootRequest, Host, HostError};
 use crate::event::{Event, Reporter};
 use crate::guest::accel::{AccelError, AccelWish, choose_accel};
 use crate::guest::libguestfs::LibguestfsGuest;
-use crate::guest::{Accel, Guest, GuestConfig, GuestError};
+use crate::guest::{Accel, Emulator, Guest, GuestConfig, GuestError};
 use crate::interrupt::Interrupt;
 use crate::recipe::Arch;
 use crate::recipe::verify::NetworkAccess;
@@ -51,9 +51,21 @@ impl QemuHost {
     }
 }
 
+impl QemuHost {
+    /// Returns how a machine of this architecture runs: KVM runs no other processor's code than the host's.
+    ///
+    /// # Errors
+    ///
+    /// As [`QemuHost::accel`].
+    pub fn accel_for(&self, arch: Arch, interrupt: &Interrupt) -> Result<Accel, GuestError> {
+        if Arch::host() == Some(arch) { Ok(self.accel(interrupt)?.0) } else { Ok(Accel::Tcg) }
+    }
+}
+
 impl Host for QemuHost {
     fn launch(
         &self,
+        arch: Option<Arch>,
         network: bool,
         reporter: &Arc<dyn Reporter>,
         interrupt: &Interrupt,
@@ -64,9 +76,16 @@ impl Host for QemuHost {
             None => format!("the guest runs under {accel}"),
         };
         reporter.report(&Event::Detail { message });
+        let emulator =
+            arch.map(Emulator::of).transpose().map_err(|error| GuestError::Launch(error.to_string()))?.flatten();
+        if let Some(emulator) = &emulator {
+            let program = emulator.program.display();
+            let message = format!("programs for {} run under {program}", emulator.arch.name());
+            reporter.report(&Event::Detail { message });
+        }
         let socket_dir = self.sockets.clone();
         let network = network.then_some(self.access);
-        let config = GuestConfig { accel, memory: self.memory, cpus: self.cpus, network, socket_dir };
+        let config = GuestConfig { accel, memory: self.memory, cpus: self.cpus, network, emulator, socket_dir };
         Ok(Box::new(LibguestfsGuest::launch(&config, Arc::clone(reporter), interrupt)?))
     }
 
@@ -77,8 +96,8 @@ impl Host for QemuHost {
         }
         let arch = request.subject.arch.as_deref().and_then(Arch::of_kernel);
         // Without an architecture, this host's own is better than none.
-        let arch = arch.or_else(|| Arch::of_kernel(std::env::consts::ARCH)).unwrap_or(Arch::X86_64);
-        let (accel, _) = self.accel(request.interrupt)?;
+        let arch = arch.or_else(|| Arch::host()).unwrap_or(Arch::X86_64);
+        let accel = self.accel_for(arch, request.interrupt)?;
         // Instances write gigabytes, more than the directory of small files may hold.
         let work = WorkDir::create(&self.cache.join("tmp"), "verify-")?;
         let settings = Settings {

@@ -138,7 +138,8 @@ impl<'h> Pipeline<'h> {
     /// Returns a session whose guests run on the host.
     pub fn session(&self) -> Session<'_> {
         let network = self.source.uses_network();
-        let launch = move |interrupt: &_| self.host.launch(network, &self.workshop.reporter, interrupt);
+        let arch = Some(self.source.loaded.recipe.arch);
+        let launch = move |interrupt: &_| self.host.launch(arch, network, &self.workshop.reporter, interrupt);
         Session::new(&self.workshop, Box::new(launch))
     }
 

@@ -256,6 +256,7 @@ fn a_kernel_that_panics_is_told_by_its_own_words() {
         memory: ByteSize::mebibytes(768),
         cpus: 2,
         network: None,
+        emulator: None,
         socket_dir: sandbox.path("tmp"),
     };
     let mut guest = LibguestfsGuest::launch(&config, Arc::new(Silent), &Interrupt::new()).unwrap();

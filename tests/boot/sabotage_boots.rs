@@ -97,7 +97,7 @@ fn sabotage(work: &Path, image: &Path, groups: &[Group]) -> Vec<Local> {
     let sockets = work.join("s");
     std::fs::create_dir(&sockets).expect("a directory");
     let memory = ByteSize::mebibytes(768);
-    let config = GuestConfig { accel: Accel::Tcg, memory, cpus: 2, network: None, socket_dir: sockets };
+    let config = GuestConfig { accel: Accel::Tcg, memory, cpus: 2, network: None, emulator: None, socket_dir: sockets };
     let told = Arc::new(Told(Mutex::default()));
     let mut guest = LibguestfsGuest::launch(&config, told, &Interrupt::new()).expect("a guest");
     let disks = groups.iter().map(|group| {

@@ -134,6 +134,7 @@ impl Fixture {
             memory: ByteSize::mebibytes(768),
             cpus: 2,
             network: None,
+            emulator: None,
             socket_dir: self.work.path().join("s"),
         };
         LibguestfsGuest::launch(&config, Arc::clone(&self.printed) as _, &Interrupt::new()).expect("a guest")

@@ -30,6 +30,7 @@ fn start(dir: &tempfile::TempDir) -> (LibguestfsGuest, Vec<String>) {
         memory: ByteSize::mebibytes(701),
         cpus: 1,
         network: None,
+        emulator: None,
         socket_dir: dir.path().to_owned(),
     };
     let guest = LibguestfsGuest::launch(&config, Arc::clone(&log) as Arc<dyn Reporter>, &Interrupt::new());

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
-use super::facts::{HostFacts, Subordinate};
+use super::facts::{HostFacts, Subordinate, at_least};
 use super::packages;
 use crate::guest::accel::KvmVerdict;
+use crate::recipe::Arch;
 use crate::units::ByteSize;
 
 /// Free space below which a build of an ordinary image is at risk.
@@ -58,6 +59,7 @@ pub(super) fn examine(facts: &HostFacts) -> Vec<CheckResult> {
         None => warning("firmware", "no OVMF: images cannot be tried under UEFI".to_owned(), install("ovmf")),
     });
     results.extend(bootstrap(facts));
+    results.push(foreign(facts));
     for (name, what) in [
         ("mksquashfs", "outputs of format squashfs need it"),
         ("mkfs.erofs", "outputs of format erofs need it"),
@@ -157,6 +159,33 @@ fn bootstrap(facts: &HostFacts) -> Vec<CheckResult> {
     results
 }
 
+/// Checks the requirements of images of another architecture than the host's.
+fn foreign(facts: &HostFacts) -> CheckResult {
+    let foreign = &facts.foreign;
+    let (name, emulator, machine, firmware) = match foreign.arch {
+        Arch::Aarch64 => ("aarch64", "qemu-aarch64-static", "qemu-system-aarch64", "AAVMF"),
+        Arch::X86_64 => ("x86_64", "qemu-x86_64-static", "qemu-system-x86_64", "OVMF"),
+    };
+    let there = [foreign.emulator.is_some(), foreign.machine, foreign.firmware.is_some()];
+    let absent: Vec<_> = [emulator, machine, firmware]
+        .into_iter()
+        .zip(there)
+        .filter(|(_, there)| !there)
+        .map(|(name, _)| name)
+        .collect();
+    if !absent.is_empty() {
+        let detail = format!("not found: {}; images for {name} need them", absent.join(", "));
+        return warning(name, detail, packages::install(facts.family, &absent));
+    }
+    if !foreign.registrable {
+        let detail =
+            format!("this kernel starts no emulator for programs for {name}; bases made of packages need that");
+        let fix = "run Linux 6.7 or later, or start binfmt support with the flag F, such as systemd-binfmt.service";
+        return warning(name, detail, Some(fix.to_owned()));
+    }
+    ok(name, [emulator, machine, firmware].join(", "))
+}
+
 fn unprivileged(facts: &HostFacts) -> CheckResult {
     let name = "user namespaces";
     if let Some(why) = &facts.userns_forbidden {
@@ -172,11 +201,6 @@ fn unprivileged(facts: &HostFacts) -> CheckResult {
             warning(name, detail, Some(fix))
         }
     }
-}
-
-fn at_least(version: &str, wanted: (u32, u32)) -> bool {
-    let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
 }
 
 fn space(free: ByteSize, facts: &HostFacts) -> String {
@@ -198,7 +222,7 @@ fn missing(name: &'static str, detail: String, fix: Option<String>) -> CheckResu
 #[cfg(test)]
 mod tests {
     use super::super::command::table;
-    use super::super::facts::Program;
+    use super::super::facts::{Foreign, Program};
     use super::super::packages::Family;
     use super::*;
     use crate::cli::terminal::Terminal;
@@ -228,6 +252,13 @@ mod tests {
             programs: programs.map(|name| Program { name, version: "7.2".to_owned() }).into(),
             zstd: true,
             firmware: Some("/usr/share/OVMF/OVMF_CODE_4M.fd".into()),
+            foreign: Foreign {
+                arch: Arch::Aarch64,
+                emulator: Some("/usr/bin/qemu-aarch64-static".into()),
+                registrable: true,
+                machine: true,
+                firmware: Some("/usr/share/AAVMF/AAVMF_CODE.fd".into()),
+            },
             userns_forbidden: None,
             subordinate: Subordinate::Granted,
             cache_dir: "/home/ada/.cache/goldsmith".into(),
@@ -250,6 +281,7 @@ mod tests {
             kernels: vec![("/boot/vmlinuz-6.8".into(), false)],
             programs: Vec::new(),
             firmware: None,
+            foreign: Foreign { emulator: None, machine: false, firmware: None, ..healthy().foreign },
             subordinate: Subordinate::Absent,
             cache_space: Some(ByteSize::mebibytes(2048)),
             memory: Some(ByteSize::mebibytes(512)),
@@ -271,6 +303,8 @@ mod tests {
                            fix: sudo apt-get install mmdebstrap e2fsprogs fdisk dosfstools util-linux uidmap
         ! user namespaces  ada has no ids in /etc/subuid and /etc/subgid; bases made of packages need them
                            fix: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ada
+        ! aarch64          not found: qemu-aarch64-static, qemu-system-aarch64, AAVMF; images for aarch64 need them
+                           fix: sudo apt-get install qemu-user-static qemu-system-arm qemu-efi-aarch64
         ! mksquashfs       not found; outputs of format squashfs need it
                            fix: sudo apt-get install squashfs-tools
         ! mkfs.erofs       not found; outputs of format erofs need it
@@ -289,7 +323,9 @@ mod tests {
     #[test]
     fn every_fault_changes_one_verdict() {
         type Fault = fn(&mut HostFacts);
-        let cases: [(&str, Status, Fault); 11] = [
+        let cases: [(&str, Status, Fault); 13] = [
+            ("aarch64", Status::Warning, |facts| facts.foreign.registrable = false),
+            ("aarch64", Status::Warning, |facts| facts.foreign.machine = false),
             ("kvm", Status::Warning, |facts| facts.kvm = KvmVerdict::Denied),
             ("kvm", Status::Warning, |facts| facts.kvm = KvmVerdict::Absent),
             ("kernel", Status::Missing, |facts| facts.kernels.clear()),

@@ -5,19 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::packages::Family;
+use crate::guest::Emulator;
 use crate::guest::accel::KvmVerdict;
+use crate::machine::firmware;
 use crate::process::{capture, die_with_parent};
+use crate::recipe::Arch;
 use crate::units::ByteSize;
-
-/// Firmware for virtual machines, at the paths of several distributions.
-const OVMF: [&str; 6] = [
-    "/usr/share/OVMF/OVMF_CODE_4M.fd",
-    "/usr/share/OVMF/OVMF_CODE.fd",
-    "/usr/share/edk2/ovmf/OVMF_CODE.fd",
-    "/usr/share/qemu/ovmf-x86_64-code.bin",
-    "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
-    "/usr/share/AAVMF/AAVMF_CODE.fd",
-];
 
 /// Facts that other modules have found for `doctor`.
 #[derive(Debug, Clone)]
@@ -37,6 +30,36 @@ pub(super) struct Program {
     pub(super) name: &'static str,
     /// The first version number it prints; empty if it prints none.
     pub(super) version: String,
+}
+
+/// The facts about a host for images of an architecture that is not the host's.
+#[derive(Debug, Clone)]
+pub(super) struct Foreign {
+    /// The architecture.
+    pub(super) arch: Arch,
+    /// Program that runs the architecture's programs.
+    pub(super) emulator: Option<PathBuf>,
+    /// Whether the kernel can start that program for others: by a rule of the host, or of a user namespace.
+    pub(super) registrable: bool,
+    /// Whether QEMU has machines of the architecture.
+    pub(super) machine: bool,
+    /// UEFI firmware of these machines.
+    pub(super) firmware: Option<PathBuf>,
+}
+
+impl Foreign {
+    fn gather(release: &str) -> Self {
+        let arch = if Arch::host() == Some(Arch::Aarch64) { Arch::X86_64 } else { Arch::Aarch64 };
+        let emulator = Emulator::of(arch).ok().flatten();
+        let registered = emulator.as_ref().is_some_and(Emulator::is_registered);
+        Self {
+            arch,
+            registrable: registered || first_version(release).is_some_and(|version| at_least(&version, (6, 7))),
+            emulator: emulator.map(|emulator| emulator.program),
+            machine: find_program(&format!("qemu-system-{}", arch.name())).is_some(),
+            firmware: firmware::uefi(arch),
+        }
+    }
 }
 
 /// The state of a user's subordinate ids, which user namespaces need.
@@ -69,6 +92,8 @@ pub(super) struct HostFacts {
     pub(super) zstd: bool,
     /// UEFI firmware for virtual machines.
     pub(super) firmware: Option<PathBuf>,
+    /// Facts for images of another architecture.
+    pub(super) foreign: Foreign,
     /// Setting of the kernel that forbids user namespaces to this user, if any.
     pub(super) userns_forbidden: Option<String>,
     /// State of the user's ids for user namespaces.
@@ -111,7 +136,8 @@ impl HostFacts {
             kernels: kernels(),
             programs: programs.into_iter().filter_map(|(name, file, flag)| program(name, file, flag)).collect(),
             zstd: writes_zstd(),
-            firmware: OVMF.into_iter().map(PathBuf::from).find(|path| path.exists()),
+            firmware: Arch::host().and_then(firmware::uefi),
+            foreign: Foreign::gather(&read("/proc/sys/kernel/osrelease")),
             userns_forbidden: userns_forbidden(|path| std::fs::read_to_string(path).ok()),
             subordinate: if granted { Subordinate::Granted } else { Subordinate::Absent },
             cache_space: inputs
@@ -186,6 +212,12 @@ fn first_version(text: &str) -> Option<String> {
         .map(|word| word.trim_matches('.'))
         .find(|word| word.contains('.'))
         .map(str::to_owned)
+}
+
+/// Returns whether a version is this one or a later one.
+pub(super) fn at_least(version: &str, wanted: (u32, u32)) -> bool {
+    let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= wanted
 }
 
 fn user_name(passwd: &str, uid: u32) -> String {

@@ -18,7 +18,7 @@ pub(super) enum Family {
 }
 
 /// Requirements, and their packages in Debian, Fedora, openSUSE and Arch.
-const PACKAGES: [(&str, [&str; 4]); 16] = [
+const PACKAGES: [(&str, [&str; 4]); 22] = [
     ("qemu-system", ["qemu-system-x86", "qemu-system-x86-core", "qemu-x86", "qemu-system-x86"]),
     ("qemu-img", ["qemu-utils", "qemu-img", "qemu-img", "qemu-img"]),
     ("ovmf", ["ovmf", "edk2-ovmf", "qemu-ovmf-x86_64", "edk2-ovmf"]),
@@ -34,6 +34,12 @@ const PACKAGES: [(&str, [&str; 4]); 16] = [
     ("mkfs.erofs", ["erofs-utils", "erofs-utils", "erofs-utils", "erofs-utils"]),
     ("openssl", ["openssl", "openssl", "openssl", "openssl"]),
     ("gpg", ["gpg", "gnupg2", "gpg2", "gnupg"]),
+    ("qemu-aarch64-static", ["qemu-user-static", "qemu-user-static-aarch64", "qemu-linux-user", "qemu-user-static"]),
+    ("qemu-system-aarch64", ["qemu-system-arm", "qemu-system-aarch64-core", "qemu-arm", "qemu-system-aarch64"]),
+    ("AAVMF", ["qemu-efi-aarch64", "edk2-aarch64", "qemu-uefi-aarch64", "edk2-aarch64"]),
+    ("qemu-x86_64-static", ["qemu-user-static", "qemu-user-static-x86", "qemu-linux-user", "qemu-user-static"]),
+    ("qemu-system-x86_64", ["qemu-system-x86", "qemu-system-x86-core", "qemu-x86", "qemu-system-x86"]),
+    ("OVMF", ["ovmf", "edk2-ovmf", "qemu-ovmf-x86_64", "edk2-ovmf"]),
     ("mcopy", ["mtools", "mtools", "mtools", "mtools"]),
 ];
 

@@ -25,7 +25,6 @@ use crate::fsx::{FileLock, IoContext as _};
 use crate::guest::Accel;
 use crate::machine::{Console, Machine, MachineConfig, Relay, Ssh};
 use crate::metadata::{self, MAX_USER_DATA, MetadataError, Service};
-use crate::recipe::Arch;
 use crate::recipe::verify::{Board, Datasource};
 use crate::units::ByteSize;
 use crate::verify::boot::GROWTH;
@@ -135,12 +134,8 @@ fn machine_of(
 }
 
 fn accel(args: &Run, kept: &Kept, session: &ImageSession) -> Result<Accel, Failure> {
-    // KVM runs no other processor's code.
-    if Arch::of_kernel(std::env::consts::ARCH) != Some(kept.record.arch) {
-        return Ok(Accel::Tcg);
-    }
     let host = session.host(args.machine.accel, args.memory())?;
-    Ok(host.accel(&session.interrupt).map_err(|error| hints::guest_error(&error))?.0)
+    host.accel_for(kept.record.arch, &session.interrupt).map_err(|error| hints::guest_error(&error))
 }
 
 /// The way in which the instance gets its metadata.

@@ -60,6 +60,7 @@ impl SmallGuest {
             memory: ByteSize::mebibytes(768),
             cpus: 2,
             network: Some(access),
+            emulator: None,
             socket_dir: self.path("s"),
         };
         LibguestfsGuest::launch(&config, Arc::clone(&self.reporter) as Arc<dyn Reporter>, &self.interrupt)

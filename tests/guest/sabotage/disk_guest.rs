@@ -48,6 +48,7 @@ impl DiskGuest {
             memory: ByteSize::mebibytes(768),
             cpus: 2,
             network: None,
+            emulator: None,
             socket_dir: self.work.path().join("s"),
         };
         LibguestfsGuest::launch(&config, Arc::new(Silent), &Interrupt::new()).expect("a guest")
