@@ -3,8 +3,17 @@
 #
 # The kernel package made an initramfs when it was installed. Making another takes a minute without KVM, so this script
 # does so only if a file that goes into the initramfs has changed since. It looks at the time of the last change (ctime):
-# files from packages, archives and recipes have other times of modification.
+# files from packages, archives and recipes have other times of modification. With the argument `inputs`, the script only prints
+# which files of /etc and /usr these are.
 set -eu
+
+inputs="/etc/initramfs-tools /etc/dracut.conf /etc/dracut.conf.d /etc/modules /etc/modules-load.d /etc/modprobe.d /etc/crypttab
+    /etc/cryptsetup-initramfs /etc/mdadm /etc/mdadm.conf /etc/vconsole.conf /usr/share/initramfs-tools
+    /usr/lib/dracut/dracut.conf.d /etc/systemd/network/*.link"
+if [ "${1-}" = inputs ]; then
+    printf '%s\n' $inputs /etc/udev/rules.d
+    exit 0
+fi
 
 fail() {
     echo "$1" >&2
@@ -14,13 +23,11 @@ fail() {
 # The first file of the kernel $2 that has changed since the initramfs $1 was made.
 changed() {
     # Collect the paths that exist, because find fails on a missing path.
-    inputs=
-    for path in /etc/initramfs-tools /etc/dracut.conf /etc/dracut.conf.d /etc/modules /etc/modules-load.d \
-        /etc/modprobe.d /etc/crypttab /etc/cryptsetup-initramfs /etc/mdadm /etc/mdadm.conf /etc/vconsole.conf \
-        /usr/share/initramfs-tools /usr/lib/dracut/dracut.conf.d "/lib/modules/$2/modules.dep" /etc/systemd/network/*.link; do
-        [ ! -e "$path" ] || inputs="$inputs $path"
+    there=
+    for path in $inputs "/lib/modules/$2/modules.dep"; do
+        [ ! -e "$path" ] || there="$there $path"
     done
-    [ -z "$inputs" ] || find -H $inputs -newercc "$1" -print -quit
+    [ -z "$there" ] || find -H $there -newercc "$1" -print -quit
     # An empty file only hides another one.
     [ ! -d /etc/udev/rules.d ] || find /etc/udev/rules.d -name '*.rules' ! -empty -newercc "$1" -print -quit
 }

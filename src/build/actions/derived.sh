@@ -73,6 +73,35 @@ fresh() {
     [ -z "$found" ] || undone "$program succeeded, but $1 is still older than $found"
 }
 
+named() {
+    sed -n 's/#.*//; s/^[[:space:]]*\(\/[^[:space:]=]*\).*/\1/p' "$@" 2>/dev/null || :
+}
+
+# Succeeds if nothing has changed since an earlier look in the same guest, of which the file $1 tells. /run is no part of the image.
+same() {
+    [ -e "$1" ] && [ -z "$missing" ] || return 1
+    watched= dirs=
+    for path in $(initramfs inputs) /etc/ld.so.conf /etc/ld.so.conf.d /etc/locale.gen /usr/local/share/ca-certificates \
+        /etc/ca-certificates.conf /etc/pki/ca-trust/source /etc/pki/trust /etc/udev/hwdb.d /etc/aliases /usr/share/glib-2.0/schemas \
+        /etc/default/grub /etc/default/grub.d /etc/grub.d /lib/modules /boot /var/lib/dpkg/status; do
+        [ ! -e "$path" ] || watched="$watched $path"
+    done
+    for path in $(named /etc/ld.so.conf /etc/ld.so.conf.d/*.conf) /lib /usr/lib /lib64 /usr/lib64; do
+        [ ! -d "$path" ] || dirs="$dirs $path"
+    done
+    # An empty rule of udev only hides another one.
+    changed=$(
+        [ -z "$watched" ] || find -H $watched -newercc "$1" ! -path /etc/udev/rules.d \
+            ! '(' -path '/etc/udev/rules.d/*' -empty ')' -print -quit
+        [ -z "$dirs" ] || find -H $dirs -maxdepth 1 -name 'lib*.so*' -newercc "$1" -print -quit
+    )
+    [ -z "$changed" ]
+}
+seen=/run/goldsmith-derived
+if [ "$mode" = make ] && same "$seen"; then
+    exit 0
+fi
+
 shell=/bin/sh
 [ -n "$missing" ] || shell=$(readlink -f /bin/sh)
 noted=$shell all=
@@ -90,9 +119,6 @@ done
 
 # The cache of the dynamic linker. Removed libraries may stay in the cache; new ones must be in it.
 cache=/etc/ld.so.cache sources="/etc/ld.so.conf /etc/ld.so.conf.d"
-named() {
-    sed -n 's/#.*//; s/^[[:space:]]*\(\/[^[:space:]=]*\).*/\1/p' "$@" 2>/dev/null || :
-}
 if outdated "the cache of the dynamic linker" ldconfig "$cache" "$sources"; then
     ldconfig
     fresh "$cache" "$sources"
@@ -268,6 +294,8 @@ if [ "$mode" = note ]; then
         done
         touch_them
     fi
-    # A change within the same tick of the kernel's clock, at most 10 ms, would get the same time.
-    sleep 0.05 || sleep 1
+elif [ -d /run ]; then
+    : >"$seen"
 fi
+# A change within the same tick of the kernel's clock, at most 10 ms, would get the same time.
+sleep 0.05 || sleep 1

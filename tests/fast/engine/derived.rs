@@ -83,6 +83,17 @@ fn what_is_derived_is_made_again_where_its_sources_have_changed() {
             &["making the bundle of trusted certificates again: /usr/local/share/ca-certificates", "=> /opt/lib/", "again"],
             "still older",
         ),
+        // A second look in the same guest is short, unless something has changed.
+        (
+            &*format!(
+                "mkdir run; sh derived make; : >etc/hostname; sh -x derived make 2>said; grep -c '+ outdated' said || :
+                {library}; sh derived make; ldconfig -p | grep /opt/lib/; cp own.crt {certificates}/own.crt; sh derived make
+                echo x >opt/lib/libx.so; sh -x derived make 2>said; grep -c '+ outdated' said; echo end"
+            ),
+            0,
+            &["0\nmaking the cache", "making the bundle of trusted certificates again", "=> /opt/lib/", "end"],
+            "still older",
+        ),
         (&*format!("cp own.crt {certificates}/own.pem; sh derived make"), 99, &["rename /usr/local/share/ca-certificates/own.pem"], "still older"),
         (&*format!("echo x >{certificates}/own.crt; sh derived make"), 99, &["own.crt does not hold exactly one certificate in PEM"], "still older"),
         (
