@@ -63,9 +63,12 @@ const MORE: &[Shape] = &[
     good("ubuntu", "ext4", &["/", "/boot", "/boot/efi"]),
 ];
 
-/// Rules of the disk, without those that ask for programs that no synthetic base has.
-const OF_DISKS: [&str; 7] =
-    ["root-last", "root-plain", "fstab-names", "fstab-exists", "no-swap", "partition-table", "root-fills"];
+/// Rules that every synthetic base breaks, whatever its shape: they ask for programs that none has.
+const OF_ALL: &[&str] =
+    &["boot-files", "dhcp", "kernel", "key-injection", "root-grows", "serial-console", "serial-login", "sshd"];
+
+/// Rules that those break in addition that have partitions for boot loaders, and nothing in them.
+const OF_LOADERS: &[&str] = &["bios-loader", "efi-fallback"];
 
 #[test]
 #[ignore = "needs libguestfs"]
@@ -91,6 +94,36 @@ fn are_grown(shapes: &[Shape]) {
         bad.extend(against.drain(..).map(|line| format!("{}: {line}", shape.name)));
     }
     assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
+/// A person builds upon a base on LVM, changes the recipe and builds again, each time with a guest of its own.
+#[test]
+#[ignore = "needs libguestfs, and takes long"]
+fn takes_long_the_command_line_builds_upon_volumes() {
+    let fixture = Fixture::new();
+    let work = fixture.work.path();
+    let mut guest = fixture.launch();
+    let made = fixture.make(&mut guest, "lvm");
+    Box::new(guest).shutdown().expect("stopped");
+    let mut convert = std::process::Command::new("qemu-img");
+    convert.args(["convert", "-O", "qcow2"]).arg(&made).arg(work.join("image.qcow2"));
+    goldsmith::process::capture(&mut convert).unwrap_or_else(|error| panic!("{error}"));
+    let sha256 = goldsmith::digest::Sha256::of_file(&work.join("image.qcow2")).expect("an image");
+    for (number, line) in
+        ["cat /etc/shape; echo one >/usr/one", "test $(df -BM --output=size / | tail -n 1 | tr -d M) -gt 700"]
+            .into_iter()
+            .enumerate()
+    {
+        let base = format!("base: {{ image: {{ source: image.qcow2, sha256: {sha256} }} }}\ndisk: {{ size: 1280MiB }}");
+        let recipe = format!("name: volumes\n{base}\nsteps: {{ configure: [{{ run: {{ inline: '{line}' }} }}] }}\n");
+        std::fs::write(work.join("volumes.yaml"), recipe).expect("a recipe");
+        let mut build = std::process::Command::new(env!("CARGO_BIN_EXE_goldsmith"));
+        build.current_dir(work).args(["build", "--no-verify", "volumes.yaml", "--cache", "cache", "--out", "out"]);
+        let ran = build.output().expect("it runs");
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success() && !said.contains("warning"), "{number}: {said}");
+        fixture.tell(&format!("build {number}"));
+    }
 }
 
 /// The command by which the element finds out in a running image whether the root has grown.
@@ -158,16 +191,21 @@ impl Fixture {
         (ended.status, self.printed.0.lock().expect("no test panics here").join("\n"))
     }
 
-    /// Makes a base, and a larger disk on it as a build does it, in the guest that has inspected the base. What is wrong.
-    fn grows(&self, guest: &mut LibguestfsGuest, shape: &Shape, growpart: &str) -> Vec<String> {
+    /// Makes a base of a shape.
+    fn make(&self, guest: &mut LibguestfsGuest, shape: &str) -> PathBuf {
         let raw = self.work.path().join("base.raw");
         std::fs::File::create(&raw).and_then(|file| file.set_len(SIZES[0])).expect("a file");
-        let base = self.overlay(&format!("{}.qcow2", shape.name), &raw, Format::Raw, SIZES[0]);
+        let base = self.overlay(&format!("{shape}.qcow2"), &raw, Format::Raw, SIZES[0]);
         guest.attach(&base).expect("attached");
         let disk = guest.disk_device().expect("a disk");
         let script = include_str!("bases/make.sh").replace('\'', "'\\''");
-        guest.in_appliance(&format!("bash -c '{script}' make {disk} {}", shape.name)).unwrap_or_else(|e| panic!("{e}"));
+        guest.in_appliance(&format!("bash -c '{script}' make {disk} {shape}")).unwrap_or_else(|e| panic!("{e}"));
+        base
+    }
 
+    /// Makes a base, and a larger disk on it as a build does it, in the guest that has inspected the base. What is wrong.
+    fn grows(&self, guest: &mut LibguestfsGuest, shape: &Shape, growpart: &str) -> Vec<String> {
+        let base = self.make(guest, shape.name);
         let look = self.overlay(&format!("{}-look.qcow2", shape.name), &base, Format::Qcow2, SIZES[0]);
         guest.attach(&look).expect("attached");
         let found = guest.inspect().unwrap_or_else(|error| panic!("{}: {error}", shape.name));
@@ -190,7 +228,7 @@ impl Fixture {
         differ("hindrance", format!("{hindrance:?}"), format!("{:?}", shape.hindrance));
         let mounts: Vec<_> = found.mounts.iter().map(|mount| mount.path.as_str()).collect();
         differ("mounts", format!("{mounts:?}"), format!("{:?}", shape.mounts));
-        let Inspection { root_filesystem, codename, arch, .. } = found;
+        let Inspection { root_filesystem, codename, arch, .. } = &found;
         differ(
             "system",
             format!("{root_filesystem} {codename:?} {arch}"),
@@ -212,11 +250,25 @@ impl Fixture {
         let failed: BTreeMap<_, _> = examined
             .findings
             .iter()
-            .filter(|finding| finding.outcome == Outcome::Failed && OF_DISKS.contains(&finding.id.as_str()))
+            .filter(|finding| finding.outcome == Outcome::Failed)
             .map(|finding| (finding.id.as_str(), &finding.evidence))
             .collect();
         let ids: Vec<_> = failed.keys().copied().collect();
-        differ("rules", format!("{ids:?} {failed:?}"), format!("{:?} {failed:?}", shape.breaks));
+        let loaders = if shape.mounts.contains(&"/boot/efi") { OF_LOADERS } else { &[] };
+        let mut broken: Vec<_> = OF_ALL.iter().chain(loaders).chain(shape.breaks).copied().collect();
+        broken.sort_unstable();
+        differ("rules", format!("{ids:?} {failed:?}"), format!("{broken:?} {failed:?}"));
+        // No file has a label, on whichever file system it is; FAT holds none.
+        let unlabelled = guest.unlabelled().expect("looked at").expect("the appliance's find reads labels");
+        let (labels, fat): (Vec<_>, Vec<_>) =
+            found.mounts.iter().map(|it| it.path.as_str()).partition(|path| *path != "/boot/efi");
+        let listed = |path: &&str| unlabelled.iter().any(|other| other == path);
+        differ(
+            "files without a label",
+            format!("{:?}", labels.iter().filter(|path| !listed(path)).collect::<Vec<_>>()),
+            "[]".to_owned(),
+        );
+        differ("FAT", format!("{:?}", fat.iter().filter(|path| listed(path)).collect::<Vec<_>>()), "[]".to_owned());
 
         // The layers of a build.
         let next = self.overlay(&format!("{}-next.qcow2", shape.name), &built, Format::Qcow2, SIZES[1]);

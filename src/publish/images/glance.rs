@@ -83,7 +83,7 @@ fn publish(verb: Verb, target: &Glance, context: &Context<'_>) -> Result<Vec<Dee
         route => return Err(PublishError::Refused([problems, route.err().unwrap_or_default()].concat())),
     };
     if verb == Verb::Rehearse {
-        return Ok(series.rehearse(&begin::ids(&source, &wanted), &wanted.name, source.summary.created)?);
+        return series.rehearse(&begin::ids(&source, &wanted), &wanted.name, source.summary.created);
     }
     let signed = signing.map(|signing| signing.sign(&cloud, &source)).transpose()?;
     if let Some(signed) = &signed {
