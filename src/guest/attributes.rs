@@ -5,8 +5,6 @@
 //!   away from every file that has none: so it is told only of archives that have some.
 //! - GNU tar keeps mode and owner of a directory that is there, and gives it the attributes of the archive all the same. A
 //!   list among them changes its mode. So tar must pass over such a directory.
-//! - A default list that is an extended attribute is given to a new directory before its content is there, and the kernel gives the
-//!   list to all of it. So tar must set these lists at last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -27,8 +25,6 @@ pub(super) struct Attributes {
     pub(super) texts: bool,
     /// Directories with attributes, as the archive names them, without a slash at the end.
     directories: BTreeSet<String>,
-    /// Those of them that have a default list as an extended attribute.
-    defaults: BTreeSet<String>,
 }
 
 impl Attributes {
@@ -70,24 +66,13 @@ impl Attributes {
                     {
                         let path = records.remove(&b"path"[..]).unwrap_or_else(|| entry.path_bytes().into_owned());
                         let path = String::from_utf8(path).map(|path| path.trim_end_matches('/').to_owned());
-                        let Some(path) = path.ok().filter(|path| !path.contains('\n')) else { continue };
-                        if records.contains_key(&b"SCHILY.xattr.system.posix_acl_default"[..]) {
-                            all.defaults.insert(path.clone());
-                        }
-                        all.directories.insert(path);
+                        all.directories.extend(path.ok().filter(|path| !path.contains('\n')));
                     }
                 }
                 _ => before = None,
             }
         }
         all
-    }
-
-    /// Returns the directories whose default list tar must set at last, one in each line. `there` are those to pass over.
-    pub(super) fn later(&self, there: &str) -> String {
-        let there: BTreeSet<_> = there.lines().collect();
-        let later = self.defaults.iter().filter(|path| !there.contains(path.as_str()));
-        later.flat_map(|path| [path, "\n"]).collect()
     }
 
     /// Returns those of the directories that exist below a directory of the image, one in each line.
@@ -119,11 +104,7 @@ mod tests {
     #[test]
     fn lists_and_directories_with_attributes_are_found() {
         let list = b"user::rw-\nuser:7:rw-\ngroup::r--\n".as_slice();
-        for (keyword, expected) in [
-            ("SCHILY.acl.access", true),
-            ("SCHILY.xattr.system.posix_acl_access", false),
-            ("SCHILY.xattr.system.posix_acl_default", false),
-        ] {
+        for (keyword, expected) in [("SCHILY.acl.access", true), ("SCHILY.xattr.system.posix_acl_access", false)] {
             let mut builder = tar::Builder::new(Vec::new());
             // A value that looks like a record, and content that does.
             builder.append_pax_extensions([("comment", &b"x\n30 SCHILY.acl.access=y"[..])]).expect("memory");
@@ -151,10 +132,7 @@ mod tests {
                 std::fs::write(file.path(), bytes).expect("write");
                 let found = Attributes::of(file.path(), compression);
                 let directories = BTreeSet::from(["./ü/x".to_owned()]);
-                let defaults = if keyword.ends_with("default") { directories.clone() } else { BTreeSet::new() };
-                let later = if defaults.is_empty() { "" } else { "./ü/x\n" };
-                assert_eq!((found.later(""), found.later("./ü/x\n")), (later.to_owned(), String::new()));
-                assert_eq!(found, Attributes { texts: expected, directories, defaults }, "{keyword} {compression:?}");
+                assert_eq!(found, Attributes { texts: expected, directories }, "{keyword} {compression:?}");
             }
         }
     }

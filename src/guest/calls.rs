@@ -289,22 +289,20 @@ impl Guest for LibguestfsGuest {
             Some(other) => return Err(refused(&call, format!("the compression `{other}` is not known"))),
         };
         let room = self.room(&directory);
-        let later = attributes.later(&passed);
         self.call(&call, |g| g.write(script::PASSED, passed.as_bytes()))?;
-        self.call(&call, |g| g.write(script::LATER, later.as_bytes()))?;
         let unpacked = self.with_file(&call, archive, |guest, device| {
-            let lists = (attributes.texts, !later.is_empty());
-            guest
-                .appliance(&call, &script::unpack(&guest.mounted, device, size, decompress, lists, &directory))
-                .map(drop)
+            let lines = script::unpack(&guest.mounted, device, size, decompress, attributes.texts, &directory);
+            guest.appliance(&call, &lines).map(drop)
         });
+        let removed = self.remove(script::PASSED);
         unpacked.map_err(|error| match error {
             GuestError::Call { message, .. } if FULL.iter().any(|said| message.contains(said)) => {
                 let missing = room.filter(|_| compression.is_none()).map(|room| size.saturating_sub(room));
                 GuestError::NoSpace { call, missing: missing.filter(|missing| *missing > 0) }
             }
             error => error,
-        })
+        })?;
+        removed
     }
 
     fn archive(&mut self, target: &Path) -> Result<u64, GuestError> {

@@ -244,9 +244,6 @@ fn for_each<'a>(mounted: impl Iterator<Item = &'a String>, command: impl Fn(&str
 /// Where [`unpack`] finds the names of directories that tar passes over, one a line: on the tmpfs of [`mount`].
 pub(super) const PASSED: &str = "/run/goldsmith-passed";
 
-/// Where [`unpack`] finds the names of directories whose default list tar sets at last, one a line.
-pub(super) const LATER: &str = "/run/goldsmith-later";
-
 /// Returns a script that unpacks a tar file from a separate disk, with padding at its end, into a directory that may be missing.
 ///
 /// If the archive has a directory where the image has a link to a directory, such as `bin`, the files go to the link's target.
@@ -259,7 +256,8 @@ pub(super) const LATER: &str = "/run/goldsmith-later";
 /// these is mapped as code. So the image cannot make the appliance run its code, and a library that the image preloads for its
 /// own programs does not disturb tar. With `LC_ALL=C`, tar reads no locale of the image.
 ///
-/// `lists` says whether the archive has access control lists as texts, and whether [`LATER`] names any directory.
+/// `lists` says whether the archive has access control lists as texts. Directories get their attributes at last: the kernel would
+/// give a default list among them to files that come later in the archive.
 ///
 /// tar only warns about attributes that a file system cannot hold. The script treats this as a failure.
 pub(super) fn unpack(
@@ -267,15 +265,13 @@ pub(super) fn unpack(
     device: &str,
     size: u64,
     decompress: &str,
-    lists: (bool, bool),
+    lists: bool,
     directory: &str,
 ) -> String {
     let run = "/run".to_owned();
     let no_programs =
         for_each(mounted.iter().chain([&run]), |path| format!("mount -i -o remount,bind,noatime,noexec {path}"));
-    let (lists, later) = lists;
     let lists = if lists { "--acls" } else { "" };
-    let (but, later) = if later { ("--xattrs-exclude=system.posix_acl_default", "true") } else { ("", "false") };
     let outside = quote(&format!("{ROOT}{directory}"));
     let inside = quote(directory);
     let inner = format!(
@@ -291,19 +287,11 @@ done
 loader=$(readlink -f "$loader")
 keep=--no-overwrite-dir
 [ -d {outside} ] || {{ mkdir {outside} && chown 0:0 {outside} && chmod 00755 {outside} || exit 1; keep=; }}
-unpack() {{
-  head -c {size} {device} | {decompress} | LC_ALL=C chroot {ROOT} /run/goldsmith-appliance$loader --inhibit-cache --library-path "$path" \
-    /run/goldsmith-appliance$tar -x -f - -C {inside} --numeric-owner --keep-directory-symlink \
-    --no-recursion --anchored --no-wildcards --xattrs "$@" 2>>$said
-}}
-: >$said
-unpack $keep --exclude-from={PASSED} {lists} '--xattrs-include=*' {but}
+head -c {size} {device} | {decompress} | LC_ALL=C chroot {ROOT} /run/goldsmith-appliance$loader --inhibit-cache --library-path "$path" \
+  /run/goldsmith-appliance$tar -x -f - -C {inside} --numeric-owner --keep-directory-symlink --delay-directory-restore $keep \
+  --no-recursion --anchored --no-wildcards --exclude-from={PASSED} {lists} --xattrs '--xattrs-include=*' \
+  2>$said
 status=$?
-if [ $status = 0 ] && {later}; then
-  unpack --no-overwrite-dir --verbatim-files-from -T {LATER} --xattrs-include=system.posix_acl_default
-  status=$?
-fi
-rm -f {ROOT}{PASSED} {ROOT}{LATER}
 tail -n 20 $said
 if [ $status = 0 ] && grep -Eq "Cannot (set|fset|acl_set)|: Warning: Cannot" $said; then status=1; fi
 exit $status"#

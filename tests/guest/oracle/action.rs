@@ -168,11 +168,18 @@ impl Drawing<'_> {
         // Access control lists are texts, or attributes, or both.
         let lists: &[&str] =
             one(self.rng, &[&["--acls", "--xattrs-exclude=system.*"][..], &["--acls"][..], &["--no-acls"][..]]);
-        run(tool("tar")
-            .current_dir(self.folder)
-            .args(["-c", "-S", "--xattrs", "--xattrs-include=*"])
-            .args(lists)
-            .args([compress, "--format=posix", "-f", &archive, "-C", &source, "."]));
+        let mut tar = tool("tar");
+        tar.current_dir(self.folder).args(["-c", "-S", "--xattrs", "--xattrs-include=*"]).args(lists);
+        tar.args([compress, "--format=posix", "-f", &archive, "-C", &source]);
+        if percent(self.rng, 50) {
+            run(tar.arg("."));
+        } else {
+            // In the order in which the files were made, so that directories are left and come again.
+            let names: String = entries.iter().map(|entry| format!("./{}\0", entry.path)).collect();
+            std::fs::write(self.folder.join(format!("{source}.list")), names).unwrap();
+            let list = self.folder.join(format!("{source}.list"));
+            run(tar.args(["--no-recursion", "--null", "--verbatim-files-from", "-T"]).arg(list));
+        }
         let path = self.path(60, true);
         let meaning = self.brought(&entries, &path, &Manner::default());
         Action { recipe: json!({ "extract": { "source": archive, "path": self.spelled(&path) } }), meaning }
