@@ -15,7 +15,7 @@ use goldsmith::fetch::PinPolicy;
 use goldsmith::guest::fake::{self, Content, FakeWorld, Node, Tree};
 use goldsmith::guest::{Guest, GuestError, Inspection, Mount};
 use goldsmith::interrupt::Interrupt;
-use goldsmith::pipeline::{BootRequest, Host, HostError, Options, Outcome, Pipeline, Source, Unattended};
+use goldsmith::pipeline::{BootRequest, Host, HostError, Options, Outcome, Pipeline, Source, StopAtFailure};
 use goldsmith::recipe::{Arch, Firmware, LoadOptions};
 use goldsmith::verify::boot::Booted;
 
@@ -32,7 +32,7 @@ pub(crate) fn build(recipe: &Path, work: &Path, host: &dyn Host) -> Result<Outco
     let workshop = Workshop::new(&work.join("cache"), work, Arc::new(Silent), Interrupt::new())?;
     let pins = PinPolicy { max_age: Duration::from_secs(3600), refresh: false, offline: false };
     let options = Options { out: work.join("out"), verify: false, publish: None };
-    Ok(Pipeline::new(source, pins, workshop, host).run(&options, &mut Unattended)?)
+    Ok(Pipeline::new(source, pins, workshop, host).run(&options, &mut StopAtFailure)?)
 }
 
 /// A host whose guests live in memory.

@@ -22,10 +22,10 @@ pub enum BuildError {
     #[error("no repository has the package {}", .0.join(", nor "))]
     PackageNotFound(Vec<String>),
     /// The guest failed outside of any action.
-    #[error("cannot {doing}")]
+    #[error("cannot {activity}")]
     Guest {
         /// The action that failed.
-        doing: String,
+        activity: String,
         /// The error of the guest.
         #[source]
         source: GuestError,
@@ -83,15 +83,15 @@ impl From<StoreError> for BuildError {
 }
 
 /// Adds the action to an error of the guest.
-pub(super) trait Doing<T> {
-    fn doing(self, doing: &str) -> Result<T, BuildError>;
+pub(super) trait During<T> {
+    fn during(self, activity: &str) -> Result<T, BuildError>;
 }
 
-impl<T> Doing<T> for Result<T, GuestError> {
-    fn doing(self, doing: &str) -> Result<T, BuildError> {
+impl<T> During<T> for Result<T, GuestError> {
+    fn during(self, activity: &str) -> Result<T, BuildError> {
         self.map_err(|source| match source {
             GuestError::Interrupted => BuildError::Interrupted,
-            source => BuildError::Guest { doing: doing.to_owned(), source },
+            source => BuildError::Guest { activity: activity.to_owned(), source },
         })
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::disk::BuiltDisk;
-use super::error::{BuildError, Doing as _, with_causes};
+use super::error::{BuildError, During as _, with_causes};
 use super::facts::{LOOK, PACKAGES};
 use super::session::Session;
 use crate::base::Package;
@@ -201,11 +201,11 @@ fn from_layer(
         .create_overlay(&overlay, &layer.disk, Format::Qcow2, plan.disk.size.get())
         .map_err(|error| BuildError::Extract(with_causes(&error)))?;
     let guest = session.guest()?;
-    guest.attach(&overlay).doing("attach the final disk")?;
-    guest.mount(mounts).doing("mount the final disk")?;
+    guest.attach(&overlay).during("attach the final disk")?;
+    guest.mount(mounts).during("mount the final disk")?;
     let packages: Option<Vec<Package>> =
         layer.meta.facts.get(PACKAGES).cloned().and_then(|packages| serde_json::from_value(packages).ok());
-    let taken = take(needs, guest, mounts, &packages.unwrap_or_default(), dir).doing(LOOK)?;
-    guest.unmount().doing("unmount the final disk")?;
+    let taken = take(needs, guest, mounts, &packages.unwrap_or_default(), dir).during(LOOK)?;
+    guest.unmount().during("unmount the final disk")?;
     Ok(taken)
 }

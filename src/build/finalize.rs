@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::claim::{claim, report_failure};
 use super::disk::{BuiltDisk, FinalDisk};
-use super::error::{BuildError, Doing as _};
+use super::error::{BuildError, During as _};
 use super::extract::{Examiner, Needs};
 use super::facts::{LOOK, PACKAGES};
 use super::new_layer::Found;
@@ -26,7 +26,7 @@ pub fn finalize(
     match claim(plan, step, &mut built.session)? {
         Some(slot) => {
             let started = Instant::now();
-            take_stock(plan, slot, needs, &mut built)
+            collect_facts(plan, slot, needs, &mut built)
                 .map(|found| built.session.finish_step(plan, step, started, found))
                 .inspect_err(|error| report_failure(built.session.workshop, step, started, error))?;
         }
@@ -47,7 +47,7 @@ pub fn finalize(
 }
 
 /// Labels files for SELinux, trims the disk in its last layer, lists the installed packages, and extracts what outputs need.
-fn take_stock(plan: &Plan, slot: Slot, needs: Needs<'_>, built: &mut BuiltDisk<'_>) -> Result<Found, BuildError> {
+fn collect_facts(plan: &Plan, slot: Slot, needs: Needs<'_>, built: &mut BuiltDisk<'_>) -> Result<Found, BuildError> {
     let BuiltDisk { session, mounts } = built;
     let dir = slot.directory().to_owned();
     session.enter(slot, plan, mounts)?;
@@ -59,9 +59,9 @@ fn take_stock(plan: &Plan, slot: Slot, needs: Needs<'_>, built: &mut BuiltDisk<'
         Some(GuestError::Interrupted) => BuildError::Interrupted,
         _ => BuildError::Step { step: step.id.clone(), source: Box::new(error), kept: None },
     })?;
-    guest.trim().doing("give unused blocks back")?;
-    let packages = actions::installed_packages(guest, plan.os.mechanisms.packages).doing("list the packages")?;
-    let mut taken = extract::take(needs, guest, mounts, &packages, &dir).doing(LOOK)?;
+    guest.trim().during("give unused blocks back")?;
+    let packages = actions::installed_packages(guest, plan.os.mechanisms.packages).during("list the packages")?;
+    let mut taken = extract::take(needs, guest, mounts, &packages, &dir).during(LOOK)?;
     taken.facts.insert(PACKAGES.to_owned(), serde_json::json!(packages));
     Ok(Found { facts: serde_json::Value::Object(taken.facts), extras: taken.extras })
 }

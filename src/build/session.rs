@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::error::{BuildError, Doing as _};
+use super::error::{BuildError, During as _};
 use super::new_layer::{Found, new_layer};
 use super::workshop::Workshop;
 use crate::event::Event;
@@ -70,7 +70,7 @@ impl<'a> Session<'a> {
             let activity = "start the guest".to_owned();
             let started = Instant::now();
             self.workshop.reporter.report(&Event::ActivityStarted { activity: activity.clone() });
-            self.guest = Some((self.launcher)(interrupt).doing(&activity)?);
+            self.guest = Some((self.launcher)(interrupt).during(&activity)?);
             let elapsed = started.elapsed();
             self.workshop.reporter.report(&Event::ActivityFinished { activity, elapsed });
         }
@@ -93,8 +93,8 @@ impl<'a> Session<'a> {
         let activity = "inspect the base image".to_owned();
         let started = Instant::now();
         reporter.report(&Event::ActivityStarted { activity: activity.clone() });
-        guest.attach(overlay).doing("attach the base image")?;
-        let found = guest.inspect().doing(&activity)?;
+        guest.attach(overlay).during("attach the base image")?;
+        let found = guest.inspect().during(&activity)?;
         reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
         Ok(found)
     }
@@ -106,15 +106,15 @@ impl<'a> Session<'a> {
         match self.open.take() {
             Some(Open { slot: before, finished: Some(layer), .. }) => {
                 let started = Instant::now();
-                self.guest()?.freeze(&next).doing("freeze the layer")?;
+                self.guest()?.freeze(&next).during("freeze the layer")?;
                 let message = format!("`{}` frozen in {} ms", layer.step, started.elapsed().as_millis());
                 self.workshop.reporter.report(&Event::Detail { message });
                 self.commit(before, layer)?;
             }
             _ => {
                 let guest = self.guest()?;
-                guest.attach(&next).doing("attach the disk")?;
-                guest.mount(mounts).doing("mount the image")?;
+                guest.attach(&next).during("attach the disk")?;
+                guest.mount(mounts).during("mount the image")?;
             }
         }
         self.open = Some(Open { slot, finished: None });
@@ -133,11 +133,11 @@ impl<'a> Session<'a> {
         let BasePlan::Image { sha256, .. } = &plan.base else { return Ok(()) };
         slot.create_overlay(&Parent::Image(*sha256, image.to_owned()), plan.disk.size)?;
         let guest = self.guest()?;
-        guest.attach(slot.disk_path()).doing("attach the base image")?;
+        guest.attach(slot.disk_path()).during("attach the base image")?;
         if !grow.is_empty() {
-            guest.grow(grow).doing("grow the root file system")?;
+            guest.grow(grow).during("grow the root file system")?;
         }
-        guest.mount(mounts).doing("mount the base image")?;
+        guest.mount(mounts).during("mount the base image")?;
         self.open = Some(Open { slot, finished: None });
         Ok(())
     }
@@ -169,7 +169,7 @@ impl<'a> Session<'a> {
     /// Closes the open layer, because another build has made the next one.
     pub(super) fn rest(&mut self) -> Result<(), BuildError> {
         if let Some(Open { slot, finished: Some(layer), .. }) = self.open.take() {
-            self.guest()?.unmount().doing("unmount the image")?;
+            self.guest()?.unmount().during("unmount the image")?;
             self.commit(slot, layer)?;
         }
         Ok(())
@@ -178,12 +178,12 @@ impl<'a> Session<'a> {
     /// Discards the changes of the running step, and mounts the image as it was before.
     pub(super) fn start_again(&mut self, plan: &Plan, mounts: &[Mount]) -> Result<(), BuildError> {
         let Some(Open { mut slot, .. }) = self.open.take() else { return Ok(()) };
-        self.guest()?.unmount().doing("unmount the image")?;
+        self.guest()?.unmount().during("unmount the image")?;
         // The guest keeps the old file open until the new one with the same name is attached.
         slot.create_overlay(&parent_of(&slot, plan), plan.disk.size)?;
         let guest = self.guest()?;
-        guest.attach(slot.disk_path()).doing("attach the disk")?;
-        guest.mount(mounts).doing("mount the image")?;
+        guest.attach(slot.disk_path()).during("attach the disk")?;
+        guest.mount(mounts).during("mount the image")?;
         self.open = Some(Open { slot, finished: None });
         Ok(())
     }
@@ -192,8 +192,8 @@ impl<'a> Session<'a> {
     pub(super) fn keep(&mut self, plan: &Plan, target: &Path) -> Result<(), BuildError> {
         let Some(Open { slot, .. }) = self.open.take() else { return Ok(()) };
         if let Some(mut guest) = self.guest.take() {
-            guest.unmount().doing("unmount the image")?;
-            guest.shutdown().doing("stop the guest")?;
+            guest.unmount().during("unmount the image")?;
+            guest.shutdown().during("stop the guest")?;
         }
         // The layer below may not be committed yet.
         self.settle()?;
@@ -216,9 +216,9 @@ impl<'a> Session<'a> {
         let open = self.open.take();
         if let Some(mut guest) = self.guest.take() {
             if open.is_some() {
-                guest.unmount().doing("unmount the image")?;
+                guest.unmount().during("unmount the image")?;
             }
-            guest.shutdown().doing("stop the guest")?;
+            guest.shutdown().during("stop the guest")?;
         }
         if let Some(Open { slot, finished: Some(layer), .. }) = open {
             self.commit(slot, layer)?;

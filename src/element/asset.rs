@@ -1,4 +1,4 @@
-//! Finds the files that recipes and elements bring into images, and refuses files outside of their folder.
+//! Finds the files that recipes and elements load into images, and refuses files outside of their folder.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -20,7 +20,7 @@ pub(crate) enum Folder {
 
 /// The files that an action brings.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Brought {
+pub(crate) struct LoadedSource {
     /// Path without `./` and `/` at its ends, and without links.
     pub(crate) path: String,
     /// Whether the path is a directory.
@@ -31,14 +31,14 @@ pub(crate) struct Brought {
 
 impl Folder {
     /// Reads the file or directory at a relative path, with all below it.
-    pub(crate) fn bring(&self, source: &str) -> Result<Brought, Fault> {
+    pub(crate) fn load(&self, source: &str) -> Result<LoadedSource, Fault> {
         let path = normal(source)?;
         let (path, files) = match self {
             Self::Embedded(root) => (path.clone(), embedded(root, &path)?),
-            Self::Host(root) => tree::bring(root, &path)?,
+            Self::Host(root) => tree::load(root, &path)?,
         };
         let directory = files.get(&path).is_some_and(|asset| asset.kind == AssetKind::Directory);
-        Ok(Brought { path, directory, files })
+        Ok(LoadedSource { path, directory, files })
     }
 }
 
@@ -130,9 +130,9 @@ mod tests {
         folder
     }
 
-    fn bring(path: &str) -> Result<Vec<(String, u32)>, String> {
+    fn load(path: &str) -> Result<Vec<(String, u32)>, String> {
         let folder = folder();
-        match Folder::Host(folder.path().join("in")).bring(path) {
+        match Folder::Host(folder.path().join("in")).load(path) {
             Ok(brought) => Ok(brought.files.into_iter().map(|(path, asset)| (path, asset.mode)).collect()),
             Err(fault) => Err(format!("{} {}", fault.message, fault.help.unwrap_or_default())),
         }
@@ -149,7 +149,7 @@ mod tests {
             ("dir", FILES.map(|(path, mode)| file(path, mode)).to_vec()),
             ("files/b", vec![file("files/b", 0o2750), file("files/b/x", 0o600)]),
         ] {
-            assert_eq!(bring(path), Ok(files), "{path}");
+            assert_eq!(load(path), Ok(files), "{path}");
         }
     }
 
@@ -157,14 +157,14 @@ mod tests {
     fn embedded_files_are_brought_alike() {
         static FIXTURES: Dir<'static> = include_dir::include_dir!("$CARGO_MANIFEST_DIR/tests/recipes/valid");
         let folder = Folder::Embedded(FIXTURES.get_dir("files").expect("it is there"));
-        let bring = |path: &str| {
-            let brought = folder.bring(path).map_err(|fault| fault.help)?;
+        let load = |path: &str| {
+            let brought = folder.load(path).map_err(|fault| fault.help)?;
             Ok(brought.files.into_iter().map(|(path, asset)| (path, asset.mode)).collect::<Vec<_>>())
         };
         let file = |path: &str, mode| (path.to_owned(), mode);
-        assert_eq!(bring("./hello.sh"), Ok(vec![file("hello.sh", 0o755)]));
+        assert_eq!(load("./hello.sh"), Ok(vec![file("hello.sh", 0o755)]));
         assert_eq!(
-            bring("etc/"),
+            load("etc/"),
             Ok(vec![
                 file("etc", 0o755),
                 file("etc/a.conf", 0o644),
@@ -172,7 +172,7 @@ mod tests {
                 file("etc/sub/b.conf", 0o644)
             ])
         );
-        assert_eq!(bring("etc/b.conf"), Err(Some("did you mean `etc/a.conf`?".to_owned())));
+        assert_eq!(load("etc/b.conf"), Err(Some("did you mean `etc/a.conf`?".to_owned())));
     }
 
     #[test]
@@ -188,13 +188,13 @@ mod tests {
             ("files/q", "there is no file `files/q` did you mean `files/a`?"),
             ("run.sh/x", "there is no file"),
         ] {
-            let fault = bring(path).expect_err(path);
+            let fault = load(path).expect_err(path);
             assert!(fault.contains(words), "{path}: {fault}");
         }
     }
 
     fn kinds(folder: &tempfile::TempDir) -> Result<Vec<(String, AssetKind)>, Fault> {
-        let brought = Folder::Host(folder.path().join("in")).bring("files")?;
+        let brought = Folder::Host(folder.path().join("in")).load("files")?;
         Ok(brought.files.into_iter().map(|(path, asset)| (path, asset.kind)).collect())
     }
 
@@ -246,9 +246,9 @@ mod tests {
         let path = folder.path().join("in/files/a");
         let flags = rustix::fs::XattrFlags::empty();
         if rustix::fs::setxattr(&path, "user.gold", b"kept", flags) == Err(rustix::io::Errno::OPNOTSUPP) {
-            return; // nothing to bring here
+            return; // nothing to load here
         }
-        let brought = Folder::Host(folder.path().join("in")).bring("files").expect("it is there");
+        let brought = Folder::Host(folder.path().join("in")).load("files").expect("it is there");
         assert_eq!(brought.files["files/a"].xattrs, BTreeMap::from([("user.gold".to_owned(), b"kept".to_vec())]));
     }
 }

@@ -1,4 +1,4 @@
-//! Reads files and directories of the host that actions bring into an image, with modes and attributes. It follows no links in
+//! Reads files and directories of the host that actions load into an image, with modes and attributes. It follows no links in
 //! them.
 
 use std::collections::{BTreeMap, HashMap};
@@ -67,7 +67,7 @@ struct Walk {
 
 /// Reads the file or directory at a relative path below a folder. Returns its real path too, because the name may be a link
 /// within the folder.
-pub(super) fn bring(folder: &Path, path: &str) -> Result<(String, BTreeMap<String, Asset>), Fault> {
+pub(super) fn load(folder: &Path, path: &str) -> Result<(String, BTreeMap<String, Asset>), Fault> {
     let place = folder.join(path);
     let root = folder.canonicalize().map_err(|error| Fault::io(folder, &error))?;
     let real = match place.canonicalize() {

@@ -23,7 +23,7 @@ impl Origin {
     /// # Errors
     ///
     /// If the manifest cannot be read or the cache cannot be written.
-    pub fn note(&self, dir: &Path) -> Result<(), PathError> {
+    pub fn record(&self, dir: &Path) -> Result<(), PathError> {
         let digest = Sha256::of(&manifest::read(dir)?);
         DirBuilder::new().recursive(true).mode(0o700).create(&self.0).at(&self.0)?;
         write_private(&self.0.join(digest.to_string()), b"")
@@ -35,7 +35,7 @@ impl Origin {
     }
 
     /// Returns whether an image was built with this cache: the manifest beside it is known, and the content has its digest.
-    pub fn vouches_for(&self, image: &Path) -> bool {
+    pub fn has_built(&self, image: &Path) -> bool {
         let dir = image.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let Some(name) = image.file_name().and_then(|name| name.to_str()).filter(|_| self.knows(dir)) else {
             return false;
@@ -68,13 +68,13 @@ mod tests {
         std::fs::write(&image, content).expect("it is written");
         std::fs::write(&file, &text).expect("it is written");
         assert!(Summary::read(&out).is_some(), "the test's manifest is none");
-        assert!(!origin.vouches_for(&image), "it came from somewhere");
-        origin.note(&out).expect("it is noted");
-        assert!(origin.vouches_for(&image) && !Origin::of(work.path()).vouches_for(&image));
+        assert!(!origin.has_built(&image), "it came from somewhere");
+        origin.record(&out).expect("it is recorded");
+        assert!(origin.has_built(&image) && !Origin::of(work.path()).has_built(&image));
         std::fs::write(&image, b"an imagE").expect("it is written");
-        assert!(!origin.vouches_for(&image), "another image in its place");
+        assert!(!origin.has_built(&image), "another image in its place");
         std::fs::write(&image, content).expect("it is written");
         std::fs::write(&file, text.replace("bookworm", "Bookworm")).expect("it is written");
-        assert!(!origin.vouches_for(&image), "another manifest in its place");
+        assert!(!origin.has_built(&image), "another manifest in its place");
     }
 }

@@ -69,7 +69,7 @@ pub enum AccelError {
 
 /// A verdict, with the conditions under which it is valid.
 #[derive(Debug, Serialize, Deserialize)]
-struct Remembered {
+struct CachedVerdict {
     boot_id: String,
     qemu: PathBuf,
     qemu_modified: u64,
@@ -119,7 +119,7 @@ pub fn kvm_verdict(qemu: &Path, cache_dir: &Path, interrupt: &Interrupt) -> Resu
         return Ok(KvmVerdict::Unusable { reason: reason.to_owned() });
     };
     let verdict = probe_kvm(qemu, &kernel, PROBE_DEADLINE, interrupt)?;
-    let remembered = Remembered { boot_id, qemu: qemu.to_owned(), qemu_modified, verdict };
+    let remembered = CachedVerdict { boot_id, qemu: qemu.to_owned(), qemu_modified, verdict };
     let text = serde_json::to_vec_pretty(&remembered).map_err(io::Error::from).at(&file)?;
     fsx::write_private(&file, &text)?;
     Ok(remembered.verdict)
@@ -194,7 +194,7 @@ fn modified(path: &Path) -> u64 {
 
 /// Returns the stored verdict, if it is for this boot and this QEMU. An unreadable file counts as missing.
 fn recall(file: &Path, boot_id: &str, qemu: &Path, qemu_modified: u64) -> Option<KvmVerdict> {
-    let remembered: Remembered = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+    let remembered: CachedVerdict = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
     let holds = remembered.boot_id == boot_id && remembered.qemu == qemu && remembered.qemu_modified == qemu_modified;
     holds.then_some(remembered.verdict)
 }
@@ -256,7 +256,7 @@ mod tests {
         let file = dir.path().join(REMEMBERED);
         let verdict = KvmVerdict::Unusable { reason: "seen".to_owned() };
         let remembered =
-            Remembered { boot_id: "b".to_owned(), qemu: "/q".into(), qemu_modified: 7, verdict: verdict.clone() };
+            CachedVerdict { boot_id: "b".to_owned(), qemu: "/q".into(), qemu_modified: 7, verdict: verdict.clone() };
         std::fs::write(&file, serde_json::to_vec(&remembered).expect("JSON")).expect("writable");
         assert_eq!(recall(&file, "b", Path::new("/q"), 7), Some(verdict));
         for (boot_id, qemu, modified) in [("c", "/q", 7), ("b", "/r", 7), ("b", "/q", 8)] {

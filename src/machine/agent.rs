@@ -77,7 +77,7 @@ impl Agent {
     pub fn interfaces(&mut self, deadline: Duration) -> Result<Vec<Interface>, AgentError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "kebab-case")]
-        struct Told {
+        struct InterfaceReply {
             name: String,
             hardware_address: Option<String>,
             #[serde(default)]
@@ -89,9 +89,9 @@ impl Agent {
             ip_address: IpAddr,
         }
         let answer = self.execute("guest-network-get-interfaces", &json!({}), deadline)?;
-        let told: Vec<Told> =
+        let told: Vec<InterfaceReply> =
             serde_json::from_value(answer).map_err(|error| AgentError::Protocol(error.to_string()))?;
-        let interface = |told: Told| Interface {
+        let interface = |told: InterfaceReply| Interface {
             name: crate::text::printable(told.name.as_bytes()),
             mac: told.hardware_address.map(|mac| crate::text::printable(mac.as_bytes())),
             addresses: told.ip_addresses.iter().take(INTERFACES).map(|address| address.ip_address).collect(),

@@ -32,7 +32,7 @@ struct Process {
     /// Identifies the process even after its end, when its number may belong to another one.
     handle: OwnedFd,
     killed: AtomicBool,
-    said: Mutex<VecDeque<String>>,
+    last_lines: Mutex<VecDeque<String>>,
     status: Mutex<Option<ExitStatus>>,
     ended: Condvar,
 }
@@ -86,8 +86,8 @@ impl Child {
     }
 
     /// Returns the last lines that the program wrote to standard error.
-    pub(super) fn said(&self) -> Vec<String> {
-        self.process.said.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    pub(super) fn last_lines(&self) -> Vec<String> {
+        self.process.last_lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
 
@@ -122,7 +122,7 @@ fn keep(command: &mut Command, inherited: Vec<OwnedFd>, sender: &mpsc::Sender<io
     let process = Arc::new(Process {
         handle,
         killed: AtomicBool::new(false),
-        said: Mutex::default(),
+        last_lines: Mutex::default(),
         status: Mutex::default(),
         ended: Condvar::new(),
     });
@@ -130,7 +130,7 @@ fn keep(command: &mut Command, inherited: Vec<OwnedFd>, sender: &mpsc::Sender<io
     if let Some(stderr) = child.stderr.take() {
         let process = Arc::clone(&process);
         std::thread::spawn(move || {
-            listen(&mut BufReader::new(stderr), &process.said);
+            listen(&mut BufReader::new(stderr), &process.last_lines);
             let _ = silent.send(()); // nobody may wait any more
         });
     }
@@ -158,16 +158,16 @@ fn spawn(command: &mut Command, inherited: Vec<OwnedFd>) -> io::Result<std::proc
 }
 
 /// Keeps the last lines of standard error.
-fn listen(stderr: &mut impl io::BufRead, said: &Mutex<VecDeque<String>>) {
+fn listen(stderr: &mut impl io::BufRead, last_lines: &Mutex<VecDeque<String>>) {
     let mut line = Vec::new();
     while let Ok(read) = (&mut *stderr).take(LINE_LIMIT as u64).read_until(b'\n', &mut line)
         && read > 0
     {
-        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.len() == TAIL_LINES {
-            said.pop_front();
+        let mut last_lines = last_lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if last_lines.len() == TAIL_LINES {
+            last_lines.pop_front();
         }
-        said.push_back(printable(&line));
+        last_lines.push_back(printable(&line));
         line.clear();
     }
 }
@@ -190,8 +190,8 @@ mod tests {
         let script = "for i in $(seq 50); do echo line $i >&2; done; exit 3";
         let child = Child::start(shell(script), Vec::new(), &Interrupt::new()).expect("a shell");
         assert_eq!(child.wait(TIMEOUT).and_then(|status| status.code()), Some(3));
-        assert_eq!(child.said().len(), TAIL_LINES);
-        assert_eq!(child.said().last().map(String::as_str), Some("line 50"));
+        assert_eq!(child.last_lines().len(), TAIL_LINES);
+        assert_eq!(child.last_lines().last().map(String::as_str), Some("line 50"));
         assert!(!child.was_killed());
         let error = Child::start(Command::new("/nonexistent"), Vec::new(), &Interrupt::new()).expect_err("no program");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
@@ -229,7 +229,7 @@ mod tests {
         ours.write_all(b"given").expect("room");
         let script = format!("head -c 5 <&{0} >&{0}", theirs.as_raw_fd());
         let child = Child::start(shell(&script), vec![theirs.into()], &Interrupt::new()).expect("a shell");
-        assert!(child.wait(TIMEOUT).is_some_and(|status| status.success()), "{:?}", child.said());
+        assert!(child.wait(TIMEOUT).is_some_and(|status| status.success()), "{:?}", child.last_lines());
         let mut answer = String::new();
         drop(child);
         ours.read_to_string(&mut answer).expect("the other end is closed");

@@ -96,15 +96,16 @@ impl MachineError {
 }
 
 /// Returns QEMU's last messages, or its exit status if it printed nothing.
-pub(super) fn words(said: &[String], status: ExitStatus) -> String {
+pub(super) fn words(last_lines: &[String], status: ExitStatus) -> String {
     // QEMU begins each line with its own name.
-    let said: Vec<_> = said.iter().map(|line| line.split_once(": ").map_or(line.as_str(), |(_, rest)| rest)).collect();
-    if said.is_empty() { status.to_string() } else { said.join("\n") }
+    let last_lines: Vec<_> =
+        last_lines.iter().map(|line| line.split_once(": ").map_or(line.as_str(), |(_, rest)| rest)).collect();
+    if last_lines.is_empty() { status.to_string() } else { last_lines.join("\n") }
 }
 
 /// Finds the error in what QEMU printed before it ended.
-pub(super) fn at_once(config: &MachineConfig, said: &[String], status: ExitStatus) -> MachineError {
-    let words = words(said, status);
+pub(super) fn at_once(config: &MachineConfig, last_lines: &[String], status: ExitStatus) -> MachineError {
+    let words = words(last_lines, status);
     if words.contains("Could not set up host forwarding rule") {
         MachineError::Port { source: io::ErrorKind::AddrInUse.into() }
     } else if words.contains("cannot set up guest memory") || words.contains("Cannot allocate memory") {
@@ -130,12 +131,12 @@ mod tests {
     #[test]
     fn last_words_of_qemu_are_without_its_name() {
         let failed = ExitStatus::from_raw(1 << 8);
-        let said = ["qemu-system-x86_64: -blockdev {}: Could not open 'x': No such file".to_owned()];
-        assert_eq!(words(&said, failed), "-blockdev {}: Could not open 'x': No such file");
+        let last_lines = ["qemu-system-x86_64: -blockdev {}: Could not open 'x': No such file".to_owned()];
+        assert_eq!(words(&last_lines, failed), "-blockdev {}: Could not open 'x': No such file");
         assert_eq!(words(&[], failed), "exit status: 1");
-        let said =
+        let last_lines =
             "-blockdev {}: Failed to get shared \"write\" lock\nIs another process using the image [/a/b [1].raw]?";
-        assert_eq!(locked(said), Some("/a/b [1].raw".into()));
+        assert_eq!(locked(last_lines), Some("/a/b [1].raw".into()));
         assert_eq!(locked("Failed to get \"write\" lock"), None);
     }
 }

@@ -219,7 +219,7 @@ impl Machine {
             Some("guest-reset") => End::Reset,
             Some("guest-panic") => End::Panicked,
             Some(_) => End::Killed,
-            None => End::QemuFailed(super::error::words(&self.child.said(), status)),
+            None => End::QemuFailed(super::error::words(&self.child.last_lines(), status)),
         })
     }
 
@@ -316,7 +316,7 @@ fn ended_at_once(config: &MachineConfig, child: &Child, error: &QmpError) -> Mac
     let status = child.wait(Duration::from_secs(5));
     match status {
         _ if child.was_killed() => MachineError::Interrupted,
-        Some(status) => super::error::at_once(config, &child.said(), status),
+        Some(status) => super::error::at_once(config, &child.last_lines(), status),
         None => MachineError::Gone(error.to_string()),
     }
 }

@@ -19,6 +19,6 @@ mod verifying;
 pub use error::PipelineError;
 pub use host::{BootRequest, Host, HostError};
 pub use qemu::QemuHost;
-pub use run::{Made, Options, Outcome, Pipeline, Prepared, Publishing, Unattended, Watch};
+pub use run::{Made, Options, Outcome, Pipeline, Prepared, Publishing, StopAtFailure, Watch};
 pub use source::Source;
 pub use verifying::Verdict;

@@ -67,15 +67,15 @@ pub trait Watch: OnFailure {
 
 /// A watch that ends the build at the first step that fails.
 #[derive(Debug, Clone, Copy)]
-pub struct Unattended;
+pub struct StopAtFailure;
 
-impl OnFailure for Unattended {
+impl OnFailure for StopAtFailure {
     fn failed(&mut self, _: &StepId, _: &ActionError, _: &mut dyn Guest) -> AfterFailure {
         AfterFailure::Clean
     }
 }
 
-impl Watch for Unattended {}
+impl Watch for StopAtFailure {}
 
 /// A plan with its base image.
 #[derive(Debug)]
@@ -220,7 +220,7 @@ impl<'h> Pipeline<'h> {
         let exported = export::export(plan, &disk, &options.out, &info, reporter, interrupt)?;
         let ours = known || !exported.unchanged;
         if ours {
-            origin.note(&exported.dir)?;
+            origin.record(&exported.dir)?;
         }
         let verdict = match verify.zip(examiner) {
             Some((settings, examiner)) => {
@@ -231,7 +231,7 @@ impl<'h> Pipeline<'h> {
         };
         if ours {
             // Verification has changed the manifest.
-            origin.note(&exported.dir)?;
+            origin.record(&exported.dir)?;
         }
         let targets = prepared.plan.publish.into_iter().map(|target| target.below(&self.source.loaded.recipe.dir));
         Ok(Made { exported, verdict, targets: targets.collect() })

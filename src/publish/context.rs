@@ -17,7 +17,7 @@ pub enum Verb {
     /// Publishes the image.
     Publish,
     /// Reports what publishing would add and remove, and changes nothing.
-    Rehearse,
+    DryRun,
     /// Promotes the image before the present one again.
     RollBack,
     /// Removes what interrupted runs have left.

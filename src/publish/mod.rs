@@ -4,17 +4,17 @@
 //! [`images`] are image services of clouds; [`trees`] are directories and object stores.
 
 mod context;
-mod deed;
 mod error;
 pub mod images;
+mod operation;
 mod problem;
 mod run;
 mod subject;
 pub mod trees;
 
 pub use context::{Context, Keys, Verb};
-pub use deed::Deed;
 pub use error::{PublishError, SigningError};
+pub use operation::Operation;
 pub use problem::Problem;
 pub use run::{Outcome, label, run};
 pub use subject::{Source, SourceError, Subject};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::context::{Context, Verb};
-use super::deed::Deed;
 use super::error::PublishError;
+use super::operation::Operation;
 use super::{images, trees};
 use crate::event::Once;
 use crate::recipe::publish::Target;
@@ -15,7 +15,7 @@ pub struct Outcome {
     /// Name of the target, for people.
     pub target: String,
     /// What was done, in order, or the error.
-    pub result: Result<Vec<Deed>, PublishError>,
+    pub result: Result<Vec<Operation>, PublishError>,
 }
 
 /// Runs an operation at all targets in parallel. The outcomes are in the order of the targets.
@@ -40,7 +40,7 @@ pub fn run(verb: Verb, targets: &[Target], context: &Context<'_>) -> Vec<Outcome
     })
 }
 
-fn at(verb: Verb, target: &Target, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
+fn at(verb: Verb, target: &Target, context: &Context<'_>) -> Result<Vec<Operation>, PublishError> {
     match target {
         Target::Glance(target) => images::run(verb, target, context),
         Target::Directory(target) => trees::directory(verb, target, context),

@@ -70,14 +70,14 @@ pub enum SourceError {
         format: Option<Format>,
     },
     /// The size of the artifact is not the one in the manifest.
-    #[error("{} has {found} bytes, and the manifest says {told}", file.display())]
+    #[error("{} has {found} bytes, and the manifest says {expected}", file.display())]
     Changed {
         /// The artifact.
         file: PathBuf,
         /// Size of the artifact.
         found: u64,
         /// The size in the manifest.
-        told: u64,
+        expected: u64,
     },
 }
 
@@ -105,14 +105,14 @@ impl Subject {
 }
 
 /// Checks that an artifact is a regular file of the size in the manifest.
-pub(super) fn unchanged(file: &Path, told: u64) -> Result<(), SourceError> {
+pub(super) fn unchanged(file: &Path, expected: u64) -> Result<(), SourceError> {
     let meta = std::fs::metadata(file).ok();
     if meta.as_ref().is_some_and(|meta| !meta.is_file()) {
         return Err(SourceError::NoFile { file: file.to_owned() });
     }
     let found = meta.map_or(0, |meta| meta.len());
-    if found != told {
-        return Err(SourceError::Changed { file: file.to_owned(), found, told });
+    if found != expected {
+        return Err(SourceError::Changed { file: file.to_owned(), found, expected });
     }
     Ok(())
 }
@@ -168,7 +168,7 @@ pub(super) mod tests {
             "artifacts":[{"file":"a.tar","format":"tar","size":1,"sha256":"LAYER"},
                 {"file":"a.qcow2","format":"qcow2","disk_format":"qcow2","container_format":"bare","size":2,"sha256":"LAYER"}]}"#;
         std::fs::write(dir.path().join(manifest::FILE), manifest.replace("LAYER", &"0".repeat(64))).expect("a file");
-        assert!(matches!(Source::read(dir.path(), None), Err(SourceError::Changed { found: 0, told: 2, .. })));
+        assert!(matches!(Source::read(dir.path(), None), Err(SourceError::Changed { found: 0, expected: 2, .. })));
         std::fs::write(dir.path().join("a.qcow2"), "ab").expect("a file");
         assert_eq!(Source::read(dir.path(), None).expect("it is there").artifact.file, "a.qcow2");
         for elsewhere in ["../a.qcow2", "/a.qcow2", "b/../a.qcow2", "./a.qcow2", "a.qcow2/", "..", ""] {

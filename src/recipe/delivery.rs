@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 /// The word for all stores of a service.
 pub const ALL: &str = "all";
 
-/// How data gets to a service.
+/// How the data of an image is transferred to an image service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Import {
-    /// Goldsmith uploads the data. For several stores it uses `glance-direct` if the service offers it.
+    /// Goldsmith uploads the data. If several stores are named, it uses `glance-direct` if the service supports that.
     #[default]
     Auto,
-    /// Goldsmith uploads the data, and the service copies it to further stores.
+    /// Goldsmith uploads the data to one store, and the service copies it to the other stores.
     Upload,
-    /// Goldsmith uploads the data to the service's staging area, and the service imports it.
+    /// Goldsmith uploads the data to the staging area of the service, and the service imports it into the stores.
     GlanceDirect,
     /// The service downloads the data from `url`.
     WebDownload,
-    /// The service downloads the data from the image service of another region: `from`.
+    /// The service downloads the data of the image `from` from the image service of another region.
     GlanceDownload,
 }
 
@@ -36,17 +36,17 @@ impl Import {
     }
 }
 
-/// An image of another region.
+/// An image in another region of the same cloud.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Elsewhere {
+pub struct RegionImage {
     /// Name of the region.
     pub region: String,
     /// Id of the image in that region.
     pub image: String,
 }
 
-impl std::str::FromStr for Elsewhere {
+impl std::str::FromStr for RegionImage {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

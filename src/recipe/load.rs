@@ -232,7 +232,7 @@ fn recipe(
             composition
         }
         None => {
-            let (errors, said) = composer.rehearse();
+            let (errors, said) = composer.find_common_errors();
             found.extend(errors);
             notes.extend(said);
             None

@@ -5,53 +5,53 @@ use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a provider says about an image. The names are those of the properties.
+/// Properties of SCS-0102 that only the provider of the image knows. Each key is the name of a property.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scs {
-    /// How often a new image replaces the image with this name, at least.
+    /// Least frequency at which the provider replaces the image with this name by a new one.
     pub replace_frequency: Frequency,
-    /// Until when an image with this name exists: a date, `notice` (until an announcement) or `none` (no promise).
+    /// Last day on which the provider offers an image with this name: a date, `notice` (until the provider announces the end), or `none` (the provider promises nothing).
     pub provided_until: String,
-    /// How long users can refer to the image by its id: a date, `last-N` (while it is one of the last N images), `notice`, `none` or `forever`.
+    /// How long users can refer to the image by its id: until a date, `last-N` (as long as it is one of the last N images with this name), `notice` (until the provider announces the end), `none` (the provider promises nothing), or `forever`.
     pub uuid_validity: String,
-    /// URL for downloading the image, or `private`.
+    /// URL from which users can download the image, or `private` if they cannot.
     pub image_source: String,
-    /// URL of a description, or the description itself.
+    /// Description of the image, or the URL of one.
     pub image_description: String,
-    /// Purpose of the image.
+    /// What the image is made for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os_purpose: Option<Purpose>,
-    /// Hours until a new image has a critical fix; 0 means as soon as possible.
+    /// Longest time, in hours, from the release of a fix for a critical fault to an image with the fix; 0 means as soon as possible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hotfix_hours: Option<u32>,
-    /// Patch level, if the build date does not say it.
+    /// Patch level of the operating system. Needed only if the build date does not say which patches the image has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patchlevel: Option<String>,
-    /// Date until which the vendor maintains the operating system.
+    /// Last day on which the vendor maintains the operating system: `2027-06-30`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintained_until: Option<String>,
-    /// Whether the flavor's price includes the licence.
+    /// Whether the price of the flavor includes the licence of the operating system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license_included: Option<bool>,
-    /// Whether users must bring a licence.
+    /// Whether users need a licence of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license_required: Option<bool>,
-    /// Whether the price includes a maintenance subscription.
+    /// Whether the price of the flavor includes a maintenance subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_included: Option<bool>,
-    /// Whether users must bring a maintenance subscription.
+    /// Whether users need a maintenance subscription of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_required: Option<bool>,
-    /// Contact for user support: `mailto:help@cloud.example`.
+    /// URI at which users get support: `mailto:help@cloud.example`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub l1_support_contact: Option<String>,
-    /// Minimum memory in MiB, if `verify` does not measure it.
+    /// Least memory that the image needs, in MiB. Default: the memory that `verify` with `measure` found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_ram: Option<u64>,
 }
 
-/// How often an image is replaced.
+/// How often the provider replaces an image by a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Frequency {
@@ -65,27 +65,27 @@ pub enum Frequency {
     Weekly,
     /// Once a day.
     Daily,
-    /// Only for critical faults.
+    /// Only if the image has a critical fault.
     CriticalBug,
     /// Never.
     Never,
 }
 
-/// What an image is for.
+/// What an image is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
-    /// General purpose, close to the vendor's image.
+    /// General purpose, close to the image of the vendor.
     Generic,
     /// General purpose, with few packages.
     Minimal,
-    /// A Kubernetes node.
+    /// A node of a Kubernetes cluster.
     K8snode,
-    /// GPU computing.
+    /// Computing on GPUs.
     Gpu,
-    /// A router, a firewall, a load balancer.
+    /// A network function, such as a router, a firewall or a load balancer.
     Network,
-    /// Something else.
+    /// Any other purpose.
     Custom,
 }
 

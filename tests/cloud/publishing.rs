@@ -93,7 +93,7 @@ fn what_is_published_comes_back_and_is_there_once() {
 
     let again = publish(&["--json"]);
     assert!(
-        again.code == Some(0) && again.json()["deeds"][0]["did"] == json!("before"),
+        again.code == Some(0) && again.json()["operations"][0]["operation"] == json!("already-there"),
         "{} {}",
         again.stdout,
         again.stderr

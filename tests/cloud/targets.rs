@@ -94,7 +94,7 @@ fn a_bucket_has_what_a_directory_has() {
     }
     let again = run(&["--json"]);
     assert_eq!(again.code, Some(0), "{}", again.stderr);
-    let before: Vec<_> = again.stdout.lines().filter(|line| line.contains(r#""did":"before""#)).collect();
+    let before: Vec<_> = again.stdout.lines().filter(|line| line.contains(r#""operation":"already-there""#)).collect();
     assert_eq!(before.len(), 2, "{}", again.stdout);
     assert_eq!(store.objects(), objects);
 

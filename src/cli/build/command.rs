@@ -22,7 +22,7 @@ use crate::cli::output::{StandardOutput, columns, print};
 use crate::cli::parse::parse_word;
 use crate::cli::plan;
 use crate::cli::progress::TerminalReporter;
-use crate::cli::publish::{Environment, Telling};
+use crate::cli::publish::{Environment, PublishReport};
 use crate::cli::settings::{Global, read_secrets};
 use crate::event::{Reporter, Tee};
 use crate::export::Exported;
@@ -99,12 +99,12 @@ pub(in crate::cli) fn build(args: &Build, global: &Global) -> Result<(), Failure
     let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &host.host);
     let out = args.out.clone().unwrap_or_else(|| Path::new("out").join(&recipe.name));
     log.open(&out, redactor.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
-    let telling = Telling::new(json.clone(), global);
+    let publish_report = PublishReport::new(json.clone(), global);
     let publish = args.publish.then(|| Publishing {
         places: cloud::places(&args.cloud),
         allow_older: args.allow_older,
         keys: &Environment,
-        reporter: telling.reporter(),
+        reporter: publish_report.reporter(),
     });
     let suspend = |talk: &mut dyn FnMut()| match &screen {
         Some(screen) => screen.suspend(talk),
@@ -129,7 +129,7 @@ pub(in crate::cli) fn build(args: &Build, global: &Global) -> Result<(), Failure
     if let Some(verdict) = &outcome.made.verdict {
         verdict::judge(verdict, &outcome.made.exported)?;
     }
-    telling.told(outcome.published)
+    publish_report.print(outcome.published)
 }
 
 /// The output of a build for the user.
@@ -156,7 +156,7 @@ impl Watch for Progress<'_> {
             None => print(&summary(exported)),
         }
         if let Some(verdict) = &made.verdict {
-            verdict::tell(verdict, exported, self.json);
+            verdict::print_verdict(verdict, exported, self.json);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::verify::report;
 use crate::verify::{Report, Tally};
 
 /// Prints that the image has passed; with `json` a line with the result, passed or not.
-pub(super) fn tell(verdict: &Verdict, exported: &Exported, json: Option<&JsonReporter<StandardOutput>>) {
+pub(super) fn print_verdict(verdict: &Verdict, exported: &Exported, json: Option<&JsonReporter<StandardOutput>>) {
     let page = exported.dir.join(report::HTML);
     let tally = match verdict {
         Verdict::Before => None,

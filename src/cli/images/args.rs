@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::cloud::CloudOptions;
 use crate::cli::parse::{parse_param, parse_tag};
-use crate::recipe::delivery::Elsewhere;
+use crate::recipe::delivery::RegionImage;
 use crate::units::parse_duration;
 
 /// `goldsmith images`.
@@ -171,7 +171,7 @@ pub(super) struct ImportArgs {
     pub(super) url: Option<String>,
     /// Image of another region with the same data, for glance-download
     #[arg(long, value_name = "REGION/ID")]
-    pub(super) from: Option<Elsewhere>,
+    pub(super) from: Option<RegionImage>,
     /// Store for the data; repeat the option for several [default: the service's default store]
     #[arg(long, value_name = "NAME", conflicts_with = "all_stores")]
     pub(super) store: Vec<String>,

@@ -1,7 +1,7 @@
 //! The reporter that shows events as progress, on a terminal or as plain lines.
 //!
 //! On a terminal every step that has ended is a line that stays; below these lines the running steps are
-//! redrawn, with the current line of output under them. Elsewhere every start and end is a line.
+//! redrawn, with the current line of output under them. RegionImage every start and end is a line.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -93,7 +93,7 @@ impl TerminalReporter {
         if state.finished {
             return;
         }
-        state.tell_cached(self.terminal);
+        state.print_cached(self.terminal);
         for running in std::mem::take(&mut state.running) {
             state.end(self.terminal, &running, Mark::Stopped, running.bar.elapsed());
         }
@@ -158,7 +158,7 @@ impl State {
 
     /// Writes a line that stays.
     fn print(&mut self, terminal: Terminal, line: &str) {
-        self.tell_cached(terminal);
+        self.print_cached(terminal);
         self.write(line);
     }
 
@@ -171,7 +171,7 @@ impl State {
     }
 
     /// Shows all cached steps in one line.
-    fn tell_cached(&mut self, terminal: Terminal) {
+    fn print_cached(&mut self, terminal: Terminal) {
         let mark = terminal.mark(Mark::Cached);
         match std::mem::take(&mut self.cached).as_slice() {
             [] => {}
@@ -184,7 +184,7 @@ impl State {
     }
 
     fn start(&mut self, terminal: Terminal, event: &Event, name: String, reason: Option<String>) {
-        self.tell_cached(terminal);
+        self.print_cached(terminal);
         // A step that is tried again takes the place of its first try.
         self.take(&name);
         let bar = match &self.sink {
@@ -227,7 +227,7 @@ impl State {
         });
         // Its last line of output does not belong to the steps that still run.
         self.hide_output();
-        self.tell_cached(terminal);
+        self.print_cached(terminal);
         self.end(terminal, &running, mark, elapsed);
     }
 

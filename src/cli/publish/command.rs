@@ -8,8 +8,8 @@ use clap::Args;
 
 use super::failing;
 use super::keys::Environment;
+use super::report::PublishReport;
 use super::target::TargetArgs;
-use super::telling::Telling;
 use crate::cli::cloud::{self, CloudOptions};
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::jsonl::JsonReporter;
@@ -71,7 +71,7 @@ pub(in crate::cli) fn publish(args: &Publish, global: &Global) -> Result<(), Fai
     let verb = match (args.rollback, args.cleanup) {
         (true, _) => Verb::RollBack,
         (_, true) => Verb::CleanUp { older_than: args.older_than, dry_run: args.dry_run },
-        _ if args.dry_run => Verb::Rehearse,
+        _ if args.dry_run => Verb::DryRun,
         _ => Verb::Publish,
     };
     args.target.check()?;
@@ -90,17 +90,17 @@ pub(in crate::cli) fn publish(args: &Publish, global: &Global) -> Result<(), Fai
     let interrupt = Interrupt::new();
     signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
     let lines = global.json.then(|| Arc::new(JsonReporter::new(StandardOutput)));
-    let telling = Telling::new(lines, global);
+    let publish_report = PublishReport::new(lines, global);
     let places = cloud::places(&args.cloud);
     let context = Context {
         subject: &subject,
         places,
         allow_older: args.allow_older,
         keys: &Environment,
-        reporter: telling.reporter(),
+        reporter: publish_report.reporter(),
         interrupt,
     };
-    telling.told(publish::run(verb, &targets, &context))
+    publish_report.print(publish::run(verb, &targets, &context))
 }
 
 impl Publish {

@@ -4,7 +4,7 @@ use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::{cloud, hints};
 use crate::openstack::signature::SignatureError;
 use crate::openstack::{CloudError, UploadError};
-use crate::publish::trees::edition::EditionError;
+use crate::publish::trees::image_version::ImageVersionError;
 use crate::publish::trees::sign::SignError;
 use crate::publish::{PublishError, SigningError, SourceError, TreeError};
 
@@ -134,18 +134,18 @@ pub(super) fn failure(error: &PublishError) -> Failure {
 /// Converts errors of a target that is a tree of files.
 fn tree(error: &TreeError) -> Failure {
     let kind = match error {
-        TreeError::Edition(EditionError::Source(error)) => return source(error),
-        TreeError::Edition(_) => FailureKind::Usage,
+        TreeError::ImageVersion(ImageVersionError::Source(error)) => return source(error),
+        TreeError::ImageVersion(_) => FailureKind::Usage,
         TreeError::Interrupted => FailureKind::Interrupted,
         _ => FailureKind::Publish,
     };
     let failure = Failure::new(kind, error);
     match error {
-        TreeError::Edition(EditionError::NoTime { .. }) => failure.hint("build it again"),
-        TreeError::Edition(EditionError::NoSuchFormat { .. }) => {
+        TreeError::ImageVersion(ImageVersionError::NoTime { .. }) => failure.hint("build it again"),
+        TreeError::ImageVersion(ImageVersionError::NoSuchFormat { .. }) => {
             failure.hint("`outputs` of the recipe say what is made")
         }
-        TreeError::Edition(EditionError::Name { .. }) => {
+        TreeError::ImageVersion(ImageVersionError::Name { .. }) => {
             failure.hint("letters, digits, `.`, `_` and `-` make a name; `streams` is the folder of the index")
         }
         TreeError::Differs { .. } => failure.hint("build it again: what is there is not what was verified"),

@@ -3,9 +3,9 @@
 mod command;
 mod failing;
 mod keys;
+mod report;
 mod target;
-mod telling;
 
 pub(super) use command::{Publish, publish};
 pub(super) use keys::Environment;
-pub(super) use telling::Telling;
+pub(super) use report::PublishReport;

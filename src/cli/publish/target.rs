@@ -9,7 +9,7 @@ use crate::cli::failure::Failure;
 use crate::cli::parse::{once, parse_format, parse_param, parse_tag, parse_word};
 use crate::image::Format;
 use crate::recipe::SecretSource;
-use crate::recipe::delivery::{Elsewhere, Import};
+use crate::recipe::delivery::{Import, RegionImage};
 use crate::recipe::publish::{Certificate, ChecksumKeys, Directory, Glance, Hash, Promote, Sign, Target, Visibility};
 use crate::units::parse_duration;
 
@@ -62,7 +62,7 @@ pub(super) struct TargetArgs {
     url: Option<String>,
     /// Image of another region with the same data, for glance-download
     #[arg(long, value_name = "REGION/ID")]
-    from: Option<Elsewhere>,
+    from: Option<RegionImage>,
     /// Give up if the import shows no progress for this long; a download by the service shows none until its end [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     import_timeout: Option<Duration>,

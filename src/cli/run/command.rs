@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::args::Run;
 use super::image::Image;
-use super::kept::{self, Kept, Wish};
-use super::terminal::{attend, ended, line, tell};
+use super::kept::{self, Kept, MachineSettings};
+use super::terminal::{attend, ended, line, print_to_stderr};
 use crate::cli::booting::unknown;
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::hints;
@@ -66,12 +66,12 @@ pub(in crate::cli) fn run(args: &Run, global: &Global) -> Result<(), Failure> {
             "event": "running", "boot": config.boot, "accel": accel.to_string().to_lowercase(), "port": ssh.port,
             "user": user, "ssh": ssh.command(),
         })),
-        None => tell(&greeting(args, &config, &ssh, user.is_some())),
+        None => print_to_stderr(&greeting(args, &config, &ssh, user.is_some())),
     }
     let (end, cut) = attend(&mut machine, &ssh, json.as_ref(), &session)?;
     if let (Some(dir), None) = (&args.keep, &json) {
         let words = ["goldsmith", "run", &args.image.display().to_string(), "--keep", &dir.display().to_string()];
-        tell(&format!("the machine is kept; this starts it again:\n\n  {}\n", line(words)));
+        print_to_stderr(&format!("the machine is kept; this starts it again:\n\n  {}\n", line(words)));
     }
     ended(&end, cut, &session)?;
     if let Some(json) = json {
@@ -120,7 +120,7 @@ fn machine_of(
         let message = "the partitions of the image show no boot loader".to_owned();
         session.reporter.report(&Event::Warning { message });
     }
-    let wish = Wish {
+    let wish = MachineSettings {
         arch: image.arch(),
         board: args.machine.machine.unwrap_or(Board::Q35),
         boot: args.boot.unwrap_or_else(|| image.boot()),

@@ -66,7 +66,7 @@ fn restore(raw: &Mutex<Option<RawMode>>) {
 }
 
 /// The console of a running machine.
-pub(super) struct Attendant<'a> {
+pub(super) struct ConsoleSession<'a> {
     machine: &'a mut Machine,
     console: UnixStream,
     output: Option<File>,
@@ -80,8 +80,8 @@ pub(super) struct Attendant<'a> {
     open: bool,
 }
 
-impl<'a> Attendant<'a> {
-    /// Makes an attendant. `output` receives the console's text; without it, nobody sees the text. `keys` is a terminal in raw
+impl<'a> ConsoleSession<'a> {
+    /// Makes a session. `output` receives the console's text; without it, nobody sees the text. `keys` is a terminal in raw
     /// mode.
     pub(super) fn new(
         machine: &'a mut Machine,

@@ -32,7 +32,7 @@ impl Image {
         let table = partitions::read(&*opened.source).at(&args.image).map_err(|error| hints::file(&error))?;
         let mut manifest = Manifest::of(&args.image);
         let there = manifest != Manifest::default();
-        let known = there && (args.trust_manifest || Origin::of(cache).vouches_for(&args.image));
+        let known = there && (args.trust_manifest || Origin::of(cache).has_built(&args.image));
         if !known {
             // The architecture chooses an emulator and nothing else.
             manifest.user = None;

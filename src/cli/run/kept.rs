@@ -74,7 +74,7 @@ impl Stamp {
 }
 
 /// The settings of a new machine.
-pub(super) struct Wish {
+pub(super) struct MachineSettings {
     pub(super) arch: Arch,
     pub(super) board: Board,
     pub(super) boot: BootKind,
@@ -125,7 +125,12 @@ impl Kept {
     }
 
     /// Makes a machine from an image, in a directory that [`open`] has prepared.
-    pub(super) fn make(dir: &Path, image: &Path, wish: Wish, interrupt: &Interrupt) -> Result<Self, Failure> {
+    pub(super) fn make(
+        dir: &Path,
+        image: &Path,
+        wish: MachineSettings,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Failure> {
         let host = |error: &dyn std::error::Error| Failure::new(FailureKind::Host, error);
         // A private key will be in it, and user data that may hold secrets.
         fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).at(dir).map_err(|error| hints::file(&error))?;

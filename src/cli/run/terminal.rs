@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::console::{Attendant, Cut, Raw, SHUTDOWN_TIMEOUT, remark};
+use super::console::{ConsoleSession, Cut, Raw, SHUTDOWN_TIMEOUT, remark};
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::image_session::ImageSession;
 use crate::cli::jsonl::JsonReporter;
@@ -46,7 +46,7 @@ pub(super) fn attend(
     let ended = Arc::new(AtomicBool::new(false));
     await_ssh(ssh.clone(), Arc::clone(&ended), json.cloned(), person);
     let keys = person.then(|| stdin.as_fd());
-    let stayed = Attendant::new(machine, console, output, keys).and_then(Attendant::stay);
+    let stayed = ConsoleSession::new(machine, console, output, keys).and_then(ConsoleSession::stay);
     ended.store(true, Ordering::SeqCst);
     stayed.map_err(failed)
 }
@@ -95,7 +95,7 @@ pub(super) fn line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// Prints a text for a person.
-pub(super) fn tell(text: &str) {
+pub(super) fn print_to_stderr(text: &str) {
     // Standard error may be closed: then nobody wants the text.
     let _ = io::stderr().write_all(text.as_bytes());
 }

@@ -37,7 +37,7 @@ pub(in crate::cli) fn verify(args: &VerifyArgs, global: &Global) -> Result<u8, F
         return Ok(exit::OK);
     };
     let summary_there = Summary::of_image(image);
-    let believed = args.trust_manifest || summary_there.is_some() && Origin::of(&global.cache).vouches_for(image);
+    let believed = args.trust_manifest || summary_there.is_some() && Origin::of(&global.cache).has_built(image);
     let foreign = summary_there.is_some() && !believed;
     let summary = summary_there.filter(|_| believed);
     let settings = settings(args, summary.as_ref());

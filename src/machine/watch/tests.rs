@@ -14,8 +14,8 @@ fn verdict(text: &str, quiet: Duration) -> Verdict {
 
 #[test]
 fn last_words_are_known() {
-    type Told = fn(&Trouble) -> bool;
-    let cases: &[(&str, Told)] = &[
+    type InterfaceReply = fn(&Trouble) -> bool;
+    let cases: &[(&str, InterfaceReply)] = &[
         ("[    2.5] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\r\n", |trouble| {
             matches!(trouble, Trouble::NoRoot(_))
         }),

@@ -56,10 +56,10 @@ impl Places {
     /// Returns openstacksdk's search path, from the environment. `here` is the current directory.
     pub fn search(
         here: PathBuf,
-        told: &dyn Fn(&str) -> Option<OsString>,
+        variable: &dyn Fn(&str) -> Option<OsString>,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Self {
-        let path = |name: &str| told(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let home = path("HOME");
         let user = home.as_ref().map(|home| home.join(".config"));
         // openstacksdk joins several directories of XDG_CONFIG_DIRS to one path, which never exists.
@@ -79,18 +79,18 @@ impl Places {
     }
 
     /// Returns a variable if it is not empty. Scripts set variables to the empty text to unset them.
-    pub(super) fn told(&self, name: &str) -> Option<&str> {
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// Returns the name of the chosen cloud.
     pub(super) fn chosen(&self) -> Option<&str> {
-        self.cloud.as_deref().filter(|name| !name.is_empty()).or_else(|| self.told("OS_CLOUD"))
+        self.cloud.as_deref().filter(|name| !name.is_empty()).or_else(|| self.variable("OS_CLOUD"))
     }
 
     /// Returns the name of the cloud that the variables describe.
     pub(super) fn name_of_variables(&self) -> &str {
-        self.told("OS_CLOUD_NAME").unwrap_or("envvars")
+        self.variable("OS_CLOUD_NAME").unwrap_or("envvars")
     }
 
     /// Returns the settings in the variables: `OS_PROJECT_NAME` is `project_name`. `None` if they only choose a cloud.

@@ -28,7 +28,7 @@ const POLL: Duration = Duration::from_millis(500);
 const IDLE: Duration = Duration::from_secs(30);
 
 /// A record that waits for its data, or an image that is complete.
-pub(super) struct Begun {
+pub(super) struct StartedImage {
     pub(super) id: String,
     pub(super) there: Option<Image>,
     /// Status of the image, in Glance's words.
@@ -44,8 +44,8 @@ pub(super) fn begin(
     wanted: &Record,
     route: &Route,
     interrupt: &Interrupt,
-) -> Result<Begun, PublishError> {
-    let busy = |image: &Image| is_busy(image) && !route.goes_on(image, source.artifact.size);
+) -> Result<StartedImage, PublishError> {
+    let busy = |image: &Image| is_busy(image) && !route.can_resume(image, source.artifact.size);
     for generation in 0..GENERATIONS {
         let id = image_id(&wanted.name, &source.artifact.digests.sha256, generation).to_string();
         let mut found = idle(cloud, &id, busy, interrupt)?;
@@ -64,11 +64,11 @@ pub(super) fn begin(
         }
         match found {
             Some(image) if image.status == "active" => {
-                return Ok(Begun { id, status: image.status.clone(), there: Some(image), left: None });
+                return Ok(StartedImage { id, status: image.status.clone(), there: Some(image), left: None });
             }
             // The image is new, or an earlier run has ended here.
-            Some(image) if route.goes_on(&image, source.artifact.size) => {
-                return Ok(Begun { id, status: image.status, there: None, left });
+            Some(image) if route.can_resume(&image, source.artifact.size) => {
+                return Ok(StartedImage { id, status: image.status, there: None, left });
             }
             Some(image) if is_busy(&image) => return Err(PublishError::Busy { id, status: image.status }),
             _ => {}

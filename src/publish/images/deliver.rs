@@ -12,7 +12,7 @@ use crate::openstack::upload::{UploadError, compared, written};
 use crate::openstack::{Cloud, CloudError, Store};
 use crate::publish::problem::Problem;
 use crate::publish::subject::Source;
-use crate::recipe::delivery::{ALL, Elsewhere, Import as Way};
+use crate::recipe::delivery::{ALL, Import as Way, RegionImage};
 use crate::recipe::publish::Glance;
 
 /// The interface (of public, internal, admin) at which a service contacts another region.
@@ -107,7 +107,7 @@ pub fn route(target: &Glance, offer: &Offer) -> Result<Route, Vec<Problem>> {
             (Steps::Import(Method::WebDownload(url.clone()), stores), "downloaded by the service".to_owned())
         }
         (Way::GlanceDownload, _, Some(from)) => {
-            let Elsewhere { region, image } = from.clone();
+            let RegionImage { region, image } = from.clone();
             let because = format!("fetched from the region {region}");
             (Steps::Import(Method::GlanceDownload { region, image, interface: INTERFACE.to_owned() }, stores), because)
         }
@@ -140,12 +140,12 @@ pub fn route(target: &Glance, offer: &Offer) -> Result<Route, Vec<Problem>> {
 
 impl Route {
     /// Returns whether the service takes properties from the other region too, in place of those of the record.
-    pub fn brings_properties(&self) -> bool {
+    pub fn replaces_properties(&self) -> bool {
         matches!(self.steps, Steps::Import(Method::GlanceDownload { .. }, _))
     }
 
     /// Returns whether this way can continue with an image that an earlier run has left, for data of this size.
-    pub fn goes_on(&self, image: &Image, size: u64) -> bool {
+    pub fn can_resume(&self, image: &Image, size: u64) -> bool {
         match (image.status.as_str(), &self.steps) {
             ("queued", _) | ("importing", Steps::Import(..)) => true,
             ("uploading", Steps::Import(Method::GlanceDirect, _)) => image.size == Some(size),
@@ -156,7 +156,7 @@ impl Route {
 
 /// The data to deliver and the service that gets it.
 #[derive(Clone, Copy)]
-pub struct Courier<'a> {
+pub struct Delivery<'a> {
     /// The service.
     pub cloud: &'a Cloud,
     /// The data.
@@ -167,13 +167,13 @@ pub struct Courier<'a> {
     pub interrupt: &'a Interrupt,
 }
 
-impl std::fmt::Debug for Courier<'_> {
+impl std::fmt::Debug for Delivery<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Courier").field("source", self.source).finish_non_exhaustive()
+        f.debug_struct("Delivery").field("source", self.source).finish_non_exhaustive()
     }
 }
 
-impl Courier<'_> {
+impl Delivery<'_> {
     /// Delivers data to a `queued` image, or continues where an earlier run has ended. On every way, size and checksums that
     /// the service reports are compared with the file.
     ///
@@ -192,9 +192,9 @@ impl Courier<'_> {
             }
             Steps::Import(method, stores) => {
                 let sent = match (method, status) {
-                    (Method::GlanceDirect, "queued") => self.activity(&self.named("stage"), |told| {
+                    (Method::GlanceDirect, "queued") => self.activity(&self.named("stage"), |progress| {
                         let size = self.source.artifact.size;
-                        self.cloud.stage(id, &self.source.file(), &|done| told(done, size), self.interrupt)
+                        self.cloud.stage(id, &self.source.file(), &|done| progress(done, size), self.interrupt)
                     })?,
                     _ => written(&self.source.file(), self.interrupt)?,
                 };
@@ -219,9 +219,9 @@ impl Courier<'_> {
     }
 
     fn send(&self, id: &str, store: Option<&str>) -> Result<Image, UploadError> {
-        let (image, sent) = self.activity(&self.named("upload"), |told| {
+        let (image, sent) = self.activity(&self.named("upload"), |progress| {
             let size = self.source.artifact.size;
-            self.cloud.upload(id, &self.source.file(), store, &|done| told(done, size), self.interrupt)
+            self.cloud.upload(id, &self.source.file(), store, &|done| progress(done, size), self.interrupt)
         })?;
         self.as_built(&sent)?;
         Ok(image)
@@ -233,10 +233,10 @@ impl Courier<'_> {
         route: &Route,
         work: impl FnOnce(Watch<'_>) -> Result<Image, ImportError>,
     ) -> Result<Image, UploadError> {
-        self.activity(name, |told| {
+        self.activity(name, |progress| {
             let progress = |seen: Progress| {
                 let (done, total) = seen.bytes(self.source.artifact.size);
-                told(done, total);
+                progress(done, total);
             };
             Ok(work(Watch { timeout: route.timeout, progress: &progress, interrupt: self.interrupt })?)
         })
@@ -254,10 +254,10 @@ impl Courier<'_> {
     ) -> Result<T, UploadError> {
         let (activity, started) = (name.to_owned(), Instant::now());
         self.reporter.report(&Event::ActivityStarted { activity: activity.clone() });
-        let told = |done, total| {
+        let progress = |done, total| {
             self.reporter.report(&Event::Progress { activity: activity.clone(), done, total: Some(total) });
         };
-        let result = work(&told)?;
+        let result = work(&progress)?;
         self.reporter.report(&Event::ActivityFinished { activity: activity.clone(), elapsed: started.elapsed() });
         Ok(result)
     }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::begin::{self, Begun};
-use super::deliver::{self, Courier, Offer};
+use super::begin::{self, StartedImage};
+use super::deliver::{self, Delivery, Offer};
 use super::record::Record;
 use super::release::Series;
 use super::signature::Signing;
@@ -14,16 +14,20 @@ use crate::openstack::config::{CloudConfig, Places};
 use crate::openstack::image::Image;
 use crate::openstack::{Change, Cloud, CloudError};
 use crate::publish::context::{Context, Verb};
-use crate::publish::deed::Deed;
 use crate::publish::error::PublishError;
+use crate::publish::operation::Operation;
 use crate::publish::problem::Problem;
 use crate::recipe::delivery::Import as Way;
 use crate::recipe::publish::Glance;
 
 /// Runs an operation at the service.
-pub(in crate::publish) fn run(verb: Verb, target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
+pub(in crate::publish) fn run(
+    verb: Verb,
+    target: &Glance,
+    context: &Context<'_>,
+) -> Result<Vec<Operation>, PublishError> {
     match verb {
-        Verb::Publish | Verb::Rehearse => publish(verb, target, context),
+        Verb::Publish | Verb::DryRun => publish(verb, target, context),
         Verb::RollBack => Series::of(&connect(target, context)?, target, context.subject).roll_back(),
         Verb::CleanUp { older_than, dry_run } => {
             Series::of(&connect(target, context)?, target, context.subject).clean_up(older_than, dry_run)
@@ -44,8 +48,8 @@ fn connect(target: &Glance, context: &Context<'_>) -> Result<Cloud, PublishError
     Ok(Cloud::connect(config)?)
 }
 
-/// Uploads the image unless it is there, and promotes it. A rehearsal ends before the first change.
-fn publish(verb: Verb, target: &Glance, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
+/// Uploads the image unless it is there, and promotes it. A dry run ends before the first change.
+fn publish(verb: Verb, target: &Glance, context: &Context<'_>) -> Result<Vec<Operation>, PublishError> {
     let source = context.subject.source(target.format)?;
     let mut wanted = Record::of(&source, target)?;
     if target.promote.is_some() && !source.summary.verified.is_some_and(|verified| verified.passed) {
@@ -82,24 +86,25 @@ fn publish(verb: Verb, target: &Glance, context: &Context<'_>) -> Result<Vec<Dee
         Ok(route) if problems.is_empty() => route,
         route => return Err(PublishError::Refused([problems, route.err().unwrap_or_default()].concat())),
     };
-    if verb == Verb::Rehearse {
-        return series.rehearse(&begin::ids(&source, &wanted), &wanted.name, source.summary.created);
+    if verb == Verb::DryRun {
+        return series.dry_run(&begin::ids(&source, &wanted), &wanted.name, source.summary.created);
     }
     let signed = signing.map(|signing| signing.sign(&cloud, &source)).transpose()?;
     if let Some(signed) = &signed {
         wanted.properties.values.extend(signed.properties.clone());
     }
-    let Begun { id, there, status, left } = begin::begin(&cloud, &source, &wanted, &route, &context.interrupt)
-        .map_err(|error| permission::explain(&cloud, &source, &wanted, error))?;
-    let courier =
-        Courier { cloud: &cloud, source: &source, reporter: &context.reporter, interrupt: &context.interrupt };
+    let StartedImage { id, there, status, left } =
+        begin::begin(&cloud, &source, &wanted, &route, &context.interrupt)
+            .map_err(|error| permission::explain(&cloud, &source, &wanted, error))?;
+    let delivery =
+        Delivery { cloud: &cloud, source: &source, reporter: &context.reporter, interrupt: &context.interrupt };
     // The record of an earlier run has the metadata that was wanted then.
     if let Some(record) = left {
         bring_up_to_date(&cloud, record, &wanted, target).map_err(|error| begin::undone(&cloud, &id, error.into()))?;
     }
     let (image, before) = match there {
         Some(image) => (image, true),
-        None => match courier.deliver(&id, &status, &route) {
+        None => match delivery.deliver(&id, &status, &route) {
             Ok(image) => (image, false),
             Err(error) => (begin::of_others(&cloud, &id, error)?, true),
         },
@@ -108,7 +113,7 @@ fn publish(verb: Verb, target: &Glance, context: &Context<'_>) -> Result<Vec<Dee
     if let Some(signed) = signed.filter(|signed| before && signed.is_of(&image)) {
         wanted.properties.values.retain(|name, _| !signed.properties.contains_key(name));
     }
-    let (image, updated) = match (before, route.brings_properties()) {
+    let (image, updated) = match (before, route.replaces_properties()) {
         (true, _) => bring_up_to_date(&cloud, image, &wanted, target)?,
         (false, true) => match bring_up_to_date(&cloud, image, &wanted, target) {
             Ok((image, _)) => (image, None),
@@ -117,24 +122,26 @@ fn publish(verb: Verb, target: &Glance, context: &Context<'_>) -> Result<Vec<Dee
         (false, false) => (image, None),
     };
     let (place, name, shown) = (id.clone(), wanted.name.clone(), Some(Box::new(image.clone())));
-    let mut deeds = vec![match before {
-        true => Deed::Before { place, name, image: shown },
-        false => Deed::Published { place, name, image: shown },
+    let mut operations = vec![match before {
+        true => Operation::AlreadyThere { place, name, image: shown },
+        false => Operation::Published { place, name, image: shown },
     }];
-    deeds.extend(route.because.filter(|_| !before).map(|how| Deed::Delivered { how }));
-    deeds.extend(updated);
+    operations.extend(route.because.filter(|_| !before).map(|how| Operation::Delivered { how }));
+    operations.extend(updated);
     if let Some(message) = not_shown(&image, &wanted) {
         context.reporter.report(&Event::Warning { message });
     }
     match series.promote(&image, &wanted.name) {
         Ok(done) => {
             // Promotion has changed the image that is reported.
-            if let (false, Some(Deed::Published { image: told, .. } | Deed::Before { image: told, .. })) =
-                (done.is_empty(), deeds.first_mut())
+            if let (
+                false,
+                Some(Operation::Published { image: told, .. } | Operation::AlreadyThere { image: told, .. }),
+            ) = (done.is_empty(), operations.first_mut())
             {
                 *told = cloud.image_by_id(&id)?.map(Box::new);
             }
-            deeds.extend(done);
+            operations.extend(done);
         }
         Err(error) => {
             // A failed run removes what it has uploaded.
@@ -147,13 +154,13 @@ fn publish(verb: Verb, target: &Glance, context: &Context<'_>) -> Result<Vec<Dee
     }
     // The image is published: what this run does not remove, the next run does.
     match series.rotate(&image) {
-        Ok(done) => deeds.extend(done),
+        Ok(done) => operations.extend(done),
         Err(error) => {
             let message = format!("older images are not removed: {error}");
             context.reporter.report(&Event::Warning { message });
         }
     }
-    Ok(deeds)
+    Ok(operations)
 }
 
 /// Changes the metadata of an image that is there. Additions of others stay.
@@ -162,7 +169,7 @@ fn bring_up_to_date(
     image: Image,
     wanted: &Record,
     target: &Glance,
-) -> Result<(Image, Option<Deed>), CloudError> {
+) -> Result<(Image, Option<Operation>), CloudError> {
     let known = image.fields();
     let mut attributes = wanted.attributes();
     // Promotion decides on these.
@@ -184,7 +191,7 @@ fn bring_up_to_date(
     let known = image.fields();
     // Only changes that the service shows are reported.
     let names: Vec<_> = changed.into_iter().map(|(name, _)| name).filter(|name| known.get(name).is_some()).collect();
-    Ok((image, (!names.is_empty()).then_some(Deed::Updated { attributes: names })))
+    Ok((image, (!names.is_empty()).then_some(Operation::Updated { attributes: names })))
 }
 
 /// Warns of properties that the service does not show. Glance drops those that a user may set but not read.

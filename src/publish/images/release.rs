@@ -9,8 +9,8 @@ use super::begin::remove;
 use super::record::{BUILT, IMAGE};
 use crate::openstack::image::{Image, ImageQuery};
 use crate::openstack::{Change, Cloud, CloudError};
-use crate::publish::deed::Deed;
 use crate::publish::error::PublishError;
+use crate::publish::operation::Operation;
 use crate::publish::subject::Subject;
 use crate::recipe::publish::{Glance, Retire};
 
@@ -82,21 +82,21 @@ impl<'a> Series<'a> {
     }
 
     /// Promotes an image in place of the promoted ones, if the target promotes and the image was not rolled back.
-    pub(super) fn promote(&self, image: &Image, name: &str) -> Result<Vec<Deed>, PublishError> {
+    pub(super) fn promote(&self, image: &Image, name: &str) -> Result<Vec<Operation>, PublishError> {
         let Some(promote) = &self.target.promote else { return Ok(Vec::new()) };
         if image.properties.contains_key(ROLLED_BACK) {
             let place = image.id.clone();
             let reason = format!(
                 "it was rolled back; `goldsmith images set {place} --remove {ROLLED_BACK}` lets it be promoted again"
             );
-            return Ok(vec![Deed::Left { place, reason }]);
+            return Ok(vec![Operation::Left { place, reason }]);
         }
         let others = self.images()?;
         let before: Vec<_> =
             others.iter().filter(|other| other.id != image.id && other.tags.contains(&promote.tag)).collect();
         let mut steps = Vec::new();
         match self.exchange(image, name, &before, &mut steps) {
-            Ok(deeds) => Ok(deeds),
+            Ok(operations) => Ok(operations),
             Err(source) => {
                 let id = image.id.clone();
                 let left: Vec<_> = steps.iter().rev().filter_map(|step| self.undo(step).err()).collect();
@@ -115,9 +115,9 @@ impl<'a> Series<'a> {
         name: &str,
         before: &[&'i Image],
         steps: &mut Vec<Step<'i>>,
-    ) -> Result<Vec<Deed>, CloudError> {
+    ) -> Result<Vec<Operation>, CloudError> {
         let Some(promote) = &self.target.promote else { return Ok(Vec::new()) };
-        let mut deeds = Vec::new();
+        let mut operations = Vec::new();
         let visibility = promote.visibility.unwrap_or(self.target.visibility);
         let mut wanted =
             vec![("os_hidden", json!(false)), ("visibility", json!(visibility.name())), ("name", json!(name))];
@@ -131,7 +131,7 @@ impl<'a> Series<'a> {
             done = true;
         }
         if done {
-            deeds.push(Deed::Promoted { place: image.id.clone() });
+            operations.push(Operation::Promoted { place: image.id.clone() });
         }
         for old in before {
             let wanted = match promote.retire {
@@ -148,9 +148,9 @@ impl<'a> Series<'a> {
             self.set(old, &wanted, steps)?;
             self.cloud.untag(old, &promote.tag)?;
             steps.push(Step::Untagged { image: old, tag: &promote.tag });
-            deeds.push(Deed::Retired { place: old.id.clone() });
+            operations.push(Operation::Retired { place: old.id.clone() });
         }
-        Ok(deeds)
+        Ok(operations)
     }
 
     /// Sets the attributes that differ; `null` removes a property. Returns whether any differed.
@@ -185,7 +185,7 @@ impl<'a> Series<'a> {
     }
 
     /// Removes the oldest images above the number to keep. The published image, the promoted one and those built later stay.
-    pub(super) fn rotate(&self, published: &Image) -> Result<Vec<Deed>, PublishError> {
+    pub(super) fn rotate(&self, published: &Image) -> Result<Vec<Operation>, PublishError> {
         let tag = self.target.promote.as_ref().map(|promote| &promote.tag);
         let stays = |image: &Image| image.id == published.id || tag.is_some_and(|tag| image.tags.contains(tag));
         let many = self.surplus(self.images()?, 0, built(published), stays);
@@ -193,12 +193,12 @@ impl<'a> Series<'a> {
     }
 
     /// Returns the images that [`Self::rotate`] would remove after an image is published, whose id would be one of `ids`.
-    pub(super) fn rehearse(
+    pub(super) fn dry_run(
         &self,
         ids: &[String],
         name: &str,
         made: Option<Timestamp>,
-    ) -> Result<Vec<Deed>, PublishError> {
+    ) -> Result<Vec<Operation>, PublishError> {
         let images = self.images()?;
         let there = images.iter().find(|image| image.status == "active" && ids.contains(&image.id)).cloned();
         let tag = self.target.promote.as_ref().map(|promote| &promote.tag);
@@ -209,14 +209,14 @@ impl<'a> Series<'a> {
                 || tag.is_some_and(|tag| !promoted && image.tags.contains(tag))
         };
         let many = self.surplus(images, usize::from(there.is_none()), made, stays);
-        let mut deeds = vec![match &there {
-            Some(image) => Deed::Before { place: image.id.clone(), name: name.to_owned(), image: None },
-            None => Deed::WouldPublish { place: name.to_owned() },
+        let mut operations = vec![match &there {
+            Some(image) => Operation::AlreadyThere { place: image.id.clone(), name: name.to_owned(), image: None },
+            None => Operation::WouldPublish { place: name.to_owned() },
         }];
         for image in many {
-            deeds.push(self.discard(&image, &self.many(), true)?);
+            operations.push(self.discard(&image, &self.many(), true)?);
         }
-        Ok(deeds)
+        Ok(operations)
     }
 
     /// Returns the reason for removing an image because there are too many.
@@ -242,24 +242,26 @@ impl<'a> Series<'a> {
     }
 
     /// Removes an image. It stays if it is in use or if somebody else has protected it. A dry run only reports it.
-    fn discard(&self, image: &Image, reason: &str, dry_run: bool) -> Result<Deed, PublishError> {
+    fn discard(&self, image: &Image, reason: &str, dry_run: bool) -> Result<Operation, PublishError> {
         let place = image.id.clone();
         // The protection of the recipe does not hold against the recipe itself.
         if image.protected && !self.target.protected {
-            return Ok(Deed::Left { place, reason: "somebody has protected it".to_owned() });
+            return Ok(Operation::Left { place, reason: "somebody has protected it".to_owned() });
         }
         if dry_run {
-            return Ok(Deed::WouldRemove { place, reason: reason.to_owned() });
+            return Ok(Operation::WouldRemove { place, reason: reason.to_owned() });
         }
         match remove(self.cloud, &image.id) {
-            Ok(()) => Ok(Deed::Removed { place, reason: reason.to_owned() }),
-            Err(CloudError::Refused { status: 403 | 409, message, .. }) => Ok(Deed::Left { place, reason: message }),
+            Ok(()) => Ok(Operation::Removed { place, reason: reason.to_owned() }),
+            Err(CloudError::Refused { status: 403 | 409, message, .. }) => {
+                Ok(Operation::Left { place, reason: message })
+            }
             Err(error) => Err(error.into()),
         }
     }
 
     /// Promotes the image before the promoted one again.
-    pub(super) fn roll_back(&self) -> Result<Vec<Deed>, PublishError> {
+    pub(super) fn roll_back(&self) -> Result<Vec<Operation>, PublishError> {
         let promote = self.target.promote.as_ref().ok_or(PublishError::PromotesNothing)?;
         let images = self.images()?;
         let nothing = || PublishError::NothingPromoted(self.name.to_owned());
@@ -285,7 +287,7 @@ impl<'a> Series<'a> {
     }
 
     /// Removes incomplete images of interrupted runs that nobody has changed for `age`. A dry run only reports them.
-    pub(super) fn clean_up(&self, age: Duration, dry_run: bool) -> Result<Vec<Deed>, PublishError> {
+    pub(super) fn clean_up(&self, age: Duration, dry_run: bool) -> Result<Vec<Operation>, PublishError> {
         let mut images = self.images()?;
         images.retain(|image| UNFINISHED.contains(&image.status.as_str()));
         let now = Timestamp::now();
@@ -296,7 +298,7 @@ impl<'a> Series<'a> {
                 return self.discard(image, &format!("it was left `{}`", image.status), dry_run);
             }
             let reason = format!("it is `{}`, and somebody may be at work on it", image.status);
-            Ok(Deed::Left { place: image.id.clone(), reason })
+            Ok(Operation::Left { place: image.id.clone(), reason })
         });
         cleaned.collect()
     }

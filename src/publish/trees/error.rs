@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::edition::EditionError;
+use super::image_version::ImageVersionError;
 use super::s3::S3Error;
 use super::sign::SignError;
 use crate::digest::Sha256;
@@ -14,7 +14,7 @@ use crate::units::ByteSize;
 pub enum TreeError {
     /// The artifacts of the build cannot be published.
     #[error(transparent)]
-    Edition(#[from] EditionError),
+    ImageVersion(#[from] ImageVersionError),
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] PathError),
@@ -29,12 +29,12 @@ pub enum TreeError {
         needed: u64,
     },
     /// The content of an artifact is not the one that was built.
-    #[error("{file} is not what was built: its SHA-256 is {found}, and the manifest says {told}")]
+    #[error("{file} is not what was built: its SHA-256 is {found}, and the manifest says {expected}")]
     Differs {
         /// The artifact.
         file: String,
         /// The digest in the manifest.
-        told: Sha256,
+        expected: Sha256,
         /// The digest of the file.
         found: Sha256,
     },

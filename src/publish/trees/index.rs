@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::edition::STREAMS;
 use super::error::TreeError;
+use super::image_version::STREAMS;
 use super::sign::{OpenPgp, Signer};
 use super::simplestreams::{self, Listed};
 use super::storage::{Storage, rolled_back, versions};

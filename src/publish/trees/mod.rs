@@ -9,8 +9,8 @@
 //! A version is complete if it has a manifest. The index is generated from the complete versions, so it is never out of date.
 
 pub mod directory;
-pub mod edition;
 mod error;
+pub mod image_version;
 mod index;
 mod publication;
 mod rollback;

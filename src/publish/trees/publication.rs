@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::edition::{Content, Edition, Entry};
 use super::error::TreeError;
+use super::image_version::{Content, Entry, ImageVersion};
 use super::index::{self, Index};
 use super::sign::Signer;
 use super::storage::{Storage, rolled_back, versions};
@@ -54,12 +54,12 @@ pub(super) struct Placed {
 /// See [`TreeError`].
 pub(super) fn publish(
     storage: &dyn Storage,
-    edition: &Edition,
+    image_version: &ImageVersion,
     wanted: &TreeOptions,
     reporter: &Arc<dyn Reporter>,
     interrupt: &Interrupt,
 ) -> Result<Placed, TreeError> {
-    let mut publication = Publication::upload(storage, edition, wanted, reporter, interrupt)?;
+    let mut publication = Publication::upload(storage, image_version, wanted, reporter, interrupt)?;
     match publication.promote(interrupt) {
         Ok(()) => Ok(publication.finish()),
         Err(source) => match publication.roll_back() {
@@ -74,7 +74,7 @@ pub(super) fn publish(
 /// A version on its way into a tree, step by step. The lock keeps other runs out, if the tree has locks.
 pub(super) struct Publication<'a> {
     storage: &'a dyn Storage,
-    edition: &'a Edition,
+    image_version: &'a ImageVersion,
     wanted: &'a TreeOptions,
     reporter: Arc<dyn Reporter>,
     /// The version that `latest` pointed to before.
@@ -93,7 +93,10 @@ pub(super) struct Publication<'a> {
 impl std::fmt::Debug for Publication<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("Publication");
-        shown.field("place", &self.storage.place()).field("folder", &self.edition.folder()).finish_non_exhaustive()
+        shown
+            .field("place", &self.storage.place())
+            .field("folder", &self.image_version.folder())
+            .finish_non_exhaustive()
     }
 }
 
@@ -105,20 +108,20 @@ impl<'a> Publication<'a> {
     /// If copying fails; then no part of the version is left.
     pub(super) fn upload(
         storage: &'a dyn Storage,
-        edition: &'a Edition,
+        image_version: &'a ImageVersion,
         wanted: &'a TreeOptions,
         reporter: &Arc<dyn Reporter>,
         interrupt: &Interrupt,
     ) -> Result<Self, TreeError> {
         let lock = storage.lock(interrupt)?;
         index::check(storage)?;
-        storage.tidy(&edition.image, STALE, false)?;
-        let folder = edition.folder();
-        let Present { previous, rolled_back, found, before } = Present::of(storage, edition, wanted)?;
+        storage.remove_leftovers(&image_version.image, STALE, false)?;
+        let folder = image_version.folder();
+        let Present { previous, rolled_back, found, before } = Present::of(storage, image_version, wanted)?;
         if !before {
-            let files = signed(edition, &wanted.signers, interrupt)?;
+            let files = signed(image_version, &wanted.signers, interrupt)?;
             let activity = format!("copy {folder} to {}", storage.place());
-            let (started, total) = (Instant::now(), Some(edition.size()));
+            let (started, total) = (Instant::now(), Some(image_version.size()));
             reporter.report(&Event::ActivityStarted { activity: activity.clone() });
             let progress = |done| reporter.report(&Event::Progress { activity: activity.clone(), done, total });
             storage.put(&folder, &files, &progress, interrupt)?;
@@ -126,7 +129,7 @@ impl<'a> Publication<'a> {
         }
         Ok(Self {
             storage,
-            edition,
+            image_version,
             wanted,
             reporter: Arc::clone(reporter),
             previous,
@@ -144,7 +147,7 @@ impl<'a> Publication<'a> {
     ///
     /// If that fails; the caller must then call [`Self::roll_back`].
     pub(super) fn promote(&mut self, interrupt: &Interrupt) -> Result<(), TreeError> {
-        let Edition { image, version, .. } = self.edition;
+        let ImageVersion { image, version, .. } = self.image_version;
         if self.promotes() {
             self.storage.point(image, Some(version))?;
         }
@@ -157,13 +160,13 @@ impl<'a> Publication<'a> {
 
     /// Returns whether `latest` must change to the version.
     fn promotes(&self) -> bool {
-        let version = &self.edition.version;
+        let version = &self.image_version.version;
         self.previous.as_ref() != Some(version) && !self.rolled_back.contains(version)
     }
 
     /// Removes the old versions. Failures become warnings, and the next run tries again.
     pub(super) fn finish(self) -> Placed {
-        let (mut removed, image) = (Vec::new(), &self.edition.image);
+        let (mut removed, image) = (Vec::new(), &self.image_version.image);
         for version in &self.obsolete {
             match self.storage.discard(&format!("{image}/{version}")) {
                 Ok(()) => removed.push(version.clone()),
@@ -175,10 +178,10 @@ impl<'a> Publication<'a> {
         }
         Placed {
             place: self.storage.place(),
-            folder: self.edition.folder(),
+            folder: self.image_version.folder(),
             before: self.before,
             promoted: self.promotes(),
-            rolled_back: self.rolled_back.contains(&self.edition.version),
+            rolled_back: self.rolled_back.contains(&self.image_version.version),
             removed,
         }
     }
@@ -190,12 +193,12 @@ impl<'a> Publication<'a> {
     /// If the tree cannot be changed.
     pub(super) fn roll_back(mut self) -> Result<(), TreeError> {
         self.obsolete.clear();
-        let image = &self.edition.image;
+        let image = &self.image_version.image;
         if self.promotes() {
             self.storage.point(image, self.previous.as_deref())?;
         }
         if !self.before && !self.replaced {
-            self.storage.discard(&self.edition.folder())?;
+            self.storage.discard(&self.image_version.folder())?;
         }
         self.index(&Interrupt::new())
     }
@@ -203,7 +206,9 @@ impl<'a> Publication<'a> {
     /// Writes the index of the versions that stay.
     fn index(&self, interrupt: &Interrupt) -> Result<(), TreeError> {
         let index = Index { storage: self.storage, signers: &self.wanted.signers, reporter: &self.reporter, interrupt };
-        index.write(|image, version| image != self.edition.image || !self.obsolete.iter().any(|gone| gone == version))
+        index.write(|image, version| {
+            image != self.image_version.image || !self.obsolete.iter().any(|gone| gone == version)
+        })
     }
 }
 
@@ -220,19 +225,19 @@ struct Present {
 }
 
 impl Present {
-    fn of(storage: &dyn Storage, edition: &Edition, wanted: &TreeOptions) -> Result<Self, TreeError> {
-        let previous = storage.latest(&edition.image)?;
-        let rolled_back = rolled_back(storage, &edition.image)?;
+    fn of(storage: &dyn Storage, image_version: &ImageVersion, wanted: &TreeOptions) -> Result<Self, TreeError> {
+        let previous = storage.latest(&image_version.image)?;
+        let rolled_back = rolled_back(storage, &image_version.image)?;
         // Names of versions are times, so they sort by age. A version that was rolled back is not promoted anyway.
-        if let Some(newer) = previous.as_ref().filter(|previous| **previous > edition.version)
+        if let Some(newer) = previous.as_ref().filter(|previous| **previous > image_version.version)
             && !wanted.allow_older
-            && !rolled_back.contains(&edition.version)
+            && !rolled_back.contains(&image_version.version)
         {
-            let (place, image, version) = (storage.place(), edition.image.clone(), edition.version.clone());
+            let (place, image, version) = (storage.place(), image_version.image.clone(), image_version.version.clone());
             return Err(TreeError::Newer { place, image, version, newer: newer.clone() });
         }
-        let found = storage.files(&edition.folder())?;
-        let before = same(storage, edition, &wanted.signers, &found)?;
+        let found = storage.files(&image_version.folder())?;
+        let before = same(storage, image_version, &wanted.signers, &found)?;
         Ok(Self { previous, rolled_back, found, before })
     }
 }
@@ -242,10 +247,14 @@ impl Present {
 /// # Errors
 ///
 /// See [`TreeError`].
-pub(super) fn rehearse(storage: &dyn Storage, edition: &Edition, wanted: &TreeOptions) -> Result<Placed, TreeError> {
+pub(super) fn dry_run(
+    storage: &dyn Storage,
+    image_version: &ImageVersion,
+    wanted: &TreeOptions,
+) -> Result<Placed, TreeError> {
     index::check(storage)?;
-    let Present { previous, rolled_back, before, .. } = Present::of(storage, edition, wanted)?;
-    let Edition { image, version, .. } = edition;
+    let Present { previous, rolled_back, before, .. } = Present::of(storage, image_version, wanted)?;
+    let ImageVersion { image, version, .. } = image_version;
     let rolled = rolled_back.contains(version);
     let mut removed = Vec::new();
     if let Some(keep) = wanted.keep {
@@ -258,7 +267,14 @@ pub(super) fn rehearse(storage: &dyn Storage, edition: &Edition, wanted: &TreeOp
         removed = obsolete(versions, latest, &rolled_back, keep);
     }
     let promoted = !rolled && previous.as_ref() != Some(version);
-    Ok(Placed { place: storage.place(), folder: edition.folder(), before, promoted, rolled_back: rolled, removed })
+    Ok(Placed {
+        place: storage.place(),
+        folder: image_version.folder(),
+        before,
+        promoted,
+        rolled_back: rolled,
+        removed,
+    })
 }
 
 /// Returns the versions that are too many, of all versions in the order of their age.
@@ -281,12 +297,12 @@ fn obsolete(
 /// Returns whether the version is there, with the same content and valid signatures of all keys.
 fn same(
     storage: &dyn Storage,
-    edition: &Edition,
+    image_version: &ImageVersion,
     signers: &[Signer],
     found: &BTreeMap<String, u64>,
 ) -> Result<bool, TreeError> {
-    let folder = edition.folder();
-    for entry in &edition.files {
+    let folder = image_version.folder();
+    for entry in &image_version.files {
         if found.get(&entry.name) != Some(&entry.size) {
             return Ok(false);
         }
@@ -298,7 +314,7 @@ fn same(
     }
     for signer in signers {
         let signature = storage.read(&format!("{folder}/{}", signature_of(signer)))?;
-        let valid = |signature: Vec<u8>| signer.verifies(edition.sums(), &signature);
+        let valid = |signature: Vec<u8>| signer.verifies(image_version.sums(), &signature);
         if !signature.map(valid).transpose()?.unwrap_or(false) {
             return Ok(false);
         }
@@ -312,10 +328,10 @@ fn signature_of(signer: &Signer) -> String {
 }
 
 /// Returns all files of a version, with signatures. The manifest stays the last.
-fn signed(edition: &Edition, signers: &[Signer], interrupt: &Interrupt) -> Result<Vec<Entry>, TreeError> {
-    let mut files = edition.files.clone();
+fn signed(image_version: &ImageVersion, signers: &[Signer], interrupt: &Interrupt) -> Result<Vec<Entry>, TreeError> {
+    let mut files = image_version.files.clone();
     for signer in signers {
-        let signature = signer.sign(Checksum::Sha256.file(), edition.sums(), interrupt)?;
+        let signature = signer.sign(Checksum::Sha256.file(), image_version.sums(), interrupt)?;
         files.insert(files.len().saturating_sub(1), Entry::made(signature_of(signer), signature));
     }
     Ok(files)

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::edition::ROLLED_BACK;
 use super::error::TreeError;
+use super::image_version::ROLLED_BACK;
 use super::index::Index;
 use super::sign::Signer;
 use super::storage::{Storage, rolled_back, versions};
@@ -22,12 +22,12 @@ pub(super) fn roll_back(
     signers: &[Signer],
     reporter: &Arc<dyn Reporter>,
     interrupt: &Interrupt,
-) -> Result<Option<Back>, TreeError> {
+) -> Result<Option<RollbackResult>, TreeError> {
     let _lock = storage.lock(interrupt)?;
     let Some(from) = storage.latest(image)? else { return Ok(None) };
     let (versions, mut gone) = (versions(storage, image)?, rolled_back(storage, image)?);
     let good = |version: &&String| **version < from && !gone.contains(*version);
-    let Some(to) = versions.iter().rfind(good).cloned() else { return Ok(Some(Back { from, to: None })) };
+    let Some(to) = versions.iter().rfind(good).cloned() else { return Ok(Some(RollbackResult { from, to: None })) };
     let path = format!("{image}/{ROLLED_BACK}");
     let before = storage.read(&path)?;
     // Removed versions need no record.
@@ -46,12 +46,12 @@ pub(super) fn roll_back(
             Err(undo) => TreeError::Half { place: storage.place(), undo: Box::new(undo), source: Box::new(source) },
         });
     }
-    Ok(Some(Back { from, to: Some(to) }))
+    Ok(Some(RollbackResult { from, to: Some(to) }))
 }
 
 /// The result of a rollback.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Back {
+pub(super) struct RollbackResult {
     /// The version that `latest` pointed to.
     pub from: String,
     /// The version that `latest` points to now; `None` if there is no earlier one, and nothing was changed.
@@ -75,5 +75,5 @@ pub(super) fn clean_up(
         return Ok(Vec::new());
     }
     let _lock = storage.lock(interrupt)?;
-    storage.tidy(image, older_than, dry_run)
+    storage.remove_leftovers(image, older_than, dry_run)
 }

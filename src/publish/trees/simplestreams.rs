@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::edition::made_at;
+use super::image_version::made_at;
 use crate::digest::Sha256;
 use crate::export::Artifact;
 use crate::export::manifest::{self, Summary};
@@ -145,7 +145,7 @@ fn file_type(image: &str, artifact: &Artifact) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::edition::tests::built;
+    use super::super::image_version::tests::built;
     use super::*;
 
     fn listed(image: &str, version: &str) -> Listed {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::edition::{Entry, ROLLED_BACK, made_at};
 use super::error::TreeError;
+use super::image_version::{Entry, ROLLED_BACK, made_at};
 use crate::export::manifest;
 use crate::fsx::FileLock;
 use crate::interrupt::Interrupt;
@@ -19,7 +19,7 @@ pub(super) trait Storage {
 
     /// Removes leftovers of killed runs of an image, and returns their names; a dry run only returns them. A storage without locks
     /// takes only what is older than this.
-    fn tidy(&self, image: &str, older_than: Duration, dry_run: bool) -> Result<Vec<String>, TreeError>;
+    fn remove_leftovers(&self, image: &str, older_than: Duration, dry_run: bool) -> Result<Vec<String>, TreeError>;
 
     /// Returns the names of the folders in a folder. The empty path is the root.
     fn folders(&self, path: &str) -> Result<Vec<String>, TreeError>;

@@ -4,17 +4,17 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::directory::Directory;
-use super::edition::{Edition, ROLLED_BACK};
 use super::error::TreeError;
+use super::image_version::{ImageVersion, ROLLED_BACK};
 use super::publication::{self, TreeOptions};
-use super::rollback::{self, Back};
+use super::rollback::{self, RollbackResult};
 use super::s3::{Place, Store};
 use super::sign::Signer;
 use super::storage::Storage;
 use crate::image::Format;
 use crate::publish::context::{Context, Keys, Verb};
-use crate::publish::deed::Deed;
 use crate::publish::error::PublishError;
+use crate::publish::operation::Operation;
 use crate::publish::subject::SourceError;
 use crate::recipe::publish::{self as recipe, ChecksumKeys};
 
@@ -29,7 +29,7 @@ pub(in crate::publish) fn directory(
     verb: Verb,
     target: &recipe::Directory,
     context: &Context<'_>,
-) -> Result<Vec<Deed>, PublishError> {
+) -> Result<Vec<Operation>, PublishError> {
     let terms = Terms { formats: &target.formats, keep: target.keep, sign: target.sign.as_ref() };
     run(verb, &Directory::new(&target.path), &terms, context)
 }
@@ -38,7 +38,7 @@ pub(in crate::publish) fn s3_bucket(
     verb: Verb,
     target: &recipe::S3,
     context: &Context<'_>,
-) -> Result<Vec<Deed>, PublishError> {
+) -> Result<Vec<Operation>, PublishError> {
     let terms = Terms { formats: &target.formats, keep: target.keep, sign: target.sign.as_ref() };
     let place = Place {
         endpoint: target.endpoint(),
@@ -55,65 +55,71 @@ pub(in crate::publish) fn s3_bucket(
     run(verb, &Store::new(place, credentials).map_err(TreeError::from)?, &terms, context)
 }
 
-fn run(verb: Verb, storage: &dyn Storage, terms: &Terms<'_>, context: &Context<'_>) -> Result<Vec<Deed>, PublishError> {
+fn run(
+    verb: Verb,
+    storage: &dyn Storage,
+    terms: &Terms<'_>,
+    context: &Context<'_>,
+) -> Result<Vec<Operation>, PublishError> {
     let Context { subject, reporter, interrupt, .. } = context;
     let image = subject.name.as_str();
     let at = |folder: &str| format!("{}/{image}/{folder}", storage.place());
     match verb {
-        Verb::Publish | Verb::Rehearse => {
+        Verb::Publish | Verb::DryRun => {
             // A missing key is reported before anything is copied.
             let signers = signers(terms.sign, context.keys)?;
-            let edition = Edition::read(&subject.dir, terms.formats).map_err(TreeError::from)?;
-            if edition.image != image {
-                let (dir, found, wanted): (PathBuf, _, _) = (subject.dir.clone(), edition.image, image.to_owned());
+            let image_version = ImageVersion::read(&subject.dir, terms.formats).map_err(TreeError::from)?;
+            if image_version.image != image {
+                let (dir, found, wanted): (PathBuf, _, _) =
+                    (subject.dir.clone(), image_version.image, image.to_owned());
                 return Err(SourceError::Other { dir, found, wanted }.into());
             }
             let keep = terms.keep.and_then(|keep| NonZeroUsize::new(usize::try_from(keep).unwrap_or(usize::MAX)));
             let options = TreeOptions { keep, allow_older: context.allow_older, signers };
-            let dry_run = verb == Verb::Rehearse;
+            let dry_run = verb == Verb::DryRun;
             let placed = match dry_run {
-                true => publication::rehearse(storage, &edition, &options)?,
-                false => publication::publish(storage, &edition, &options, reporter, interrupt)?,
+                true => publication::dry_run(storage, &image_version, &options)?,
+                false => publication::publish(storage, &image_version, &options, reporter, interrupt)?,
             };
-            let (place, name) = (at(&edition.version), image.to_owned());
-            let mut deeds = vec![match (placed.before, dry_run) {
-                (true, _) => Deed::Before { place: place.clone(), name, image: None },
-                (false, true) => Deed::WouldPublish { place: place.clone() },
-                (false, false) => Deed::Published { place: place.clone(), name, image: None },
+            let (place, name) = (at(&image_version.version), image.to_owned());
+            let mut operations = vec![match (placed.before, dry_run) {
+                (true, _) => Operation::AlreadyThere { place: place.clone(), name, image: None },
+                (false, true) => Operation::WouldPublish { place: place.clone() },
+                (false, false) => Operation::Published { place: place.clone(), name, image: None },
             }];
             if placed.promoted && !dry_run {
-                deeds.push(Deed::Promoted { place });
+                operations.push(Operation::Promoted { place });
             } else if placed.rolled_back {
                 let list = at(ROLLED_BACK);
                 let reason = format!("it was rolled back; without its line in {list} it is promoted again");
-                deeds.push(Deed::Left { place, reason });
+                operations.push(Operation::Left { place, reason });
             }
-            deeds.extend(placed.removed.iter().map(|version| {
+            operations.extend(placed.removed.iter().map(|version| {
                 let (place, reason) = (at(version), format!("{} are kept", terms.keep.unwrap_or_default()));
-                if dry_run { Deed::WouldRemove { place, reason } } else { Deed::Removed { place, reason } }
+                if dry_run { Operation::WouldRemove { place, reason } } else { Operation::Removed { place, reason } }
             }));
-            Ok(deeds)
+            Ok(operations)
         }
         Verb::RollBack => {
             let signers = signers(terms.sign, context.keys)?;
             match rollback::roll_back(storage, image, &signers, reporter, interrupt)? {
                 None => Err(PublishError::NothingPromoted(image.to_owned())),
-                Some(Back { from, to: None }) => {
+                Some(RollbackResult { from, to: None }) => {
                     Err(PublishError::NothingBefore { name: image.to_owned(), promoted: at(&from) })
                 }
-                Some(Back { from, to: Some(to) }) => {
-                    Ok(vec![Deed::Promoted { place: at(&to) }, Deed::Retired { place: at(&from) }])
+                Some(RollbackResult { from, to: Some(to) }) => {
+                    Ok(vec![Operation::Promoted { place: at(&to) }, Operation::Retired { place: at(&from) }])
                 }
             }
         }
         Verb::CleanUp { older_than, dry_run } => {
             let removed = rollback::clean_up(storage, image, older_than, dry_run, interrupt)?;
             let reason = "a run that did not end has left it".to_owned();
-            let deed = |place| match dry_run {
-                true => Deed::WouldRemove { place, reason: reason.clone() },
-                false => Deed::Removed { place, reason: reason.clone() },
+            let operation = |place| match dry_run {
+                true => Operation::WouldRemove { place, reason: reason.clone() },
+                false => Operation::Removed { place, reason: reason.clone() },
             };
-            Ok(removed.into_iter().map(deed).collect())
+            Ok(removed.into_iter().map(operation).collect())
         }
     }
 }

@@ -103,7 +103,7 @@ impl Composer<'_> {
     }
 
     /// Looks for errors while the distribution is unknown. Returns the errors and notes that all distributions have in common.
-    pub(in crate::recipe) fn rehearse(&mut self) -> (Vec<Diagnostic>, Vec<String>) {
+    pub(in crate::recipe) fn find_common_errors(&mut self) -> (Vec<Diagnostic>, Vec<String>) {
         let distros = Arc::clone(&self.distros);
         let mut common: Option<(Vec<Diagnostic>, Vec<String>)> = None;
         for distro in distros.iter().filter(|one| one.root).map(Distribution::newest) {

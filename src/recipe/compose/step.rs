@@ -34,7 +34,7 @@ pub(super) fn step(
         let kind = action.name();
         let Some((path, key, single)) = action.source_mut() else { continue };
         let span = node.get(kind).and_then(|content| content.get(key)).map_or(node.span, |node| node.span);
-        match folder.bring(path) {
+        match folder.load(path) {
             Ok(brought) if brought.directory && single => {
                 found.push(Diagnostic::new(source, span, format!("`{path}` is a directory; a file is needed")));
             }

@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::image::Format;
-use crate::recipe::delivery::{Elsewhere, Import};
+use crate::recipe::delivery::{Import, RegionImage};
 use crate::recipe::scs::Scs;
 use crate::recipe::secret::SecretSource;
 
-/// An image at the image service of a cloud. What is not said follows from the image.
+/// An image at the image service of an OpenStack cloud. For each key that is missing, Goldsmith uses the default or a value that it reads from the image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Glance {
@@ -28,9 +28,9 @@ pub struct Glance {
     /// Format of the output to publish. Default: the first output that Glance accepts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
-    /// Who sees the image.
+    /// Projects that can see and use the image.
     pub visibility: Visibility,
-    /// Properties to add or to replace. An empty value removes a property.
+    /// Properties of the image, by name. They are added to those that Goldsmith derives from the image, and replace them. An empty value removes a property.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub properties: BTreeMap<String, String>,
     /// Tags of the image.
@@ -40,36 +40,36 @@ pub struct Glance {
     pub protected: bool,
     /// Hide the image from lists.
     pub hidden: bool,
-    /// How the service gets the data.
+    /// How the data of the image is transferred to the service.
     pub import: Import,
-    /// Stores for the data; `all` means all stores. Default: the service's default store.
+    /// Names of the stores of the service that shall hold the data; `all` stands for every store. Default: the default store of the service.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stores: Vec<String>,
-    /// URL of the file, for `web-download`.
+    /// URL from which the service downloads the image. Required for `import: web-download`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Image of another region with the same data, for `glance-download`.
+    /// Image in another region that has the same data. Required for `import: glance-download`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<Elsewhere>,
-    /// Give up if an import shows no progress for this long. A download by the service shows none until its end. Default: 1h.
+    pub from: Option<RegionImage>,
+    /// Longest time without progress before Goldsmith stops waiting for an import. A download by the service reports no progress until it is complete. Default: 1h.
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::units::option_duration")]
     #[schemars(with = "Option<String>")]
     pub import_timeout: Option<Duration>,
-    /// Promote the image after it is complete and verified: it replaces the image that was promoted before.
+    /// Mark the image as the current one, after it is uploaded and verified, and retire the image that was current before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub promote: Option<Promote>,
-    /// Number of images of this recipe to keep, including the promoted one. Default: all.
+    /// Number of images of this recipe that stay at the service, including the promoted one. Goldsmith deletes older ones. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep: Option<u32>,
-    /// Sign the image, so that Glance and Nova can detect changed data.
+    /// Key and certificate to sign the image with, so that Glance and Nova detect changed data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign: Option<Sign>,
-    /// Metadata by the standard SCS-0102 of the Sovereign Cloud Stack. Goldsmith derives the other properties of the standard from the image.
+    /// Properties of the standard SCS-0102 of the Sovereign Cloud Stack that only the provider of the image knows. Goldsmith derives its other properties from the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scs: Option<Scs>,
 }
 
-/// By what an image is signed.
+/// A key and a certificate to sign an image with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Sign {
@@ -77,12 +77,12 @@ pub struct Sign {
     pub key: SecretSource,
     /// Certificate of the key.
     pub certificate: Certificate,
-    /// Digest to sign.
+    /// Digest of the image that is signed.
     #[serde(default)]
     pub hash: Hash,
 }
 
-/// Where a certificate is.
+/// The place of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Certificate {
@@ -92,7 +92,7 @@ pub enum Certificate {
     File(PathBuf),
 }
 
-/// Digest to sign.
+/// Algorithm of the digest that is signed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Hash {
@@ -107,18 +107,18 @@ pub enum Hash {
     Sha512,
 }
 
-/// Who sees an image.
+/// Projects that can see and use an image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Visibility {
-    /// The image's project.
+    /// The project that owns the image.
     #[default]
     Private,
-    /// The image's project, and projects with which it is shared.
+    /// The project that owns the image, and projects that it shares the image with.
     Shared,
-    /// Everybody who knows the image's id.
+    /// All projects. Lists show the image only to the project that owns it, so other projects need its id.
     Community,
-    /// Everybody.
+    /// All projects.
     Public,
 }
 
@@ -134,16 +134,16 @@ impl Visibility {
     }
 }
 
-/// How an image takes the place of the one before. Until then it is hidden.
+/// How a new image becomes the current one. Until then it is hidden.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Promote {
-    /// Tag that marks the promoted image of this recipe.
+    /// Tag of the current image of this recipe.
     pub tag: String,
-    /// Who sees the promoted image. Default: the target's `visibility`.
+    /// Visibility of the current image. Default: `visibility` of the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub visibility: Option<Visibility>,
-    /// What happens to the image that was promoted before.
+    /// Change to the image that was current before.
     pub retire: Retire,
 }
 
@@ -153,17 +153,17 @@ impl Default for Promote {
     }
 }
 
-/// What becomes of an image whose place another one has taken.
+/// Change to an image when another one becomes the current one. It always loses the tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Retire {
-    /// Goldsmith hides it from lists. Servers can still be created and rebuilt from its id.
+    /// Goldsmith hides the image from lists. Servers can still be created and rebuilt from its id.
     Hide,
-    /// Goldsmith appends the time of its upload to its name.
+    /// Goldsmith appends the time of its upload to the name of the image.
     Rename,
-    /// Goldsmith hides it and gives it the target's `visibility` again.
+    /// Goldsmith hides the image, and sets its visibility back to `visibility` of the target.
     Withdraw,
-    /// It only loses the tag.
+    /// Nothing else.
     Keep,
 }
 

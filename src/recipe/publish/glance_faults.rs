@@ -111,7 +111,7 @@ mod tests {
 
     use super::*;
     use crate::image::Format;
-    use crate::recipe::delivery::Elsewhere;
+    use crate::recipe::delivery::RegionImage;
     use crate::recipe::publish::glance::{Hash, Promote};
     use crate::recipe::secret::SecretSource;
 
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn what_does_not_go_together_is_told() {
         let [url, nowhere] = ["https://host/file", "ftp://host/file"].map(|url| Some(url.to_owned()));
-        let from = |image: &str| format!("two/{image}").parse::<Elsewhere>().ok();
+        let from = |image: &str| format!("two/{image}").parse::<RegionImage>().ok();
         let id = uuid::Uuid::nil().to_string();
         let stores = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let base = Glance::default;
@@ -170,6 +170,6 @@ mod tests {
             let told: Vec<_> = delivery(&glance).into_iter().map(|fault| fault.path.join(".")).collect();
             assert_eq!(told, places, "{glance:?}");
         }
-        assert!("two".parse::<Elsewhere>().is_err());
+        assert!("two".parse::<RegionImage>().is_err());
     }
 }

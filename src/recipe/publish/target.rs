@@ -10,15 +10,15 @@ use super::glance::Glance;
 use super::trees::{Directory, S3};
 use crate::image::Output;
 
-/// A place that the image is handed to.
+/// A place to which an image is published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Target {
     /// The image service of an OpenStack cloud.
     Glance(Box<Glance>),
-    /// A directory, for example of a web server.
+    /// A directory, such as that of a web server.
     Directory(Directory),
-    /// A bucket of an object store.
+    /// A bucket of an object store with the S3 API.
     S3(S3),
 }
 

@@ -9,70 +9,70 @@ use super::fault::Fault;
 use crate::image::{Format, Output};
 use crate::recipe::secret::SecretSource;
 
-/// A directory with a folder for every image, and in it one for every version, under the time when it was made.
+/// A directory with a folder for each image. This folder has a folder for each version of the image, whose name is the build time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Directory {
-    /// Path of the directory, absolute or relative to the recipe. Goldsmith makes it if it does not exist.
+    /// Path of the directory, absolute or relative to the recipe. Goldsmith creates it if it does not exist.
     pub path: PathBuf,
-    /// Formats of the outputs to publish. Default: all.
+    /// Formats of the outputs that are published. Default: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub formats: Vec<Format>,
-    /// Number of versions of the image to keep. Default: all.
+    /// Number of versions of the image that stay. Goldsmith deletes older ones. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<u32>,
-    /// Keys that sign the checksums.
+    /// Keys that sign the file of checksums.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign: Option<ChecksumKeys>,
 }
 
-/// A bucket of an object store with the S3 API, with the same folders as a directory. Credentials come from
-/// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or from a profile.
+/// A bucket of an object store with the S3 API. Its objects are named like the files of a directory. Goldsmith reads the credentials
+/// from the variables `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or from a profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct S3 {
-    /// Name of an existing bucket.
+    /// Name of the bucket, which must exist.
     pub bucket: String,
-    /// URL of the store: `https://s3.example.org`. Default: Amazon's for the region.
+    /// URL of the object store: `https://s3.example.org`. Default: the URL of Amazon S3 in the region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// Prefix of the objects' names: `images/cloud`.
+    /// First part of the names of all objects, without `/` at its end: `images/cloud`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
-    /// Region of the store.
+    /// Region of the object store.
     #[serde(default = "default_region")]
     pub region: String,
-    /// Put the bucket's name into the path of URLs, not into the host name. Default: `false` for Amazon, else `true`.
+    /// Whether URLs have the name of the bucket in their path (`true`) or in their host name (`false`). Default: `true` if `endpoint` is set, else `false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_style: Option<bool>,
-    /// Access control list of the objects, by the store's name: `public-read`. Default: the bucket's policy decides.
+    /// Canned access control list of the objects: `public-read`. Default: none, so the policy of the bucket decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acl: Option<String>,
-    /// Profile in `~/.aws/credentials`. Default: credentials of the environment, or else `AWS_PROFILE`.
+    /// Name of a profile in `~/.aws/credentials`. Default: the credentials in the environment; without them the profile `AWS_PROFILE`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
-    /// Formats of the outputs to publish. Default: all.
+    /// Formats of the outputs that are published. Default: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub formats: Vec<Format>,
-    /// Number of versions of the image to keep. Default: all.
+    /// Number of versions of the image that stay. Goldsmith deletes older ones. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<u32>,
-    /// Keys that sign the checksums.
+    /// Keys that sign the file of checksums.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign: Option<ChecksumKeys>,
 }
 
-/// Keys that sign the file of checksums: by OpenPGP, by minisign, or by both.
+/// Keys that sign the file of checksums, with OpenPGP, with minisign, or with both.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ChecksumKeys {
-    /// Fingerprint of a secret key of `gpg`, or its last 16 digits. This key signs the index too.
+    /// Secret key of `gpg`, by its fingerprint of 40 digits or the last 16 of them. It also signs the index of all images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub openpgp: Option<String>,
-    /// File with a minisign secret key, absolute or relative to the recipe.
+    /// File with a secret key of minisign, absolute or relative to the recipe.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minisign: Option<PathBuf>,
-    /// Password of the minisign key, if it has one.
+    /// Password of the key of minisign. Required if the key has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretSource>,
 }

@@ -71,11 +71,14 @@ fn judged(view: &View, check: &Check) -> Option<(String, Result<(), Vec<String>>
         }
         Check::ServiceEnabled(name) => {
             let state = unit(tree, name);
-            (format!("{name} starts at boot"), or(state == Unit::Enabled, format!("{name}: {}", told(state))))
+            (format!("{name} starts at boot"), or(state == Unit::Enabled, format!("{name}: {}", state_text(state))))
         }
         Check::ServiceOff(name) => {
             let state = unit(tree, name);
-            (format!("{name} does not start at boot"), or(state != Unit::Enabled, format!("{name}: {}", told(state))))
+            (
+                format!("{name} does not start at boot"),
+                or(state != Unit::Enabled, format!("{name}: {}", state_text(state))),
+            )
         }
         Check::PackageInstalled(name) => {
             let installed = view.system.packages.iter().any(|package| package.name == *name);
@@ -85,7 +88,7 @@ fn judged(view: &View, check: &Check) -> Option<(String, Result<(), Vec<String>>
     })
 }
 
-fn told(state: Unit) -> &'static str {
+fn state_text(state: Unit) -> &'static str {
     match state {
         Unit::Enabled => "it starts at boot",
         Unit::Off => "it is there and does not start at boot",

@@ -57,7 +57,7 @@ fn a_recipes_directory_gets_versions_and_goes_back() {
         .expect("sha256sum");
     assert!(sums.success());
     let again = run("--json").last_json();
-    assert_eq!(again["deeds"][0]["did"], "before", "{again}");
+    assert_eq!(again["operations"][0]["operation"], "already-there", "{again}");
 
     let back = run("--rollback");
     assert_eq!(back.code, Some(0), "{back:?}");

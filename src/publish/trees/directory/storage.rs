@@ -10,8 +10,8 @@ use std::time::Duration;
 use rustix::fs::{CWD, RenameFlags, ioctl_ficlone, renameat_with};
 use sha2::Digest as _;
 
-use super::super::edition::{Content, Entry, LATEST};
 use super::super::error::TreeError;
+use super::super::image_version::{Content, Entry, LATEST};
 use super::super::storage::Storage;
 use crate::digest::Sha256;
 use crate::export::manifest::Summary;
@@ -101,7 +101,7 @@ impl Directory {
         settle(&target, to)?;
         let found = Sha256::from(hasher);
         if found != entry.sha256 {
-            return Err(TreeError::Differs { file: from.display().to_string(), told: entry.sha256, found });
+            return Err(TreeError::Differs { file: from.display().to_string(), expected: entry.sha256, found });
         }
         Ok(())
     }
@@ -183,7 +183,7 @@ impl Storage for Directory {
     }
 
     /// Removes leftovers of any age: under the lock, no other run can be using them.
-    fn tidy(&self, image: &str, _: Duration, dry_run: bool) -> Result<Vec<String>, TreeError> {
+    fn remove_leftovers(&self, image: &str, _: Duration, dry_run: bool) -> Result<Vec<String>, TreeError> {
         Ok([self.tidy_folder(image, dry_run)?, self.tidy_folder("streams/v1", dry_run)?].concat())
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::super::edition::Edition;
-use super::super::edition::tests::built;
+use super::super::image_version::ImageVersion;
+use super::super::image_version::tests::built;
 use super::super::publication::{Placed, Publication, TreeOptions, publish};
 use super::super::sign::Signer;
 use super::super::sign::tests::{minisign_key, openpgp};
@@ -13,8 +13,8 @@ use super::super::storage::Storage as _;
 use std::fs;
 use std::path::Path;
 
-use super::super::edition::Entry;
 use super::super::error::TreeError;
+use super::super::image_version::Entry;
 use super::storage::LOCK;
 use super::*;
 use crate::digest::Sha256;
@@ -40,16 +40,16 @@ impl Scratch {
         Self { dir, tree, interrupt: Interrupt::new() }
     }
 
-    fn build(&self, image: &str, day: usize) -> Edition {
+    fn build(&self, image: &str, day: usize) -> ImageVersion {
         let out = self.dir.path().join("out");
         // Some of it is a hole.
         let content = [format!("disk of day {day}").into_bytes(), vec![0; 3 << 20], b"end".to_vec()].concat();
         built(&out, image, DAYS[day], &content);
-        Edition::read(&out, &[]).expect("an edition")
+        ImageVersion::read(&out, &[]).expect("an image version")
     }
 
-    fn publish(&self, edition: &Edition, wanted: &TreeOptions) -> Result<Placed, TreeError> {
-        publish(&self.tree, edition, wanted, &(Arc::new(Silent) as _), &self.interrupt)
+    fn publish(&self, image_version: &ImageVersion, wanted: &TreeOptions) -> Result<Placed, TreeError> {
+        publish(&self.tree, image_version, wanted, &(Arc::new(Silent) as _), &self.interrupt)
     }
 
     /// Lists everything below the tree but the lock: paths with inode, mode, modification time and link targets.
@@ -92,11 +92,11 @@ fn keep(count: usize) -> TreeOptions {
 #[test]
 fn what_is_published_is_there_once() {
     let scratch = Scratch::new();
-    let edition = scratch.build("gold", 0);
-    let placed = scratch.publish(&edition, &TreeOptions::default()).expect("it is published");
+    let image_version = scratch.build("gold", 0);
+    let placed = scratch.publish(&image_version, &TreeOptions::default()).expect("it is published");
     assert_eq!((placed.folder.as_str(), placed.before), ("gold/20261119T100000Z", false));
     let latest = scratch.tree.at("gold/latest");
-    for entry in &edition.files {
+    for entry in &image_version.files {
         let file = latest.join(&entry.name);
         assert_eq!(Sha256::of_file(&file).expect("a file"), entry.sha256, "{}", entry.name);
         assert_eq!(file.metadata().expect("a file").mode() & 0o777, 0o644);
@@ -114,8 +114,8 @@ fn what_is_published_is_there_once() {
     assert_eq!(scratch.listing(), listing);
     // A damaged file is replaced.
     fs::write(latest.join("SHA256SUMS"), "damaged").expect("a file");
-    assert!(!scratch.publish(&edition, &TreeOptions::default()).expect("it is published").before);
-    assert_eq!(fs::read(latest.join("SHA256SUMS")).expect("a file"), edition.sums());
+    assert!(!scratch.publish(&image_version, &TreeOptions::default()).expect("it is published").before);
+    assert_eq!(fs::read(latest.join("SHA256SUMS")).expect("a file"), image_version.sums());
 }
 
 #[test]
@@ -167,11 +167,11 @@ fn what_goes_wrong_leaves_everything_as_it_was() {
             fs::create_dir_all(&scratch.tree.root).expect("a directory");
         }
         let listing = scratch.listing();
-        let edition = scratch.build("gold", 1);
+        let image_version = scratch.build("gold", 1);
         // Same size, other content.
         let out = scratch.dir.path().join("out/gold.tar");
         fs::write(&out, "TAR").expect("a file");
-        let error = scratch.publish(&edition, &keep(1)).expect_err("it is not what was built");
+        let error = scratch.publish(&image_version, &keep(1)).expect_err("it is not what was built");
         assert!(matches!(error, TreeError::Differs { .. }), "{error}");
         assert_eq!(scratch.listing(), listing);
         fs::write(&out, "tar").expect("a file");
@@ -179,9 +179,9 @@ fn what_goes_wrong_leaves_everything_as_it_was() {
         // The copy notices the other content.
         let interrupted = |files: &[Entry]| {
             let interrupt = Interrupt::new();
-            scratch.tree.put(&edition.folder(), files, &|_| interrupt.raise(), &interrupt)
+            scratch.tree.put(&image_version.folder(), files, &|_| interrupt.raise(), &interrupt)
         };
-        assert!(matches!(interrupted(&edition.files), Err(TreeError::Interrupted)));
+        assert!(matches!(interrupted(&image_version.files), Err(TreeError::Interrupted)));
         assert_eq!(scratch.listing(), listing);
 
         // If the index cannot be written, everything before it is undone.
@@ -189,17 +189,20 @@ fn what_goes_wrong_leaves_everything_as_it_was() {
         let text = fs::read(&index).ok();
         let _ = fs::remove_file(&index);
         fs::create_dir_all(index.join("in-the-way")).expect("a folder");
-        let error = scratch.publish(&edition, &keep(1)).expect_err("the index is in the way");
+        let error = scratch.publish(&image_version, &keep(1)).expect_err("the index is in the way");
         // If it cannot be restored either, the error says so.
         assert!(matches!(error, TreeError::Half { .. }), "{error}");
-        assert!(!scratch.tree.at(&edition.folder()).exists());
+        assert!(!scratch.tree.at(&image_version.folder()).exists());
         let latest = scratch.tree.latest("gold").expect("a link");
         assert_eq!(latest.as_deref(), before.then_some(VERSIONS[0]));
         fs::remove_dir_all(&index).expect("a folder");
         if let Some(text) = text {
             fs::write(&index, text).expect("a file");
         }
-        assert_eq!(scratch.publish(&edition, &keep(1)).expect("it is published").removed.len(), usize::from(before));
+        assert_eq!(
+            scratch.publish(&image_version, &keep(1)).expect("it is published").removed.len(),
+            usize::from(before)
+        );
     }
 }
 
@@ -208,9 +211,9 @@ fn a_publication_can_be_taken_back() {
     let scratch = Scratch::new();
     scratch.publish(&scratch.build("gold", 0), &TreeOptions::default()).expect("it is published");
     let (latest, products) = (scratch.tree.latest("gold").expect("a link"), scratch.indexed("gold"));
-    let (edition, wanted, reporter) = (scratch.build("gold", 1), keep(1), Arc::new(Silent) as _);
-    let mut publication =
-        Publication::upload(&scratch.tree, &edition, &wanted, &reporter, &scratch.interrupt).expect("it is there");
+    let (image_version, wanted, reporter) = (scratch.build("gold", 1), keep(1), Arc::new(Silent) as _);
+    let mut publication = Publication::upload(&scratch.tree, &image_version, &wanted, &reporter, &scratch.interrupt)
+        .expect("it is there");
     assert_eq!(scratch.tree.latest("gold").expect("a link"), latest);
     publication.promote(&scratch.interrupt).expect("it is promoted");
     assert_eq!(scratch.indexed("gold"), [VERSIONS[1]]);
@@ -248,11 +251,11 @@ fn leftovers_of_killed_runs_are_removed_and_files_of_others_stay() {
 #[test]
 fn a_folder_that_only_has_the_name_of_a_version_is_not_replaced() {
     let scratch = Scratch::new();
-    let edition = scratch.build("gold", 0);
-    let folder = scratch.tree.at(&edition.folder());
+    let image_version = scratch.build("gold", 0);
+    let folder = scratch.tree.at(&image_version.folder());
     fs::create_dir_all(folder.join("letters")).expect("a folder");
     fs::write(folder.join("letters/first"), "dear").expect("a file");
-    let error = scratch.publish(&edition, &TreeOptions::default()).expect_err("it is somebody's folder");
+    let error = scratch.publish(&image_version, &TreeOptions::default()).expect_err("it is somebody's folder");
     assert!(matches!(error, TreeError::Foreign { .. }), "{error:?}");
     assert_eq!(fs::read(folder.join("letters/first")).expect("it stays"), b"dear");
 }
@@ -282,17 +285,17 @@ fn checksums_and_index_are_signed() {
         let openpgp = Signer::openpgp(&fingerprint, Some(home.clone()), scratch.dir.path()).expect("a key");
         vec![openpgp, Signer::minisign(&key, None).expect("a key")]
     };
-    let edition = scratch.build("gold", 0);
-    assert!(!scratch.publish(&edition, &TreeOptions::default()).expect("it is published").before);
+    let image_version = scratch.build("gold", 0);
+    assert!(!scratch.publish(&image_version, &TreeOptions::default()).expect("it is published").before);
     let wanted = TreeOptions { signers: signers(), ..TreeOptions::default() };
     // The version was there, but not signed.
-    assert!(!scratch.publish(&edition, &wanted).expect("it is published").before);
+    assert!(!scratch.publish(&image_version, &wanted).expect("it is published").before);
     let listing = scratch.listing();
-    assert!(scratch.publish(&edition, &wanted).expect("it is there").before);
+    assert!(scratch.publish(&image_version, &wanted).expect("it is there").before);
     assert_eq!(scratch.listing(), listing);
     for (signer, file) in wanted.signers.iter().zip(["SHA256SUMS.asc", "SHA256SUMS.minisig"]) {
         let signature = fs::read(scratch.tree.at("gold/latest").join(file)).expect("a signature");
-        assert!(signer.verifies(edition.sums(), &signature).expect("it is looked at"), "{file}");
+        assert!(signer.verifies(image_version.sums(), &signature).expect("it is looked at"), "{file}");
     }
     let Signer::OpenPgp(openpgp) = &wanted.signers[0] else { panic!("{wanted:?}") };
     let index = fs::read(scratch.tree.at("streams/v1/index.sjson")).expect("a file");

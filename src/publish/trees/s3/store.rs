@@ -6,8 +6,8 @@ use std::time::Duration;
 use rusty_s3::Credentials;
 use rusty_s3::actions::{ListObjectsV2, ListObjectsV2Response};
 
-use super::super::edition::{Content, Entry, LATEST, made_at};
 use super::super::error::TreeError;
+use super::super::image_version::{Content, Entry, LATEST, made_at};
 use super::super::storage::Storage;
 use super::client::{Client, body, header};
 use super::error::{Place, S3Error};
@@ -115,7 +115,7 @@ impl Store {
             Err(Upload::S3(error)) => return Err(error.into()),
             Err(Upload::File(error)) => return Err(error).at(path).map_err(TreeError::from),
             Err(Upload::Differs(found)) => {
-                return Err(TreeError::Differs { file: path.display().to_string(), told: entry.sha256, found });
+                return Err(TreeError::Differs { file: path.display().to_string(), expected: entry.sha256, found });
             }
         }
         // The store's object must have the size of the file.
@@ -144,7 +144,7 @@ impl Storage for Store {
         Ok(None)
     }
 
-    fn tidy(&self, image: &str, older_than: Duration, dry_run: bool) -> Result<Vec<String>, TreeError> {
+    fn remove_leftovers(&self, image: &str, older_than: Duration, dry_run: bool) -> Result<Vec<String>, TreeError> {
         let aborted = self.client.abort_stale(&format!("{}/", self.key(image)), older_than, dry_run)?;
         let mut removed: Vec<_> = aborted
             .into_iter()
@@ -227,7 +227,7 @@ impl Storage for Store {
         for entry in files {
             if !there(entry) {
                 sent.push(&entry.name);
-                if let Err(error) = self.send(folder, entry, &Progress { before, tell: progress, interrupt }) {
+                if let Err(error) = self.send(folder, entry, &Progress { before, report: progress, interrupt }) {
                     // Objects from before stay: they may be part of a version.
                     for name in sent.into_iter().filter(|name| !found.contains_key(*name)) {
                         self.delete(&format!("{folder}/{name}"))?;

@@ -42,7 +42,7 @@ pub(super) struct Object<'a> {
 /// The progress of an upload, and its receiver.
 pub(super) struct Progress<'a> {
     pub(super) before: u64,
-    pub(super) tell: &'a dyn Fn(u64),
+    pub(super) report: &'a dyn Fn(u64),
     pub(super) interrupt: &'a Interrupt,
 }
 
@@ -73,7 +73,7 @@ impl Read for Section<'_> {
         let length = buffer.len().min(left).min(CHUNK);
         let count = self.file.read_at(&mut buffer[..length], self.at)?;
         self.at += count as u64;
-        (self.progress.tell)(self.progress.before + self.at - self.begin);
+        (self.progress.report)(self.progress.before + self.at - self.begin);
         Ok(count)
     }
 }
@@ -93,15 +93,15 @@ impl Client {
         object: &Object<'_>,
         file: &File,
         size: u64,
-        told: &Sha256,
+        expected: &Sha256,
         progress: &Progress<'_>,
     ) -> Result<(), Upload> {
         if size <= PART {
             let mut whole = sha2::Sha256::new();
             let md5 = hash(file, 0..size, &mut whole, progress.interrupt)?;
-            fits(whole, told)?;
+            fits(whole, expected)?;
             let open = || Box::new(Section { file, at: 0, begin: 0, end: size, progress }) as Box<dyn Read>;
-            return Ok(self.put(object, &Sent { size, open: &open }, &md5, told, progress.interrupt)?);
+            return Ok(self.put(object, &Sent { size, open: &open }, &md5, expected, progress.interrupt)?);
         }
         let headers = object.headers();
         let create = CreateMultipartUpload::new(&self.bucket, Some(&self.credentials), object.key);
@@ -109,7 +109,7 @@ impl Client {
         let answer = CreateMultipartUpload::parse_response(&String::from_utf8_lossy(&answer));
         let begun = answer.map_err(|error| unclear("the beginning of an upload", &error))?;
         let id = begun.upload_id();
-        let done = self.parts(object, id, file, size, told, progress);
+        let done = self.parts(object, id, file, size, expected, progress);
         if done.is_err() {
             let abort = self.bucket.abort_multipart_upload(Some(&self.credentials), object.key, id);
             // Even an interrupted upload cleans up.
@@ -129,7 +129,7 @@ impl Client {
         id: &str,
         file: &File,
         size: u64,
-        told: &Sha256,
+        expected: &Sha256,
         progress: &Progress<'_>,
     ) -> Result<(), Upload> {
         let length = part_size(size);
@@ -145,7 +145,7 @@ impl Client {
             let answer = self.send(upload, &[("content-md5", &encoded)], Some(&sent), progress.interrupt)?;
             etags.push(etag(&answer, object.key, &md5)?);
         }
-        fits(whole, told)?;
+        fits(whole, expected)?;
         let list = etags.iter().map(String::as_str);
         let key = object.key;
         let text = CompleteMultipartUpload::new(&self.bucket, Some(&self.credentials), key, id, list.clone()).body();
@@ -206,9 +206,9 @@ fn unclear(what: &str, error: &dyn std::fmt::Display) -> S3Error {
     S3Error::Answer { what: what.to_owned(), reason: error.to_string() }
 }
 
-fn fits(whole: sha2::Sha256, told: &Sha256) -> Result<(), Upload> {
+fn fits(whole: sha2::Sha256, expected: &Sha256) -> Result<(), Upload> {
     let found = Sha256::from(whole);
-    if found == *told { Ok(()) } else { Err(Upload::Differs(found)) }
+    if found == *expected { Ok(()) } else { Err(Upload::Differs(found)) }
 }
 
 /// Checks and returns the ETag. It is the MD5 of the data, unless the store encrypts by keys of its own ("Object", `ETag`).

@@ -1,4 +1,4 @@
-//! An edition: one version of an image in a tree of files, with the content of each file.
+//! An image version: one version of an image in a tree of files, with the content of each file.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ const VERSION: &str = "%Y%m%dT%H%M%SZ";
 
 /// Files that are published together as one version.
 #[derive(Debug, Clone)]
-pub struct Edition {
+pub struct ImageVersion {
     /// Name of the image, and of its folder.
     pub image: String,
     /// Time when the final disk was made, in UTC, as `20261121T191500Z`: the same disk is the same version.
@@ -35,7 +35,7 @@ pub struct Edition {
     pub files: Vec<Entry>,
 }
 
-/// A file of an edition.
+/// A file of an image version.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Name of the file in the version's folder.
@@ -48,7 +48,7 @@ pub struct Entry {
     pub content: Content,
 }
 
-/// Content of a file of an edition.
+/// Content of a file of an image version.
 #[derive(Debug, Clone)]
 pub enum Content {
     /// An artifact of the build.
@@ -59,7 +59,7 @@ pub enum Content {
 
 /// An error of reading the artifacts of a build.
 #[derive(Debug, thiserror::Error)]
-pub enum EditionError {
+pub enum ImageVersionError {
     /// The artifacts of the build are missing or changed.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -95,28 +95,28 @@ impl Entry {
     }
 }
 
-impl Edition {
+impl ImageVersion {
     /// Reads the artifacts of a build from a directory: all, or those of some formats.
     ///
     /// # Errors
     ///
     /// If an artifact is missing, or the manifest cannot be read or used.
-    pub fn read(dir: &Path, formats: &[Format]) -> Result<Self, EditionError> {
+    pub fn read(dir: &Path, formats: &[Format]) -> Result<Self, ImageVersionError> {
         let file = dir.join(manifest::FILE);
         let no_manifest = || SourceError::NoManifest { dir: dir.to_owned() };
         let bytes = manifest::read(dir).map_err(|_| no_manifest())?;
         let mut summary: Summary = serde_json::from_slice(&bytes).map_err(|_| no_manifest())?;
         for format in formats {
             if !summary.artifacts.iter().any(|artifact| artifact.output.format == *format) {
-                return Err(EditionError::NoSuchFormat { dir: dir.to_owned(), format: format.name() });
+                return Err(ImageVersionError::NoSuchFormat { dir: dir.to_owned(), format: format.name() });
             }
         }
         let wanted = |format: Format| formats.is_empty() || formats.contains(&format);
         summary.artifacts.retain(|artifact| wanted(artifact.output.format));
-        let version = summary.created.map(version).ok_or(EditionError::NoTime { file })?;
+        let version = summary.created.map(version).ok_or(ImageVersionError::NoTime { file })?;
         name_of("an image", &summary.name)?;
         if summary.name == STREAMS {
-            return Err(EditionError::Name { name: summary.name, what: "an image" });
+            return Err(ImageVersionError::Name { name: summary.name, what: "an image" });
         }
         let mut files = Vec::new();
         for artifact in &summary.artifacts {
@@ -186,10 +186,10 @@ pub(super) fn made_at(version: &str) -> Option<jiff::Timestamp> {
 }
 
 /// Refuses a name from a manifest that leaves its folder, or that a URL must quote.
-fn name_of(what: &'static str, name: &str) -> Result<(), EditionError> {
+fn name_of(what: &'static str, name: &str) -> Result<(), ImageVersionError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if name.is_empty() || name.len() > 200 || name.starts_with('.') || !name.chars().all(plain) {
-        return Err(EditionError::Name { name: name.to_owned(), what });
+        return Err(ImageVersionError::Name { name: name.to_owned(), what });
     }
     Ok(())
 }
@@ -230,19 +230,19 @@ pub(super) mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         built(dir.path(), "gold", "2026-11-21T19:15:00Z", b"disk");
         let names = |formats: &[Format]| {
-            let edition = Edition::read(dir.path(), formats).expect("an edition");
-            edition.files.into_iter().map(|entry| entry.name).collect::<Vec<_>>()
+            let image_version = ImageVersion::read(dir.path(), formats).expect("an image version");
+            image_version.files.into_iter().map(|entry| entry.name).collect::<Vec<_>>()
         };
         assert_eq!(names(&[]), ["gold.qcow2", "gold.tar", "SHA256SUMS", "manifest.json"]);
         assert_eq!(names(&[Format::Tar]), ["gold.tar", "SHA256SUMS", "manifest.json"]);
-        let edition = Edition::read(dir.path(), &[Format::Tar]).expect("an edition");
-        assert_eq!(edition.folder(), "gold/20261121T191500Z");
-        assert_eq!(edition.sums(), format!("{}  gold.tar\n", Sha256::of(b"tar")).as_bytes());
+        let image_version = ImageVersion::read(dir.path(), &[Format::Tar]).expect("an image version");
+        assert_eq!(image_version.folder(), "gold/20261121T191500Z");
+        assert_eq!(image_version.sums(), format!("{}  gold.tar\n", Sha256::of(b"tar")).as_bytes());
         // The manifest lists only artifacts that are there.
-        let Content::Made(manifest) = &edition.files[2].content else { panic!("{:?}", edition.files) };
+        let Content::Made(manifest) = &image_version.files[2].content else { panic!("{:?}", image_version.files) };
         let summary: Summary = serde_json::from_slice(manifest).expect("a manifest");
         assert_eq!(summary.artifacts.len(), 1);
-        let all = Edition::read(dir.path(), &[]).expect("an edition");
+        let all = ImageVersion::read(dir.path(), &[]).expect("an image version");
         let Content::Made(manifest) = &all.files[3].content else { panic!("{:?}", all.files) };
         assert_eq!(*manifest, std::fs::read(dir.path().join(manifest::FILE)).expect("a file"));
     }
@@ -250,7 +250,7 @@ pub(super) mod tests {
     #[test]
     fn what_cannot_be_published_is_told() {
         let dir = tempfile::tempdir().expect("a directory");
-        let error = |formats: &[Format]| Edition::read(dir.path(), formats).expect_err("it is wrong").to_string();
+        let error = |formats: &[Format]| ImageVersion::read(dir.path(), formats).expect_err("it is wrong").to_string();
         assert!(error(&[]).contains("has no manifest.json"));
         built(dir.path(), "streams", "2026-11-21T19:15:00Z", b"disk");
         assert!(error(&[]).contains("`streams` cannot be the name of an image"));

@@ -14,12 +14,12 @@ use crate::event::Reporter;
 use crate::publish;
 
 /// The output about publishing.
-pub(in crate::cli) struct Telling {
+pub(in crate::cli) struct PublishReport {
     screen: Arc<TerminalReporter>,
     lines: Option<Arc<JsonReporter<StandardOutput>>>,
 }
 
-impl Telling {
+impl PublishReport {
     pub(in crate::cli) fn new(lines: Option<Arc<JsonReporter<StandardOutput>>>, global: &Global) -> Self {
         Self { screen: Arc::new(TerminalReporter::on_stderr(global.terminal)), lines }
     }
@@ -33,18 +33,20 @@ impl Telling {
     }
 
     /// Prints what was done at each target. Returns a failure if a target has failed.
-    pub(in crate::cli) fn told(&self, outcomes: Vec<publish::Outcome>) -> Result<(), Failure> {
+    pub(in crate::cli) fn print(&self, outcomes: Vec<publish::Outcome>) -> Result<(), Failure> {
         self.screen.finish();
         let targets = outcomes.len();
         let mut failures = Vec::new();
         for outcome in outcomes {
             let of = if targets > 1 { format!("{}: ", outcome.target) } else { String::new() };
             match (outcome.result, &self.lines) {
-                (Ok(deeds), Some(lines)) => {
-                    lines.line(&json!({ "event": "published", "target": outcome.target, "deeds": deeds }));
+                (Ok(operations), Some(lines)) => {
+                    lines.line(&json!({ "event": "published", "target": outcome.target, "operations": operations }));
                 }
-                (Ok(deeds), None) if deeds.is_empty() => print(&format!("{of}there was nothing to do\n")),
-                (Ok(deeds), None) => print(&deeds.iter().map(|deed| format!("{of}{deed}\n")).collect::<String>()),
+                (Ok(operations), None) if operations.is_empty() => print(&format!("{of}there was nothing to do\n")),
+                (Ok(operations), None) => {
+                    print(&operations.iter().map(|operation| format!("{of}{operation}\n")).collect::<String>())
+                }
                 (Err(error), lines) => {
                     let failure = failing::failure(&error);
                     if let Some(lines) = lines {

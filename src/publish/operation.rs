@@ -6,8 +6,8 @@ use crate::openstack::image::Image;
 
 /// One thing that was done at a target.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "did", rename_all = "kebab-case")]
-pub enum Deed {
+#[serde(tag = "operation", rename_all = "kebab-case")]
+pub enum Operation {
     /// The image was published.
     Published {
         /// Id, path or address of the image.
@@ -19,7 +19,7 @@ pub enum Deed {
         image: Option<Box<Image>>,
     },
     /// The image was there already.
-    Before {
+    AlreadyThere {
         /// Id, path or address of the image.
         place: String,
         /// Name of the image at the target.
@@ -76,11 +76,11 @@ pub enum Deed {
     },
 }
 
-impl std::fmt::Display for Deed {
+impl std::fmt::Display for Operation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Published { place, name, .. } => write!(f, "{name} is there as {place}"),
-            Self::Before { place, name, .. } => write!(f, "{name} was there before as {place}"),
+            Self::AlreadyThere { place, name, .. } => write!(f, "{name} was there before as {place}"),
             Self::Delivered { how } => write!(f, "its data was {how}"),
             Self::Updated { attributes } => write!(f, "up to date now: {}", attributes.join(", ")),
             Self::Promoted { place } => write!(f, "{place} is promoted"),
