@@ -5,7 +5,6 @@ use crate::cli::{cloud, hints};
 use crate::openstack::signature::SignatureError;
 use crate::openstack::{CloudError, UploadError};
 use crate::publish::trees::image_version::ImageVersionError;
-use crate::publish::trees::sign::SignError;
 use crate::publish::{PublishError, SigningError, SourceError, TreeError};
 
 /// Hint for an image that was deleted.
@@ -140,33 +139,9 @@ fn tree(error: &TreeError) -> Failure {
         _ => FailureKind::Publish,
     };
     let failure = Failure::new(kind, error);
-    match error {
-        TreeError::ImageVersion(ImageVersionError::NoTime { .. }) => failure.hint("build it again"),
-        TreeError::ImageVersion(ImageVersionError::NoSuchFormat { .. }) => {
-            failure.hint("`outputs` of the recipe say what is made")
-        }
-        TreeError::ImageVersion(ImageVersionError::Name { .. }) => {
-            failure.hint("letters, digits, `.`, `_` and `-` make a name; `streams` is the folder of the index")
-        }
-        TreeError::Differs { .. } => failure.hint("build it again: what is there is not what was verified"),
-        TreeError::Room { .. } => failure.hint("free some, or keep fewer versions: `keep`"),
-        TreeError::File(error) if error.is_no_space() => failure.hint("free some, or keep fewer versions: `keep`"),
-        TreeError::Sign(SignError::NoKey { .. }) => {
-            failure.hint("`gpg --list-secret-keys` shows what is there; GNUPGHOME names another place with keys")
-        }
-        TreeError::Sign(SignError::Minisign { .. }) => {
-            failure.hint("`password: { env: VARIABLE }` or `{ file: PATH }` beside it says where its password is")
-        }
-        TreeError::S3(error) => match error.help() {
-            Some(help) => failure.hint(help),
-            None => failure,
-        },
-        TreeError::Newer { .. } => failure.hint(
-            "`goldsmith publish --rollback` goes back to the version before; `--allow-older` publishes this one all the same",
-        ),
-        TreeError::Foreign { .. } => failure.hint("move it away, or publish to another place"),
-        TreeError::Half { .. } => failure.hint("publish again when the cause is gone: that puts it right"),
-        _ => failure,
+    match error.help() {
+        Some(help) => failure.hint(help),
+        None => failure,
     }
 }
 

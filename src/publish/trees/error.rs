@@ -78,6 +78,26 @@ pub enum TreeError {
     Interrupted,
 }
 
+impl TreeError {
+    /// Returns advice, if there is any.
+    pub fn help(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::ImageVersion(error) => return error.help(),
+            Self::Sign(error) => return error.help(),
+            Self::S3(error) => return error.help(),
+            Self::Differs { .. } => "build it again: what is there is not what was verified",
+            Self::Room { .. } => "free some, or keep fewer versions: `keep`",
+            Self::File(error) if error.is_no_space() => "free some, or keep fewer versions: `keep`",
+            Self::Newer { .. } => {
+                "`goldsmith publish --rollback` goes back to the version before; `--allow-older` publishes this one all the same"
+            }
+            Self::Foreign { .. } => "move it away, or publish to another place",
+            Self::Half { .. } => "publish again when the cause is gone: that puts it right",
+            Self::File(_) | Self::Interrupted => return None,
+        })
+    }
+}
+
 impl From<S3Error> for TreeError {
     fn from(error: S3Error) -> Self {
         match error {

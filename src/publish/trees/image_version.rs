@@ -87,6 +87,20 @@ pub enum ImageVersionError {
     },
 }
 
+impl ImageVersionError {
+    /// Returns advice, if there is any. That on [`SourceError`] is not part of it.
+    pub(super) fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Source(_) => None,
+            Self::NoSuchFormat { .. } => Some("`outputs` of the recipe say what is made"),
+            Self::NoTime { .. } => Some("build it again"),
+            Self::Name { .. } => {
+                Some("letters, digits, `.`, `_` and `-` make a name; `streams` is the folder of the index")
+            }
+        }
+    }
+}
+
 impl Entry {
     /// Makes an entry with content in memory.
     pub(super) fn made(name: impl Into<String>, content: Vec<u8>) -> Self {

@@ -84,6 +84,21 @@ pub enum SignError {
     File(#[from] PathError),
 }
 
+impl SignError {
+    /// Returns advice, if there is any.
+    pub(super) fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::NoKey { .. } => {
+                Some("`gpg --list-secret-keys` shows what is there; GNUPGHOME names another place with keys")
+            }
+            Self::Minisign { .. } => {
+                Some("`password: { env: VARIABLE }` or `{ file: PATH }` beside it says where its password is")
+            }
+            Self::Gpg(_) | Self::Failed(_) | Self::Invalid { .. } | Self::File(_) => None,
+        }
+    }
+}
+
 impl Signer {
     /// Finds an OpenPGP key by 16 or 40 hexadecimal digits. `home` is the directory of `gpg`'s keys, if it is not the default;
     /// `scratch` is a directory for temporary files.
