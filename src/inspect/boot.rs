@@ -110,7 +110,8 @@ fn kernels(tree: &Tree) -> Vec<Kernel> {
     let mut kernels = Vec::new();
     for prefix in ["vmlinuz-", "vmlinux-", "Image-"] {
         for path in tree.glob(&format!("/boot/{prefix}*")) {
-            let release = file_name(&path).trim_start_matches(prefix).to_owned();
+            let name = file_name(&path).trim_start_matches(prefix);
+            let release = release_of_flavour(tree, name).unwrap_or_else(|| name.to_owned());
             kernels.push(Kernel { release, path, initrd: None });
         }
     }
@@ -118,7 +119,10 @@ fn kernels(tree: &Tree) -> Vec<Kernel> {
     let initrds: BTreeMap<_, _> = initrds.iter().map(|path| (file_name(path), path)).collect();
     for kernel in &mut kernels {
         // If there are several, the first by name.
-        let found = initrd_names(&kernel.release).iter().filter_map(|name| initrds.get(name.as_str())).min().copied();
+        let name = file_name(&kernel.path).split_once('-').map_or("", |(_, name)| name);
+        let of_flavour = (name != kernel.release).then(|| initrd_names(name));
+        let names = initrd_names(&kernel.release).into_iter().chain(of_flavour.into_iter().flatten());
+        let found = names.filter_map(|name| initrds.get(name.as_str())).min().copied();
         kernel.initrd = found.cloned();
     }
     kernels.sort_by(|a, b| grub::by_version(&b.release, &a.release));
@@ -126,8 +130,27 @@ fn kernels(tree: &Tree) -> Vec<Kernel> {
 }
 
 /// Returns the names that distributions use for the initial RAM disk of a kernel.
-fn initrd_names(release: &str) -> [String; 3] {
-    [format!("initrd.img-{release}"), format!("initramfs-{release}.img"), format!("initrd-{release}")]
+fn initrd_names(release: &str) -> [String; 4] {
+    [
+        format!("initrd.img-{release}"),
+        format!("initramfs-{release}.img"),
+        format!("initrd-{release}"),
+        format!("initramfs-{release}"),
+    ]
+}
+
+/// Returns the release of a kernel whose file is named by its flavour: Alpine's `vmlinuz-virt` has the release `6.18.56-0-virt`,
+/// with which the directory of its modules is named. `None` if the file is named by its release.
+fn release_of_flavour(tree: &Tree, flavour: &str) -> Option<String> {
+    if flavour.is_empty()
+        || flavour.contains(['*', '?', '[', '{', '\\'])
+        || flavour.starts_with(|c: char| c.is_ascii_digit())
+    {
+        return None;
+    }
+    let directories = tree.glob(&format!("{{,/usr}}/lib/modules/*-{flavour}/modules.dep"));
+    let releases = directories.iter().filter_map(|path| path.rsplit('/').nth(1));
+    releases.min_by(|a, b| grub::by_version(b, a)).map(str::to_owned)
 }
 
 /// Returns the entry that boots by default.
@@ -218,6 +241,21 @@ mod tests {
         let found = kernels(&tree);
         assert_eq!((found.len(), found[0].initrd.as_deref()), (20_000, Some("/boot/initrd.img-19999")));
         assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn a_kernel_of_a_flavour_has_the_release_of_its_modules() {
+        let found = kernels(&super::super::tree::tests::tree(&[
+            ("/boot/vmlinuz-virt", "kernel"),
+            ("/boot/initramfs-virt", "archive"),
+            ("/boot/initramfs-lts", "archive"),
+            ("/boot/vmlinuz-5.10-virt", "kernel"),
+            ("/lib/modules/6.9.1-0-virt/modules.dep", ""),
+            ("/lib/modules/6.18.56-0-virt/modules.dep", ""),
+            ("/lib/modules/6.99-0-lts/modules.dep", ""),
+        ]));
+        let told: Vec<_> = found.iter().map(|kernel| (kernel.release.as_str(), kernel.initrd.as_deref())).collect();
+        assert_eq!(told, [("6.18.56-0-virt", Some("/boot/initramfs-virt")), ("5.10-virt", None)]);
     }
 
     #[test]

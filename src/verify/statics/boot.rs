@@ -35,7 +35,10 @@ const CONFIGS: &[&str] = &[
 /// Files with GRUB's names for disks, from the machine where it was installed.
 const DEVICE_MAP: &[&str] = &["/boot/grub{,2}/device.map"];
 
-pub(super) const WANTED: &[&str] = &[CONFIGS[0], CONFIGS[1], CONFIGS[2], CONFIGS[3], DEVICE_MAP[0]];
+pub(super) const WANTED: &[&str] = &[CONFIGS[0], CONFIGS[1], CONFIGS[2], CONFIGS[3], DEVICE_MAP[0], INITTAB];
+
+/// What busybox' init and sysvinit start: inittab(5). systemd does not read it.
+const INITTAB: &str = "/etc/inittab";
 
 pub(super) const KERNEL: Rule = Rule {
     id: "kernel",
@@ -296,6 +299,18 @@ fn silent(args: &[String]) -> Option<&'static str> {
     })
 }
 
+/// Returns whether an init that reads inittab keeps a login prompt on the serial port.
+fn respawned(view: &View) -> bool {
+    let port = serial_port(view);
+    let is_systemd = ["/usr/lib", "/lib"].iter().any(|lib| view.tree.exists(&format!("{lib}/systemd/systemd")));
+    !is_systemd
+        && view.tree.text(INITTAB).lines().any(|line| {
+            let fields: Vec<_> = line.splitn(4, ':').collect();
+            let [_, _, "respawn", process] = fields[..] else { return false };
+            !line.starts_with('#') && process.contains("getty") && process.split_whitespace().any(|word| word == port)
+        })
+}
+
 pub(super) fn serial_login(view: &View) -> Finding {
     let name = format!("serial-getty@{}.service", serial_port(view));
     // systemd-getty-generator(8) starts a login prompt on every console of the kernel.
@@ -306,6 +321,7 @@ pub(super) fn serial_login(view: &View) -> Finding {
     match unit(&view.tree, &name) {
         Unit::Enabled => SERIAL_LOGIN.passed([name]),
         Unit::Masked => SERIAL_LOGIN.failed([format!("{name} is masked")]),
+        _ if respawned(view) => SERIAL_LOGIN.passed([format!("{INITTAB} starts getty on {}", serial_port(view))]),
         _ if generated && console => SERIAL_LOGIN.passed([format!("{name}, which systemd starts on a console")]),
         _ => SERIAL_LOGIN.failed([format!("{name} does not start at boot")]),
     }
