@@ -151,7 +151,7 @@ fn takes_long_boots_under_other_formats() {
 }
 
 /// A machine of no cloud, on an overlay of a disk.
-fn config(dir: &Path, disk: &Path, driver: &str) -> MachineConfig {
+pub(crate) fn config(dir: &Path, disk: &Path, driver: &str) -> MachineConfig {
     let overlay = dir.join("disk.qcow2");
     let mut qemu_img = Command::new("qemu-img");
     qemu_img.args(["create", "-q", "-f", "qcow2", "-F", driver, "-b"]).arg(disk).arg(&overlay);
@@ -176,7 +176,7 @@ fn config(dir: &Path, disk: &Path, driver: &str) -> MachineConfig {
     }
 }
 
-fn login_prompt(name: &str, machine: &mut Machine) {
+pub(crate) fn login_prompt(name: &str, machine: &mut Machine) {
     let started = Instant::now();
     let mut watch = Watch::new(Limits::default());
     loop {

@@ -2,6 +2,7 @@
 
 mod bad_images;
 mod boots;
+mod foreign;
 mod machine;
 mod sabotage_boots;
 #[path = "../support/shared.rs"]

@@ -1,0 +1,54 @@
+//! Images of an architecture that is not the host's: built by programs of theirs, and booted.
+
+use std::process::Command;
+
+use goldsmith::interrupt::Interrupt;
+use goldsmith::machine::{Machine, MachineConfig};
+use goldsmith::recipe::Arch;
+use goldsmith::recipe::verify::BootKind;
+use serde_json::Value;
+
+use crate::boots::{config, login_prompt};
+
+/// The least that boots. Its packages, its kernel's initial RAM disk and its boot loader are made by programs for aarch64.
+const RECIPE: &str = "name: aarch64
+arch: aarch64
+base: { bootstrap: { distro: debian, release: bookworm } }
+disk: { size: 2GiB }
+elements: [base-system, kernel, bootloader, uefi, serial-console]
+outputs: [{ format: qcow2 }]
+";
+
+/// From packages to a login prompt on the serial port of a machine with UEFI.
+#[test]
+#[ignore = "boots a virtual machine of another architecture"]
+fn an_image_for_aarch64_boots() {
+    let work = tempfile::tempdir().expect("a temporary directory");
+    let image = crate::shared::image("aarch64", RECIPE);
+    let config =
+        MachineConfig { arch: Arch::Aarch64, boot: BootKind::Uefi, cpus: 2, ..config(work.path(), &image, "qcow2") };
+    let mut machine = Machine::start(&config, &Interrupt::new()).expect("it starts");
+    login_prompt("aarch64", &mut machine);
+    assert!(machine.serial().text().contains("ttyAMA0"), "{}", machine.serial().text());
+}
+
+/// The whole recipe of a cloud image, verified as a build verifies it.
+#[test]
+#[ignore = "boots virtual machines of another architecture, and takes long"]
+fn takes_long_a_cloud_image_for_aarch64_passes_every_check() {
+    let work = tempfile::tempdir().expect("a temporary directory");
+    let text = std::fs::read_to_string("recipes/debian-12.yaml").expect("a recipe");
+    let recipe = text.replacen("name: debian-12\n", "name: debian-12\narch: aarch64\n", 1);
+    let recipe = recipe.replace("layout: bios+uefi", "layout: uefi");
+    assert!(recipe.contains("arch: aarch64") && !recipe.contains("bios+uefi"), "{recipe}");
+    let image = crate::shared::image("debian-12-aarch64", &recipe);
+    let report = work.path().join("report");
+    let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
+    goldsmith.args(["verify", "--report"]).arg(&report).arg(&image);
+    let output = goldsmith.output().expect("goldsmith runs");
+    let text = std::fs::read_to_string(report.join("report.json")).expect("a report");
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    let failed: Vec<_> =
+        report["findings"].as_array().expect("findings").iter().filter(|found| found["outcome"] == "failed").collect();
+    assert!(output.status.success() && failed.is_empty(), "{}: {failed:#?}", output.status);
+}
