@@ -1,4 +1,4 @@
-//! The type of an installed package, and the reader of dpkg's database of packages.
+//! The type of an installed package, and the readers of dpkg's and apk's databases of packages.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,17 @@ impl Package {
         };
         status.split("\n\n").filter(is_installed).filter_map(package).collect()
     }
+
+    /// Files of apk's list of installed packages, before and after Alpine merged `/usr`.
+    pub const APK_INSTALLED: [&str; 2] = ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"];
+
+    /// Returns the packages of apk's list of installed packages: apk-installed(5).
+    pub fn of_apk_installed(installed: &str) -> Vec<Self> {
+        let package = |entry: &str| {
+            Some(Self { name: field(entry, "P")?, version: field(entry, "V")?, arch: field(entry, "A")? })
+        };
+        installed.split("\n\n").filter_map(package).collect()
+    }
 }
 
 fn field(paragraph: &str, name: &str) -> Option<String> {
@@ -38,6 +49,14 @@ fn field(paragraph: &str, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn alpines_database_is_read() {
+        let installed = "C:Q1x\nP:musl\nV:1.2.4-r2\nA:x86_64\nF:lib\n\nC:Q2\nP:busybox\nV:1.36\nA:x86_64\n";
+        let found = Package::of_apk_installed(installed);
+        let told: Vec<_> = found.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
+        assert_eq!(told, ["musl 1.2.4-r2", "busybox 1.36"]);
+    }
 
     #[test]
     fn only_what_is_installed_counts() {

@@ -22,6 +22,8 @@ names! {
         Dnf = "dnf",
         /// zypper, with rpm below it.
         Zypper = "zypper",
+        /// Alpine's apk.
+        Apk = "apk",
     }
 }
 
@@ -32,6 +34,8 @@ names! {
         InitramfsTools = "initramfs-tools",
         /// `dracut`.
         Dracut = "dracut",
+        /// Alpine's `mkinitfs`.
+        Mkinitfs = "mkinitfs",
     }
 }
 
@@ -56,6 +60,8 @@ names! {
         Packaged = "packaged",
         /// `shim-install` puts them there.
         ShimInstall = "shim-install",
+        /// `grub-install` puts a GRUB without signature there, which Secure Boot does not start.
+        GrubUnsigned = "grub-unsigned",
     }
 }
 
@@ -66,6 +72,18 @@ names! {
         Networkd = "networkd",
         /// NetworkManager.
         NetworkManager = "network-manager",
+        /// ifupdown: `/etc/network/interfaces`.
+        Ifupdown = "ifupdown",
+    }
+}
+
+names! {
+    /// The program that starts services.
+    Init {
+        /// systemd.
+        Systemd = "systemd",
+        /// OpenRC: scripts in `/etc/init.d` that runlevels name.
+        OpenRc = "openrc",
     }
 }
 
@@ -76,6 +94,8 @@ names! {
         LocaleGen = "locale-gen",
         /// `/etc/locale.conf`; packages bring the locales.
         LocaleConf = "locale-conf",
+        /// No locales: the C library is musl.
+        None = "none",
     }
 }
 
@@ -153,6 +173,8 @@ macro_rules! mechanisms {
 mechanisms! {
     /// Package manager of the image.
     packages: PackageManager,
+    /// Program that starts services.
+    init: Init,
     /// Program that makes the initramfs.
     initramfs: Initramfs,
     /// Way in which the boot loader learns of kernels and their arguments.

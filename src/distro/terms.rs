@@ -14,9 +14,8 @@ pub(super) fn decode<T: DeserializeOwned>(root: &mut Node, source: &Arc<Source>)
 fn kind(type_name: &str) -> &'static str {
     match type_name {
         "Arch" => "architecture",
-        "Initramfs" | "PackageManager" | "Bootloader" | "Efi" | "Network" | "Locale" | "TimeZone" | "Relabel" => {
-            "mechanism"
-        }
+        "Init" | "Initramfs" | "PackageManager" | "Bootloader" | "Efi" | "Network" | "Locale" | "TimeZone"
+        | "Relabel" => "mechanism",
         "Tool" => "tool",
         _ => "name",
     }

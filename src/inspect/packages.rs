@@ -12,16 +12,14 @@ const DATABASE_LIMIT: u64 = 64 << 20;
 /// dpkg's list of installed packages: deb-substvars(5), dpkg(1).
 const DPKG: &str = "/var/lib/dpkg/status";
 
-/// apk's list, before and after Alpine merged `/usr`: apk-installed(5).
-const APK: [&str; 2] = ["/lib/apk/db/installed", "/usr/lib/apk/db/installed"];
-
 /// Directories of rpm's database, by its version and the distribution: `%_dbpath` of rpm's macros. Below, the file names of its
 /// back ends.
 const RPM: [&str; 2] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
 const RPM_FILES: [&str; 3] = ["rpmdb.sqlite", "Packages.db", "Packages"];
 
 /// Files that are read for packages.
-pub(super) const WANTED: [FileQuery<'static>; 3] = [database(DPKG), database(APK[0]), database(APK[1])];
+pub(super) const WANTED: [FileQuery<'static>; 3] =
+    [database(DPKG), database(Package::APK_INSTALLED[0]), database(Package::APK_INSTALLED[1])];
 
 const fn database(pattern: &'static str) -> FileQuery<'static> {
     FileQuery { pattern, limit: DATABASE_LIMIT }
@@ -30,8 +28,8 @@ const fn database(pattern: &'static str) -> FileQuery<'static> {
 /// Returns the packages of text databases, sorted.
 pub(super) fn packages(image: &mut Image<'_>) -> Vec<Package> {
     let mut packages = Package::of_dpkg_status(&image.text(DPKG).unwrap_or_default());
-    for path in APK {
-        packages.extend(apk(&image.text(path).unwrap_or_default()));
+    for path in Package::APK_INSTALLED {
+        packages.extend(Package::of_apk_installed(&image.text(path).unwrap_or_default()));
     }
     sorted(packages)
 }
@@ -54,29 +52,4 @@ fn sorted(mut packages: Vec<Package>) -> Vec<Package> {
     packages.sort();
     packages.dedup();
     packages
-}
-
-fn apk(installed: &str) -> Vec<Package> {
-    installed
-        .split("\n\n")
-        .filter_map(|entry| {
-            Some(Package { name: field(entry, "P:")?, version: field(entry, "V:")?, arch: field(entry, "A:")? })
-        })
-        .collect()
-}
-
-fn field(paragraph: &str, name: &str) -> Option<String> {
-    paragraph.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn alpines_database_is_read() {
-        let installed = "C:Q1x\nP:musl\nV:1.2.4-r2\nA:x86_64\nF:lib\n\nC:Q2\nP:busybox\nV:1.36\nA:x86_64\n";
-        let told: Vec<_> = apk(installed).iter().map(|p| format!("{} {}", p.name, p.version)).collect();
-        assert_eq!(told, ["musl 1.2.4-r2", "busybox 1.36"]);
-    }
 }

@@ -182,7 +182,7 @@ mod tests {
             let text = std::fs::read_to_string(path.join("distro.yaml")).expect("a file");
             assert_eq!(faults(&schema, &text), [""; 0], "{}", path.display());
         }
-        assert!(!faults(&schema, "name: x\ntitle: x\nmechanisms: { packages: apk }\n").is_empty());
+        assert!(!faults(&schema, "name: x\ntitle: x\nmechanisms: { packages: pkg }\n").is_empty());
     }
 
     #[test]

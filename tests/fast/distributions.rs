@@ -218,12 +218,12 @@ fn the_hosts_mirrors_come_before_the_distributions() {
 
 #[test]
 fn all_that_is_wrong_is_told_with_its_place() {
-    let all = "family: x\narchitectures: [x86_64]\nmechanisms: { packages: apt, initramfs: dracut, bootloader: grub, \
+    let all = "family: x\narchitectures: [x86_64]\nmechanisms: { packages: apt, init: systemd, initramfs: dracut, bootloader: grub, \
                efi: grub-install, network: networkd, locale: locale-gen, timezone: localtime, \
                certificates: pki-trust, relabel: none }\n";
     let whole = |name: &str, more: &str| format!("name: {name}\ntitle: A title\n{all}{more}");
     assert_eq!(faults(&[("mine", &whole("mine", ""))]), [""; 0]);
-    let bad = "name: other\ntitle: A title\nfamly: x\nextends: debian\nmechanisms: { packages: apk }\nreleases:\n  \
+    let bad = "name: other\ntitle: A title\nfamly: x\nextends: debian\nmechanisms: { packages: pkg }\nreleases:\n  \
                - { name: one, version: \"1\", end: soon }\n  - { name: one, version: \"2\" }\n\
                packages: { a-b: [x], ok: [-y], arch: { x86_64: [z], sparc: [z] } }\npaths: { grub: boot }\n\
                units: { ssh: [a] }\n";
@@ -235,7 +235,7 @@ fn all_that_is_wrong_is_told_with_its_place() {
             "bad/distro.yaml:11:15 expected a string, found a list",
             "bad/distro.yaml:1:7 the distribution is named `other`, and its folder `bad`",
             "bad/distro.yaml:3:1 unknown key `famly`",
-            "bad/distro.yaml:5:25 unknown mechanism `apk`",
+            "bad/distro.yaml:5:25 unknown mechanism `pkg`",
             "bad/distro.yaml:7:37 `soon` is not a day: write it like 2028-08-09",
             "bad/distro.yaml:8:13 release `one` is there twice",
             "bad/distro.yaml:9:13 `a-b` cannot name anything in a template: use lowercase letters, digits and `_`",

@@ -1,5 +1,6 @@
 //! Tests that need libguestfs, most of them also a package mirror: guests run, but no image boots.
 
+mod alpine;
 mod base;
 mod bases;
 mod calls;

@@ -9,7 +9,7 @@ set -eu
 
 inputs="/etc/initramfs-tools /etc/dracut.conf /etc/dracut.conf.d /etc/modules /etc/modules-load.d /etc/modprobe.d /etc/crypttab
     /etc/cryptsetup-initramfs /etc/mdadm /etc/mdadm.conf /etc/vconsole.conf /usr/share/initramfs-tools
-    /usr/lib/dracut/dracut.conf.d /etc/systemd/network/*.link"
+    /usr/lib/dracut/dracut.conf.d /etc/mkinitfs /etc/systemd/network/*.link"
 if [ "${1-}" = inputs ]; then
     printf '%s\n' $inputs /etc/udev/rules.d
     exit 0
@@ -20,6 +20,22 @@ fail() {
     exit 99
 }
 
+# Prints the first file in the existing paths $2... that is newer than $1. The find of busybox compares no times of inodes.
+# Its stat prints them, in whole seconds.
+first_newer() {
+    if find / -maxdepth 0 -newercc / >/dev/null 2>&1; then
+        since=$1
+        shift
+        find -H "$@" -newercc "$since" -print -quit
+        return
+    fi
+    since=$(stat -c %Z "$1")
+    shift
+    find -H "$@" -exec stat -c '%Z %n' {} + | while read -r time path; do
+        [ "$time" -le "$since" ] || printf '%s\n' "$path"
+    done | head -n 1
+}
+
 # The first file of the kernel $2 that has changed since the initramfs $1 was made.
 changed() {
     # Collect the paths that exist, because find fails on a missing path.
@@ -27,9 +43,9 @@ changed() {
     for path in $inputs "/lib/modules/$2/modules.dep"; do
         [ ! -e "$path" ] || there="$there $path"
     done
-    [ -z "$there" ] || find -H $there -newercc "$1" -print -quit
+    [ -z "$there" ] || first_newer "$1" $there
     # An empty file only hides another one.
-    [ ! -d /etc/udev/rules.d ] || find /etc/udev/rules.d -name '*.rules' ! -empty -newercc "$1" -print -quit
+    [ ! -d /etc/udev/rules.d ] || [ "$INITRAMFS" = mkinitfs ] || find /etc/udev/rules.d -name '*.rules' ! -empty -newercc "$1" -print -quit
 }
 
 # Makes the initramfs $1 of the kernel $2.
@@ -48,12 +64,16 @@ make() {
             dracut --force --no-hostonly "$1" "$2"
             list=lsinitrd
             ;;
+        mkinitfs)
+            mkinitfs -o "$1" "$2"
+            list=
+            ;;
         *) fail "this element cannot make an initramfs with $INITRAMFS" ;;
     esac
     [ -s "$1" ] || fail "$INITRAMFS succeeded but did not make $1"
     newer=$(changed "$1" "$2")
     [ -z "$newer" ] || fail "$INITRAMFS succeeded, but $1 is still older than $newer"
-    command -v "$list" >/dev/null || return 0
+    [ -n "$list" ] && command -v "$list" >/dev/null || return 0
     listed=$("$list" "$1") || fail "$INITRAMFS succeeded, but $list cannot read $1"
     printf '%s\n' "$listed" | grep -qE '(^|[ /])init( |$)' || fail "$INITRAMFS succeeded, but $1 has no program init"
     [ "$INITRAMFS" = initramfs-tools ] || return 0
@@ -68,13 +88,17 @@ for modules in /lib/modules/*/; do
     version=${modules#/lib/modules/}
     version=${version%/}
     # A removed kernel leaves its module directory behind: skip it.
-    [ -e "/boot/vmlinuz-$version" ] || [ -e "${modules}vmlinuz" ] || continue
+    # Alpine's kernels are named by their flavour: vmlinuz-virt.
+    kernel=$version
+    [ "$INITRAMFS" != mkinitfs ] || kernel=${version##*-}
+    [ -e "/boot/vmlinuz-$kernel" ] || [ -e "${modules}vmlinuz" ] || continue
     found=yes
     case $INITRAMFS in
         dracut)
             initrd=/boot/initramfs-$version.img
             [ ! -e "/boot/initrd-$version" ] || initrd=/boot/initrd-$version
             ;;
+        mkinitfs) initrd=/boot/initramfs-$kernel ;;
         *) initrd=/boot/initrd.img-$version ;;
     esac
     if [ ! -e "$initrd" ]; then

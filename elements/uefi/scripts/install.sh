@@ -23,6 +23,10 @@ case $EFI in
         grub-install --target="$target" --efi-directory="$efi" --bootloader-id="${OWN##*/}" --no-nvram \
             --uefi-secure-boot --force-extra-removable
         ;;
+    grub-unsigned)
+        grub-install --target="$target" --efi-directory="$efi" --bootloader-id="${OWN##*/}" --no-nvram
+        grub-install --target="$target" --efi-directory="$efi" --removable --no-nvram
+        ;;
     packaged)
         # The packages put signed programs into their directory. grub-install would overwrite them with unsigned ones.
         id=$(findmnt -no UUID -T "$GRUB")

@@ -20,8 +20,10 @@ missing=
 for tool in chmod find grep head readlink sed sleep sort tr; do
     command -v "$tool" >/dev/null || missing="$missing $tool"
 done
-# Only the find of GNU compares the times of changes.
-[ -n "$missing" ] || find /bin/sh -newercc /bin/sh 2>/dev/null || missing=" find of GNU"
+# The find of busybox compares no times of inodes. Its stat prints them, in whole seconds.
+exact=
+! find / -maxdepth 0 -newercc / >/dev/null 2>&1 || exact=yes
+[ -n "$exact" ] || command -v stat >/dev/null || missing="$missing stat"
 # Packages that the build installs may bring what the base lacks, so only the comparison at the end fails.
 if [ "$mode" = note ] && [ -n "$missing" ]; then
     exit 0
@@ -33,6 +35,21 @@ comparable() {
         undone "the image lacks programs by which Goldsmith tells whether $1 must be made again:$missing: install findutils, coreutils, grep and sed"
 }
 
+# Prints the files in the existing paths $2... that are newer than $1.
+compared() {
+    if [ -n "$exact" ]; then
+        since=$1
+        shift
+        find -H "$@" -newercc "$since" -print 2>/dev/null
+        return
+    fi
+    since=$(stat -c %Z "$1")
+    shift
+    find -H "$@" -exec stat -c '%Z %n' {} + 2>/dev/null | while read -r time path; do
+        [ "$time" -le "$since" ] || printf '%s\n' "$path"
+    done
+}
+
 # Prints the first file in the paths $2... that is newer than $1.
 newer() {
     since=$1
@@ -41,7 +58,7 @@ newer() {
     for path; do
         [ ! -e "$path" ] || paths="$paths $path"
     done
-    [ -z "$paths" ] || find -H $paths -newercc "$since" -print | head -n "${most:-1}"
+    [ -z "$paths" ] || compared "$since" $paths | head -n "${most:-1}"
 }
 
 # Succeeds if $1 is outdated: the first existing file of $3, which the program $2 makes, is older than one of the sources $4.
@@ -79,7 +96,7 @@ named() {
 
 # Succeeds if nothing has changed since an earlier look in the same guest, of which the file $1 tells. /run is no part of the image.
 same() {
-    [ -e "$1" ] && [ -z "$missing" ] || return 1
+    [ -e "$1" ] && [ -z "$missing" ] && [ -n "$exact" ] || return 1
     watched= dirs=
     for path in $(initramfs inputs) /etc/ld.so.conf /etc/ld.so.conf.d /etc/locale.gen /usr/local/share/ca-certificates \
         /etc/ca-certificates.conf /etc/pki/ca-trust/source /etc/pki/trust /etc/udev/hwdb.d /etc/aliases /usr/share/glib-2.0/schemas \
@@ -175,7 +192,8 @@ if most=1000 outdated "the bundle of trusted certificates" "$program" "$bundle" 
         case $CERTIFICATES/$path in
             update-ca-certificates/*.crt)
                 count=$(grep -c -e '^-----BEGIN CERTIFICATE-----' "$path") || :
-                [ "$count" = 1 ] && openssl x509 -in "$path" -noout 2>/dev/null ||
+                # Without openssl, the comparison with the bundle below must do.
+                [ "$count" = 1 ] && { ! command -v openssl >/dev/null || openssl x509 -in "$path" -noout 2>/dev/null; } ||
                     undone "$path does not hold exactly one certificate in PEM format, so programs do not find it"
                 ;;
             update-ca-certificates/*)
@@ -220,7 +238,7 @@ for path in /boot/initrd* /boot/initramfs*; do
 done
 noted="$noted $initrds"
 if [ "$mode" = make ] && [ -n "$kernels" ] && [ -n "$initrds" ] &&
-    { command -v update-initramfs || command -v dracut; } >/dev/null; then
+    { command -v update-initramfs || command -v dracut || command -v mkinitfs; } >/dev/null; then
     comparable "the initramfs"
     initramfs
 fi
@@ -298,4 +316,4 @@ elif [ -d /run ]; then
     : >"$seen"
 fi
 # A change within the same tick of the kernel's clock, at most 10 ms, would get the same time.
-sleep 0.05 || sleep 1
+{ [ -n "$exact" ] && sleep 0.05; } || sleep 1

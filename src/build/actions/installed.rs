@@ -20,6 +20,15 @@ pub fn installed_packages(guest: &mut dyn Guest, manager: PackageManager) -> Res
     let mut packages = if manager == PackageManager::Apt {
         let status = guest.read(DPKG_STATUS, DATABASE_LIMIT)?;
         Package::of_dpkg_status(&String::from_utf8_lossy(&status))
+    } else if manager == PackageManager::Apk {
+        let mut packages = Vec::new();
+        for path in Package::APK_INSTALLED {
+            // One may be a link to the other.
+            if packages.is_empty() && guest.kind(path)?.is_some() {
+                packages = Package::of_apk_installed(&String::from_utf8_lossy(&guest.read(path, DATABASE_LIMIT)?));
+            }
+        }
+        packages
     } else {
         let listing = "/run/goldsmith-packages";
         let query = format!("rpm -qa --qf '%{{NAME}} %{{EVR}} %{{ARCH}}\\n' >{listing}");

@@ -16,6 +16,10 @@ said=$(LC_ALL=$1 locale charmap 2>&1 >/dev/null) || :
 impl Executor<'_> {
     pub(super) fn locale(&mut self, locale: &str) -> Result<(), ActionError> {
         let label = format!("locale {locale}");
+        if self.mechanisms.locale == Locale::None {
+            let message = "the C library of this distribution has no locales: remove the action".to_owned();
+            return Err(ActionError::Unfit { action: label, message });
+        }
         let made = self.mechanisms.locale == Locale::LocaleGen;
         self.make_locale(&label, locale, made)?;
         let setting = format!("LANG={locale}\n");

@@ -14,6 +14,7 @@ mod installed;
 mod kernel_args;
 mod labels;
 mod locale;
+mod openrc;
 mod package_cache;
 mod packages;
 mod paths;

@@ -68,6 +68,19 @@ fi
 [ -z "$REMOVE" ] || zypper remove --clean-deps $REMOVE
 "#;
 
+/// apk ends with 0 where a package's script failed. What is installed is read back.
+const APK: &str = r#"
+[ "$UPDATE" = 0 ] || apk upgrade --no-cache
+[ -z "$INSTALL" ] || apk add --no-cache $INSTALL
+[ -z "$REMOVE" ] || apk del --no-cache $REMOVE
+for package in $INSTALL; do
+    apk info --quiet --installed "${package%%[=<>~@]*}" >/dev/null || { echo "apk succeeded, but $package is not installed" >&2; exit 99; }
+done
+for package in $REMOVE; do
+    ! apk info --quiet --installed "$package" >/dev/null || { echo "apk succeeded, but $package is still installed: another package needs it" >&2; exit 99; }
+done
+"#;
+
 impl Executor<'_> {
     pub(super) fn packages(&mut self, packages: &Packages) -> Result<(), ActionError> {
         let label = summary(packages);
@@ -76,6 +89,7 @@ impl Executor<'_> {
             PackageManager::Apt => APT,
             PackageManager::Dnf => DNF,
             PackageManager::Zypper => ZYPPER,
+            PackageManager::Apk => APK,
         };
         // A package whose own script failed in an earlier transaction is no failure of this one for apt.
         let (before, after) = if manager == PackageManager::Apt { ("", PACKAGES) } else { (RPM, "") };
@@ -161,7 +175,8 @@ fn missing_package(lines: &[String]) -> Option<String> {
             .strip_prefix("E: Unable to locate package ")
             .or_else(|| line.strip_prefix("E: Package '")?.strip_suffix("' has no installation candidate"))
             .or_else(|| line.strip_prefix("No match for argument: "))
-            .or_else(|| line.strip_prefix("No provider of '")?.strip_suffix("' found."))?;
+            .or_else(|| line.strip_prefix("No provider of '")?.strip_suffix("' found."))
+            .or_else(|| line.strip_suffix(" (no such package):"))?;
         Some(name.trim_matches('\'').to_owned())
     })
 }
@@ -192,6 +207,7 @@ mod tests {
             ("E: Package 'ngnix' has no installation candidate", Some("ngnix")),
             ("No match for argument: ngnix", Some("ngnix")),
             ("No provider of 'ngnix' found.", Some("ngnix")),
+            ("  ngnix (no such package):", Some("ngnix")),
             ("E: Could not get lock", None),
         ] {
             assert_eq!(missing_package(&[line.to_owned()]).as_deref(), name, "{line}");

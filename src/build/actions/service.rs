@@ -6,6 +6,7 @@
 use super::error::ForAction as _;
 use super::{ActionError, Executor};
 use crate::action::Service;
+use crate::distro::mechanism::Init;
 use crate::guest::FileKind;
 use crate::inspect::units;
 
@@ -37,6 +38,9 @@ enum Verb {
 impl Executor<'_> {
     pub(super) fn service(&mut self, service: &Service) -> Result<(), ActionError> {
         contradiction(service)?;
+        if self.mechanisms.init == Init::OpenRc {
+            return self.openrc(service);
+        }
         for (verb, units) in [(Verb::Enable, &service.enable), (Verb::Disable, &service.disable)] {
             let word = if verb == Verb::Enable { "enable" } else { "disable" };
             let label = format!("service {word} {}", units.join(" "));

@@ -12,8 +12,14 @@ impl Executor<'_> {
         let accounts = self.text(&label, "/etc/passwd")?;
         let exists = accounts.lines().any(|line| line.split(':').next() == Some(user.name.as_str()));
         // An account that exists keeps what the recipe does not speak of.
-        let default_shell = if user.system { "/usr/sbin/nologin" } else { "/bin/bash" };
+        let shells = if user.system { ["/usr/sbin/nologin", "/sbin/nologin"] } else { ["/bin/bash", "/bin/sh"] };
+        let other = !self.exists(&label, shells[0])? && self.exists(&label, shells[1])?;
+        let default_shell = shells[usize::from(other)];
         let shell = user.shell.as_deref().or((!exists).then_some(default_shell));
+        if !self.exists(&label, "/usr/sbin/useradd")? && self.exists(&label, "/bin/busybox")? {
+            self.busybox_user(&label, user, exists, shell)?;
+            return self.rights_of(&label, user);
+        }
         let mut args =
             vec![user.name.clone(), user.groups.join(" "), if exists { "usermod" } else { "useradd" }.to_owned()];
         args.extend(shell.into_iter().flat_map(|shell| ["--shell".to_owned(), shell.to_owned()]));
@@ -33,25 +39,64 @@ fi
 [ -z "$groups" ] || usermod --append --groups "$(echo "$groups" | tr ' ' ,)" "$name"
 passwd --lock "$name" >/dev/null"#;
         self.shell(&label, lines, &args, false)?;
+        self.rights_of(&label, user)
+    }
+
+    /// Makes an account by the programs of busybox. It gets `*` for a password, which no password matches: sshd without PAM lets
+    /// nobody in, by a key either, whose password begins with `!`.
+    fn busybox_user(&mut self, label: &str, user: &User, exists: bool, shell: Option<&str>) -> Result<(), ActionError> {
+        let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
+        let uid = user.uid.map_or(String::new(), |uid| uid.to_string());
+        let shell = shell.unwrap_or_default().to_owned();
+        let args = [user.name.clone(), user.groups.join(" "), yes(exists), yes(user.system), uid, shell];
+        let lines = r#"name=$1 groups=$2 exists=$3 system=$4 uid=$5 shell=$6
+has_group() { grep -q "^$1:" /etc/group; }
+if [ "$exists" = no ]; then
+    set -- -D -s "$shell"
+    [ -z "$uid" ] || set -- "$@" -u "$uid"
+    if [ "$system" = yes ]; then
+        set -- "$@" -S -H
+        has_group "$name" || addgroup -S "$name"
+    fi
+    ! has_group "$name" || set -- "$@" -G "$name"
+    adduser "$@" "$name"
+else
+    if [ -n "$uid" ] && ! grep -q "^$name:[^:]*:$uid:" /etc/passwd; then
+        echo "the account has another number, which only usermod changes: install the package shadow" >&2
+        exit 99
+    fi
+    [ -z "$shell" ] || sed -i "s|^\($name:.*:\)[^:]*$|$shell|" /etc/passwd
+fi
+for group in $groups; do
+    has_group "$group" || addgroup -S "$group"
+    addgroup "$name" "$group"
+done
+echo "$name:*" | chpasswd -e
+grep -q "^$name:\*:" /etc/shadow || { echo "the account still has a password" >&2; exit 99; }"#;
+        self.shell(label, lines, &args, false).map_err(ActionError::explained)
+    }
+
+    /// Gives an account its right to use sudo, and its keys.
+    fn rights_of(&mut self, label: &str, user: &User) -> Result<(), ActionError> {
         if user.sudo {
             // sudo passes over files with a dot in their name.
             let path = format!("/etc/sudoers.d/90-{}", user.name.replace('.', "_"));
             let rule = format!("{} ALL=(ALL) NOPASSWD:ALL\n", user.name);
-            let path = self.replace(&label, &path, rule.as_bytes())?;
-            self.attributes(&label, &path, 0o440, None)?;
+            let path = self.replace(label, &path, rule.as_bytes())?;
+            self.attributes(label, &path, 0o440, None)?;
         }
         if !user.ssh_keys.is_empty() {
-            let accounts = self.text(&label, "/etc/passwd")?;
+            let accounts = self.text(label, "/etc/passwd")?;
             let home = home_of(&accounts, &user.name).ok_or_else(|| ActionError::Unfit {
-                action: label.clone(),
+                action: label.to_owned(),
                 message: "has no home directory for its keys".to_owned(),
             })?;
             let owner = Some(user.name.as_str());
-            let dir = self.directory(&label, &format!("{home}/.ssh"))?;
-            self.attributes(&label, &dir, 0o700, owner)?;
+            let dir = self.directory(label, &format!("{home}/.ssh"))?;
+            self.attributes(label, &dir, 0o700, owner)?;
             let keys: String = user.ssh_keys.iter().flat_map(|key| [key.as_str(), "\n"]).collect();
-            let path = self.replace(&label, &format!("{dir}/authorized_keys"), keys.as_bytes())?;
-            self.attributes(&label, &path, 0o600, owner)?;
+            let path = self.replace(label, &format!("{dir}/authorized_keys"), keys.as_bytes())?;
+            self.attributes(label, &path, 0o600, owner)?;
         }
         Ok(())
     }

@@ -79,7 +79,7 @@ fn distributions_are_listed_and_shown() {
     );
     sandbox.write(
         "broken/bad/distro.yaml",
-        "name: bad\ntitle: x\nextends: debain\nfamly: y\nmechanisms: { packages: apk }\n",
+        "name: bad\ntitle: x\nextends: debain\nfamly: y\nmechanisms: { packages: pkg }\n",
     );
     assert_session!(
         sandbox,

@@ -48,7 +48,7 @@ fn script(world: &FakeWorld) -> String {
 #[test]
 fn every_package_manager_is_asked_in_its_own_words() {
     let all = "{ install: [nginx, g++], remove: [nano], update: true }";
-    for (distro, manager) in [("debian", "apt-get"), ("fedora", "dnf"), ("opensuse", "zypper")] {
+    for (distro, manager) in [("debian", "apt-get"), ("fedora", "dnf"), ("opensuse", "zypper"), ("alpine", "apk add")] {
         let (fixture, world) = (Fixture::new(), FakeWorld::new());
         carry_out(&fixture, &plan(&fixture, all), distro, &world).expect("it works");
         let script = script(&world);
