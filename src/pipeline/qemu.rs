@@ -96,7 +96,7 @@ impl Host for QemuHost {
         }
         let arch = request.subject.arch.as_deref().and_then(Arch::of_kernel);
         // Without an architecture, this host's own is better than none.
-        let arch = arch.or_else(|| Arch::host()).unwrap_or(Arch::X86_64);
+        let arch = arch.or_else(Arch::host).unwrap_or(Arch::X86_64);
         let accel = self.accel_for(arch, request.interrupt)?;
         // Instances write gigabytes, more than the directory of small files may hold.
         let work = WorkDir::create(&self.cache.join("tmp"), "verify-")?;
