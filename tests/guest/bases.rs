@@ -44,6 +44,7 @@ const fn good(name: &'static str, kind: &'static str, mounts: &'static [&'static
 
 /// Each needs something else: an extended partition, volumes, subvolumes.
 const SHAPES: &[Shape] = &[
+    // Whoever grows an extended partition by parted gets its code in the first sector.
     good("logical", "ext4", &["/", "/boot"]),
     Shape { breaks: &["no-swap", "root-plain"], ..good("lvm", "xfs", &["/", "/boot", "/boot/efi", "/usr", "/var"]) },
     good("fedora", "btrfs", &["/", "/boot", "/boot/efi", "/home"]),
@@ -53,11 +54,11 @@ const SHAPES: &[Shape] = &[
 const MORE: &[Shape] = &[
     Shape {
         hindrance: Some("the extended partition 2 lies behind partition 1, which it is on"),
-        breaks: &["no-swap", "root-fills", "root-last"],
+        breaks: &["bios-loader", "no-swap", "root-fills", "root-last"],
         ..good("swap-behind", "ext4", &["/"])
     },
     good("opensuse", "btrfs", &["/", "/.snapshots", "/boot/efi", "/home", "/var"]),
-    good("bare", "ext4", &["/"]),
+    Shape { breaks: &["bios-loader"], ..good("bare", "ext4", &["/"]) },
     good("xfs", "xfs", &["/", "/boot", "/boot/efi"]),
     Shape { breaks: &["root-plain"], ..good("lvm-logical", "ext4", &["/", "/boot"]) },
     good("ubuntu", "ext4", &["/", "/boot", "/boot/efi"]),
