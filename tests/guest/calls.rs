@@ -9,8 +9,9 @@ pub(crate) mod small_guest;
 
 use goldsmith::guest::grow::Step;
 use goldsmith::guest::place::{Found, Last, find};
-use goldsmith::guest::{Command, FileKind, Guest, GuestError, Mount, MountSource, Terminal};
-use goldsmith::recipe::Firmware;
+use goldsmith::guest::{Command, Emulator, FileKind, Guest, GuestError, Mount, MountSource, Terminal};
+use goldsmith::recipe::verify::NetworkAccess;
+use goldsmith::recipe::{Arch, Firmware};
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -46,6 +47,53 @@ fn every_call_does_what_it_says() {
     guest.trim().unwrap();
     guest.unmount().unwrap();
     guest.unmount().unwrap();
+}
+
+/// The image has no emulator: the guest's kernel starts that of the host.
+#[test]
+#[ignore = "needs libguestfs"]
+fn programs_of_another_architecture_run() {
+    let small_guest = SmallGuest::new();
+    small_guest.disk();
+    let emulator = Emulator::of(Arch::Aarch64).unwrap();
+    let mut guest = small_guest.launch_as(NetworkAccess::User, emulator).unwrap();
+    guest.attach(&small_guest.path("1.qcow2")).unwrap();
+    guest.mount(&mounts()).unwrap();
+    guest.write("/root/aarch64", &program_for_aarch64()).unwrap();
+    guest.chmod(0o755, "/root/aarch64").unwrap();
+    let timeout = Some(Duration::from_secs(120));
+    let ended = guest.run(&Command { program: "/root/aarch64", timeout, ..Command::default() }).unwrap();
+    assert_eq!((ended.status, ended.tail), (7, vec!["hello".to_owned()]));
+}
+
+/// A static program that prints `hello` and ends with exit status 7: head and one segment by elf(5), and
+/// write(1, text, 6); exit(7).
+fn program_for_aarch64() -> Vec<u8> {
+    const ADDRESS: u64 = 0x40_0000;
+    const HEADS: u64 = 64 + 56;
+    let code: [u32; 8] = [
+        0xd280_0020, // mov x0, #1
+        0x1000_00e1, // adr x1, text
+        0xd280_00c2, // mov x2, #6
+        0xd280_0808, // mov x8, #64: write
+        0xd400_0001, // svc #0
+        0xd280_00e0, // mov x0, #7
+        0xd280_0ba8, // mov x8, #93: exit
+        0xd400_0001, // svc #0
+    ];
+    let mut body: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
+    body.extend_from_slice(b"hello\n");
+    let length = HEADS + body.len() as u64;
+    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+    file.resize(16, 0);
+    file.extend([2_u16, 0xb7].iter().flat_map(|half| half.to_le_bytes()));
+    file.extend(1_u32.to_le_bytes());
+    file.extend([ADDRESS + HEADS, 64, 0].iter().flat_map(|word: &u64| word.to_le_bytes()));
+    file.extend(0_u32.to_le_bytes());
+    file.extend([64_u16, 56, 1, 0, 0, 0].iter().flat_map(|half| half.to_le_bytes()));
+    file.extend([1_u32, 5].iter().flat_map(|half| half.to_le_bytes()));
+    file.extend([0, ADDRESS, ADDRESS, length, length, 0x1_0000].iter().flat_map(|word: &u64| word.to_le_bytes()));
+    [file, body].concat()
 }
 
 fn inspects(guest: &mut dyn Guest) {

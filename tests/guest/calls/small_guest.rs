@@ -2,7 +2,7 @@
 
 use goldsmith::event::{Event, Reporter};
 use goldsmith::guest::libguestfs::LibguestfsGuest;
-use goldsmith::guest::{Accel, Command, Ended, Guest, GuestConfig, GuestError, Mount};
+use goldsmith::guest::{Accel, Command, Emulator, Ended, Guest, GuestConfig, GuestError, Mount};
 use goldsmith::interrupt::Interrupt;
 use goldsmith::recipe::verify::NetworkAccess;
 use goldsmith::units::ByteSize;
@@ -55,12 +55,20 @@ impl SmallGuest {
     }
 
     pub(crate) fn launch_with(&self, access: NetworkAccess) -> Result<LibguestfsGuest, GuestError> {
+        self.launch_as(access, None)
+    }
+
+    pub(crate) fn launch_as(
+        &self,
+        access: NetworkAccess,
+        emulator: Option<Emulator>,
+    ) -> Result<LibguestfsGuest, GuestError> {
         let config = GuestConfig {
             accel: Accel::Tcg,
             memory: ByteSize::mebibytes(768),
             cpus: 2,
             network: Some(access),
-            emulator: None,
+            emulator,
             socket_dir: self.path("s"),
         };
         LibguestfsGuest::launch(&config, Arc::clone(&self.reporter) as Arc<dyn Reporter>, &self.interrupt)
