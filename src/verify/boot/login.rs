@@ -11,7 +11,8 @@ use crate::machine::watch::{Limits, Sign, Trouble, Watch};
 use crate::machine::{Machine, Ssh, SshError};
 use crate::metadata;
 
-/// Limit for the SSH server to accept the key after the login prompt: the account exists by then, or never.
+/// Shortest limit for the SSH server to accept the key after the login prompt: the account exists by then, or never. A machine
+/// that is slow to the prompt, such as one of another architecture on a busy host, gets half of that time.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The same limit after the first boot is complete, when accounts no longer change.
@@ -47,7 +48,7 @@ impl Guest<'_> {
             }
             for (since, sign) in [(&mut prompt, Sign::LoginPrompt), (&mut done, Sign::CloudInitEnd)] {
                 if since.is_none() && watch.verdict().seen(sign).is_some() {
-                    *since = Some(Instant::now());
+                    *since = Some((Instant::now(), machine.started().elapsed()));
                 }
             }
             let left = deadline.saturating_sub(machine.started().elapsed());
@@ -86,8 +87,10 @@ impl Guest<'_> {
                     Err(error @ SshError::Program { .. }) => return Err(BootError::Ssh(error)),
                 }
             }
-            let over = |since: Option<Instant>, timeout| since.is_some_and(|since| since.elapsed() > timeout);
-            if over(prompt, TIMEOUT) || over(done, SETTLED) {
+            let over = |since: Option<(Instant, Duration)>, shortest: Duration, part: u32| {
+                since.is_some_and(|(since, took)| since.elapsed() > shortest.max(took / part))
+            };
+            if over(prompt, TIMEOUT, 2) || over(done, SETTLED, 6) {
                 let text = refused.unwrap_or_else(|| {
                     let up = machine.started().elapsed();
                     format!("there is a login prompt, and no SSH server that answers after {:.0} s", up.as_secs_f64())
