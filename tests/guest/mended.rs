@@ -26,6 +26,11 @@ const NOT_MENDED: &[(&str, &str, &str)] = &[
         "/etc/selinux/targeted/contexts/files/file_contexts is not there",
         "who has turned SELinux on must choose its policy",
     ),
+    (
+        "root-grows",
+        "/usr/bin/growpart is not there",
+        "a file of a package that is installed: packages are not installed again",
+    ),
     ("no-swap", "/etc/systemd/system/var-swap.swap", "who made the image wanted swap"),
     ("no-swap", "/swap.img is a swap file", "who made the image wanted swap"),
     ("boot-files", "/boot/vmlinuz-", "a file of a package that is installed: packages are not installed again"),
