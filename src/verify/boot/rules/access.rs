@@ -63,5 +63,5 @@ mod samples {
     use super::super::check::Samples;
 
     pub(super) const SAMPLES: Samples =
-        Samples { good: &[("user", "debian\n0")], bad: &[("user", "debian\n1000", "user-is-root")] };
+        Samples { good: &[("user", "ops\n0")], bad: &[("user", "ops\n1000", "user-is-root")] };
 }
