@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use goldsmith::action::Action;
 use goldsmith::image::Format;
 use goldsmith::plan::Distro;
 use goldsmith::recipe::{Arch, Firmware, LoadOptions, Loaded, System, load, load_str};
@@ -84,11 +85,19 @@ fn valid_recipes_compose() {
 
 #[test]
 fn every_fault_of_a_recipe_is_shown() {
+    let schema = schemars::schema_for!(Action).to_value();
+    let kinds = schema["oneOf"].as_array().expect("kinds of actions").iter();
+    let actions: Vec<_> = kinds
+        .flat_map(|kind| kind["properties"].as_object().expect("a map").keys())
+        .map(|name| format!("`{name}`"))
+        .collect();
+    assert!(actions.len() > 10, "{actions:?}");
     for path in recipes("tests/recipes/invalid") {
         let errors = load(&path, &options(), None).expect_err("it has a fault");
-        // The list of formats is not part of the snapshots, so that a new format changes none of them.
+        // The lists of formats and actions are not part of the snapshots, so that a new one changes none of them.
         let formats: Vec<_> = Format::all().map(|format| format!("`{format}`")).collect();
-        snapshot(&path, &errors.render(false).replace(&formats.join(", "), "(all formats)"));
+        let text = errors.render(false).replace(&formats.join(", "), "(all formats)");
+        snapshot(&path, &text.replace(&actions.join(", "), "(all actions)"));
     }
 }
 
