@@ -374,7 +374,8 @@ fn parameters(config: &GuestConfig) -> String {
     if let Some(access) = config.network {
         let Policy { network: (network, prefix), gateway, resolver, .. } = policy(access);
         let address = Ipv4Addr::from_bits(network.to_bits() + ADDRESS);
-        parameters.push(format!("goldsmith_network={address}/{prefix},{gateway},{resolver}"));
+        // libguestfs writes each comma twice.
+        parameters.push(format!("goldsmith_network={address}/{prefix}:{gateway}:{resolver}"));
     }
     parameters.join(" ")
 }

@@ -55,16 +55,16 @@ udevadm settle --timeout=600
 
 ip link set dev lo up
 cmdline=$(</proc/cmdline)
-# goldsmith_network=ADDRESS/PREFIX,GATEWAY,RESOLVER. A DHCP client would miss the end of its lease in a saved state.
+# goldsmith_network=ADDRESS/PREFIX:GATEWAY:RESOLVER. A DHCP client would miss the end of its lease in a saved state.
 case $cmdline in
 *goldsmith_network=*)
     network=${cmdline##*goldsmith_network=} network=${network%% *}
     for device in /sys/class/net/e*; do device=${device##*/}; done
-    address=${network%%,*} network=${network#*,}
+    address=${network%%:*} network=${network#*:}
     ip link set dev "$device" up
     ip addr add "$address" dev "$device"
-    ip route add default via "${network%,*}"
-    echo "nameserver ${network#*,}" >/etc/resolv.conf
+    ip route add default via "${network%:*}"
+    echo "nameserver ${network#*:}" >/etc/resolv.conf
     option=--network
     ;;
 esac
