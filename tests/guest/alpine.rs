@@ -37,7 +37,6 @@ grep -q '^wheel:.*,ada$' /etc/group
 [ "$(stat -c '%U %a' /home/ada/.ssh/authorized_keys)" = 'ada 600' ]
 grep -q '^daemon-of-mine:x:.*:/sbin/nologin$' /etc/passwd
 [ "$(cat /etc/hostname)" = alp ]
-grep -q '^ttyS0::respawn:/sbin/getty' /etc/inittab
 "#;
 
 struct Alpine {
@@ -100,7 +99,6 @@ fn takes_long_actions_change_an_image_of_alpine() {
     let alpine = Alpine::new();
     let image = alpine.build(
         "secrets: { key: { file: key.pem } }
-elements: [{ serial-console: {} }]
 steps:
   install:
     - copy: { source: test.rsa.pub, path: /etc/apk/keys/test.rsa.pub }
