@@ -32,6 +32,7 @@ pub mod libguestfs;
 mod listing;
 mod mount;
 pub mod place;
+mod saving;
 mod script;
 pub mod terminal;
 mod watchdog;

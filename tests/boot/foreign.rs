@@ -21,8 +21,8 @@ outputs: [{ format: qcow2 }]
 
 /// From packages to a login prompt on the serial port of a machine with UEFI.
 #[test]
-#[ignore = "boots a virtual machine of another architecture"]
-fn an_image_for_aarch64_boots() {
+#[ignore = "boots a virtual machine of another architecture, and takes long"]
+fn takes_long_an_image_for_aarch64_boots() {
     let work = tempfile::tempdir().expect("a temporary directory");
     let image = crate::shared::image("aarch64", RECIPE);
     let config =

@@ -83,11 +83,11 @@ fn the_keys_of_a_fixed_plan_are_these() {
     assert_eq!(
         keys,
         [
-            "eb31f0d98565bc004156161cb7b43100ccbad5786a959ad9a0d70f5aea2dfd64 base debian bookworm",
-            "4dced0bcbc2a89b57c48b1efe467c77be32ab63f1d1aaed4a396c67f6466774b install fixed",
-            "550c9f2ab861e5909f40b7fb735c91ac9884d5647f553079c1337bc9243688c3 configure fixed",
-            "48c8809fd712dbed5b7a4ba3d72df98a44f5eccd02526b1d2b99d71ed4206485 clean fixed",
-            "cba3e0776771998bc9529f9feed524650168caf2b5d7ddbddc762fbb2ce5bf88 finalize fixed"
+            "4b2cde4a46b6b9235d7a6a9a56c0487ee0eeb796702e7599ac26a817c9145303 base debian bookworm",
+            "1e2ae592616437d3f3cd3753cb03051e08435e402e041c1b23de6e4450a34497 install fixed",
+            "3d07f8115c8ce8a3f23314e55720e919b7918a1e6792d56c7b01b8eacf726416 configure fixed",
+            "88e5d1e358453cad2470cbdaaed2ccc7f84ae9b3deb643ab3ba22b819bd58aeb clean fixed",
+            "62c18e525d1a8fa8823dc69908506e3d7858ac537ce940fbdd8c362271c2a030 finalize fixed"
         ]
     );
 }

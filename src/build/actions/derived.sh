@@ -23,7 +23,7 @@ done
 # The find of busybox compares no times of inodes. Its stat prints them, in whole seconds.
 exact=
 ! find / -maxdepth 0 -newercc / >/dev/null 2>&1 || exact=yes
-[ -n "$exact" ] || command -v stat >/dev/null || missing="$missing stat"
+[ -n "$exact$missing" ] || find /bin/sh -exec stat -c '%Z %n' {} + >/dev/null 2>&1 || missing=" find of GNU"
 # Packages that the build installs may bring what the base lacks, so only the comparison at the end fails.
 if [ "$mode" = note ] && [ -n "$missing" ]; then
     exit 0
@@ -141,6 +141,7 @@ if outdated "the cache of the dynamic linker" ldconfig "$cache" "$sources"; then
     fresh "$cache" "$sources"
 fi
 if [ "$mode" = make ] && [ -e "$cache" ] && command -v ldconfig >/dev/null; then
+    [ -n "$exact$missing" ] || missing=" find of GNU"
     comparable "the cache of the dynamic linker"
     dirs=
     for path in $(named /etc/ld.so.conf /etc/ld.so.conf.d/*.conf) /lib /usr/lib /lib64 /usr/lib64; do
