@@ -309,6 +309,15 @@ impl Wake {
     }
 }
 
+impl Drop for Wake {
+    fn drop(&mut self) {
+        // QEMU has opened both, or has ended.
+        for ending in ["in", "out"] {
+            let _ = std::fs::remove_file(self.path.with_extension(ending));
+        }
+    }
+}
+
 /// Returns the parameters of the guest's kernel that Goldsmith adds.
 fn parameters(config: &GuestConfig) -> String {
     let mut parameters = Vec::new();

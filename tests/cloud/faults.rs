@@ -262,7 +262,7 @@ fn what_others_do_meanwhile_is_told() {
     let second = goldsmith(&cloud, &["publish", path(&dir), "--name", "gold"], &cloud.variables());
     assert_eq!(second.code, Some(0), "{}", second.stderr);
     let ran = first.end();
-    assert!(ran.code == Some(0) && ran.stdout.contains("before"), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.code == Some(0) && ran.stdout.contains("already-there"), "{}{}", ran.stdout, ran.stderr);
     let left = images(&cloud, "gold");
     assert_eq!(left.iter().map(|image| image["status"].clone()).collect::<Vec<_>>(), [json!("active")]);
     cloud.openstack_plain(&["image", "delete", "gold"]);

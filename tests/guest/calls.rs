@@ -551,17 +551,21 @@ fn nothing_is_left_of_a_guest_that_is_ended() {
 #[test]
 #[ignore = "needs libguestfs"]
 fn a_launch_can_be_interrupted() {
-    for delay in [0, 300, 2500] {
+    // A guest that resumes a state has started after about a second.
+    for delay in [0, 100, 300, 2500] {
         let small_guest = SmallGuest::new();
         let interrupt = small_guest.interrupt.clone();
-        let (result, since) = std::thread::scope(|scope| {
+        let (result, launched, since) = std::thread::scope(|scope| {
             let raising = scope.spawn(move || {
                 std::thread::sleep(Duration::from_millis(delay));
                 interrupt.raise();
                 Instant::now()
             });
-            (small_guest.launch(), raising.join().unwrap())
+            (small_guest.launch(), Instant::now(), raising.join().unwrap())
         });
+        if result.is_ok() && launched < since {
+            continue;
+        }
         let elapsed = since.elapsed();
         assert!(matches!(result, Err(GuestError::Interrupted)), "{delay} ms: {result:?}");
         assert!(elapsed < Duration::from_secs(2), "{delay} ms: {elapsed:?}");
