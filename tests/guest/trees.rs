@@ -148,7 +148,10 @@ fn trees_stay_trees() {
     )
     .unwrap();
     assert_eq!(lines(guest, "cat /data/new/x; stat -c '%a %u:%g' /data/new/key"), ["absolute/new/x600 7:8"]);
-    assert_eq!(guest.glob("/run/*").unwrap(), Vec::<String>::new(), "nothing is left of the appliance's tar");
+    // The comparison of derived files notes there when it looked.
+    let left: Vec<_> = guest.glob("/run/*").unwrap();
+    let left: Vec<_> = left.into_iter().filter(|path| path != "/run/goldsmith-derived").collect();
+    assert_eq!(left, Vec::<String>::new(), "nothing is left of the appliance's tar");
     // What a file system cannot hold is an error, also where tar only warns.
     let mut cases = vec![("tree/in", "link")];
     cases.extend(is_root.then_some(("tree/in/x", "security.capability")));
