@@ -112,7 +112,7 @@ const NOT_MENDED: &[(&str, &str, &str)] = &[
 const REFUSED: &[(&str, &str, &str)] = &[
     ("serial-login", "serial-getty@ttyS0.service is masked", "enabling does not unmask it (`remove: ["),
     ("cloud-init-enabled", "cloud-final.service does not start", "enabling does not unmask it (`remove: ["),
-    ("selinux-labels", "/boot/vmlinuz-", "the image has no program setfiles"),
+    ("selinux-labels", "/", "the image has no program setfiles"),
 ];
 
 /// What the build says of a row that it refuses.
