@@ -13,7 +13,8 @@ use crate::digest::Sha256;
 use crate::guest::{Accel, GuestConfig};
 use crate::units::ByteSize;
 
-/// Increased when the options of QEMU change that [`crate::guest::libguestfs`] adds to those of libguestfs.
+/// Increased when the options of QEMU or the parameters of its kernel change that [`crate::guest::libguestfs`] adds to those of
+/// libguestfs.
 const FORMAT: u32 = 1;
 
 /// Number of states that are kept, those used last.

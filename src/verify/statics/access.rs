@@ -3,7 +3,7 @@
 use super::guide::guide;
 use super::network::keyed;
 use super::sshd;
-use super::texts::{CLOUD, cloud_setting, lines_of};
+use super::texts::{CLOUD, cloud_setting, is_yes, lines_of};
 use super::unit::{Unit, unit};
 use super::view::{Judged, View};
 use crate::inspect::{Login, Sudo, User};
@@ -289,7 +289,7 @@ pub(super) fn ssh_passwords(view: &View) -> Finding {
     }
     // cloud-init writes its own file for this setting, which sshd reads first.
     let cloud = cloud_setting(&view.tree, None, "ssh_pwauth");
-    let allowed = cloud.filter(|(.., value)| ["true", "yes", "y", "1", "on"].contains(&value.as_str()));
+    let allowed = cloud.filter(|(.., value)| is_yes(value));
     against.extend(allowed.map(|(path, line, _)| format!("{path}: {line}")));
     SSH_PASSWORDS.unless(against)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::netplan;
 use super::network::{IFCFG, INTERFACES, KEYFILES};
-use super::texts::{CLOUD, lines_of};
+use super::texts::{cloud_setting, lines_of};
 use super::unit::{Unit, unit as state_of};
 use super::view::{Judged, View};
 use crate::inspect::Tree;
@@ -149,10 +149,8 @@ pub(super) fn dhcp(view: &View) -> Finding {
     // cloud-init writes a configuration with DHCP for the first card if the cloud states nothing else: its documentation,
     // "Network configuration", "Fallback network configuration".
     let cloud_init = view.system.cloud_init.as_ref().is_some_and(|it| it.enabled);
-    let off = line(view, CLOUD, |line| {
-        let within = line.strip_prefix("network:").unwrap_or(line).trim().trim_matches(['{', '}']).trim();
-        value(within, "config") == Some("disabled")
-    });
+    let off = cloud_setting(&view.tree, Some("network"), "config").filter(|(.., value)| value == "disabled");
+    let off = off.map(|(path, line, _)| format!("{path}: {line}"));
     if cloud_init && off.is_none() {
         return DHCP.passed(running.iter().map(|it| format!("{}, told by cloud-init", it.name)));
     }

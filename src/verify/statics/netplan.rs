@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::texts::{is_yes, line_of, scalar, yaml};
 use crate::inspect::Tree;
+use crate::yaml::Node;
 
 /// Files of netplan, in the order of the directories from which one file replaces another of the same name: netplan-generate(8).
 pub(super) const FILES: &[&str] = &["/etc/netplan/*.yaml", "/{usr/lib,lib}/netplan/*.yaml"];
@@ -17,52 +19,18 @@ pub(super) fn dhcp(tree: &Tree) -> Option<String> {
     }
     let mut cards: BTreeMap<String, Option<String>> = BTreeMap::new();
     for path in files.values() {
-        let text = tree.text(path);
-        for (card, on, line) in settings(&text) {
-            cards.insert(card.to_owned(), on.then(|| format!("{path}: {}", line.trim())));
+        let Some((source, root)) = yaml(tree, path) else { continue };
+        // `network` has a map for each kind of card, such as `ethernets`, and that has a map for each card.
+        let kinds = root.get("network").and_then(Node::map).into_iter().flat_map(|network| &network.entries);
+        let settings = kinds.filter_map(|(_, kind)| kind.map()).flat_map(|kind| &kind.entries);
+        for (card, setting) in settings {
+            if let (Some(key), Some(value)) = (setting.key("dhcp4"), setting.get("dhcp4")) {
+                let line = is_yes(&scalar(value)).then(|| format!("{path}: {}", line_of(&source, key)));
+                cards.insert(card.text.clone(), line);
+            }
         }
     }
     cards.into_values().flatten().next()
-}
-
-/// Returns each setting `dhcp4` with its card, its value and its line, in both notations of YAML.
-fn settings(text: &str) -> Vec<(&str, bool, &str)> {
-    let mut found = Vec::new();
-    // Keys of the mappings around a line, with their indentation.
-    let mut above: Vec<(usize, &str)> = Vec::new();
-    for line in text.lines() {
-        let content = line.trim_start();
-        if content.is_empty() || content.starts_with('#') {
-            continue;
-        }
-        let indent = line.len() - content.len();
-        above.truncate(above.iter().position(|(other, _)| *other >= indent).unwrap_or(above.len()));
-        let content = content.split(" #").next().unwrap_or(content).trim_end();
-        if let Some(on) = value(content) {
-            found.push((above.last().map_or("", |(_, key)| *key), on, line));
-            continue;
-        }
-        let (mut card, mut rest) = ("", content);
-        // In `ethernets: {eth0: {dhcp4: true}}` the key before each brace names what is in it.
-        while let Some((before, behind)) = rest.split_once('{') {
-            card = before.rsplit([',', '{', '}']).next().unwrap_or_default().trim().trim_end_matches(':');
-            let inner = behind.split('{').next().unwrap_or_default();
-            found.extend(inner.split([',', '}']).filter_map(|part| value(part.trim())).map(|on| (card, on, line)));
-            rest = behind;
-        }
-        if card.is_empty()
-            && let Some(key) = content.strip_suffix(':')
-        {
-            above.push((indent, key));
-        }
-    }
-    found
-}
-
-/// Returns the value of `dhcp4: VALUE`: YAML 1.1 has several words for true.
-fn value(text: &str) -> Option<bool> {
-    let value = text.strip_prefix("dhcp4")?.trim_start().strip_prefix(':')?.trim().trim_matches(['"', '\'']);
-    Some(["true", "yes", "on", "y"].contains(&value.to_ascii_lowercase().as_str()))
 }
 
 #[cfg(all(test, feature = "testing"))]
@@ -86,6 +54,12 @@ mod tests {
             (&[(lib, block), (a, other)], None),
             (&[(a, block), (b, other)], Some("/etc/netplan/a.yaml")),
             (&[(a, other)], None),
+            (&[(a, "network:\n  ethernets:\n    eth0:\n      match: {name: \"dhcp4: true\"}\n")], None),
+            (
+                &[(a, "network:\n  ethernets:\n    eth0: &all\n      dhcp4: true\n    eth1: *all\n")],
+                Some("/etc/netplan/a.yaml: dhcp4: true"),
+            ),
+            (&[(a, "network: {")], None),
         ] {
             let found = dhcp(&tree(files));
             assert_eq!(found.is_some(), expected.is_some(), "{files:?}: {found:?}");

@@ -303,8 +303,10 @@ fn dhcp_is_found_in_every_notation() {
         assert_eq!(outcome(&files), expected, "{profile}");
     }
     let netplan = ("/usr/lib/systemd/system-generators/netplan", "");
-    let card = |text| outcome(&[netplan, ("/etc/netplan/a.yaml", text)]);
-    assert_eq!((card("  dhcp4: true"), card("  dhcp4: no")), (Outcome::Passed, Outcome::Failed));
+    let card = |text| {
+        outcome(&[netplan, ("/etc/netplan/a.yaml", &*format!("network:\n  ethernets:\n    eth0:\n      {text}\n"))])
+    };
+    assert_eq!((card("dhcp4: true"), card("dhcp4: no")), (Outcome::Passed, Outcome::Failed));
     let own = [
         (&*starts("systemd-networkd"), ""),
         ("/usr/lib/systemd/network/80-container-host0.network", "[Network]\nDHCP=yes"),

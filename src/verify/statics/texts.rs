@@ -1,7 +1,10 @@
 //! Reads configuration files of an image.
 
+use std::sync::Arc;
+
 use crate::inspect::Tree;
 use crate::text::shell;
+use crate::yaml::{Key, Node, Source, Value, parse};
 
 /// Returns the file that a boot loader's configuration names. Its paths are those of the file system with /boot, which may be one
 /// of its own, or a btrfs, where they begin with the subvolume: `/@/boot/vmlinuz`.
@@ -21,41 +24,50 @@ pub(super) fn release(tree: &Tree, name: &str) -> Option<String> {
 pub(super) const CLOUD: &[&str] = &["/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg"];
 
 /// Returns the value of a key that cloud-init uses, with the file and line that set it. The last file wins. With a section, the
-/// key is in this mapping of the top level, in either notation of YAML.
+/// key is in this mapping of the top level. A file that is no YAML has no values: cloud-init warns and goes on without it.
 pub(super) fn cloud_setting(tree: &Tree, section: Option<&str>, key: &str) -> Option<(String, String, String)> {
-    let value_in = |part: &str| {
-        let value =
-            part.trim().trim_start_matches('{').trim_start().strip_prefix(key)?.trim_start().strip_prefix(':')?;
-        let value = value.split([',', '}', '#']).next()?.trim().trim_matches(['"', '\'']);
-        Some(value.to_ascii_lowercase())
-    };
     let mut found = None;
     for path in CLOUD.iter().flat_map(|pattern| tree.glob(pattern)) {
-        let mut within = false;
-        for line in tree.text(&path).lines() {
-            let top = !line.starts_with([' ', '\t', '#']) && !line.is_empty();
-            let rest = match section {
-                None if top => Some(line),
-                None => None,
-                Some(name) if top => {
-                    let rest = line.strip_prefix(name).and_then(|rest| rest.trim_start().strip_prefix(':'));
-                    within = rest.is_some();
-                    rest
-                }
-                Some(_) => Some(line).filter(|line| within && !line.trim_start().starts_with('#')),
-            };
-            let value = rest.into_iter().flat_map(|rest| rest.split(',')).find_map(value_in);
-            if let Some(value) = value {
-                found = Some((path.clone(), line.trim().to_owned(), value));
-            }
+        let Some((source, root)) = yaml(tree, &path) else { continue };
+        let within = section.map_or(Some(&root), |section| root.get(section));
+        if let Some((key, value)) = within.and_then(|map| Some((map.key(key)?, map.get(key)?))) {
+            found = Some((path, line_of(&source, key), scalar(value)));
         }
     }
     found
 }
 
-/// Returns whether cloud-init reads a value as false: YAML 1.1.
+/// Reads a YAML file of an image; `None` if it cannot be read.
+pub(super) fn yaml(tree: &Tree, path: &str) -> Option<(Arc<Source>, Node)> {
+    let source = Source::new(path, tree.text(path));
+    let (root, _) = parse(&source);
+    Some((source, root?))
+}
+
+/// Returns the line of a key, as evidence shows it.
+pub(super) fn line_of(source: &Source, key: &Key) -> String {
+    let line = source.position(key.span.start).line;
+    source.text().lines().nth(line.saturating_sub(1)).unwrap_or_default().trim().to_owned()
+}
+
+/// Returns a single value in lower case, as [`is_no`] expects it; empty for a list or a map.
+pub(super) fn scalar(value: &Node) -> String {
+    match &value.value {
+        Value::Str(text) => text.to_ascii_lowercase(),
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// Returns whether a program that reads YAML 1.1 takes a value as false.
 pub(super) fn is_no(value: &str) -> bool {
     ["off", "false", "no", "n", "0"].contains(&value)
+}
+
+/// Returns whether a program that reads YAML 1.1 takes a value as true.
+pub(super) fn is_yes(value: &str) -> bool {
+    ["on", "true", "yes", "y", "1"].contains(&value)
 }
 
 /// Returns the lines of configuration files without comments. The file's path precedes each line, as evidence shows it. An
@@ -94,6 +106,10 @@ mod tests {
             (&[(main, "growpart:\n  mode: auto\n"), (a, "growpart: {mode: Off} # no\n")], Some("off")),
             (&[(a, "growpart: {mode: off}\n"), (b, "growpart:\n # old\n  mode: growpart\n")], Some("growpart")),
             (&[(main, "other:\n  mode: off\n"), (a, "# growpart: {mode: off}\n")], None),
+            (&[(main, "growpart:\n  devices: ['/,mode: off']\n  mode:\n    auto\n")], Some("auto")),
+            (&[(main, "\"growpart\": {devices: [/], # mode: off\n  mode: auto}\n")], Some("auto")),
+            (&[(main, "growpart: &g {mode: auto}\n"), (a, "x: {growpart: {mode: off}}\n")], Some("auto")),
+            (&[(main, "growpart: {mode: off}\n"), (a, "growpart: {mode: [\n")], Some("off")),
             (&[(main, "growpart:\n  x: 1\nother:\n  mode: off\n")], None),
         ] {
             let found = cloud_setting(&tree(files), Some("growpart"), "mode");
