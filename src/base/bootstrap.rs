@@ -1,6 +1,6 @@
 //! Runs the tools of a bootstrap, which make the disk.
 //!
-//! Everything runs natively: `mmdebstrap` unpacks the packages into a directory, `mke2fs` writes the directory into a file
+//! Everything runs natively: `mmdebstrap` or `dnf` unpacks the packages into a directory, `mke2fs` writes the directory into a file
 //! system, and `qemu-img` writes that to the layer. The work has its own namespaces, and a private tmpfs if memory allows. So its
 //! mounts on the host end with this process. An unprivileged user also gets a user namespace.
 
@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::failure::{self, BootstrapError};
+use super::tool::{self, missing_tools};
 use super::{BootstrapRequest, Package};
 use crate::disk::DiskLayout;
 use crate::disk::layout::Purpose;
@@ -18,26 +19,12 @@ use crate::fsx::{self, IoContext as _};
 use crate::guest::{Emulator, Mount};
 use crate::interrupt::Interrupt;
 use crate::process::{self, ProcessError};
-use crate::recipe::Arch;
 use crate::units::ByteSize;
 use crate::workdir::{USER_NAMESPACE, WorkDir};
-
-/// The script that does the work; its first lines describe it.
-const SCRIPT: &str = include_str!("bootstrap.sh");
 
 /// A script that runs a program as root in a user namespace with all ids of this one. A rule for `binfmt_misc` that is made there
 /// is not seen outside. `newuidmap` has no ids for root, so a second process maps the ids.
 const IN_USER_NAMESPACE: &str = include_str!("user_namespace.sh");
-
-/// Required programs, and their Debian packages.
-const TOOLS: [(&str, &str); 6] = [
-    ("mmdebstrap", "mmdebstrap"),
-    ("unshare", "util-linux"),
-    ("sfdisk", "fdisk"),
-    ("mke2fs", "e2fsprogs"),
-    ("mkfs.vfat", "dosfstools"),
-    ("qemu-img", "qemu-utils"),
-];
 
 /// Least free memory for work in memory, in bytes: a common tree of 550 MB is there twice, beside its packages, and the guest and
 /// the page cache need memory too.
@@ -61,12 +48,6 @@ enum Place {
     Disk,
 }
 
-/// Returns the programs that are missing on this host, with their Debian packages.
-pub fn missing_tools() -> Vec<(&'static str, &'static str)> {
-    let user = (!rustix::process::geteuid().is_root()).then_some(("newuidmap", "uidmap"));
-    TOOLS.into_iter().chain(user).filter(|(tool, _)| !is_installed(tool)).collect()
-}
-
 /// Makes a disk from packages.
 pub fn build(
     request: &BootstrapRequest<'_>,
@@ -74,7 +55,7 @@ pub fn build(
     interrupt: &Interrupt,
 ) -> Result<Bootstrapped, BootstrapError> {
     request.check()?;
-    if let Some((tool, package)) = missing_tools().into_iter().next() {
+    if let Some((tool, package)) = missing_tools(request.how.tool).into_iter().next() {
         return Err(BootstrapError::MissingTool { tool, package });
     }
     let keyring = &request.how.keyring;
@@ -175,12 +156,12 @@ fn explain(
     }
     BootstrapError::from_output(&tail, &request.how.keyring).unwrap_or_else(|| {
         // The program that makes the namespaces passes on the exit status of the work.
-        let program = "mmdebstrap, or what follows it,".to_owned();
+        let program = format!("{}, or what follows it,", request.how.tool.name());
         BootstrapError::Failed(ProcessError::Failed { program, status, tail })
     })
 }
 
-/// Compares the size that apt announces with the free space.
+/// Compares the size that the package manager announces with the free space.
 fn find_shortage(request: &BootstrapRequest<'_>, place: Place, installed: u64) -> Option<BootstrapError> {
     let target = request.target.parent().unwrap_or(Path::new("."));
     // Bytes for the tree, the file system with it, and the packages.
@@ -206,18 +187,13 @@ fn write_inputs(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout
     }
     let mut digests: Vec<_> = request.repositories.iter().map(|pin| pin.sha256.to_string()).collect();
     digests.sort();
-    let keyring = &request.how.keyring.file;
-    let sources: String = request
-        .repositories
-        .iter()
-        .map(|pin| format!("deb [signed-by={keyring}] {} {} {}\n", pin.url, pin.suite, pin.components.join(" ")))
-        .collect();
-    for (name, content) in [
+    let mut files = tool::files(request);
+    files.extend([
         ("pins", digests.join("\n") + "\n"),
-        ("sources.list", sources),
         ("fstab", layout.fstab()),
         ("disk.sfdisk", layout.sfdisk_script()),
-    ] {
+    ]);
+    for (name, content) in files {
         let path = work.join(name);
         std::fs::write(&path, content).at(&path)?;
     }
@@ -231,7 +207,8 @@ fn command(
     emulator: Option<&Emulator>,
     place: Place,
 ) -> Command {
-    let arch = dpkg_arch(request.arch);
+    let arch = tool::arch_name(request.how.tool, request.arch);
+    let script = tool::script(request.how.tool);
     let packages = format!("{}-{}-{arch}", request.distro, request.release);
     let memory = match place {
         Place::Memory(bytes) => bytes,
@@ -248,7 +225,7 @@ fn command(
         words.extend(USER_NAMESPACE);
     }
     words.extend(["--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"]);
-    words.extend(["sh", "-eu", "-c", SCRIPT]);
+    words.extend(["sh", "-eu", "-c", script.as_str()]);
     let mut command = Command::new(words[0]);
     command
         .args(&words[1..])
@@ -318,21 +295,6 @@ fn available_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
-}
-
-fn is_installed(tool: &str) -> bool {
-    // PATH often lacks administration tools; the script searches all of these directories.
-    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
-        .iter()
-        .any(|directory| Path::new(directory).join(tool).exists())
-}
-
-/// Returns dpkg's name for an architecture.
-fn dpkg_arch(arch: Arch) -> &'static str {
-    match arch {
-        Arch::X86_64 => "amd64",
-        Arch::Aarch64 => "arm64",
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,14 @@
 # Makes a disk of packages. Run by `sh -eu -c` as root (of the host or of a user namespace) in mount, PID, IPC
 # and UTS namespaces of its own, so that whatever ends it takes every process and mount with it.
 #
-# Environment: WORK      directory for this run; holds sources.list, pins, fstab, disk.sfdisk; gets packages
+# The script of a tool (mmdebstrap.sh, dnf.sh) stands before this one, with the functions of its package manager:
+#   take_cache         gives packages of earlier runs to the tool
+#   install_packages   makes the tree of packages; its failure is the status of the script
+#   list_packages      prints a line `installed NAME VERSION ARCHITECTURE` for each package of the tree
+#   keep_packages      gives new packages to the cache
+#   tidy_tree          removes what only the tool needed, and writes the image's list of repositories
+#
+# Environment: WORK      directory for this run; holds pins, fstab, disk.sfdisk and the tool's files; gets packages
 #              MEMORY    size of the tmpfs to work in, in bytes; 0 to work on the disk
 #              CACHE     packages and lists of earlier runs, shared with runs at the same time
 #              EMULATION rule for binfmt_misc that runs programs of ARCH; empty if the kernel runs them already
@@ -12,15 +19,12 @@
 # Lines that begin with `goldsmith:` are for the caller.
 
 umask 022
-export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
+export LC_ALL=C.UTF-8
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 mnt=$WORK/mnt
 tree=$mnt/tree
 raw=$mnt/disk.raw
-archives=$tree/var/cache/apt/archives
-lists=$tree/var/lib/apt/lists
-unsafe_io=--dpkgopt=force-unsafe-io # the disk is not needed before it is complete
 # The rule is one of this user namespace, and ends with it.
 if [ -n "$EMULATION" ]; then
     mkdir "$WORK/binfmt"
@@ -33,97 +37,27 @@ fi
 if [ "$MEMORY" != 0 ]; then
     mount -t tmpfs -o "size=$MEMORY,mode=0755" goldsmith "$mnt"
 fi
-mkdir -p "$archives/partial" "$lists/partial" "$CACHE"
+mkdir -p "$tree" "$CACHE"
 mkdir -m 1777 "$mnt/tmp"
 export TMPDIR="$mnt/tmp" # what is left there goes with all the rest
 
-# Digests of the InRelease files in a directory; the pins are in the same form.
-digests() {
-    find "$1" -maxdepth 1 -name '*InRelease' -exec sha256sum {} + | cut -d ' ' -f 1 | sort
-}
-
-# A file that another run removes meanwhile is downloaded again.
-find "$CACHE" -maxdepth 1 -name '*.deb' -exec cp --reflink=auto -t "$archives" {} + || :
-known=$CACHE/lists-$(sha256sum <"$WORK/pins" | cut -c 1-16)
-skip=
-if [ -d "$known" ] && cp -p "$known"/* "$lists/" && [ "$(digests "$lists")" = "$(cat "$WORK/pins")" ]; then
-    skip=,update
-    touch "$known"
-else
-    find "$lists" -maxdepth 1 -type f -delete
-fi
-
-# Gives new packages to the cache; each appears under its name when it is complete.
-keep_packages() {
-    for package in "$mnt"/packages/*.deb; do
-        name=${package##*/}
-        if [ ! -e "$package" ]; then
-            continue
-        elif [ -e "$CACHE/$name" ]; then
-            touch -c "$CACHE/$name"
-        else
-            cp "$package" "$CACHE/.$name.$$" && mv "$CACHE/.$name.$$" "$CACHE/$name"
-        fi
-    done
-    # Nothing has wanted these for a month; the unfinished ones are of runs that were ended.
-    find "$CACHE" -maxdepth 1 \( -name '*.deb' -mtime +30 -o -name '.*' -type f -mtime +1 \) -delete
-    find "$CACHE" -maxdepth 1 -name 'lists-*' -mtime +3 -exec rm -rf {} +
-}
-take_packages_out() {
-    mkdir -p "$mnt/packages"
-    find "$archives" -maxdepth 1 -name '*.deb' -exec mv -t "$mnt/packages" {} +
-}
-
-# Kernel packages make an initramfs when they are configured and triggers make it again at the end; INITRD=No
-# leaves out the former, and the hook makes up for it if no trigger did.
-export INITRD=No
-# An initramfs has no time of its making if SOURCE_DATE_EPOCH is set. Its own scripts read that from a file here: in the
-# environment it would also let Python compile modules in a way that reads the source at every import.
+take_cache
 status=0
-mmdebstrap --verbose --mode=root --variant=apt --format=directory --architectures="$ARCH" ${PACKAGES:+--include="$PACKAGES"} \
-    --skip="check/empty,check/qemu,essential/unlink,cleanup/apt$skip" $unsafe_io \
-    --aptopt='Acquire::Languages "none"' --aptopt='Apt::Install-Recommends "false"' --aptopt='Acquire::Retries "3"' \
-    --extract-hook='cd "$1/var/lib/apt/lists"
-        cat *InRelease >/dev/null
-        sha256sum *InRelease | cut -d " " -f 1 | sort | cmp -s - "$WORK/pins" || { touch "$WORK/moved"; exit 1; }' \
-    --extract-hook='mkdir -p "$1/usr/share/initramfs-tools/conf-hooks.d"
-        echo "SOURCE_DATE_EPOCH=$EPOCH" >"$1/usr/share/initramfs-tools/conf-hooks.d/goldsmith"' \
-    --customize-hook='for modules in "$1"/lib/modules/*; do
-            version=${modules##*/}
-            if [ -x "$1/usr/sbin/update-initramfs" ] && [ -e "$1/boot/vmlinuz-$version" ] && [ ! -e "$1/boot/initrd.img-$version" ]; then
-                env --unset=TMPDIR chroot "$1" update-initramfs -c -k "$version"
-            fi
-        done' \
-    "$RELEASE" "$tree" "$WORK/sources.list" || status=$?
-take_packages_out
+install_packages || status=$?
 if [ "$status" != 0 ]; then
     keep_packages
     exit "$status"
 fi
 
 echo 'goldsmith: make the file systems'
-dpkg-query --admindir="$tree/var/lib/dpkg" --show \
-    --showformat='${db:Status-Status} ${Package} ${Version} ${Architecture}\n' >"$WORK/packages"
-if [ ! -d "$known" ]; then
-    mkdir -p "$CACHE/.lists.$$"
-    find "$lists" -maxdepth 1 -type f ! -name lock -exec cp -p -t "$CACHE/.lists.$$" {} +
-    # Another run may have been faster.
-    mv -T "$CACHE/.lists.$$" "$known" 2>/dev/null || rm -rf "$CACHE/.lists.$$"
-fi
+list_packages >"$WORK/packages"
 keep_packages &
 keeper=$!
-find "$lists" "$tree/var/cache/apt" -type f -delete
-# apt gives them to a user of its own when it downloads, and takes them as they are when all was here already.
-chown 0:0 "$archives/partial" "$lists/partial"
-chmod 0700 "$archives/partial" "$lists/partial"
-rm -f "$tree/etc/apt/apt.conf.d/99mmdebstrap" "$tree/etc/dpkg/dpkg.cfg.d/99mmdebstrap" "$tree/etc/hostname"
+tidy_tree
+rm -f "$tree/etc/hostname"
 [ -L "$tree/etc/resolv.conf" ] || : >"$tree/etc/resolv.conf"
 [ -e "$tree/etc/hosts" ] || printf '127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n' >"$tree/etc/hosts"
 cp "$WORK/fstab" "$tree/etc/fstab"
-rm -f "$tree"/etc/apt/sources.list.d/0000*
-cp "$WORK/sources.list" "$tree/etc/apt/sources.list"
-rm -f "$tree/usr/share/initramfs-tools/conf-hooks.d/goldsmith"
-(cd "$tree/usr/share" && rmdir -p --ignore-fail-on-non-empty initramfs-tools/conf-hooks.d)
 # The day of the last change of every password: no account was made later than the packages.
 for file in "$tree/etc/shadow" "$tree/etc/shadow-"; do
     if [ -e "$file" ]; then
@@ -153,6 +87,11 @@ if [ -n "$EFI_SECTOR" ]; then
 fi
 # Compiled Python modules bear the times of their sources.
 find "$tree" -xdev -newermt "@$EPOCH" ! -name '*.py' -exec touch --no-dereference --date="@$EPOCH" {} +
+# The packages of some distributions bring the files of the EFI system partition.
+if [ -n "$EFI_SECTOR" ] && [ -n "$(ls -A "$tree/boot/efi")" ]; then
+    SOURCE_DATE_EPOCH=$EPOCH mcopy -s -m -i "$raw@@$((EFI_SECTOR * 512))" "$tree"/boot/efi/* ::
+    find "$tree/boot/efi" -mindepth 1 -delete
+fi
 used=$(du -sk --one-file-system "$tree" | cut -f 1)
 # The journal, inodes and the part that is kept for root take their share.
 if [ $((used + used / 8 + 131072)) -gt "$ROOT_KIB" ]; then

@@ -56,7 +56,7 @@ pub enum BootstrapError {
     /// Packages conflict with each other.
     #[error("the packages cannot be installed together:\n  {}", tail.join("\n  "))]
     Unsatisfiable {
-        /// The message of apt.
+        /// The message of the package manager.
         tail: Vec<String>,
     },
     /// A repository has changed since it was pinned.
@@ -65,7 +65,7 @@ pub enum BootstrapError {
     /// A repository is signed with a key that this machine does not have.
     #[error("cannot trust the package repository: {reason}\n  update the package {keyring} of this machine")]
     UnknownKey {
-        /// The message of apt.
+        /// The message of the package manager.
         reason: String,
         /// The host's package with the distribution's keys.
         keyring: String,
@@ -73,7 +73,7 @@ pub enum BootstrapError {
     /// A repository could not be read.
     #[error("cannot read from the package mirror: {reason}\n  check the network and the mirror's URL, then try again")]
     Mirror {
-        /// The first message of apt.
+        /// The first message of the package manager.
         reason: String,
     },
     /// The host's file system or memory cannot hold the work.
@@ -126,16 +126,19 @@ impl BootstrapError {
             packages.dedup();
             return Some(Self::PackageNotFound { packages });
         }
-        if tail
-            .iter()
-            .any(|line| line.contains("have unmet dependencies") || line.contains("you have held broken packages"))
-        {
+        const CONFLICTS: [&str; 4] =
+            ["have unmet dependencies", "you have held broken packages", "nothing provides", "conflicting requests"];
+        if tail.iter().any(|line| CONFLICTS.iter().any(|text| line.contains(text))) {
             return Some(Self::Unsatisfiable { tail: tail.to_vec() });
         }
-        if let Some(line) = tail.iter().find(|line| line.contains("NO_PUBKEY")) {
+        const UNKNOWN_KEYS: [&str; 4] =
+            ["NO_PUBKEY", "GPG check FAILED", "is not signed", "is not installed. Failing package is"];
+        if let Some(line) = tail.iter().find(|line| UNKNOWN_KEYS.iter().any(|text| line.contains(text))) {
             return Some(Self::UnknownKey { reason: line.trim().to_owned(), keyring: keyring.package.clone() });
         }
-        const UNREACHABLE: [&str; 5] = [
+        const UNREACHABLE: [&str; 7] = [
+            "Failed to download metadata for repo",
+            "Error downloading packages",
             "E: Failed to fetch",
             "W: Failed to fetch",
             "Err:",
@@ -163,7 +166,7 @@ impl BootstrapError {
     }
 }
 
-/// Returns the name in apt's message about a package that does not exist or cannot be installed.
+/// Returns the name in the message of apt or dnf about a package that does not exist or cannot be installed.
 fn missing_package(line: &str) -> Option<&str> {
     let line = line.trim();
     if let Some(name) = line.strip_prefix("E: Unable to locate package ") {
@@ -174,12 +177,27 @@ fn missing_package(line: &str) -> Option<&str> {
     {
         return Some(name);
     }
+    if let Some(name) = line.strip_prefix("No match for argument: ") {
+        return Some(name);
+    }
     // "Version 'x' for 'name' was not found"
     line.strip_prefix("E: Version '")?.strip_suffix("' was not found")?.split_once("' for '").map(|(_, name)| name)
 }
 
-/// Returns the bytes that apt announces to unpack: `After this operation, 612 MB of additional disk space will be used.`
+/// Returns the bytes that a package manager announces to unpack. apt: `After this operation, 612 MB of additional disk space will
+/// be used.` dnf: `Installed size: 612 M`.
 pub(super) fn announced_size(line: &str) -> Option<u64> {
+    if let Some(text) = line.trim().strip_prefix("Installed size: ") {
+        let (number, unit) = text.split_once(' ')?;
+        // dnf counts in units of 1024.
+        let factor = match unit {
+            "k" => 1024.0,
+            "M" => 1024.0 * 1024.0,
+            "G" => 1024.0 * 1024.0 * 1024.0,
+            _ => return None,
+        };
+        return Some((number.parse::<f64>().ok()? * factor) as u64);
+    }
     let text = line.trim().strip_prefix("After this operation, ")?;
     let (number, unit) = text.strip_suffix(" of additional disk space will be used.")?.split_once(' ')?;
     let number: f64 = number.replace(',', "").parse().ok()?;
@@ -225,6 +243,11 @@ mod tests {
             ("W: GPG error: http://m x InRelease: NO_PUBKEY 12", "debian-archive-keyring"),
             ("unshare: unshare failed: Operation not permitted", "Operation not permitted"),
             (" libc6 : The following packages have unmet dependencies:", "cannot be installed together"),
+            ("  - nothing provides libx.so.1()(64bit) needed by a-1-1.x86_64", "cannot be installed together"),
+            ("Error: Failed to download metadata for repo 'goldsmith-0': Cannot download repomd.xml", "package mirror"),
+            ("Public key for a-1-1.x86_64.rpm is not installed. Failing package is: a-1-1.x86_64", "cannot trust"),
+            ("Error: GPG check FAILED", "cannot trust"),
+            ("No match for argument: no-such", "no package no-such"),
         ] {
             let error = classify(&[line]).unwrap_or_else(|| panic!("{line} is not understood")).to_string();
             assert!(error.contains(text), "{error}");
@@ -233,10 +256,12 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_read_as_apt_writes_them() {
+    fn sizes_are_read_as_package_managers_write_them() {
         let line = |size: &str| format!("After this operation, {size} of additional disk space will be used.");
         assert_eq!(announced_size(&line("612 MB")), Some(612_000_000));
         assert_eq!(announced_size(&line("1,024 kB")), Some(1_024_000));
         assert_eq!(announced_size("After this operation, 3 MB disk space will be freed."), None);
+        assert_eq!(announced_size("Installed size: 1.5 G"), Some(3 << 29));
+        assert_eq!(announced_size("Installed size: 12 x"), None);
     }
 }

@@ -4,8 +4,10 @@ pub mod bootstrap;
 mod failure;
 mod package;
 mod request;
+mod tool;
 
 pub use bootstrap::Bootstrapped;
 pub use failure::BootstrapError;
 pub use package::Package;
 pub use request::BootstrapRequest;
+pub use tool::missing_tools;

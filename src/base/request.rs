@@ -13,7 +13,7 @@ use crate::recipe::Arch;
 pub struct BootstrapRequest<'a> {
     /// Name of the distribution.
     pub distro: &'a str,
-    /// The distribution's data for a bootstrap.
+    /// The distribution's data for a bootstrap of this release.
     pub how: &'a distro::Bootstrap,
     /// Code name of the release.
     pub release: &'a str,
@@ -21,7 +21,7 @@ pub struct BootstrapRequest<'a> {
     pub arch: Arch,
     /// Repositories; the image keeps them in its configuration.
     pub repositories: &'a [RepositoryPin],
-    /// Packages besides the essential ones and apt.
+    /// Packages besides those that the tool always installs.
     pub packages: &'a [String],
     /// The disk.
     pub disk: &'a DiskPlan,

@@ -1,5 +1,6 @@
 //! Makes the layer of the first step: bootstraps it from packages, or opens a base image and grows it.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::disk::OpenedImage;
@@ -21,7 +22,8 @@ pub(super) fn bootstrap(plan: &Plan, step: &Step, slot: Slot, session: &mut Sess
     };
     let workshop = session.workshop;
     let started = Instant::now();
-    let packages: Vec<_> = plan.packages.keys().cloned().collect();
+    let packages: BTreeSet<_> = plan.packages.keys().chain(&how.packages).cloned().collect();
+    let packages: Vec<_> = packages.into_iter().collect();
     let request = BootstrapRequest {
         distro: &source.distro,
         how,

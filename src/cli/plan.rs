@@ -87,8 +87,9 @@ fn heading(plan: &Plan) -> String {
     text.push_str(&format!(", {} disk, {}\n", plan.disk.size, firmware.join(" and ")));
     match &plan.base {
         BasePlan::Bootstrap { repositories, .. } => {
+            let index = plan.os.bootstrap.as_ref().map_or("index", |how| how.tool.index());
             for pin in repositories {
-                text.push_str(&format!("  from {} {}, InRelease {}\n", pin.url, pin.suite, pin.sha256.short()));
+                text.push_str(&format!("  from {} {}, {index} {}\n", pin.url, pin.suite, pin.sha256.short()));
             }
             text.push_str(&format!("  {} packages asked for\n", plan.packages.len()));
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::schema::Tool;
 use crate::recipe::check::apply;
 use crate::syntax::{self, Rule};
 use crate::yaml::{Diagnostic, Key, Node, Source, Span, Value, list, near};
@@ -25,6 +26,8 @@ const RULES: &[(&str, Rule)] = &[
     ("bootstrap.suites.*", suite),
     ("bootstrap.security-suites.*", suite),
     ("bootstrap.components.*", syntax::component),
+    ("bootstrap.packages.*", syntax::package),
+    ("bootstrap.database", syntax::file_path),
 ];
 
 /// Checks a file. `known` are the names of all distributions.
@@ -65,6 +68,14 @@ pub(super) fn file(
     }
     for (_, mirrors) in map(root.get("bootstrap").and_then(|bootstrap| bootstrap.get("mirrors"))) {
         apply(&[("main", syntax::url), ("security", syntax::url)], mirrors, source, found);
+    }
+    if let Some(bootstrap) = root.get("bootstrap")
+        && let Some(tool) = bootstrap.get("tool").and_then(Node::text)
+    {
+        let needed = if tool == Tool::Dnf.name() { "database" } else { "components" };
+        if bootstrap.get(needed).is_none() {
+            found.push(Diagnostic::new(source, bootstrap.span, format!("`tool: {tool}` needs `{needed}`")));
+        }
     }
     if let (Some(key), true) = (root.key("bootstrap"), releases.is_empty()) {
         let message = "`bootstrap` needs releases, and this file has none";

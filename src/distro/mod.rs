@@ -17,4 +17,4 @@ pub(crate) use element_keys::package_keys;
 pub use library::{Distribution, Distros, Origin};
 pub use mechanism::Mechanisms;
 pub use os::Os;
-pub use schema::{Bootstrap, DistroFile, Keyring, Mirrors, Release};
+pub use schema::{Bootstrap, DistroFile, Keyring, Mirrors, Release, Tool};

@@ -75,7 +75,7 @@ impl Distribution {
             packages,
             paths,
             units,
-            bootstrap: self.file.bootstrap.clone(),
+            bootstrap: self.file.bootstrap.as_ref().map(|how| how.of(&distro.release, arch)),
         }
     }
 }

@@ -98,13 +98,21 @@ pub struct Bootstrap {
     pub directories: Vec<String>,
     /// Keys that sign its repositories.
     pub keyring: Keyring,
-    /// Suites of a release on the mirror; `RELEASE` stands for its name.
+    /// Suites of a release on the mirror; `RELEASE` stands for its name. For dnf, they are directories of repositories, and `ARCH`
+    /// stands for the architecture, as rpm names it.
     pub suites: Vec<String>,
     /// Suites of a release on the mirror for security updates.
     #[serde(default)]
     pub security_suites: Vec<String>,
-    /// Components that are used if the recipe names none.
+    /// Components that are used if the recipe names none; none for dnf.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<String>,
+    /// Packages that every tree has, besides those that the tool always installs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
+    /// Directory of rpm's database in the image, for dnf: rpm on other hosts has another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
     /// Mirrors for recipes that name none, on hosts that have none of their own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mirrors: BTreeMap<Arch, Mirrors>,
@@ -116,13 +124,33 @@ pub struct Bootstrap {
 pub enum Tool {
     /// `mmdebstrap`, for repositories of Debian's form.
     Mmdebstrap,
+    /// `dnf`, for repositories of rpm's form.
+    Dnf,
+}
+
+impl Tool {
+    /// Returns the name of the program.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mmdebstrap => "mmdebstrap",
+            Self::Dnf => "dnf",
+        }
+    }
+
+    /// Returns the name of a repository's index, whose digest pins the repository.
+    pub const fn index(self) -> &'static str {
+        match self {
+            Self::Mmdebstrap => "InRelease",
+            Self::Dnf => "repomd.xml",
+        }
+    }
 }
 
 /// A file of keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Keyring {
-    /// Path of the file, on the host and in the image.
+    /// Path of the file on the host, and in images whose package manager is apt; `RELEASE` stands for the name of the release.
     pub file: String,
     /// Package of the host that contains the file.
     pub package: String,
@@ -148,6 +176,17 @@ impl Mirrors {
 }
 
 impl Bootstrap {
+    /// Returns the data for a release and an architecture, with their names in place of `RELEASE` and `ARCH`.
+    pub fn of(&self, release: &str, arch: Arch) -> Self {
+        let named = |text: &String| text.replace("RELEASE", release).replace("ARCH", arch.name());
+        Self {
+            keyring: Keyring { file: named(&self.keyring.file), package: self.keyring.package.clone() },
+            suites: self.suites.iter().map(named).collect(),
+            security_suites: self.security_suites.iter().map(named).collect(),
+            ..self.clone()
+        }
+    }
+
     /// Returns the mirrors for an architecture; none if the file names none for it.
     pub fn mirrors(&self, arch: Arch) -> Mirrors {
         self.mirrors.get(&arch).cloned().unwrap_or_default()

@@ -181,8 +181,8 @@ impl<'a> Manifest<'a> {
         let mut tools = BTreeMap::from([("goldsmith", env!("CARGO_PKG_VERSION").to_owned())]);
         tools.extend(crate::guest::libguestfs::version().ok().map(|version| ("libguestfs", version)));
         tools.extend(qemu_img.version().ok().map(|version| ("qemu-img", version)));
-        if let BasePlan::Bootstrap { .. } = plan.base {
-            tools.extend(tool_version("mmdebstrap").map(|version| ("mmdebstrap", version)));
+        if let (BasePlan::Bootstrap { .. }, Some(how)) = (&plan.base, &plan.os.bootstrap) {
+            tools.extend(tool_version(how.tool.name()).map(|version| (how.tool.name(), version)));
         }
         Self {
             format: FORMAT,

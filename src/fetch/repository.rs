@@ -1,17 +1,21 @@
-//! Pins package repositories to the digest of their `InRelease` file, which lists the digests of all their packages.
+//! Pins package repositories to the digest of their index: `InRelease`, or rpm's `repomd.xml`. It lists the digests of files that
+//! list the digests of all packages.
 
 use std::path::Path;
+
+use instant_xml::FromXml;
 
 use super::Network;
 use super::connection::{HttpError, redacted};
 use super::http;
 use super::pins::{self, PinPolicy};
 use crate::digest::Sha256;
-use crate::distro::{self, Mirrors};
+use crate::distro::{self, Mirrors, Tool};
 use crate::fsx::PathError;
 use crate::interrupt::Interrupt;
 use crate::plan::RepositoryPin;
 use crate::recipe::Bootstrap;
+
 /// Largest `InRelease` file that is read, in bytes. Real ones are smaller.
 const LIMIT: usize = 16 << 20;
 
@@ -38,18 +42,12 @@ pub enum RepositoryError {
         known: bool,
     },
     /// The mirror's answer is no index of a repository.
-    #[error(
-        "{url} is not the index of a package repository: it does not begin with a PGP signature; check base.bootstrap.mirror"
-    )]
+    #[error("{url} is not the index of a package repository: {reason}; check base.bootstrap.mirror")]
     NoIndex {
         /// The URL of the index.
         url: String,
-    },
-    /// The index has no date.
-    #[error("{url} is not the index of a package repository: it has no `Date`; check base.bootstrap.mirror")]
-    NoDate {
-        /// The URL of the index.
-        url: String,
+        /// What the answer lacks.
+        reason: String,
     },
     /// Offline, the cache has no pins.
     #[error("the repositories of {0} were never seen by this machine: build once without --offline")]
@@ -85,9 +83,7 @@ pub fn pin(
     let found = std::thread::scope(|scope| {
         let asked: Vec<_> = wanted
             .iter()
-            .map(|(url, suite)| {
-                scope.spawn(move || look(&format!("{url}/dists/{suite}/InRelease"), network, interrupt))
-            })
+            .map(|(url, suite)| scope.spawn(move || look(how.tool, url, suite, network, interrupt)))
             .collect();
         asked.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
@@ -131,7 +127,6 @@ fn repositories(
         Ok(url.trim_end_matches('/').to_owned())
     };
     let mut wanted = Vec::new();
-    let suite = |suite: &String| suite.replace("RELEASE", &source.release);
     let places = [
         (&how.suites, &source.mirror, &mirrors.main, "mirror"),
         (&how.security_suites, &source.security_mirror, &mirrors.security, "security-mirror"),
@@ -139,31 +134,72 @@ fn repositories(
     for (suites, recipe, host, key) in places {
         if !suites.is_empty() {
             let url = given(recipe, host, key)?;
-            wanted.extend(suites.iter().map(|name| (url.clone(), suite(name))));
+            wanted.extend(suites.iter().map(|suite| (url.clone(), suite.clone())));
         }
     }
     Ok(wanted)
 }
 
-/// Returns the digest and date of an index.
-fn look(url: &str, network: &Network, interrupt: &Interrupt) -> Result<(Sha256, u64), RepositoryError> {
-    let content = http::get_small(url, LIMIT, network, interrupt).map_err(|source| match source {
+/// Returns the digest and date of a repository's index.
+fn look(
+    tool: Tool,
+    url: &str,
+    suite: &str,
+    network: &Network,
+    interrupt: &Interrupt,
+) -> Result<(Sha256, u64), RepositoryError> {
+    let url = match tool {
+        Tool::Mmdebstrap => format!("{url}/dists/{suite}/{}", tool.index()),
+        Tool::Dnf => format!("{url}/{suite}/repodata/{}", tool.index()),
+    };
+    let content = http::get_small(&url, LIMIT, network, interrupt).map_err(|source| match source {
         HttpError::Interrupted => RepositoryError::Interrupted,
         source => RepositoryError::Unreachable { source, known: false },
     })?;
-    // The answer of a captive portal must not become a pin. apt checks the signature.
-    if !content.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----") {
-        return Err(RepositoryError::NoIndex { url: redacted(url) });
+    // The answer of a captive portal must not become a pin. The package manager checks signatures.
+    let date = match tool {
+        Tool::Mmdebstrap => date_of_release(&content),
+        Tool::Dnf => date_of_repomd(&content),
+    };
+    match date {
+        Ok(date) => Ok((Sha256::of(&content), date)),
+        Err(reason) => Err(RepositoryError::NoIndex { url: redacted(&url), reason }),
     }
-    let date = date_of(&content).ok_or_else(|| RepositoryError::NoDate { url: redacted(url) })?;
-    Ok((Sha256::of(&content), date))
 }
 
-/// Returns the field `Date` of a release file, a date of RFC 2822 (Debian's wiki, "RepositoryFormat").
-fn date_of(index: &[u8]) -> Option<u64> {
+/// Returns the field `Date` of a signed release file, a date of RFC 2822 (Debian's wiki, "RepositoryFormat"), in seconds since 1970.
+fn date_of_release(index: &[u8]) -> Result<u64, String> {
+    if !index.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----") {
+        return Err("it does not begin with a PGP signature".to_owned());
+    }
     let mut lines = index.split(|byte| *byte == b'\n');
-    let date = lines.find_map(|line| line.strip_prefix(b"Date:"))?.trim_ascii();
-    u64::try_from(jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok()?.as_second()).ok()
+    let date = lines.find_map(|line| line.strip_prefix(b"Date:")).map(<[u8]>::trim_ascii);
+    let date = date.and_then(|date| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
+    date.and_then(|date| u64::try_from(date.as_second()).ok()).ok_or_else(|| "it has no `Date`".to_owned())
+}
+
+/// An index of rpm's repositories, with the fields that are used (createrepo_c, "repomd.xml").
+#[derive(Debug, FromXml)]
+#[xml(rename = "repomd", ns("http://linux.duke.edu/metadata/repo"))]
+struct Repomd {
+    files: Vec<RepomdFile>,
+}
+
+/// A list in an index.
+#[derive(Debug, FromXml)]
+#[xml(rename = "data", ns("http://linux.duke.edu/metadata/repo"))]
+struct RepomdFile {
+    timestamp: Option<String>,
+}
+
+/// Returns the time when the newest list of an index was made, in seconds since 1970.
+fn date_of_repomd(index: &[u8]) -> Result<u64, String> {
+    let text = std::str::from_utf8(index).map_err(|error| error.to_string())?;
+    let parsed: Repomd = instant_xml::from_str(text).map_err(|error| error.to_string())?;
+    // Some programs write parts of seconds.
+    let seconds = |file: &RepomdFile| file.timestamp.as_ref()?.split('.').next()?.trim().parse::<u64>().ok();
+    let newest = parsed.files.iter().filter_map(seconds).max();
+    newest.ok_or_else(|| "it has no `timestamp`".to_owned())
 }
 
 #[cfg(test)]
@@ -172,7 +208,11 @@ mod tests {
 
     fn how() -> distro::Bootstrap {
         let distros = distro::Distros::built_in();
-        distros.get("debian").and_then(|debian| debian.file.bootstrap.clone()).expect("it is there")
+        distros
+            .get("debian")
+            .and_then(|debian| debian.file.bootstrap.as_ref())
+            .expect("it is there")
+            .of("bookworm", crate::recipe::Arch::X86_64)
     }
 
     fn source(mirror: Option<&str>) -> Bootstrap {
@@ -214,7 +254,30 @@ mod tests {
             ("Valid-Until: Sat, 09 Sep 2023 09:08:31 UTC", None),
         ] {
             let index = format!("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nOrigin: x\n{line}\nSuite: y\n");
-            assert_eq!(date_of(index.as_bytes()), date, "{line}");
+            assert_eq!(date_of_release(index.as_bytes()).ok(), date, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_index_of_rpm_says_when_its_newest_list_was_made() {
+        let index = |lists: &str| {
+            format!(
+                "<?xml version=\"1.0\"?>\n<repomd xmlns=\"http://linux.duke.edu/metadata/repo\" \
+                 xmlns:rpm=\"http://linux.duke.edu/metadata/rpm\"><revision>7</revision>{lists}</repomd>"
+            )
+        };
+        let list = |kind: &str, time: &str| {
+            format!(
+                "<data type=\"{kind}\"><checksum type=\"sha256\">00</checksum><location href=\"repodata/x\"/>\
+                 <timestamp>{time}</timestamp><size>1</size></data>"
+            )
+        };
+        let lists = list("primary", "1700000000") + &list("filelists", "1700000007.25");
+        assert_eq!(date_of_repomd(index(&lists).as_bytes()), Ok(1_700_000_007));
+        for (bad, said) in [(index(""), "no `timestamp`"), ("<html></html>".to_owned(), ""), ("Log in".to_owned(), "")]
+        {
+            let reason = date_of_repomd(bad.as_bytes()).expect_err(&bad);
+            assert!(reason.contains(said) && !reason.is_empty(), "{bad}: {reason}");
         }
     }
 

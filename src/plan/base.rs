@@ -45,12 +45,12 @@ pub enum BasePlan {
 pub struct RepositoryPin {
     /// Base URL of the archive.
     pub url: String,
-    /// Suite: `bookworm`, `bookworm-updates`, `bookworm-security`.
+    /// Suite: `bookworm`, `bookworm-updates`, `bookworm-security`; for dnf, the directory of a repository.
     pub suite: String,
-    /// Components.
+    /// Components; none for dnf.
     pub components: Vec<String>,
-    /// Digest of the `InRelease` file.
+    /// Digest of the repository's index: `InRelease` or `repomd.xml`.
     pub sha256: Sha256,
-    /// Time in the field `Date` of that file, in seconds since 1970.
+    /// Time when the index was made, in seconds since 1970.
     pub date: u64,
 }

@@ -30,6 +30,7 @@ pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BT
         BasePlan::Bootstrap { source, repositories } => {
             let mirrors: BTreeMap<_, _> = repositories.iter().map(|pin| (&pin.suite, &pin.url)).collect();
             let repositories: BTreeMap<_, _> = repositories.iter().map(|pin| (&pin.suite, pin.sha256)).collect();
+            let always = os.bootstrap.as_ref().map_or(&[][..], |how| &how.packages);
             json!({
                 "format": FORMAT,
                 "parent": null,
@@ -40,7 +41,7 @@ pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BT
                 } },
                 "mechanisms": os.mechanisms,
                 "disk": { "size": disk.size, "layout": disk.layout },
-                "packages": packages.keys().collect::<BTreeSet<_>>(),
+                "packages": packages.keys().chain(always).collect::<BTreeSet<_>>(),
                 "repositories": repositories,
                 // The image's own package manager will use these mirrors.
                 "mirrors": mirrors,

@@ -47,7 +47,8 @@ pub(super) fn bootstrapped(
         found.push(Diagnostic::new(source, at("distro"), message).help(format!("known here: {}", list(known))));
     }
     let distro = release(&wanted.release, distribution, at("release"), source, found)?;
-    Some((distro, how.clone()))
+    let how = how.of(&distro.release, arch);
+    Some((distro, how))
 }
 
 fn release(

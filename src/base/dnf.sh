@@ -1,0 +1,114 @@
+# Makes a tree by dnf, from repositories of rpm's form: the functions that bootstrap.sh calls.
+#
+# Environment: WORK       holds dnf.conf and rpmmacros too, for the bootstrap, and image.repo for the image
+#              ROOT_UUID  also for the arguments of the kernel
+
+# Digests of the indexes in dnf's cache, which it puts into the tree; the pins are in the same form.
+digests() {
+    find "$tree/var/cache/dnf" -mindepth 3 -maxdepth 3 -path '*/repodata/repomd.xml' -exec sha256sum {} + | cut -d ' ' -f 1 | sort
+}
+
+# rpm reads the place of its database from the home directory. On hosts without rpm packages it has another one. Scripts of packages
+# run in the tree, where the directory for temporary files is another one.
+run_dnf() {
+    env --unset=TMPDIR HOME="$WORK" SOURCE_DATE_EPOCH="$EPOCH" dnf --assumeyes --config="$WORK/dnf.conf" \
+        --installroot="$tree" --releasever="$RELEASE" --forcearch="$ARCH" \
+        --setopt=keepcache=True --setopt=metadata_expire=never --setopt=reposdir=/dev/null --setopt=varsdir=/dev/null \
+        --setopt=pluginpath=/dev/null --setopt=install_weak_deps=False "$@"
+}
+
+take_cache() {
+    mv "$WORK/rpmmacros" "$WORK/.rpmmacros"
+    # A file that another run removes meanwhile is downloaded again.
+    mkdir -p "$tree/var/cache"
+    cp -R --preserve=timestamps --reflink=auto "$CACHE" "$tree/var/cache/dnf" || mkdir -p "$tree/var/cache/dnf"
+    if [ "$(digests)" != "$(cat "$WORK/pins")" ]; then
+        find "$tree/var/cache/dnf" -mindepth 2 -maxdepth 2 -name repodata -exec rm -rf {} +
+    fi
+}
+
+# Scripts of packages need these. The mounts end with this namespace, or when they are no longer needed.
+mount_system() {
+    mkdir -p "$tree/proc" "$tree/sys" "$tree/dev"
+    mount -t proc proc "$tree/proc" || return
+    mount --rbind --make-rslave /sys "$tree/sys" || return
+    mount -t tmpfs -o mode=0755 dev "$tree/dev" || return
+    for node in full null random tty urandom zero; do
+        : >"$tree/dev/$node"
+        mount --bind "/dev/$node" "$tree/dev/$node" || return
+    done
+    mkdir "$tree/dev/pts"
+    mkdir -m 1777 "$tree/dev/shm"
+    for link in fd: stdin:/0 stdout:/1 stderr:/2; do
+        ln -sf "/proc/self/fd${link#*:}" "$tree/dev/${link%%:*}"
+    done
+}
+
+# Returns the status of the first command that fails: the shell ignores `set -e` here.
+install_packages() {
+    mount_system || return
+    # What the kernel's package writes into boot entries. Otherwise it takes the arguments of this host.
+    mkdir -p "$tree/etc/kernel" && echo "root=UUID=$ROOT_UUID ro" >"$tree/etc/kernel/cmdline" || return
+    run_dnf makecache || return
+    if [ "$(digests)" != "$(cat "$WORK/pins")" ]; then
+        touch "$WORK/moved"
+        return 1
+    fi
+    set -f
+    IFS=,
+    set -- $PACKAGES
+    unset IFS
+    set +f
+    { run_dnf install "$@" 2>&1 || echo $? >"$WORK/failed"; } | tee "$WORK/output"
+    mv "$tree/var/cache/dnf" "$mnt/dnf"
+    [ ! -e "$WORK/failed" ] || return "$(cat "$WORK/failed")"
+    # dnf and rpm only warn of these.
+    if failed=$(grep -E -m 1 'scriptlet failed, |%[a-z]+ script failed' "$WORK/output"); then
+        echo "a script of a package failed: $failed" >&2
+        return 1
+    fi
+    # What lies below these cannot be unmounted one by one in a user namespace.
+    umount --lazy "$tree/dev" "$tree/sys" "$tree/proc"
+}
+
+list_packages() {
+    HOME=$WORK rpm --root="$tree" --query --all --queryformat='installed %{NAME} %{EVR} %{ARCH}\n' | grep -v '^installed gpg-pubkey '
+}
+
+# Each package appears under its name when it is complete. Indexes are replaced as a whole.
+keep_packages() {
+    for directory in "$mnt"/dnf/*/; do
+        [ -d "$directory" ] || continue
+        name=$(basename "$directory")
+        mkdir -p "$CACHE/$name/packages"
+        for package in "$directory"packages/*.rpm; do
+            file=${package##*/}
+            if [ ! -e "$package" ]; then
+                continue
+            elif [ -e "$CACHE/$name/packages/$file" ]; then
+                touch -c "$CACHE/$name/packages/$file"
+            else
+                cp "$package" "$CACHE/$name/.$file.$$" && mv "$CACHE/$name/.$file.$$" "$CACHE/$name/packages/$file"
+            fi
+        done
+        if [ -d "$directory/repodata" ] && ! cmp -s "$directory/repodata/repomd.xml" "$CACHE/$name/repodata/repomd.xml"; then
+            cp -R "$directory/repodata" "$CACHE/$name/.repodata.$$"
+            rm -rf "$CACHE/$name/repodata"
+            # Another run may have been faster.
+            mv -T "$CACHE/$name/.repodata.$$" "$CACHE/$name/repodata" 2>/dev/null || rm -rf "$CACHE/$name/.repodata.$$"
+        fi
+    done
+    # Nothing has wanted these for a month; the unfinished ones are of runs that were ended.
+    find "$CACHE" -mindepth 2 \( -name '*.rpm' -mtime +30 -o -name '.*' -type f -mtime +1 \) -delete
+    find "$CACHE" -mindepth 2 -maxdepth 2 -name '.repodata.*' -mtime +1 -exec rm -rf {} +
+}
+
+tidy_tree() {
+    rm -rf "$tree/var/cache/libdnf5"
+    find "$tree/var/log" \( -name 'dnf*.log' -o -name 'hawkey.log' \) -delete
+    # The distribution's own list of repositories comes with a package. Without it the image has those of the bootstrap.
+    if [ -z "$(find "$tree/etc/yum.repos.d" -name '*.repo' 2>/dev/null)" ]; then
+        mkdir -p "$tree/etc/yum.repos.d"
+        cp "$WORK/image.repo" "$tree/etc/yum.repos.d/goldsmith.repo"
+    fi
+}
