@@ -11,6 +11,9 @@ mod inspect;
 mod labels;
 mod mended;
 mod oracle;
+mod rpm;
+#[path = "../support/rpm_distro.rs"]
+mod rpm_distro;
 mod sabotage;
 #[path = "../support/shared.rs"]
 mod shared;
