@@ -4,6 +4,9 @@ mod bad_images;
 mod boots;
 mod foreign;
 mod machine;
+mod rpm;
+#[path = "../support/rpm_distro.rs"]
+mod rpm_distro;
 mod sabotage_boots;
 #[path = "../support/shared.rs"]
 mod shared;

@@ -1,0 +1,110 @@
+//! A distribution of RPM packages: bootstrapped by dnf, booted and verified. It is synthetic: see `tests/support/rpm_distro.rs`.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// Fedora's data, with the repository and the key of the test.
+const DISTRO: &str = r#"name: rpmlike
+title: Synthetic distribution with Fedora's names
+extends: fedora
+user: fedora
+releases: [{ name: "42", version: "42", units: { cloud_init: cloud-init.service } }]
+bootstrap:
+  tool: dnf
+  origin: Synthetic
+  directories: []
+  keyring: { file: KEY, package: of-the-test }
+  suites: [RELEASE]
+  database: /usr/lib/sysimage/rpm
+  packages: [fedora-release, dnf]
+  mirrors: { x86_64: { main: "MIRROR" } }
+"#;
+
+const RECIPE: &str = r#"name: rpmlike
+base: { bootstrap: { distro: rpmlike, release: "42" } }
+disk: { size: 3GiB }
+elements: [base-system, dhcp-network, kernel, sshd, cloud-init, growpart, bootloader, uefi, serial-console, sysprep]
+outputs: [{ format: qcow2 }]
+"#;
+
+/// A server of a directory's files.
+struct Server {
+    url: String,
+    process: Child,
+}
+
+impl Server {
+    fn start(directory: &Path) -> Self {
+        let mut python = Command::new("python3");
+        python.args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"]).arg(directory);
+        let mut process = python.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("Python");
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
+        // Serving HTTP on 127.0.0.1 port 40123 (http://127.0.0.1:40123/) ...
+        let url = line.split_once('(').and_then(|(_, rest)| rest.split_once("/)")).expect("a URL").0.to_owned();
+        Self { url, process }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Writes the recipe and the distribution whose packages this key signs, and builds it.
+fn build(work: &Path, mirror: &str, key: &Path) -> Output {
+    let distro = work.join("distros/rpmlike");
+    std::fs::create_dir_all(&distro).expect("a directory");
+    let text = DISTRO.replace("KEY", &key.display().to_string()).replace("MIRROR", mirror);
+    std::fs::write(distro.join("distro.yaml"), text).expect("a file");
+    std::fs::write(work.join("rpmlike.yaml"), RECIPE).expect("a file");
+    goldsmith(work, &["build", "rpmlike.yaml", "--cache", "cache", "--no-verify"])
+}
+
+fn goldsmith(work: &Path, arguments: &[&str]) -> Output {
+    let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
+    goldsmith.args(arguments).current_dir(work).output().expect("goldsmith runs")
+}
+
+#[test]
+#[ignore = "needs packages of Debian, dnf and rpmbuild, boots virtual machines, and takes long"]
+fn takes_long_a_distribution_of_rpm_packages_is_made_and_passes_every_check() {
+    let repository = crate::rpm_distro::repository();
+    let work = tempfile::tempdir().expect("a temporary directory");
+    let work = work.path();
+    let mirror = work.join("mirror");
+    std::fs::create_dir(&mirror).expect("a directory");
+    std::os::unix::fs::symlink(repository.join("repo"), mirror.join("42")).expect("a link");
+    let server = Server::start(&mirror);
+
+    // A key that signed nothing is trusted for nothing.
+    let home = work.join("gpg");
+    std::fs::create_dir(&home).expect("a directory");
+    let gpg = |arguments: &[&str]| {
+        let mut gpg = Command::new("gpg");
+        gpg.args(["--batch", "--quiet", "--passphrase", ""]).args(arguments).env("GNUPGHOME", &home);
+        gpg.output().expect("gpg").stdout
+    };
+    gpg(&["--quick-generate-key", "other <other@example.org>", "rsa2048", "sign", "never"]);
+    std::fs::write(work.join("other.asc"), gpg(&["--armor", "--export"])).expect("a file");
+    let refused = build(work, &server.url, &work.join("other.asc"));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("cannot trust the package repository"), "{said}");
+
+    let built = build(work, &server.url, &repository.join("key.asc"));
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let verified = goldsmith(work, &["verify", "out/rpmlike/rpmlike.qcow2", "--cache", "cache", "--report", "report"]);
+    let text = std::fs::read_to_string(work.join("report/report.json")).expect("a report");
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    let boots = report["boots"].as_array().expect("boots").iter().map(|boot| &boot["findings"]);
+    let findings = std::iter::once(&report["findings"]).chain(boots);
+    let findings: Vec<_> = findings.flat_map(|list| list.as_array().expect("findings")).collect();
+    let failed: Vec<_> = findings.iter().filter(|found| found["outcome"] == "failed").collect();
+    assert!(verified.status.success() && failed.is_empty(), "{}: {failed:#?}", verified.status);
+    assert!(report["packages"].as_array().expect("packages").len() > 200, "the packages are those of rpm's database");
+}
