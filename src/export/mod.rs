@@ -5,6 +5,7 @@
 
 mod artifact;
 mod disks;
+mod earlier;
 mod error;
 mod folder;
 pub mod manifest;
@@ -14,5 +15,6 @@ mod trees;
 
 pub(crate) use artifact::sums;
 pub use artifact::{Artifact, Exported};
+pub use earlier::Past;
 pub use error::ExportError;
 pub use run::{check, export, verified};

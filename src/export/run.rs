@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::disks::Opened;
+use super::earlier::{Earlier, Past};
 use super::folder::{lock, remove_stale};
 use super::manifest::{Summary, Verified};
 use super::trees::Trees;
@@ -33,12 +34,14 @@ pub fn check(plan: &Plan, dir: &Path, reports: &[&str]) -> Result<(), ExportErro
     folder::check(dir, &artifacts, reports)
 }
 
-/// Makes the artifacts of a plan from its final disk, unless they are up to date.
+/// Makes the artifacts of a plan from its final disk, unless they are up to date. With `past`, takes over what the artifacts in
+/// the directory have in common with the new ones.
 pub fn export(
     plan: &Plan,
     disk: &FinalDisk,
     dir: &Path,
     recipe: &manifest::RecipeInfo,
+    past: Option<Past<'_>>,
     reporter: &Arc<dyn Reporter>,
     interrupt: &Interrupt,
 ) -> Result<Exported, ExportError> {
@@ -77,7 +80,8 @@ pub fn export(
             finished.push(trees.write(output, encoding, part)?);
         }
     }
-    finished.extend(opened.write(plan, disks, kinds(plan), reporter, interrupt)?);
+    let earlier = past.and_then(|past| Earlier::find(past, dir, disk));
+    finished.extend(opened.write(plan, disks, kinds(plan), earlier.as_ref(), reporter, interrupt)?);
     let place =
         |finished: &Finished| plan.outputs.iter().position(|output| output.file_name(&plan.name) == finished.part.file);
     finished.sort_by_key(place);

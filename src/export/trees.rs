@@ -93,7 +93,7 @@ impl Trees<'_> {
     ) -> Result<Finished, ExportError> {
         let opened = Opened::of(source, self.disk)?;
         let finished =
-            opened.write(self.plan, vec![(output, encoding, part)], self.kinds, self.reporter, self.interrupt)?;
+            opened.write(self.plan, vec![(output, encoding, part)], self.kinds, None, self.reporter, self.interrupt)?;
         Ok(finished.into_iter().next().expect("one output gives one file"))
     }
 

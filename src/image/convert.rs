@@ -234,8 +234,13 @@ fn write(
     let unreadable = |source| ConvertError::Read { path: conversion.input.to_owned(), source };
     let seed = seed(source, extents).map_err(unreadable)?;
     let name = output.file_stem().unwrap_or_default().to_string_lossy();
-    let disk =
-        Disk { size: source.size(), extents, seed: &seed, machine: Machine { name: &name, ..Machine::default() } };
+    let disk = Disk {
+        size: source.size(),
+        extents,
+        seed: &seed,
+        machine: Machine { name: &name, ..Machine::default() },
+        earlier: None,
+    };
     let file = file.try_clone().map_err(failed)?;
     let sink = conversion.encoding.sink(&disk, file, conversion.kinds).map_err(failed)?;
 

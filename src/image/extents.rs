@@ -33,6 +33,24 @@ impl Extents {
         self.0.iter().map(|range| range.end - range.start).sum()
     }
 
+    /// Returns the ranges of a disk of `size` bytes that are in none of these lists.
+    pub fn outside(lists: &[Self], size: u64) -> Self {
+        let mut taken: Vec<_> = lists.iter().flat_map(|list| list.0.iter().cloned()).collect();
+        taken.sort_unstable_by_key(|range| range.start);
+        let (mut free, mut next) = (Self::new(), 0);
+        for range in taken {
+            free.push(next..range.start.min(size));
+            next = next.max(range.end);
+        }
+        free.push(next..size);
+        free
+    }
+
+    /// Returns whether all of a range is in the list.
+    pub fn covers(&self, range: Range<u64>) -> bool {
+        self.within(range.clone()).next().is_some_and(|part| part == range)
+    }
+
     /// Returns the numbers of the blocks of `size` bytes that hold data, ascending, each once.
     pub fn blocks(&self, size: u64) -> impl Iterator<Item = u64> + '_ {
         let mut next = 0;
@@ -73,5 +91,17 @@ mod tests {
         assert_eq!(extents.blocks(16).collect::<Vec<_>>(), [0, 1, 5, 6, 7]);
         assert_eq!(extents.within(15..100).collect::<Vec<_>>(), [15..20, 30..31, 95..100]);
         assert_eq!(extents.within(20..30).count(), 0);
+    }
+
+    #[test]
+    fn what_is_in_no_list_is_outside() {
+        let (one, other): (Extents, Extents) =
+            ([10..20, 40..50].into_iter().collect(), [15..30, 60..70].into_iter().collect());
+        let ranges = |extents: Extents| extents.iter().cloned().collect::<Vec<_>>();
+        let free = Extents::outside(&[one.clone(), other], 65);
+        assert_eq!(ranges(free.clone()), [0..10, 30..40, 50..60]);
+        assert!(free.covers(31..40) && !free.covers(31..41) && !free.covers(9..31) && !free.covers(10..12));
+        assert_eq!(ranges(Extents::outside(&[], 5)), [0..5]);
+        assert_eq!(ranges(Extents::outside(&[one], 10)), [0..10]);
     }
 }

@@ -18,6 +18,12 @@ pub trait Source: Send + Sync {
     /// Returns the ranges with data; everything else reads as zeros. Needs only the file's tables and little time.
     fn extents(&self) -> io::Result<Extents>;
 
+    /// Returns the ranges that the file itself decides. Everything else is as the disk below it has it, the backing file. Needs
+    /// only the file's tables and little time.
+    fn own(&self) -> io::Result<Extents> {
+        Ok(std::iter::once(0..self.size()).collect())
+    }
+
     /// Reads bytes of the disk. The whole range lies within the disk. Several threads may read at once.
     ///
     /// # Errors

@@ -64,7 +64,7 @@ pub fn prepare(image: &Path, copy: &Path, interrupt: &Interrupt) -> Result<Local
     let extents = opened.source.extents().map_err(unreadable)?;
     let file = File::create(copy).map_err(unwritable)?;
     let machine = Machine::default();
-    let disk = Disk { size, extents: &extents, seed: &[0; 32], machine };
+    let disk = Disk { size, extents: &extents, seed: &[0; 32], machine, earlier: None };
     let sink = Encoding::Raw(None).sink(&disk, file, Kinds::default()).map_err(unwritable)?;
     pass::write(&*opened.source, &extents, vec![sink], interrupt, &mut |_| {}).map_err(|error| match error {
         PassError::Read(source) => unreadable(source),

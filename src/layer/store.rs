@@ -77,6 +77,11 @@ impl Store {
         self.tree.find(key)
     }
 
+    /// Returns the layer with a key and all layers below it, the base last, if the whole chain exists.
+    pub fn chain(&self, key: &LayerKey) -> Result<Option<Vec<Layer>>, StoreError> {
+        self.tree.chain(key)
+    }
+
     /// Returns the layer with a key, or the right to make it.
     ///
     /// While another build makes the layer, this waits for it, calls `on_wait` once, and fails when `interrupt` is raised. The

@@ -106,22 +106,32 @@ impl Tree {
 
     /// Returns the layer, if it and its whole chain are complete.
     pub(super) fn find(&self, key: &LayerKey) -> Result<Option<Layer>, StoreError> {
+        Ok(self.chain(key)?.and_then(|chain| chain.into_iter().next()))
+    }
+
+    /// Returns the layer and all layers below it, if they are complete: the layer first, the base last.
+    pub(super) fn chain(&self, key: &LayerKey) -> Result<Option<Vec<Layer>>, StoreError> {
         let Some(meta) = self.meta(key)? else { return Ok(None) };
+        let layer = |key: LayerKey, meta| Layer { key, disk: self.layer(&key).join(DISK), meta };
         // A chain is circular only if somebody edited it. Then it is incomplete too.
         let mut seen = BTreeSet::from([*key]);
-        let mut lowest = meta.clone();
-        while let Some(parent) = lowest.parent {
+        let mut lowest = layer(*key, meta);
+        let mut chain = Vec::new();
+        while let Some(parent) = lowest.meta.parent {
             match self.meta(&parent)? {
-                Some(next) if lowest.parent_sha256 == Some(next.sha256) && seen.insert(parent) => lowest = next,
+                Some(next) if lowest.meta.parent_sha256 == Some(next.sha256) && seen.insert(parent) => {
+                    chain.push(std::mem::replace(&mut lowest, layer(parent, next)));
+                }
                 _ => return Ok(None),
             }
         }
-        if let Some(image) = &lowest.image
+        if let Some(image) = &lowest.meta.image
             && !self.has_image(image)?
         {
             return Ok(None);
         }
-        Ok(Some(Layer { key: *key, disk: self.layer(key).join(DISK), meta }))
+        chain.push(lowest);
+        Ok(Some(chain))
     }
 
     pub(super) fn has_image(&self, image: &Sha256) -> Result<bool, StoreError> {

@@ -12,8 +12,8 @@ use crate::build::actions::ActionError;
 use crate::build::{self, AfterFailure, BuildError, OnFailure, OpenedImage, Session, Workshop};
 use crate::event::{Redacting, Reporter, Tee};
 use crate::export::manifest::RecipeInfo;
-use crate::export::origin::Origin;
-use crate::export::{self, Exported};
+use crate::export::origin::{Layers, Origin};
+use crate::export::{self, Exported, Past};
 use crate::fetch::PinPolicy;
 use crate::guest::Guest;
 use crate::openstack::config::Places;
@@ -217,10 +217,15 @@ impl<'h> Pipeline<'h> {
         let origin = Origin::of(&self.workshop.cache);
         // The files from before may be from anybody, and an export that changes nothing does not read all of them.
         let known = origin.knows(&options.out);
-        let exported = export::export(plan, &disk, &options.out, &info, reporter, interrupt)?;
+        let exported = {
+            let past = Past { origin: &origin, store: &self.workshop.store };
+            export::export(plan, &disk, &options.out, &info, Some(past), reporter, interrupt)?
+        };
+        let chain = self.workshop.store.chain(&disk.layer.key)?.unwrap_or_default();
+        let layers = Layers::of(&chain);
         let ours = known || !exported.unchanged;
         if ours {
-            origin.record(&exported.dir)?;
+            origin.record(&exported.dir, &layers)?;
         }
         let verdict = match verify.zip(examiner) {
             Some((settings, examiner)) => {
@@ -231,7 +236,7 @@ impl<'h> Pipeline<'h> {
         };
         if ours {
             // Verification has changed the manifest.
-            origin.record(&exported.dir)?;
+            origin.record(&exported.dir, &layers)?;
         }
         let targets = prepared.plan.publish.into_iter().map(|target| target.below(&self.source.loaded.recipe.dir));
         Ok(Made { exported, verdict, targets: targets.collect() })

@@ -40,7 +40,8 @@ fn write(from: &Path, to: &Path, encoding: &Encoding) -> Written {
     let extents = raw.extents().expect("extents");
     let file =
         File::create_new(to).map(|_| File::options().read(true).write(true).open(to)).expect("new").expect("file");
-    let described = Disk { size: raw.size(), extents: &extents, seed: &[7; 32], machine: Machine::default() };
+    let described =
+        Disk { size: raw.size(), extents: &extents, seed: &[7; 32], machine: Machine::default(), earlier: None };
     let kinds = Kinds { sha512: true, md5: true };
     let sinks = vec![encoding.sink(&described, file, kinds).expect("sink")];
     pass::write(&raw, &extents, sinks, &Interrupt::new(), &mut |_| {}).expect("pass").remove(0)

@@ -42,7 +42,7 @@ fn write(disk: &Raw, extents: &Extents, encoding: &Encoding, path: &Path) -> Wri
 
 fn write_for(machine: Machine<'_>, disk: &Raw, extents: &Extents, encoding: &Encoding, path: &Path) -> Written {
     let file = File::options().read(true).write(true).create_new(true).open(path).expect("a file");
-    let shape = Disk { size: disk.size(), extents, seed: &[7; 32], machine };
+    let shape = Disk { size: disk.size(), extents, seed: &[7; 32], machine, earlier: None };
     let sink = encoding.sink(&shape, file, Kinds { sha512: true, md5: true }).expect("a sink");
     pass::write(disk, extents, vec![sink], &Interrupt::new(), &mut |_| {}).expect("written").remove(0)
 }

@@ -173,6 +173,20 @@ impl Source for Mapped {
         Ok(extents)
     }
 
+    fn own(&self) -> io::Result<Extents> {
+        let mut own = Extents::new();
+        let mut offset = 0;
+        while offset < self.size {
+            let (piece, length) = self.map.piece(&self.pages, offset)?;
+            let end = offset.saturating_add(length).min(self.size);
+            if piece != Piece::Parent {
+                own.push(offset..end);
+            }
+            offset = end;
+        }
+        Ok(own)
+    }
+
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let (mut offset, mut left) = (offset, buffer);
         while !left.is_empty() {
@@ -275,6 +289,8 @@ mod tests {
             disk(&[Piece::Parent, Piece::Parent, Piece::Plain(0x1000), Piece::Plain(0x2000), Piece::Zero], Some(base));
         let ranges: Vec<_> = top.extents().expect("extents").iter().cloned().collect();
         assert_eq!(ranges, [0..0x1e00, 0x2000..0x4000]);
+        let own: Vec<_> = top.own().expect("own").iter().cloned().collect();
+        assert_eq!(own, [0x2000..top.size()], "zeros are its own, too");
         let mut bytes = vec![9; usize::try_from(top.size()).expect("small")];
         top.read_at(0, &mut bytes).expect("read");
         assert_eq!((bytes[0], bytes[0x1000], bytes[0x1dff], bytes[0x1e00]), (1, 0x41, 0x4e, 0));

@@ -33,6 +33,8 @@ pub enum Backing<'a> {
     /// Refuses it, because anyone could have written the name.
     #[default]
     Refuse,
+    /// Reads the file alone: zeros where it leaves the disk to its backing file.
+    Ignore,
     /// Reads it if the whole chain, with symbolic links resolved, is below this directory, is qcow2 or raw, and each file has the
     /// format that the layer above names.
     Within(&'a Path),
@@ -154,6 +156,7 @@ fn open_file(file: File, path: &Path, options: &Options<'_>, depth: usize) -> Re
     let source = match format.reader() {
         Some(reader) => {
             let backing = reader.backing(&file).map_err(refused)?;
+            let backing = backing.filter(|_| !matches!(options.backing, Backing::Ignore));
             let below = backing.map(|backing| open_backing(path, &backing, options, depth)).transpose()?;
             reader.open(file, below).map_err(refused)?
         }

@@ -1,5 +1,8 @@
 //! The properties of a disk that writers need.
 
+use std::fs::File;
+use std::sync::Arc;
+
 use crate::image::Extents;
 use crate::vocabulary::Firmware;
 
@@ -14,6 +17,17 @@ pub struct Disk<'a> {
     pub seed: &'a [u8; 32],
     /// The virtual machine that the disk is for.
     pub machine: Machine<'a>,
+    /// An earlier file of the same encoding, if there is one. Writers may take over its compressed blocks.
+    pub earlier: Option<&'a Earlier>,
+}
+
+/// An earlier file, whose disk is partly the same.
+#[derive(Debug)]
+pub struct Earlier {
+    /// The file.
+    pub file: File,
+    /// The ranges of the disk that the file has, too.
+    pub same: Arc<Extents>,
 }
 
 /// A virtual machine, with all that formats which describe one must know.

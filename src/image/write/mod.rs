@@ -8,7 +8,7 @@ pub(in crate::image) mod ident;
 mod stream;
 
 pub(in crate::image) use blocks::Blocks;
-pub use disk::{Disk, Machine};
+pub use disk::{Disk, Earlier, Machine};
 pub(in crate::image) use flat::Flat;
 pub(in crate::image) use framed::CompressedFlat;
 pub use framed::Framed;

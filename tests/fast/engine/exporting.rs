@@ -1,17 +1,21 @@
 //! What is made of a final disk.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use goldsmith::build::FinalDisk;
 use goldsmith::digest::Sha256;
-use goldsmith::event::{Reporter, Silent};
+use goldsmith::event::{Event, Reporter, Silent};
 use goldsmith::export::manifest::RecipeInfo;
-use goldsmith::export::{ExportError, Exported, export};
+use goldsmith::export::origin::{Layers, Origin};
+use goldsmith::export::{ExportError, Exported, Past, export};
 use goldsmith::interrupt::Interrupt;
+use goldsmith::layer::{Layer, LayerKey, Lookup, NewLayer, Parent, Store};
 use goldsmith::plan::Plan;
+use goldsmith::units::ByteSize;
 
-use super::fixture::Fixture;
+use super::fixture::{Events, Fixture};
 
 const RECIPE: &str = "
 outputs: [{ format: qcow2, compression: zlib }, { format: raw }]
@@ -19,9 +23,11 @@ steps: { configure: [{ hostname: web }] }
 ";
 
 fn to(dir: &Path, plan: &Plan, disk: &FinalDisk, interrupt: &Interrupt) -> Result<Exported, ExportError> {
-    let info = RecipeInfo { file: "recipe.yaml".to_owned(), sha256: Sha256::of(b"text") };
-    let reporter: Arc<dyn Reporter> = Arc::new(Silent);
-    export(plan, disk, dir, &info, &reporter, interrupt)
+    export(plan, disk, dir, &info(), None, &(Arc::new(Silent) as _), interrupt)
+}
+
+fn info() -> RecipeInfo {
+    RecipeInfo { file: "recipe.yaml".to_owned(), sha256: Sha256::of(b"text") }
 }
 
 /// Names in a directory, sorted.
@@ -87,6 +93,94 @@ fn artifacts_are_made_again_only_if_they_are_not_those_of_the_disk() {
     let other = fixture.plan(&RECIPE.replace("web", "db"));
     let disk = fixture.build(&other).expect("it builds");
     assert!(!exported(&other, &disk).unchanged, "the disk changed");
+}
+
+/// Commits a layer into which `qemu-io` writes.
+fn layer(store: &Store, name: &str, parent: &Parent, writes: &[&str]) -> Layer {
+    let key = LayerKey::of(name);
+    let Lookup::Miss(mut slot) = store.claim(&key, &Interrupt::new(), &mut || {}).expect("it opens") else {
+        panic!("the layer is there")
+    };
+    slot.create_overlay(parent, ByteSize::bytes(8 << 20)).expect("an overlay");
+    let commands = writes.iter().flat_map(|command| ["-c", command]);
+    let written = Command::new("qemu-io").args(["-f", "qcow2"]).args(commands).arg(slot.disk_path()).output();
+    assert!(written.expect("qemu-io is there").status.success());
+    let meta = NewLayer {
+        seconds: 1.0,
+        step: name.to_owned(),
+        image_name: "image".to_owned(),
+        ingredients: serde_json::json!(name),
+        facts: serde_json::Value::Null,
+        extras: Vec::new(),
+    };
+    slot.commit(meta).expect("it is committed")
+}
+
+#[test]
+fn an_export_takes_over_what_the_one_before_has_compressed() {
+    let fixture = Fixture::new();
+    let (store, origin) = (fixture.store(), Origin::of(&fixture.cache()));
+    let plan = fixture.plan("outputs: [{ format: qcow2 }]");
+    // The replaced layers write zeros and give clusters back, too, and one of the new ones grows into what was empty.
+    let base = layer(&store, "base", &Parent::None, &["write -P 1 0 2M", "write -P 2 3M 1M", "write -P 3 5M 1M"]);
+    let on = Parent::Layer(base.key);
+    let before = layer(&store, "before", &on, &["write -P 4 1M 64k", "write -z 3M 64k", "write -P 5 7M 64k"]);
+    let now = layer(&store, "now", &on, &["write -P 6 5M 100k", "discard 1536k 128k"]);
+    let disk = |layer: &Layer| FinalDisk { layer: layer.clone(), timings: Vec::new() };
+    let out = fixture.dir.path().join("out");
+    let export_after = |disk: &FinalDisk, before: &FinalDisk, change: &dyn Fn()| {
+        let _ = std::fs::remove_dir_all(&out);
+        to(&out, &plan, before, &Interrupt::new()).expect("it is exported");
+        let chain = store.chain(&before.layer.key).expect("readable").expect("it is there");
+        origin.record(&out, &Layers::of(&chain)).expect("it is recorded");
+        change();
+        let past = Some(Past { origin: &origin, store: &store });
+        let events = Arc::new(Events::default());
+        let reporter: Arc<dyn Reporter> = Arc::clone(&events) as _;
+        export(&plan, disk, &out, &info(), past, &reporter, &Interrupt::new()).expect("it is exported");
+        let taken = |event: Event| match event {
+            Event::Detail { message } => Some(message),
+            Event::Warning { message } => Some(format!("warning: {message}")),
+            _ => None,
+        };
+        (
+            std::fs::read(out.join("image.qcow2")).expect("it is there"),
+            events.all().into_iter().filter_map(taken).collect::<Vec<_>>(),
+        )
+    };
+    let fresh = |disk: &FinalDisk| {
+        let fresh = fixture.dir.path().join("fresh");
+        let _ = std::fs::remove_dir_all(&fresh);
+        to(&fresh, &plan, disk, &Interrupt::new()).expect("it is exported");
+        std::fs::read(fresh.join("image.qcow2")).expect("it is there")
+    };
+    for (disk, before) in [(disk(&now), disk(&before)), (disk(&before), disk(&now)), (disk(&base), disk(&now))] {
+        let (file, told) = export_after(&disk, &before, &|| {});
+        assert!(file == fresh(&disk), "another file than without the export before: {told:?}");
+        assert!(told.len() == 1 && told[0].contains("are as in the export before"), "{told:?}");
+    }
+    // A file that was changed gives nothing.
+    let image = out.join("image.qcow2");
+    let damage = || {
+        let mut bytes = std::fs::read(&image).expect("it is there");
+        let middle = 64 * 1024 + 20;
+        bytes[middle] ^= 1;
+        std::fs::write(&image, bytes).expect("writable");
+    };
+    let (file, told) = export_after(&disk(&now), &disk(&before), &damage);
+    assert!(file == fresh(&disk(&now)));
+    assert!(told.len() == 2 && told[1].contains("was changed since"), "{told:?}");
+    // Neither does a manifest of somebody else, nor a layer that was made again.
+    let manifest = || {
+        let path = out.join("manifest.json");
+        std::fs::write(&path, std::fs::read_to_string(&path).expect("text") + " ").expect("writable");
+    };
+    assert_eq!(export_after(&disk(&now), &disk(&before), &manifest).1, [""; 0]);
+    let made_again = || {
+        std::fs::remove_dir_all(before.disk.parent().expect("a directory")).expect("removed");
+        layer(&store, "before", &on, &["write -P 4 1M 64k"]);
+    };
+    assert_eq!(export_after(&disk(&now), &disk(&before), &made_again).1, [""; 0]);
 }
 
 #[test]

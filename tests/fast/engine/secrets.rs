@@ -142,7 +142,7 @@ fn the_value_of_a_secret_is_in_no_layer_no_log_and_no_manifest() {
     let disk = build::finalize(&plan, built, None).expect("it ends");
     let out = fixture.dir.path().join("cache/out");
     let info = RecipeInfo { file: "recipe.yaml".to_owned(), sha256: goldsmith::digest::Sha256::of(b"") };
-    export::export(&plan, &disk, &out, &info, &workshop.reporter, &fixture.interrupt).expect("it is exported");
+    export::export(&plan, &disk, &out, &info, None, &workshop.reporter, &fixture.interrupt).expect("it is exported");
     std::fs::write(out.join("log"), format!("{:?}", fixture.events.all())).expect("writable");
 
     assert_eq!(holding(&fixture.cache(), SECRET), [""; 0]);

@@ -9,6 +9,13 @@ use crate::image::options::ClusterCodec;
 /// Level of Zstandard, the default of the library and of QEMU.
 const ZSTD_LEVEL: i32 = 3;
 
+/// A cluster ready to be placed.
+pub(super) enum Packed {
+    Zero,
+    Compressed(Vec<u8>),
+    Plain,
+}
+
 /// A compressor of clusters with its working memory. Each thread has one.
 pub(super) enum Compressor {
     Zstd(zstd::bulk::Compressor<'static>),

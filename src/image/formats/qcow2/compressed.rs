@@ -9,7 +9,8 @@ use std::os::unix::fs::FileExt as _;
 
 use rayon::prelude::*;
 
-use super::cluster::Compressor;
+use super::cluster::{Compressor, Packed};
+use super::earlier::Earlier;
 use super::geometry::{COMPRESSED, COPIED, Geometry, be_bytes};
 use crate::image::digests::{Hasher, Kinds};
 use crate::image::options::{ClusterCodec, Compat};
@@ -25,6 +26,7 @@ pub(super) struct Compressed {
     kinds: Kinds,
     codec: ClusterCodec,
     geometry: Geometry,
+    earlier: Option<Earlier>,
     /// Number of the next free cluster of the file.
     next: u64,
     /// Offset of the next compressed data: after the last, in the same cluster.
@@ -38,13 +40,6 @@ pub(super) struct Compressed {
     l1: Vec<u64>,
     /// The reference count of each cluster of the file.
     refcounts: Vec<u16>,
-}
-
-/// A cluster ready to be placed.
-enum Packed {
-    Zero,
-    Compressed(Vec<u8>),
-    Plain,
 }
 
 impl Compressed {
@@ -64,6 +59,7 @@ impl Compressed {
             kinds,
             codec,
             geometry,
+            earlier: None,
             next: 1,
             open: geometry.cluster,
             buffer: Vec::new(),
@@ -73,6 +69,11 @@ impl Compressed {
             l1: vec![0; l1],
             refcounts: vec![1],
         })
+    }
+
+    /// Takes over clusters of an earlier file.
+    pub(super) fn with(self, earlier: Option<Earlier>) -> Self {
+        Self { earlier, ..self }
     }
 
     /// Allocates clusters at the end of the file and returns their offset.
@@ -151,12 +152,17 @@ impl Compressed {
 impl Sink for Compressed {
     fn write(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
         let cluster = usize::try_from(self.geometry.cluster).expect("a cluster is small");
-        let codec = self.codec;
+        let (codec, earlier) = (self.codec, self.earlier.as_ref());
         let packed: Vec<Packed> = data
             .par_chunks(cluster)
+            .enumerate()
             .map_init(
                 || Compressor::new(codec),
-                |compressor, piece| {
+                |compressor, (number, piece)| {
+                    let at = offset + (number * cluster) as u64;
+                    if let Some(packed) = earlier.and_then(|earlier| earlier.cluster(at)) {
+                        return Ok(packed);
+                    }
                     if is_zero(piece) {
                         return Ok(Packed::Zero);
                     }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 
 use super::compressed::Compressed;
+use super::earlier::Earlier;
 use super::plain::Plain;
 use crate::image::digests::Kinds;
 use crate::image::options::{ClusterCodec, Compat, Compression, FormatOptions, OutputError};
@@ -60,7 +61,10 @@ impl Qcow2Encoding {
     pub(in crate::image) fn sink(self, disk: &Disk<'_>, file: File, kinds: Kinds) -> io::Result<Box<dyn Sink>> {
         let Self { codec, cluster_size, compat } = self;
         Ok(match codec {
-            Some(codec) => Box::new(Compressed::new(file, kinds, disk.size, codec, cluster_size, compat)?),
+            Some(codec) => {
+                let earlier = disk.earlier.and_then(|earlier| Earlier::open(earlier, disk.size, codec, cluster_size));
+                Box::new(Compressed::new(file, kinds, disk.size, codec, cluster_size, compat)?.with(earlier))
+            }
             None => {
                 let stream = Stream::new(file, kinds);
                 Box::new(Plain::new(stream, disk.size, disk.extents, cluster_size, compat)?)

@@ -8,6 +8,7 @@
 
 mod cluster;
 mod compressed;
+mod earlier;
 mod encoding;
 mod geometry;
 mod header;

@@ -167,7 +167,8 @@ mod tests {
     fn blocks_grow_with_the_disk_so_that_their_table_does_not() {
         for (size, block) in [(512, MIB), (2 << 40, MIB), ((2 << 40) + 512, 2 * MIB), (64 << 40, 32 * MIB)] {
             let extents = Extents::new();
-            let layout = dynamic(&Disk { size, extents: &extents, seed: &[0; 32], machine: Machine::default() });
+            let layout =
+                dynamic(&Disk { size, extents: &extents, seed: &[0; 32], machine: Machine::default(), earlier: None });
             assert_eq!(layout.block, block);
             assert!(layout.first <= 20 * MIB, "{size}");
         }

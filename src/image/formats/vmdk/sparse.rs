@@ -162,7 +162,7 @@ mod tests {
     fn the_descriptor_says_what_was_asked_and_fits() {
         let (extents, name) = (Extents::new(), format!("a b/\"{}", "x".repeat(300)));
         let machine = Machine { name: &name, ..Machine::default() };
-        let disk = Disk { size: 3 << 30, extents: &extents, seed: &[7; 32], machine };
+        let disk = Disk { size: 3 << 30, extents: &extents, seed: &[7; 32], machine, earlier: None };
         let options = VmdkOptions { adapter: Adapter::Ide, tools_version: 12345 };
         let text = descriptor(&disk, &options, Subformat::MonolithicSparse);
         assert!(text.len() < (DESCRIPTOR_SECTORS * SECTOR) as usize);
