@@ -3,13 +3,13 @@
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use serde_json::Value;
 
 use super::tree::{KEY, LOCK, POLL, Tree, USED};
-use super::{Layer, LayerInfo, LayerKey, Slot, StoreError, explain, root};
+use super::{Layer, LayerInfo, LayerKey, LayerMeta, Slot, StoreError, explain, root};
 use crate::fsx::{FileLock, IoContext as _};
 use crate::interrupt::Interrupt;
 
@@ -23,6 +23,16 @@ const OPEN_TRIES: u32 = 200;
 pub struct Store {
     pub(super) tree: Tree,
     lock: Arc<FileLock>,
+    candidates: OnceLock<Vec<Candidate>>,
+}
+
+/// A layer with which a missing one may be compared.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    created: String,
+    image_name: String,
+    step: String,
+    key: LayerKey,
 }
 
 /// The result of a claim.
@@ -47,7 +57,7 @@ impl Store {
         let path = tree.root.join(LOCK);
         for _ in 0..OPEN_TRIES {
             if let Some(lock) = FileLock::try_shared(&path)? {
-                return Ok(Self { tree, lock: Arc::new(lock) });
+                return Ok(Self { tree, lock: Arc::new(lock), candidates: OnceLock::new() });
             }
             std::thread::sleep(POLL);
         }
@@ -138,19 +148,27 @@ impl Store {
     /// Explains why there is no layer for these ingredients: by the differences to the most recent layer of the same step,
     /// preferably one of the same image. `None` if there is nothing to compare with. Unreadable layers are skipped, because the
     /// text is only for people.
+    ///
+    /// Only layers count that were there at the first call: all of them are read once, and not for every step of a plan.
     pub fn explain(&self, ingredients: &Value, step: &str, image_name: &str) -> Option<String> {
-        let candidate = |key: LayerKey| {
-            let meta = self.tree.meta(&key).ok().flatten().filter(|meta| meta.step == step)?;
-            Some((meta.image_name == image_name, meta.created, meta.image_name, key))
-        };
-        let (same_image, _, other, key) = self.tree.keys().ok()?.into_iter().filter_map(candidate).max()?;
-        let text = std::fs::read(self.tree.layer(&key).join(KEY)).ok()?;
+        let candidates = self.candidates.get_or_init(|| self.candidates());
+        let of_step = candidates.iter().filter(|candidate| candidate.step == step);
+        let found = of_step.max_by_key(|candidate| (candidate.image_name == image_name, *candidate))?;
+        let text = std::fs::read(self.tree.layer(&found.key).join(KEY)).ok()?;
         let difference = explain::difference(&serde_json::from_slice(&text).ok()?, ingredients);
-        Some(match (difference.as_str(), same_image) {
+        Some(match (difference.as_str(), found.image_name == image_name) {
             ("", _) => "the layer made earlier is damaged or its parent is missing".to_owned(),
             (_, true) => difference,
-            (_, false) => format!("unlike in {other}: {difference}"),
+            (_, false) => format!("unlike in {}: {difference}", found.image_name),
         })
+    }
+
+    fn candidates(&self) -> Vec<Candidate> {
+        let candidate = |key: LayerKey| {
+            let LayerMeta { created, image_name, step, .. } = self.tree.meta(&key).ok().flatten()?;
+            Some(Candidate { created, image_name, step, key })
+        };
+        self.tree.keys().unwrap_or_default().into_iter().filter_map(candidate).collect()
     }
 
     /// Runs `work` while no other process has the store open.

@@ -1,6 +1,6 @@
 //! Knows the files and directories of a store, and finds out the state of each layer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirEntry, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -164,19 +164,22 @@ impl Tree {
 
     /// Returns the states of all directories, most recently used first.
     pub(super) fn list(&self) -> Result<Vec<LayerInfo>, StoreError> {
-        let mut list = Vec::new();
+        let mut metas = BTreeMap::new();
         for key in self.keys()? {
-            if let Some(info) = self.info(&key)? {
-                list.push(info);
-            }
+            metas.insert(key, self.meta(&key)?);
+        }
+        let complete = complete(&metas, &mut |image| self.has_image(image))?;
+        let mut list = Vec::new();
+        for (key, meta) in metas {
+            list.extend(self.info(key, meta, complete.contains(&key))?);
         }
         list.sort_by_key(|info| std::cmp::Reverse(info.last_used));
         Ok(list)
     }
 
     /// Returns the state of one directory; `None` if it is gone.
-    fn info(&self, key: &LayerKey) -> Result<Option<LayerInfo>, StoreError> {
-        let directory = self.layer(key);
+    fn info(&self, key: LayerKey, meta: Option<LayerMeta>, complete: bool) -> Result<Option<LayerInfo>, StoreError> {
+        let directory = self.layer(&key);
         let mut bytes = 0;
         for entry in entries(&directory)? {
             // A build may be at work here, so it is no error if a file vanishes.
@@ -190,14 +193,14 @@ impl Tree {
             }
         }
         let Some(last_used) = stamps.first().copied() else { return Ok(None) };
-        let state = if self.find(key)?.is_some() {
+        let state = if complete {
             LayerState::Complete
-        } else if self.is_locked(key)? {
+        } else if self.is_locked(&key)? {
             LayerState::Making
         } else {
             LayerState::Partial
         };
-        Ok(Some(LayerInfo { key: *key, state, bytes, last_used, meta: self.meta(key)? }))
+        Ok(Some(LayerInfo { key, state, bytes, last_used, meta }))
     }
 
     /// Returns whether a build is making the layer.
@@ -241,6 +244,48 @@ impl Tree {
     }
 }
 
+/// Returns the layers whose whole chain is complete, of all layers with their `layer.json`. Looks at each layer and each image once.
+fn complete(
+    metas: &BTreeMap<LayerKey, Option<LayerMeta>>,
+    has_image: &mut dyn FnMut(&Sha256) -> Result<bool, StoreError>,
+) -> Result<BTreeSet<LayerKey>, StoreError> {
+    let mut images: BTreeMap<Sha256, bool> = BTreeMap::new();
+    // A layer that is being looked at counts as incomplete: a chain is circular only if somebody edited it.
+    let mut known: BTreeMap<LayerKey, bool> = BTreeMap::new();
+    for key in metas.keys() {
+        let (mut above, mut next) = (Vec::new(), Some(*key));
+        let mut sound = true;
+        while let Some(key) = next.take() {
+            if let Some(before) = known.get(&key) {
+                sound = *before;
+                break;
+            }
+            known.insert(key, false);
+            above.push(key);
+            let Some(Some(meta)) = metas.get(&key) else {
+                sound = false;
+                break;
+            };
+            match (meta.parent, &meta.image) {
+                (Some(parent), _) => {
+                    let fits = metas.get(&parent).and_then(Option::as_ref).map(|below| below.sha256);
+                    sound = fits.is_some() && fits == meta.parent_sha256;
+                    next = Some(parent).filter(|_| sound);
+                }
+                (None, Some(image)) => {
+                    sound = match images.get(image) {
+                        Some(there) => *there,
+                        None => *images.entry(*image).or_insert(has_image(image)?),
+                    };
+                }
+                (None, None) => {}
+            }
+        }
+        known.extend(above.into_iter().map(|key| (key, sound)));
+    }
+    Ok(known.into_iter().filter_map(|(key, complete)| complete.then_some(key)).collect())
+}
+
 /// Returns whether a base image may have this file name.
 pub(super) fn is_image_name(name: &str, image: &Sha256) -> bool {
     IMAGE_EXTENSIONS.iter().any(|extension| name == format!("{image}{extension}"))
@@ -264,4 +309,54 @@ pub(super) fn present<T>(result: io::Result<T>, path: &Path) -> Result<Option<T>
 fn timestamp<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     let time = jiff::Timestamp::try_from(*time).map_err(serde::ser::Error::custom)?;
     serializer.collect_str(&time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_is_complete_if_all_below_it_is_and_each_is_looked_at_once() {
+        let key = |name: &str| LayerKey::of(name);
+        let digest = |name: &str| Sha256::of(name.as_bytes());
+        let meta = |name: &str, parent: Option<(&str, &str)>, image: Option<&str>| LayerMeta {
+            parent: parent.map(|(parent, _)| key(parent)),
+            parent_sha256: parent.map(|(_, content)| digest(content)),
+            image: image.map(digest),
+            size: 1,
+            sha256: digest(name),
+            created: String::new(),
+            seconds: 1.0,
+            step: name.to_owned(),
+            image_name: String::new(),
+            facts: serde_json::Value::Null,
+            extras: BTreeMap::new(),
+        };
+        let metas: BTreeMap<_, _> = [
+            ("base", Some(meta("base", None, None))),
+            ("one", Some(meta("one", Some(("base", "base")), None))),
+            ("two", Some(meta("two", Some(("one", "one")), None))),
+            ("other file", Some(meta("other file", Some(("one", "replaced")), None))),
+            ("above it", Some(meta("above it", Some(("other file", "other file")), None))),
+            ("no parent", Some(meta("no parent", Some(("gone", "gone")), None))),
+            ("half", None),
+            ("on half", Some(meta("on half", Some(("half", "half")), None))),
+            ("circle", Some(meta("circle", Some(("of two", "of two")), None))),
+            ("of two", Some(meta("of two", Some(("circle", "circle")), None))),
+            ("image", Some(meta("image", None, Some("there")))),
+            ("on image", Some(meta("on image", Some(("image", "image")), None))),
+            ("same image", Some(meta("same image", None, Some("there")))),
+            ("no image", Some(meta("no image", None, Some("gone")))),
+        ]
+        .map(|(name, meta)| (key(name), meta))
+        .into();
+        let mut asked = Vec::new();
+        let found = complete(&metas, &mut |image| {
+            asked.push(*image);
+            Ok(*image == digest("there"))
+        });
+        let expected = ["base", "one", "two", "image", "on image", "same image"].map(key);
+        assert_eq!(found.expect("no file is read"), BTreeSet::from(expected));
+        assert_eq!(asked.len(), 2, "each image is looked for once");
+    }
 }

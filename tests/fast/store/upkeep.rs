@@ -162,9 +162,11 @@ fn verify_ends_when_the_user_asks_for_it() -> TestResult {
 #[test]
 fn a_miss_is_explained_by_the_nearest_earlier_layer() -> TestResult {
     let (_scratch, store) = scratch()?;
-    let explain = |step: &str, image: &str, name: &str| store.explain(&ingredients(name), step, image);
-    assert_eq!(explain("configure a", "test", "b"), None);
+    assert_eq!(store.explain(&ingredients("b"), "configure a", "test"), None);
     make(&store, "a", &Parent::None)?;
+    // A store compares with the layers that it had at the first question.
+    let store = Store::open(store.root())?;
+    let explain = |step: &str, image: &str, name: &str| store.explain(&ingredients(name), step, image);
     let changed = "action 1 (hostname a) is now: hostname b";
     for (step, image, name, words) in [
         ("configure a", "test", "b", Some(changed.to_owned())),
@@ -174,5 +176,8 @@ fn a_miss_is_explained_by_the_nearest_earlier_layer() -> TestResult {
     ] {
         assert_eq!(explain(step, image, name), words, "{step}, {image}, {name}");
     }
+    // The layers are read for the first question only, however many steps a plan has.
+    fs::remove_file(directory(&store, "a").join("layer.json"))?;
+    assert_eq!(explain("configure a", "test", "b"), Some(changed.to_owned()));
     Ok(())
 }
