@@ -15,12 +15,17 @@ use goldsmith::fetch::PinPolicy;
 use goldsmith::guest::fake::{self, Content, FakeWorld, Node, Tree};
 use goldsmith::guest::{Guest, GuestError, Inspection, Mount};
 use goldsmith::interrupt::Interrupt;
-use goldsmith::pipeline::{BootRequest, Host, HostError, Options, Outcome, Pipeline, Source, StopAtFailure};
+use goldsmith::pipeline::{BootRequest, Host, HostError, Options, Outcome, Pipeline, Source, StopAtFailure, Watch};
 use goldsmith::recipe::{Arch, Firmware, LoadOptions};
 use goldsmith::verify::boot::Booted;
 
 /// Builds the image of a recipe. `work` is a private directory with a short name.
-pub(crate) fn build(recipe: &Path, work: &Path, host: &dyn Host) -> Result<Outcome, Box<dyn Error>> {
+pub(crate) fn build(
+    recipe: &Path,
+    work: &Path,
+    host: &dyn Host,
+    watch: &mut dyn Watch,
+) -> Result<Outcome, Box<dyn Error>> {
     let reading = LoadOptions {
         params: Default::default(),
         element_dirs: vec![],
@@ -31,8 +36,8 @@ pub(crate) fn build(recipe: &Path, work: &Path, host: &dyn Host) -> Result<Outco
     let source = Source::read(recipe, reading)?;
     let workshop = Workshop::new(&work.join("cache"), work, Arc::new(Silent), Interrupt::new())?;
     let pins = PinPolicy { max_age: Duration::from_secs(3600), refresh: false, offline: false };
-    let options = Options { out: work.join("out"), verify: false, publish: None };
-    Ok(Pipeline::new(source, pins, workshop, host).run(&options, &mut StopAtFailure)?)
+    let options = Options { out: work.join("out"), verify: true, publish: None };
+    Ok(Pipeline::new(source, pins, workshop, host).run(&options, watch)?)
 }
 
 /// A host whose guests live in memory.
@@ -101,7 +106,7 @@ pub(crate) fn recipe(dir: &Path) -> Result<std::path::PathBuf, Box<dyn Error>> {
 )]
 fn main() -> Result<(), Box<dyn Error>> {
     let work = tempfile::tempdir()?;
-    let outcome = build(&recipe(work.path())?, work.path(), &MemoryHost::new())?;
+    let outcome = build(&recipe(work.path())?, work.path(), &MemoryHost::new(), &mut StopAtFailure)?;
     for artifact in &outcome.made.exported.artifacts {
         println!("{} has {} bytes, sha256 {}", artifact.file, artifact.size, artifact.digests.sha256);
     }

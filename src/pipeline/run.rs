@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::PipelineError;
 use super::host::Host;
 use super::source::Source;
-use super::verifying::{self, Verdict};
+use super::verifying::{Verdict, Verifying};
 use crate::base::BootstrapError;
 use crate::build::actions::ActionError;
 use crate::build::{self, AfterFailure, BuildError, OnFailure, OpenedImage, Session, Workshop};
@@ -59,8 +59,12 @@ impl std::fmt::Debug for Publishing<'_> {
     }
 }
 
-/// Hooks of a run: the reaction to failed steps, and a look at the image before it is published.
+/// Hooks of a run: the reaction to failed steps, and looks at the image before it is verified and before it is published.
 pub trait Watch: OnFailure {
+    /// Receives the image when the artifacts are written and their verification begins, which takes minutes. Is not called if the
+    /// same image has passed before.
+    fn verifying(&mut self, _exported: &Exported) {}
+
     /// Receives the image when the artifacts are written and verified, before anything is published.
     fn made(&mut self, _made: &Made) {}
 }
@@ -198,7 +202,7 @@ impl<'h> Pipeline<'h> {
         if bootstrapped && !self.pins.offline && self.workshop.store.find(&base)?.is_none() {
             prepared = self.prepare_by(&mut session, &PinPolicy { refresh: true, ..self.pins })?;
         }
-        let on_failure: &mut dyn OnFailure = watch;
+        let on_failure: &mut dyn OnFailure = &mut *watch;
         let built = match build::build(&prepared.plan, prepared.image.as_ref(), session, on_failure) {
             Err(BuildError::Bootstrap(moved)) if matches!(*moved, BootstrapError::RepositoryMoved) => {
                 let mut session = self.session();
@@ -230,7 +234,9 @@ impl<'h> Pipeline<'h> {
         let verdict = match verify.zip(examiner) {
             Some((settings, examiner)) => {
                 let seen = build::examination(&disk.layer, &examiner.key);
-                Some(verifying::verify(&self.workshop, self.host, &self.recorder, plan, settings, seen, &exported)?)
+                let begins = &mut || watch.verifying(&exported);
+                let verifying = Verifying { plan, settings, exported: &exported, begins };
+                Some(verifying.run(&self.workshop, self.host, &self.recorder, seen)?)
             }
             None => None,
         };

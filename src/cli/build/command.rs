@@ -146,6 +146,13 @@ impl OnFailure for Progress<'_> {
 }
 
 impl Watch for Progress<'_> {
+    fn verifying(&mut self, exported: &Exported) {
+        let disk = exported.artifacts.iter().find(|artifact| artifact.output.format.is_disk());
+        if let Some((screen, artifact)) = self.screen.zip(disk) {
+            screen.note(&format!("image ready: {}; verifying it now", exported.dir.join(&artifact.file).display()));
+        }
+    }
+
     fn made(&mut self, made: &Made) {
         if let Some(screen) = self.screen {
             screen.finish();

@@ -86,6 +86,14 @@ impl TerminalReporter {
         }
     }
 
+    /// Shows a line that belongs to no event.
+    pub fn note(&self, line: &str) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.finished {
+            state.print(self.terminal, line);
+        }
+    }
+
     /// Ends the display, before a result or an error is printed. Running steps are marked as stopped, and nothing is drawn
     /// afterwards.
     pub fn finish(&self) {
