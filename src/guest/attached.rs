@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::GuestError;
 use super::libguestfs::{Disk, LibguestfsGuest, text};
+use super::plugging;
 use super::script;
 
 /// SCSI ids of the image's disk and of an archive's, by which the guest finds them.
@@ -42,7 +43,6 @@ impl LibguestfsGuest {
             "file": { "driver": "file", "filename": text(disk)?, "discard": "unmap" },
         });
         let device = self.plug(CALL, DISK_TARGET, &node, &block)?;
-        self.appliance(CALL, &script::activate(&device))?;
         self.disk = Some(Disk { device, first: node.clone(), current: node });
         Ok(())
     }
@@ -107,13 +107,13 @@ impl LibguestfsGuest {
             self.qmp(call, "blockdev-del", &json!({ "node-name": node }))?;
         }
         plugged?;
-        Ok(self.appliance(call, &script::find_disk(target))?.trim().to_owned())
+        Ok(self.appliance(call, &plugging::find_disk(target, target == DISK_TARGET))?.trim().to_owned())
     }
 
     fn unplug(&mut self, call: &str, target: u32, device: &str, node: &str) -> Result<(), GuestError> {
         // The guest removes the device first. Otherwise it would find errors there.
         let name = device.trim_start_matches("/dev/");
-        self.appliance(call, &script::forget(name))?;
+        self.appliance(call, &plugging::forget(name))?;
         let id = format!("scsi{target}");
         self.qmp(call, "device_del", &json!({ "id": id }))?;
         let deleted = self.qmp.wait_device_deleted(&id);

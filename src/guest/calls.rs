@@ -21,7 +21,7 @@ use super::{
 use crate::base::Package;
 
 /// Longest content that goes into one message; the library's limit is 4 MiB.
-const MESSAGE_LIMIT: usize = 2 << 20;
+pub(super) const MESSAGE_LIMIT: usize = 2 << 20;
 
 /// Messages of tar for a full file system; the appliance has no other language. tar prints the second one if a part of the last
 /// block still fits.
@@ -47,25 +47,6 @@ impl LibguestfsGuest {
 
     fn required(&self, call: &str, path: &str) -> Result<String, GuestError> {
         self.resolved(call, path)?.ok_or_else(|| refused(call, format!("the directory of `{path}` does not exist")))
-    }
-
-    /// Returns the size of a regular file. Reading anything else could block forever.
-    fn regular_size(&self, call: &str, path: &str) -> Result<u64, GuestError> {
-        let stat = self.call(call, |g| g.statns(path))?;
-        match kind_of(stat.st_mode) {
-            FileKind::File => Ok(stat.st_size.cast_unsigned()),
-            _ => Err(refused(call, "it is not a regular file".to_owned())),
-        }
-    }
-
-    /// Reads a file of the image.
-    pub(super) fn read_file(&self, path: &str, limit: u64) -> Result<Vec<u8>, GuestError> {
-        let call = format!("read {path}");
-        let size = self.regular_size(&call, path)?;
-        if size > limit {
-            return Err(refused(&call, format!("it has {size} bytes, more than the {limit} that are allowed")));
-        }
-        self.call(&call, |g| g.read_file(path))
     }
 
     /// Adds the missing space to the error of a write, if a full file system is the cause: an upload does not report it.
@@ -130,7 +111,7 @@ pub(super) fn refused(call: &str, message: String) -> GuestError {
     GuestError::Call { call: call.to_owned(), message }
 }
 
-fn kind_of(mode: i64) -> FileKind {
+pub(super) fn kind_of(mode: i64) -> FileKind {
     match mode & 0o170_000 {
         0o100_000 => FileKind::File,
         0o040_000 => FileKind::Directory,
@@ -331,6 +312,12 @@ impl Guest for LibguestfsGuest {
 
     fn remove(&mut self, path: &str) -> Result<(), GuestError> {
         let call = format!("remove {path}");
+        // libguestfs starts a program to remove trees, and makes system calls for what is no tree.
+        match self.handle.lstatns(path).map(|stat| kind_of(stat.st_mode)) {
+            Ok(FileKind::Directory) if self.handle.rmdir(path).is_ok() => return Ok(()),
+            Ok(FileKind::File | FileKind::Symlink | FileKind::Special) => return self.call(&call, |g| g.rm(path)),
+            _ => {}
+        }
         match self.resolved(&call, path)? {
             Some(path) => self.call(&call, |g| g.rm_rf(&path)),
             None => Ok(()),

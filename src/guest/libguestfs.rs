@@ -183,7 +183,9 @@ impl LibguestfsGuest {
 
     /// Unmounts everything and shuts the appliance down cleanly.
     pub(super) fn stop(mut self) -> Result<(), GuestError> {
-        self.unmount()?;
+        if !self.mounted.is_empty() {
+            self.unmount()?;
+        }
         self.call("stop the guest", Handle::shutdown)?;
         self.complete = true;
         Ok(())

@@ -32,6 +32,8 @@ pub mod libguestfs;
 mod listing;
 mod mount;
 pub mod place;
+mod plugging;
+mod reading;
 mod saving;
 mod script;
 pub mod terminal;

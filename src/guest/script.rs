@@ -125,11 +125,16 @@ pub(super) fn status(printed: &str) -> Result<i32, String> {
 
 /// Sets the clock to what an image was last changed at, where that is not a day ahead: a host whose clock was set back would
 /// else give what changes now an older time than what is derived from it.
-const FORWARD: &str = r"
+///
+/// The first search only looks whether this is so. The second one, which needs all the times, is for such hosts alone.
+const FORWARD: &str = r#"
+: >/tmp/goldsmith-now
+if [ -n "$(find /sysroot/etc /sysroot/boot -maxdepth 2 -newercc /tmp/goldsmith-now -print -quit 2>/dev/null)" ]; then
 newest=$(find /sysroot/etc /sysroot/boot -maxdepth 2 -printf '%C@\n' 2>/dev/null | sort -n | tail -n 1)
 newest=${newest%%.*} now=$(date +%s)
 if [ ${newest:-0} -ge $now ] && [ $newest -lt $((now + 86400)) ]; then date -s @$((newest + 1)) >/dev/null; fi
-";
+fi
+"#;
 
 /// Returns a script that mounts file systems below [`ROOT`], and a tmpfs on `/run` so that nothing there becomes part of a layer.
 pub(super) fn mount(disk: &str, mounts: &[Mount]) -> String {
@@ -188,41 +193,6 @@ rm {EMULATOR}
 pub(super) fn set_clock(now: SystemTime) -> String {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("date -s @{}.{:09} >/dev/null", since.as_secs(), since.subsec_nanos())
-}
-
-/// Returns a script that finds the disk with a SCSI id. The disk appears shortly after it was attached.
-pub(super) fn find_disk(target: u32) -> String {
-    format!(
-        r#"i=0
-while [ $i -lt 200 ]; do
-  for b in /sys/bus/scsi/devices/*:0:{target}:0/block/*; do
-    if [ -b "/dev/${{b##*/}}" ]; then udevadm settle; echo "/dev/${{b##*/}}"; exit 0; fi
-  done
-  i=$((i+1)); sleep 0.05
-done
-echo 'the disk does not appear in the guest' >&2; exit 1
-"#
-    )
-}
-
-/// Makes the logical volumes on a disk available.
-pub(super) fn activate(disk: &str) -> String {
-    format!("case $(lsblk -nro FSTYPE {disk}) in *LVM2_member*) lvm vgchange -q -a y 2>&1; udevadm settle ;; esac")
-}
-
-/// Makes the appliance forget a disk, and what stands on it: a volume that stays mapped to a disk that was taken away gives
-/// errors where the next disk has a volume of the same name.
-pub(super) fn forget(name: &str) -> String {
-    format!(
-        r#"sync
-held() {{ for h in /sys/block/{name}/holders/* /sys/block/{name}/{name}*/holders/*; do [ ! -e "$h" ] || return 0; done; return 1; }}
-if held; then
-  lvm vgchange -q -a n 2>&1; mdadm --stop --scan 2>&1; udevadm settle
-  if held; then echo 'volumes on the disk are still in use' >&2; exit 1; fi
-fi
-echo 1 >/sys/block/{name}/device/delete
-"#
-    )
 }
 
 /// Returns a script that remounts file systems with `ro` or `rw`. Under emulation, starting programs takes most of the time. So

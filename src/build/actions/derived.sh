@@ -58,7 +58,12 @@ newer() {
     for path; do
         [ ! -e "$path" ] || paths="$paths $path"
     done
-    [ -z "$paths" ] || compared "$since" $paths | head -n "${most:-1}"
+    [ -n "$paths" ] || return 0
+    if [ -n "$exact" ] && [ "${most:-1}" = 1 ]; then
+        find -H $paths -newercc "$since" -print -quit 2>/dev/null || :
+    else
+        compared "$since" $paths | head -n "${most:-1}"
+    fi
 }
 
 # Succeeds if $1 is outdated: the first existing file of $3, which the program $2 makes, is older than one of the sources $4.

@@ -83,6 +83,7 @@ impl Executor<'_> {
         let timeout = Some(timeout.map_or(self.timeout, |timeout| timeout.min(self.timeout)));
         let command = Command { program: &path, args, env, network, timeout };
         let ended = self.guest.run(&command).for_action(label)?;
+        self.guest.remove(&path).for_action(label)?;
         self.guest.remove(WORK).for_action(label)?;
         let full = match ended.status {
             0 => None,

@@ -98,6 +98,8 @@ calls! {
     fn upload(filename: &str, remotefilename: &str) -> ();
     fn download(remotefilename: &str, filename: &str) -> ();
     fn mkdir_p(path: &str) -> ();
+    fn rm(path: &str) -> ();
+    fn rmdir(path: &str) -> ();
     fn rm_rf(path: &str) -> ();
     fn rename(oldpath: &str, newpath: &str) -> ();
     fn mv(src: &str, dest: &str) -> ();
@@ -117,7 +119,8 @@ unsafe extern "C" {
     fn guestfs_add_drive_scratch(g: *mut Opaque, size: i64, ...) -> c_int;
     fn guestfs_get_path(g: *mut Opaque) -> *const c_char;
     fn guestfs_glob_expand_opts(g: *mut Opaque, pattern: *const c_char, ...) -> *mut *mut c_char;
-    fn guestfs_read_file(g: *mut Opaque, path: *const c_char, size_r: *mut usize) -> *mut c_char;
+    fn guestfs_pread(g: *mut Opaque, path: *const c_char, count: c_int, offset: i64, size_r: *mut usize)
+    -> *mut c_char;
     fn guestfs_write(g: *mut Opaque, path: *const c_char, content: *const c_char, content_size: usize) -> c_int;
 }
 
@@ -128,7 +131,7 @@ pub(super) fn declared() -> Vec<String> {
         "int guestfs_add_drive_scratch (guestfs_h *g, int64_t size, ...)",
         "const char *guestfs_get_path (guestfs_h *g)",
         "char **guestfs_glob_expand_opts (guestfs_h *g, const char *pattern, ...)",
-        "char *guestfs_read_file (guestfs_h *g, const char *path, size_t *size_r)",
+        "char *guestfs_pread (guestfs_h *g, const char *path, int count, int64_t offset, size_t *size_r)",
         "int guestfs_write (guestfs_h *g, const char *path, const char *content, size_t content_size)",
     ];
     by_hand.map(str::to_owned).into_iter().chain(made()).collect()
@@ -167,14 +170,14 @@ impl Handle {
         answer.unwrap_or_else(|| Err(self.last_failure()))
     }
 
-    /// Reads a whole file.
-    pub(in crate::guest) fn read_file(&self, path: &str) -> Result<Vec<u8>, Failure> {
+    /// Reads at most `count` bytes of a file, which must fit one message. Returns none at its end.
+    pub(in crate::guest) fn pread(&self, path: &str, count: i32, offset: i64) -> Result<Vec<u8>, Failure> {
         let path = path.hold()?;
         let mut size = 0;
         // SAFETY: the handle is open, the path is held, and the size is written before it is read. What is returned is taken
         // at once, and only here.
         let bytes = unsafe {
-            let bytes = guestfs_read_file(self.raw(), path.as_ptr(), &raw mut size);
+            let bytes = guestfs_pread(self.raw(), path.as_ptr(), count, offset, &raw mut size);
             take_bytes(bytes, size)
         };
         bytes.ok_or_else(|| self.last_failure())
