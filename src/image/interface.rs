@@ -43,7 +43,7 @@ pub trait Sink: Send {
     /// and shorter only at the disk's end. Parts of the disk that are never written are zero.
     fn write(&mut self, offset: u64, data: &[u8]) -> io::Result<()>;
 
-    /// Completes the file, but does not sync it.
+    /// Completes the file. It need not be on the disk yet.
     fn finish(self: Box<Self>) -> io::Result<Written>;
 }
 
