@@ -23,10 +23,12 @@ docs: ## build the book as a web site in target/book
 	@if command -v mdbook >/dev/null; then mdbook build docs; else \
 		echo 'mdbook is missing: run cargo install --locked mdbook, or read docs/src/index.md as it is' >&2; exit 1; fi
 
-bench: ## compare with the same work done by hand (as root; takes some minutes)
+bench: ## measure, and compare with the same work done by hand (as root; takes an hour)
 	@.ci/setup guestfish jq
 	@benches/cold_build.sh
 	@benches/formats.sh
+	@benches/resources.sh
+	@benches/growth.sh
 	@benches/publish.sh
 
 setup: ## install missing packages
