@@ -74,15 +74,18 @@ impl Run {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Service {
-    /// Units that start at boot. A masked unit is an error, as it is for `systemctl enable`: `remove` its mask first. A unit
-    /// without an `[Install]` section that no other unit wants is an error too.
+    /// Units that start at boot, with the units that their `Also=` names. A masked unit is an error, as it is for
+    /// `systemctl enable`: `remove` its mask first. A unit without an `[Install]` section that no other unit wants is an
+    /// error too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub enable: Vec<String>,
-    /// Units that do not start at boot. A unit that a link of its package starts is an error: mask it. A socket or a timer
-    /// that starts it later is another unit: name it too.
+    /// Units that do not start at boot, with the units that their `Also=` names. A unit that a link of its package starts is
+    /// an error: mask it. A masked unit keeps its links. A socket or a timer that starts it later is another unit: name it
+    /// too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub disable: Vec<String>,
-    /// Units that nothing can start, installed or not. An alias of a unit is an error.
+    /// Units that nothing can start, installed or not. An alias of a unit is an error, and so is a unit whose file is in
+    /// `/etc/systemd/system`, where the mask would have to be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mask: Vec<String>,
     /// Ignore a unit that is not installed. Otherwise it is an error in `enable` and `disable`.
@@ -95,11 +98,11 @@ impl Service {
     pub(super) const TEXTS: Texts = &[("enable.*", unit), ("disable.*", unit), ("mask.*", unit)];
 }
 
-/// A change of the kernel command line. An argument that is there already is not added again.
+/// A change of the kernel command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KernelArgs {
-    /// Arguments to add, in this order.
+    /// Arguments to add after others are removed, in this order. One that is there already stays where it is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub add: Vec<String>,
     /// Arguments to remove: `quiet` removes this argument, `console=` removes it with every value. Goldsmith reads GRUB's

@@ -53,9 +53,10 @@ impl Executor<'_> {
             return Ok(());
         }
         // Boot entries are files of their own (Boot Loader Specification), and hold the arguments too.
+        // What is added may have a name that is removed: `console=` with every value, and then another one.
         let lines = r#"command -v grubby >/dev/null || exit 0
-[ -z "$1" ] || grubby --update-kernel=ALL --args="$1"
-[ -z "$2" ] || grubby --update-kernel=ALL --remove-args="$2""#;
+[ -z "$2" ] || grubby --update-kernel=ALL --remove-args="$2"
+[ -z "$1" ] || grubby --update-kernel=ALL --args="$1""#;
         // A name without a value stands for all values there.
         let removed: Vec<_> = args.remove.iter().map(|arg| arg.trim_end_matches('=')).collect();
         self.shell(&label, lines, &[args.add.join(" "), removed.join(" ")], false)

@@ -92,6 +92,16 @@ fn kernel_arguments_elsewhere_are_in_the_settings_and_in_boot_entries() {
     let tree = after_in(&fixture, "fedora", &actions);
     assert_eq!(text(&tree, "/etc/default/grub"), "GRUB_CMDLINE_LINUX_DEFAULT=\"splash\"\nGRUB_CMDLINE_LINUX=\"a b\"\n");
     assert_eq!(args(&fixture)[0], ["a b", "console quiet"]);
+    // Entries lose what is removed before they get what is added: both may have one name.
+    let script = String::from_utf8(fixture.world.runs()[0].scripts[0].clone()).expect("text");
+    fixture.file("../bin/grubby", "#!/bin/sh\necho \"$*\"\n", 0o755);
+    let path = format!("{}:/usr/bin:/bin", fixture.dir.path().join("bin").display());
+    let mut sh = std::process::Command::new("sh");
+    let ran = sh.args(["-c", &script, "sh", "console=ttyS0", "console"]).env("PATH", path).output();
+    assert_eq!(
+        String::from_utf8_lossy(&ran.expect("sh is there").stdout),
+        "--update-kernel=ALL --remove-args=console\n--update-kernel=ALL --args=console=ttyS0\n"
+    );
 
     // Without such entries the settings are all there is: only the list of packages at the end needs a program.
     let fixture = Fixture::new();
