@@ -16,7 +16,7 @@ use tempfile::TempDir;
 mod making;
 mod upkeep;
 
-type TestResult = Result<(), Box<dyn Error>>;
+pub(crate) type TestResult = Result<(), Box<dyn Error>>;
 
 const SIZE: ByteSize = ByteSize::mebibytes(4);
 
@@ -30,7 +30,7 @@ fn ingredients(name: &str) -> Value {
     json!({ "format": 1, "actions": [{ "hostname": name }] })
 }
 
-fn key(name: &str) -> LayerKey {
+pub(crate) fn key(name: &str) -> LayerKey {
     LayerKey::of(&canonical(&ingredients(name)))
 }
 
@@ -45,7 +45,7 @@ fn about(name: &str) -> NewLayer {
     }
 }
 
-fn directory(store: &Store, name: &str) -> PathBuf {
+pub(crate) fn directory(store: &Store, name: &str) -> PathBuf {
     store.root().join("layers").join(key(name).to_string())
 }
 
@@ -64,14 +64,14 @@ fn hit(store: &Store, name: &str) -> Result<Layer, Box<dyn Error>> {
 }
 
 /// A layer that differs from every other one in its first cluster.
-fn make(store: &Store, name: &str, parent: &Parent) -> Result<Layer, Box<dyn Error>> {
+pub(crate) fn make(store: &Store, name: &str, parent: &Parent) -> Result<Layer, Box<dyn Error>> {
     let mut slot = miss(store, name)?;
     slot.create_overlay(parent, SIZE)?;
     write_pattern(slot.disk_path(), u8::try_from(name.len())?)?;
     Ok(slot.commit(about(name))?)
 }
 
-fn on(name: &str) -> Parent {
+pub(crate) fn on(name: &str) -> Parent {
     Parent::Layer(key(name))
 }
 
@@ -92,7 +92,7 @@ fn flip_byte(path: &Path, offset: u64) -> TestResult {
     Ok(())
 }
 
-fn last_used(store: &Store, name: &str, days_ago: u64) -> TestResult {
+pub(crate) fn last_used(store: &Store, name: &str, days_ago: u64) -> TestResult {
     let time = SystemTime::now() - Duration::from_secs(days_ago * 24 * 3600);
     File::create(directory(store, name).join("used"))?.set_modified(time)?;
     Ok(())
