@@ -18,7 +18,11 @@ const STATES: &str = "/run/goldsmith-units";
 
 /// Changes units and notes their states in the file `$1`, each in a line. `is-enabled` ends with 1 for a unit that is not
 /// enabled, and `enable` and `disable` end with 0 for much that they pass over.
-const CHANGE: &str = r#"states=$1 verb=$2
+const CHANGE: &str = r#"command -v systemctl >/dev/null || {
+    echo "the image has no program systemctl: install the package systemd" >&2
+    exit 99
+}
+states=$1 verb=$2
 shift 2
 status=0
 systemctl --no-reload "$verb" "$@" || status=$?
@@ -87,8 +91,8 @@ impl Executor<'_> {
         to_mask: &[String],
     ) -> Result<(), ActionError> {
         let args: Vec<_> = [STATES, word].into_iter().map(str::to_owned).chain(units.iter().cloned()).collect();
-        let result = self.shell(label, CHANGE, &args, false);
-        if result.as_ref().is_err_and(|error| error.guest().is_some()) {
+        let result = self.shell(label, CHANGE, &args, false).map_err(ActionError::explained);
+        if result.as_ref().is_err_and(|error| error.guest().is_some() || matches!(error, ActionError::Undone { .. })) {
             return result;
         }
         let states = self.text(label, STATES)?;

@@ -132,6 +132,23 @@ fn units_are_as_the_action_says_or_it_fails() {
     }
 }
 
+/// It was told that the unit is not installed.
+#[test]
+fn an_image_without_systemctl_is_told_of_that() {
+    let fixture = Fixture::new();
+    fixture.world.on_run(|command, tree| {
+        let Content::File(content) = &tree[command.program].content else { panic!("a script") };
+        let script = String::from_utf8(content.clone()).expect("text");
+        let mut sh = Command::new("/bin/sh");
+        let ran = sh.args(["-c", &script, "sh"]).args(&command.args[1..]).env("PATH", "/nowhere").output();
+        let ran = ran.expect("a shell");
+        let tail = String::from_utf8_lossy(&ran.stderr).lines().map(str::to_owned).collect();
+        Ended { status: ran.status.code().unwrap_or(255), tail }
+    });
+    let told = after(&fixture, &format!("{IMAGE}    - service: {{ enable: [ssh] }}\n")).expect_err("it fails");
+    assert_eq!(told, "service enable ssh: the image has no program systemctl: install the package systemd");
+}
+
 #[test]
 fn links_of_units_are_those_that_systemctl_makes() {
     let tree = after(&fixture(), &format!("{IMAGE}    - service: {{ enable: [ssh, also], mask: [getty@tty1] }}\n"));
