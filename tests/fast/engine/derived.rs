@@ -103,6 +103,12 @@ fn what_is_derived_is_made_again_where_its_sources_have_changed() {
             "still older",
         ),
         ("echo x >opt/lib/libx.so; echo /opt/lib >etc/ld.so.conf.d/own.conf; sh derived make", 99, &["added no library of /opt/lib"], "still older"),
+        (
+            &*format!("{library}; printf '#!/bin/sh\\n' >tmp/ldconfig; chmod 755 tmp/ldconfig; PATH=/tmp:$PATH sh derived make; echo end"),
+            99,
+            &["ldconfig succeeded, but /etc/ld.so.cache is still older than /etc/ld.so.conf.d"],
+            "end",
+        ),
         // Without a program that compares, nothing would tell that something must be made again.
         (&*format!("{} cp own.crt {certificates}/own.crt; sh derived make", without("find")), 99, &["cache of the dynamic linker must be made again: find:"], "command not found"),
         (&*format!("{} sh derived make", without("sort")), 99, &["must be made again: sort:", "install findutils, coreutils"], "not found"),

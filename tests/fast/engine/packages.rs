@@ -102,6 +102,15 @@ fn what_dnf_and_zypper_say_counts_as_much_as_how_they_end() {
     let (install, remove, update) = ("{ install: [tool] }", "{ remove: [tool] }", "{ update: true }");
     for (distro, packages, said, ends, status, last) in [
         ("fedora", install, "hello from post\nComplete!", "0", 0, "Complete!"),
+        // A repository that cannot be read is an error only if dnf is told so.
+        (
+            "fedora",
+            update,
+            "",
+            "$(case $* in *--setopt=*.skip_if_unavailable=False*) echo 0 ;; *) echo 9 ;; esac)",
+            0,
+            "",
+        ),
         ("fedora", install, POST, "0", 99, &*format!("a script of a package failed: {POST}")),
         ("fedora", install, "error: %prein(tool-1-1.noarch) scriptlet failed, exit status 3", "1", 99, "prein"),
         ("fedora", install, "Error: Unable to find a match: tool", "1", 1, "Unable to find a match"),
@@ -109,6 +118,7 @@ fn what_dnf_and_zypper_say_counts_as_much_as_how_they_end() {
         ("fedora", remove, "No match for argument: tool", "0", 0, "No match"),
         ("opensuse", install, "", "0", 0, ""),
         ("opensuse", install, POST, "107", 99, POST),
+        ("opensuse", install, "", "107", 99, "a script of a package failed"),
         (
             "opensuse",
             install,

@@ -159,6 +159,25 @@ fn verify_ends_when_the_user_asks_for_it() -> TestResult {
     Ok(())
 }
 
+/// An error of the disk is no interruption.
+#[test]
+fn what_cannot_be_read_ends_verify() -> TestResult {
+    let (_scratch, store) = scratch()?;
+    make(&store, "a", &Parent::None)?;
+    let (disk, meta) = (directory(&store, "a").join("disk.qcow2"), directory(&store, "a").join("layer.json"));
+    let size = fs::metadata(&disk)?.len();
+    fs::remove_file(&disk)?;
+    fs::create_dir(&disk)?;
+    let of_directory = fs::metadata(&disk)?.len();
+    let (old, new) = (format!("\"size\":{size}"), format!("\"size\":{of_directory}"));
+    let text = fs::read_to_string(&meta)?.replace("\"size\": ", "\"size\":");
+    assert!(text.contains(&old), "{text}");
+    fs::write(&meta, text.replace(&old, &new))?;
+    let error = store.verify(&Interrupt::new(), &mut |_, _| {}).expect_err("a directory cannot be read");
+    assert!(!matches!(error, StoreError::Interrupted) && format!("{error:?}").contains("disk.qcow2"), "{error:?}");
+    Ok(())
+}
+
 #[test]
 fn a_miss_is_explained_by_the_nearest_earlier_layer() -> TestResult {
     let (_scratch, store) = scratch()?;
