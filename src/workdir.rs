@@ -265,6 +265,19 @@ mod tests {
     }
 
     #[test]
+    fn a_dry_run_names_what_it_leaves() {
+        let tmp = tempfile::tempdir().expect("a temporary directory");
+        assert_eq!(WorkDir::tidy_within(tmp.path(), true).expect("nothing is there"), [PathBuf::new(); 0]);
+        let alive = WorkDir::within(tmp.path()).expect("a work directory");
+        let dead = alive.path().parent().expect("its root").join("dead");
+        marked(&dead);
+        assert_eq!(WorkDir::tidy_within(tmp.path(), true).expect("readable"), [dead.clone()]);
+        assert!(dead.join("deep/er").exists(), "a dry run removes nothing");
+        assert_eq!(WorkDir::tidy_within(tmp.path(), false).expect("removed"), [dead.clone()]);
+        assert!(!dead.exists() && alive.path().exists());
+    }
+
+    #[test]
     fn nothing_is_left_where_nothing_else_was() {
         let tmp = tempfile::tempdir().expect("a temporary directory");
         let both = [WorkDir::in_tmp(tmp.path()), WorkDir::in_tmp(tmp.path())].map(|made| made.expect("made"));

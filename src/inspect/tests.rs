@@ -93,6 +93,32 @@ fn all_parts_come_together() {
     assert_eq!(serde_json::from_str::<System>(&json).expect("the same"), found);
 }
 
+/// The last file of cloud-init that has a value counts; one that is no YAML has none.
+#[test]
+fn files_of_cloud_init_outweigh_those_before_them() {
+    let user = |name: &str| format!("system_info: {{ default_user: {{ name: {name} }} }}\n");
+    let (main, second, broken) = (user("main") + "datasource_list: [Main]\n", user("second"), "datasource_list: [\n");
+    let found = inspected(
+        &world(),
+        &[
+            ("/etc/cloud/cloud.cfg", &main),
+            ("/etc/cloud/cloud.cfg.d/10_first.cfg", &(user("first") + "datasource_list: [First]\n")),
+            ("/etc/cloud/cloud.cfg.d/20_second.cfg", &second),
+            ("/etc/cloud/cloud.cfg.d/30_broken.cfg", broken),
+            ("/etc/cloud/cloud.cfg.d/40_other", "datasource_list: [Other]\n"),
+        ],
+    );
+    let cloud_init = found.cloud_init.expect("it is installed");
+    assert_eq!(cloud_init.datasources, ["First"]);
+    assert_eq!(cloud_init.default_user.as_deref(), Some("second"));
+    assert!(cloud_init.enabled);
+
+    let found = inspected(&world(), &[("/etc/cloud/cloud.cfg", &main), ("/etc/cloud/cloud-init.disabled", "")]);
+    assert!(!found.cloud_init.expect("it is installed").enabled);
+    let found = inspected(&world(), &[("/etc/cloud/cloud.cfg.d/20_second.cfg", &second)]);
+    assert_eq!(found.cloud_init, None);
+}
+
 #[test]
 fn what_is_strange_becomes_a_note() {
     let found = inspected(

@@ -235,6 +235,7 @@ mod tests {
             (with("/packages", json!(["curl", "nginx", "vim"])), "packages: + nginx"),
             (with("/packages", json!(["curl", "nginx"])), "packages: + nginx - vim"),
             (with("/packages", json!(many)), "packages: + a + b + c and 3 more"),
+            (with("/packages", json!([&many[..4], &many[6..]].concat())), "packages: + a + b + c + d"),
             (with("/packages", json!(["vim", "curl"])), "its ingredients are written in another way"),
             (with("/repositories/bookworm-security", json!("23")), "repository bookworm-security moved on"),
             (without("/repositories", "bookworm-security"), "repository bookworm-security is gone"),

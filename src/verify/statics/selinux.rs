@@ -42,3 +42,70 @@ fn labels(view: &View) -> Finding {
     let none: Vec<_> = files.iter().flat_map(|text| selinux::without_label(text)).collect();
     LABELS.unless(unlabelled.iter().filter(|path| !none.iter().any(|pattern| pattern.is_match(path))))
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::super::view::view;
+    use super::*;
+    use crate::guest::Devices;
+    use crate::inspect::tree::tests::tree;
+    use crate::verify::Outcome::{self, Failed, Passed, Skipped};
+
+    const POLICY: &str = "/etc/selinux/own/contexts/files/file_contexts";
+
+    #[test]
+    fn labels_are_judged_by_the_policy_that_is_on() {
+        let on = "SELINUX=enforcing\nSELINUXTYPE=own\n";
+        let contexts = "/tmp/.* <<none>>\n/etc(/.*)? system_u:object_r:etc_t:s0\n";
+        let (found, none): (&[&str], &[&str]) = (&["/etc/x", "/tmp/x", "/home/x/y"], &[]);
+        type Files<'a> = &'a [(&'a str, &'a str)];
+        let cases: &[(&str, Files<'_>, Option<&[&str]>, Outcome, &[&str])] = &[
+            (on, &[(POLICY, contexts)], Some(found), Failed, &["/etc/x", "/home/x/y"]),
+            (on, &[(POLICY, contexts)], Some(none), Passed, &[]),
+            (on, &[(POLICY, contexts)], None, Skipped, &[]),
+            (
+                on,
+                &[(POLICY, contexts), (&format!("{POLICY}.homedirs"), "/home/[^/]+/.* <<none>>\n")],
+                Some(found),
+                Failed,
+                &["/etc/x"],
+            ),
+            (
+                on,
+                &[(POLICY, contexts), (&format!("{POLICY}.local"), "/(etc|home)/.* <<none>>\n")],
+                Some(found),
+                Passed,
+                &[],
+            ),
+            (
+                on,
+                &[],
+                Some(none),
+                Failed,
+                &[&format!("/etc/selinux/config names the policy own, and {POLICY} is not there")],
+            ),
+            ("SELINUX=disabled\n", &[(POLICY, contexts)], Some(found), Passed, &["SELinux is off"]),
+            (
+                on,
+                &[
+                    (POLICY, contexts),
+                    ("/boot/vmlinuz-6", "k"),
+                    ("/boot/grub/grub.cfg", "menuentry 'D' {\nlinux /boot/vmlinuz-6 ro selinux=0\n}\n"),
+                ],
+                Some(found),
+                Passed,
+                &["SELinux is off"],
+            ),
+        ];
+        for (config, files, unlabelled, outcome, evidence) in cases {
+            let files: Vec<_> = files.iter().copied().chain([(selinux::CONFIG, *config)]).collect();
+            let mut view = view(tree(&files), Devices::default(), "x86_64");
+            view.unlabelled = unlabelled.map(|paths| paths.iter().map(|path| (*path).to_owned()).collect());
+            let found = labels(&view);
+            assert_eq!(found.outcome, *outcome, "{config} {files:?}: {found:?}");
+            if *outcome != Skipped {
+                assert_eq!(found.evidence, *evidence, "{config} {files:?}");
+            }
+        }
+    }
+}
