@@ -97,16 +97,20 @@ impl Executor<'_> {
         }
         let states = self.text(label, STATES)?;
         self.guest.remove(STATES).for_action(label)?;
+        let mut faults = Vec::new();
         for unit in units {
             let state = states.lines().find_map(|line| line.strip_prefix(unit.as_str())?.strip_prefix(' '));
+            let state = state.unwrap_or("unknown");
             let links = self.links_to(label, unit)?;
             let masked_next = to_mask.iter().any(|other| full_name(other) == *unit);
-            let Some(found) = fault(verb, state.unwrap_or("unknown"), &links) else { continue };
-            if verb == Verb::Disable && masked_next {
-                continue;
+            if let Some(found) = fault(verb, state, &links).filter(|_| verb == Verb::Enable || !masked_next) {
+                faults.push((unit, state, found));
             }
+        }
+        // If systemctl refuses one unit, it leaves the others as they were.
+        if let Some((unit, state, found)) = faults.into_iter().min_by_key(|(_, state, _)| *state == "disabled") {
             let mut message = format!("{unit} {found}");
-            if let (Some("masked"), Some(path)) = (state, self.mask_of(label, unit)?) {
+            if let ("masked", Some(path)) = (state, self.mask_of(label, unit)?) {
                 message = format!("{message} (`remove: [{path}]` unmasks it)");
             }
             let tail = result.as_ref().err().map_or_else(Vec::new, |error| error.tail().to_vec());

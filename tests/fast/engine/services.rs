@@ -114,6 +114,7 @@ fn units_are_as_the_action_says_or_it_fails() {
         ("", "enable: [getty@tty1]", ""),
         ("", "enable: [none]", "none.service is not installed"),
         ("", "disable: [none]", "none.service is not installed"),
+        ("", "enable: [ssh, none]", "none.service is not installed"),
         ("", "enable: [none], disable: [other], mask: [none.socket], if-present: true", ""),
         (
             "    - symlink: { path: /etc/systemd/system/none.service, target: /dev/null }\n",
