@@ -55,3 +55,28 @@ impl Arguments {
 fn matches(pattern: &str, arg: &str) -> bool {
     if pattern.ends_with('=') { arg.starts_with(pattern) } else { arg == pattern }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::KernelArgs;
+
+    #[test]
+    fn what_only_adds_or_only_removes_is_looked_at_too() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let change =
+            |add: &[&str], remove: &[&str]| Action::KernelArgs(KernelArgs { add: words(add), remove: words(remove) });
+        let paths = BTreeMap::from([("grub".to_owned(), "/boot/grub".to_owned())]);
+        for (actions, sum) in [
+            (vec![], None),
+            (vec![change(&["a"], &[])], Some((&["a"][..], &[][..]))),
+            (vec![change(&[], &["b"])], Some((&[], &["b"]))),
+            (vec![change(&["a=1", "c"], &[]), change(&["a=2"], &["a=", "a="])], Some((&["c", "a=2"], &["a="]))),
+        ] {
+            let found = Arguments::of(actions.iter(), &paths);
+            let found = found.map(|found| (found.present, found.absent));
+            assert_eq!(found, sum.map(|(present, absent)| (words(present), words(absent))), "{actions:?}");
+        }
+        assert_eq!(Arguments::of([change(&["a"], &[])].iter(), &BTreeMap::new()), None, "no GRUB, no menu");
+    }
+}
