@@ -13,6 +13,7 @@ mod draw;
 mod entry;
 mod ground;
 mod kernel;
+mod service;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -59,7 +60,7 @@ impl Case {
     }
 
     fn meaning(&self) -> String {
-        self.actions.iter().map(|action| action.meaning.as_str()).collect()
+        meaning(&self.actions)
     }
 
     fn steps(&self) -> String {
@@ -87,6 +88,23 @@ fn steps(actions: &[Action]) -> String {
     actions.iter().fold(String::new(), |text, action| text + &format!("    - {}\n", action.recipe))
 }
 
+fn meaning(actions: &[Action]) -> String {
+    actions.iter().map(|action| action.meaning.as_str()).collect()
+}
+
+/// What is wrong if only one of the script and the recipe fails. What both refuse is shown, to be looked at.
+fn disagreement(name: &str, wanted: &Result<(), String>, made: &Result<(), String>) -> Option<String> {
+    match (wanted, made) {
+        (Ok(()), Ok(())) => None,
+        (Err(wanted), Err(error)) => {
+            eprintln!("{name} fails: {} | {}", error.lines().next().unwrap_or_default(), wanted.replace('\n', " "));
+            None
+        }
+        (Ok(()), Err(error)) => Some(format!("fails, and should not: {error}")),
+        (Err(error), Ok(())) => Some(format!("should fail, and does not: {error}")),
+    }
+}
+
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
 }
@@ -101,7 +119,9 @@ fn random_recipes_mean_what_the_reference_says() {
     let (seed, count) = (number("GOLDSMITH_ORACLE_SEED", 1), number("GOLDSMITH_ORACLE_COUNT", 20));
     eprintln!("cases {seed} to {}", seed + count - 1);
     let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let image = crate::shared::small_image();
+    // With `systemctl`, which small bases lack.
+    let recipe = format!("name: oracle\n{}packages: [systemd]\n", crate::shared::SMALL);
+    let image = crate::shared::image("oracle", &recipe);
     let small_guest = SmallGuest::new();
     small_guest.overlay(image.to_str().unwrap(), "1.qcow2");
     let mut guest = small_guest.launch().unwrap();
@@ -123,37 +143,39 @@ fn random_recipes_mean_what_the_reference_says() {
 
     let begin = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed() - 2;
     let system = action::system(&mut Rng::with_seed(seed));
-    let meaning: String = system.iter().map(|action| action.meaning.as_str()).collect();
+    let meaning = meaning(&system);
     host.run(&meaning).unwrap_or_else(|error| panic!("{error}: {meaning}"));
     let wanted: Vec<_> = cases.iter().map(|case| host.run(&case.meaning())).collect();
     carry_out(guest, work.path(), &steps(&system)).unwrap_or_else(|error| panic!("{error}: {}", steps(&system)));
     let (mut told, mut refused) = (String::new(), BTreeSet::new());
-    // As many changes of the kernel's arguments as a tenth of the cases; at least ten.
+    // As many changes of the kernel's arguments, and of units, as a tenth of the cases; at least ten.
     let mut rng = Rng::with_seed(seed);
-    for number in 0..(count / 10).max(10) {
-        let round = kernel::round(&mut rng, number as usize);
-        let meaning: String = round.iter().map(|action| action.meaning.as_str()).collect();
+    let mut refused_units = Vec::new();
+    for number in 0..usize::try_from(count / 10).unwrap().max(10) {
+        let round = kernel::round(&mut rng, number);
+        let meaning = self::meaning(&round);
         host.run(&meaning).unwrap_or_else(|error| panic!("{error}: {meaning}"));
         if let Err(error) = carry_out(guest, work.path(), &steps(&round)) {
             let _ = writeln!(told, "\n== arguments {number} fail: {error}\n{}", steps(&round));
         }
+        let round = service::round(&mut rng, number);
+        let wanted = host.run(&self::meaning(&round));
+        let made = carry_out(guest, work.path(), &steps(&round));
+        if wanted.is_err() || made.is_err() {
+            refused_units.push(service::prefix(number));
+        }
+        if let Some(what) = disagreement(&format!("units {number}"), &wanted, &made) {
+            let _ = writeln!(told, "\n== units {number} {what}\n{}{}", steps(&round), self::meaning(&round));
+        }
     }
     for (case, wanted) in cases.iter().zip(&wanted) {
         let made = carry_out(guest, &case.folder, &case.steps());
-        match (wanted, made) {
-            (Ok(()), Ok(())) => continue,
-            (Err(wanted), Err(error)) => {
-                eprintln!(
-                    "case {} fails: {} | {}",
-                    case.seed,
-                    error.lines().next().unwrap_or_default(),
-                    wanted.replace('\n', " ")
-                );
-            }
-            (Ok(()), Err(error)) => told += &case.told(&format!("fails, and should not: {error}")),
-            (Err(error), Ok(())) => told += &case.told(&format!("should fail, and does not: {error}")),
+        if wanted.is_err() || made.is_err() {
+            refused.insert(format!("/srv/case-{}", case.seed));
         }
-        refused.insert(format!("/srv/case-{}", case.seed));
+        if let Some(what) = disagreement(&format!("case {}", case.seed), wanted, &made) {
+            told += &case.told(&what);
+        }
     }
     let holes = "cd / && find srv -xdev -type f -size +63k -printf '%b %s %p\\0' >/run/holes";
     assert_eq!(sh(guest, holes, false).unwrap().status, 0);
@@ -173,8 +195,10 @@ fn random_recipes_mean_what_the_reference_says() {
             told += &(case.told("makes another tree") + &lines.join("\n"));
         }
     }
-    let elsewhere = differences.iter().filter(|(path, _)| !path.starts_with("/srv/case-"));
+    let half_done = |path: &str| refused_units.iter().any(|name| path.contains(&format!("/{name}-")));
+    let elsewhere = differences.iter().filter(|(path, _)| !path.starts_with("/srv/case-") && !half_done(path));
     told += &elsewhere.fold(String::new(), |text, (_, line)| text + "\n" + line);
     eprintln!("{} cases were carried out, {} were to fail", cases.len() - refused.len(), refused.len());
+    eprintln!("{} rounds of units were to fail", refused_units.len());
     assert!(told.is_empty(), "{told}");
 }

@@ -135,3 +135,100 @@ attribute() {
         my ($path, $name, $value) = (@ARGV[0, 1], pack("H*", $ARGV[2]));
         syscall($call, $path, $name, $value, length $value, 0) == 0 or die "$path: $name: $!\n"' "$@"
 }
+
+# The file of a unit, most specific directory first; a mask alone is no unit.
+unit_file() {
+    for at in /etc/systemd/system /usr/local/lib/systemd/system /lib/systemd/system; do
+        if [ -e "$at/$1" ] && [ "$(readlink "$at/$1")" != /dev/null ]; then
+            echo "$at/$1"
+            return
+        fi
+    done
+}
+
+# DIRECTORY... UNIT: another name of a unit is refused.
+no_alias() {
+    eval "unit=\$$#"
+    while [ $# -gt 1 ]; do
+        target=$(readlink "$1/$unit") || target=
+        case $target in '' | /dev/null | */"$unit") ;; *) refuse "$unit is another name" ;; esac
+        shift
+    done
+}
+no_alias_anywhere() {
+    no_alias /etc/systemd/system /usr/local/lib/systemd/system /lib/systemd/system "$1"
+}
+
+# Whether a unit is installed, or else is passed over or refused: IF_PRESENT FILE
+installed() {
+    if [ -n "$(unit_file "$2")" ]; then return; fi
+    [ -n "$1" ] || refuse "$2 is not installed"
+    return 1
+}
+
+masked() {
+    [ "$(readlink "/etc/systemd/system/$1")" = /dev/null ]
+}
+
+# Whether a link starts a unit.
+started() {
+    for link in /etc/systemd/system/*.wants/"$1" /etc/systemd/system/*.requires/"$1" /lib/systemd/system/*.wants/"$1"; do
+        if [ -L "$link" ]; then return; fi
+    done
+    return 1
+}
+
+# FILE LINK...
+links() {
+    path=$(unit_file "$1")
+    shift
+    for link; do
+        way "/etc/systemd/system/$link"
+        [ -L "/etc/systemd/system/$link" ] || ln -s "$path" "/etc/systemd/system/$link"
+    done
+}
+
+# IF_PRESENT NAME FILE ALSO ALSO_LINK LINK...
+enable_unit() {
+    installed "$1" "$3" || return 0
+    no_alias_anywhere "$2"
+    if masked "$2"; then refuse "$2 is masked"; fi
+    name=$2 file=$3 also=$4 also_link=$5
+    shift 5
+    if [ $# = 0 ] && [ -z "$also" ] && ! started "$name"; then refuse "nothing starts $name"; fi
+    links "$file" "$@"
+    if [ -n "$also" ]; then links "$also" "$also_link"; fi
+}
+
+# NAME FILE: removes the links to a unit, and directories in which nothing else is.
+unlink_unit() {
+    path=$(unit_file "$2")
+    for link in /etc/systemd/system/*; do
+        if [ -L "$link" ] && [ "$(readlink "$link")" = "$path" ]; then rm "$link"; fi
+    done
+    for link in /etc/systemd/system/*.wants/"$1" /etc/systemd/system/*.requires/"$1"; do
+        if [ -L "$link" ]; then
+            rm "$link"
+            rmdir --ignore-fail-on-non-empty "${link%/*}"
+        fi
+    done
+}
+
+# IF_PRESENT NAME FILE MASKED_NEXT ALSO
+disable_unit() {
+    installed "$1" "$3" || return 0
+    no_alias_anywhere "$2"
+    if masked "$2"; then return; fi
+    unlink_unit "$2" "$3"
+    if [ -n "$5" ]; then unlink_unit "$5" "$5"; fi
+    if [ -z "$4" ] && started "$2"; then refuse "$2 is still started"; fi
+}
+
+# IF_PRESENT NAME FILE
+mask_unit() {
+    if [ -n "$1" ] && [ -z "$(unit_file "$3")" ]; then return; fi
+    path=/etc/systemd/system/$2
+    if [ -f "$path" ] && [ ! -L "$path" ]; then refuse "$2 is a file"; fi
+    no_alias /etc/systemd/system "$2"
+    link /dev/null "$path"
+}
