@@ -93,6 +93,17 @@ fn the_keys_of_a_fixed_plan_are_these() {
 }
 
 #[test]
+fn an_image_is_of_the_last_change_of_its_repositories() {
+    let mut plan = plan(RECIPE);
+    assert_eq!(plan.epoch(), Some(1_694_250_511));
+    for number in 0..2 {
+        let BasePlan::Bootstrap { repositories, .. } = &mut plan.base else { panic!("a bootstrap") };
+        repositories[number].date = 1_800_000_000 - number as u64;
+        assert_eq!(plan.epoch(), Some(1_800_000_000), "{number}");
+    }
+}
+
+#[test]
 fn a_key_is_the_digest_of_its_ingredients_and_they_hold_the_parent() {
     let plan = plan(RECIPE);
     for pair in plan.steps.windows(2) {
