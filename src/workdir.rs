@@ -267,13 +267,13 @@ mod tests {
     #[test]
     fn a_dry_run_names_what_it_leaves() {
         let tmp = tempfile::tempdir().expect("a temporary directory");
-        assert_eq!(WorkDir::tidy_within(tmp.path(), true).expect("nothing is there"), [PathBuf::new(); 0]);
+        assert_eq!(WorkDir::tidy_within(tmp.path(), true).expect("nothing is there"), Vec::<PathBuf>::new());
         let alive = WorkDir::within(tmp.path()).expect("a work directory");
         let dead = alive.path().parent().expect("its root").join("dead");
         marked(&dead);
-        assert_eq!(WorkDir::tidy_within(tmp.path(), true).expect("readable"), [dead.clone()]);
+        assert_eq!(WorkDir::tidy_within(tmp.path(), true).expect("readable"), std::slice::from_ref(&dead));
         assert!(dead.join("deep/er").exists(), "a dry run removes nothing");
-        assert_eq!(WorkDir::tidy_within(tmp.path(), false).expect("removed"), [dead.clone()]);
+        assert_eq!(WorkDir::tidy_within(tmp.path(), false).expect("removed"), std::slice::from_ref(&dead));
         assert!(!dead.exists() && alive.path().exists());
     }
 

@@ -58,8 +58,9 @@ mod tests {
         let on = "SELINUX=enforcing\nSELINUXTYPE=own\n";
         let contexts = "/tmp/.* <<none>>\n/etc(/.*)? system_u:object_r:etc_t:s0\n";
         let (found, none): (&[&str], &[&str]) = (&["/etc/x", "/tmp/x", "/home/x/y"], &[]);
-        type Files<'a> = &'a [(&'a str, &'a str)];
-        let cases: &[(&str, Files<'_>, Option<&[&str]>, Outcome, &[&str])] = &[
+        // Configuration, further files, files without a label if they were listed, outcome, evidence.
+        type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a [&'a str]>, Outcome, &'a [&'a str]);
+        let cases: &[Case<'_>] = &[
             (on, &[(POLICY, contexts)], Some(found), Failed, &["/etc/x", "/home/x/y"]),
             (on, &[(POLICY, contexts)], Some(none), Passed, &[]),
             (on, &[(POLICY, contexts)], None, Skipped, &[]),

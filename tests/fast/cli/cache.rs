@@ -70,6 +70,8 @@ fn a_dry_run_removes_nothing_and_names_what_goes() -> TestResult {
     drop(store);
 
     let before = content(&root);
+    // How much of a disk a file takes is another matter for a copy.
+    let size = regex::Regex::new(r" \([^)]*\);").expect("a pattern");
     for (rest, goes, stays) in [
         ("--max-age 30d", &["bb", &old][..], &["a", "ccc", &new][..]),
         ("--max-size 0GiB", &["a", "bb", "ccc", &old, &new], &[]),
@@ -90,8 +92,6 @@ fn a_dry_run_removes_nothing_and_names_what_goes() -> TestResult {
         let copy = sandbox.path("copy");
         goldsmith::process::capture(std::process::Command::new("cp").arg("-a").arg(&root).arg(&copy))?;
         let done = sandbox.run(&format!("{line} --cache copy"));
-        // How much of a disk a file takes is another matter for a copy.
-        let size = regex::Regex::new(r" \([^)]*\);").expect("a pattern");
         let last = |text: &str| size.replace(text.lines().last().unwrap_or_default(), ";").into_owned();
         assert_eq!(last(&would.stdout), last(&done.stdout).replace("removed", "in all"), "{line}");
         let left = content(&copy);
