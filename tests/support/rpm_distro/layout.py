@@ -122,6 +122,12 @@ def units():
     edit("/etc/default/chrony", (r'^DAEMON_OPTS="', 'DAEMON_OPTS="-u chrony '))
     own("chrony", "/etc/chrony/chrony.conf", "/etc/chrony/chrony.keys")
     at("/etc/NetworkManager/NetworkManager.conf").write_text("[main]\nplugins=keyfile\n")
+    # As cloud-init's own units are in this family: the distribution's class asks hostnamed, and NetworkManager is waited for.
+    for name in ("cloud-init-local", "cloud-init"):
+        edit(f"/usr/lib/systemd/system/{name}.service", (r"^Before=sysinit.target\n", ""),
+             (r"^DefaultDependencies=no\n", "DefaultDependencies=no\nRequires=dbus.socket\nAfter=dbus.socket\n"))
+    edit("/usr/lib/systemd/system/cloud-init.service",
+         (r"^After=systemd-networkd-wait-online.service", "After=NetworkManager-wait-online.service"))
     copy("cloud-init", "/usr/lib/cloud-init/write-ssh-key-fingerprints", "/usr/libexec/cloud-init/write-ssh-key-fingerprints")
     edit("/etc/cloud/cloud.cfg", (r"distro: debian", "distro: fedora"), (r"name: debian", "name: fedora"),
          (r"gecos: Debian", "gecos: Fedora Cloud User"), (r"groups: \[.*\]", "groups: [wheel, adm, systemd-journal]"),
