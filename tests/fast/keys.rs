@@ -83,11 +83,11 @@ fn the_keys_of_a_fixed_plan_are_these() {
     assert_eq!(
         keys,
         [
-            "4b2cde4a46b6b9235d7a6a9a56c0487ee0eeb796702e7599ac26a817c9145303 base debian bookworm",
-            "1e2ae592616437d3f3cd3753cb03051e08435e402e041c1b23de6e4450a34497 install fixed",
-            "3d07f8115c8ce8a3f23314e55720e919b7918a1e6792d56c7b01b8eacf726416 configure fixed",
-            "88e5d1e358453cad2470cbdaaed2ccc7f84ae9b3deb643ab3ba22b819bd58aeb clean fixed",
-            "62c18e525d1a8fa8823dc69908506e3d7858ac537ce940fbdd8c362271c2a030 finalize fixed"
+            "1286d29a6a5b751494e4790f6c6d6bca46a98cf3e8b8f67a86d789cb52842202 base debian bookworm",
+            "ec3f5d4bde5f6dd9ddd588c4b5cae55c3c05ef37211abff4a59f582ca9b98eeb install fixed",
+            "e483bcfd637e6ccb6ce08f14057fcd0e629d949ffc8585e1d440d7374749aa9b configure fixed",
+            "607677d57ebed1b1d1c2de10919e5cbfa1ca29b2ab1a57a05e65b05425683ebf clean fixed",
+            "4b74aa5945fc32f34b32880e0625256f0a28ea7c75a70f0c9850a91eab05f114 finalize fixed"
         ]
     );
 }
