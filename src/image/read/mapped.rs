@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::super::{Extents, Source};
 use super::fault::rotten;
@@ -50,6 +50,8 @@ pub(in crate::image) struct Mapped {
     map: Box<dyn Map>,
     size: u64,
     parent: Option<Box<dyn Source>>,
+    /// What the file itself says about the disk; known after a call of [`Source::extents`].
+    own: OnceLock<Extents>,
     packed: AtomicBool,
     unpacked: Mutex<Vec<(u64, Arc<Vec<u8>>)>>,
 }
@@ -62,7 +64,8 @@ impl fmt::Debug for Mapped {
 
 impl Mapped {
     pub(in crate::image) fn new(pages: Pages, map: Box<dyn Map>, size: u64, parent: Option<Box<dyn Source>>) -> Self {
-        Self { pages, map, size, parent, packed: AtomicBool::new(false), unpacked: Mutex::default() }
+        let (own, packed, unpacked) = (OnceLock::new(), AtomicBool::new(false), Mutex::default());
+        Self { pages, map, size, parent, own, packed, unpacked }
     }
 
     /// Returns the longest piece from an offset on, within a limit. Joins neighbours that are read in the same way.
@@ -123,6 +126,24 @@ impl Mapped {
         Ok(())
     }
 
+    /// Reads as the tables say for each block.
+    fn read_tables(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let (mut offset, mut left) = (offset, buffer);
+        while !left.is_empty() {
+            let (piece, length) = self.run(offset, left.len() as u64)?;
+            let (bytes, rest) = left.split_at_mut(part(length));
+            match piece {
+                Piece::Zero => bytes.fill(0),
+                Piece::Plain(at) => self.read_plain(at, bytes)?,
+                Piece::Packed { block, packed } => self.read_packed(block, packed, offset - block, bytes)?,
+                Piece::Parent => self.read_parent(offset, bytes)?,
+            }
+            offset += length;
+            left = rest;
+        }
+        Ok(())
+    }
+
     fn read_parent(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let Some(parent) = &self.parent else {
             buffer.fill(0);
@@ -144,11 +165,14 @@ impl Source for Mapped {
     fn extents(&self) -> io::Result<Extents> {
         let below = self.parent.as_ref().map(|parent| parent.extents()).transpose()?;
         let mut used = Used::new(self.pages.length(), self.map.block_size());
-        let mut extents = Extents::new();
+        let (mut extents, mut own) = (Extents::new(), Extents::new());
         let mut offset = 0;
         while offset < self.size {
             let (piece, length) = self.map.piece(&self.pages, offset)?;
             let end = offset.saturating_add(length).min(self.size);
+            if piece != Piece::Parent {
+                own.push(offset..end);
+            }
             match piece {
                 Piece::Zero => {}
                 Piece::Plain(at) => {
@@ -170,6 +194,7 @@ impl Source for Mapped {
             }
             offset = end;
         }
+        self.own.get_or_init(|| own);
         Ok(extents)
     }
 
@@ -188,27 +213,33 @@ impl Source for Mapped {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let Some(own) = self.own.get().filter(|_| self.parent.is_some()) else {
+            return self.read_tables(offset, buffer);
+        };
+        // In a long chain most is the parent's. Without the list, each level would look up each block.
         let (mut offset, mut left) = (offset, buffer);
-        while !left.is_empty() {
-            let (piece, length) = self.run(offset, left.len() as u64)?;
-            let length = usize::try_from(length).expect("at most the length of a buffer");
-            let (part, rest) = left.split_at_mut(length);
-            match piece {
-                Piece::Zero => part.fill(0),
-                Piece::Plain(at) => self.read_plain(at, part)?,
-                Piece::Packed { block, packed } => self.read_packed(block, packed, offset - block, part)?,
-                Piece::Parent => self.read_parent(offset, part)?,
+        let end = offset.saturating_add(left.len() as u64);
+        for range in own.within(offset..end) {
+            let (above, rest) = left.split_at_mut(part(range.start - offset));
+            let (within, rest) = rest.split_at_mut(part(range.end - range.start));
+            if !above.is_empty() {
+                self.read_parent(offset, above)?;
             }
-            offset += length as u64;
-            left = rest;
+            self.read_tables(range.start, within)?;
+            (offset, left) = (range.end, rest);
         }
-        Ok(())
+        if left.is_empty() { Ok(()) } else { self.read_parent(offset, left) }
     }
 
     /// Returns a correct value only after a call of [`Source::extents`].
     fn is_compressed(&self) -> bool {
         self.packed.load(Ordering::Relaxed) || self.parent.as_ref().is_some_and(|parent| parent.is_compressed())
     }
+}
+
+/// Returns a number of bytes of a buffer.
+fn part(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("at most the length of a buffer")
 }
 
 fn beyond() -> io::Error {
@@ -254,10 +285,11 @@ impl Used {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicU64;
 
-    /// A map of blocks of 4 KiB from a list.
+    /// A map of blocks of 4 KiB from a list, which counts the questions.
     #[derive(Debug)]
-    struct List(Vec<Piece>);
+    struct List(Vec<Piece>, Arc<AtomicU64>);
 
     impl Map for List {
         fn block_size(&self) -> u64 {
@@ -265,6 +297,7 @@ mod tests {
         }
 
         fn piece(&self, _: &Pages, offset: u64) -> io::Result<(Piece, u64)> {
+            self.1.fetch_add(1, Ordering::Relaxed);
             let within = offset % 4096;
             let piece = match self.0[(offset / 4096) as usize] {
                 Piece::Plain(at) => Piece::Plain(at + within),
@@ -275,23 +308,37 @@ mod tests {
     }
 
     fn disk(blocks: &[Piece], parent: Option<Mapped>) -> Mapped {
+        counted(blocks, parent).0
+    }
+
+    /// A disk, and the number of questions that its map was asked.
+    fn counted(blocks: &[Piece], parent: Option<Mapped>) -> (Mapped, Arc<AtomicU64>) {
         let file = tempfile::tempfile().expect("temporary file");
         file.write_all_at(&(0..0x5000_u32).map(|i| (i >> 8) as u8 + 1).collect::<Vec<_>>(), 0).expect("write");
         let size = blocks.len() as u64 * 4096 - 512;
         let parent = parent.map(|parent| Box::new(parent) as Box<dyn Source>);
-        Mapped::new(Pages::new(file).expect("pages"), Box::new(List(blocks.to_vec())), size, parent)
+        let asked = Arc::new(AtomicU64::new(0));
+        let map = Box::new(List(blocks.to_vec(), Arc::clone(&asked)));
+        (Mapped::new(Pages::new(file).expect("pages"), map, size, parent), asked)
     }
 
     #[test]
     fn pieces_come_from_where_the_tables_say() {
         let base = disk(&[Piece::Plain(0), Piece::Plain(0x4000)], None);
-        let top =
-            disk(&[Piece::Parent, Piece::Parent, Piece::Plain(0x1000), Piece::Plain(0x2000), Piece::Zero], Some(base));
+        let blocks = [Piece::Parent, Piece::Parent, Piece::Plain(0x1000), Piece::Plain(0x2000), Piece::Zero];
+        let (top, asked) = counted(&blocks, Some(base));
+        let mut before = vec![9; usize::try_from(top.size()).expect("small")];
+        top.read_at(0, &mut before).expect("read");
         let ranges: Vec<_> = top.extents().expect("extents").iter().cloned().collect();
         assert_eq!(ranges, [0..0x1e00, 0x2000..0x4000]);
         let own = std::iter::once(0x2000..top.size()).collect();
         assert_eq!(top.own().expect("own"), own, "zeros are its own, too");
         let mut bytes = vec![9; usize::try_from(top.size()).expect("small")];
+        top.read_at(0, &mut bytes).expect("read");
+        assert!(bytes == before, "the list of its own parts changes nothing");
+        let questions = asked.load(Ordering::Relaxed);
+        top.read_at(100, &mut bytes[..0x1f00]).expect("read");
+        assert_eq!(asked.load(Ordering::Relaxed), questions, "what is the parent's is not looked up again");
         top.read_at(0, &mut bytes).expect("read");
         assert_eq!((bytes[0], bytes[0x1000], bytes[0x1dff], bytes[0x1e00]), (1, 0x41, 0x4e, 0));
         assert_eq!((bytes[0x2000], bytes[0x3fff], bytes[0x4000]), (0x11, 0x30, 0));
