@@ -68,6 +68,10 @@ impl Executor<'_> {
         let delete = patterns(edit.delete.iter()).map_err(unfit)?;
         let replace = patterns(edit.replace.iter().map(|replace| &replace.pattern)).map_err(unfit)?;
         let paths = self.matching(&label, &edit.path)?;
+        if paths.is_empty() && !is_glob(&edit.path) {
+            // A file behind a link that leads nowhere is not merely absent.
+            self.target(&label, &edit.path)?;
+        }
         if paths.is_empty() && !edit.if_present {
             let message = "is not in the image; with `if-present: true` that is passed over".to_owned();
             return Err(ActionError::Unfit { action: label, message });

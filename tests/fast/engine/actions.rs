@@ -317,6 +317,7 @@ fn links_that_lead_nowhere_are_named() {
             "mkdir /srv/to-dead/x: `/srv/to-dead` is a link to `dead`, which is not there".to_owned(),
         ),
         ("edit: { path: /srv/dead, ensure-line: y }", format!("edit /srv/dead: {dead}")),
+        ("edit: { path: /srv/dead/x, ensure-line: y, if-present: true }", format!("edit /srv/dead/x: {dead}")),
         ("symlink: { path: /srv/dead/x, target: y }", format!("symlink /srv/dead/x: {dead}")),
         ("move: { from: /srv/file, to: /srv/dead/x }", format!("move /srv/file: {dead}")),
         (
