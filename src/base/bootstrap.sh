@@ -41,6 +41,18 @@ mkdir -p "$tree" "$CACHE"
 mkdir -m 1777 "$mnt/tmp"
 export TMPDIR="$mnt/tmp" # what is left there goes with all the rest
 
+# Gives the file $1 of a package to the directory $2 of the cache. It appears there under its name when it is complete.
+keep_file() {
+    name=${1##*/}
+    if [ ! -e "$1" ]; then
+        return
+    elif [ -e "$2/$name" ]; then
+        touch -c "$2/$name"
+    else
+        cp "$1" "$2/.$name.$$" && mv "$2/.$name.$$" "$2/$name"
+    fi
+}
+
 take_cache
 status=0
 install_packages || status=$?

@@ -75,27 +75,20 @@ list_packages() {
     HOME=$WORK rpm --root="$tree" --query --all --queryformat='installed %{NAME} %{EVR} %{ARCH}\n' | grep -v '^installed gpg-pubkey '
 }
 
-# Each package appears under its name when it is complete. Indexes are replaced as a whole.
+# Indexes are replaced as a whole.
 keep_packages() {
     for directory in "$mnt"/dnf/*/; do
         [ -d "$directory" ] || continue
-        name=$(basename "$directory")
-        mkdir -p "$CACHE/$name/packages"
+        kept=$CACHE/$(basename "$directory")
+        mkdir -p "$kept/packages"
         for package in "$directory"packages/*.rpm; do
-            file=${package##*/}
-            if [ ! -e "$package" ]; then
-                continue
-            elif [ -e "$CACHE/$name/packages/$file" ]; then
-                touch -c "$CACHE/$name/packages/$file"
-            else
-                cp "$package" "$CACHE/$name/.$file.$$" && mv "$CACHE/$name/.$file.$$" "$CACHE/$name/packages/$file"
-            fi
+            keep_file "$package" "$kept/packages"
         done
-        if [ -d "$directory/repodata" ] && ! cmp -s "$directory/repodata/repomd.xml" "$CACHE/$name/repodata/repomd.xml"; then
-            cp -R "$directory/repodata" "$CACHE/$name/.repodata.$$"
-            rm -rf "$CACHE/$name/repodata"
+        if [ -d "$directory/repodata" ] && ! cmp -s "$directory/repodata/repomd.xml" "$kept/repodata/repomd.xml"; then
+            cp -R "$directory/repodata" "$kept/.repodata.$$"
+            rm -rf "$kept/repodata"
             # Another run may have been faster.
-            mv -T "$CACHE/$name/.repodata.$$" "$CACHE/$name/repodata" 2>/dev/null || rm -rf "$CACHE/$name/.repodata.$$"
+            mv -T "$kept/.repodata.$$" "$kept/repodata" 2>/dev/null || rm -rf "$kept/.repodata.$$"
         fi
     done
     # Nothing has wanted these for a month; the unfinished ones are of runs that were ended.

@@ -61,17 +61,9 @@ list_packages() {
     fi
 }
 
-# Each package appears under its name when it is complete.
 keep_packages() {
     for package in "$mnt"/packages/*.deb; do
-        name=${package##*/}
-        if [ ! -e "$package" ]; then
-            continue
-        elif [ -e "$CACHE/$name" ]; then
-            touch -c "$CACHE/$name"
-        else
-            cp "$package" "$CACHE/.$name.$$" && mv "$CACHE/.$name.$$" "$CACHE/$name"
-        fi
+        keep_file "$package" "$CACHE"
     done
     # Nothing has wanted these for a month; the unfinished ones are of runs that were ended.
     find "$CACHE" -maxdepth 1 \( -name '*.deb' -mtime +30 -o -name '.*' -type f -mtime +1 \) -delete

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use instant_xml::FromXml;
+use quick_xml::events::Event;
 
 use super::Network;
 use super::connection::{HttpError, redacted};
@@ -178,27 +178,26 @@ fn date_of_release(index: &[u8]) -> Result<u64, String> {
     date.and_then(|date| u64::try_from(date.as_second()).ok()).ok_or_else(|| "it has no `Date`".to_owned())
 }
 
-/// An index of rpm's repositories, with the fields that are used (createrepo_c, "repomd.xml").
-#[derive(Debug, FromXml)]
-#[xml(rename = "repomd", ns("http://linux.duke.edu/metadata/repo"))]
-struct Repomd {
-    files: Vec<RepomdFile>,
-}
-
-/// A list in an index.
-#[derive(Debug, FromXml)]
-#[xml(rename = "data", ns("http://linux.duke.edu/metadata/repo"))]
-struct RepomdFile {
-    timestamp: Option<String>,
-}
-
-/// Returns the time when the newest list of an index was made, in seconds since 1970.
+/// Returns the time when the newest list of an index of rpm was made (createrepo_c, "repomd.xml"), in seconds since 1970.
+///
+/// The index is read event by event: a parser that calls itself for each element would overflow the stack at one that is nested
+/// very deeply.
 fn date_of_repomd(index: &[u8]) -> Result<u64, String> {
-    let text = std::str::from_utf8(index).map_err(|error| error.to_string())?;
-    let parsed: Repomd = instant_xml::from_str(text).map_err(|error| error.to_string())?;
-    // Some programs write parts of seconds.
-    let seconds = |file: &RepomdFile| file.timestamp.as_ref()?.split('.').next()?.trim().parse::<u64>().ok();
-    let newest = parsed.files.iter().filter_map(seconds).max();
+    let (mut reader, mut path) = (quick_xml::Reader::from_reader(index), Vec::new());
+    let mut newest = None;
+    loop {
+        match reader.read_event().map_err(|error| error.to_string())? {
+            Event::Start(element) => path.push(element.local_name().as_ref().to_vec()),
+            Event::End(_) => drop(path.pop()),
+            Event::Text(text) if path == [&b"repomd"[..], b"data", b"timestamp"] => {
+                // Some programs write parts of seconds.
+                let text = String::from_utf8_lossy(&text).into_owned();
+                newest = newest.max(text.trim().split('.').next().and_then(|seconds| seconds.parse().ok()));
+            }
+            Event::Eof => break,
+            _ => {}
+        }
+    }
     newest.ok_or_else(|| "it has no `timestamp`".to_owned())
 }
 

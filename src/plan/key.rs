@@ -31,14 +31,18 @@ pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BT
             let mirrors: BTreeMap<_, _> = repositories.iter().map(|pin| (&pin.suite, &pin.url)).collect();
             let repositories: BTreeMap<_, _> = repositories.iter().map(|pin| (&pin.suite, pin.sha256)).collect();
             let always = os.bootstrap.as_ref().map_or(&[][..], |how| &how.packages);
+            let mut bootstrap = json!({
+                "distro": source.distro, "release": source.release, "components": source.components, "arch": arch,
+                // The image's own package manager trusts these keys.
+                "keyring": os.bootstrap.as_ref().map(|how| &how.keyring.file),
+            });
+            if let Some(database) = os.bootstrap.as_ref().and_then(|how| how.database.as_ref()) {
+                bootstrap["database"] = json!(database);
+            }
             json!({
                 "format": FORMAT,
                 "parent": null,
-                "base": { "bootstrap": {
-                    "distro": source.distro, "release": source.release, "components": source.components, "arch": arch,
-                    // The image's own package manager trusts these keys.
-                    "keyring": os.bootstrap.as_ref().map(|how| &how.keyring.file),
-                } },
+                "base": { "bootstrap": bootstrap },
                 "mechanisms": os.mechanisms,
                 "disk": { "size": disk.size, "layout": disk.layout },
                 "packages": packages.keys().chain(always).collect::<BTreeSet<_>>(),

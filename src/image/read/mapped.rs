@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -50,7 +51,8 @@ pub(in crate::image) struct Mapped {
     map: Box<dyn Map>,
     size: u64,
     parent: Option<Box<dyn Source>>,
-    /// What the file itself says about the disk; known after a call of [`Source::extents`].
+    /// What the file itself says about the disk; known after a call of [`Source::extents`] or
+    /// [`Source::own`].
     own: OnceLock<Extents>,
     packed: AtomicBool,
     unpacked: Mutex<Vec<(u64, Arc<Vec<u8>>)>>,
@@ -66,6 +68,18 @@ impl Mapped {
     pub(in crate::image) fn new(pages: Pages, map: Box<dyn Map>, size: u64, parent: Option<Box<dyn Source>>) -> Self {
         let (own, packed, unpacked) = (OnceLock::new(), AtomicBool::new(false), Mutex::default());
         Self { pages, map, size, parent, own, packed, unpacked }
+    }
+
+    /// Calls a function with each range of the disk and its place, in ascending order.
+    fn each(&self, mut call: impl FnMut(Range<u64>, Piece) -> io::Result<()>) -> io::Result<()> {
+        let mut offset = 0;
+        while offset < self.size {
+            let (piece, length) = self.map.piece(&self.pages, offset)?;
+            let end = offset.saturating_add(length).min(self.size);
+            call(offset..end, piece)?;
+            offset = end;
+        }
+        Ok(())
     }
 
     /// Returns the longest piece from an offset on, within a limit. Joins neighbours that are read in the same way.
@@ -166,50 +180,45 @@ impl Source for Mapped {
         let below = self.parent.as_ref().map(|parent| parent.extents()).transpose()?;
         let mut used = Used::new(self.pages.length(), self.map.block_size());
         let (mut extents, mut own) = (Extents::new(), Extents::new());
-        let mut offset = 0;
-        while offset < self.size {
-            let (piece, length) = self.map.piece(&self.pages, offset)?;
-            let end = offset.saturating_add(length).min(self.size);
+        self.each(|range, piece| {
             if piece != Piece::Parent {
-                own.push(offset..end);
+                own.push(range.clone());
             }
             match piece {
                 Piece::Zero => {}
                 Piece::Plain(at) => {
-                    used.add(at, end - offset)?;
-                    extents.push(offset..end);
+                    used.add(at, range.end - range.start)?;
+                    extents.push(range);
                 }
                 Piece::Packed { packed, .. } => {
                     if packed.at >= self.pages.length() {
                         return Err(beyond());
                     }
                     self.packed.store(true, Ordering::Relaxed);
-                    extents.push(offset..end);
+                    extents.push(range);
                 }
                 Piece::Parent => {
-                    for range in below.iter().flat_map(|below| below.within(offset..end)) {
-                        extents.push(range);
-                    }
+                    below.iter().flat_map(|below| below.within(range.clone())).for_each(|it| extents.push(it))
                 }
             }
-            offset = end;
-        }
+            Ok(())
+        })?;
         self.own.get_or_init(|| own);
         Ok(extents)
     }
 
     fn own(&self) -> io::Result<Extents> {
-        let mut own = Extents::new();
-        let mut offset = 0;
-        while offset < self.size {
-            let (piece, length) = self.map.piece(&self.pages, offset)?;
-            let end = offset.saturating_add(length).min(self.size);
-            if piece != Piece::Parent {
-                own.push(offset..end);
-            }
-            offset = end;
+        if let Some(own) = self.own.get() {
+            return Ok(own.clone());
         }
-        Ok(own)
+        let mut own = Extents::new();
+        self.each(|range, piece| {
+            if piece != Piece::Parent {
+                own.push(range);
+            }
+            Ok(())
+        })?;
+        Ok(self.own.get_or_init(|| own).clone())
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
