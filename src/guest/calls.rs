@@ -272,7 +272,9 @@ impl Guest for LibguestfsGuest {
         let room = self.room(&directory);
         self.call(&call, |g| g.write(script::PASSED, passed.as_bytes()))?;
         let unpacked = self.with_file(&call, archive, |guest, device| {
-            let lines = script::unpack(&guest.mounted, device, size, decompress, attributes.texts, &directory);
+            let (lists, contained) = (attributes.texts, attributes.contained);
+            let tar = script::Tar { device, size, decompress, lists, contained };
+            let lines = script::unpack(&guest.mounted, &tar, &directory);
             guest.appliance(&call, &lines).map(drop)
         });
         let removed = self.remove(script::PASSED);

@@ -214,6 +214,21 @@ fn for_each<'a>(mounted: impl Iterator<Item = &'a String>, command: impl Fn(&str
 /// Where [`unpack`] finds the names of directories that tar passes over, one a line: on the tmpfs of [`mount`].
 pub(super) const PASSED: &str = "/run/goldsmith-passed";
 
+/// A tar file on a separate disk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tar<'a> {
+    /// The disk.
+    pub(super) device: &'a str,
+    /// Length of the file, in bytes; the disk is longer.
+    pub(super) size: u64,
+    /// A command that reads the file and writes the archive.
+    pub(super) decompress: &'a str,
+    /// Whether the archive has access control lists as texts.
+    pub(super) lists: bool,
+    /// Whether all entries stay below the directory without help from tar.
+    pub(super) contained: bool,
+}
+
 /// Returns a script that unpacks a tar file from a separate disk, with padding at its end, into a directory that may be missing.
 ///
 /// If the archive has a directory where the image has a link to a directory, such as `bin`, the files go to the link's target.
@@ -226,42 +241,49 @@ pub(super) const PASSED: &str = "/run/goldsmith-passed";
 /// these is mapped as code. So the image cannot make the appliance run its code, and a library that the image preloads for its
 /// own programs does not disturb tar. With `LC_ALL=C`, tar reads no locale of the image.
 ///
-/// `lists` says whether the archive has access control lists as texts. Directories get their attributes at last: the kernel would
-/// give a default list among them to files that come later in the archive.
+/// Directories get their attributes at last: the kernel would give a default list among them to files that come later in the
+/// archive.
+///
+/// A new directory inherits the setgid bit of the one it is in, and tar leaves it there (tar 1.34). So existing directories,
+/// and those that links in it lead to, lose the bit while tar runs.
 ///
 /// tar only warns about attributes that a file system cannot hold. The script treats this as a failure.
-pub(super) fn unpack(
-    mounted: &[String],
-    device: &str,
-    size: u64,
-    decompress: &str,
-    lists: bool,
-    directory: &str,
-) -> String {
+pub(super) fn unpack(mounted: &[String], archive: &Tar<'_>, directory: &str) -> String {
+    let Tar { device, size, decompress, lists, contained } = *archive;
     let run = "/run".to_owned();
     let no_programs =
         for_each(mounted.iter().chain([&run]), |path| format!("mount -i -o remount,bind,noatime,noexec {path}"));
     let lists = if lists { "--acls" } else { "" };
+    let names = if contained { "--absolute-names" } else { "" };
     let outside = quote(&format!("{ROOT}{directory}"));
     let inside = quote(directory);
     let inner = format!(
-        r#"b={ROOT}/run/goldsmith-appliance; said=/tmp/goldsmith-unpack
+        r#"b={ROOT}/run/goldsmith-appliance; said=/tmp/goldsmith-unpack setgid=/tmp/goldsmith-setgid
 {no_programs} && mkdir -p $b && mount --bind / $b || exit 1
-tar=$(readlink -f "$(command -v tar)"); libraries=$(ldd $tar)
+at() {{ printf /run/goldsmith-appliance; readlink -f "$(command -v "$1")"; }}
+libraries=$(ldd "$(command -v tar)" "$(command -v find)" "$(command -v realpath)")
 loader=$(printf '%s\n' "$libraries" | sed -n 's/^[[:space:]]*\(\/[^ ]*\) (.*/\1/p' | head -n 1)
 path=
 for d in $(printf '%s\n' "$libraries" | sed -n 's|.*=> \(/.*\)/[^/]* (.*|\1|p' | sort -u); do
   path=$path:/run/goldsmith-appliance$(readlink -f "$d")
 done
 [ -n "$loader" ] || {{ echo 'the loader of tar is not found'; exit 1; }}
-loader=$(readlink -f "$loader")
+inside=(env LC_ALL=C chroot {ROOT} "$(at "$loader")" --inhibit-cache --library-path "$path")
+: >$setgid
+if [ -d {outside} ]; then
+  # find fails for links in a circle.
+  {{ "${{inside[@]}}" "$(at find)" -L {inside} -type d -perm -2000 -print0 2>/dev/null || :; }} |
+    xargs -0 -r "${{inside[@]}}" "$(at realpath)" -z -- >$setgid || exit 1
+fi
+while IFS= read -r -d '' d; do chmod g-s -- {ROOT}"$d" || exit 1; done <$setgid
 keep=--no-overwrite-dir
 [ -d {outside} ] || {{ mkdir {outside} && chown 0:0 {outside} && chmod 00755 {outside} || exit 1; keep=; }}
-head -c {size} {device} | {decompress} | LC_ALL=C chroot {ROOT} /run/goldsmith-appliance$loader --inhibit-cache --library-path "$path" \
-  /run/goldsmith-appliance$tar -x -f - -C {inside} --numeric-owner --keep-directory-symlink --delay-directory-restore $keep \
-  --no-recursion --anchored --no-wildcards --exclude-from={PASSED} {lists} --xattrs '--xattrs-include=*' \
+head -c {size} {device} | {decompress} | "${{inside[@]}}" "$(at tar)" -x -f - -C {inside} \
+  --numeric-owner --keep-directory-symlink --delay-directory-restore $keep \
+  --no-recursion --anchored --no-wildcards --exclude-from={PASSED} {lists} {names} --xattrs '--xattrs-include=*' \
   2>$said
 status=$?
+while IFS= read -r -d '' d; do [ -L {ROOT}"$d" ] || [ ! -d {ROOT}"$d" ] || chmod g+s -- {ROOT}"$d" || status=1; done <$setgid
 tail -n 20 $said
 if [ $status = 0 ] && grep -Eq "Cannot (set|fset|acl_set)|: Warning: Cannot" $said; then status=1; fi
 exit $status"#

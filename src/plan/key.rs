@@ -15,7 +15,7 @@ use crate::layer::{LayerKey, canonical};
 use crate::recipe::Arch;
 
 /// Version of the form of ingredients and of the effect of actions. After a change of the version, builds make every layer again.
-pub const FORMAT: u32 = 7;
+pub const FORMAT: u32 = 8;
 
 /// Version of the steps that grow an image that becomes a base. After a change of the version, builds make all layers on images
 /// again, and no others.

@@ -83,11 +83,11 @@ fn the_keys_of_a_fixed_plan_are_these() {
     assert_eq!(
         keys,
         [
-            "1286d29a6a5b751494e4790f6c6d6bca46a98cf3e8b8f67a86d789cb52842202 base debian bookworm",
-            "ec3f5d4bde5f6dd9ddd588c4b5cae55c3c05ef37211abff4a59f582ca9b98eeb install fixed",
-            "e483bcfd637e6ccb6ce08f14057fcd0e629d949ffc8585e1d440d7374749aa9b configure fixed",
-            "607677d57ebed1b1d1c2de10919e5cbfa1ca29b2ab1a57a05e65b05425683ebf clean fixed",
-            "4b74aa5945fc32f34b32880e0625256f0a28ea7c75a70f0c9850a91eab05f114 finalize fixed"
+            "331873adf002921eab89590b5c75cf903ff37e6c84386a3f057ce005e4cdb794 base debian bookworm",
+            "bc7d8f015546bb1be4e59583f9fbc625761da093358e4805ba460b082493cbf9 install fixed",
+            "b12eeb7519fd09e61d1cd0635c54dd0f82bee437a4ab2608bf42818884ec6aad configure fixed",
+            "11fe8385adc43c923adaf28e6241225eba57b2f281d3078ef18e4af69380210d clean fixed",
+            "912a6085f53dc45477638cedae1a20eaeb51a02051ed696b8edd92af24ea6210 finalize fixed"
         ]
     );
 }

@@ -71,6 +71,23 @@ fn tree(tree: &Path) {
     }
 }
 
+/// Returns an archive in which later entries have the names of earlier links.
+fn archive_with_later_entries() -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let header = |kind, size| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(size);
+        header.set_mode(0o644);
+        header
+    };
+    for (name, target) in [("file", "/one"), ("link", "/one"), ("link", "../two")] {
+        builder.append_link(&mut header(tar::EntryType::Symlink, 0), name, target).unwrap();
+    }
+    builder.append_data(&mut header(tar::EntryType::Regular, 1), "file", &b"x"[..]).unwrap();
+    builder.into_inner().unwrap()
+}
+
 fn stat(guest: &mut dyn Guest, format: &str, paths: &str) -> Vec<String> {
     lines(guest, &format!("cd /srv/t; stat -c '{format}' {paths}"))
 }
@@ -105,11 +122,12 @@ fn trees_stay_trees() {
     for (action, what) in
         [("copy: { source: tree, path: /srv/t }", "copy"), ("extract: { source: a.tar, path: /srv/t }", "extract")]
     {
-        let before =
-            "    - mkdir: { path: /data/absolute, mode: \"1777\" }\n    - symlink: { path: /srv/t, target: /data }
-    - symlink: { path: /data/absolute2, target: /data/absolute }\n";
+        let before = "    - mkdir: { path: /other, mode: \"3777\" }\n    - mkdir: { path: /data }
+    - symlink: { path: /srv/t, target: /data }\n    - symlink: { path: /data/absolute, target: /other }
+    - symlink: { path: /data/circle, target: /data }\n";
         carry_out(guest, &folder, &format!("{before}    - {action}\n")).unwrap();
-        let kinds = stat(guest, "%a %F %n", "in in/empty key tool in/x in/second in/link holes absolute .");
+        let kinds =
+            stat(guest, "%a %F %n", "in in/empty key tool in/x in/second in/link holes absolute/. absolute/new .");
         let expected = [
             "700 directory in",
             "2770 directory in/empty",
@@ -119,7 +137,8 @@ fn trees_stay_trees() {
             "600 regular file in/second",
             "777 symbolic link in/link",
             "644 regular file holes",
-            "1777 directory absolute",
+            "3777 directory absolute/.",
+            "755 directory absolute/new",
             "755 directory .",
         ];
         assert_eq!(kinds, expected, "{what}");
@@ -136,9 +155,14 @@ fn trees_stay_trees() {
         if what == "copy" {
             assert_eq!(stat(guest, "%Y", "key in in/link"), ["1600000000"; 3]);
         }
-        guest.remove("/data").unwrap();
-        guest.remove("/srv/t").unwrap();
+        for path in ["/data", "/other", "/srv/t"] {
+            guest.remove(path).unwrap();
+        }
     }
+    std::fs::write(folder.join("b.tar"), archive_with_later_entries()).unwrap();
+    carry_out(guest, &folder, "    - extract: { source: b.tar, path: /srv/t }\n").unwrap();
+    assert_eq!(stat(guest, "%F %s", "file link"), ["regular file 1", "symbolic link 6"]);
+    guest.remove("/srv/t").unwrap();
     // A directory that is there is a link to an absolute path: it is the image's, not the appliance's.
     carry_out(
         guest,
