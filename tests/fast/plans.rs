@@ -114,3 +114,23 @@ fn packages_of_an_image_base_are_one_step_before_all_others() {
     let action = serde_json::to_value(&plan.steps[1].actions).expect("JSON");
     assert_eq!(action, serde_json::json!([{ "packages": { "install": ["curl", "nginx"] } }]));
 }
+
+#[test]
+fn kernel_arguments_belong_to_the_last_step_that_can_change_them() {
+    let arguments = "{ kernel-args: { add: [a=b] } }";
+    let rows = [
+        (format!("configure: [{arguments}], boot: [{{ hostname: x }}], clean: [{{ hostname: y }}]"), "boot x"),
+        (format!("configure: [{arguments}], boot: [{arguments}]"), "boot x"),
+        (format!("configure: [{arguments}], clean: [{arguments}]"), "clean x"),
+        (format!("clean: [{arguments}]"), "clean x"),
+    ];
+    for (steps, expected) in rows {
+        let text =
+            format!("name: x\nbase: {{ bootstrap: {{ distro: debian, release: bookworm }} }}\nsteps: {{ {steps} }}\n");
+        let loaded = recipe::load_str(Path::new("x.yaml"), &text, &options(), None);
+        let plan = plan_of(&loaded.unwrap_or_else(|errors| panic!("{errors}")));
+        let found: Vec<_> =
+            plan.steps.iter().filter(|step| step.arguments.is_some()).map(|step| step.id.to_string()).collect();
+        assert_eq!(found, [expected], "{steps}");
+    }
+}

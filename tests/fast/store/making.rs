@@ -167,6 +167,19 @@ fn a_wait_ends_when_the_user_asks_for_it() -> TestResult {
 }
 
 #[test]
+fn an_interrupted_build_claims_nothing() -> TestResult {
+    let (_scratch, store) = scratch()?;
+    make(&store, "made", &Parent::None)?;
+    let interrupt = Interrupt::new();
+    interrupt.raise();
+    for name in ["made", "new"] {
+        assert!(matches!(store.claim(&key(name), &interrupt, &mut || {}), Err(StoreError::Interrupted)), "{name}");
+    }
+    assert!(!directory(&store, "new").exists());
+    Ok(())
+}
+
+#[test]
 fn a_killed_process_leaves_a_store_that_works() -> TestResult {
     let (_scratch, store) = scratch()?;
     make(&store, "a", &Parent::None)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use goldsmith::digest::Sha256;
 use goldsmith::interrupt::Interrupt;
-use goldsmith::layer::{GcPolicy, Parent, Problem, Store, StoreError, Subject};
+use goldsmith::layer::{Extra, GcPolicy, NewLayer, Parent, Problem, Store, StoreError, Subject};
 
 use super::{
     SIZE, TestResult, about, directory, flip_byte, hit, ingredients, key, last_used, make, miss, on, scratch, tool,
@@ -146,6 +146,28 @@ fn verify_finds_what_is_damaged() -> TestResult {
     assert_eq!(store.repair(&findings)?, expected);
     assert_eq!(store.verify(&Interrupt::new(), &mut |_, _| {})?, []);
     assert_eq!(store.list()?.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn verify_finds_extracted_files_that_are_changed_or_missing() -> TestResult {
+    let (_scratch, store) = scratch()?;
+    for name in ["whole", "changed", "missing"] {
+        let mut slot = miss(&store, name)?;
+        slot.create_overlay(&Parent::None, SIZE)?;
+        let file = slot.disk_path().with_file_name(Extra::Kernel.file());
+        fs::write(file, "a kernel")?;
+        slot.commit(NewLayer { extras: vec![Extra::Kernel], ..about(name) })?;
+    }
+    assert_eq!(store.verify(&Interrupt::new(), &mut |_, _| {})?, []);
+    flip_byte(&directory(&store, "changed").join("vmlinuz"), 2)?;
+    fs::remove_file(directory(&store, "missing").join("vmlinuz"))?;
+    let findings = store.verify(&Interrupt::new(), &mut |_, _| {})?;
+    let mut found: Vec<_> = findings.iter().map(|finding| (&finding.subject, &finding.problem)).collect();
+    found.sort_by_key(|(subject, _)| **subject != Subject::Layer(key("changed")));
+    let subjects = ["changed", "missing"].map(|name| Subject::Layer(key(name)));
+    let problem = Problem::Extra { file: "vmlinuz" };
+    assert_eq!(found, [(&subjects[0], &problem), (&subjects[1], &problem)]);
     Ok(())
 }
 
