@@ -42,7 +42,8 @@ fn write(from: &Path, to: &Path, encoding: &Encoding) -> Written {
         File::create_new(to).map(|_| File::options().read(true).write(true).open(to)).expect("new").expect("file");
     let described =
         Disk { size: raw.size(), extents: &extents, seed: &[7; 32], machine: Machine::default(), earlier: None };
-    let kinds = Kinds { sha512: true, md5: true };
+    // The tests of the other formats look at these.
+    let kinds = Kinds { sha512: false, md5: false };
     let sinks = vec![encoding.sink(&described, file, kinds).expect("sink")];
     pass::write(&raw, &extents, sinks, &Interrupt::new(), &mut |_| {}).expect("pass").remove(0)
 }
@@ -51,14 +52,14 @@ fn write(from: &Path, to: &Path, encoding: &Encoding) -> Written {
 fn qemu_reads_the_same_disk_from_every_kind() {
     let dir = tempfile::tempdir().expect("directory");
     let noise = noise(3 << 20);
-    let text = b"all work and no play ".repeat(200_000);
+    let text = b"all work and no play ".repeat(60_000);
     let mixed: Vec<u8> = noise.chunks(5000).zip(text.chunks(5000)).flat_map(|(a, b)| [a, b].concat()).collect();
     type Data<'a> = Vec<(u64, &'a [u8])>;
     let disks: [(&str, u64, Data<'_>); 5] = [
         ("empty", 1 << 20, vec![]),
         ("end", (1 << 30) + 512, vec![((1 << 30) + 511, b"x")]),
         ("full", 3 << 20, vec![(0, &noise)]),
-        ("mixed", 700 << 20, vec![(70_000, &mixed), (513 << 20, &text), (600 << 20, &noise)]),
+        ("mixed", 700 << 20, vec![(70_000, &mixed), (513 << 20, &text), (600 << 20, &noise[..300_000])]),
         // Numbers of its sectors have more than 32 bits.
         ("far", 17 << 37, vec![(4096, &text), ((17 << 37) - 8192, b"end")]),
     ];
