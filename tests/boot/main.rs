@@ -10,4 +10,6 @@ mod rpm_distro;
 mod sabotage_boots;
 #[path = "../support/shared.rs"]
 mod shared;
+#[path = "../support/synthetic.rs"]
+mod synthetic;
 mod trees;

@@ -1,10 +1,11 @@
 //! A distribution of RPM packages: bootstrapped by dnf, booted and verified. It is synthetic: see `tests/support/rpm_distro.rs`.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
+
+use crate::synthetic::Server;
 
 /// Fedora's data, with the repository and the key of the test.
 const DISTRO: &str = r#"name: rpmlike
@@ -29,32 +30,6 @@ disk: { size: 3GiB }
 elements: [base-system, dhcp-network, kernel, sshd, cloud-init, growpart, bootloader, uefi, serial-console, sysprep]
 outputs: [{ format: qcow2 }]
 "#;
-
-/// A server of a directory's files.
-struct Server {
-    url: String,
-    process: Child,
-}
-
-impl Server {
-    fn start(directory: &Path) -> Self {
-        let mut python = Command::new("python3");
-        python.args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"]).arg(directory);
-        let mut process = python.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("Python");
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
-        // Serving HTTP on 127.0.0.1 port 40123 (http://127.0.0.1:40123/) ...
-        let url = line.split_once('(').and_then(|(_, rest)| rest.split_once("/)")).expect("a URL").0.to_owned();
-        Self { url, process }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// Writes the recipe and the distribution whose packages this key signs, and builds it.
 fn build(work: &Path, mirror: &str, key: &Path) -> Output {

@@ -18,4 +18,6 @@ mod sabotage;
 #[path = "../support/shared.rs"]
 mod shared;
 mod start;
+#[path = "../support/synthetic.rs"]
+mod synthetic;
 mod trees;
