@@ -59,7 +59,7 @@ pub fn build(
         return Err(BootstrapError::MissingTool { tool, package });
     }
     let keyring = &request.how.keyring;
-    if !Path::new(&keyring.file).exists() {
+    if request.keyring.is_none() && !Path::new(&keyring.file).exists() {
         return Err(BootstrapError::MissingKeyring(keyring.clone()));
     }
     let layout = DiskLayout::new(request.disk, request.arch, &request.seed)?;
@@ -187,7 +187,11 @@ fn write_inputs(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout
     }
     let mut digests: Vec<_> = request.repositories.iter().map(|pin| pin.sha256.to_string()).collect();
     digests.sort();
-    let mut files = tool::files(request);
+    let keyring = match request.keyring {
+        Some(given) => copy_keyring(given, work)?,
+        None => request.how.keyring.file.clone(),
+    };
+    let mut files = tool::files(request, &keyring);
     files.extend([
         ("pins", digests.join("\n") + "\n"),
         ("fstab", layout.fstab()),
@@ -198,6 +202,16 @@ fn write_inputs(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout
         std::fs::write(&path, content).at(&path)?;
     }
     Ok(())
+}
+
+/// Copies a keyring to where the tools may read it, and returns its path.
+fn copy_keyring(given: &Path, work: &Path) -> Result<String, BootstrapError> {
+    let keys = std::fs::read(given).at(given)?;
+    // apt recognises an armored keyring by the ending of its name.
+    let name = if keys.starts_with(b"-----BEGIN") { "keyring.asc" } else { "keyring.gpg" };
+    let path = work.join(name);
+    std::fs::write(&path, keys).at(&path)?;
+    Ok(path.to_string_lossy().into_owned())
 }
 
 fn command(

@@ -22,7 +22,7 @@ pub enum BootstrapError {
         package: &'static str,
     },
     /// The keys of the distribution's archive are missing.
-    #[error("{} is missing on this machine: install the package {}", .0.file, .0.package)]
+    #[error("{} is missing on this machine: install the package {}{}", .0.file, .0.package, elsewhere(.0))]
     MissingKeyring(Keyring),
     /// This machine cannot run the programs of the packages.
     #[error(transparent)]
@@ -114,6 +114,23 @@ pub enum BootstrapError {
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// Returns what a user can do whose machine has no package with the keys.
+fn elsewhere(keyring: &Keyring) -> String {
+    let Some(url) = &keyring.download else { return String::new() };
+    let Keyring { file, package, fingerprints, .. } = keyring;
+    let mut text = format!(
+        "\n  if this machine's distribution has no such package, download it from {url}, unpack it with `dpkg-deb -x \
+         {package}_*.deb DIRECTORY`, and copy DIRECTORY{file} to {file}"
+    );
+    if !fingerprints.is_empty() {
+        text.push_str(&format!(
+            "\n  only signatures by {} count, whatever else the file contains",
+            fingerprints.join(", ")
+        ));
+    }
+    text
 }
 
 impl BootstrapError {
@@ -216,9 +233,27 @@ mod tests {
     use super::*;
 
     fn classify(lines: &[&str]) -> Option<BootstrapError> {
-        let [file, package] = ["/k.gpg", "debian-archive-keyring"].map(str::to_owned);
         let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
-        BootstrapError::from_output(&lines, &Keyring { file, package })
+        BootstrapError::from_output(&lines, &keyring(None, &[]))
+    }
+
+    fn keyring(download: Option<&str>, fingerprints: &[&str]) -> Keyring {
+        let [file, package] = ["/k.gpg", "debian-archive-keyring"].map(str::to_owned);
+        let fingerprints = fingerprints.iter().map(|&one| one.to_owned()).collect();
+        Keyring { file, package, fingerprints, download: download.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_missing_keyring_says_where_to_get_it() {
+        let told = |keyring| BootstrapError::MissingKeyring(keyring).to_string();
+        let short = "/k.gpg is missing on this machine: install the package debian-archive-keyring";
+        assert_eq!(told(keyring(None, &["AB"])), short);
+        let long = told(keyring(Some("http://m/pool/k/"), &["AB", "CD"]));
+        let lines: Vec<_> = long.lines().collect();
+        assert_eq!((lines[0], lines.len()), (short, 3), "{long}");
+        assert!(lines[1].contains("download it from http://m/pool/k/, unpack it with `dpkg-deb -x "), "{long}");
+        assert!(lines[1].ends_with("copy DIRECTORY/k.gpg to /k.gpg"), "{long}");
+        assert!(lines[2].contains("by AB, CD count"), "{long}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 # Makes a tree by mmdebstrap, from repositories of Debian's form: the functions that bootstrap.sh calls.
 #
-# Environment: WORK   holds sources.list too, for the bootstrap and for the image
+# Environment: WORK   holds sources.list too, for the bootstrap, and image.list, for the image
 
 # Digests of the InRelease files in a directory; the pins are in the same form.
 digests() {
@@ -77,7 +77,7 @@ tidy_tree() {
     chmod 0700 "$archives/partial" "$lists/partial"
     rm -f "$tree/etc/apt/apt.conf.d/99mmdebstrap" "$tree/etc/dpkg/dpkg.cfg.d/99mmdebstrap"
     rm -f "$tree"/etc/apt/sources.list.d/0000*
-    cp "$WORK/sources.list" "$tree/etc/apt/sources.list"
+    cp "$WORK/image.list" "$tree/etc/apt/sources.list"
     rm -f "$tree/usr/share/initramfs-tools/conf-hooks.d/goldsmith"
     (cd "$tree/usr/share" && rmdir -p --ignore-fail-on-non-empty initramfs-tools/conf-hooks.d)
 }

@@ -19,6 +19,8 @@ pub struct BootstrapRequest<'a> {
     pub release: &'a str,
     /// Architecture of the packages.
     pub arch: Arch,
+    /// File with the keys that sign the repositories, in place of the distribution's on this host.
+    pub keyring: Option<&'a Path>,
     /// Repositories; the image keeps them in its configuration.
     pub repositories: &'a [RepositoryPin],
     /// Packages besides those that the tool always installs.
@@ -54,6 +56,11 @@ impl BootstrapRequest<'_> {
         }
         if !plain(self.how.keyring.file.trim_start_matches('/')) {
             return Err(BootstrapError::Request(format!("`{}` is not the path of a keyring", self.how.keyring.file)));
+        }
+        // apt's list of sources has no way to quote a path.
+        if self.keyring.is_some() && !plain(self.cache_dir.to_string_lossy().trim_start_matches('/')) {
+            let message = "is not a path that apt's list of sources can have, where the keyring is copied to";
+            return Err(BootstrapError::Request(format!("`{}` {message}", self.cache_dir.display())));
         }
         if let Some(name) = self.packages.iter().find(|name| !plain(name) || name.starts_with(['/', '~', ':'])) {
             return Err(BootstrapError::Request(format!("`{name}` is not the name of a package")));
@@ -105,6 +112,7 @@ mod tests {
                 how,
                 release,
                 arch: Arch::X86_64,
+                keyring: None,
                 repositories: &[pin(url)],
                 packages: &[package.to_owned()],
                 disk: &disk,

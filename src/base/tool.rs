@@ -51,15 +51,19 @@ pub(super) fn arch_name(tool: Tool, arch: Arch) -> &'static str {
     }
 }
 
-/// Returns the names and contents of the files that the tool's script reads.
-pub(super) fn files(request: &BootstrapRequest<'_>) -> Vec<(&'static str, String)> {
-    let keyring = &request.how.keyring.file;
+/// Returns the names and contents of the files that the tool's script reads. `keyring` is the path of the keys on this host.
+pub(super) fn files(request: &BootstrapRequest<'_>, keyring: &str) -> Vec<(&'static str, String)> {
     match request.how.tool {
         Tool::Mmdebstrap => {
-            let line = |pin: &crate::plan::RepositoryPin| {
-                format!("deb [signed-by={keyring}] {} {} {}\n", pin.url, pin.suite, pin.components.join(" "))
+            let line = |pin: &crate::plan::RepositoryPin, keys: &str| {
+                format!("deb [signed-by={keys}] {} {} {}\n", pin.url, pin.suite, pin.components.join(" "))
             };
-            vec![("sources.list", request.repositories.iter().map(line).collect())]
+            let list = |keys: &str| request.repositories.iter().map(|pin| line(pin, keys)).collect();
+            // sources.list(5): keyrings, and the keys of them that count.
+            let mut chosen = vec![keyring.to_owned()];
+            chosen.extend(request.how.keyring.fingerprints.iter().cloned());
+            // The image's own keyring changes with its package, also to keys that nobody knows today.
+            vec![("sources.list", list(&chosen.join(","))), ("image.list", list(&request.how.keyring.file))]
         }
         Tool::Dnf => {
             let section = |(number, pin): (usize, &crate::plan::RepositoryPin), key: &str| {
@@ -86,5 +90,48 @@ pub(super) fn files(request: &BootstrapRequest<'_>) -> Vec<(&'static str, String
                 ("rpmmacros", format!("%_dbpath {database}\n%_netsharedpath /dev:/proc:/sys\n")),
             ]
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::digest::Sha256;
+    use crate::distro::Distros;
+    use crate::plan::{DiskPlan, RepositoryPin};
+    use crate::recipe::Layout;
+    use crate::units::ByteSize;
+
+    #[test]
+    fn only_the_bootstrap_chooses_keys() {
+        let distros = Distros::built_in();
+        let mut how = distros.get("debian").and_then(|debian| debian.file.bootstrap.clone()).expect("it is there");
+        how.keyring.fingerprints = vec!["A".repeat(40), "B".repeat(40)];
+        let pin = RepositoryPin {
+            url: "http://mirror/debian".to_owned(),
+            suite: "bookworm".to_owned(),
+            components: vec!["main".to_owned(), "contrib".to_owned()],
+            sha256: Sha256::of(b""),
+            date: 0,
+        };
+        let request = BootstrapRequest {
+            distro: "debian",
+            how: &how,
+            release: "bookworm",
+            arch: Arch::X86_64,
+            keyring: None,
+            repositories: &[pin],
+            packages: &[],
+            disk: &DiskPlan { size: ByteSize::mebibytes(2048), layout: Layout::Bios, firmware: Vec::new() },
+            seed: Sha256::of(b""),
+            target: Path::new("/t"),
+            cache_dir: Path::new("/c"),
+        };
+        let line = |keys: &str| format!("deb [signed-by={keys}] http://mirror/debian bookworm main contrib\n");
+        let chosen = format!("/w/keyring.gpg,{},{}", "A".repeat(40), "B".repeat(40));
+        let image = line("/usr/share/keyrings/debian-archive-keyring.gpg");
+        assert_eq!(files(&request, "/w/keyring.gpg"), [("sources.list", line(&chosen)), ("image.list", image)]);
     }
 }

@@ -1,6 +1,7 @@
 //! Makes the layer of the first step: bootstraps it from packages, or opens a base image and grows it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Instant;
 
 use super::disk::OpenedImage;
@@ -29,6 +30,7 @@ pub(super) fn bootstrap(plan: &Plan, step: &Step, slot: Slot, session: &mut Sess
         how,
         release: &source.release,
         arch: plan.arch,
+        keyring: source.keyring.as_deref().map(Path::new),
         repositories,
         packages: &packages,
         disk: &plan.disk,

@@ -101,6 +101,7 @@ fn shown(one: &Distribution) -> String {
     facts.extend(file.user.iter().map(|user| ("user of cloud-init", user.clone())));
     if let Some(how) = &file.bootstrap {
         facts.push(("keys", format!("{} (package {})", how.keyring.file, how.keyring.package)));
+        facts.extend(how.keyring.fingerprints.iter().map(|key| ("only the key", key.clone())));
         facts.push(("suites", joined(how.suites.iter().chain(&how.security_suites), "none")));
         facts.push(("components", joined(&how.components, "none")));
         for (arch, mirrors) in &how.mirrors {

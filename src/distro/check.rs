@@ -23,6 +23,8 @@ const RULES: &[(&str, Rule)] = &[
     ("bootstrap.directories.*", word),
     ("bootstrap.keyring.file", syntax::file_path),
     ("bootstrap.keyring.package", syntax::package),
+    ("bootstrap.keyring.fingerprints.*", fingerprint),
+    ("bootstrap.keyring.download", syntax::url),
     ("bootstrap.suites.*", suite),
     ("bootstrap.security-suites.*", suite),
     ("bootstrap.components.*", syntax::component),
@@ -75,6 +77,11 @@ pub(super) fn file(
         let needed = if tool == Tool::Dnf.name() { "database" } else { "components" };
         if bootstrap.get(needed).is_none() {
             found.push(Diagnostic::new(source, bootstrap.span, format!("`tool: {tool}` needs `{needed}`")));
+        }
+        let keys = bootstrap.get("keyring").and_then(|keyring| keyring.get("fingerprints"));
+        if let (Some(keys), true) = (keys, tool == Tool::Dnf.name()) {
+            let message = "dnf cannot choose keys of a file: it trusts all of them";
+            found.push(Diagnostic::new(source, keys.span, message).help("remove `fingerprints`"));
         }
     }
     if let (Some(key), true) = (root.key("bootstrap"), releases.is_empty()) {
@@ -143,6 +150,14 @@ fn word(text: &str) -> Result<(), String> {
 fn suite(text: &str) -> Result<(), String> {
     text.split('/').try_for_each(word)?;
     if text.contains("RELEASE") { Ok(()) } else { Err(format!("`{text}` is the same for all releases: say `RELEASE`")) }
+}
+
+/// Checks a fingerprint of an OpenPGP key, of version 4 or later: an ID of 16 digits can be forged.
+fn fingerprint(text: &str) -> Result<(), String> {
+    let good = [40, 64].contains(&text.len()) && text.chars().all(|c| matches!(c, '0'..='9' | 'A'..='F'));
+    let message =
+        || format!("`{text}` is not the fingerprint of a key: write all 40 digits, in capitals and without spaces");
+    if good { Ok(()) } else { Err(message()) }
 }
 
 fn date(text: &str) -> Result<(), String> {

@@ -154,6 +154,13 @@ pub struct Keyring {
     pub file: String,
     /// Package of the host that contains the file.
     pub package: String,
+    /// Fingerprints of the keys in the file that may have signed the repositories during a bootstrap, for mmdebstrap. No other key
+    /// of the file counts. Without fingerprints every key of the file counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fingerprints: Vec<String>,
+    /// URL of a directory with the package, for hosts whose distribution does not have it. Goldsmith only prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub download: Option<String>,
 }
 
 /// Mirrors of a distribution.
@@ -180,7 +187,7 @@ impl Bootstrap {
     pub fn of(&self, release: &str, arch: Arch) -> Self {
         let named = |text: &String| text.replace("RELEASE", release).replace("ARCH", arch.name());
         Self {
-            keyring: Keyring { file: named(&self.keyring.file), package: self.keyring.package.clone() },
+            keyring: Keyring { file: named(&self.keyring.file), ..self.keyring.clone() },
             suites: self.suites.iter().map(named).collect(),
             security_suites: self.security_suites.iter().map(named).collect(),
             ..self.clone()

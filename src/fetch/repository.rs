@@ -216,6 +216,7 @@ mod tests {
 
     fn source(mirror: Option<&str>) -> Bootstrap {
         Bootstrap {
+            keyring: None,
             distro: "debian".to_owned(),
             release: "bookworm".to_owned(),
             mirror: mirror.map(str::to_owned),

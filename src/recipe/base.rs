@@ -1,19 +1,20 @@
 //! Bootstrapped bases: finds the distribution and the release that a recipe names, and fills in what the recipe leaves out.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::schema::Bootstrap;
-use crate::distro::{self, Distribution, Distros};
+use crate::distro::{self, Distribution, Distros, Tool};
 use crate::vocabulary::{Arch, Distro};
 use crate::yaml::{Diagnostic, Node, Source, Span, list, near};
 
-/// Finds the distribution and the release that a recipe bootstraps. An alias becomes the distribution's own name, and missing
-/// components become the distribution's.
+/// Finds the distribution and the release that a recipe bootstraps. An alias becomes the distribution's own name, missing
+/// components become the distribution's, and the keyring's path becomes absolute. `dir` is the folder of the recipe.
 pub(super) fn bootstrapped(
     wanted: &mut Bootstrap,
     arch: Arch,
     distros: &Distros,
-    head: &Node,
+    (head, dir): (&Node, &Path),
     source: &Arc<Source>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<(Distro, distro::Bootstrap)> {
@@ -38,6 +39,10 @@ pub(super) fn bootstrapped(
         return None;
     };
     wanted.distro.clone_from(&distribution.file.name);
+    if let Some(keyring) = &mut wanted.keyring {
+        let path = dir.join(&*keyring);
+        *keyring = std::path::absolute(&path).unwrap_or(path).to_string_lossy().into_owned();
+    }
     if wanted.components.is_empty() {
         wanted.components.clone_from(&how.components);
     }
@@ -48,6 +53,13 @@ pub(super) fn bootstrapped(
     }
     let distro = release(&wanted.release, distribution, at("release"), source, found)?;
     let how = how.of(&distro.release, arch);
+    if wanted.keyring.is_some() && how.tool == Tool::Dnf {
+        let message = "`keyring` is for distributions with apt: dnf makes these keys the image's own";
+        found.push(
+            Diagnostic::new(source, at("keyring"), message)
+                .help("put the file where the distribution's data name it; `goldsmith distros NAME` shows where"),
+        );
+    }
     Some((distro, how))
 }
 

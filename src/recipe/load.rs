@@ -210,7 +210,7 @@ fn recipe(
         check::verify(&head, verify, &known, source, found);
     }
     let bootstrapped = match file.as_mut().map(|file| &mut file.base) {
-        Some(Base::Bootstrap(bootstrap)) => base::bootstrapped(bootstrap, arch, &distros, &head, source, found),
+        Some(Base::Bootstrap(bootstrap)) => base::bootstrapped(bootstrap, arch, &distros, (&head, &dir), source, found),
         _ => None,
     };
     let system = match (file.as_ref().map(|file| &file.base), &bootstrapped) {

@@ -100,6 +100,10 @@ pub struct Bootstrap {
     /// Components of the archive. Default: the components in the distribution's data.
     #[serde(default)]
     pub components: Vec<String>,
+    /// File with the keys that sign the repositories, relative to the recipe; only for distributions with apt. The image does not get
+    /// it. If the distribution's data name fingerprints, no other key of the file counts. Default: the file in the distribution's data.
+    #[serde(default, skip_serializing)]
+    pub keyring: Option<String>,
 }
 
 /// A base that is a disk image.

@@ -282,6 +282,7 @@ fn an_interrupt_ends_a_download_at_once() {
 
 fn bootstrap(mirror: Option<String>) -> Bootstrap {
     Bootstrap {
+        keyring: None,
         distro: "debian".to_owned(),
         release: "bookworm".to_owned(),
         security_mirror: mirror.clone(),
@@ -396,6 +397,7 @@ fn build(
     let lines = Lines::default();
     let result = base::bootstrap::build(
         &BootstrapRequest {
+            keyring: None,
             distro: "debian",
             how: &how(),
             release: "bookworm",

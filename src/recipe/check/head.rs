@@ -26,6 +26,7 @@ const RECIPE_HEAD: &[(&str, Rule)] = &[
     ("base.bootstrap.mirror", url),
     ("base.bootstrap.security-mirror", url),
     ("base.bootstrap.components.*", component),
+    ("base.bootstrap.keyring", key_file),
     ("base.image.source", image_source),
     ("base.image.sha256", image_digest),
     ("base.image.signed-by", key_file),
