@@ -19,9 +19,14 @@ esac
 
 case $EFI in
     grub-install)
-        # grub-install puts shim and the signed GRUB into both directories. --no-nvram keeps the guest's NVRAM unchanged.
+        # grub-install puts shim and the signed GRUB into both directories: Debian's with this option, Ubuntu's always.
+        # --no-nvram keeps the guest's NVRAM unchanged.
+        both=
+        if grub-install --help | grep -q -e --force-extra-removable; then
+            both=--force-extra-removable
+        fi
         grub-install --target="$target" --efi-directory="$efi" --bootloader-id="${OWN##*/}" --no-nvram \
-            --uefi-secure-boot --force-extra-removable
+            --uefi-secure-boot $both
         ;;
     grub-unsigned)
         grub-install --target="$target" --efi-directory="$efi" --bootloader-id="${OWN##*/}" --no-nvram
