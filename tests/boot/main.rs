@@ -1,5 +1,7 @@
 //! Tests that boot machines: of images that are built for real, and of disks that do not boot.
 
+#[path = "../support/apt_distro.rs"]
+mod apt_distro;
 mod bad_images;
 mod boots;
 mod foreign;
@@ -13,3 +15,4 @@ mod shared;
 #[path = "../support/synthetic.rs"]
 mod synthetic;
 mod trees;
+mod ubuntu;

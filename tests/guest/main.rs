@@ -1,6 +1,8 @@
 //! Tests that need libguestfs, most of them also a package mirror: guests run, but no image boots.
 
 mod alpine;
+#[path = "../support/apt_distro.rs"]
+mod apt_distro;
 mod base;
 mod bases;
 mod calls;
@@ -21,3 +23,4 @@ mod start;
 #[path = "../support/synthetic.rs"]
 mod synthetic;
 mod trees;
+mod ubuntu;
