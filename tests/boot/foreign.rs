@@ -38,7 +38,7 @@ fn takes_long_an_image_for_aarch64_boots() {
 fn takes_long_a_cloud_image_for_aarch64_passes_every_check() {
     let work = tempfile::tempdir().expect("a temporary directory");
     let text = std::fs::read_to_string("recipes/debian-12.yaml").expect("a recipe");
-    let recipe = text.replacen("name: debian-12\n", "name: debian-12\narch: aarch64\n", 1);
+    let recipe = text.replacen("name: debian-12\n", "name: debian-12-aarch64\narch: aarch64\n", 1);
     let recipe = recipe.replace("layout: bios+uefi", "layout: uefi");
     assert!(recipe.contains("arch: aarch64") && !recipe.contains("bios+uefi"), "{recipe}");
     let image = crate::shared::image("debian-12-aarch64", &recipe);
@@ -46,7 +46,8 @@ fn takes_long_a_cloud_image_for_aarch64_passes_every_check() {
     let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
     goldsmith.args(["verify", "--report"]).arg(&report).arg(&image);
     let output = goldsmith.output().expect("goldsmith runs");
-    let text = std::fs::read_to_string(report.join("report.json")).expect("a report");
+    let text = std::fs::read_to_string(report.join("report.json"));
+    let text = text.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
     let report: Value = serde_json::from_str(&text).expect("JSON");
     let failed: Vec<_> =
         report["findings"].as_array().expect("findings").iter().filter(|found| found["outcome"] == "failed").collect();
