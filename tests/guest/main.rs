@@ -3,6 +3,8 @@
 mod alpine;
 #[path = "../support/apt_distro.rs"]
 mod apt_distro;
+#[path = "../support/alpine.rs"]
+mod alpine_image;
 mod base;
 mod bases;
 mod calls;

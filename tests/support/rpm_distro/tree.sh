@@ -11,10 +11,8 @@ packages=$packages,cloud-init,sudo,cloud-guest-utils,grub2-common,grub-pc-bin,gr
 packages=$packages,shim-signed,efibootmgr,fdisk,qemu-guest-agent,dnf,rpm,zstd,gpg,curl,xfsprogs,btrfs-progs,policycoreutils
 packages=$packages,locales,kbd,less,vim-tiny,cpio,file,gawk
 mkdir -p "$debs"
-sources=$(! command -v apt-get >/dev/null || apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
-    awk -v release=$release '$1 == "Debian" && $3 ~ /-security$/ { print "deb " $2 " " release "-security main" }
-        $1 == "Debian" && $3 !~ /-/ { print "deb " $2 " " release " main"; print "deb " $2 " " release "-updates main" }' |
-    sort -u)
+. "$(dirname "$(realpath "$0")")/../debian_sources.sh"
+sources=$(debian_sources)
 
 # Fedora's kernel package has no hooks of Debian's, and manuals and translations are only weight. dracut's own script calls its
 # hook, which would make an initramfs that no package contains: here it does nothing.
