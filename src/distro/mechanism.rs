@@ -74,6 +74,8 @@ names! {
         NetworkManager = "network-manager",
         /// ifupdown: `/etc/network/interfaces`.
         Ifupdown = "ifupdown",
+        /// dhcpcd, for all cards.
+        Dhcpcd = "dhcpcd",
     }
 }
 

@@ -71,7 +71,7 @@ pub struct Table {
     pub sector_size: u64,
     /// The partitions, by number.
     pub partitions: Vec<Partition>,
-    /// Whether the first sector has boot code.
+    /// Whether the first sector has boot code that a BIOS starts. The stub of a FAT or NTFS without partitions is none.
     pub boot_code: bool,
     /// The faults of the table.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -85,7 +85,8 @@ pub struct Table {
 /// The disk cannot be read. Faults of a table are no error, but in [`Table::faults`].
 pub fn read(disk: &dyn Source) -> io::Result<Table> {
     let first = sector(disk, 0, 512)?;
-    let boot_code = first.slice(0, 440).iter().any(|byte| *byte != 0);
+    let marked = first.slice(510, 2) == [0x55, 0xaa];
+    let boot_code = marked && !is_file_system(&first) && first.slice(0, 440).iter().any(|byte| *byte != 0);
     let mut table = Table {
         kind: TableKind::None,
         id: None,
@@ -94,7 +95,7 @@ pub fn read(disk: &dyn Source) -> io::Result<Table> {
         boot_code,
         faults: Vec::new(),
     };
-    if first.slice(510, 2) != [0x55, 0xaa] {
+    if !marked {
         return Ok(table);
     }
     let entries = boot_record(&first);
@@ -112,14 +113,14 @@ pub fn read(disk: &dyn Source) -> io::Result<Table> {
 
 impl Table {
     /// Returns the firmware that can boot the disk, as far as its first sector and partitions tell. BIOS needs boot code, and in
-    /// a GPT a BIOS boot partition, in a boot record any partition. UEFI needs an EFI system partition. Whether the disk holds a
-    /// system is not checked.
+    /// a GPT a BIOS boot partition, in a boot record any partition. A disk without partitions may have boot code too, as that of
+    /// extlinux. UEFI needs an EFI system partition. Whether the disk holds a system is not checked.
     pub fn firmware(&self) -> Vec<Firmware> {
         let has = |kind: &str| self.partitions.iter().any(|partition| partition.kind == kind);
         let (bios, uefi) = match self.kind {
             TableKind::Gpt => (has(BIOS_BOOT) || self.partitions.iter().any(|it| it.active), has(ESP)),
             TableKind::Mbr => (!self.partitions.is_empty(), has("ef")),
-            TableKind::None => (false, false),
+            TableKind::None => (true, false),
         };
         let found = [(Firmware::Bios, bios && self.boot_code), (Firmware::Uefi, uefi)];
         found.into_iter().filter(|(_, can)| *can).map(|(firmware, _)| firmware).collect()

@@ -1,5 +1,8 @@
 //! Tests that boot machines: of images that are built for real, and of disks that do not boot.
 
+mod alpine;
+#[path = "../support/alpine.rs"]
+mod alpine_image;
 #[path = "../support/apt_distro.rs"]
 mod apt_distro;
 mod bad_images;

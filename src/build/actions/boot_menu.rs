@@ -11,6 +11,10 @@ use crate::plan::Arguments;
 /// What the element `bootloader` makes the menu with, so that it is the same one without the element.
 const MAKE: &[u8] = include_bytes!("../../../elements/bootloader/scripts/configure.sh");
 
+/// The entries of extlinux, for images without GRUB, and what the element `extlinux` makes them with.
+const EXTLINUX: &str = "/boot/extlinux.conf";
+const MAKE_EXTLINUX: &[u8] = include_bytes!("../../../elements/extlinux/scripts/configure.sh");
+
 impl Executor<'_> {
     /// Makes every menu entry have the arguments that it must have, and fails if one does not.
     pub(super) fn boot_menu(&mut self, wanted: &Arguments) -> Result<(), ActionError> {
@@ -19,21 +23,33 @@ impl Executor<'_> {
             return Ok(());
         }
         let env = BTreeMap::from([("GRUB".to_owned(), wanted.grub.clone())]);
-        self.program("kernel-args: make the boot menu again", MAKE, &[], env, false, None)?;
+        let (make, place) = if self.by_extlinux(&label, wanted)? {
+            (MAKE_EXTLINUX, "default_kernel_opts in /etc/update-extlinux.conf")
+        } else {
+            (MAKE, "GRUB_CMDLINE_LINUX in /etc/default/grub.d")
+        };
+        self.program("kernel-args: make the boot menu again", make, &[], env, false, None)?;
         match self.menu_fault(&label, wanted)? {
             None => Ok(()),
             Some(fault) => {
-                let message = format!("{fault}: look for another setting of GRUB_CMDLINE_LINUX in /etc/default/grub.d");
+                let message = format!("{fault}: look for another setting of {place}");
                 Err(ActionError::Undone { action: label, message, tail: Vec::new() })
             }
         }
     }
 
+    /// Whether extlinux boots the image.
+    fn by_extlinux(&mut self, label: &str, wanted: &Arguments) -> Result<bool, ActionError> {
+        Ok(!self.exists(label, &format!("{}/grub.cfg", wanted.grub))? && self.exists(label, EXTLINUX)?)
+    }
+
     /// What is wrong with the menu, if anything is.
     fn menu_fault(&mut self, label: &str, wanted: &Arguments) -> Result<Option<String>, ActionError> {
-        let config = format!("{}/grub.cfg", wanted.grub);
+        let by_extlinux = self.by_extlinux(label, wanted)?;
+        let config = if by_extlinux { EXTLINUX.to_owned() } else { format!("{}/grub.cfg", wanted.grub) };
         let text = self.text(label, &config)?;
-        let mut entries: Vec<_> = in_menu(&text).into_iter().map(|args| (config.clone(), args)).collect();
+        let found = if by_extlinux { of_extlinux(&text) } else { in_menu(&text) };
+        let mut entries: Vec<_> = found.into_iter().map(|args| (config.clone(), args)).collect();
         if let Some(dir) = wanted.entries.as_ref().filter(|_| self.mechanisms.bootloader == Bootloader::GrubBls) {
             let environment = self.text(label, &format!("{}/grubenv", wanted.grub))?;
             for path in self.guest.glob(&format!("{dir}/*.conf")).for_action(label)? {
@@ -61,6 +77,17 @@ fn in_menu(config: &str) -> Vec<Vec<String>> {
     entries.collect()
 }
 
+/// Arguments of each entry of extlinux that has a root.
+fn of_extlinux(config: &str) -> Vec<Vec<String>> {
+    let appended = config.lines().filter_map(|line| {
+        let (keyword, args) = line.trim().split_once(char::is_whitespace)?;
+        let args = split(args);
+        let boots = keyword.eq_ignore_ascii_case("append") && args.iter().any(|arg| arg.starts_with("root="));
+        boots.then_some(args)
+    });
+    appended.collect()
+}
+
 /// Arguments of an entry by the Boot Loader Specification, with `$kernelopts` of grubenv, as RHEL 8 has it.
 fn in_entry(entry: &str, environment: &str) -> Vec<String> {
     let options = entry.lines().filter_map(|line| line.trim().strip_prefix("options")).collect::<Vec<_>>().join(" ");
@@ -77,6 +104,8 @@ mod tests {
         let config =
             "menuentry 'a' {\n\tlinux\t/vmlinuz root=UUID=1 ro  quiet\n}\nlinux16 /boot/memtest\n# linux x root=1\n";
         assert_eq!(in_menu(config), [["root=UUID=1", "ro", "quiet"]]);
+        let config = "DEFAULT a\nLABEL a\n  LINUX k\n  append root=UUID=1  b\nLABEL m\n  APPEND memtest=memtest\n";
+        assert_eq!(of_extlinux(config), [["root=UUID=1", "b"]]);
         let entry = "title a\nlinux /vmlinuz\noptions $kernelopts b\n";
         assert_eq!(in_entry(entry, "# GRUB\nkernelopts=root=1 a\n"), ["root=1", "a", "b"]);
     }

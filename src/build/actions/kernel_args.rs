@@ -10,6 +10,9 @@ use crate::text::shell::{Assignment, assignments, quoted};
 /// The settings of GRUB.
 const GRUB: &str = "/etc/default/grub";
 
+/// The settings of extlinux, as Alpine's `update-extlinux` reads them.
+const EXTLINUX: &str = "/etc/update-extlinux.conf";
+
 /// Where Debian's `update-grub` reads settings beside `/etc/default/grub`; a file of our own there keeps
 /// the package's file as the package made it.
 const GRUB_DROP_IN: &str = "/etc/default/grub.d/90-goldsmith.cfg";
@@ -17,12 +20,14 @@ const GRUB_DROP_IN: &str = "/etc/default/grub.d/90-goldsmith.cfg";
 /// The setting of GRUB that holds the kernel command line.
 const GRUB_CMDLINE: &str = "GRUB_CMDLINE_LINUX";
 
+/// The setting of extlinux that holds the kernel command line.
+const EXTLINUX_CMDLINE: &str = "default_kernel_opts";
+
 impl Executor<'_> {
     pub(super) fn kernel_args(&mut self, args: &KernelArgs) -> Result<(), ActionError> {
         let label = "kernel-args".to_owned();
         if !self.exists(&label, GRUB)? {
-            let message = format!("the image has no {GRUB}: add the element `bootloader`");
-            return Err(ActionError::Unfit { action: label, message });
+            return self.extlinux_args(&label, args);
         }
         let mut settings = vec![GRUB.to_owned()];
         settings.extend(self.guest.glob("/etc/default/grub.d/*.cfg").for_action(&label)?);
@@ -44,7 +49,7 @@ impl Executor<'_> {
                 let line = format!("{GRUB_CMDLINE}=\"${GRUB_CMDLINE} {}\"", missing.join(" "));
                 (GRUB_DROP_IN, with_line(self.text(&label, GRUB_DROP_IN)?, &line))
             } else {
-                let edited = with_args(&self.text(&label, GRUB)?, &missing);
+                let edited = with_args(&self.text(&label, GRUB)?, GRUB_CMDLINE, &missing);
                 (GRUB, edited.map_err(|message| ActionError::Unfit { action: label.clone(), message })?)
             };
             self.rewrite(&label, path, text.as_bytes())?;
@@ -63,10 +68,33 @@ impl Executor<'_> {
     }
 }
 
+impl Executor<'_> {
+    /// Changes the arguments of an image without GRUB.
+    fn extlinux_args(&mut self, label: &str, args: &KernelArgs) -> Result<(), ActionError> {
+        let unfit = |message| ActionError::Unfit { action: label.to_owned(), message };
+        if !self.exists(label, EXTLINUX)? {
+            let message = format!(
+                "the image has neither {GRUB} nor {EXTLINUX}: add the element `bootloader`, or on a disk without partitions \
+                 `extlinux`"
+            );
+            return Err(unfit(message));
+        }
+        let text = self.text(label, EXTLINUX)?;
+        let told = |message: String| unfit(format!("{EXTLINUX}: {message}"));
+        let removed = without_args(&text, &args.remove).map_err(told)?;
+        let present = args_of(&removed).map_err(told)?;
+        let missing: Vec<_> = args.add.iter().filter(|arg| !present.contains(arg)).cloned().collect();
+        let edited =
+            if missing.is_empty() { removed } else { with_args(&removed, EXTLINUX_CMDLINE, &missing).map_err(told)? };
+        if edited == text { Ok(()) } else { self.rewrite(label, EXTLINUX, edited.as_bytes()) }
+    }
+}
+
 /// Settings of the kernel command line in a file, for all boots and for the usual one.
 fn cmdlines(text: &str) -> Result<Vec<Assignment>, String> {
     let found = assignments(text).map_err(|line| format!("line {line} has a quote or a command that does not end"))?;
-    let of_kernel = |found: &Assignment| [GRUB_CMDLINE, "GRUB_CMDLINE_LINUX_DEFAULT"].contains(&found.name.as_str());
+    let names = [GRUB_CMDLINE, "GRUB_CMDLINE_LINUX_DEFAULT", EXTLINUX_CMDLINE];
+    let of_kernel = |found: &Assignment| names.contains(&found.name.as_str());
     Ok(found.into_iter().filter(of_kernel).collect())
 }
 
@@ -115,12 +143,12 @@ fn without_args(text: &str, remove: &[String]) -> Result<String, String> {
     Ok(edited)
 }
 
-/// A file of settings with more arguments, for all boots.
-fn with_args(text: &str, add: &[String]) -> Result<String, String> {
+/// A file of settings with more arguments in the setting `name`, which holds those for all boots.
+fn with_args(text: &str, name: &str, add: &[String]) -> Result<String, String> {
     let settings = cmdlines(text)?;
     // The last one counts, where a file sets it twice.
-    let Some(setting) = settings.iter().rfind(|setting| setting.name == GRUB_CMDLINE) else {
-        return Ok(with_line(text.to_owned(), &format!("{GRUB_CMDLINE}={}", quoted(&add.join(" ")))));
+    let Some(setting) = settings.iter().rfind(|setting| setting.name == name) else {
+        return Ok(with_line(text.to_owned(), &format!("{name}={}", quoted(&add.join(" ")))));
     };
     let mut edited = text.to_owned();
     let args: Vec<_> = split(&setting.value).into_iter().chain(add.iter().cloned()).collect();
@@ -159,10 +187,15 @@ mod tests {
         assert_eq!(args_of(&removed).expect("read"), ["splash", "net=1"]);
         assert!(removed.starts_with("GRUB_TIMEOUT=5\n"));
         assert_eq!(without_args(SETTINGS, &[]).expect("read"), SETTINGS);
-        assert_eq!(with_args("", &words(&["b"])).expect("read"), "GRUB_CMDLINE_LINUX=\"b\"\n");
+        assert_eq!(with_args("", GRUB_CMDLINE, &words(&["b"])).expect("read"), "GRUB_CMDLINE_LINUX=\"b\"\n");
         // The argument counts for every boot, not for the usual one alone.
-        let added = with_args(SETTINGS, &words(&["b"])).expect("read");
+        let added = with_args(SETTINGS, GRUB_CMDLINE, &words(&["b"])).expect("read");
         assert!(added.ends_with("GRUB_CMDLINE_LINUX=\"console=tty1 net=1 b\"\n"), "{added}");
+        // Those of extlinux.
+        let settings = "# default_kernel_opts=\noverwrite=1\ndefault_kernel_opts=quiet\nmodules=ext4\n";
+        let removed = without_args(settings, &words(&["quiet"])).expect("read");
+        let added = with_args(&removed, EXTLINUX_CMDLINE, &words(&["b", "c=1"])).expect("read");
+        assert_eq!(added, "# default_kernel_opts=\noverwrite=1\ndefault_kernel_opts=\"b c=1\"\nmodules=ext4\n");
     }
 
     #[test]

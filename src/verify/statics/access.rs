@@ -26,6 +26,10 @@ pub(super) const RULES: Judged = &[
 /// Settings by which sshd(8) accepts passwords.
 const SSHD_KEYS: [&str; 3] = ["PasswordAuthentication", "PermitRootLogin", "PermitEmptyPasswords"];
 
+/// What the element `metadata-ssh-key` fetches the key with.
+const SCRIPT: &str = "/usr/local/sbin/metadata-ssh-key";
+const SCRIPT_UNIT: &str = "metadata-ssh-key.service";
+
 /// The file that names the possible clouds: the documentation of cloud-init, "ds-identify".
 const IDENTIFY: &str = "/etc/cloud/ds-identify.cfg";
 /// Files with keys outside of home directories.
@@ -52,7 +56,7 @@ pub(super) const KEY_INJECTION: Rule = Rule {
     sentence: "A program fetches the SSH key of the instance's owner from the metadata",
     reason: "Without it nobody can log in, because the image has neither keys nor passwords.",
     page: guide!("access-instance-by-using-ssh-public-key-cloud-init"),
-    mend: "add the element `cloud-init`",
+    mend: "add the element `cloud-init`, or `metadata-ssh-key` if nothing else of it is wanted",
 };
 
 pub(super) const CLOUD_INIT_ENABLED: Rule = Rule {
@@ -169,7 +173,13 @@ pub(super) fn key_injection(view: &View) -> Finding {
     ];
     match agents.into_iter().find(|(_, path)| view.tree.exists(path)) {
         Some((name, _)) => KEY_INJECTION.passed([name]),
-        None => KEY_INJECTION.failed(["neither cloud-init nor another agent of a cloud is installed"]),
+        None if !view.tree.is_file(SCRIPT) => {
+            KEY_INJECTION.failed(["neither cloud-init nor another agent of a cloud is installed"])
+        }
+        None if unit(&view.tree, SCRIPT_UNIT) != Unit::Enabled => {
+            KEY_INJECTION.failed([format!("{SCRIPT} is there, and {SCRIPT_UNIT} does not start at boot")])
+        }
+        None => KEY_INJECTION.passed([SCRIPT]),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::guide::guide;
 use super::texts::{cloud_setting, is_no};
+use super::unit::{Unit, unit};
 use super::view::{Judged, View};
 use crate::guest::{Devices, FileSystem};
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
@@ -18,6 +19,10 @@ pub(super) const RULES: Judged = &[
 ];
 
 pub(super) const WANTED: &[&str] = &["/etc/fstab", "/etc/os-release"];
+
+/// What the element `growroot` grows the root file system with.
+const SCRIPT: &str = "/usr/local/sbin/growroot";
+const SCRIPT_UNIT: &str = "growroot.service";
 
 pub(super) const OPERATING_SYSTEM: Rule = Rule {
     id: "operating-system",
@@ -62,7 +67,7 @@ pub(super) const ROOT_GROWS: Rule = Rule {
     sentence: "The root partition grows at boot to the size of the instance's disk",
     reason: "A flavor's disk is larger than the image. Otherwise the rest of it would stay unused.",
     page: guide!("disk-partitions-and-resize-root-partition-on-boot-cloud-init"),
-    mend: "add the elements `growpart` and `cloud-init`",
+    mend: "add the elements `growpart` and `cloud-init`, or `growroot` without cloud-init",
 };
 
 pub(super) const FSTAB_NAMES: Rule = Rule {
@@ -176,6 +181,14 @@ pub(super) fn root_grows(view: &View) -> Finding {
         ROOT_GROWS.passed([path])
     } else if repart {
         ROOT_GROWS.passed(["systemd-repart"])
+    } else if tree.is_file(SCRIPT) && !cloud_init {
+        let (starts, partition) =
+            (unit(tree, SCRIPT_UNIT) == Unit::Enabled, root(view).is_some_and(|it| it.partition.is_some()));
+        match (starts, growpart || !partition) {
+            (true, true) => ROOT_GROWS.passed([SCRIPT]),
+            (false, _) => ROOT_GROWS.failed([format!("{SCRIPT} is there, and {SCRIPT_UNIT} does not start at boot")]),
+            (true, false) => ROOT_GROWS.failed([format!("/usr/bin/growpart is not there, which {SCRIPT} starts")]),
+        }
     } else if let Some((path, line, _)) = off.filter(|_| cloud_init) {
         ROOT_GROWS.failed([format!("{path}: {line}")])
     } else if cloud_init && growpart && !editor {

@@ -57,6 +57,21 @@ fn firmware_is_told_by_boot_code_and_partitions() {
     }
 }
 
+/// extlinux puts its boot sector before an ext4 without partitions, whose own first 1024 bytes are free.
+#[test]
+fn a_disk_without_partitions_may_have_boot_code() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    file.as_file().set_len(64 << 20).expect("length");
+    let write = |bytes: &[u8], at| file.as_file().write_all_at(bytes, at).expect("write");
+    write(b"\xeb\x58\x90SYSLINUX", 0);
+    write(b"\x09\xb4\x0e", 446);
+    assert_eq!(table(&file).firmware(), [], "a BIOS starts no sector without its mark");
+    write(b"\x55\xaa", 510);
+    assert_eq!((table(&file).firmware(), table(&file).partitions.len()), (vec![Firmware::Bios], 0));
+    write(b"FAT", 54);
+    assert_eq!(table(&file).firmware(), [], "the stub of a FAT only prints that it is no system");
+}
+
 #[test]
 fn the_copy_of_a_gpt_is_looked_at() {
     let faults = |file: &tempfile::NamedTempFile| {

@@ -77,6 +77,21 @@ fn a_unit_that_failed_before_is_not_told_of_the_reboot_too() {
 }
 
 #[test]
+fn openrc_and_busybox_answer_too() {
+    let openrc = [("state", ""), ("openrc", "networking\nsshd")];
+    assert_eq!(broken(&openrc), Vec::<String>::new());
+    assert_eq!(broken(&[openrc[0], openrc[1], ("failed", "sshd: OpenRC could not start it")]), ["no-failed-unit"]);
+    assert_eq!(broken(&openrc[..1]), ["no-failed-unit"], "nobody could tell");
+    assert_eq!(broken(&[("dns", "nslookup")]), Vec::<String>::new());
+    let without = ("agent", "/usr/local/sbin/metadata-ssh-key");
+    assert_eq!(
+        broken(&[without, ("datasource", ""), ("script", ""), ("cloud-config", "")]),
+        ["metadata-source", "user-data-script", "user-data-cloud-config", "first-boot-clean"],
+        "they are skipped"
+    );
+}
+
+#[test]
 fn instances_that_share_a_secret_are_found() {
     let one = || ("bios".to_owned(), answers(&[]));
     let other = |seeds: &str, keys: &str, id: &str| {

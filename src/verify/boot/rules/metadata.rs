@@ -20,6 +20,7 @@ pub(super) const SUBJECT: Subject = Subject {
 s warnings; grep -hE 'WARNING|ERROR|CRITICAL' /var/log/cloud-init.log 2>/dev/null | tail -n 20
 s script; cat /run/goldsmith-verify/script 2>/dev/null
 s cloud-config; cat /run/goldsmith-verify/cloud-config 2>/dev/null
+s agent; command -v cloud-init || ls /usr/local/sbin/metadata-ssh-key 2>/dev/null
 "#,
     identity: "",
     #[cfg(test)]
@@ -34,7 +35,7 @@ pub(in crate::verify::boot) const HOSTNAME: Rule = Rule {
     sentence: "The host name is the name of the instance",
     reason: "Services and logs identify instances by their host name.",
     page: Some(GUIDE),
-    mend: "add the element cloud-init",
+    mend: "add the element cloud-init, or metadata-ssh-key, which sets the host name too",
 };
 
 pub(in crate::verify::boot) const DATASOURCE: Rule = Rule {
@@ -81,8 +82,23 @@ pub(in crate::verify::boot) const CLEAN_FIRST_BOOT: Rule = Rule {
     mend: "look at /var/log/cloud-init.log of an instance",
 };
 
+/// Why a rule about cloud-init does not apply to an image whose agent is only to fetch the key, by the element `metadata-ssh-key`.
+pub(in crate::verify::boot) fn only_key(answers: &Answers) -> Option<&'static str> {
+    (answers.text("agent") == "/usr/local/sbin/metadata-ssh-key").then_some(
+        "the image has no cloud-init: metadata-ssh-key takes the key and the host name, and runs no user data",
+    )
+}
+
+/// Judges a rule about cloud-init, if the image has it or should.
+fn of_cloud_init(rule: &Rule, answers: &Answers, judge: impl FnOnce() -> Finding) -> Finding {
+    only_key(answers).map_or_else(judge, |why| rule.skipped(why))
+}
+
 /// Judges the source of metadata, which cloud-init names in `result.json`: `DataSourceConfigDrive [net,ver=2][source=/dev/vdb]`.
 fn datasource(answers: &Answers, expected: &Expected<'_>) -> Finding {
+    if let Some(why) = only_key(answers) {
+        return DATASOURCE.skipped(why);
+    }
     let result: serde_json::Value = serde_json::from_str(answers.text("datasource")).unwrap_or_default();
     let Some(source) = result.pointer("/v1/datasource").and_then(serde_json::Value::as_str) else {
         return DATASOURCE.failed(["cloud-init has not told any: is it installed and enabled?"]);
@@ -100,15 +116,31 @@ fn hostname(answers: &Answers, expected: &Expected<'_>) -> Finding {
 }
 
 fn script(answers: &Answers, expected: &Expected<'_>) -> Finding {
-    equal(&SCRIPT, answers.text("script"), expected.mark)
+    of_cloud_init(&SCRIPT, answers, || equal(&SCRIPT, answers.text("script"), expected.mark))
 }
 
 fn cloud_config(answers: &Answers, expected: &Expected<'_>) -> Finding {
-    equal(&CLOUD_CONFIG, answers.text("cloud-config"), expected.mark)
+    of_cloud_init(&CLOUD_CONFIG, answers, || equal(&CLOUD_CONFIG, answers.text("cloud-config"), expected.mark))
 }
 
 fn warnings(answers: &Answers, _: &Expected<'_>) -> Finding {
-    CLEAN_FIRST_BOOT.unless(answers.lines("warnings"))
+    of_cloud_init(&CLEAN_FIRST_BOOT, answers, || CLEAN_FIRST_BOOT.unless(answers.lines("warnings")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::Outcome;
+
+    #[test]
+    fn an_image_without_cloud_init_says_why_it_runs_no_user_data() {
+        let judged = |agent: &str| {
+            let answers = Answers::parse("@@", &format!("@@ agent\n{agent}\n@@ end\n")).expect("an end");
+            of_cloud_init(&SCRIPT, &answers, || equal(&SCRIPT, answers.text("script"), "mark")).outcome
+        };
+        assert_eq!(judged("/usr/local/sbin/metadata-ssh-key"), Outcome::Skipped);
+        assert_eq!((judged(""), judged("/usr/bin/cloud-init")), (Outcome::Failed, Outcome::Failed));
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +154,7 @@ mod samples {
             ("warnings", ""),
             ("script", "mark"),
             ("cloud-config", "mark"),
+            ("agent", "/usr/bin/cloud-init"),
         ],
         bad: &[
             ("hostname", "localhost", "hostname-from-metadata"),

@@ -19,5 +19,6 @@ pub(super) use disk::{ROOT, root_fills};
 pub(super) use identity::instances;
 pub use list::rules;
 pub(super) use list::{Questions, first_boot, questions, second_boot};
+pub(super) use metadata::only_key;
 pub(super) use network::SECOND_CARD;
 pub(super) use services::AGENT;

@@ -15,11 +15,14 @@ pub(super) const SUBJECT: Subject = Subject {
     ],
     every: r#"s failed; for u in $(systemctl --failed --plain --no-legend --no-pager 2>/dev/null | awk '{ print $1 }'); do
   echo "$u: $(journalctl -b -u "$u" -p warning -n 1 -o cat --no-pager 2>/dev/null)"; done
+for u in /run/openrc/failed/*; do [ ! -e "$u" ] || echo "${u##*/}: OpenRC could not start it"; done
+s openrc; [ ! -d /run/openrc/started ] || ls /run/openrc/started
 "#,
     first: r#"s sockets; for f in tcp tcp6 udp udp6; do sed "s/^/$f /" /proc/net/$f 2>/dev/null; done
 s programs; ss -Hltunp 2>/dev/null
 s time-sync; systemctl list-units --plain --no-legend --no-pager --state=active systemd-timesyncd.service chrony.service \
   chronyd.service ntp.service ntpd.service ntpsec.service openntpd.service 2>/dev/null | awk '{ print $1 }'
+for u in chronyd ntpd openntpd; do [ ! -e "/run/openrc/started/$u" ] || echo "$u"; done
 s starved; dmesg 2>/dev/null | grep 'Out of memory: Kill' | tail -n 3
 "#,
     identity: "",
@@ -109,7 +112,9 @@ fn sockets(answers: &Answers, expected: &Expected<'_>) -> Finding {
 fn units(answers: &Answers, _: &Expected<'_>) -> Finding {
     let failed = answers.lines("failed");
     match answers.text("state") {
-        "" if failed.is_empty() => UNITS.skipped("there is no systemd that could tell"),
+        "" if failed.is_empty() && answers.lines("openrc").is_empty() => {
+            UNITS.skipped("there is neither systemd nor OpenRC that could tell")
+        }
         _ => UNITS.unless(failed),
     }
 }
@@ -134,6 +139,7 @@ mod samples {
         good: &[
             ("state", "running"),
             ("failed", ""),
+            ("openrc", ""),
             ("sockets", "tcp 0: 00000000:0016 00000000:0000 0A\nudp 0: 0F0010AC:0044 00000000:0000 07"),
             ("time-sync", "chrony"),
             ("now", "1000"),

@@ -28,6 +28,18 @@ pub(super) const ROWS: &[Row] = &[
         also: &[],
     },
     Row {
+        id: "key-injection",
+        deeds: &[Remove("/usr/bin/cloud-init"), Write("/usr/local/sbin/metadata-ssh-key", "#!/bin/sh\n")],
+        seen: "metadata-ssh-key.service does not start at boot",
+        also: &[],
+    },
+    Row {
+        id: "root-grows",
+        deeds: &[Write("/etc/cloud/cloud-init.disabled", ""), Write("/usr/local/sbin/growroot", "#!/bin/sh\n")],
+        seen: "growroot.service does not start at boot",
+        also: &["cloud-init-enabled", "cloud-init/3"],
+    },
+    Row {
         id: "cloud-init-enabled",
         deeds: &[Write("/etc/cloud/cloud-init.disabled", "")],
         seen: "/etc/cloud/cloud-init.disabled is there",

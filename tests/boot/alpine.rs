@@ -1,0 +1,113 @@
+//! A real image of Alpine Linux, without a partition table, a boot loader, an SSH server and cloud-init, becomes one for clouds: it
+//! boots, takes its owner's key and host name, and grows.
+//!
+//! Real: Alpine's kernel, initramfs, OpenRC, busybox, apk and dhcpcd, extlinux and OpenSSH. Synthetic: the packages `openssh` and
+//! `syslinux` hold programs that Debian compiled, because no mirror of Alpine is asked (`tests/support/alpine/programs.sh`).
+
+use std::path::Path;
+use std::process::Command;
+
+use goldsmith::digest::Sha256;
+use goldsmith::process::capture;
+use serde_json::Value;
+
+use crate::alpine_image::Alpine;
+
+/// Makes a signed repository of the packages, by the programs of the image.
+const REPOSITORY: &str = r"#!/bin/sh
+set -eux
+mkdir -p /srv/repository /run/files
+tar -C /run/files -xf /srv/programs.tar
+rm /srv/programs.tar
+package() {
+    name=$1
+    shift
+    apk mkpkg --sign-key $GOLDSMITH_SECRETS/key --files /run/files/$name --info name:$name --info version:1.0-r0 \
+        --info arch:x86_64 --info description:synthetic $* --output /srv/repository/$name-1.0-r0.apk
+}
+package debian-glibc
+package openssh --info depends:debian-glibc
+package syslinux --info depends:debian-glibc
+apk mkndx --sign-key $GOLDSMITH_SECRETS/key --output /srv/repository/index.adb /srv/repository/*.apk
+echo 'ndx /srv/repository/index.adb' >/etc/apk/repositories
+";
+
+const WITH_REPOSITORY: &str = "secrets: { key: { file: key.pem } }
+steps:
+  install:
+    - copy: { source: test.rsa.pub, path: /etc/apk/keys/test.rsa.pub }
+    - copy: { source: programs.tar, path: /srv/programs.tar }
+    - run: { script: repository.sh, secrets: [key] }
+";
+
+/// The image is one of a sandbox: made in a container, with an account, an agent and a fixed address of its own.
+const CLOUD: &str = r#"elements: [kernel, dhcp-network, sshd, metadata-ssh-key, growroot, net-rules, no-firewall, extlinux, serial-console, sysprep]
+steps:
+  configure:
+    - edit: { path: /etc/rc.conf, delete: ["^rc_sys=", "^rc_parallel="] }
+    - service: { disable: [setup-dns, quicksand-guest-agent] }
+    - service: { enable: [acpid, ntpd, hwdrivers, networking] }
+    - remove: [/etc/init.d/quicksand-guest-agent, /etc/sudoers.d/quicksand, /.dockerenv]
+    - run: { script: accounts.sh }
+  boot:
+    # KVM tells a kernel that its timer is good. Without it, a busy machine may seem to have a bad one.
+    - kernel-args: { add: [no_timer_check] }
+"#;
+
+/// Checks that do not apply, and a part of what is told of each.
+const SKIPPED: [(&str, &str); 12] = [
+    ("root-last", "not directly on a partition"),
+    ("partition-table", "the disk has no"),
+    ("root-fills", "not directly on a partition"),
+    ("efi-fallback", "not for UEFI"),
+    ("secure-boot", "not for UEFI"),
+    ("cloud-init-enabled", "cloud-init is not installed"),
+    ("datasources", "cloud-init is not installed"),
+    ("metadata-source", "the image has no cloud-init"),
+    ("user-data-script", "the image has no cloud-init"),
+    ("user-data-cloud-config", "the image has no cloud-init"),
+    ("first-boot-clean", "the image has no cloud-init"),
+    // Only where this host reaches no name server.
+    ("dns-answers", "this host's own resolver"),
+];
+
+/// All findings of a report: those of the disk, and those of boots.
+fn findings(report: &Value) -> Vec<&Value> {
+    let boots = report["boots"].as_array().expect("boots").iter().map(|boot| &boot["findings"]);
+    std::iter::once(&report["findings"]).chain(boots).flat_map(|list| list.as_array().expect("findings")).collect()
+}
+
+#[test]
+#[ignore = "needs an image and packages from the network, boots virtual machines, and takes long"]
+fn takes_long_a_real_alpine_image_boots_and_takes_the_key() {
+    let alpine = Alpine::new();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/alpine/programs.sh");
+    capture(Command::new("sh").arg(script).arg(alpine.path())).expect("the packages' files");
+    alpine.write("repository.sh", REPOSITORY);
+    alpine.write("accounts.sh", "#!/bin/sh\nset -eu\ndeluser --remove-home quicksand\n");
+    let packages = alpine.build("packages", "base.qcow2", alpine.sha256, WITH_REPOSITORY).expect("it is built");
+    let sha256 = Sha256::of_file(&packages).expect("a file");
+    let image = alpine.build("alpine", "out/packages.qcow2", sha256, CLOUD).expect("it is built");
+
+    // With both sources of metadata that OpenStack has.
+    let metadata = ["--metadata", "config-drive,openstack"];
+    let verify = ["verify", &image.to_string_lossy(), "--report", "report", "--deadline", "20min"];
+    let verified = alpine.goldsmith(&[&verify[..], &metadata[..]].concat());
+    let read = |path: &Path| std::fs::read_to_string(path).expect("a report");
+    let report: Value = serde_json::from_str(&read(&alpine.path().join("report/report.json"))).expect("JSON");
+    let of = |outcome: &str| findings(&report).into_iter().filter(|it| it["outcome"] == outcome).collect::<Vec<_>>();
+    assert!(verified.status.success() && of("failed").is_empty(), "{}: {:#?}", verified.status, of("failed"));
+    for skipped in of("skipped") {
+        let known =
+            SKIPPED.iter().any(|(id, why)| skipped["id"] == *id && skipped["evidence"].to_string().contains(why));
+        assert!(known, "{skipped:#?}");
+    }
+    let passed: Vec<_> = of("passed").iter().map(|it| it["id"].as_str().expect("an id").to_owned()).collect();
+    for id in ["bios-loader", "key-injection", "root-grows", "key-logs-in", "hostname-from-metadata", "root-fills-disk"]
+    {
+        assert!(passed.iter().any(|it| it == id), "{id}: {passed:?}");
+    }
+    for id in ["no-failed-unit", "time-sync", "powers-off", "reboots", "metadata-ssh-key/4", "metadata-ssh-key/5"] {
+        assert!(passed.iter().any(|it| it == id), "{id}: {passed:?}");
+    }
+}
