@@ -1,6 +1,6 @@
 //! Runs the tools of a bootstrap, which make the disk.
 //!
-//! Everything runs natively: `mmdebstrap` or `dnf` unpacks the packages into a directory, `mke2fs` writes the directory into a file
+//! Everything runs natively: `mmdebstrap`, `dnf` or `zypper` unpacks the packages into a directory, `mke2fs` writes the directory into a file
 //! system, and `qemu-img` writes that to the layer. The work has its own namespaces, and a private tmpfs if memory allows. So its
 //! mounts on the host end with this process. An unprivileged user also gets a user namespace.
 
@@ -191,7 +191,7 @@ fn write_inputs(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout
         Some(given) => copy_keyring(given, work)?,
         None => request.how.keyring.file.clone(),
     };
-    let mut files = tool::files(request, &keyring);
+    let mut files = tool::files(request, &keyring)?;
     files.extend([
         ("pins", digests.join("\n") + "\n"),
         ("fstab", layout.fstab()),

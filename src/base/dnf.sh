@@ -1,7 +1,6 @@
-# Makes a tree by dnf, from repositories of rpm's form: the functions that bootstrap.sh calls.
+# Makes a tree by dnf, from repositories of rpm's form: the functions that bootstrap.sh calls. rpm.sh stands before it.
 #
-# Environment: WORK       holds dnf.conf and rpmmacros too, for the bootstrap, and image.repo for the image
-#              ROOT_UUID  also for the arguments of the kernel
+# Environment: WORK       holds dnf.conf too, for the bootstrap, and image.repo for the image
 
 # Digests of the indexes in dnf's cache, which it puts into the tree; the pins are in the same form.
 digests() {
@@ -18,7 +17,7 @@ run_dnf() {
 }
 
 take_cache() {
-    mv "$WORK/rpmmacros" "$WORK/.rpmmacros"
+    take_macros
     # A file that another run removes meanwhile is downloaded again.
     mkdir -p "$tree/var/cache"
     cp -R --preserve=timestamps --reflink=auto "$CACHE" "$tree/var/cache/dnf" || mkdir -p "$tree/var/cache/dnf"
@@ -27,52 +26,17 @@ take_cache() {
     fi
 }
 
-# Scripts of packages need these. The mounts end with this namespace, or when they are no longer needed.
-mount_system() {
-    mkdir -p "$tree/proc" "$tree/sys" "$tree/dev"
-    mount -t proc proc "$tree/proc" || return
-    mount --rbind --make-rslave /sys "$tree/sys" || return
-    mount -t tmpfs -o mode=0755 dev "$tree/dev" || return
-    for node in full null random tty urandom zero; do
-        : >"$tree/dev/$node"
-        mount --bind "/dev/$node" "$tree/dev/$node" || return
-    done
-    mkdir "$tree/dev/pts"
-    mkdir -m 1777 "$tree/dev/shm"
-    for link in fd: stdin:/0 stdout:/1 stderr:/2; do
-        ln -sf "/proc/self/fd${link#*:}" "$tree/dev/${link%%:*}"
-    done
-}
-
 # Returns the status of the first command that fails: the shell ignores `set -e` here.
 install_packages() {
     mount_system || return
-    # What the kernel's package writes into boot entries. Otherwise it takes the arguments of this host.
-    mkdir -p "$tree/etc/kernel" && echo "root=UUID=$ROOT_UUID ro" >"$tree/etc/kernel/cmdline" || return
     run_dnf makecache || return
     if [ "$(digests)" != "$(cat "$WORK/pins")" ]; then
         touch "$WORK/moved"
         return 1
     fi
-    set -f
-    IFS=,
-    set -- $PACKAGES
-    unset IFS
-    set +f
-    { run_dnf install "$@" 2>&1 || echo $? >"$WORK/failed"; } | tee "$WORK/output"
+    transaction run_dnf install
     mv "$tree/var/cache/dnf" "$mnt/dnf"
-    [ ! -e "$WORK/failed" ] || return "$(cat "$WORK/failed")"
-    # dnf and rpm only warn of these.
-    if failed=$(grep -E -m 1 'scriptlet failed, |%[a-z]+ script failed' "$WORK/output"); then
-        echo "a script of a package failed: $failed" >&2
-        return 1
-    fi
-    # What lies below these cannot be unmounted one by one in a user namespace.
-    umount --lazy "$tree/dev" "$tree/sys" "$tree/proc"
-}
-
-list_packages() {
-    HOME=$WORK rpm --root="$tree" --query --all --queryformat='installed %{NAME} %{EVR} %{ARCH}\n' | grep -v '^installed gpg-pubkey '
+    transaction_ended
 }
 
 # Indexes are replaced as a whole.

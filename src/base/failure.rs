@@ -148,14 +148,22 @@ impl BootstrapError {
         if tail.iter().any(|line| CONFLICTS.iter().any(|text| line.contains(text))) {
             return Some(Self::Unsatisfiable { tail: tail.to_vec() });
         }
-        const UNKNOWN_KEYS: [&str; 4] =
-            ["NO_PUBKEY", "GPG check FAILED", "is not signed", "is not installed. Failing package is"];
+        const UNKNOWN_KEYS: [&str; 6] = [
+            "NO_PUBKEY",
+            "GPG check FAILED",
+            "is not signed",
+            "is not installed. Failing package is",
+            "Signature verification failed",
+            "No valid signature",
+        ];
         if let Some(line) = tail.iter().find(|line| UNKNOWN_KEYS.iter().any(|text| line.contains(text))) {
             return Some(Self::UnknownKey { reason: line.trim().to_owned(), keyring: keyring.package.clone() });
         }
-        const UNREACHABLE: [&str; 7] = [
+        const UNREACHABLE: [&str; 9] = [
             "Failed to download metadata for repo",
             "Error downloading packages",
+            "Valid metadata not found at specified URL",
+            "Download (curl) error",
             "E: Failed to fetch",
             "W: Failed to fetch",
             "Err:",
@@ -183,7 +191,7 @@ impl BootstrapError {
     }
 }
 
-/// Returns the name in the message of apt or dnf about a package that does not exist or cannot be installed.
+/// Returns the name in the message of apt, dnf or zypper about a package that does not exist or cannot be installed.
 fn missing_package(line: &str) -> Option<&str> {
     let line = line.trim();
     if let Some(name) = line.strip_prefix("E: Unable to locate package ") {
@@ -197,12 +205,15 @@ fn missing_package(line: &str) -> Option<&str> {
     if let Some(name) = line.strip_prefix("No match for argument: ") {
         return Some(name);
     }
+    if let Some(name) = line.strip_prefix("No provider of '").and_then(|rest| rest.strip_suffix("' found.")) {
+        return Some(name);
+    }
     // "Version 'x' for 'name' was not found"
     line.strip_prefix("E: Version '")?.strip_suffix("' was not found")?.split_once("' for '").map(|(_, name)| name)
 }
 
 /// Returns the bytes that a package manager announces to unpack. apt: `After this operation, 612 MB of additional disk space will
-/// be used.` dnf: `Installed size: 612 M`.
+/// be used.` dnf: `Installed size: 612 M`. zypper, behind other sentences: `After the operation, additional 612.0 MiB will be used.`
 pub(super) fn announced_size(line: &str) -> Option<u64> {
     if let Some(text) = line.trim().strip_prefix("Installed size: ") {
         let (number, unit) = text.split_once(' ')?;
@@ -212,6 +223,16 @@ pub(super) fn announced_size(line: &str) -> Option<u64> {
             "M" => 1024.0 * 1024.0,
             "G" => 1024.0 * 1024.0 * 1024.0,
             _ => return None,
+        };
+        return Some((number.parse::<f64>().ok()? * factor) as u64);
+    }
+    if let Some((_, text)) = line.split_once("After the operation, additional ") {
+        let (number, unit) = text.trim().strip_suffix(" will be used.")?.split_once(' ')?;
+        let factor = match unit {
+            "KiB" => 1024.0,
+            "MiB" => 1024.0 * 1024.0,
+            "GiB" => 1024.0 * 1024.0 * 1024.0,
+            _ => 1.0,
         };
         return Some((number.parse::<f64>().ok()? * factor) as u64);
     }
@@ -283,6 +304,9 @@ mod tests {
             ("Public key for a-1-1.x86_64.rpm is not installed. Failing package is: a-1-1.x86_64", "cannot trust"),
             ("Error: GPG check FAILED", "cannot trust"),
             ("No match for argument: no-such", "no package no-such"),
+            ("No provider of 'no-such' found.", "no package no-such"),
+            (" - Signature verification failed for repomd.xml", "cannot trust"),
+            ("[a|http://b] Valid metadata not found at specified URL", "package mirror"),
         ] {
             let error = classify(&[line]).unwrap_or_else(|| panic!("{line} is not understood")).to_string();
             assert!(error.contains(text), "{error}");
@@ -298,5 +322,7 @@ mod tests {
         assert_eq!(announced_size("After this operation, 3 MB disk space will be freed."), None);
         assert_eq!(announced_size("Installed size: 1.5 G"), Some(3 << 29));
         assert_eq!(announced_size("Installed size: 12 x"), None);
+        let zypper = "Already cached: 0 B. After the operation, additional 1.5 GiB will be used.";
+        assert_eq!(announced_size(zypper), Some(3 << 29));
     }
 }

@@ -1,11 +1,18 @@
 //! The programs that make trees of packages: what each needs on this machine, its part of the script, and its files.
 
+use std::fs;
+use std::path::Path;
+
 use super::BootstrapRequest;
 use crate::distro::Tool;
+use crate::fsx::{IoContext as _, PathError};
 use crate::recipe::Arch;
 
 /// The part of the script that is the same for all tools; its first lines describe it.
 const COMMON: &str = include_str!("bootstrap.sh");
+
+/// The part that is the same for dnf and zypper.
+const RPM: &str = include_str!("rpm.sh");
 
 /// Programs that every bootstrap needs, and their Debian packages.
 const PROGRAMS: [(&str, &str); 5] = [
@@ -21,6 +28,7 @@ pub fn missing_tools(tool: Tool) -> Vec<(&'static str, &'static str)> {
     let own: &[_] = match tool {
         Tool::Mmdebstrap => &[("mmdebstrap", "mmdebstrap")],
         Tool::Dnf => &[("dnf", "dnf"), ("rpm", "rpm"), ("mcopy", "mtools")],
+        Tool::Zypper => &[("zypper", "zypper"), ("rpm", "rpm"), ("rpmdb", "rpm"), ("mcopy", "mtools")],
     };
     let user = (!rustix::process::geteuid().is_root()).then_some(("newuidmap", "uidmap"));
     own.iter().copied().chain(PROGRAMS).chain(user).filter(|(tool, _)| !is_installed(tool)).collect()
@@ -36,8 +44,9 @@ fn is_installed(tool: &str) -> bool {
 /// Returns the script that does the work.
 pub(super) fn script(tool: Tool) -> String {
     let own = match tool {
-        Tool::Mmdebstrap => include_str!("mmdebstrap.sh"),
-        Tool::Dnf => include_str!("dnf.sh"),
+        Tool::Mmdebstrap => include_str!("mmdebstrap.sh").to_owned(),
+        Tool::Dnf => format!("{RPM}\n{}", include_str!("dnf.sh")),
+        Tool::Zypper => format!("{RPM}\n{}", include_str!("zypper.sh")),
     };
     format!("{own}\n{COMMON}")
 }
@@ -47,13 +56,17 @@ pub(super) fn arch_name(tool: Tool, arch: Arch) -> &'static str {
     match (tool, arch) {
         (Tool::Mmdebstrap, Arch::X86_64) => "amd64",
         (Tool::Mmdebstrap, Arch::Aarch64) => "arm64",
-        (Tool::Dnf, arch) => arch.name(),
+        (Tool::Dnf | Tool::Zypper, arch) => arch.name(),
     }
 }
 
 /// Returns the names and contents of the files that the tool's script reads. `keyring` is the path of the keys on this host.
-pub(super) fn files(request: &BootstrapRequest<'_>, keyring: &str) -> Vec<(&'static str, String)> {
-    match request.how.tool {
+///
+/// # Errors
+///
+/// The keyring cannot be read.
+pub(super) fn files(request: &BootstrapRequest<'_>, keyring: &str) -> Result<Vec<(&'static str, String)>, PathError> {
+    let files = match request.how.tool {
         Tool::Mmdebstrap => {
             let line = |pin: &crate::plan::RepositoryPin, keys: &str| {
                 format!("deb [signed-by={keys}] {} {} {}\n", pin.url, pin.suite, pin.components.join(" "))
@@ -65,32 +78,47 @@ pub(super) fn files(request: &BootstrapRequest<'_>, keyring: &str) -> Vec<(&'sta
             // The image's own keyring changes with its package, also to keys that nobody knows today.
             vec![("sources.list", list(&chosen.join(","))), ("image.list", list(&request.how.keyring.file))]
         }
-        Tool::Dnf => {
-            let section = |(number, pin): (usize, &crate::plan::RepositoryPin), key: &str| {
+        Tool::Dnf => vec![
+            (
+                "dnf.conf",
                 format!(
-                    "[goldsmith-{number}]\nname={0}\nbaseurl={1}/{0}\nenabled=1\ngpgcheck=1\n{key}\n",
-                    pin.suite, pin.url
-                )
-            };
-            let sections = |key: &str| -> String {
-                request.repositories.iter().enumerate().map(|place| section(place, key)).collect()
-            };
-            let database = request.how.database.as_deref().unwrap_or("/usr/lib/sysimage/rpm");
-            vec![
-                (
-                    "dnf.conf",
-                    format!(
-                        "[main]\ngpgcheck=1\nbest=1\nskip_if_unavailable=0\n\n{}",
-                        sections(&format!("gpgkey=file://{keyring}\n"))
-                    ),
+                    "[main]\ngpgcheck=1\nbest=1\nskip_if_unavailable=0\n\n{}",
+                    sections(request, &format!("gpgkey=file://{keyring}\n"))
                 ),
-                // The bootstrap has put the keys into rpm's database.
-                ("image.repo", sections("")),
-                // The mount points are there, and rpm must not change what is mounted.
-                ("rpmmacros", format!("%_dbpath {database}\n%_netsharedpath /dev:/proc:/sys\n")),
+            ),
+            // The bootstrap has put the keys into rpm's database.
+            ("image.repo", sections(request, "")),
+            ("rpmmacros", macros(request)),
+        ],
+        Tool::Zypper => {
+            // The signature of the index is checked, and those of packages too. The indexes are pinned, so none is looked at again.
+            let checked = "repo_gpgcheck=1\npkg_gpgcheck=1\nautorefresh=0\nkeeppackages=1\n";
+            let keys = fs::read_to_string(keyring).at(Path::new(keyring))?;
+            vec![
+                ("goldsmith.repo", sections(request, checked)),
+                ("image-repositories", sections(request, "autorefresh=1\n")),
+                ("zypp.conf", format!("[main]\narch = {}\nsolver.onlyRequires = true\n", request.arch.name())),
+                ("keyring", keys),
+                ("rpmmacros", macros(request)),
             ]
         }
-    }
+    };
+    Ok(files)
+}
+
+/// Returns the repositories in the form that dnf and zypper share, each with further lines.
+fn sections(request: &BootstrapRequest<'_>, lines: &str) -> String {
+    let section = |(number, pin): (usize, &crate::plan::RepositoryPin)| {
+        format!("[goldsmith-{number}]\nname={0}\nbaseurl={1}/{0}\nenabled=1\ngpgcheck=1\n{lines}\n", pin.suite, pin.url)
+    };
+    request.repositories.iter().enumerate().map(section).collect()
+}
+
+/// Returns the settings of rpm.
+fn macros(request: &BootstrapRequest<'_>) -> String {
+    let database = request.how.database.as_deref().unwrap_or("/usr/lib/sysimage/rpm");
+    // The mount points are there, and rpm must not change what is mounted.
+    format!("%_dbpath {database}\n%_netsharedpath /dev:/proc:/sys\n")
 }
 
 #[cfg(test)]
@@ -132,6 +160,9 @@ mod tests {
         let line = |keys: &str| format!("deb [signed-by={keys}] http://mirror/debian bookworm main contrib\n");
         let chosen = format!("/w/keyring.gpg,{},{}", "A".repeat(40), "B".repeat(40));
         let image = line("/usr/share/keyrings/debian-archive-keyring.gpg");
-        assert_eq!(files(&request, "/w/keyring.gpg"), [("sources.list", line(&chosen)), ("image.list", image)]);
+        assert_eq!(
+            files(&request, "/w/keyring.gpg").expect("no file is read"),
+            [("sources.list", line(&chosen)), ("image.list", image)]
+        );
     }
 }

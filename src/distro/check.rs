@@ -74,13 +74,14 @@ pub(super) fn file(
     if let Some(bootstrap) = root.get("bootstrap")
         && let Some(tool) = bootstrap.get("tool").and_then(Node::text)
     {
-        let needed = if tool == Tool::Dnf.name() { "database" } else { "components" };
+        let needed =
+            if [Tool::Dnf, Tool::Zypper].iter().any(|rpm| tool == rpm.name()) { "database" } else { "components" };
         if bootstrap.get(needed).is_none() {
             found.push(Diagnostic::new(source, bootstrap.span, format!("`tool: {tool}` needs `{needed}`")));
         }
         let keys = bootstrap.get("keyring").and_then(|keyring| keyring.get("fingerprints"));
-        if let (Some(keys), true) = (keys, tool == Tool::Dnf.name()) {
-            let message = "dnf cannot choose keys of a file: it trusts all of them";
+        if let (Some(keys), true) = (keys, tool != Tool::Mmdebstrap.name()) {
+            let message = format!("{tool} cannot choose keys of a file: it trusts all of them");
             found.push(Diagnostic::new(source, keys.span, message).help("remove `fingerprints`"));
         }
     }

@@ -75,7 +75,11 @@ impl Distribution {
             packages,
             paths,
             units,
-            bootstrap: self.file.bootstrap.as_ref().map(|how| how.of(&distro.release, arch)),
+            bootstrap: self
+                .file
+                .bootstrap
+                .as_ref()
+                .map(|how| how.of(&distro.release, release.map_or(&[][..], |it| &it.suites), arch)),
         }
     }
 }

@@ -72,6 +72,9 @@ pub struct Release {
     /// Day on which the distribution's own security updates end: `2028-08-09`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
+    /// Suites of this release, if they are others than those of `bootstrap`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suites: Vec<String>,
     /// Packages that differ in this release.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub packages: BTreeMap<String, PerArch<Vec<String>>>,
@@ -98,19 +101,19 @@ pub struct Bootstrap {
     pub directories: Vec<String>,
     /// Keys that sign its repositories.
     pub keyring: Keyring,
-    /// Suites of a release on the mirror; `RELEASE` stands for its name. For dnf, they are directories of repositories, and `ARCH`
+    /// Suites of a release on the mirror; `RELEASE` stands for its name. For dnf and zypper, they are directories of repositories, and `ARCH`
     /// stands for the architecture, as rpm names it.
     pub suites: Vec<String>,
     /// Suites of a release on the mirror for security updates.
     #[serde(default)]
     pub security_suites: Vec<String>,
-    /// Components that are used if the recipe names none; none for dnf.
+    /// Components that are used if the recipe names none; none for dnf and zypper.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<String>,
     /// Packages that every tree has, besides those that the tool always installs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<String>,
-    /// Directory of rpm's database in the image, for dnf: rpm on other hosts has another one.
+    /// Directory of rpm's database in the image, for dnf and zypper: rpm on other hosts has another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
     /// Mirrors for recipes that name none, on hosts that have none of their own.
@@ -126,6 +129,8 @@ pub enum Tool {
     Mmdebstrap,
     /// `dnf`, for repositories of rpm's form.
     Dnf,
+    /// `zypper`, for repositories of rpm's form.
+    Zypper,
 }
 
 impl Tool {
@@ -134,6 +139,7 @@ impl Tool {
         match self {
             Self::Mmdebstrap => "mmdebstrap",
             Self::Dnf => "dnf",
+            Self::Zypper => "zypper",
         }
     }
 
@@ -141,7 +147,7 @@ impl Tool {
     pub const fn index(self) -> &'static str {
         match self {
             Self::Mmdebstrap => "InRelease",
-            Self::Dnf => "repomd.xml",
+            Self::Dnf | Self::Zypper => "repomd.xml",
         }
     }
 }
@@ -183,12 +189,13 @@ impl Mirrors {
 }
 
 impl Bootstrap {
-    /// Returns the data for a release and an architecture, with their names in place of `RELEASE` and `ARCH`.
-    pub fn of(&self, release: &str, arch: Arch) -> Self {
+    /// Returns the data for a release and an architecture, with their names in place of `RELEASE` and `ARCH`. `own` are suites that
+    /// the release has instead of these.
+    pub fn of(&self, release: &str, own: &[String], arch: Arch) -> Self {
         let named = |text: &String| text.replace("RELEASE", release).replace("ARCH", arch.name());
         Self {
             keyring: Keyring { file: named(&self.keyring.file), ..self.keyring.clone() },
-            suites: self.suites.iter().map(named).collect(),
+            suites: if own.is_empty() { &self.suites } else { own }.iter().map(named).collect(),
             security_suites: self.security_suites.iter().map(named).collect(),
             ..self.clone()
         }

@@ -150,7 +150,7 @@ fn look(
 ) -> Result<(Sha256, u64), RepositoryError> {
     let url = match tool {
         Tool::Mmdebstrap => format!("{url}/dists/{suite}/{}", tool.index()),
-        Tool::Dnf => format!("{url}/{suite}/repodata/{}", tool.index()),
+        Tool::Dnf | Tool::Zypper => format!("{url}/{suite}/repodata/{}", tool.index()),
     };
     let content = http::get_small(&url, LIMIT, network, interrupt).map_err(|source| match source {
         HttpError::Interrupted => RepositoryError::Interrupted,
@@ -159,7 +159,7 @@ fn look(
     // The answer of a captive portal must not become a pin. The package manager checks signatures.
     let date = match tool {
         Tool::Mmdebstrap => date_of_release(&content),
-        Tool::Dnf => date_of_repomd(&content),
+        Tool::Dnf | Tool::Zypper => date_of_repomd(&content),
     };
     match date {
         Ok(date) => Ok((Sha256::of(&content), date)),
@@ -207,11 +207,11 @@ mod tests {
 
     fn how() -> distro::Bootstrap {
         let distros = distro::Distros::built_in();
-        distros
-            .get("debian")
-            .and_then(|debian| debian.file.bootstrap.as_ref())
-            .expect("it is there")
-            .of("bookworm", crate::recipe::Arch::X86_64)
+        distros.get("debian").and_then(|debian| debian.file.bootstrap.as_ref()).expect("it is there").of(
+            "bookworm",
+            &[],
+            crate::recipe::Arch::X86_64,
+        )
     }
 
     fn source(mirror: Option<&str>) -> Bootstrap {

@@ -45,9 +45,9 @@ pub enum BasePlan {
 pub struct RepositoryPin {
     /// Base URL of the archive.
     pub url: String,
-    /// Suite: `bookworm`, `bookworm-updates`, `bookworm-security`; for dnf, the directory of a repository.
+    /// Suite: `bookworm`, `bookworm-updates`, `bookworm-security`; for dnf and zypper, the directory of a repository.
     pub suite: String,
-    /// Components; none for dnf.
+    /// Components; none for dnf and zypper.
     pub components: Vec<String>,
     /// Digest of the repository's index: `InRelease` or `repomd.xml`.
     pub sha256: Sha256,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Arguments, Asset, BasePlan, Derived, DiskPlan};
 use crate::action::Action;
-use crate::distro::Os;
+use crate::distro::{Os, Tool};
 use crate::layer::{LayerKey, canonical};
 use crate::recipe::Arch;
 
@@ -38,6 +38,10 @@ pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BT
             });
             if let Some(database) = os.bootstrap.as_ref().and_then(|how| how.database.as_ref()) {
                 bootstrap["database"] = json!(database);
+            }
+            // Two programs can make a tree of the same repositories.
+            if let Some(how) = os.bootstrap.as_ref().filter(|how| how.tool == Tool::Zypper) {
+                bootstrap["tool"] = json!(how.tool);
             }
             json!({
                 "format": FORMAT,

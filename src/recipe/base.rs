@@ -52,9 +52,11 @@ pub(super) fn bootstrapped(
         found.push(Diagnostic::new(source, at("distro"), message).help(format!("known here: {}", list(known))));
     }
     let distro = release(&wanted.release, distribution, at("release"), source, found)?;
-    let how = how.of(&distro.release, arch);
-    if wanted.keyring.is_some() && how.tool == Tool::Dnf {
-        let message = "`keyring` is for distributions with apt: dnf makes these keys the image's own";
+    let releases = &distribution.file.releases;
+    let own = releases.iter().find(|it| it.name == distro.release).map_or(&[][..], |it| &it.suites);
+    let how = how.of(&distro.release, own, arch);
+    if wanted.keyring.is_some() && how.tool != Tool::Mmdebstrap {
+        let message = "`keyring` is for distributions with apt: with dnf and zypper these keys become the image's own";
         found.push(
             Diagnostic::new(source, at("keyring"), message)
                 .help("put the file where the distribution's data name it; `goldsmith distros NAME` shows where"),

@@ -294,11 +294,11 @@ fn bootstrap(mirror: Option<String>) -> Bootstrap {
 /// How Debian is made of packages.
 fn how() -> distro::Bootstrap {
     let distros = distro::Distros::built_in();
-    distros
-        .get("debian")
-        .and_then(|debian| debian.file.bootstrap.as_ref())
-        .expect("it is there")
-        .of("bookworm", Arch::X86_64)
+    distros.get("debian").and_then(|debian| debian.file.bootstrap.as_ref()).expect("it is there").of(
+        "bookworm",
+        &[],
+        Arch::X86_64,
+    )
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Tests that need libguestfs, most of them also a package mirror: guests run, but no image boots.
 
 mod alpine;
-#[path = "../support/apt_distro.rs"]
-mod apt_distro;
 #[path = "../support/alpine.rs"]
 mod alpine_image;
+#[path = "../support/apt_distro.rs"]
+mod apt_distro;
 mod base;
 mod bases;
 mod calls;
@@ -26,3 +26,4 @@ mod start;
 mod synthetic;
 mod trees;
 mod ubuntu;
+mod zypper;

@@ -1,0 +1,179 @@
+//! Disks that zypper makes of a tiny repository with openSUSE's names: what it installs and leaves, whom it trusts, and what fails.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use goldsmith::base::{self, BootstrapError, BootstrapRequest, Bootstrapped};
+use goldsmith::digest::Sha256;
+use goldsmith::distro::{self, Distros, Keyring};
+use goldsmith::event::Silent;
+use goldsmith::interrupt::Interrupt;
+use goldsmith::plan::{DiskPlan, RepositoryPin};
+use goldsmith::process::capture;
+use goldsmith::recipe::{Arch, Layout};
+use goldsmith::units::ByteSize;
+
+/// A server of the repository, with a directory for what is made of it.
+struct Repository {
+    work: tempfile::TempDir,
+    url: String,
+    server: Child,
+    how: distro::Bootstrap,
+}
+
+impl Repository {
+    fn new() -> Self {
+        let work = tempfile::tempdir().expect("a directory");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/zypper/make.sh");
+        capture(Command::new("sh").arg(script).arg(work.path())).expect("the repository");
+        let mut python = Command::new("python3");
+        python
+            .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"])
+            .arg(work.path().join("out"));
+        let mut server = python.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("Python");
+        let mut line = String::new();
+        let output = server.stdout.take().expect("its output");
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line).expect("a line");
+        // Serving HTTP on 127.0.0.1 port 40123 (http://127.0.0.1:40123/) ...
+        let url = line.split_once('(').and_then(|(_, rest)| rest.split_once("/)")).expect("a URL").0.to_owned();
+        let distros = Distros::built_in();
+        let opensuse = distros.get("opensuse").and_then(|it| it.file.bootstrap.as_ref()).expect("it is known");
+        let how = opensuse.of("16.0", &["repo".to_owned()], Arch::X86_64);
+        let key = work.path().join("out/key.asc").display().to_string();
+        let how = distro::Bootstrap { keyring: Keyring { file: key, ..how.keyring.clone() }, ..how };
+        Self { work, url, server, how }
+    }
+
+    fn index(&self) -> PathBuf {
+        self.work.path().join("out/repo/repodata/repomd.xml")
+    }
+
+    fn disk(&self) -> PathBuf {
+        self.work.path().join("disk.qcow2")
+    }
+
+    /// Makes a disk of the packages that openSUSE always has and these, with the index pinned by this digest.
+    fn build(&self, packages: &[&str], sha256: Sha256) -> Result<Bootstrapped, BootstrapError> {
+        let always = self.how.packages.iter().map(String::as_str);
+        let packages: Vec<String> = always.chain(packages.iter().copied()).map(str::to_owned).collect();
+        let pin = RepositoryPin {
+            url: self.url.clone(),
+            suite: "repo".to_owned(),
+            components: Vec::new(),
+            sha256,
+            date: 1_700_000_000,
+        };
+        let disk = DiskPlan { size: ByteSize::mebibytes(1024), layout: Layout::Bios, firmware: Vec::new() };
+        let request = BootstrapRequest {
+            distro: "opensuse",
+            how: &self.how,
+            release: "16.0",
+            arch: Arch::X86_64,
+            keyring: None,
+            repositories: &[pin],
+            packages: &packages,
+            disk: &disk,
+            seed: Sha256::of(b"seed"),
+            target: &self.disk(),
+            cache_dir: &self.work.path().join("cache"),
+        };
+        base::bootstrap::build(&request, &Silent, &Interrupt::new())
+    }
+
+    fn pinned(&self, packages: &[&str]) -> Result<Bootstrapped, BootstrapError> {
+        self.build(packages, Sha256::of_file(&self.index()).expect("an index"))
+    }
+
+    /// The content of a file on the disk's root file system, the second partition; empty if it is not there.
+    fn file(&self, path: &str) -> String {
+        let raw = self.work.path().join("disk.raw");
+        let convert = ["convert", "-O", "raw"];
+        capture(Command::new("qemu-img").args(convert).arg(self.disk()).arg(&raw)).expect("a raw disk");
+        let listed = capture(Command::new("sfdisk").args(["--dump"]).arg(&raw)).expect("partitions");
+        let last = listed.lines().filter(|line| line.contains("start=")).next_back().expect("a partition");
+        let start = last.split_once("start=").expect("a start").1.trim_start();
+        let start: u64 = start.split(',').next().expect("a number").trim().parse().expect("a number");
+        let mut debugfs = Command::new("debugfs");
+        debugfs.args(["-R", &format!("cat {path}")]).arg(format!("{}?offset={}", raw.display(), start * 512));
+        String::from_utf8(debugfs.output().expect("debugfs").stdout).expect("text")
+    }
+}
+
+impl Drop for Repository {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// Names of all files below a directory that have this end.
+fn below(directory: &Path, end: &str) -> Vec<String> {
+    let listed = capture(Command::new("find").arg(directory).args(["-name", &format!("*{end}"), "-printf", "%f\n"]));
+    let mut names: Vec<_> = listed.expect("find").lines().map(str::to_owned).collect();
+    names.sort();
+    names
+}
+
+#[test]
+#[ignore = "needs zypper and rpmbuild"]
+fn zypper_makes_a_disk_of_packages_with_the_names_of_opensuse() {
+    let repository = Repository::new();
+    let made = repository.pinned(&[]).expect("a disk");
+    let told: Vec<_> = made.packages.iter().map(|it| format!("{} {} {}", it.name, it.version, it.arch)).collect();
+    // Nothing that is only recommended, and no key.
+    assert_eq!(told, ["Leap-release 16.0-1 x86_64", "filesystem 16.0-1 x86_64", "zypper 16.0-1 x86_64"]);
+    // The script has run in the tree.
+    assert!(repository.file("/etc/of-the-script").contains("ID=opensuse-leap"));
+    let list = repository.file("/etc/zypp/repos.d/goldsmith.repo");
+    assert!(list.contains(&format!("baseurl={}/repo", repository.url)) && list.contains("gpgcheck=1"), "{list}");
+    let cache = repository.work.path().join("cache/packages");
+    assert_eq!(below(&cache, ".rpm").len(), 3, "{:?}", below(&cache, ""));
+
+    // Packages that are kept are not downloaded again, and must still be signed.
+    let packages = repository.work.path().join("out/repo");
+    for name in below(&packages, ".rpm") {
+        fs::remove_file(packages.join(name)).expect("a package");
+    }
+    let again = repository.pinned(&[]).expect("a disk");
+    assert_eq!(again, made);
+}
+
+#[test]
+#[ignore = "needs zypper and rpmbuild"]
+fn zypper_fails_where_it_cannot_do_all() {
+    let mut repository = Repository::new();
+    for (packages, told) in
+        [(&["broken"][..], "bootstrap failed"), (&["no-such"], "the repositories have no package no-such")]
+    {
+        let error = repository.pinned(packages).expect_err(told);
+        let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        assert!(error.to_string().contains(told), "{error}: {source}");
+        if packages == ["broken"] {
+            assert!(source.contains("scriptlet failed") || source.contains("script of a package failed"), "{source}");
+        }
+    }
+    let error = repository.build(&[], Sha256::of(b"another index")).expect_err("it has changed");
+    assert!(matches!(error, BootstrapError::RepositoryMoved), "{error}");
+
+    // A package that was changed.
+    let package = repository.work.path().join("out/repo/filesystem-16.0-1.x86_64.rpm");
+    let good = fs::read(&package).expect("a package");
+    let mut bad = good.clone();
+    let end = bad.len() - 20;
+    bad[end] ^= 1;
+    fs::write(&package, bad).expect("a package");
+    repository.pinned(&[]).expect_err("its checksum is another one");
+    fs::write(&package, good).expect("a package");
+
+    // An index that was changed, and a key that signed nothing.
+    let good = fs::read(repository.index()).expect("an index");
+    fs::write(repository.index(), [&good[..], b"\n"].concat()).expect("an index");
+    let error = repository.pinned(&[]).expect_err("its signature is another one");
+    assert!(matches!(error, BootstrapError::UnknownKey { .. }), "{error}");
+    fs::write(repository.index(), good).expect("an index");
+    let other = Repository::new();
+    repository.how.keyring.file.clone_from(&other.how.keyring.file);
+    let error = repository.pinned(&[]).expect_err("nobody knows its key");
+    assert!(matches!(error, BootstrapError::UnknownKey { .. }), "{error}");
+}
