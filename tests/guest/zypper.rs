@@ -91,7 +91,7 @@ impl Repository {
         let convert = ["convert", "-O", "raw"];
         capture(Command::new("qemu-img").args(convert).arg(self.disk()).arg(&raw)).expect("a raw disk");
         let listed = capture(Command::new("sfdisk").args(["--dump"]).arg(&raw)).expect("partitions");
-        let last = listed.lines().filter(|line| line.contains("start=")).next_back().expect("a partition");
+        let last = listed.lines().rfind(|line| line.contains("start=")).expect("a partition");
         let start = last.split_once("start=").expect("a start").1.trim_start();
         let start: u64 = start.split(',').next().expect("a number").trim().parse().expect("a number");
         let mut debugfs = Command::new("debugfs");
