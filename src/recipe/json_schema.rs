@@ -203,7 +203,7 @@ mod tests {
         ] {
             assert!(!faults(&recipe_schema(&Distros::built_in()), &format!("{base}{line}\n")).is_empty(), "{line}");
         }
-        let suse = "name: x\nbase: { bootstrap: { distro: opensuse, release: '15.6' } }\n";
+        let suse = "name: x\nbase: { bootstrap: { distro: sles, release: '15.6' } }\n";
         assert!(!faults(&recipe_schema(&Distros::built_in()), suse).is_empty());
         for (packages, good) in
             [("all", true), ("debian-12", true), ("suse", true), ("kali", true), ("raspbian", false)]

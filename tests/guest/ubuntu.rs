@@ -39,7 +39,7 @@ steps:
 
 #[test]
 #[ignore = "needs libguestfs and packages of Debian"]
-fn ubuntus_names_are_bootstrapped_and_are_a_base() {
+fn takes_long_ubuntus_names_are_bootstrapped_and_are_a_base() {
     let work = tempfile::tempdir().expect("a temporary directory");
     let work = work.path();
     let ubuntu = AptDistro::new(work);

@@ -156,7 +156,8 @@ fn zypper_fails_where_it_cannot_do_all() {
     let error = repository.build(&[], Sha256::of(b"another index")).expect_err("it has changed");
     assert!(matches!(error, BootstrapError::RepositoryMoved), "{error}");
 
-    // A package that was changed.
+    // A package that was changed, of which no good copy is kept.
+    fs::remove_dir_all(repository.work.path().join("cache")).expect("a directory");
     let package = repository.work.path().join("out/repo/filesystem-16.0-1.x86_64.rpm");
     let good = fs::read(&package).expect("a package");
     let mut bad = good.clone();

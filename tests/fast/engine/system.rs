@@ -38,7 +38,11 @@ fn kernel_arguments_of_debian_are_in_a_file_of_their_own() {
     );
     assert_eq!(fixture.ran(), [""; 0]);
     let error = after(&Fixture::new(), "    - kernel-args: { add: [quiet] }\n").expect_err("there is no GRUB");
-    assert_eq!(error, "kernel-args: the image has no /etc/default/grub: add the element `bootloader`");
+    assert_eq!(
+        error,
+        "kernel-args: the image has neither /etc/default/grub nor /etc/update-extlinux.conf: add the element `bootloader`, \
+         or on a disk without partitions `extlinux`"
+    );
 }
 
 /// A program makes the menu of the settings, as grub-mkconfig does; or of what it finds elsewhere.
