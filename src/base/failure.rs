@@ -70,6 +70,15 @@ pub enum BootstrapError {
         /// The host's package with the distribution's keys.
         keyring: String,
     },
+    /// The index of a repository is older or newer than it may be.
+    #[error(
+        "the package mirror is out of date, or the clock of this machine is wrong: {reason}\n  check the clock, or name \
+         another mirror with `mirror` in the recipe"
+    )]
+    Outdated {
+        /// The message of the package manager.
+        reason: String,
+    },
     /// A repository could not be read.
     #[error("cannot read from the package mirror: {reason}\n  check the network and the mirror's URL, then try again")]
     Mirror {
@@ -158,6 +167,11 @@ impl BootstrapError {
         ];
         if let Some(line) = tail.iter().find(|line| UNKNOWN_KEYS.iter().any(|text| line.contains(text))) {
             return Some(Self::UnknownKey { reason: line.trim().to_owned(), keyring: keyring.package.clone() });
+        }
+        // A mirror that is no longer renewed lacks security updates, so apt refuses it.
+        const OUTDATED: [&str; 2] = [" is expired (invalid since ", " is not valid yet (invalid for another "];
+        if let Some(line) = tail.iter().find(|line| OUTDATED.iter().any(|text| line.contains(text))) {
+            return Some(Self::Outdated { reason: line.trim().trim_start_matches("E: ").to_owned() });
         }
         const UNREACHABLE: [&str; 9] = [
             "Failed to download metadata for repo",
@@ -256,6 +270,22 @@ mod tests {
     fn classify(lines: &[&str]) -> Option<BootstrapError> {
         let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
         BootstrapError::from_output(&lines, &keyring(None, &[]))
+    }
+
+    #[test]
+    fn an_old_index_is_no_unreachable_mirror() {
+        for line in [
+            "E: Release file for http://mirror/debian/dists/sid/InRelease is expired (invalid since 24d 2h 52min 43s). Updates for \
+             this repository will not be applied.",
+            "E: Release file for http://mirror/debian/dists/sid/InRelease is not valid yet (invalid for another 2h 3min 4s). \
+             Updates for this repository will not be applied.",
+        ] {
+            let error = classify(&["Reading package lists...", line, "E: apt-get update failed"]).expect("it is known");
+            assert!(
+                matches!(&error, BootstrapError::Outdated { reason } if reason.starts_with("Release file for")),
+                "{error}"
+            );
+        }
     }
 
     fn keyring(download: Option<&str>, fingerprints: &[&str]) -> Keyring {

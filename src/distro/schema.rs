@@ -72,7 +72,7 @@ pub struct Release {
     /// Day on which the distribution's own security updates end: `2028-08-09`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
-    /// Suites of this release, if they are others than those of `bootstrap`.
+    /// Suites of this release, if they are others than those of `bootstrap`; it then has none for security updates besides them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suites: Vec<String>,
     /// Packages that differ in this release.
@@ -190,13 +190,13 @@ impl Mirrors {
 
 impl Bootstrap {
     /// Returns the data for a release and an architecture, with their names in place of `RELEASE` and `ARCH`. `own` are suites that
-    /// the release has instead of these.
+    /// the release has instead of all of these.
     pub fn of(&self, release: &str, own: &[String], arch: Arch) -> Self {
         let named = |text: &String| text.replace("RELEASE", release).replace("ARCH", arch.name());
         Self {
             keyring: Keyring { file: named(&self.keyring.file), ..self.keyring.clone() },
             suites: if own.is_empty() { &self.suites } else { own }.iter().map(named).collect(),
-            security_suites: self.security_suites.iter().map(named).collect(),
+            security_suites: self.security_suites.iter().filter(|_| own.is_empty()).map(named).collect(),
             ..self.clone()
         }
     }

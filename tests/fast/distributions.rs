@@ -311,6 +311,20 @@ fn a_folder_is_a_distribution_that_can_be_bootstrapped() {
 }
 
 #[test]
+fn a_release_can_have_suites_of_its_own() {
+    let distros = Distros::built_in();
+    let debian = &distros.get("debian").expect("it is known").file;
+    let bootstrap = debian.bootstrap.as_ref().expect("it can be bootstrapped");
+    let suites = |name: &str| {
+        let release = debian.releases.iter().find(|release| release.name == name).expect("it is a release");
+        let how = bootstrap.of(name, &release.suites, Arch::X86_64);
+        [how.suites, how.security_suites].concat().join(" ")
+    };
+    assert_eq!(suites("trixie"), "trixie trixie-updates trixie-security");
+    assert_eq!(suites("sid"), "sid");
+}
+
+#[test]
 fn what_a_distribution_lacks_is_an_error_of_who_asks() {
     let base = "base: { bootstrap: { distro: debian, release: bookworm } }";
     for (line, place, words) in [
