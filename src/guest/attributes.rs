@@ -15,7 +15,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use tar::{Archive, EntryType};
+use tar::{Archive, EntryType, Header};
 
 use super::place::{Found, Last, find};
 use super::{FileKind, Guest, GuestError};
@@ -76,10 +76,12 @@ impl Attributes {
                 continue;
             }
             let records = std::mem::take(&mut before);
+            all.contained &= is_read_alike(kind, entry.header(), &records);
             let own = [entry.path_bytes().into_owned(), entry.link_name_bytes().unwrap_or_default().into_owned()];
             // An entry can have several names, of which tar takes one.
             for name in own.iter().take(1).chain(PATHS.iter().filter_map(|key| records.get(*key))) {
-                names.add(name, kind == EntryType::Symlink);
+                // A hard link to a symbolic link is one itself.
+                names.add(name, matches!(kind, EntryType::Symlink | EntryType::Link));
             }
             if kind == EntryType::Link {
                 for name in own.iter().skip(1).chain(TARGETS.iter().filter_map(|key| records.get(*key))) {
@@ -136,6 +138,23 @@ fn described_by(kind: EntryType) -> Option<&'static [u8]> {
         EntryType::GNULongLink => Some(TARGETS[1]),
         _ => None,
     }
+}
+
+/// Returns whether GNU tar finds the next entry at the same place as this module. It takes the size from an extended header, reads
+/// further headers of sparse files in its own old form, and finds no content behind entries that are no files.
+fn is_read_alike(kind: EntryType, header: &Header, records: &BTreeMap<Vec<u8>, Vec<u8>>) -> bool {
+    let empty = header.entry_size().is_ok_and(|size| size == 0);
+    let known = match kind {
+        EntryType::Regular => true,
+        EntryType::Directory
+        | EntryType::Symlink
+        | EntryType::Link
+        | EntryType::Char
+        | EntryType::Block
+        | EntryType::Fifo => empty,
+        _ => false,
+    };
+    known && !records.contains_key(&b"size"[..])
 }
 
 /// Returns what a header before an entry says.
@@ -233,7 +252,7 @@ mod tests {
         let file = |name| (EntryType::Regular, name, "");
         let long = "d/".repeat(150);
         let long: &'static str = Box::leak((long + "f").into_boxed_str());
-        let rows: [(&[Row], bool); 12] = [
+        let rows: [(&[Row], bool); 14] = [
             (&[file("a"), link("./a", "/etc"), file("b/c")], true),
             (&[link("a", "../../etc"), file("ab/c"), file("a")], true),
             (&[file(long), link("d/e", "/")], true),
@@ -245,7 +264,9 @@ mod tests {
             (&[link("a", "/etc"), file("./a//b/c")], false),
             (&[file("a/b"), link("a/", "/etc")], false),
             (&[file(long), link("d/d", "/")], false),
+            (&[link("a", "/etc"), (EntryType::Link, "b", "a"), file("b/c")], false),
             (&[(EntryType::XGlobalHeader, "g", "13 path=/etc\n"), file("a")], false),
+            (&[(EntryType::XHeader, "x", "12 size=512\n"), file("a")], false),
         ];
         for (number, (entries, expected)) in rows.into_iter().enumerate() {
             let mut builder = tar::Builder::new(Vec::new());
@@ -253,7 +274,7 @@ mod tests {
                 let mut header = tar::Header::new_gnu();
                 header.set_entry_type(*kind);
                 header.set_size(0);
-                if *kind == EntryType::XGlobalHeader {
+                if matches!(kind, EntryType::XGlobalHeader | EntryType::XHeader) {
                     header.set_size(target.len() as u64);
                     builder.append_data(&mut header, name, target.as_bytes()).expect("memory");
                 } else if name.len() > 100 {
@@ -266,9 +287,21 @@ mod tests {
                     builder.append(&header, io::empty()).expect("memory");
                 }
             }
-            let file = tempfile::NamedTempFile::new().expect("a file");
-            std::fs::write(file.path(), builder.into_inner().expect("memory")).expect("write");
-            assert_eq!(Attributes::of(file.path(), None).contained, expected, "row {number}");
+            assert_eq!(contained(builder), expected, "row {number}");
         }
+        for kind in [EntryType::Link, EntryType::Directory, EntryType::GNUSparse, EntryType::new(b'A')] {
+            let mut builder = tar::Builder::new(Vec::new());
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(512);
+            builder.append_data(&mut header, "a", &[0; 512][..]).expect("memory");
+            assert!(!contained(builder), "{kind:?} with content");
+        }
+    }
+
+    fn contained(builder: tar::Builder<Vec<u8>>) -> bool {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), builder.into_inner().expect("memory")).expect("write");
+        Attributes::of(file.path(), None).contained
     }
 }
