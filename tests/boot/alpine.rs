@@ -4,14 +4,13 @@
 //! Real: Alpine's kernel, initramfs, OpenRC, busybox, apk and dhcpcd, extlinux and OpenSSH. Synthetic: the packages `openssh` and
 //! `syslinux` hold programs that Debian compiled, because no mirror of Alpine is asked (`tests/support/alpine/programs.sh`).
 
-use std::path::Path;
 use std::process::Command;
 
 use goldsmith::digest::Sha256;
 use goldsmith::process::capture;
-use serde_json::Value;
 
 use crate::alpine_image::Alpine;
+use crate::reports::Verified;
 
 /// Makes a signed repository of the packages, by the programs of the image.
 const REPOSITORY: &str = r"#!/bin/sh
@@ -71,12 +70,6 @@ const SKIPPED: [(&str, &str); 12] = [
     ("dns-answers", "this host's own resolver"),
 ];
 
-/// All findings of a report: those of the disk, and those of boots.
-fn findings(report: &Value) -> Vec<&Value> {
-    let boots = report["boots"].as_array().expect("boots").iter().map(|boot| &boot["findings"]);
-    std::iter::once(&report["findings"]).chain(boots).flat_map(|list| list.as_array().expect("findings")).collect()
-}
-
 #[test]
 #[ignore = "needs an image and packages from the network, boots virtual machines, and takes long"]
 fn takes_long_a_real_alpine_image_boots_and_takes_the_key() {
@@ -93,16 +86,15 @@ fn takes_long_a_real_alpine_image_boots_and_takes_the_key() {
     let metadata = ["--metadata", "config-drive,openstack"];
     let verify = ["verify", &image.to_string_lossy(), "--report", "report", "--deadline", "20min"];
     let verified = alpine.goldsmith(&[&verify[..], &metadata[..]].concat());
-    let read = |path: &Path| std::fs::read_to_string(path).expect("a report");
-    let report: Value = serde_json::from_str(&read(&alpine.path().join("report/report.json"))).expect("JSON");
-    let of = |outcome: &str| findings(&report).into_iter().filter(|it| it["outcome"] == outcome).collect::<Vec<_>>();
-    assert!(verified.status.success() && of("failed").is_empty(), "{}: {:#?}", verified.status, of("failed"));
-    for skipped in of("skipped") {
+    let verified = Verified::new(verified, &alpine.path().join("report"));
+    verified.assert_passed();
+    for skipped in verified.with("skipped") {
         let known =
             SKIPPED.iter().any(|(id, why)| skipped["id"] == *id && skipped["evidence"].to_string().contains(why));
         assert!(known, "{skipped:#?}");
     }
-    let passed: Vec<_> = of("passed").iter().map(|it| it["id"].as_str().expect("an id").to_owned()).collect();
+    let passed: Vec<_> =
+        verified.with("passed").iter().map(|it| it["id"].as_str().expect("an id").to_owned()).collect();
     for id in ["bios-loader", "key-injection", "root-grows", "key-logs-in", "hostname-from-metadata", "root-fills-disk"]
     {
         assert!(passed.iter().any(|it| it == id), "{id}: {passed:?}");

@@ -6,9 +6,9 @@ use goldsmith::interrupt::Interrupt;
 use goldsmith::machine::{Machine, MachineConfig};
 use goldsmith::recipe::Arch;
 use goldsmith::recipe::verify::BootKind;
-use serde_json::Value;
 
 use crate::boots::{config, login_prompt};
+use crate::reports::Verified;
 
 /// The least that boots. Its packages, its kernel's initial RAM disk and its boot loader are made by programs for aarch64.
 const RECIPE: &str = "name: aarch64
@@ -46,10 +46,5 @@ fn takes_long_a_cloud_image_for_aarch64_passes_every_check() {
     let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
     goldsmith.args(["verify", "--report"]).arg(&report).arg(&image);
     let output = goldsmith.output().expect("goldsmith runs");
-    let text = std::fs::read_to_string(report.join("report.json"));
-    let text = text.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
-    let report: Value = serde_json::from_str(&text).expect("JSON");
-    let failed: Vec<_> =
-        report["findings"].as_array().expect("findings").iter().filter(|found| found["outcome"] == "failed").collect();
-    assert!(output.status.success() && failed.is_empty(), "{}: {failed:#?}", output.status);
+    Verified::new(output, &report).assert_passed();
 }

@@ -9,6 +9,7 @@ mod bad_images;
 mod boots;
 mod foreign;
 mod machine;
+mod reports;
 mod rpm;
 #[path = "../support/rpm_distro.rs"]
 mod rpm_distro;
