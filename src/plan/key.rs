@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Arguments, Asset, BasePlan, Derived, DiskPlan};
 use crate::action::Action;
-use crate::distro::{Os, Tool};
+use crate::distro::Os;
 use crate::layer::{LayerKey, canonical};
 use crate::recipe::Arch;
 
@@ -33,15 +33,13 @@ pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BT
             let always = os.bootstrap.as_ref().map_or(&[][..], |how| &how.packages);
             let mut bootstrap = json!({
                 "distro": source.distro, "release": source.release, "components": source.components, "arch": arch,
+                // Two programs can make a tree of the same repositories.
+                "tool": os.bootstrap.as_ref().map(|how| how.tool),
                 // The image's own package manager trusts these keys.
                 "keyring": os.bootstrap.as_ref().map(|how| &how.keyring.file),
             });
             if let Some(database) = os.bootstrap.as_ref().and_then(|how| how.database.as_ref()) {
                 bootstrap["database"] = json!(database);
-            }
-            // Two programs can make a tree of the same repositories.
-            if let Some(how) = os.bootstrap.as_ref().filter(|how| how.tool == Tool::Zypper) {
-                bootstrap["tool"] = json!(how.tool);
             }
             json!({
                 "format": FORMAT,

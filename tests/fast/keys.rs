@@ -83,11 +83,11 @@ fn the_keys_of_a_fixed_plan_are_these() {
     assert_eq!(
         keys,
         [
-            "331873adf002921eab89590b5c75cf903ff37e6c84386a3f057ce005e4cdb794 base debian bookworm",
-            "bc7d8f015546bb1be4e59583f9fbc625761da093358e4805ba460b082493cbf9 install fixed",
-            "b12eeb7519fd09e61d1cd0635c54dd0f82bee437a4ab2608bf42818884ec6aad configure fixed",
-            "11fe8385adc43c923adaf28e6241225eba57b2f281d3078ef18e4af69380210d clean fixed",
-            "912a6085f53dc45477638cedae1a20eaeb51a02051ed696b8edd92af24ea6210 finalize fixed"
+            "19782ff0f6e1fd35d630ba46cfb02f545050a3bab558d56151309ace7e88b9d6 base debian bookworm",
+            "8f687fe14e415b10aaae66696a48f759478f007ee42a9a3dbb3e5ddced3b2f61 install fixed",
+            "4bfa0503a96faf6a1ca270663604cd9b5c15ecd4192dbb047f519bd53c4c1ff4 configure fixed",
+            "98529639a7b1e3fe8784e82d37514bd3f6d02ea1dff1a3874ae30dde6ca5eea2 clean fixed",
+            "2267e2abdea16d23d163b67b04613f9a843938f648cef8a8664ee5bbf664c827 finalize fixed"
         ]
     );
 }

@@ -38,7 +38,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Whether extlinux boots the image.
+    /// Returns whether extlinux boots the image.
     fn by_extlinux(&mut self, label: &str, wanted: &Arguments) -> Result<bool, ActionError> {
         Ok(!self.exists(label, &format!("{}/grub.cfg", wanted.grub))? && self.exists(label, EXTLINUX)?)
     }

@@ -66,9 +66,7 @@ impl Executor<'_> {
         let removed: Vec<_> = args.remove.iter().map(|arg| arg.trim_end_matches('=')).collect();
         self.shell(&label, lines, &[args.add.join(" "), removed.join(" ")], false)
     }
-}
 
-impl Executor<'_> {
     /// Changes the arguments of an image without GRUB.
     fn extlinux_args(&mut self, label: &str, args: &KernelArgs) -> Result<(), ActionError> {
         let unfit = |message| ActionError::Unfit { action: label.to_owned(), message };
