@@ -47,10 +47,19 @@ pub struct Machine {
     watched: bool,
     started: Instant,
     end: Option<End>,
-    /// The screen's text at the last look, and the time since which it has not changed.
-    screen: Option<(Vec<String>, Instant)>,
+    /// What a guest with a silent console did until the last look, and the time since which this has not changed.
+    activity: Option<(Activity, Instant)>,
     /// Reason that QEMU gives for its end.
     reason: Option<String>,
+}
+
+/// What a guest has done without its serial console.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Activity {
+    /// The screen's text; `None` in graphics mode.
+    screen: Option<Vec<String>>,
+    /// Number of requests to all disks.
+    requests: u64,
 }
 
 impl Machine {
@@ -132,34 +141,45 @@ impl Machine {
             watched,
             started,
             end: None,
-            screen: None,
+            activity: None,
             reason: None,
         })
     }
 
-    /// Looks at the machine as it is now: at its serial console, its end, and its screen if the console is silent. Call it
-    /// about twice a second.
+    /// Looks at the machine as it is now: at its serial console, its end, and, if the console is silent, at its screen and its
+    /// disks. Call it about twice a second.
     pub fn watch<'a>(&mut self, watch: &'a mut Watch) -> &'a Verdict {
         // In this order: once the machine has ended, all that it printed is there, or will be in a moment.
         let end = self.ended();
         let mut serial = self.serial();
         let up = watch.verdict().seen(Sign::LoginPrompt).is_some();
         let silent = !up && serial.quiet > SILENCE && matches!(end, None | Some(End::Panicked));
-        // Without a screen, the verdict depends on the console alone.
-        let screen = if silent { self.screen_text().ok().flatten() } else { None };
-        if let Some(lines) = &screen {
-            if self.screen.as_ref().is_none_or(|(shown, _)| shown != lines) {
-                self.screen = Some((lines.clone(), Instant::now()));
+        let activity = silent.then(|| self.activity());
+        if let Some(activity) = &activity {
+            if self.activity.as_ref().is_none_or(|(before, _)| before != activity) {
+                self.activity = Some((activity.clone(), Instant::now()));
             }
-            // A guest that prints to the screen is not silent.
-            let unchanged = self.screen.as_ref().map_or(serial.quiet, |(_, since)| since.elapsed());
+            // A guest that prints to the screen is not silent, nor is one that reads its disks: on a busy host, a good system
+            // without a console takes minutes to start.
+            let unchanged = self.activity.as_ref().map_or(serial.quiet, |(_, since)| since.elapsed());
             serial.quiet = serial.quiet.min(unchanged);
         }
         watch.look(&serial, end.as_ref(), self.started.elapsed());
-        if let Some(lines) = screen {
+        if let Some(lines) = activity.and_then(|activity| activity.screen) {
             watch.look_at_screen(&lines);
         }
         watch.verdict()
+    }
+
+    /// Returns what the guest has done so far. A part that QEMU does not tell counts as unchanged.
+    fn activity(&mut self) -> Activity {
+        let screen = self.screen_text().ok().flatten();
+        let disks = self.execute("query-blockstats", &json!({})).unwrap_or_default();
+        let requests =
+            disks.as_array().into_iter().flatten().flat_map(|disk| {
+                ["rd_operations", "wr_operations"].map(|name| disk["stats"][name].as_u64().unwrap_or(0))
+            });
+        Activity { screen, requests: requests.sum() }
     }
 
     /// Returns when the machine was powered on.

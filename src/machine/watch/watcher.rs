@@ -22,7 +22,7 @@ const BANNERS: usize = 64;
 /// The limits after which a boot counts as failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest silence before there is a login prompt.
+    /// Longest time before there is a login prompt in which the guest prints nothing, changes no screen, and asks no disk.
     pub silence: Duration,
     /// Most bytes that may be printed in all.
     pub output: u64,
