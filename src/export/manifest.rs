@@ -49,6 +49,8 @@ pub struct Manifest<'a> {
     /// The base, with the pins of this build.
     base: &'a BasePlan,
     disk: &'a DiskPlan,
+    /// Names of the elements, in order.
+    elements: &'a [String],
     /// Key of the final layer: the same key means the same disk.
     layer: LayerKey,
     steps: Vec<StepInfo>,
@@ -194,6 +196,7 @@ impl<'a> Manifest<'a> {
             params: &plan.params,
             base: &plan.base,
             disk: &plan.disk,
+            elements: &plan.elements,
             layer: disk.layer.key,
             steps,
             artifacts,

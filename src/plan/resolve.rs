@@ -11,7 +11,7 @@ const PACKAGES: &str = "packages";
 
 /// Makes the plan. The function is pure: all changing inputs are pinned in `base`.
 pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes: Vec<String>) -> Plan {
-    let Composition { distro, os, firmware, packages, mut steps, checks, publish } = composition;
+    let Composition { distro, os, firmware, elements, packages, mut steps, checks, publish } = composition;
     let layout = match base {
         BasePlan::Bootstrap { .. } => recipe.disk.layout,
         BasePlan::Image { .. } => Layout::of(&firmware),
@@ -70,6 +70,7 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
         params: recipe.params.clone(),
         disk,
         base,
+        elements,
         packages,
         steps: planned,
         outputs: recipe.outputs.clone(),

@@ -33,6 +33,8 @@ pub struct Plan {
     pub disk: DiskPlan,
     /// The base.
     pub base: BasePlan,
+    /// Names of the elements, in order.
+    pub elements: Vec<String>,
     /// Packages of all elements and of the recipe, which one transaction installs, and who requires each.
     pub packages: BTreeMap<String, Vec<String>>,
     /// Steps, in order. The first one makes the base, the last one the final disk.

@@ -27,6 +27,8 @@ pub struct Composition {
     pub os: Os,
     /// Firmware under which the image boots.
     pub firmware: Vec<Firmware>,
+    /// Names of the elements, in order.
+    pub elements: Vec<String>,
     /// Packages, and which elements ask for each.
     pub packages: BTreeMap<String, Vec<String>>,
     /// Steps in order. None is without actions.

@@ -98,8 +98,9 @@ impl Composer<'_> {
                 parts.push(self.part(element, &uses[index], &system.distro, &built_ins, &mut found));
             }
         }
+        let elements = parts.iter().map(|part| part.name.clone()).collect();
         parts.push(own);
-        (Some(composition(system, os, parts)), found, notes)
+        (Some(composition(system, os, elements, parts)), found, notes)
     }
 
     /// Looks for errors while the distribution is unknown. Returns the errors and notes that all distributions have in common.
@@ -337,12 +338,13 @@ fn packages_for(distro: &Distro, packages: &BTreeMap<String, Vec<String>>) -> Ve
 }
 
 /// Puts parts together, and sorts their steps by phase.
-fn composition(system: &System, os: Os, parts: Vec<Part>) -> Composition {
+fn composition(system: &System, os: Os, elements: Vec<String>, parts: Vec<Part>) -> Composition {
     let System { distro, firmware } = system.clone();
     let mut composition = Composition {
         distro,
         os,
         firmware,
+        elements,
         packages: BTreeMap::new(),
         steps: Vec::new(),
         checks: Vec::new(),
