@@ -7,8 +7,10 @@ mod alpine_image;
 mod apt_distro;
 mod bad_images;
 mod boots;
+mod debians;
 mod foreign;
 mod machine;
+mod record;
 mod reports;
 mod rpm;
 #[path = "../support/rpm_distro.rs"]
@@ -20,3 +22,5 @@ mod shared;
 mod synthetic;
 mod trees;
 mod ubuntu;
+#[path = "../support/verified.rs"]
+mod verified;

@@ -3,39 +3,49 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::record::record;
 use crate::reports::Verified;
 use crate::synthetic::Server;
+use crate::verified::Made;
 
-/// Fedora's data, with the repository and the key of the test.
-const DISTRO: &str = r#"name: rpmlike
-title: Synthetic distribution with Fedora's names
-extends: fedora
-user: fedora
-releases: [{ name: "42", version: "42", units: { cloud_init: cloud-init.service } }]
-bootstrap:
-  tool: dnf
-  origin: Synthetic
-  directories: []
-  keyring: { file: KEY, package: of-the-test }
-  suites: [RELEASE]
-  database: /usr/lib/sysimage/rpm
-  packages: [fedora-release, dnf]
-  mirrors: { x86_64: { main: "MIRROR" } }
-"#;
+/// Fedora's data, of which the test changes three lines.
+const DATA: &str = include_str!("../../distros/fedora/distro.yaml");
 
 const RECIPE: &str = r#"name: rpmlike
-base: { bootstrap: { distro: rpmlike, release: "42" } }
+base: { bootstrap: { distro: fedora, release: "42" } }
 disk: { size: 3GiB }
-elements: [base-system, dhcp-network, kernel, sshd, cloud-init, growpart, bootloader, uefi, serial-console, sysprep]
+elements:
+  - base-system
+  - dhcp-network
+  - kernel
+  - sshd
+  - cloud-init
+  - growpart
+  - net-rules
+  - no-firewall
+  - qemu-guest-agent
+  - bootloader
+  - uefi
+  - serial-console
+  - sysprep
 outputs: [{ format: qcow2 }]
 "#;
 
 /// Writes the recipe and the distribution whose packages this key signs, and builds it.
 fn build(work: &Path, mirror: &str, key: &Path) -> Output {
-    let distro = work.join("distros/rpmlike");
+    let distro = work.join("distros/fedora");
     std::fs::create_dir_all(&distro).expect("a directory");
-    let text = DISTRO.replace("KEY", &key.display().to_string()).replace("MIRROR", mirror);
-    std::fs::write(distro.join("distro.yaml"), text).expect("a file");
+    let key = key.display().to_string();
+    let changes = [
+        ("/usr/share/distribution-gpg-keys/fedora/RPM-GPG-KEY-fedora-RELEASE-primary", key.as_str()),
+        ("[releases/RELEASE/Everything/ARCH/os, updates/RELEASE/Everything/ARCH]", "[RELEASE]"),
+        ("https://dl.fedoraproject.org/pub/fedora/linux", mirror),
+    ];
+    let data = changes.iter().fold(DATA.to_owned(), |data, (from, to)| {
+        assert!(data.contains(from), "{from}");
+        data.replace(from, to)
+    });
+    std::fs::write(distro.join("distro.yaml"), data).expect("a file");
     std::fs::write(work.join("rpmlike.yaml"), RECIPE).expect("a file");
     goldsmith(work, &["build", "rpmlike.yaml", "--cache", "cache", "--no-verify"])
 }
@@ -75,6 +85,8 @@ fn takes_long_a_distribution_of_rpm_packages_is_made_and_passes_every_check() {
     let verified = goldsmith(work, &["verify", "out/rpmlike/rpmlike.qcow2", "--cache", "cache", "--report", "report"]);
     let verified = Verified::new(verified, &work.join("report"));
     verified.assert_passed();
+    let manifest = work.join("out/rpmlike/manifest.json");
+    record("fedora", "Fedora 42, synthetic", Made::SyntheticPackages, &manifest, &verified);
     let packages = verified.report["packages"].as_array().expect("packages");
     assert!(packages.len() > 200, "the packages are those of rpm's database");
 }

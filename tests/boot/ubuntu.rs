@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::apt_distro::AptDistro;
+use crate::record::record;
 use crate::reports::Verified;
+use crate::verified::Made;
 
 /// What the machine itself is asked: cloud-init wrote netplan's configuration, netplan made systemd-networkd's of it, and that is
 /// what the card got. The user of cloud-init is Ubuntu's.
@@ -37,6 +39,8 @@ fn takes_long_ubuntus_names_make_an_image_that_passes_every_check() {
     let verified = goldsmith(work, &["verify", image, "--cache", "cache", "--report", "report"]);
     let verified = Verified::new(verified, &work.join("report"));
     verified.assert_passed();
+    let manifest = work.join(image).with_file_name("manifest.json");
+    record("ubuntu-24.04", "Ubuntu 24.04, synthetic", Made::SyntheticPackages, &manifest, &verified);
     let boots = verified.report["boots"].as_array().expect("boots");
     let profiles: Vec<_> = boots.iter().map(|boot| boot["profile"].to_string()).collect();
     assert!(["bios", "secure-boot"].iter().all(|one| profiles.iter().any(|it| it.contains(one))), "{profiles:?}");

@@ -7,7 +7,10 @@ mod elements;
 mod events;
 mod generated;
 mod links;
+mod matrix;
 mod outputs;
 mod pages;
 mod schema;
 mod variables;
+#[path = "../support/verified.rs"]
+mod verified;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use goldsmith::verify::{self, Group, Severity, Stage};
 
-use super::{commands, elements, events, pages, schema};
+use super::{commands, elements, events, matrix, pages, schema};
 
 /// Set it to write the parts instead of comparing them.
 const WRITE: &str = "GOLDSMITH_WRITE_DOCS";
@@ -28,6 +28,7 @@ fn make(what: &str) -> String {
         "checks" => checks(argument),
         "severities" => severities(),
         "exit-codes" => exit_codes(),
+        "matrix" => matrix::make(argument),
         _ => panic!("nothing makes `{what}`"),
     }
 }

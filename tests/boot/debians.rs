@@ -1,0 +1,71 @@
+//! Debian images beside that of `recipes/debian-12.yaml`: built from packages, and verified as a build verifies them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::record::record;
+use crate::reports::Verified;
+use crate::verified::Made;
+
+/// An image in which elements do the work of cloud-init.
+const WITHOUT_CLOUD_INIT: &str = "name: without-cloud-init
+base: { bootstrap: { distro: debian, release: bookworm } }
+disk: { size: 3GiB, layout: bios+uefi }
+elements:
+  - base-system
+  - kernel
+  - dhcp-network
+  - sshd
+  - metadata-ssh-key: { user: ops }
+  - growroot
+  - net-rules
+  - no-firewall
+  - bootloader
+  - uefi
+  - serial-console
+  - sysprep
+steps:
+  install:
+    - packages: { install: [sudo] }
+  configure:
+    - user: { name: ops, shell: /bin/bash, sudo: true }
+outputs: [{ format: qcow2 }]
+verify: { user: ops }
+";
+
+#[test]
+#[ignore = "needs packages of Debian, boots virtual machines, and takes long"]
+fn takes_long_debian_13_passes_every_check() {
+    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/debian-13.yaml");
+    let (verified, manifest) = build_and_verify("debian-13", &fs::read_to_string(recipe).expect("a recipe"), &[]);
+    verified.assert_passed();
+    let boots = verified.report["boots"].as_array().expect("boots");
+    assert_eq!(boots.len(), 2, "BIOS and Secure Boot");
+    record("debian-13", "Debian 13", Made::Packages, &manifest, &verified);
+}
+
+#[test]
+#[ignore = "needs packages of Debian, boots virtual machines, and takes long"]
+fn takes_long_an_image_without_cloud_init_passes_every_check() {
+    let options = ["--user", "ops", "--metadata", "config-drive,openstack", "--boot", "bios"];
+    let (verified, manifest) = build_and_verify("without-cloud-init", WITHOUT_CLOUD_INIT, &options);
+    verified.assert_passed();
+    let passed: Vec<_> = verified.with("passed").iter().map(|it| it["id"].as_str().expect("an id")).collect();
+    for id in ["key-injection", "root-grows", "key-logs-in", "hostname-from-metadata", "root-fills-disk", "reboots"] {
+        assert!(passed.contains(&id), "{id}: {passed:?}");
+    }
+    let title = "Debian 12 without cloud-init";
+    record("without-cloud-init", title, Made::Packages, &manifest, &verified);
+}
+
+/// The second is the image's manifest.
+fn build_and_verify(name: &str, recipe: &str, options: &[&str]) -> (Verified, PathBuf) {
+    let work = tempfile::tempdir().expect("a temporary directory");
+    let image = crate::shared::image(name, recipe);
+    let report = work.path().join("report");
+    let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
+    goldsmith.args(["verify", "--report"]).arg(&report).args(options).arg(&image);
+    let verified = Verified::new(goldsmith.output().expect("goldsmith runs"), &report);
+    (verified, image.with_file_name("manifest.json"))
+}
