@@ -73,7 +73,7 @@ pub enum BootstrapError {
     /// The index of a repository is older or newer than it may be.
     #[error(
         "the package mirror is out of date, or the clock of this machine is wrong: {reason}\n  check the clock, or name \
-         another mirror with `mirror` in the recipe"
+         another mirror with `mirror` in the recipe; `allow-expired: true` beside it accepts a mirror that is meant to be old"
     )]
     Outdated {
         /// The message of the package manager.

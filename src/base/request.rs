@@ -21,6 +21,8 @@ pub struct BootstrapRequest<'a> {
     pub arch: Arch,
     /// File with the keys that sign the repositories, in place of the distribution's on this host.
     pub keyring: Option<&'a Path>,
+    /// Whether indexes of repositories may have expired.
+    pub allow_expired: bool,
     /// Repositories; the image keeps them in its configuration.
     pub repositories: &'a [RepositoryPin],
     /// Packages besides those that the tool always installs.
@@ -113,6 +115,7 @@ mod tests {
                 release,
                 arch: Arch::X86_64,
                 keyring: None,
+                allow_expired: false,
                 repositories: &[pin(url)],
                 packages: &[package.to_owned()],
                 disk: &disk,

@@ -68,8 +68,10 @@ pub(super) fn arch_name(tool: Tool, arch: Arch) -> &'static str {
 pub(super) fn files(request: &BootstrapRequest<'_>, keyring: &str) -> Result<Vec<(&'static str, String)>, PathError> {
     let files = match request.how.tool {
         Tool::Mmdebstrap => {
+            // sources.list(5)
+            let expired = if request.allow_expired { " check-valid-until=no" } else { "" };
             let line = |pin: &crate::plan::RepositoryPin, keys: &str| {
-                format!("deb [signed-by={keys}] {} {} {}\n", pin.url, pin.suite, pin.components.join(" "))
+                format!("deb [signed-by={keys}{expired}] {} {} {}\n", pin.url, pin.suite, pin.components.join(" "))
             };
             let list = |keys: &str| request.repositories.iter().map(|pin| line(pin, keys)).collect();
             // sources.list(5): keyrings, and the keys of them that count.
@@ -150,6 +152,7 @@ mod tests {
             release: "bookworm",
             arch: Arch::X86_64,
             keyring: None,
+            allow_expired: false,
             repositories: &[pin],
             packages: &[],
             disk: &DiskPlan { size: ByteSize::mebibytes(2048), layout: Layout::Bios, firmware: Vec::new() },
@@ -163,6 +166,12 @@ mod tests {
         assert_eq!(
             files(&request, "/w/keyring.gpg").expect("no file is read"),
             [("sources.list", line(&chosen)), ("image.list", image)]
+        );
+
+        let expired = files(&BootstrapRequest { allow_expired: true, ..request }, "/k.gpg").expect("no file is read");
+        assert!(
+            expired.iter().all(|(_, list)| list.contains(" check-valid-until=no] http://mirror/debian ")),
+            "{expired:?}"
         );
     }
 }

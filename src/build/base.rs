@@ -31,6 +31,7 @@ pub(super) fn bootstrap(plan: &Plan, step: &Step, slot: Slot, session: &mut Sess
         release: &source.release,
         arch: plan.arch,
         keyring: source.keyring.as_deref().map(Path::new),
+        allow_expired: source.allow_expired,
         repositories,
         packages: &packages,
         disk: &plan.disk,

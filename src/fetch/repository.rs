@@ -217,6 +217,7 @@ mod tests {
     fn source(mirror: Option<&str>) -> Bootstrap {
         Bootstrap {
             keyring: None,
+            allow_expired: false,
             distro: "debian".to_owned(),
             release: "bookworm".to_owned(),
             mirror: mirror.map(str::to_owned),

@@ -41,6 +41,10 @@ pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BT
             if let Some(database) = os.bootstrap.as_ref().and_then(|how| how.database.as_ref()) {
                 bootstrap["database"] = json!(database);
             }
+            // The image's list of repositories says so.
+            if source.allow_expired {
+                bootstrap["allow-expired"] = json!(true);
+            }
             json!({
                 "format": FORMAT,
                 "parent": null,

@@ -62,6 +62,10 @@ pub(super) fn bootstrapped(
                 .help("put the file where the distribution's data name it; `goldsmith distros NAME` shows where"),
         );
     }
+    if wanted.allow_expired && how.tool != Tool::Mmdebstrap {
+        let message = "`allow-expired` is for distributions with apt: indexes of dnf and zypper do not expire here";
+        found.push(Diagnostic::new(source, at("allow-expired"), message).help("remove it"));
+    }
     Some((distro, how))
 }
 

@@ -104,6 +104,11 @@ pub struct Bootstrap {
     /// it. If the distribution's data name fingerprints, no other key of the file counts. Default: the file in the distribution's data.
     #[serde(default, skip_serializing)]
     pub keyring: Option<String>,
+    /// Accept repositories whose indexes have expired, as those of a snapshot mirror; only for distributions with apt. The list of
+    /// repositories in the image accepts them too, because it names the same mirror. Whoever controls the mirror or the network can
+    /// then hold back security updates.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_expired: bool,
 }
 
 /// A base that is a disk image.

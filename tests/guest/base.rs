@@ -283,6 +283,7 @@ fn an_interrupt_ends_a_download_at_once() {
 fn bootstrap(mirror: Option<String>) -> Bootstrap {
     Bootstrap {
         keyring: None,
+        allow_expired: false,
         distro: "debian".to_owned(),
         release: "bookworm".to_owned(),
         security_mirror: mirror.clone(),
@@ -398,6 +399,7 @@ fn build(
     let result = base::bootstrap::build(
         &BootstrapRequest {
             keyring: None,
+            allow_expired: false,
             distro: "debian",
             how: &how(),
             release: "bookworm",

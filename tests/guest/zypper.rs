@@ -71,6 +71,7 @@ impl Repository {
             release: "16.0",
             arch: Arch::X86_64,
             keyring: None,
+            allow_expired: false,
             repositories: &[pin],
             packages: &packages,
             disk: &disk,

@@ -63,7 +63,7 @@ fn ubuntus_boot_loaders_fit_the_firmware() {
 }
 
 #[test]
-fn a_recipe_names_a_keyring_for_apt() {
+fn a_recipe_names_a_keyring_and_allows_expired_indexes_for_apt_only() {
     let loaded = load(&[("release: noble }", "release: noble, keyring: keys/ubuntu.gpg }")]);
     let Base::Bootstrap(source) = &loaded.recipe.base else { panic!("a bootstrap") };
     let keyring = Path::new(source.keyring.as_deref().expect("a keyring"));
@@ -73,6 +73,10 @@ fn a_recipe_names_a_keyring_for_apt() {
     let text = "name: x\nbase: { bootstrap: { distro: fedora, release: \"42\", keyring: k.gpg } }\n";
     let error = recipe::load_str(Path::new("x.yaml"), text, &options(None), None).expect_err("dnf cannot").to_string();
     assert!(error.contains("`keyring` is for distributions with apt"), "{error}");
+    let text = text.replace("keyring: k.gpg", "allow-expired: true");
+    let refused = recipe::load_str(Path::new("x.yaml"), &text, &options(None), None);
+    let error = refused.expect_err("dnf has no such setting").to_string();
+    assert!(error.contains("`allow-expired` is for distributions with apt"), "{error}");
 }
 
 #[test]
