@@ -1,6 +1,6 @@
 #!/bin/sh
-# Goldsmith against the same work by hand (plain_pipeline.sh): cold build, nothing changed, last configure step
-# changed, freezing a layer, peak memory. Package caches are warm on both sides; runs alternate; medians.
+# Goldsmith against the same work by hand (plain_pipeline.sh), and by mkosi where it can be installed (mkosi.sh): cold build,
+# nothing changed, last configure step changed, freezing a layer, peak memory. Package caches are warm on both sides; runs alternate; medians.
 # Run it as root, on an idle machine. Usage: cold_build.sh [RUNS, default 3]
 set -eu
 cd "$(dirname "$0")/.."
@@ -48,9 +48,14 @@ echo "warming the package caches ($(nproc) processors, $accel)" >&2
 clock warm plain
 clock warm build
 rm "$work/memory"
+# mkosi makes its tools and its cache now, or there is no row of it.
+with_mkosi=yes
+mkosi() { benches/mkosi.sh "$release" "$packages" "$work/mkosi" "$work/mkosi.qcow2"; }
+mkosi > "$work/log" 2>&1 || { with_mkosi=no; tail -n 3 "$work/log" >&2; echo "mkosi cannot be measured here" >&2; }
 for run in $(seq "$runs"); do
     echo "run $run of $runs" >&2
     clock plain plain
+    [ $with_mkosi = no ] || clock mkosi mkosi
     clock cold cold
     find "$work/out" -name build.log -exec grep -oE 'frozen in [0-9.]+ ms' {} + | grep -oE '[0-9.]+ ms' | cut -d' ' -f1 >> "$work/freeze" || true
     clock unchanged build

@@ -10,7 +10,8 @@ plain=$(median plain) cold=$(median cold) changed=$(median changed)
 peak=$(sort -n memory | tail -n 1 | awk '{ printf "%.0f", $1 / 1024 }')
 row "" median "" "against (limit)"
 row "by hand" "$plain" s ""
-row "goldsmith, cold" "$cold" s "$(ratio "$cold" "$plain") of by hand (0.80)"
+row "mkosi" "$(median mkosi)" s ""
+row "goldsmith, cold" "$cold" s "$(ratio "$cold" "$plain") of by hand (0.80), $(ratio "$cold" "$(median mkosi)") of mkosi (0.50)"
 row "goldsmith, nothing changed" "$(median unchanged)" s "(0.5 s)"
 row "goldsmith, last configure changed" "$changed" s "$(ratio "$changed" "$cold") of cold (0.33)"
 row "freezing a layer" "$(median freeze)" ms "(100 ms)"
