@@ -45,6 +45,19 @@ fn takes_long_debian_13_passes_every_check() {
     record("debian-13", "Debian 13", Made::Packages, &manifest, &verified);
 }
 
+/// Mirrors for tests are often snapshots.
+#[test]
+#[ignore = "needs packages of Debian, boots virtual machines, and takes long"]
+fn takes_long_debian_sid_passes_every_check() {
+    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/debian-13.yaml");
+    let recipe = fs::read_to_string(recipe).expect("a recipe").replace("name: debian-13", "name: debian-sid");
+    let recipe = recipe.replace("release: trixie }", "release: sid, allow-expired: true }");
+    assert!(recipe.contains("sid, allow-expired"), "{recipe}");
+    let (verified, manifest) = build_and_verify("debian-sid", &recipe, &[]);
+    verified.assert_passed();
+    record("debian-sid", "Debian sid", Made::Packages, &manifest, &verified);
+}
+
 #[test]
 #[ignore = "needs packages of Debian, boots virtual machines, and takes long"]
 fn takes_long_an_image_without_cloud_init_passes_every_check() {

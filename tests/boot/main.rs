@@ -22,5 +22,6 @@ mod shared;
 mod synthetic;
 mod trees;
 mod ubuntu;
+mod upon;
 #[path = "../support/verified.rs"]
 mod verified;

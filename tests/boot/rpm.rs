@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use crate::record::record;
 use crate::reports::Verified;
 use crate::synthetic::Server;
+use crate::upon::verified_upon;
 use crate::verified::Made;
 
 /// Fedora's data, of which the test changes three lines.
@@ -14,7 +15,10 @@ const DATA: &str = include_str!("../../distros/fedora/distro.yaml");
 const RECIPE: &str = r#"name: rpmlike
 base: { bootstrap: { distro: fedora, release: "42" } }
 disk: { size: 3GiB }
-elements:
+outputs: [{ format: qcow2 }]
+"#;
+
+const ELEMENTS: &str = "elements:
   - base-system
   - dhcp-network
   - kernel
@@ -28,8 +32,7 @@ elements:
   - uefi
   - serial-console
   - sysprep
-outputs: [{ format: qcow2 }]
-"#;
+";
 
 /// Writes the recipe and the distribution whose packages this key signs, and builds it.
 fn build(work: &Path, mirror: &str, key: &Path) -> Output {
@@ -46,7 +49,7 @@ fn build(work: &Path, mirror: &str, key: &Path) -> Output {
         data.replace(from, to)
     });
     std::fs::write(distro.join("distro.yaml"), data).expect("a file");
-    std::fs::write(work.join("rpmlike.yaml"), RECIPE).expect("a file");
+    std::fs::write(work.join("rpmlike.yaml"), format!("{RECIPE}{ELEMENTS}")).expect("a file");
     goldsmith(work, &["build", "rpmlike.yaml", "--cache", "cache", "--no-verify"])
 }
 
@@ -89,4 +92,8 @@ fn takes_long_a_distribution_of_rpm_packages_is_made_and_passes_every_check() {
     record("fedora", "Fedora 42, synthetic", Made::SyntheticPackages, &manifest, &verified);
     let packages = verified.report["packages"].as_array().expect("packages");
     assert!(packages.len() > 200, "the packages are those of rpm's database");
+
+    let (upon, manifest) = verified_upon(work, "rpmlike", ELEMENTS);
+    upon.assert_passed();
+    record("fedora-upon", "upon Fedora 42, synthetic", Made::SyntheticImage, &manifest, &upon);
 }

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use crate::apt_distro::AptDistro;
 use crate::record::record;
 use crate::reports::Verified;
+use crate::upon::verified_upon;
 use crate::verified::Made;
 
 /// What the machine itself is asked: cloud-init wrote netplan's configuration, netplan made systemd-networkd's of it, and that is
@@ -44,6 +45,12 @@ fn takes_long_ubuntus_names_make_an_image_that_passes_every_check() {
     let boots = verified.report["boots"].as_array().expect("boots");
     let profiles: Vec<_> = boots.iter().map(|boot| boot["profile"].to_string()).collect();
     assert!(["bios", "secure-boot"].iter().all(|one| profiles.iter().any(|it| it.contains(one))), "{profiles:?}");
+
+    let (_, elements) = recipe.split_once("elements:\n").expect("it has elements");
+    let (elements, _) = elements.split_once("\n\n").expect("other keys follow");
+    let (upon, manifest) = verified_upon(work, "ubuntu-24.04", &format!("elements:\n{elements}\n"));
+    upon.assert_passed();
+    record("ubuntu-24.04-upon", "upon Ubuntu 24.04, synthetic", Made::SyntheticImage, &manifest, &upon);
 }
 
 fn goldsmith(work: &Path, arguments: &[&str]) -> Output {

@@ -15,6 +15,8 @@ pub(crate) enum Made {
     SyntheticPackages,
     /// Upon an image of the distribution.
     Image,
+    /// Upon an image of packages of Debian with the distribution's names.
+    SyntheticImage,
 }
 
 /// What a test saw of an image that passed every check.

@@ -105,15 +105,17 @@ fn mark(distribution: &Distribution, version: &str, place: Place, records: &[Rec
     }
     let record = records.iter().find(|record| {
         let same = match place {
-            Place::Packages(arch) => record.made != Made::Image && record.arch == arch,
-            Place::Base => record.made == Made::Image,
+            Place::Packages(arch) => {
+                matches!(record.made, Made::Packages | Made::SyntheticPackages) && record.arch == arch
+            }
+            Place::Base => matches!(record.made, Made::Image | Made::SyntheticImage),
         };
         same && record.distro == file.name && record.version == version
     });
     let built =
         NOT_BOOTED.iter().find(|(name, of, column, ..)| *name == file.name && *of == version && *column == place);
     match (record.map(|record| record.made), built) {
-        (Some(Made::SyntheticPackages), _) => "booted, synthetic",
+        (Some(Made::SyntheticPackages | Made::SyntheticImage), _) => "booted, synthetic",
         (Some(_), _) => "booted",
         (None, Some((_, _, _, mark, _))) => mark,
         (None, None) => WRITTEN,
