@@ -68,7 +68,8 @@ fn every(nonce: &str, limit: u64) -> String {
     format!("{}limit={limit}\n{FIRST_BOOT_ENDS}{}", begin(nonce), questions(Questions::Every))
 }
 
-/// The beginning of the script for every boot, which waits for the end of the first one.
+/// The beginning of the script for every boot, which waits for the end of the first one: of cloud-init, and of services. systemd
+/// has a command for it. OpenRC has a directory while it starts the services of a runlevel (openrc, `src/openrc/rc.c`).
 const FIRST_BOOT_ENDS: &str = r#"t() { if command -v timeout >/dev/null; then timeout "$@"; else shift; "$@"; fi; }
 s user; echo "${SUDO_USER:-root}"; id -u
 i=0
@@ -77,6 +78,8 @@ while [ $i -lt $((limit * 2)) ] && [ -d /run/cloud-init ] && [ ! -e /run/cloud-i
 s finished; if [ -e /var/lib/cloud/instance/boot-finished ]; then echo yes
   elif [ -d /run/cloud-init ] && [ ! -e /run/cloud-init/disabled ]; then
     echo no; systemctl list-jobs --plain --no-legend --no-pager 2>/dev/null | head -n 5; fi
+while [ $i -lt $((limit * 2)) ] && { [ -d /run/openrc/rc.starting ] || grep -qxE 'sysinit|boot' /run/openrc/softlevel; } 2>/dev/null
+do i=$((i+1)); sleep 0.5; done
 s state; t 60 systemctl is-system-running --wait 2>&1
 "#;
 

@@ -16,6 +16,11 @@ pub(super) const SUBJECT: Subject = Subject {
     every: r#"s failed; for u in $(systemctl --failed --plain --no-legend --no-pager 2>/dev/null | awk '{ print $1 }'); do
   echo "$u: $(journalctl -b -u "$u" -p warning -n 1 -o cat --no-pager 2>/dev/null)"; done
 for u in /run/openrc/failed/*; do [ ! -e "$u" ] || echo "${u##*/}: OpenRC could not start it"; done
+# One whose needs are not met is in no list of failures.
+[ ! -d /run/openrc/started ] || for u in /etc/runlevels/sysinit/* /etc/runlevels/boot/* /etc/runlevels/default/*; do u=${u##*/}
+  case $u in '*') continue ;; esac
+  for d in started failed inactive wasinactive; do [ ! -e "/run/openrc/$d/$u" ] || continue 2; done
+  echo "$u: OpenRC has not started it; \`rc-service $u start\` says why"; done
 s openrc; [ ! -d /run/openrc/started ] || ls /run/openrc/started
 "#,
     first: r#"s sockets; for f in tcp tcp6 udp udp6; do sed "s/^/$f /" /proc/net/$f 2>/dev/null; done
