@@ -1,7 +1,7 @@
 # Makes a disk of packages. Run by `sh -eu -c` as root (of the host or of a user namespace) in mount, PID, IPC
 # and UTS namespaces of its own, so that whatever ends it takes every process and mount with it.
 #
-# The script of a tool (mmdebstrap.sh, dnf.sh) stands before this one, with the functions of its package manager:
+# The script of a tool (mmdebstrap.sh, dnf.sh and the like) stands before this one, with the functions of its package manager:
 #   take_cache         gives packages of earlier runs to the tool
 #   install_packages   makes the tree of packages; its failure is the status of the script
 #   list_packages      prints a line `installed NAME VERSION ARCHITECTURE` for each package of the tree

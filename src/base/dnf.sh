@@ -28,6 +28,7 @@ take_cache() {
 
 # Returns the status of the first command that fails: the shell ignores `set -e` here.
 install_packages() {
+    kernel_arguments || return
     mount_system || return
     run_dnf makecache || return
     if [ "$(digests)" != "$(cat "$WORK/pins")" ]; then

@@ -157,13 +157,16 @@ impl BootstrapError {
         if tail.iter().any(|line| CONFLICTS.iter().any(|text| line.contains(text))) {
             return Some(Self::Unsatisfiable { tail: tail.to_vec() });
         }
-        const UNKNOWN_KEYS: [&str; 6] = [
+        const UNKNOWN_KEYS: [&str; 8] = [
             "NO_PUBKEY",
             "GPG check FAILED",
             "is not signed",
             "is not installed. Failing package is",
             "Signature verification failed",
             "No valid signature",
+            // apk leaves such a repository out, and then finds no package.
+            "APKINDEX.tar.gz: UNTRUSTED signature",
+            "APKINDEX.tar.gz: BAD signature",
         ];
         if let Some(line) = tail.iter().find(|line| UNKNOWN_KEYS.iter().any(|text| line.contains(text))) {
             return Some(Self::UnknownKey { reason: line.trim().to_owned(), keyring: keyring.package.clone() });
@@ -220,6 +223,9 @@ fn missing_package(line: &str) -> Option<&str> {
         return Some(name);
     }
     if let Some(name) = line.strip_prefix("No provider of '").and_then(|rest| rest.strip_suffix("' found.")) {
+        return Some(name);
+    }
+    if let Some(name) = line.strip_suffix(" (no such package):") {
         return Some(name);
     }
     // "Version 'x' for 'name' was not found"

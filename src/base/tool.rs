@@ -11,6 +11,9 @@ use crate::recipe::Arch;
 /// The part of the script that is the same for all tools; its first lines describe it.
 const COMMON: &str = include_str!("bootstrap.sh");
 
+/// The part that is the same for all tools but mmdebstrap.
+const SYSTEM: &str = include_str!("system.sh");
+
 /// The part that is the same for dnf and zypper.
 const RPM: &str = include_str!("rpm.sh");
 
@@ -28,6 +31,8 @@ pub fn missing_tools(tool: Tool) -> Vec<(&'static str, &'static str)> {
     let own: &[_] = match tool {
         Tool::Mmdebstrap => &[("mmdebstrap", "mmdebstrap")],
         Tool::Dnf => &[("dnf", "dnf"), ("rpm", "rpm"), ("mcopy", "mtools")],
+        // Debian has no package of it.
+        Tool::Apk => &[("apk", "apk-tools, or put a static apk into /usr/local/bin")],
         Tool::Zypper => &[("zypper", "zypper"), ("rpm", "rpm"), ("rpmdb", "rpm"), ("mcopy", "mtools")],
     };
     let user = (!rustix::process::geteuid().is_root()).then_some(("newuidmap", "uidmap"));
@@ -45,8 +50,9 @@ fn is_installed(tool: &str) -> bool {
 pub(super) fn script(tool: Tool) -> String {
     let own = match tool {
         Tool::Mmdebstrap => include_str!("mmdebstrap.sh").to_owned(),
-        Tool::Dnf => format!("{RPM}\n{}", include_str!("dnf.sh")),
-        Tool::Zypper => format!("{RPM}\n{}", include_str!("zypper.sh")),
+        Tool::Dnf => format!("{SYSTEM}\n{RPM}\n{}", include_str!("dnf.sh")),
+        Tool::Zypper => format!("{SYSTEM}\n{RPM}\n{}", include_str!("zypper.sh")),
+        Tool::Apk => format!("{SYSTEM}\n{}", include_str!("apk.sh")),
     };
     format!("{own}\n{COMMON}")
 }
@@ -56,7 +62,7 @@ pub(super) fn arch_name(tool: Tool, arch: Arch) -> &'static str {
     match (tool, arch) {
         (Tool::Mmdebstrap, Arch::X86_64) => "amd64",
         (Tool::Mmdebstrap, Arch::Aarch64) => "arm64",
-        (Tool::Dnf | Tool::Zypper, arch) => arch.name(),
+        (Tool::Dnf | Tool::Zypper | Tool::Apk, arch) => arch.name(),
     }
 }
 
@@ -79,6 +85,10 @@ pub(super) fn files(request: &BootstrapRequest<'_>, keyring: &str) -> Result<Vec
             chosen.extend(request.how.keyring.fingerprints.iter().cloned());
             // The image's own keyring changes with its package, also to keys that nobody knows today.
             vec![("sources.list", list(&chosen.join(","))), ("image.list", list(&request.how.keyring.file))]
+        }
+        Tool::Apk => {
+            let list: String = request.repositories.iter().map(|pin| format!("{}/{}\n", pin.url, pin.suite)).collect();
+            vec![("repositories", list.clone()), ("image-repositories", list), ("keys", format!("{keyring}\n"))]
         }
         Tool::Dnf => vec![
             (

@@ -25,6 +25,7 @@ take_cache() {
 
 # Returns the status of the first command that fails: the shell ignores `set -e` here.
 install_packages() {
+    kernel_arguments || return
     mount_system || return
     # zypper trusts the keys in rpm's database, and asks nobody for others.
     env HOME="$WORK" RPM_FORCE_DEBIAN=1 rpm --root="$tree" --import "$WORK/keyring" || return

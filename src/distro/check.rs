@@ -74,9 +74,12 @@ pub(super) fn file(
     if let Some(bootstrap) = root.get("bootstrap")
         && let Some(tool) = bootstrap.get("tool").and_then(Node::text)
     {
-        let needed =
-            if [Tool::Dnf, Tool::Zypper].iter().any(|rpm| tool == rpm.name()) { "database" } else { "components" };
-        if bootstrap.get(needed).is_none() {
+        let needed = match tool {
+            _ if tool == Tool::Mmdebstrap.name() => Some("components"),
+            _ if [Tool::Dnf, Tool::Zypper].iter().any(|rpm| tool == rpm.name()) => Some("database"),
+            _ => None,
+        };
+        if let Some(needed) = needed.filter(|needed| bootstrap.get(needed).is_none()) {
             found.push(Diagnostic::new(source, bootstrap.span, format!("`tool: {tool}` needs `{needed}`")));
         }
         let keys = bootstrap.get("keyring").and_then(|keyring| keyring.get("fingerprints"));

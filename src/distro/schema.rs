@@ -101,13 +101,14 @@ pub struct Bootstrap {
     pub directories: Vec<String>,
     /// Keys that sign its repositories.
     pub keyring: Keyring,
-    /// Suites of a release on the mirror; `RELEASE` stands for its name. For dnf and zypper, they are directories of repositories, and `ARCH`
-    /// stands for the architecture, as rpm names it.
+    /// Suites of a release on the mirror; `RELEASE` stands for its name. For dnf, zypper and apk, they are directories of repositories, and
+    /// `ARCH` stands for the architecture, as rpm names it.
     pub suites: Vec<String>,
     /// Suites of a release on the mirror for security updates.
     #[serde(default)]
     pub security_suites: Vec<String>,
-    /// Components that are used if the recipe names none; none for dnf and zypper.
+    /// Components that are used if the recipe names none; none for other tools than
+    /// mmdebstrap.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<String>,
     /// Packages that every tree has, besides those that the tool always installs.
@@ -131,6 +132,8 @@ pub enum Tool {
     Dnf,
     /// `zypper`, for repositories of rpm's form.
     Zypper,
+    /// `apk`, for repositories of Alpine's form.
+    Apk,
 }
 
 impl Tool {
@@ -140,6 +143,7 @@ impl Tool {
             Self::Mmdebstrap => "mmdebstrap",
             Self::Dnf => "dnf",
             Self::Zypper => "zypper",
+            Self::Apk => "apk",
         }
     }
 
@@ -148,6 +152,7 @@ impl Tool {
         match self {
             Self::Mmdebstrap => "InRelease",
             Self::Dnf | Self::Zypper => "repomd.xml",
+            Self::Apk => "APKINDEX.tar.gz",
         }
     }
 }
@@ -156,7 +161,8 @@ impl Tool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Keyring {
-    /// Path of the file on the host, and in images whose package manager is apt; `RELEASE` stands for the name of the release.
+    /// Path of the file on the host, and in images whose package manager is apt; for apk, of a directory with files of keys. `RELEASE`
+    /// stands for the name of the release, and `ARCH` for the architecture.
     pub file: String,
     /// Package of the host that contains the file.
     pub package: String,

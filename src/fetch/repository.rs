@@ -1,6 +1,7 @@
-//! Pins package repositories to the digest of their index: `InRelease`, or rpm's `repomd.xml`. It lists the digests of files that
-//! list the digests of all packages.
+//! Pins package repositories to the digest of their index: `InRelease`, rpm's `repomd.xml`, or apk's `APKINDEX.tar.gz`. It lists the
+//! digests of all packages, or of files that list these.
 
+use std::io::{BufRead as _, Read as _};
 use std::path::Path;
 
 use quick_xml::events::Event;
@@ -14,10 +15,13 @@ use crate::distro::{self, Mirrors, Tool};
 use crate::fsx::PathError;
 use crate::interrupt::Interrupt;
 use crate::plan::RepositoryPin;
-use crate::recipe::Bootstrap;
+use crate::recipe::{Arch, Bootstrap};
 
 /// Largest `InRelease` file that is read, in bytes. Real ones are smaller.
 const LIMIT: usize = 16 << 20;
+
+/// Most bytes of an index of apk that are read, unpacked. That of Alpine's largest repository has about 8 MB.
+const UNPACKED: u64 = 64 << 20;
 
 /// The reason why repositories could not be pinned.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +69,7 @@ pub enum RepositoryError {
 pub fn pin(
     source: &Bootstrap,
     how: &distro::Bootstrap,
+    arch: Arch,
     mirrors: &Mirrors,
     cache: &Path,
     policy: &PinPolicy,
@@ -73,7 +78,11 @@ pub fn pin(
 ) -> Result<Vec<RepositoryPin>, RepositoryError> {
     let wanted = repositories(source, how, mirrors)?;
     let list: Vec<_> = wanted.iter().map(|(url, suite)| format!("{url} {suite}")).collect();
-    let subject = format!("{} {}", list.join(", "), source.components.join(" "));
+    let mut subject = format!("{} {}", list.join(", "), source.components.join(" "));
+    // Repositories of apk have an index for each architecture. Suites of rpm's contain it, and indexes of Debian's list all.
+    if how.tool == Tool::Apk {
+        subject.push_str(arch.name());
+    }
     if let Some(pins) = pins::find(cache, &subject, policy) {
         return Ok(pins);
     }
@@ -83,7 +92,9 @@ pub fn pin(
     let found = std::thread::scope(|scope| {
         let asked: Vec<_> = wanted
             .iter()
-            .map(|(url, suite)| scope.spawn(move || look(how.tool, url, suite, network, interrupt)))
+            .map(|(url, suite)| {
+                scope.spawn(move || look(&index_url(how.tool, url, suite, arch), how.tool, network, interrupt))
+            })
             .collect();
         asked.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
@@ -140,19 +151,19 @@ fn repositories(
     Ok(wanted)
 }
 
+/// Returns the URL of a repository's index.
+fn index_url(tool: Tool, url: &str, suite: &str, arch: Arch) -> String {
+    let index = tool.index();
+    match tool {
+        Tool::Mmdebstrap => format!("{url}/dists/{suite}/{index}"),
+        Tool::Dnf | Tool::Zypper => format!("{url}/{suite}/repodata/{index}"),
+        Tool::Apk => format!("{url}/{suite}/{}/{index}", arch.name()),
+    }
+}
+
 /// Returns the digest and date of a repository's index.
-fn look(
-    tool: Tool,
-    url: &str,
-    suite: &str,
-    network: &Network,
-    interrupt: &Interrupt,
-) -> Result<(Sha256, u64), RepositoryError> {
-    let url = match tool {
-        Tool::Mmdebstrap => format!("{url}/dists/{suite}/{}", tool.index()),
-        Tool::Dnf | Tool::Zypper => format!("{url}/{suite}/repodata/{}", tool.index()),
-    };
-    let content = http::get_small(&url, LIMIT, network, interrupt).map_err(|source| match source {
+fn look(url: &str, tool: Tool, network: &Network, interrupt: &Interrupt) -> Result<(Sha256, u64), RepositoryError> {
+    let content = http::get_small(url, LIMIT, network, interrupt).map_err(|source| match source {
         HttpError::Interrupted => RepositoryError::Interrupted,
         source => RepositoryError::Unreachable { source, known: false },
     })?;
@@ -160,10 +171,11 @@ fn look(
     let date = match tool {
         Tool::Mmdebstrap => date_of_release(&content),
         Tool::Dnf | Tool::Zypper => date_of_repomd(&content),
+        Tool::Apk => date_of_apkindex(&content),
     };
     match date {
         Ok(date) => Ok((Sha256::of(&content), date)),
-        Err(reason) => Err(RepositoryError::NoIndex { url: redacted(&url), reason }),
+        Err(reason) => Err(RepositoryError::NoIndex { url: redacted(url), reason }),
     }
 }
 
@@ -176,6 +188,19 @@ fn date_of_release(index: &[u8]) -> Result<u64, String> {
     let date = lines.find_map(|line| line.strip_prefix(b"Date:")).map(<[u8]>::trim_ascii);
     let date = date.and_then(|date| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
     date.and_then(|date| u64::try_from(date.as_second()).ok()).ok_or_else(|| "it has no `Date`".to_owned())
+}
+
+/// Returns the time when the newest package of an index of apk was built (apk-package(5), the field `t`), in seconds since 1970.
+fn date_of_apkindex(index: &[u8]) -> Result<u64, String> {
+    // The list stands in a tar archive, behind a signature that is an archive of its own. Both are text but for their heads.
+    let unpacked = std::io::BufReader::new(flate2::read::MultiGzDecoder::new(index).take(UNPACKED));
+    let mut newest = None;
+    for line in unpacked.split(b'\n') {
+        let line = line.map_err(|error| error.to_string())?;
+        let seconds = line.strip_prefix(b"t:").and_then(|seconds| std::str::from_utf8(seconds).ok());
+        newest = newest.max(seconds.and_then(|seconds| seconds.parse().ok()));
+    }
+    newest.ok_or_else(|| "it lists no package".to_owned())
 }
 
 /// Returns the time when the newest list of an index of rpm was made (createrepo_c, "repomd.xml"), in seconds since 1970.
@@ -210,7 +235,7 @@ mod tests {
         distros.get("debian").and_then(|debian| debian.file.bootstrap.as_ref()).expect("it is there").of(
             "bookworm",
             &[],
-            crate::recipe::Arch::X86_64,
+            Arch::X86_64,
         )
     }
 
@@ -279,6 +304,23 @@ mod tests {
         {
             let reason = date_of_repomd(bad.as_bytes()).expect_err(&bad);
             assert!(reason.contains(said) && !reason.is_empty(), "{bad}: {reason}");
+        }
+    }
+
+    #[test]
+    fn an_index_of_apk_says_when_its_newest_package_was_built() {
+        use std::io::Write as _;
+        let index = |parts: &[&str]| {
+            let packed = parts.iter().flat_map(|part| {
+                let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                packer.write_all(part.as_bytes()).and_then(|()| packer.finish()).expect("in memory")
+            });
+            packed.collect::<Vec<_>>()
+        };
+        let list = "P:a\nV:1\nt:1700000000\n\nP:b\nt:1700000007\n\nP:c\nt:17\n";
+        assert_eq!(date_of_apkindex(&index(&["signature\0", list])), Ok(1_700_000_007));
+        for bad in [index(&["signature"]), index(&["t:soon\n"]), b"<html>".to_vec(), Vec::new()] {
+            assert!(date_of_apkindex(&bad).is_err_and(|reason| !reason.is_empty()), "{bad:?}");
         }
     }
 

@@ -56,14 +56,15 @@ pub(super) fn bootstrapped(
     let own = releases.iter().find(|it| it.name == distro.release).map_or(&[][..], |it| &it.suites);
     let how = how.of(&distro.release, own, arch);
     if wanted.keyring.is_some() && how.tool != Tool::Mmdebstrap {
-        let message = "`keyring` is for distributions with apt: with dnf and zypper these keys become the image's own";
+        let message =
+            "`keyring` is for distributions with apt: with other package managers these keys become the image's own";
         found.push(
             Diagnostic::new(source, at("keyring"), message)
                 .help("put the file where the distribution's data name it; `goldsmith distros NAME` shows where"),
         );
     }
     if wanted.allow_expired && how.tool != Tool::Mmdebstrap {
-        let message = "`allow-expired` is for distributions with apt: indexes of dnf and zypper do not expire here";
+        let message = "`allow-expired` is for distributions with apt: indexes of others do not expire";
         found.push(Diagnostic::new(source, at("allow-expired"), message).help("remove it"));
     }
     Some((distro, how))

@@ -360,7 +360,7 @@ fn what_a_distribution_lacks_is_an_error_of_who_asks() {
 fn what_cannot_be_bootstrapped_says_what_can() {
     for (distro, words) in [
         ("debain", &["unknown distribution `debain`", "did you mean `debian`?", "`debian`, `fedora`"][..]),
-        ("alpine", &["`alpine` cannot be made of packages here", "start from an image of it"]),
+        ("kali", &["`kali` cannot be made of packages here", "start from an image of it"]),
     ] {
         let text = format!("base: {{ bootstrap: {{ distro: {distro}, release: bookworm }} }}");
         let errors = load(&text, None, None).expect_err(distro);

@@ -319,6 +319,7 @@ fn repositories_are_pinned_once_and_remembered() {
         repository::pin(
             &source,
             &how(),
+            Arch::X86_64,
             &fetch::Mirrors::default(),
             cache.path(),
             &policy,
@@ -358,6 +359,7 @@ fn a_mirror_that_is_none_is_named() {
         let result = repository::pin(
             &bootstrap(mirror),
             &how(),
+            Arch::X86_64,
             &fetch::Mirrors::default(),
             cache.path(),
             &FRESH,
@@ -389,9 +391,17 @@ fn build(
     interrupt: &Interrupt,
 ) -> Result<base::Bootstrapped, BootstrapError> {
     let mirrors = fetch::host_mirrors(&how());
-    let mut pins =
-        repository::pin(&bootstrap(None), &how(), &mirrors, directory, &FRESH, &Network::default(), &Interrupt::new())
-            .expect("a package mirror");
+    let mut pins = repository::pin(
+        &bootstrap(None),
+        &how(),
+        Arch::X86_64,
+        &mirrors,
+        directory,
+        &FRESH,
+        &Network::default(),
+        &Interrupt::new(),
+    )
+    .expect("a package mirror");
     change(&mut pins);
     let packages: Vec<_> = packages.iter().map(|name| (*name).to_owned()).collect();
     let disk = DiskPlan { size, layout: Layout::BiosUefi, firmware: Vec::new() };

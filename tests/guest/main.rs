@@ -3,6 +3,7 @@
 mod alpine;
 #[path = "../support/alpine.rs"]
 mod alpine_image;
+mod apk;
 #[path = "../support/apt_distro.rs"]
 mod apt_distro;
 mod base;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use goldsmith::base::{self, BootstrapError, BootstrapRequest, Bootstrapped};
 use goldsmith::digest::Sha256;
@@ -14,11 +14,12 @@ use goldsmith::process::capture;
 use goldsmith::recipe::{Arch, Layout};
 use goldsmith::units::ByteSize;
 
+use crate::synthetic::Server;
+
 /// A server of the repository, with a directory for what is made of it.
 struct Repository {
     work: tempfile::TempDir,
-    url: String,
-    server: Child,
+    server: Server,
     how: distro::Bootstrap,
 }
 
@@ -27,22 +28,13 @@ impl Repository {
         let work = tempfile::tempdir().expect("a directory");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/zypper/make.sh");
         capture(Command::new("sh").arg(script).arg(work.path())).expect("the repository");
-        let mut python = Command::new("python3");
-        python
-            .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"])
-            .arg(work.path().join("out"));
-        let mut server = python.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("Python");
-        let mut line = String::new();
-        let output = server.stdout.take().expect("its output");
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line).expect("a line");
-        // Serving HTTP on 127.0.0.1 port 40123 (http://127.0.0.1:40123/) ...
-        let url = line.split_once('(').and_then(|(_, rest)| rest.split_once("/)")).expect("a URL").0.to_owned();
+        let server = Server::start(&work.path().join("out"));
         let distros = Distros::built_in();
         let opensuse = distros.get("opensuse").and_then(|it| it.file.bootstrap.as_ref()).expect("it is known");
         let how = opensuse.of("16.0", &["repo".to_owned()], Arch::X86_64);
         let key = work.path().join("out/key.asc").display().to_string();
         let how = distro::Bootstrap { keyring: Keyring { file: key, ..how.keyring.clone() }, ..how };
-        Self { work, url, server, how }
+        Self { work, server, how }
     }
 
     fn index(&self) -> PathBuf {
@@ -58,7 +50,7 @@ impl Repository {
         let always = self.how.packages.iter().map(String::as_str);
         let packages: Vec<String> = always.chain(packages.iter().copied()).map(str::to_owned).collect();
         let pin = RepositoryPin {
-            url: self.url.clone(),
+            url: self.server.url.clone(),
             suite: "repo".to_owned(),
             components: Vec::new(),
             sha256,
@@ -86,30 +78,26 @@ impl Repository {
         self.build(packages, Sha256::of_file(&self.index()).expect("an index"))
     }
 
-    /// The content of a file on the disk's root file system, the second partition; empty if it is not there.
     fn file(&self, path: &str) -> String {
-        let raw = self.work.path().join("disk.raw");
-        let convert = ["convert", "-O", "raw"];
-        capture(Command::new("qemu-img").args(convert).arg(self.disk()).arg(&raw)).expect("a raw disk");
-        let listed = capture(Command::new("sfdisk").args(["--dump"]).arg(&raw)).expect("partitions");
-        let last = listed.lines().rfind(|line| line.contains("start=")).expect("a partition");
-        let start = last.split_once("start=").expect("a start").1.trim_start();
-        let start: u64 = start.split(',').next().expect("a number").trim().parse().expect("a number");
-        let mut debugfs = Command::new("debugfs");
-        debugfs.args(["-R", &format!("cat {path}")]).arg(format!("{}?offset={}", raw.display(), start * 512));
-        String::from_utf8(debugfs.output().expect("debugfs").stdout).expect("text")
+        file_of_disk(&self.disk(), path)
     }
 }
 
-impl Drop for Repository {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
+/// The content of a file on a disk's last partition; empty if it is not there.
+pub(crate) fn file_of_disk(disk: &Path, path: &str) -> String {
+    let raw = disk.with_extension("raw");
+    capture(Command::new("qemu-img").args(["convert", "-O", "raw"]).arg(disk).arg(&raw)).expect("a raw disk");
+    let listed = capture(Command::new("sfdisk").args(["--dump"]).arg(&raw)).expect("partitions");
+    let last = listed.lines().rfind(|line| line.contains("start=")).expect("a partition");
+    let start = last.split_once("start=").expect("a start").1.trim_start();
+    let start: u64 = start.split(',').next().expect("a number").trim().parse().expect("a number");
+    let mut debugfs = Command::new("debugfs");
+    debugfs.args(["-R", &format!("cat {path}")]).arg(format!("{}?offset={}", raw.display(), start * 512));
+    String::from_utf8(debugfs.output().expect("debugfs").stdout).expect("text")
 }
 
 /// Names of all files below a directory that have this end.
-fn below(directory: &Path, end: &str) -> Vec<String> {
+pub(crate) fn below(directory: &Path, end: &str) -> Vec<String> {
     let listed = capture(Command::new("find").arg(directory).args(["-name", &format!("*{end}"), "-printf", "%f\n"]));
     let mut names: Vec<_> = listed.expect("find").lines().map(str::to_owned).collect();
     names.sort();
@@ -127,7 +115,7 @@ fn zypper_makes_a_disk_of_packages_with_the_names_of_opensuse() {
     // The script has run in the tree.
     assert!(repository.file("/etc/of-the-script").contains("ID=opensuse-leap"));
     let list = repository.file("/etc/zypp/repos.d/goldsmith.repo");
-    assert!(list.contains(&format!("baseurl={}/repo", repository.url)) && list.contains("gpgcheck=1"), "{list}");
+    assert!(list.contains(&format!("baseurl={}/repo", repository.server.url)) && list.contains("gpgcheck=1"), "{list}");
     let cache = repository.work.path().join("cache/packages");
     assert_eq!(below(&cache, ".rpm").len(), 3, "{:?}", below(&cache, ""));
 
