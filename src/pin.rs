@@ -97,7 +97,8 @@ pub fn pin(
         Base::Bootstrap(source) => {
             let how = recipe.bootstrap.as_ref().expect("a recipe that is made of packages says how");
             let mirrors = host_mirrors(how).or(how.mirrors(recipe.arch));
-            let repositories = repository::pin(source, how, recipe.arch, &mirrors, cache, policy, network, interrupt)?;
+            let repositories =
+                repository::pin(source, (how, recipe.arch), &mirrors, cache, policy, network, interrupt)?;
             Ok(Pinned { base: BasePlan::Bootstrap { source: source.clone(), repositories }, image: None })
         }
         Base::Image(source) => {

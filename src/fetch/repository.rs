@@ -68,8 +68,7 @@ pub enum RepositoryError {
 /// those in the arguments.
 pub fn pin(
     source: &Bootstrap,
-    how: &distro::Bootstrap,
-    arch: Arch,
+    (how, arch): (&distro::Bootstrap, Arch),
     mirrors: &Mirrors,
     cache: &Path,
     policy: &PinPolicy,

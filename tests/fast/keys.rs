@@ -212,7 +212,7 @@ fn the_repositories_of_a_bootstrap_count_with_their_place() {
     assert_eq!(before, of(&[security.clone(), main.clone()]), "not their order");
     assert_ne!(before, of(&[pin("http://a.example", "bookworm", "3"), security.clone()]), "their state");
     assert_ne!(before, of(&[pin("http://b.example", "bookworm", "1"), security]), "where the image will ask");
-    assert_ne!(before, of(&[main.clone()]), "their number");
+    assert_ne!(before, of(std::slice::from_ref(&main)), "their number");
     let expired = recipe::Bootstrap { allow_expired: true, ..source.clone() };
     let expired = BasePlan::Bootstrap { source: expired, repositories: vec![main.clone()] };
     assert_ne!(of(&[main]), base_key(&expired, 1 << 30, &[]), "whether the image accepts expired ones");

@@ -318,8 +318,7 @@ fn repositories_are_pinned_once_and_remembered() {
     let pin = |policy| {
         repository::pin(
             &source,
-            &how(),
-            Arch::X86_64,
+            (&how(), Arch::X86_64),
             &fetch::Mirrors::default(),
             cache.path(),
             &policy,
@@ -358,8 +357,7 @@ fn a_mirror_that_is_none_is_named() {
     ] {
         let result = repository::pin(
             &bootstrap(mirror),
-            &how(),
-            Arch::X86_64,
+            (&how(), Arch::X86_64),
             &fetch::Mirrors::default(),
             cache.path(),
             &FRESH,
@@ -393,8 +391,7 @@ fn build(
     let mirrors = fetch::host_mirrors(&how());
     let mut pins = repository::pin(
         &bootstrap(None),
-        &how(),
-        Arch::X86_64,
+        (&how(), Arch::X86_64),
         &mirrors,
         directory,
         &FRESH,

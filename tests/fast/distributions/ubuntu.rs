@@ -103,8 +103,7 @@ fn ubuntu_is_planned_from_its_own_repositories() {
     let interrupt = goldsmith::interrupt::Interrupt::new();
     let repositories = goldsmith::fetch::repository::pin(
         source,
-        &how,
-        Arch::X86_64,
+        (&how, Arch::X86_64),
         &mirrors,
         cache.path(),
         &policy,
