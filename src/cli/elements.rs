@@ -39,8 +39,8 @@ pub(super) enum ElementsVerb {
 
 /// Checks a recipe and all that it uses.
 pub(super) fn validate(args: &RecipeOptions, global: &Global) -> Result<(), Failure> {
-    let loaded =
-        recipe::load(&args.recipe, &args.load_options()?, None).map_err(|found| hints::recipe(&found, global))?;
+    let loaded = recipe::load(&args.recipe, &args.reading.load_options()?, None)
+        .map_err(|found| hints::recipe(&found, global))?;
     if global.json {
         print(&format!("{}\n", json!({ "recipe": loaded.recipe.name, "valid": true, "notes": loaded.notes })));
         return Ok(());

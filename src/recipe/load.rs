@@ -4,7 +4,7 @@
 //! decides the distribution. Then elements, packages, steps, checks and targets are rendered and composed. Errors in one part
 //! do not hide errors in the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use super::compose::Composer;
 use super::composition::{Composition, System};
-use super::params::{self, Values};
+use super::params::{self, Declared, Outside, Values};
 use super::schema::{Base, Disk, RecipeFile};
 use super::secret::SecretSource;
 use super::template::{Budget, Variables, render};
@@ -35,8 +35,8 @@ pub(super) const BODY: [&str; 5] = ["elements", "packages", "steps", "checks", "
 /// Input of the caller for loading a recipe: parameters, folders, the host's architecture.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
-    /// Values of parameters as text; their declarations give them a type. A list has commas.
-    pub params: BTreeMap<String, String>,
+    /// Values of parameters from the command line and the environment.
+    pub params: Outside,
     /// Folders of elements, searched before the one beside the recipe.
     pub element_dirs: Vec<PathBuf>,
     /// Folders of distributions, searched before the one beside the recipe.
@@ -150,7 +150,7 @@ fn recipe(
     check::require(&mut root, &["name", "base"], source, found);
     check::some_output(&root, source, found);
     let budget = Arc::<Budget>::default();
-    let values = parameters(&root, options, &budget, source, found);
+    let values = parameters(&root, options, &budget, source, found, notes);
     let variables = Variables {
         values: values.values.clone(),
         faulty: values.faulty.iter().cloned().collect(),
@@ -272,9 +272,9 @@ fn parameters(
     budget: &Arc<Budget>,
     source: &Arc<Source>,
     found: &mut Vec<Diagnostic>,
+    notes: &mut Vec<String>,
 ) -> Values {
     let mut declared = root.get("params").cloned();
-    let span = root.key("params").map(|key| key.span);
     let mut params = BTreeMap::new();
     if let Some(node) = &mut declared {
         let (decoded, errors) = decode::<BTreeMap<String, Param>>(node, source);
@@ -284,11 +284,18 @@ fn parameters(
     let budget = Arc::clone(budget);
     let nothing = Variables { withheld: &check::BUILT_INS, budget, ..Variables::default() };
     let mut values = params::defaults(&params, declared.as_ref(), &nothing, source, found);
-    params::give_texts(&mut values, &params, &options.params, span, source, found);
+    let secrets = root.get("secrets").and_then(Node::map).map_or(&[][..], |map| &map.entries);
+    let secrets: BTreeSet<&str> = secrets.iter().map(|(key, _)| key.text.as_str()).collect();
+    let outside = Declared { params: &params, secrets: &secrets };
+    params::give_outside(&mut values, outside, &options.params, found, notes);
     for name in params::unset(&values, &params).into_iter().map(str::to_owned).collect::<Vec<_>>() {
         let span = declared.as_ref().and_then(|node| node.key(&name)).map_or(Span::default(), |key| key.span);
-        let help = format!("give it with `--param {name}=VALUE`, or give it a default");
-        found.push(Diagnostic::new(source, span, format!("parameter `{name}` has no value")).help(help));
+        let variable = params::VARIABLE;
+        found.push(
+            Diagnostic::new(source, span, format!("parameter `{name}` has no value"))
+                .help(format!("give it with `--param {name}=VALUE`, or give it a default"))
+                .help(format!("a file of `--params` can give it too, or the variable `{variable}{name}`")),
+        );
         values.faulty.push(name);
     }
     // A parameter with a wrong declaration is not reported again as unknown where it is used.

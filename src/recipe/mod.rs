@@ -8,7 +8,7 @@ pub mod delivery;
 pub mod json_schema;
 pub mod load;
 mod os_names;
-pub(crate) mod params;
+pub mod params;
 pub mod publish;
 pub mod schema;
 pub mod scs;

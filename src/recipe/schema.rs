@@ -33,7 +33,7 @@ pub struct RecipeFile {
     /// Architecture of the image. Default: the host's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arch: Option<Arch>,
-    /// Parameters: values that `--param` can set.
+    /// Parameters: values that the command line and the environment can set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, Param>,
     /// Packages or an image that the image starts from.

@@ -3,7 +3,7 @@
 mod names;
 mod ubuntu;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use goldsmith::distro::{Distros, Mirrors};
@@ -14,7 +14,7 @@ use goldsmith::recipe::{self, Arch, Base, Firmware, ImageSource, LoadOptions, Lo
 
 fn options(distros: Option<&Path>) -> LoadOptions {
     LoadOptions {
-        params: BTreeMap::new(),
+        params: Default::default(),
         element_dirs: Vec::new(),
         distro_dirs: distros.map(Path::to_owned).into_iter().collect(),
         host_arch: Arch::X86_64,

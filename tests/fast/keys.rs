@@ -56,7 +56,7 @@ fn with_fixed_modes() -> tempfile::TempDir {
 
 fn plan(text: &str) -> Plan {
     let options = LoadOptions {
-        params: BTreeMap::new(),
+        params: Default::default(),
         element_dirs: Vec::new(),
         distro_dirs: Vec::new(),
         host_arch: Arch::X86_64,
@@ -193,7 +193,7 @@ fn the_repositories_of_a_bootstrap_count_with_their_place() {
         let text = "bootstrap: { distro: debian, release: bookworm }";
         let text = format!("name: x\nbase: {{ {text} }}\n");
         let options = LoadOptions {
-            params: BTreeMap::new(),
+            params: Default::default(),
             element_dirs: Vec::new(),
             distro_dirs: Vec::new(),
             host_arch: Arch::X86_64,

@@ -1,6 +1,6 @@
 //! Every recipe there is can be planned, without a network.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use goldsmith::digest::Sha256;
@@ -9,7 +9,7 @@ use goldsmith::recipe::{self, Arch, Base, Firmware, LoadOptions, Loaded, System}
 
 fn options() -> LoadOptions {
     LoadOptions {
-        params: BTreeMap::new(),
+        params: Default::default(),
         element_dirs: Vec::new(),
         distro_dirs: Vec::new(),
         host_arch: Arch::X86_64,

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use goldsmith::action::Action;
 use goldsmith::image::Format;
 use goldsmith::plan::Distro;
+use goldsmith::recipe::params::Outside;
 use goldsmith::recipe::{Arch, Firmware, LoadOptions, Loaded, System, load, load_str};
 
 fn options() -> LoadOptions {
     LoadOptions {
-        params: BTreeMap::new(),
+        params: Default::default(),
         element_dirs: Vec::new(),
         distro_dirs: Vec::new(),
         host_arch: Arch::X86_64,
@@ -138,7 +139,7 @@ fn the_distribution_of_an_image_decides_its_packages() {
 fn parameters_from_outside_take_effect() {
     let path = Path::new("tests/recipes/valid/full.yaml");
     let with = |name: &str, value: &str| LoadOptions {
-        params: BTreeMap::from([(name.to_owned(), value.to_owned())]),
+        params: Outside { options: BTreeMap::from([(name.to_owned(), value.to_owned())]), ..Outside::default() },
         ..options()
     };
     let loaded = load(path, &with("release", "trixie"), None).unwrap_or_else(|errors| panic!("{errors}"));
@@ -146,7 +147,7 @@ fn parameters_from_outside_take_effect() {
     assert_eq!(loaded.composition.map(|composition| composition.distro.version).as_deref(), Some("13"));
     for (name, value, message) in [
         ("release", "trixe", "`--param release`: `trixe` is not one of `bookworm`, `trixie`"),
-        ("relase", "trixie", "`--param relase=trixie`: the recipe has no parameter `relase`"),
+        ("relase", "trixie", "`--param relase`: the recipe has no parameter `relase`"),
         ("speed", "fast", "`--param speed`: expected a whole number, found `fast`"),
     ] {
         let errors = load(path, &with(name, value), None).expect_err(name);

@@ -32,7 +32,7 @@ const TOGETHER: usize = 8;
 /// Checks of the recipe's elements, all of them.
 pub(crate) fn checks() -> Vec<(String, Check)> {
     let options = LoadOptions {
-        params: BTreeMap::new(),
+        params: Default::default(),
         element_dirs: Vec::new(),
         distro_dirs: Vec::new(),
         host_arch: Arch::X86_64,

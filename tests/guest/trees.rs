@@ -17,7 +17,7 @@ use super::calls::small_guest::*;
 fn plan(folder: &Path, steps: &str) -> Result<Plan, String> {
     let head = "name: x\nbase: { bootstrap: { distro: debian, release: bookworm } }\ndisk: { size: 400MiB }";
     let options = LoadOptions {
-        params: BTreeMap::new(),
+        params: Default::default(),
         element_dirs: Vec::new(),
         distro_dirs: Vec::new(),
         host_arch: Arch::X86_64,

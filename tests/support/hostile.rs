@@ -3,7 +3,6 @@
 
 #![allow(unreachable_pub, reason = "the fuzz targets see it from outside")]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use goldsmith::export::manifest::Summary;
@@ -54,7 +53,7 @@ pub fn clouds(bytes: &[u8]) {
 pub fn recipe(bytes: &[u8]) {
     let options = LoadOptions {
         distro_dirs: Vec::new(),
-        params: BTreeMap::new(),
+        params: Default::default(),
         element_dirs: Vec::new(),
         host_arch: Arch::X86_64,
         rules: goldsmith::verify::rules().map(|rule| rule.id).collect(),

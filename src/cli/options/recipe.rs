@@ -1,6 +1,6 @@
 //! Options that name a recipe, its parameters, and the pinning of mirrors and base images.
 
-use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::cli::parse::{once, parse_param};
 use crate::cli::settings::Global;
 use crate::fetch::PinPolicy;
 use crate::pipeline::Source;
+use crate::recipe::params::{Outside, VARIABLE};
 use crate::recipe::{Arch, LoadOptions};
 
 /// Longest age of a pin until the mirror is asked again.
@@ -22,18 +23,30 @@ const PIN_AGE: Duration = Duration::from_secs(12 * 3600);
 pub(in crate::cli) struct RecipeOptions {
     /// The recipe file
     pub(in crate::cli) recipe: PathBuf,
-    /// Set a parameter of the recipe; all behind the first `=` is the value; repeat the option for several
-    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_param)]
-    pub(in crate::cli) params: Vec<(String, String)>,
-    /// Look for elements in this directory first; repeat the option for several
-    #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) elements: Vec<PathBuf>,
-    /// Look for distributions in this directory first; repeat the option for several
-    #[arg(long, value_name = "DIR")]
-    pub(in crate::cli) distros: Vec<PathBuf>,
+    /// What it is read with.
+    #[command(flatten)]
+    pub(in crate::cli) reading: ReadingOptions,
 }
 
-impl RecipeOptions {
+/// What a recipe is read with.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ReadingOptions {
+    /// Set a parameter of the recipe; all behind the first `=` is the value; repeat the option for several
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_param)]
+    params: Vec<(String, String)>,
+    /// Set the parameters that this YAML or JSON file names; repeat the option for several: later files win, and --param wins
+    /// over all
+    #[arg(long = "params", value_name = "FILE")]
+    param_files: Vec<PathBuf>,
+    /// Look for elements in this directory first; repeat the option for several
+    #[arg(long, value_name = "DIR")]
+    elements: Vec<PathBuf>,
+    /// Look for distributions in this directory first; repeat the option for several
+    #[arg(long, value_name = "DIR")]
+    distros: Vec<PathBuf>,
+}
+
+impl ReadingOptions {
     /// Returns the options for loading the recipe.
     pub(in crate::cli) fn load_options(&self) -> Result<LoadOptions, Failure> {
         once("param", &self.params)?;
@@ -41,17 +54,29 @@ impl RecipeOptions {
             Failure::of(FailureKind::Host, format!("images for {} cannot be built yet", std::env::consts::ARCH))
         })?;
         Ok(LoadOptions {
-            params: self.params.iter().cloned().collect::<BTreeMap<_, _>>(),
+            params: Outside {
+                variables: std::env::vars_os().filter_map(parameter).collect(),
+                files: self.param_files.clone(),
+                options: self.params.iter().cloned().collect(),
+            },
             element_dirs: self.elements.clone(),
             distro_dirs: self.distros.clone(),
             host_arch,
             rules: crate::verify::rules().map(|rule| rule.id).collect(),
         })
     }
+}
 
+/// Returns the parameter that a variable of the environment sets, and its value.
+fn parameter((variable, value): (OsString, OsString)) -> Option<(String, OsString)> {
+    let name = variable.to_str()?.strip_prefix(VARIABLE)?;
+    (!name.is_empty()).then(|| (name.to_owned(), value))
+}
+
+impl RecipeOptions {
     /// Reads the recipe.
     pub(in crate::cli) fn read(&self, global: &Global) -> Result<Source, Failure> {
-        Source::read(&self.recipe, self.load_options()?).map_err(|found| hints::recipe(&found, global))
+        Source::read(&self.recipe, self.reading.load_options()?).map_err(|found| hints::recipe(&found, global))
     }
 }
 

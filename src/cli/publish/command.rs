@@ -13,9 +13,8 @@ use super::target::TargetArgs;
 use crate::cli::cloud::{self, CloudOptions};
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::jsonl::JsonReporter;
-use crate::cli::options::RecipeOptions;
+use crate::cli::options::ReadingOptions;
 use crate::cli::output::StandardOutput;
-use crate::cli::parse::parse_param;
 use crate::cli::settings::Global;
 use crate::cli::{hints, signals};
 use crate::export::manifest::Summary;
@@ -31,15 +30,9 @@ pub(in crate::cli) struct Publish {
     /// A recipe whose image is built, or the directory with the artifacts of a build
     #[arg(value_name = "RECIPE|DIR")]
     image: PathBuf,
-    /// Set a parameter of the recipe; all behind the first `=` is the value; repeat the option for several
-    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parse_param)]
-    params: Vec<(String, String)>,
-    /// Look for elements in this directory first; repeat the option for several
-    #[arg(long, value_name = "DIR")]
-    elements: Vec<PathBuf>,
-    /// Look for distributions in this directory first; repeat the option for several
-    #[arg(long, value_name = "DIR")]
-    distros: Vec<PathBuf>,
+    /// What the recipe is read with.
+    #[command(flatten)]
+    reading: ReadingOptions,
     /// Directory with the recipe's artifacts [default: out/<image name>]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -113,13 +106,7 @@ impl Publish {
             let outputs = summary.artifacts.into_iter().map(|artifact| artifact.output).collect();
             return Ok((Subject { name: summary.name, outputs, dir }, Vec::new()));
         }
-        let source = RecipeOptions {
-            recipe: self.image.clone(),
-            params: self.params.clone(),
-            elements: self.elements.clone(),
-            distros: self.distros.clone(),
-        };
-        let options = source.load_options()?;
+        let options = self.reading.load_options()?;
         let load = |system| recipe::load(&self.image, &options, system).map_err(|found| hints::recipe(&found, global));
         let mut loaded = load(None)?;
         let name = loaded.recipe.name.clone();

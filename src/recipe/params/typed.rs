@@ -23,6 +23,15 @@ impl Fault {
             None => diagnostic,
         }
     }
+
+    /// Reports the error of a value that is written in no file: the option or variable is its place.
+    pub(super) fn of(self, whose: &str) -> Diagnostic {
+        let diagnostic = Diagnostic::of_file(&Source::new(whose, ""), format!("`{whose}`: {}", self.message));
+        match self.help {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        }
+    }
 }
 
 /// Returns the type of an entry of `choices`: for a list, the type of its items.

@@ -1,11 +1,11 @@
-//! Values of parameters: defaults, and what a recipe or a command line gives.
+//! Values of parameters: defaults, and what a recipe gives its elements.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::typed::{accept, accept_text, item_kind};
+use super::typed::{accept, item_kind};
 use crate::element::schema::Param;
 use crate::recipe::template::{Variables, render};
 use crate::yaml::{Diagnostic, Node, Source, Span, list, near};
@@ -85,39 +85,6 @@ pub(crate) fn give(
     }
 }
 
-/// Sets values that `--param` gives a recipe, as text.
-pub(crate) fn give_texts(
-    values: &mut Values,
-    params: &BTreeMap<String, Param>,
-    texts: &BTreeMap<String, String>,
-    declared: Option<Span>,
-    source: &Arc<Source>,
-    found: &mut Vec<Diagnostic>,
-) {
-    for (name, text) in texts {
-        let fault = match params.get(name) {
-            None => {
-                let message = format!("`--param {name}={text}`: the recipe has no parameter `{name}`");
-                let diagnostic = match declared {
-                    Some(span) => Diagnostic::new(source, span, message),
-                    None => Diagnostic::of_file(source, message),
-                };
-                found.push(diagnostic.did_you_mean(near(name, params.keys())));
-                continue;
-            }
-            Some(param) => accept_text(param, text),
-        };
-        match fault {
-            Ok(value) => set(values, name, value),
-            Err(fault) => {
-                found.push(fault.at(source, declared.unwrap_or_default(), &format!("`--param {name}`")));
-                values.values.remove(name);
-                values.faulty.push(name.clone());
-            }
-        }
-    }
-}
-
 /// Returns the names of parameters that have neither a value nor an error.
 pub(crate) fn unset<'a>(values: &Values, params: &'a BTreeMap<String, Param>) -> Vec<&'a str> {
     params
@@ -127,7 +94,7 @@ pub(crate) fn unset<'a>(values: &Values, params: &'a BTreeMap<String, Param>) ->
         .collect()
 }
 
-fn set(values: &mut Values, name: &str, value: Json) {
+pub(super) fn set(values: &mut Values, name: &str, value: Json) {
     values.values.insert(name.to_owned(), value);
     values.faulty.retain(|faulty| faulty != name);
 }
@@ -193,32 +160,6 @@ must: { type: string }
             ("a: { default: 1 }", "`type` is missing in `a`"),
         ] {
             assert_eq!(declared(text).2, [message], "{text}");
-        }
-    }
-
-    #[test]
-    fn texts_take_the_declared_type() {
-        let source = Source::new("x.yaml", DECLARED);
-        for (name, text, result) in [
-            ("release", "trixie", Ok(json!("trixie"))),
-            ("release", "trixe", Err("`--param release`: `trixe` is not one of `bookworm`, `trixie`")),
-            ("size", "12", Ok(json!(12))),
-            ("size", "big", Err("`--param size`: expected a whole number, found `big`")),
-            ("fast", "true", Ok(json!(true))),
-            ("fast", "yes", Err("`--param fast`: expected `true` or `false`, found `yes`")),
-            ("sources", "a, b", Ok(json!(["a", "b"]))),
-            ("sources", "", Ok(json!([]))),
-            ("sources", "c", Err("`--param sources`: `c` is not one of `a`, `b`")),
-            ("relase", "x", Err("`--param relase=x`: the recipe has no parameter `relase`")),
-        ] {
-            let (params, mut values, _) = declared(DECLARED);
-            let mut found = Vec::new();
-            let texts = BTreeMap::from([(name.to_owned(), text.to_owned())]);
-            give_texts(&mut values, &params, &texts, None, &source, &mut found);
-            match result {
-                Ok(value) => assert_eq!((values.values.get(name), found.len()), (Some(&value), 0), "{name}={text}"),
-                Err(message) => assert_eq!(found[0].message(), message, "{name}={text}"),
-            }
         }
     }
 

@@ -1,6 +1,5 @@
 //! Recipes with faults. What is shown of each is in `tests/recipes`; here it is that the program shows just that.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use goldsmith::recipe::{Arch, LoadOptions, load};
@@ -23,7 +22,7 @@ fn faulty() -> Vec<PathBuf> {
 fn every_fault_is_told_on_standard_error_and_in_json() {
     let sandbox = Sandbox::new();
     let options = || LoadOptions {
-        params: BTreeMap::new(),
+        params: Default::default(),
         element_dirs: Vec::new(),
         distro_dirs: Vec::new(),
         host_arch: Arch::X86_64,
@@ -72,6 +71,69 @@ fn files_and_parameters_that_are_not_there() {
             "validate --elements nowhere good.yaml",
         ])
     );
+}
+
+#[test]
+fn parameters_come_from_options_files_and_variables() {
+    let sandbox = Sandbox::new();
+    let size = "params: { size: { type: integer, default: 1, choices: [1, 2, 3, 4] } }\n";
+    let disk = "disk: { size: \"{{ size }}GiB\", layout: bios }\n";
+    sandbox.write("good.yaml", format!("name: x{{{{ size }}}}\n{BASE}{size}{disk}"));
+    sandbox.write("two.yaml", "size: 2\n");
+    sandbox.write("three.json", "{\n\t\"size\": 3\n}\n");
+    sandbox.write("wrong.yaml", "# a site\nsize: '2'\nsise: 3\n");
+    let variable = [("GOLDSMITH_PARAM_size", "4"), ("GOLDSMITH_PARAM_colour", "red")];
+    for (words, env, name) in [
+        ("validate good.yaml", &[][..], "x1"),
+        ("validate good.yaml", &variable, "x4"),
+        ("validate good.yaml --params two.yaml", &variable, "x2"),
+        ("validate good.yaml --params two.yaml --params three.json", &variable, "x3"),
+        ("validate good.yaml --params three.json --params two.yaml", &variable, "x2"),
+        ("validate good.yaml --params two.yaml -p size=1", &variable, "x1"),
+    ] {
+        let ran = sandbox.run_with(&format!("{words} --json"), env);
+        assert_eq!(ran.last_json(), serde_json::json!({ "recipe": name, "valid": true, "notes": [] }), "{words}");
+    }
+    // Every command that takes a recipe takes its parameters in all ways.
+    for command in ["validate", "plan", "build", "build --dry-run", "publish"] {
+        let ran = sandbox.run(&format!("{command} good.yaml --params wrong.yaml"));
+        assert_eq!(ran.code, Some(10), "{command}: {ran:?}");
+        for words in
+            ["wrong.yaml:2:7", "expected a whole number, found string `2`", "wrong.yaml:3:1", "did you mean `size`?"]
+        {
+            assert!(ran.stderr.contains(words), "{command}: {}", ran.stderr);
+        }
+        let ran = sandbox.run_with(&format!("{command} good.yaml"), &[("GOLDSMITH_PARAM_size", "5")]);
+        assert!(ran.stderr.contains("`$GOLDSMITH_PARAM_size`: `5` is not one of"), "{command}: {}", ran.stderr);
+        assert_eq!(ran.code, Some(10), "{command}");
+    }
+    let ran = sandbox.run_with("validate good.yaml", &[("GOLDSMITH_PARAM_sise", "4")]);
+    assert!(ran.stdout.contains("note: $GOLDSMITH_PARAM_sise sets nothing"), "{ran:?}");
+    assert_eq!(ran.code, Some(0));
+}
+
+#[test]
+fn a_secret_that_is_given_like_a_parameter_is_not_shown() {
+    let sandbox = Sandbox::new();
+    let secret = "correct-horse-battery";
+    let steps = "steps: { configure: [{ run: { inline: 'true', secrets: [token] } }] }\n";
+    let source = "secrets: { token: { env: GOLDSMITH_PARAM_token } }\n";
+    sandbox.write(
+        "x.yaml",
+        format!("name: x\n{BASE}{source}{steps}params: {{ tokens: {{ type: integer, default: 1 }} }}\n"),
+    );
+    sandbox.write("secrets.yaml", format!("token: {secret}\n"));
+    let variable = [("GOLDSMITH_PARAM_token", secret), ("GOLDSMITH_PARAM_tokena", secret)];
+    let option = format!("-p token={secret}");
+    for (words, code) in [("", 0), ("--params secrets.yaml", 10), (option.as_str(), 10)] {
+        for json in ["", "--json"] {
+            let ran = sandbox.run_with(&format!("validate x.yaml {words} {json}"), &variable);
+            assert_eq!(ran.code, Some(code), "{words}: {ran:?}");
+            assert!(!ran.stdout.contains(secret) && !ran.stderr.contains(secret), "{words}: {ran:?}");
+            let advice = format!("{}{}", ran.stdout, ran.stderr).contains("`token` is a secret");
+            assert_eq!(advice, code != 0, "{words}: {ran:?}");
+        }
+    }
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn recipe_fault(text: &str) -> Option<String> {
 
 fn load_fault(text: &str, elements: PathBuf) -> Option<String> {
     let options = LoadOptions {
-        params: BTreeMap::new(),
+        params: Default::default(),
         element_dirs: vec![elements],
         distro_dirs: Vec::new(),
         host_arch: Arch::X86_64,

@@ -125,7 +125,7 @@ impl Fixture {
         let head = "base: { bootstrap: { distro: debian, release: bookworm } }\ndisk: { size: 400MiB }";
         let text = format!("name: {name}\n{head}\n{body}\n");
         let options = LoadOptions {
-            params: BTreeMap::new(),
+            params: Default::default(),
             element_dirs: Vec::new(),
             distro_dirs: Vec::new(),
             host_arch: Arch::X86_64,
