@@ -11,28 +11,41 @@ use super::source::{Position, Source, Span};
 use crate::address::masked;
 use crate::text::{hidden_shown, printable};
 
+/// Words at a second place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Label {
+    source: Arc<Source>,
+    span: Span,
+    text: String,
+}
+
 /// One error of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     message: String,
+    /// What spans are places of: the file, or all files that are read as one.
+    whole: Arc<Source>,
+    /// The file.
     source: Arc<Source>,
     span: Option<Span>,
     label: String,
-    labels: Vec<(Span, String)>,
+    labels: Vec<Label>,
     help: Vec<String>,
 }
 
 impl Diagnostic {
     /// Makes an error at a place. The message is in lower case; control characters are removed.
     pub fn new(source: &Arc<Source>, span: Span, message: impl AsRef<str>) -> Self {
-        Self { span: Some(span), ..Self::of_file(source, message) }
+        let (file, span) = source.located(span);
+        Self { span: Some(span), source: file, ..Self::of_file(source, message) }
     }
 
     /// Makes an error of a file as a whole.
     pub fn of_file(source: &Arc<Source>, message: impl AsRef<str>) -> Self {
         Self {
             message: brief(message),
-            source: source.clone(),
+            whole: Arc::clone(source),
+            source: source.located(Span::default()).0,
             span: None,
             label: String::new(),
             labels: Vec::new(),
@@ -47,10 +60,11 @@ impl Diagnostic {
         self
     }
 
-    /// Points at a second place of the same file.
+    /// Points at a second place, of the same file or of one that is read as one with it.
     #[must_use]
     pub fn also(mut self, span: Span, text: impl AsRef<str>) -> Self {
-        self.labels.push((span, brief(text)));
+        let (source, span) = self.whole.located(span);
+        self.labels.push(Label { source, span, text: brief(text) });
         self
     }
 
@@ -96,8 +110,9 @@ impl Diagnostic {
         match self.span {
             Some(span) => {
                 let span = self.source.first_line(span);
+                let here = self.labels.iter().filter(|label| Arc::ptr_eq(&label.source, &self.source));
                 let others: Vec<_> =
-                    self.labels.iter().map(|(span, text)| (self.source.first_line(*span), text.as_str())).collect();
+                    here.map(|label| (self.source.first_line(label.span), label.text.as_str())).collect();
                 let all = || others.iter().map(|(span, _)| *span).chain([span]);
                 let begin = self.source.line_start(all().map(|span| span.start).min().unwrap_or(span.start));
                 let end = self.source.line_end(all().map(|span| span.end).max().unwrap_or(span.end));
@@ -115,6 +130,9 @@ impl Diagnostic {
                     let snippet = snippet.line_start(self.source.position(begin).line).path(self.source.name());
                     group = group.element(snippet.annotation(primary).annotations(others));
                 }
+                for label in self.labels.iter().filter(|label| !Arc::ptr_eq(&label.source, &self.source)) {
+                    group = label.shown(group);
+                }
             }
             None => group = group.element(Origin::path(self.source.name())),
         }
@@ -122,6 +140,21 @@ impl Diagnostic {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         // The lines of the file are shown unchanged, except for invisible characters.
         hidden_shown(&renderer.render(&[group]))
+    }
+}
+
+impl Label {
+    /// Shows a place in another file than the error's own.
+    fn shown<'a>(&'a self, group: Group<'a>) -> Group<'a> {
+        let span = self.source.first_line(self.span);
+        let (begin, end) = (self.source.line_start(span.start), self.source.line_end(span.end));
+        let Position { line, column } = self.source.position(span.start);
+        if end - begin > MAX_SNIPPET || self.source.is_hidden() {
+            return group.element(Origin::path(self.source.name()).line(line).char_column(column));
+        }
+        let annotation = AnnotationKind::Context.span(span.start - begin..span.end - begin).label(self.text.as_str());
+        let snippet = Snippet::source(masked(&self.source.text()[begin..end])).line_start(line);
+        group.element(snippet.path(self.source.name()).annotation(annotation))
     }
 }
 

@@ -74,3 +74,25 @@ fn a_long_line_is_not_shown_and_its_place_is() {
     let shown = Diagnostic::new(&source, Span { start: 0, end: 1 }, "wrong").render(false);
     assert!(!shown.contains(['\u{202e}', '\u{200b}']) && shown.contains('\u{fffd}'), "{shown}");
 }
+
+#[test]
+fn errors_of_joined_files_point_into_the_right_file() {
+    let both = Source::joined(&[Source::new("one.yaml", "a: 1\nb: 2\n"), Source::new("two.yaml", "c: 3\nd: 4\n")]);
+    let (b, d) = (Span { start: 5, end: 6 }, Span { start: 16, end: 17 });
+    assert_eq!([b, d].map(|span| both.number(span.start)), [0, 1]);
+    for (span, other, file, shown) in [
+        (d, b, "two.yaml", ["--> two.yaml:2:1", "2 | d: 4", "::: one.yaml:2:1", "2 | b: 2"]),
+        (b, d, "one.yaml", ["--> one.yaml:2:1", "2 | b: 2", "::: two.yaml:2:1", "2 | d: 4"]),
+    ] {
+        let diagnostic = Diagnostic::new(&both, span, "wrong").also(other, "the other");
+        assert_eq!((diagnostic.file(), diagnostic.position()), (file, Some(Position { line: 2, column: 1 })));
+        let text = diagnostic.render(false);
+        let mut rest = text.as_str();
+        for words in shown {
+            let found = rest.find(words).unwrap_or_else(|| panic!("{words}: {text}"));
+            rest = &rest[found..];
+        }
+        assert!(rest.contains("the other"), "{text}");
+    }
+    assert_eq!(Diagnostic::of_file(&both, "wrong").file(), "one.yaml");
+}

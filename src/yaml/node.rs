@@ -106,6 +106,20 @@ impl Node {
         node
     }
 
+    /// Moves all places in the tree by a number of bytes, as if other files were before this one.
+    pub fn shift(&mut self, by: usize) {
+        let moved = |span: Span| Span { start: span.start + by, end: span.end + by };
+        self.span = moved(self.span);
+        match &mut self.value {
+            Value::List(list) => list.iter_mut().for_each(|node| node.shift(by)),
+            Value::Map(map) => map.entries.iter_mut().for_each(|(key, node)| {
+                key.span = moved(key.span);
+                node.shift(by);
+            }),
+            _ => {}
+        }
+    }
+
     /// Describes the value with an article, for an error message: ``integer `12` ``, `a map`.
     pub fn describe(&self) -> String {
         match &self.value {

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-/// A file with its name and its text, at which errors point.
+/// A file with its name and its text, at which errors point; or several files that are read as one.
 #[derive(PartialEq, Eq)]
 pub struct Source {
     name: String,
     text: String,
     /// Whether the text must not be shown, because it may have secrets anywhere.
     hidden: bool,
+    /// The files, each with the byte at which it begins; none if there is only this one.
+    parts: Vec<(usize, Arc<Source>)>,
 }
 
 impl fmt::Debug for Source {
@@ -20,7 +22,7 @@ impl fmt::Debug for Source {
     }
 }
 
-/// A range of bytes of a [`Source`].
+/// A range of bytes of a [`Source`]. The bytes of several files that are read as one follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Span {
     /// First byte.
@@ -41,12 +43,48 @@ pub struct Position {
 impl Source {
     /// Makes a source of a text and the name by which people know it, usually its path.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into(), hidden: false })
+        Arc::new(Self { name: name.into(), text: text.into(), hidden: false, parts: Vec::new() })
     }
 
     /// Makes a source of a text that has secrets. Errors name places in it, and do not show it.
     pub fn hidden(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into(), hidden: true })
+        Arc::new(Self { name: name.into(), text: text.into(), hidden: true, parts: Vec::new() })
+    }
+
+    /// Makes a source of files that are read as one, with the name of the first. Each file begins one byte after the end of the file
+    /// before it.
+    pub fn joined(files: &[Arc<Source>]) -> Arc<Self> {
+        let mut end = 0;
+        let place = |file: &Arc<Source>| {
+            let start = end;
+            end += file.text.len() + 1;
+            (start, Arc::clone(file))
+        };
+        let parts: Vec<_> = files.iter().map(place).collect();
+        let (name, hidden) = files.first().map_or((String::new(), false), |first| (first.name.clone(), first.hidden));
+        Arc::new(Self { name, text: String::new(), hidden, parts })
+    }
+
+    /// Returns the number of the file that has a byte, from 0.
+    pub fn number(&self, byte: usize) -> usize {
+        self.parts.partition_point(|(start, _)| *start <= byte).saturating_sub(1)
+    }
+
+    /// Returns the file that has the first byte of a span, and the span in this file.
+    pub(super) fn located(self: &Arc<Self>, span: Span) -> (Arc<Self>, Span) {
+        match self.parts.get(self.number(span.start)) {
+            Some((start, file)) => {
+                let within = |byte: usize| byte.saturating_sub(*start);
+                (Arc::clone(file), Span { start: within(span.start), end: within(span.end) })
+            }
+            None => (Arc::clone(self), span),
+        }
+    }
+
+    /// Returns the text of a span; `None` if it is not the span of a text.
+    pub(crate) fn written(self: &Arc<Self>, span: Span) -> Option<String> {
+        let (file, span) = self.located(span);
+        file.text.get(span.start..span.end).map(str::to_owned)
     }
 
     /// Returns whether the text has secrets.

@@ -190,7 +190,7 @@ impl Rendering<'_> {
 
     /// Finds the place of an error in the file, as exactly as quoting and indentation allow.
     fn place(&self, error: &minijinja::Error, range: Option<std::ops::Range<usize>>, text: &str, node: &Node) -> Span {
-        let written = self.source.text().get(node.span.start..node.span.end).unwrap_or_default();
+        let written = self.source.written(node.span).unwrap_or_default();
         if let (Some(start), Some(range)) = (written.find(text), range)
             && range.end <= text.len()
             && range.start < range.end
@@ -210,7 +210,7 @@ impl Rendering<'_> {
 
     /// The first place of a name as a whole word.
     fn find(&self, name: &str, within: Span) -> Option<Span> {
-        let text = self.source.text().get(within.start..within.end)?;
+        let text = self.source.written(within)?;
         let word = |c: char| c.is_alphanumeric() || c == '_';
         text.match_indices(name)
             .find(|(start, _)| !text[..*start].ends_with(word) && !text[start + name.len()..].starts_with(word))
