@@ -86,6 +86,8 @@ pub(super) enum Verb {
 pub(super) enum SchemaFormat {
     /// Recipes
     Recipe,
+    /// Files that recipes include
+    Included,
     /// element.yaml
     Element,
     /// distro.yaml

@@ -94,6 +94,7 @@ fn execute(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
         Verb::Schema { format, distros } => distros::known(&distros, &global).map(|known| {
             let schema = match format {
                 SchemaFormat::Recipe => crate::recipe::json_schema::recipe_schema(&known),
+                SchemaFormat::Included => crate::recipe::json_schema::included_schema(&known),
                 SchemaFormat::Element => crate::recipe::json_schema::element_schema(&known),
                 SchemaFormat::Distro => crate::recipe::json_schema::distro_schema(),
             };

@@ -33,6 +33,9 @@ pub struct RecipeInfo {
     pub file: String,
     /// Digest of the recipe's text.
     pub sha256: Sha256,
+    /// Files that it includes, from its directory, and digests of their texts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub included: BTreeMap<String, Sha256>,
 }
 
 /// The manifest, with all facts about an image.

@@ -216,7 +216,8 @@ impl<'h> Pipeline<'h> {
         let examiner = verify.map(|_| verify::examiner(plan));
         let disk = build::finalize(plan, built?, examiner.as_ref())?;
         let file = self.source.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let info = RecipeInfo { file, sha256: self.source.loaded.recipe.digest };
+        let recipe = &self.source.loaded.recipe;
+        let info = RecipeInfo { file, sha256: recipe.digest, included: recipe.included.clone() };
         let Workshop { reporter, interrupt, .. } = &self.workshop;
         let origin = Origin::of(&self.workshop.cache);
         // The files from before may be from anybody, and an export that changes nothing does not read all of them.

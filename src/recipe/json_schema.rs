@@ -15,8 +15,25 @@ use crate::element::schema::ElementFile;
 /// A template that is wholly one expression.
 const TEMPLATE: &str = r"^\{\{.*\}\}$";
 
-/// Schema of a recipe, draft 2020-12. It may bootstrap the distributions that are known.
+/// Schema of a recipe, draft 2020-12. It may bootstrap the distributions that are known. Without `include`, nothing else can have the
+/// keys that every recipe needs.
 pub fn recipe_schema(distros: &Distros) -> Json {
+    let (mut schema, needed) = partial_schema(distros);
+    if let Some(object) = object_of(&mut schema, "") {
+        object.insert("anyOf".to_owned(), json!([{ "required": ["include"] }, needed]));
+    }
+    schema
+}
+
+/// Schema of a file that recipes include, draft 2020-12: it may lack the keys that every recipe needs.
+pub fn included_schema(distros: &Distros) -> Json {
+    let mut schema = partial_schema(distros).0;
+    schema["title"] = json!("File that Goldsmith recipes include");
+    schema
+}
+
+/// Returns the schema of a recipe without keys that it needs, and the schema of what it needs.
+fn partial_schema(distros: &Distros) -> (Json, Json) {
     let mut schema = schema::<RecipeFile>("Goldsmith recipe");
     let names: Vec<&str> = distros
         .iter()
@@ -26,7 +43,24 @@ pub fn recipe_schema(distros: &Distros) -> Json {
         .collect();
     let text = json!({ "type": "string", "pattern": TEMPLATE });
     narrow(&mut schema, "distro", "components", json!({ "anyOf": [{ "enum": names }, text] }));
-    schema
+    let [recipe, param, bootstrap, image] =
+        ["", "/$defs/Param", "/$defs/Bootstrap", "/$defs/ImageSource"].map(|place| {
+            let keys = object_of(&mut schema, place).and_then(|object| object.remove("required"));
+            json!({ "required": keys.unwrap_or(json!([])) })
+        });
+    let mut needed = recipe;
+    needed["properties"] = json!({
+        "params": { "additionalProperties": param },
+        "base": { "properties": { "bootstrap": bootstrap, "image": image } },
+    });
+    (schema, needed)
+}
+
+/// Returns the part of a schema that is about a map, where a template may stand for the map.
+fn object_of<'a>(schema: &'a mut Json, place: &str) -> Option<&'a mut Map<String, Json>> {
+    let templated = format!("{place}/anyOf/0");
+    let place = if schema.pointer(&templated).is_some() { templated } else { place.to_owned() };
+    schema.pointer_mut(&place)?.as_object_mut()
 }
 
 /// Schema of an `element.yaml`, draft 2020-12. It may have packages for the distributions that are known.
@@ -156,6 +190,20 @@ mod tests {
     }
 
     #[test]
+    fn an_included_file_may_lack_any_key_and_has_no_others() {
+        let schema = included_schema(&Distros::built_in());
+        assert_eq!(faults(&schema, "packages: [nginx]"), [""; 0]);
+        assert!(!faults(&recipe_schema(&Distros::built_in()), "packages: [nginx]").is_empty());
+        assert!(!faults(&schema, "package: [nginx]").is_empty());
+        for path in fixtures("tests/recipes/valid/parts").into_iter().filter(|path| path.is_file()) {
+            let text = std::fs::read_to_string(&path).expect("it is text");
+            if path.extension().is_some_and(|extension| extension == "yaml") {
+                assert_eq!(faults(&schema, &text), [""; 0], "{}", path.display());
+            }
+        }
+    }
+
+    #[test]
     fn what_the_parser_accepts_the_schema_accepts() {
         let schema = recipe_schema(&Distros::built_in());
         let recipes: Vec<_> = fixtures("tests/recipes/valid")
@@ -200,9 +248,14 @@ mod tests {
             "steps: { configure: [{ run: { network: sometimes } }] }",
             "steps: { configure: [{ when: x }] }",
             "outputs: [{ format: iso }]",
+            "params: { a: { default: x } }",
         ] {
             assert!(!faults(&recipe_schema(&Distros::built_in()), &format!("{base}{line}\n")).is_empty(), "{line}");
         }
+        let lacking = "base: { bootstrap: { distro: debian } }\nparams: { a: { default: x } }\n";
+        assert!(!faults(&recipe_schema(&Distros::built_in()), lacking).is_empty());
+        let including = format!("include: [x.yaml]\n{lacking}");
+        assert_eq!(faults(&recipe_schema(&Distros::built_in()), &including), [""; 0]);
         let suse = "name: x\nbase: { bootstrap: { distro: sles, release: '15.6' } }\n";
         assert!(!faults(&recipe_schema(&Distros::built_in()), suse).is_empty());
         for (packages, good) in
@@ -226,6 +279,7 @@ mod tests {
         let distros = Distros::built_in();
         for (schema, title) in [
             (recipe_schema(&distros), "Goldsmith recipe"),
+            (included_schema(&distros), "File that Goldsmith recipes include"),
             (element_schema(&distros), "Goldsmith element"),
             (distro_schema(), "Goldsmith distribution"),
         ] {

@@ -10,27 +10,23 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::compose::Composer;
+use super::compose::{BODY, Composer, Own};
 use super::composition::{Composition, System};
 use super::params::{self, Declared, Outside, Values};
 use super::schema::{Base, Disk, RecipeFile};
 use super::secret::SecretSource;
 use super::template::{Budget, Variables, render};
 use super::verify::Known;
-use super::{Layout, Verify, base, check};
+use super::{Layout, Verify, base, check, include};
 use crate::digest::Sha256;
 use crate::distro::{self, Distros};
-use crate::element::asset::Folder;
 use crate::element::library::Library;
 use crate::element::schema::Param;
 use crate::image::Output;
 use crate::image::digests::Checksum;
 use crate::recipe::terms::decode;
 use crate::vocabulary::{Arch, Firmware};
-use crate::yaml::{Diagnostic, Diagnostics, Node, Source, Span, parse, read};
-
-/// Keys of a recipe that see all built-ins.
-pub(super) const BODY: [&str; 5] = ["elements", "packages", "steps", "checks", "publish"];
+use crate::yaml::{Diagnostic, Diagnostics, Node, Source, Span, read};
 
 /// Input of the caller for loading a recipe: parameters, folders, the host's architecture.
 #[derive(Debug, Clone)]
@@ -96,6 +92,8 @@ pub struct Recipe {
     pub dir: PathBuf,
     /// Digest of the recipe's text.
     pub digest: Sha256,
+    /// Paths of the files that it includes, from the folder of the recipe, and the digests of their texts.
+    pub included: BTreeMap<String, Sha256>,
 }
 
 /// Reads a recipe. `system` is the system on its base image, if that was inspected; a bootstrapped base needs none.
@@ -144,23 +142,30 @@ fn recipe(
     found: &mut Vec<Diagnostic>,
     notes: &mut Vec<String>,
 ) -> Option<(Recipe, Option<Composition>)> {
-    let (root, errors) = parse(source);
-    found.extend(errors);
-    let mut root = root?;
-    check::require(&mut root, &["name", "base"], source, found);
-    check::some_output(&root, source, found);
+    let files = include::files(path, source, found)?;
+    let source = &files.source;
     let budget = Arc::<Budget>::default();
-    let values = parameters(&root, options, &budget, source, found, notes);
+    let values = parameters(&declarations(&files, found)?, options, &budget, source, found, notes);
     let variables = Variables {
         values: values.values.clone(),
         faulty: values.faulty.iter().cloned().collect(),
         withheld: &check::BUILT_INS,
         budget: Arc::clone(&budget),
     };
-    let mut head = render(&root.filtered(|key| key != "params" && !BODY.contains(&key)), &variables, source, found)?;
+    let mut heads = Vec::new();
+    for file in &files.all {
+        let head = file.node.filtered(|key| key != "params" && !BODY.contains(&key));
+        heads.push((file, render(&head, &variables, source, found)?));
+    }
+    let mut head = include::merge(&heads, source, found)?;
+    check::require(&mut head, &["name", "base"], source, found);
+    check::some_output(&head, source, found);
     let (mut file, errors) = decode::<RecipeFile>(&mut head, source);
     found.extend(errors);
-    root.map()?;
+    head.map()?;
+    if let Some(file) = &mut file {
+        include::relocate(file, &head, &files);
+    }
     check::recipe_head(&head, source, found);
 
     let dir = folder_of(path);
@@ -174,6 +179,12 @@ fn recipe(
     found.extend(errors);
     let mut dirs = options.element_dirs.clone();
     dirs.push(dir.join("elements"));
+    for file in files.included() {
+        let beside = file.folder(&dir).join("elements");
+        if beside.is_dir() && !dirs.contains(&beside) {
+            dirs.push(beside);
+        }
+    }
     let arch = file.as_ref().and_then(|file| file.arch).unwrap_or(options.host_arch);
     check::layout(&head, arch, source, found);
     if let Some(file) = &mut file
@@ -182,18 +193,17 @@ fn recipe(
         file.disk.layout = Layout::default_of(arch);
     }
     let layout = file.as_ref().map_or(Layout::default_of(arch), |file| file.disk.layout);
+    let name = file.as_ref().map_or("image", |file| file.name.as_str()).to_owned();
+    let outputs = file.as_ref().map(|file| file.outputs.clone());
     let mut composer = Composer {
         source,
-        body: root.filtered(|key| BODY.contains(&key)),
+        own: Own { files: &files, dir: &dir, name: &name, outputs: outputs.as_deref() },
         params: &values,
         secrets: head.get("secrets").and_then(Node::map).cloned().unwrap_or_default(),
         library: Library::with_distros(dirs, Arc::clone(&distros)),
         distros: Arc::clone(&distros),
         elements: BTreeMap::new(),
-        folder: Folder::Host(dir.clone()),
-        name: file.as_ref().map_or("image", |file| file.name.as_str()).to_owned(),
         arch,
-        outputs: file.as_ref().map(|file| file.outputs.clone()),
         budget,
     };
     if let Some(file) = &file
@@ -252,7 +262,8 @@ fn recipe(
         verify: file.verify,
         secrets: file.secrets,
         dir,
-        digest: Sha256::of(source.text().as_bytes()),
+        digest: files.all[files.all.len() - 1].digest,
+        included: files.included().map(|file| (file.name.clone(), file.digest)).collect(),
     };
     Some((recipe, composition))
 }
@@ -263,6 +274,12 @@ fn folder_of(recipe: &Path) -> PathBuf {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
     }
+}
+
+/// Merges what the files say about parameters and secrets.
+fn declarations(files: &include::Files, found: &mut Vec<Diagnostic>) -> Option<Node> {
+    let trees = files.all.iter().map(|file| (file, file.node.filtered(|key| ["params", "secrets"].contains(&key))));
+    include::merge(&trees.collect::<Vec<_>>(), &files.source, found)
 }
 
 /// Declarations and values of the recipe's parameters.

@@ -5,6 +5,7 @@ pub(crate) mod check;
 mod compose;
 mod composition;
 pub mod delivery;
+mod include;
 pub mod json_schema;
 pub mod load;
 mod os_names;

@@ -30,6 +30,9 @@ pub struct RecipeFile {
     /// One sentence that describes the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Files with keys of a recipe, relative to this file. Goldsmith merges them with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
     /// Architecture of the image. Default: the host's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arch: Option<Arch>,

@@ -8,6 +8,7 @@ mod exporting;
 mod failing;
 mod fixture;
 mod image_base;
+mod including;
 mod packages;
 mod pipeline;
 mod secrets;

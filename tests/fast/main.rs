@@ -8,6 +8,7 @@ mod hostile;
 mod image_qcow2;
 mod image_read;
 mod image_writers;
+mod includes;
 mod keys;
 mod modules;
 mod plans;

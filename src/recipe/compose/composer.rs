@@ -3,54 +3,36 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::super::check;
 use super::super::composition::{ComposedStep, Composition, System};
 use super::super::params::{self, Given, Values};
 use super::super::publish::Target;
-use super::super::schema::{ElementUse, Layout, Steps};
+use super::super::schema::{ElementUse, Layout};
 use super::super::template::{Budget, Variables, render};
+use super::own::{Brought, Own};
 use super::step::step;
 use crate::distro::{Distribution, Distros, Os};
-use crate::element::asset::Folder;
 use crate::element::library::{Element, Library, LoadError};
 use crate::element::order::{Item, OrderError, order};
 use crate::element::schema::{Check, ElementFile};
-use crate::image::Output;
 use crate::recipe::terms::decode;
 use crate::vocabulary::{Arch, Distro, Phase};
 use crate::yaml::{Diagnostic, Map, Node, Source, Span, Value, near};
 
-/// The part of a recipe that is rendered for a distribution.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Body {
-    elements: Vec<ElementUse>,
-    packages: Vec<String>,
-    steps: Steps,
-    checks: Vec<Check>,
-    publish: Vec<Target>,
-}
-
 /// A recipe whose distribution is not decided yet.
 pub(in crate::recipe) struct Composer<'a> {
     pub(in crate::recipe) source: &'a Arc<Source>,
-    /// The part of the recipe that sees the distribution.
-    pub(in crate::recipe) body: Node,
+    /// What the recipe itself brings.
+    pub(in crate::recipe) own: Own<'a>,
     pub(in crate::recipe) params: &'a Values,
     pub(in crate::recipe) secrets: Map,
     pub(in crate::recipe) library: Library,
     pub(in crate::recipe) distros: Arc<Distros>,
     /// Elements that the library was asked for, by name.
     pub(in crate::recipe) elements: BTreeMap<String, Arc<Result<Element, LoadError>>>,
-    /// The recipe's own files.
-    pub(in crate::recipe) folder: Folder,
-    pub(in crate::recipe) name: String,
     pub(in crate::recipe) arch: Arch,
-    /// Files to make from the disk; `None` if the recipe does not decode.
-    pub(in crate::recipe) outputs: Option<Vec<Output>>,
     /// Work that the recipe's templates may still do.
     pub(in crate::recipe) budget: Arc<Budget>,
 }
@@ -130,7 +112,7 @@ impl Composer<'_> {
 
     fn built_ins(&self, System { distro, firmware }: &System, os: &Os) -> BTreeMap<String, Json> {
         let values = [
-            ("name", json!(self.name)),
+            ("name", json!(self.own.name)),
             ("arch", json!(self.arch)),
             ("distro", json!(distro.name)),
             ("release", json!(distro.release)),
@@ -150,33 +132,10 @@ impl Composer<'_> {
     /// Renders the recipe. Returns its elements, and its own packages, steps, checks and targets.
     fn recipe(&mut self, built_ins: &BTreeMap<String, Json>, found: &mut Vec<Diagnostic>) -> (Vec<Use>, Part) {
         let variables = self.variables(built_ins, self.params);
-        let mut own = Part { name: self.name.clone(), ..Part::default() };
-        let Some(mut node) = render(&self.body, &variables, self.source, found) else { return (Vec::new(), own) };
-        let (body, errors) = decode::<Body>(&mut node, self.source);
-        found.extend(errors);
-        let body = body.unwrap_or_default();
-        if let Some(packages) = node.get("packages") {
-            check::packages(packages, self.source, found);
-        }
-        if let Some(steps) = node.get("steps") {
-            check::actions(steps, &self.secret_names(), self.source, found);
-            for (phase, actions) in [
-                (Phase::Install, body.steps.install),
-                (Phase::Configure, body.steps.configure),
-                (Phase::Boot, body.steps.boot),
-                (Phase::Clean, body.steps.clean),
-            ] {
-                own.steps.push(step(phase, &self.name, actions, steps, &self.folder, self.source, found));
-            }
-        }
-        check::checks(&node, self.source, found);
-        check::publish(&node, &body.publish, self.outputs.as_deref(), self.source, found);
-        own.packages = body.packages;
-        own.checks = body.checks;
-        own.publish = body.publish;
-        let nodes = node.get("elements").map_or(&[][..], Node::list);
-        let uses = body.elements.into_iter().zip(nodes).map(|(used, node)| self.used(used, node, found)).collect();
-        (uses, own)
+        let Brought { elements, packages, steps, checks, publish } =
+            self.own.rendered(&variables, &self.secret_names(), found);
+        let uses = elements.into_iter().map(|(used, node)| self.used(used, &node, found)).collect();
+        (uses, Part { name: self.own.name.to_owned(), packages, steps, checks, publish })
     }
 
     fn used(&mut self, used: ElementUse, node: &Node, found: &mut Vec<Diagnostic>) -> Use {
@@ -204,7 +163,7 @@ impl Composer<'_> {
                     .help("`goldsmith elements` lists all; `--elements DIR` adds a folder of elements"),
             ),
         }
-        if used.name == self.name {
+        if used.name == self.own.name {
             let message = format!("the recipe and its element are both named `{}`", used.name);
             found.push(Diagnostic::new(self.source, span, message).help("give the recipe another name"));
         }

@@ -96,7 +96,10 @@ impl Directory {
 
     /// Prefixes relative paths with a directory.
     pub(super) fn below(mut self, dir: &Path) -> Self {
-        self.path = dir.join(&self.path);
+        // A path that is missing stays a fault.
+        if !self.path.as_os_str().is_empty() {
+            self.path = dir.join(&self.path);
+        }
         self.sign = self.sign.map(|sign| sign.below(dir));
         self
     }

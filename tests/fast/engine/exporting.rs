@@ -27,7 +27,7 @@ fn to(dir: &Path, plan: &Plan, disk: &FinalDisk, interrupt: &Interrupt) -> Resul
 }
 
 fn info() -> RecipeInfo {
-    RecipeInfo { file: "recipe.yaml".to_owned(), sha256: Sha256::of(b"text") }
+    RecipeInfo { file: "recipe.yaml".to_owned(), sha256: Sha256::of(b"text"), included: Default::default() }
 }
 
 /// Names in a directory, sorted.

@@ -141,7 +141,8 @@ fn the_value_of_a_secret_is_in_no_layer_no_log_and_no_manifest() {
     let built = build::build(&plan, None, fixture.session(&workshop), &mut Answers(vec![])).expect("it builds");
     let disk = build::finalize(&plan, built, None).expect("it ends");
     let out = fixture.dir.path().join("cache/out");
-    let info = RecipeInfo { file: "recipe.yaml".to_owned(), sha256: goldsmith::digest::Sha256::of(b"") };
+    let (file, sha256) = ("recipe.yaml".to_owned(), goldsmith::digest::Sha256::of(b""));
+    let info = RecipeInfo { file, sha256, included: Default::default() };
     export::export(&plan, &disk, &out, &info, None, &workshop.reporter, &fixture.interrupt).expect("it is exported");
     std::fs::write(out.join("log"), format!("{:?}", fixture.events.all())).expect("writable");
 

@@ -1,0 +1,44 @@
+//! Paths in included files: they begin in the folder of the file that they are written in.
+
+use std::path::Path;
+
+use super::files::Files;
+use crate::digest::Sha256;
+use crate::recipe::publish::Target;
+use crate::recipe::schema::{Base, RecipeFile};
+use crate::yaml::Node;
+
+/// Returns whether the text of a file is a path that begins in a folder, not a URL or a digest.
+pub(super) fn is_relative(text: &str) -> bool {
+    Path::new(text).is_relative() && !text.contains("://") && Sha256::parse(text).is_none()
+}
+
+/// Makes paths that an included file gives begin in the folder of the recipe. `head` is the tree that the recipe was decoded from.
+pub(in crate::recipe) fn relocate(file: &mut RecipeFile, head: &Node, files: &Files) {
+    let moved = |node: Option<&Node>, path: &mut String| {
+        if let Some(node) = node.filter(|_| is_relative(path)) {
+            *path = files.at(node.span.start).dir.join(&*path).to_string_lossy().into_owned();
+        }
+    };
+    let base = |kind: &str, key: &str| head.get("base")?.get(kind)?.get(key);
+    match &mut file.base {
+        Base::Image(image) => {
+            moved(base("image", "source"), &mut image.source);
+            moved(base("image", "sha256"), &mut image.sha256);
+            image.signed_by.iter_mut().for_each(|path| moved(base("image", "signed-by"), path));
+        }
+        Base::Bootstrap(bootstrap) => {
+            bootstrap.keyring.iter_mut().for_each(|path| moved(base("bootstrap", "keyring"), path));
+        }
+    }
+    for (name, secret) in &mut file.secrets {
+        if let Some(node) = head.get("secrets").and_then(|secrets| secrets.get(name)?.get("file")) {
+            *secret = secret.clone().below(&files.at(node.span.start).dir);
+        }
+    }
+}
+
+/// Makes the paths of a target, which was decoded from a tree, begin in the folder of the recipe.
+pub(in crate::recipe) fn relocated(target: Target, node: &Node, files: &Files) -> Target {
+    target.below(&files.at(node.span.start).dir)
+}
