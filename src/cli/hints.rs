@@ -77,7 +77,7 @@ pub(super) fn pin(error: &PinError) -> Failure {
         PinError::Image(ImageError::WrongDigest { .. }) => Failure::new(FailureKind::Recipe, error)
             .hint("if the new file is the one that is meant, put its digest into `base.image.sha256`"),
         PinError::Image(ImageError::NoSuchFile { .. }) => Failure::new(FailureKind::Recipe, error)
-            .hint("`base.image.source` and `sha256` are relative to the folder of the recipe"),
+            .hint("`base.image.source` and `sha256` are relative to the folder of the file that gives them"),
         PinError::Image(ImageError::NoSpace { .. }) => Failure::new(FailureKind::Host, error).hint(MAKE_ROOM),
         PinError::Image(ImageError::Sums { .. }) => Failure::new(FailureKind::Recipe, error)
             .hint("`base.image.sha256` may also be the digest itself, as `sha256sum` prints it"),
