@@ -47,6 +47,12 @@ pub(in crate::cli) struct ReadingOptions {
 }
 
 impl ReadingOptions {
+    /// Returns whether no option is given.
+    pub(in crate::cli) fn is_empty(&self) -> bool {
+        let Self { params, param_files, elements, distros } = self;
+        params.is_empty() && param_files.is_empty() && elements.is_empty() && distros.is_empty()
+    }
+
     /// Returns the options for loading the recipe.
     pub(in crate::cli) fn load_options(&self) -> Result<LoadOptions, Failure> {
         once("param", &self.params)?;

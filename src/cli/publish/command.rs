@@ -101,6 +101,12 @@ impl Publish {
     fn subject(&self, global: &Global) -> Result<(Subject, Vec<Target>), Failure> {
         if self.image.is_dir() {
             let dir = self.image.clone();
+            if !self.reading.is_empty() {
+                let message =
+                    format!("{} has artifacts that are made: no option about a recipe changes them", dir.display());
+                let hint = "name the recipe instead of the directory, or leave out --param, --params, --elements and --distros";
+                return Err(Failure::of(FailureKind::Usage, message).hint(hint));
+            }
             let none = || failing::source(&SourceError::NoManifest { dir: dir.clone() });
             let summary = Summary::read(&dir).ok_or_else(none)?;
             let outputs = summary.artifacts.into_iter().map(|artifact| artifact.output).collect();

@@ -113,6 +113,16 @@ fn parameters_come_from_options_files_and_variables() {
 }
 
 #[test]
+fn artifacts_that_are_made_take_no_parameters() {
+    let sandbox = Sandbox::new();
+    for option in ["-p size=2", "--params two.yaml", "--elements images", "--distros images"] {
+        let ran = sandbox.run(&format!("publish images {option} --directory tree"));
+        assert!(ran.stderr.contains("no option about a recipe changes them"), "{option}: {ran:?}");
+        assert_eq!(ran.code, Some(2), "{option}");
+    }
+}
+
+#[test]
 fn a_secret_that_is_given_like_a_parameter_is_not_shown() {
     let sandbox = Sandbox::new();
     let secret = "correct-horse-battery";
