@@ -25,6 +25,7 @@ mod shared;
 mod start;
 #[path = "../support/synthetic.rs"]
 mod synthetic;
+mod sysprep;
 mod trees;
 mod ubuntu;
 mod zypper;

@@ -4,6 +4,7 @@ mod access;
 mod disk;
 mod hygiene;
 mod network;
+mod sysprep;
 
 use super::hand::Deed;
 
@@ -21,7 +22,7 @@ pub(crate) struct Row {
 }
 
 pub(crate) fn rows() -> Vec<Row> {
-    [disk::ROWS, network::ROWS, access::ROWS, hygiene::ROWS].concat()
+    [disk::ROWS, network::ROWS, access::ROWS, hygiene::ROWS, sysprep::ROWS].concat()
 }
 
 /// Rules whose row is a change of the disk itself, each with a disk of its own: `main.rs`.
