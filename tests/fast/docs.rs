@@ -14,3 +14,4 @@ mod schema;
 mod variables;
 #[path = "../support/verified.rs"]
 mod verified;
+mod virt;
