@@ -14,6 +14,7 @@ mod entry;
 mod ground;
 mod kernel;
 mod service;
+mod system;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -142,7 +143,7 @@ fn random_recipes_mean_what_the_reference_says() {
     guest.unpack(&at("srv.tar"), None, "/srv").unwrap();
 
     let begin = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed() - 2;
-    let system = action::system(&mut Rng::with_seed(seed));
+    let system = system::actions(&mut Rng::with_seed(seed));
     let meaning = meaning(&system);
     host.run(&meaning).unwrap_or_else(|error| panic!("{error}: {meaning}"));
     let wanted: Vec<_> = cases.iter().map(|case| host.run(&case.meaning())).collect();
