@@ -99,6 +99,19 @@ pub(crate) fn owner(text: &str) -> Result<(), String> {
     verdict(good, || format!("`{text}` is not `user` or `user:group`"))
 }
 
+/// Checks the hash of a password: crypt(5). The message does not repeat it, since it may be a password.
+pub(crate) fn password_hash(text: &str) -> Result<(), String> {
+    // yescrypt, gost-yescrypt, scrypt, SHA-512, SHA-256 and bcrypt. Older methods can be guessed.
+    let known = ["$y$", "$gy$", "$7$", "$6$", "$5$", "$2b$", "$2y$"].iter().any(|prefix| text.starts_with(prefix));
+    let good = known
+        && text.matches('$').count() >= 3
+        && fits(text, |_| true, |c| alphanumeric(c) || "./$=,".contains(c), 384);
+    verdict(good, || {
+        "this is not the hash of a password by a strong method: make one with `openssl passwd -6` or `mkpasswd`"
+            .to_owned()
+    })
+}
+
 pub(crate) fn host_name(text: &str) -> Result<(), String> {
     let label = |label: &str| fits(label, alphanumeric, |c| alphanumeric(c) || c == '-', 63) && !label.ends_with('-');
     verdict(text.len() <= 253 && text.split('.').all(label), || format!("`{text}` is not a host name"))

@@ -106,6 +106,30 @@ pub struct Replace {
     pub with: String,
 }
 
+/// Permissions and owners of files and directories that are there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Permissions {
+    /// Absolute path or glob. With a glob, the action changes all matching files and directories, but nothing in these
+    /// directories.
+    pub path: String,
+    /// Permissions. Default: those that are there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// `user` or `user:group`, names or numbers. As with `chown`, a new owner takes set-user-ID and set-group-ID from a program
+    /// unless `mode` gives them. Default: those that are there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Ignore a path that does not exist. Otherwise it is an error.
+    #[serde(skip_serializing_if = "is_false")]
+    pub if_present: bool,
+}
+
+impl Permissions {
+    /// Rules for its texts.
+    pub(super) const TEXTS: Texts = &[("path", file_path), ("owner", owner), ("mode", anything)];
+}
+
 /// A directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

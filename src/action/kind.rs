@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::files::{Copy, Edit, Extract, Mkdir, Move, Symlink, Write};
+use super::files::{Copy, Edit, Extract, Mkdir, Move, Permissions, Symlink, Write};
 use super::system::{KernelArgs, Packages, Run, Service, User};
 use super::texts::Texts;
 use crate::syntax::{file_path, host_name, locale, time_zone};
@@ -34,6 +34,8 @@ pub enum Action {
     /// Empties files, or makes empty files. Use it for machine-id and for udev rules that a package would write again if
     /// they were missing.
     Empty(Vec<String>),
+    /// Changes permissions and owners of files and directories that exist.
+    Permissions(Permissions),
     /// Makes a directory and its parents.
     Mkdir(Mkdir),
     /// Makes a symbolic link, replacing what is there.
@@ -68,6 +70,7 @@ impl Action {
         ("edit", Edit::TEXTS),
         ("remove", &[("*", file_path)]),
         ("empty", &[("*", file_path)]),
+        ("permissions", Permissions::TEXTS),
         ("mkdir", Mkdir::TEXTS),
         ("symlink", Symlink::TEXTS),
         ("move", Move::TEXTS),
@@ -90,6 +93,7 @@ impl Action {
             Self::Edit(_) => "edit",
             Self::Remove(_) => "remove",
             Self::Empty(_) => "empty",
+            Self::Permissions(_) => "permissions",
             Self::Mkdir(_) => "mkdir",
             Self::Symlink(_) => "symlink",
             Self::Move(_) => "move",
@@ -115,6 +119,7 @@ impl Action {
             | Self::Edit(_)
             | Self::Remove(_)
             | Self::Empty(_)
+            | Self::Permissions(_)
             | Self::Mkdir(_)
             | Self::Symlink(_)
             | Self::Move(_)

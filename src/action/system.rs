@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::texts::{Texts, is_false};
-use crate::syntax::{anything, argument, file_path, kernel_argument, one_line, package, unit, user};
+use crate::syntax::{anything, argument, file_path, kernel_argument, one_line, package, password_hash, unit, user};
 use crate::units;
 
 /// A change of the set of installed packages.
@@ -116,7 +116,7 @@ impl KernelArgs {
     pub(super) const TEXTS: Texts = &[("add.*", kernel_argument), ("remove.*", kernel_argument)];
 }
 
-/// A user account. Its password is locked.
+/// A user account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct User {
@@ -137,6 +137,10 @@ pub struct User {
     /// Let the user run every command by sudo without a password: in `/etc/sudoers.d/90-NAME`.
     #[serde(skip_serializing_if = "is_false")]
     pub sudo: bool,
+    /// Hash of the password, as crypt(3) makes it: `openssl passwd -6`. Everybody who has the image has the hash. Default: the
+    /// password is locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<String>,
     /// Public keys for `~/.ssh/authorized_keys`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ssh_keys: Vec<String>,
@@ -144,6 +148,11 @@ pub struct User {
 
 impl User {
     /// Rules for its texts.
-    pub(super) const TEXTS: Texts =
-        &[("name", user), ("groups.*", user), ("shell", file_path), ("ssh-keys.*", one_line)];
+    pub(super) const TEXTS: Texts = &[
+        ("name", user),
+        ("groups.*", user),
+        ("shell", file_path),
+        ("password-hash", password_hash),
+        ("ssh-keys.*", one_line),
+    ];
 }

@@ -67,6 +67,7 @@ impl Executor<'_> {
             Action::Edit(edit) => self.edit(edit),
             Action::Remove(paths) => self.remove(paths),
             Action::Empty(paths) => self.empty(paths),
+            Action::Permissions(permissions) => self.permissions(permissions),
             Action::Mkdir(mkdir) => self.mkdir(mkdir),
             Action::Symlink(link) => self.symlink(link),
             Action::Move(rename) => self.rename(rename),

@@ -10,7 +10,7 @@ use super::error::ForAction as _;
 use super::program::TEXT_LIMIT;
 use super::staged::staged;
 use super::{ActionError, Executor};
-use crate::action::{Copy, Edit, Extract, Mkdir, Mode, Move, Symlink, Write};
+use crate::action::{Copy, Edit, Extract, Mkdir, Mode, Move, Permissions, Symlink, Write};
 use crate::fsx::IoContext as _;
 use crate::guest::FileKind;
 use crate::plan::{Asset, AssetKind};
@@ -67,16 +67,7 @@ impl Executor<'_> {
         let unfit = |message: String| ActionError::Unfit { action: label.clone(), message };
         let delete = patterns(edit.delete.iter()).map_err(unfit)?;
         let replace = patterns(edit.replace.iter().map(|replace| &replace.pattern)).map_err(unfit)?;
-        let paths = self.matching(&label, &edit.path)?;
-        if paths.is_empty() && !is_glob(&edit.path) {
-            // A file behind a link that leads nowhere is not merely absent.
-            self.target(&label, &edit.path)?;
-        }
-        if paths.is_empty() && !edit.if_present {
-            let message = "is not in the image; with `if-present: true` that is passed over".to_owned();
-            return Err(ActionError::Unfit { action: label, message });
-        }
-        for path in paths {
+        for path in self.present(&label, &edit.path, edit.if_present)? {
             let (path, kind) = self.target(&label, &path)?;
             // A glob may find directories too; a path that names one is a mistake, of which reading tells.
             if is_glob(&edit.path) && kind == Some(FileKind::Directory) {
@@ -90,6 +81,22 @@ impl Executor<'_> {
             let edited = edited(&text, &delete, &replace, edit);
             if edited != text {
                 self.guest.write(&path, edited.as_bytes()).for_action(&label)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn permissions(&mut self, permissions: &Permissions) -> Result<(), ActionError> {
+        let label = format!("permissions {}", permissions.path);
+        let owner = permissions.owner.as_deref().map(|owner| self.owner(&label, Some(owner))).transpose()?;
+        for path in self.present(&label, &permissions.path, permissions.if_present)? {
+            let (path, _) = self.target(&label, &path)?;
+            // A new owner takes bits of the mode away.
+            if let Some((uid, gid)) = owner {
+                self.guest.chown(uid, gid, &path).for_action(&label)?;
+            }
+            if let Some(mode) = permissions.mode {
+                self.guest.chmod(mode.bits(), &path).for_action(&label)?;
             }
         }
         Ok(())
@@ -212,6 +219,20 @@ impl Executor<'_> {
             group => group.parse().ok().or(entry_id(&self.text(label, "/etc/group")?, group)),
         };
         Ok((uid, gid.ok_or_else(|| unknown("group", group))?))
+    }
+
+    /// Paths that a path or glob names. If there are none, this is an error, unless `if_present` is set.
+    fn present(&mut self, label: &str, pattern: &str, if_present: bool) -> Result<Vec<String>, ActionError> {
+        let paths = self.matching(label, pattern)?;
+        if paths.is_empty() && !is_glob(pattern) {
+            // A file behind a link that leads nowhere is not merely absent.
+            self.target(label, pattern)?;
+        }
+        if paths.is_empty() && !if_present {
+            let message = "is not in the image; with `if-present: true` that is passed over".to_owned();
+            return Err(ActionError::Unfit { action: label.to_owned(), message });
+        }
+        Ok(paths)
     }
 
     /// Paths of the image that a path or glob names.

@@ -18,6 +18,7 @@ impl Executor<'_> {
         let shell = user.shell.as_deref().or((!exists).then_some(default_shell));
         if !self.exists(&label, "/usr/sbin/useradd")? && self.exists(&label, "/bin/busybox")? {
             self.busybox_user(&label, user, exists, shell)?;
+            self.password(&label, user)?;
             return self.rights_of(&label, user);
         }
         let mut args =
@@ -39,7 +40,21 @@ fi
 [ -z "$groups" ] || usermod --append --groups "$(echo "$groups" | tr ' ' ,)" "$name"
 passwd --lock "$name" >/dev/null"#;
         self.shell(&label, lines, &args, false)?;
+        self.password(&label, user)?;
         self.rights_of(&label, user)
+    }
+
+    /// Gives an account its password, which was locked before.
+    fn password(&mut self, label: &str, user: &User) -> Result<(), ActionError> {
+        let Some(hash) = &user.password_hash else { return Ok(()) };
+        let line = format!("{}:{hash}", user.name);
+        self.shell(label, r#"printf '%s\n' "$1" | chpasswd -e"#, std::slice::from_ref(&line), false)?;
+        let accounts = self.text(label, "/etc/shadow")?;
+        if accounts.lines().any(|entry| entry.strip_prefix(&line).is_some_and(|rest| rest.starts_with(':'))) {
+            return Ok(());
+        }
+        let message = "chpasswd ended well, and /etc/shadow has another password for the account".to_owned();
+        Err(ActionError::Undone { action: label.to_owned(), message, tail: Vec::new() })
     }
 
     /// Makes an account by the programs of busybox. It gets `*` for a password, which no password matches: sshd without PAM lets

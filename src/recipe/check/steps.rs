@@ -43,6 +43,14 @@ pub(crate) fn actions(root: &Node, secrets: &BTreeSet<&str>, source: &Arc<Source
             for replace in action.get("edit").and_then(|edit| edit.get("replace")).map_or(&[][..], Node::list) {
                 replacement(replace, source, found);
             }
+            if let Some(permissions) = action.get("permissions") {
+                something_to_set(
+                    permissions,
+                    action.key("permissions").map_or(action.span, |key| key.span),
+                    source,
+                    found,
+                );
+            }
             if let Some(run) = action.get("run") {
                 let key = action.key("run").map_or(action.span, |key| key.span);
                 script(run, key, source, found);
@@ -57,6 +65,17 @@ pub(crate) fn actions(root: &Node, secrets: &BTreeSet<&str>, source: &Arc<Source
                 }
             }
         }
+    }
+}
+
+/// Checks that `permissions` changes something.
+fn something_to_set(permissions: &Node, key: Span, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    if permissions.map().is_some_and(|map| map.faulty.is_empty())
+        && permissions.get("mode").is_none()
+        && permissions.get("owner").is_none()
+    {
+        let diagnostic = Diagnostic::new(source, key, "`permissions` changes nothing");
+        found.push(diagnostic.help("give `mode: \"0640\"` or `owner: USER:GROUP`"));
     }
 }
 
@@ -202,6 +221,18 @@ mod tests {
             ("run: { inline: x, secrets: [tokn] }", "the recipe has no secret `tokn`"),
             ("run: { inline: x, secrets: [token] }", ""),
             ("user: { name: 'root:0' }", "`root:0` is not a user or group name"),
+            ("user: { name: a, password-hash: secret }", "this is not the hash of a password by a strong method"),
+            ("user: { name: a, password-hash: $1$salt$hash }", "this is not the hash of a password by a strong method"),
+            (
+                "user: { name: a, password-hash: '$6$salt$a:b' }",
+                "this is not the hash of a password by a strong method",
+            ),
+            ("user: { name: a, password-hash: '$6$rounds=5000$salt$aB./' }", ""),
+            ("user: { name: a, password-hash: $y$j9T$salt$hash }", ""),
+            ("permissions: { path: /a }", "`permissions` changes nothing"),
+            ("permissions: { path: /a, owner: a }", ""),
+            ("permissions: { path: /a/*, mode: '0640' }", ""),
+            ("permissions: { path: a, mode: '0640' }", "`a` is not an absolute path in the image"),
             ("hostname: a_b", "`a_b` is not a host name"),
             ("timezone: ../../etc/passwd", "`../../etc/passwd` is not a time zone"),
             ("locale: 'a b'", "`a b` is not a locale"),

@@ -224,6 +224,42 @@ fn mkdir_keeps_what_it_is_not_asked_to_change() {
 }
 
 #[test]
+fn permissions_change_only_what_they_name() {
+    let tree = after(
+        &Fixture::new(),
+        "    - write: { path: /srv/a.sh, content: x, mode: \"0600\" }
+    - write: { path: /srv/b.sh, content: x, owner: www-data }
+    - write: { path: /srv/c, content: x }
+    - symlink: { path: /srv/link, target: c }
+    - permissions: { path: /srv/*.sh, mode: \"4755\" }
+    - permissions: { path: /srv/link, owner: www-data, mode: \"0640\" }
+    - permissions: { path: /srv, owner: \"7:8\" }
+    - permissions: { path: /none/*, mode: \"0640\", if-present: true }
+    - permissions: { path: /none, mode: \"0640\", if-present: true }
+",
+    )
+    .expect("it builds");
+    assert_eq!(attributes(&tree, "/srv/a.sh"), (0o4755, (0, 0)));
+    assert_eq!(attributes(&tree, "/srv/b.sh"), (0o4755, (33, 34)));
+    assert_eq!(attributes(&tree, "/srv/c"), (0o640, (33, 34)));
+    assert_eq!((kind(&tree, "/srv/link"), attributes(&tree, "/srv").1), ("a link", (7, 8)));
+    for (action, message) in [
+        (
+            "{ path: /none, mode: \"0640\" }",
+            "permissions /none: is not in the image; with `if-present: true` that is passed over",
+        ),
+        (
+            "{ path: /none/*, mode: \"0640\" }",
+            "permissions /none/*: is not in the image; with `if-present: true` that is passed over",
+        ),
+        ("{ path: /etc, owner: nobodys }", "permissions /etc: user `nobodys` is not in the image"),
+    ] {
+        let error = after(&Fixture::new(), &format!("    - permissions: {action}\n")).expect_err(action);
+        assert_eq!(error, message);
+    }
+}
+
+#[test]
 fn links_and_moves_make_the_directories_they_need() {
     let tree = after(
         &Fixture::new(),

@@ -152,6 +152,33 @@ fn a_new_user_has_what_it_needs_and_an_existing_one_keeps_what_it_has() {
     assert_eq!((tree["/home/j.doe/.ssh"].mode, tree["/home/j.doe/.ssh"].owner), (0o700, (1000, 1000)));
 }
 
+/// A program gives the account its password, and what it has done is read back.
+#[test]
+fn a_password_hash_is_in_the_image_or_the_build_fails() {
+    const HASH: &str = "$6$salt$R1BaXJ.h5/Y0";
+    for (shadow, good) in [
+        (format!("root:*:1::::::\nwww-data:{HASH}:20000:0:99999:7:::\n"), true),
+        (format!("root:{HASH}:1::::::\nwww-data:!{HASH}:20000:0:99999:7:::\n"), false),
+        (format!("www-data:{HASH}more:20000:0:99999:7:::\n"), false),
+    ] {
+        let fixture = Fixture::new();
+        fixture.world.on_run(move |command, tree| {
+            if command.args.len() == 1 {
+                tree.insert("/etc/shadow".to_owned(), file(shadow.as_bytes()));
+            }
+            Ended { status: 0, tail: Vec::new() }
+        });
+        let done = after(&fixture, &format!("    - user: {{ name: www-data, password-hash: \"{HASH}\" }}\n"));
+        let script = String::from_utf8(fixture.world.runs()[1].scripts[0].clone()).expect("text");
+        assert!(script.contains("| chpasswd -e"), "{script}");
+        assert_eq!(args(&fixture)[1], [format!("www-data:{HASH}")]);
+        match done {
+            Ok(_) => assert!(good),
+            Err(message) => assert!(!good && message.contains("has another password"), "{message}"),
+        }
+    }
+}
+
 /// The script itself, with programs in place of those that change accounts.
 #[test]
 fn the_script_for_users_calls_the_programs_it_should() {

@@ -33,7 +33,7 @@ pub(super) struct Drawing<'a> {
 
 impl Drawing<'_> {
     pub(super) fn action(&mut self) -> Action {
-        match self.rng.u8(..31) {
+        match self.rng.u8(..34) {
             ..4 => self.write(),
             ..8 => self.copy(),
             ..12 => self.extract(),
@@ -43,6 +43,7 @@ impl Drawing<'_> {
             ..24 => self.mkdir(),
             ..27 => self.symlink(),
             ..30 => self.rename(),
+            ..33 => self.permissions(),
             _ => self.script(),
         }
     }
@@ -273,6 +274,27 @@ impl Drawing<'_> {
         let chmod = mode.map_or(String::new(), |mode| format!("{:0>5}", mode));
         let chown = owner.map_or("", |_| chown);
         Action { recipe: json!({ "mkdir": recipe }), meaning: format!("make {} '{chmod}' '{chown}'\n", quote(&path)) }
+    }
+
+    fn permissions(&mut self) -> Action {
+        let globs = percent(self.rng, 30);
+        let directory = percent(self.rng, 30);
+        let path = if globs { format!("{}/*.conf", self.place) } else { self.path(85, directory) };
+        let ((owner, chown), mut mode) = (self.owner(), self.mode());
+        if owner.is_none() {
+            mode = mode.or(Some("0640"));
+        }
+        let present = percent(self.rng, 30);
+        let mut recipe = with(json!({ "path": self.spelled(&path) }), &[("mode", mode), ("owner", owner)]);
+        if present {
+            recipe["if-present"] = json!(true);
+        }
+        let (present, chown) = (if present { "1" } else { "" }, owner.map_or("", |_| chown));
+        let chmod = mode.map_or(String::new(), |mode| format!("{mode:0>5}"));
+        // A glob, outside of quotes.
+        let paths = if globs { format!("{}/*.conf", quote(self.place)) } else { quote(&path) };
+        let meaning = format!("permissions '{present}' '{chmod}' '{chown}' {paths}\n");
+        Action { recipe: json!({ "permissions": recipe }), meaning }
     }
 
     fn symlink(&mut self) -> Action {

@@ -67,6 +67,25 @@ make() {
     if [ -n "$2" ]; then chmod "$2" "$1"; fi
 }
 
+# IF_PRESENT MODE OWNER PATH...; several paths, or one that is not there, are what a glob finds
+permissions() {
+    present=$1 mode=$2 owner=$3
+    shift 3
+    if [ -n "$owner" ]; then
+        : >/run/oracle-owner
+        chown "$owner" /run/oracle-owner
+    fi
+    for path; do
+        if leads "$path"; then
+            path=$(realpath "$path")
+            if [ -n "$owner" ]; then chown "$owner" "$path"; fi
+            if [ -n "$mode" ]; then chmod "$mode" "$path"; fi
+        elif [ -z "$present" ]; then
+            refuse "$path is not there"
+        fi
+    done
+}
+
 # TARGET PATH
 link() {
     way "$2"

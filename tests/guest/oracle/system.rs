@@ -42,6 +42,13 @@ printf 'someone ALL=(ALL) NOPASSWD:ALL\\n' | write /etc/sudoers.d/90-someone 044
             meaning: add("with-keys", "/bin/bash --create-home") + has_keys,
         },
         Action {
+            recipe: json!({ "user": { "name": "with-password", "password-hash": "$6$salt$hash./" } }),
+            meaning: format!(
+                "{}usermod --password '$6$salt$hash./' with-password\n",
+                add("with-password", "/bin/bash --create-home")
+            ),
+        },
+        Action {
             recipe: json!({ "user": { "name": "games", "groups": ["adm"], "shell": "/bin/sh" } }),
             meaning:
                 "usermod --shell /bin/sh games\nusermod --append --groups adm games\npasswd --lock games >/dev/null\n"
