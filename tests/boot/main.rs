@@ -9,6 +9,7 @@ mod bad_images;
 mod boots;
 mod debians;
 mod foreign;
+mod library;
 mod machine;
 mod record;
 mod reports;

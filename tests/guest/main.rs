@@ -14,6 +14,7 @@ mod faults;
 mod image_base;
 mod inspect;
 mod labels;
+mod library;
 mod mended;
 mod oracle;
 mod rpm;
