@@ -99,7 +99,7 @@ fn planned(work: &Path, element: &str, params: &str) -> (Plan, Vec<(String, gold
          elements: [{{ {element}: {params} }}]\n"
     );
     let options = LoadOptions {
-        params: BTreeMap::new(),
+        params: Default::default(),
         element_dirs: Vec::new(),
         distro_dirs: Vec::new(),
         host_arch: Arch::X86_64,

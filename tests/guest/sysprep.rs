@@ -1,7 +1,7 @@
 //! The element `sysprep` on a real image: leftovers of all kinds are put there, and the element removes what its parameters name
 //! and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -267,7 +267,7 @@ fn sysprep_removes_what_its_parameters_name_and_nothing_else() {
     }
     // The checks of the element, with all parameters on.
     let options = LoadOptions {
-        params: BTreeMap::new(),
+        params: Default::default(),
         element_dirs: Vec::new(),
         distro_dirs: Vec::new(),
         host_arch: Arch::X86_64,

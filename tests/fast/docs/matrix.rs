@@ -175,7 +175,7 @@ fn refused(library: &Library, element: &str, record: &Record) -> bool {
         elements.join(", ")
     );
     let options = LoadOptions {
-        params: BTreeMap::new(),
+        params: Default::default(),
         element_dirs: Vec::new(),
         distro_dirs: Vec::new(),
         host_arch: Arch::X86_64,
