@@ -53,7 +53,7 @@ impl Files {
         self.all.iter().find(|file| file.number == number).expect("every place is in a file")
     }
 
-    /// Returns the included files, the recipe's own first.
+    /// Returns the included files, each before those that it includes.
     pub(in crate::recipe) fn included(&self) -> impl Iterator<Item = &File> {
         self.all.iter().rev().skip(1)
     }
