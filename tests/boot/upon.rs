@@ -1,5 +1,5 @@
-//! Images upon those of synthetic distributions: every element once more, a larger disk, and a change of each kind that a reader of
-//! the running system sees.
+//! Images upon those of synthetic distributions: a larger disk, elements, and a change of each kind that a reader of the running
+//! system sees. A machine does not reach the server of packages, so the elements are those without packages.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,8 @@ use goldsmith::process::capture;
 use crate::reports::Verified;
 
 /// What the recipe changes, and what the running machine then shows.
-const CHANGES: &str = r#"steps:
+const CHANGES: &str = r#"elements: [net-rules, no-firewall, serial-console, sysprep]
+steps:
   configure:
     - write: { path: /etc/motd, content: "upon another\n" }
     - hostname: upon
@@ -22,12 +23,11 @@ checks:
   - booted: { command: "date +%Z | grep -qE '^CES?T$'" }
 "#;
 
-/// Builds an image with these elements upon `out/NAME/NAME.qcow2` of a directory, and verifies it under BIOS. Also returns its
-/// manifest.
-pub(crate) fn verified_upon(work: &Path, name: &str, elements: &str) -> (Verified, PathBuf) {
+/// Builds an image upon `out/NAME/NAME.qcow2` of a directory, and verifies it under BIOS. Also returns its manifest.
+pub(crate) fn verified_upon(work: &Path, name: &str) -> (Verified, PathBuf) {
     let base = format!("out/{name}/{name}.qcow2");
     let recipe = format!(
-        "name: upon\nbase: {{ image: {{ source: {base}, sha256: out/{name}/SHA256SUMS }} }}\ndisk: {{ size: 4GiB }}\n{elements}\
+        "name: upon\nbase: {{ image: {{ source: {base}, sha256: out/{name}/SHA256SUMS }} }}\ndisk: {{ size: 4GiB }}\n\
          outputs: [{{ format: qcow2 }}]\n{CHANGES}"
     );
     std::fs::write(work.join("upon.yaml"), recipe).expect("a recipe");
