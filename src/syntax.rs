@@ -164,6 +164,13 @@ pub(crate) fn key_file(text: &str) -> Result<(), String> {
     })
 }
 
+/// Checks the path of a recipe.
+pub(crate) fn recipe_file(text: &str) -> Result<(), String> {
+    verdict(!text.is_empty() && !text.contains("://") && !text.contains('\0'), || {
+        format!("`{text}` is no path of a recipe")
+    })
+}
+
 pub(crate) fn url(text: &str) -> Result<(), String> {
     no_login(text)?;
     let known =

@@ -43,7 +43,12 @@ impl Source {
     /// known.
     pub(super) fn uses_network(&self) -> bool {
         self.loaded.composition.as_ref().is_none_or(|composition| {
-            composition.steps.iter().any(|step| step.actions.iter().any(Action::uses_network))
+            // Packages of a base recipe are installed before there is a guest, those of a recipe that starts from it in the guest.
+            let mut levels = composition.levels().into_iter().enumerate();
+            levels.any(|(number, level)| {
+                (number > 0 && !level.packages.is_empty())
+                    || level.steps.iter().any(|step| step.actions.iter().any(Action::uses_network))
+            })
         })
     }
 }

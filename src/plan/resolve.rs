@@ -11,7 +11,11 @@ const PACKAGES: &str = "packages";
 
 /// Makes the plan. The function is pure: all changing inputs are pinned in `base`.
 pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes: Vec<String>) -> Plan {
-    let Composition { distro, os, firmware, elements, packages, mut steps, checks, publish } = composition;
+    let levels = composition.levels();
+    let Composition { distro, os, firmware, checks, publish, .. } = composition.clone();
+    // Packages of further levels are installed in the guest.
+    let packages = levels[0].packages.clone();
+    let elements = composition.elements.iter().map(|element| element.name.clone()).collect();
     let layout = match base {
         BasePlan::Bootstrap { .. } => recipe.disk.layout,
         BasePlan::Image { .. } => Layout::of(&firmware),
@@ -36,28 +40,34 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
         BasePlan::Image { refreshed, .. } => refreshed.as_deref(),
         BasePlan::Bootstrap { .. } => None,
     };
-    if matches!(base, BasePlan::Image { .. }) && !packages.is_empty() {
-        let install = packages.keys().cloned().collect();
-        let actions = vec![Action::Packages(Packages { install, ..Packages::default() })];
-        let id = StepId { phase: Phase::Install, element: PACKAGES.to_owned() };
-        steps.insert(0, ComposedStep { id, actions, files: BTreeMap::new(), timeout: None });
-    }
     let mut push = |step: ComposedStep, arguments: Option<Arguments>, derived: Option<Derived>| {
         let ComposedStep { id, actions, files, timeout } = step;
         let parent = planned.last().expect("the base is there").key;
         let ingredients = key::step(parent, &actions, &files, refreshed, arguments.as_ref(), derived.as_ref());
         planned.push(Step { id, actions, files, arguments, derived, key: key::of(&ingredients), ingredients, timeout });
     };
-    let mut arguments = Arguments::of(steps.iter().flat_map(|step| &step.actions), &os.paths);
-    // The menu is generated after everything that may change it: at the end of `finish`, or in the last step with such an action.
-    let about = |action: &Action| matches!(action, Action::KernelArgs(_));
-    let last = steps.iter().rposition(|step| step.id.phase <= Phase::Finish || step.actions.iter().any(about));
-    // Before `clean` takes away what programs need, and once more for what `clean` itself changes.
-    let ends = [steps.iter().rposition(|step| step.id.phase <= Phase::Finish), steps.len().checked_sub(1)];
-    for (number, step) in steps.into_iter().enumerate() {
-        let arguments = if Some(number) == last { arguments.take() } else { None };
-        let derived = ends.contains(&Some(number)).then(|| Derived { grub: os.paths.get("grub").cloned() });
-        push(step, arguments, derived);
+    let mut done: Vec<Action> = Vec::new();
+    for (number, level) in levels.into_iter().enumerate() {
+        let mut steps = level.steps.clone();
+        if (number > 0 || matches!(base, BasePlan::Image { .. })) && !level.packages.is_empty() {
+            let install = level.packages.keys().cloned().collect();
+            let actions = vec![Action::Packages(Packages { install, ..Packages::default() })];
+            let id = StepId { phase: Phase::Install, element: PACKAGES.to_owned() };
+            steps.insert(0, ComposedStep { id, actions, files: BTreeMap::new(), timeout: None });
+        }
+        // The menu entries have what all levels ask for.
+        done.extend(steps.iter().flat_map(|step| step.actions.iter().cloned()));
+        let mut arguments = Arguments::of(done.iter(), &os.paths);
+        // The menu is generated after everything that may change it: at the end of `finish`, or in the last step with such an action.
+        let about = |action: &Action| matches!(action, Action::KernelArgs(_));
+        let last = steps.iter().rposition(|step| step.id.phase <= Phase::Finish || step.actions.iter().any(about));
+        // Before `clean` takes away what programs need, and once more for what `clean` itself changes.
+        let ends = [steps.iter().rposition(|step| step.id.phase <= Phase::Finish), steps.len().checked_sub(1)];
+        for (number, step) in steps.into_iter().enumerate() {
+            let arguments = if Some(number) == last { arguments.take() } else { None };
+            let derived = ends.contains(&Some(number)).then(|| Derived { grub: os.paths.get("grub").cloned() });
+            push(step, arguments, derived);
+        }
     }
     let id = StepId { phase: Phase::Finalize, element: recipe.name.clone() };
     push(ComposedStep { id, actions: Vec::new(), files: BTreeMap::new(), timeout: None }, None, None);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::publish::Target;
 use crate::action::Action;
 use crate::distro::Os;
+use crate::element::order::Item;
 use crate::element::schema::Check;
 use crate::vocabulary::{Asset, Distro, Firmware, StepId};
 
@@ -27,8 +28,6 @@ pub struct Composition {
     pub os: Os,
     /// Firmware under which the image boots.
     pub firmware: Vec<Firmware>,
-    /// Names of the elements, in order.
-    pub elements: Vec<String>,
     /// Packages, and which elements ask for each.
     pub packages: BTreeMap<String, Vec<String>>,
     /// Steps in order. None is without actions.
@@ -37,6 +36,21 @@ pub struct Composition {
     pub checks: Vec<(String, Check)>,
     /// Targets to which the image is published.
     pub publish: Vec<Target>,
+    /// Elements of the image, also those that its base recipe has applied.
+    pub elements: Vec<Item>,
+    /// Steps of all elements in the last two phases. A recipe that starts from this one ends with them.
+    pub closing: Vec<ComposedStep>,
+    /// What the base recipe does before, if the image starts from a recipe.
+    pub below: Option<Box<Composition>>,
+}
+
+impl Composition {
+    /// Returns what is done, in order: what the lowest base recipe does first.
+    pub fn levels(&self) -> Vec<&Self> {
+        let mut levels = self.below.as_ref().map_or_else(Vec::new, |below| below.levels());
+        levels.push(self);
+        levels
+    }
 }
 
 /// The actions of one element in one phase.

@@ -43,15 +43,15 @@ fn partial_schema(distros: &Distros) -> (Json, Json) {
         .collect();
     let text = json!({ "type": "string", "pattern": TEMPLATE });
     narrow(&mut schema, "distro", "components", json!({ "anyOf": [{ "enum": names }, text] }));
-    let [recipe, param, bootstrap, image] =
-        ["", "/$defs/Param", "/$defs/Bootstrap", "/$defs/ImageSource"].map(|place| {
+    let [recipe, param, bootstrap, image, base] =
+        ["", "/$defs/Param", "/$defs/Bootstrap", "/$defs/ImageSource", "/$defs/BaseRecipe"].map(|place| {
             let keys = object_of(&mut schema, place).and_then(|object| object.remove("required"));
             json!({ "required": keys.unwrap_or(json!([])) })
         });
     let mut needed = recipe;
     needed["properties"] = json!({
         "params": { "additionalProperties": param },
-        "base": { "properties": { "bootstrap": bootstrap, "image": image } },
+        "base": { "properties": { "bootstrap": bootstrap, "image": image, "recipe": base } },
     });
     (schema, needed)
 }

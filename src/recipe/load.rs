@@ -13,11 +13,11 @@ use serde_json::Value as Json;
 use super::compose::{BODY, Composer, Own};
 use super::composition::{Composition, System};
 use super::params::{self, Declared, Outside, Values};
-use super::schema::{Base, Disk, RecipeFile};
+use super::schema::{Base, BaseFile, Disk, RecipeFile};
 use super::secret::SecretSource;
 use super::template::{Budget, Variables, render};
 use super::verify::Known;
-use super::{Layout, Verify, base, check, include};
+use super::{Layout, Verify, base, below, check, include};
 use crate::digest::Sha256;
 use crate::distro::{self, Distros};
 use crate::element::library::Library;
@@ -126,7 +126,8 @@ fn load_source(
 ) -> Result<Loaded, Diagnostics> {
     let mut found = Vec::new();
     let mut notes = Vec::new();
-    let loaded = recipe(path, source, options, system, &mut found, &mut notes);
+    let asked = Asked { options, system, given: None, open: &[] };
+    let loaded = recipe(path, source, asked, &mut found, &mut notes);
     match (Diagnostics::collect(found), loaded) {
         (None, Some((recipe, composition))) => Ok(Loaded { recipe, composition, notes }),
         (Some(errors), _) => Err(errors),
@@ -134,18 +135,29 @@ fn load_source(
     }
 }
 
+/// How a recipe is read.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    options: &'a LoadOptions,
+    system: Option<&'a System>,
+    /// What a recipe that starts from this one gives its parameters, instead of what comes from outside.
+    given: Option<&'a below::Request>,
+    /// Recipes that start from this one.
+    open: &'a [PathBuf],
+}
+
 fn recipe(
     path: &Path,
     source: &Arc<Source>,
-    options: &LoadOptions,
-    system: Option<&System>,
+    asked: Asked<'_>,
     found: &mut Vec<Diagnostic>,
     notes: &mut Vec<String>,
 ) -> Option<(Recipe, Option<Composition>)> {
+    let Asked { options, system, .. } = asked;
     let files = include::files(path, source, found)?;
     let source = &files.source;
     let budget = Arc::<Budget>::default();
-    let values = parameters(&declarations(&files, found)?, options, &budget, source, found, notes);
+    let values = parameters(&declarations(&files, found)?, asked, &budget, source, found, notes);
     let variables = Variables {
         values: values.values.clone(),
         faulty: values.faulty.iter().cloned().collect(),
@@ -185,9 +197,24 @@ fn recipe(
             dirs.push(beside);
         }
     }
-    let arch = file.as_ref().and_then(|file| file.arch).unwrap_or(options.host_arch);
+    let below = match &file {
+        Some(RecipeFile { base: BaseFile::Recipe(base), .. }) => {
+            let request = below::Request::of(base, &head, source);
+            let read = request.read(path, asked.open, found)?;
+            let asked = Asked { given: Some(&request), open: &read.open, ..asked };
+            Some(recipe(&read.path, &read.source, asked, found, notes)?)
+        }
+        _ => None,
+    };
+    let arch = match &below {
+        Some((base, _)) => base.arch,
+        None => file.as_ref().and_then(|file| file.arch).unwrap_or(options.host_arch),
+    };
+    if let (Some((base, _)), Some(file)) = (&below, &mut file) {
+        below::adopt(file, base.arch, &base.disk, &base.secrets, (&head, source), found);
+    }
     check::layout(&head, arch, source, found);
-    if let Some(file) = &mut file
+    if let (Some(file), None) = (&mut file, &below)
         && head.get("disk").and_then(|disk| disk.get("layout")).is_none()
     {
         file.disk.layout = Layout::default_of(arch);
@@ -204,13 +231,14 @@ fn recipe(
         distros: Arc::clone(&distros),
         elements: BTreeMap::new(),
         arch,
+        below: below.as_ref().and_then(|(_, composition)| composition.as_ref()),
         budget,
     };
     if let Some(file) = &file
         && let Some(verify) = &file.verify
     {
         // A base image has its own partitions and, if the recipe gives no size, its own disk size.
-        let bootstrapped = matches!(file.base, Base::Bootstrap(_));
+        let bootstrapped = matches!(file.base, BaseFile::Bootstrap(_));
         let sized = head.get("disk").and_then(|disk| disk.get("size")).is_some();
         let known = Known {
             arch: Some(arch),
@@ -220,12 +248,17 @@ fn recipe(
         check::verify(&head, verify, &known, source, found);
     }
     let bootstrapped = match file.as_mut().map(|file| &mut file.base) {
-        Some(Base::Bootstrap(bootstrap)) => base::bootstrapped(bootstrap, arch, &distros, (&head, &dir), source, found),
+        Some(BaseFile::Bootstrap(bootstrap)) => {
+            base::bootstrapped(bootstrap, arch, &distros, (&head, &dir), source, found)
+        }
         _ => None,
     };
     let system = match (file.as_ref().map(|file| &file.base), &bootstrapped) {
-        (Some(Base::Bootstrap(_)), bootstrapped) => {
+        (Some(BaseFile::Bootstrap(_)), bootstrapped) => {
             bootstrapped.as_ref().map(|(distro, _)| System { distro: distro.clone(), firmware: layout.firmware() })
+        }
+        (Some(BaseFile::Recipe(_)), _) => {
+            composer.below.map(|below| System { distro: below.distro.clone(), firmware: below.firmware.clone() })
         }
         _ => system.cloned(),
     };
@@ -241,6 +274,8 @@ fn recipe(
             }
             composition
         }
+        // The elements of a base recipe are not known before its image has been inspected.
+        None if below.is_some() => None,
         None => {
             let (errors, said) = composer.find_common_errors();
             found.extend(errors);
@@ -249,13 +284,23 @@ fn recipe(
         }
     };
     let file = file?;
+    let mut included: BTreeMap<_, _> = files.included().map(|file| (file.name.clone(), file.digest)).collect();
+    let (base, bootstrap) = match (file.base, below) {
+        (BaseFile::Recipe(place), Some((recipe, _))) => {
+            included.extend(below::files(&place.source, recipe.digest, &recipe.included));
+            (below::base(&place.source, recipe.base), recipe.bootstrap)
+        }
+        (BaseFile::Image(image), _) => (Base::Image(image), None),
+        (BaseFile::Bootstrap(bootstrap), _) => (Base::Bootstrap(bootstrap), bootstrapped.map(|(_, how)| how)),
+        (BaseFile::Recipe(_), None) => return None,
+    };
     let recipe = Recipe {
         name: file.name,
         description: file.description,
         arch,
         params: values.values,
-        base: file.base,
-        bootstrap: bootstrapped.map(|(_, how)| how),
+        base,
+        bootstrap,
         disk: file.disk,
         outputs: file.outputs,
         checksums: file.checksums,
@@ -263,7 +308,7 @@ fn recipe(
         secrets: file.secrets,
         dir,
         digest: files.all[files.all.len() - 1].digest,
-        included: files.included().map(|file| (file.name.clone(), file.digest)).collect(),
+        included,
     };
     Some((recipe, composition))
 }
@@ -285,7 +330,7 @@ fn declarations(files: &include::Files, found: &mut Vec<Diagnostic>) -> Option<N
 /// Declarations and values of the recipe's parameters.
 fn parameters(
     root: &Node,
-    options: &LoadOptions,
+    asked: Asked<'_>,
     budget: &Arc<Budget>,
     source: &Arc<Source>,
     found: &mut Vec<Diagnostic>,
@@ -304,7 +349,10 @@ fn parameters(
     let secrets = root.get("secrets").and_then(Node::map).map_or(&[][..], |map| &map.entries);
     let secrets: BTreeSet<&str> = secrets.iter().map(|(key, _)| key.text.as_str()).collect();
     let outside = Declared { params: &params, secrets: &secrets };
-    params::give_outside(&mut values, outside, &options.params, found, notes);
+    match asked.given {
+        Some(request) => request.give(&mut values, &params, found),
+        None => params::give_outside(&mut values, outside, &asked.options.params, found, notes),
+    }
     for name in params::unset(&values, &params).into_iter().map(str::to_owned).collect::<Vec<_>>() {
         let span = declared.as_ref().and_then(|node| node.key(&name)).map_or(Span::default(), |key| key.span);
         let variable = params::VARIABLE;

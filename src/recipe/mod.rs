@@ -1,6 +1,7 @@
 //! Recipes: reads a recipe file, checks it, renders its templates and composes it with its elements.
 
 mod base;
+mod below;
 pub(crate) mod check;
 mod compose;
 mod composition;
@@ -20,7 +21,7 @@ pub mod verify;
 
 pub use composition::{ComposedStep, Composition, System};
 pub use load::{LoadOptions, Loaded, Recipe, load, load_str};
-pub use schema::{Base, Bootstrap, Disk, ElementUse, ImageSource, Layout, RecipeFile, Steps};
+pub use schema::{Base, BaseFile, BaseRecipe, Bootstrap, Disk, ElementUse, ImageSource, Layout, RecipeFile, Steps};
 pub use secret::SecretSource;
 pub use verify::Verify;
 

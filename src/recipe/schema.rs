@@ -39,8 +39,8 @@ pub struct RecipeFile {
     /// Parameters: values that the command line and the environment can set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, Param>,
-    /// Packages or an image that the image starts from.
-    pub base: Base,
+    /// Packages, an image or another recipe that the image starts from.
+    pub base: BaseFile,
     /// Size and partitions of the disk.
     #[serde(default)]
     pub disk: Disk,
@@ -77,13 +77,36 @@ pub struct RecipeFile {
 }
 
 /// What an image starts from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Base {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename = "Base", rename_all = "lowercase")]
+pub enum BaseFile {
     /// The image starts from packages of a distribution's mirror.
     Bootstrap(Bootstrap),
     /// The image starts from an existing disk image.
     Image(ImageSource),
+    /// The image starts from the disk that another recipe describes.
+    Recipe(BaseRecipe),
+}
+
+/// What the lowest layer of an image is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Base {
+    /// Packages of a distribution's mirror.
+    Bootstrap(Bootstrap),
+    /// A disk image.
+    Image(ImageSource),
+}
+
+/// A recipe whose disk another image starts from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BaseRecipe {
+    /// Path of the recipe, relative to this recipe.
+    pub source: String,
+    /// Values of its parameters. Options and variables set no parameters of a base recipe.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, serde_json::Value>,
 }
 
 /// A base made of packages.

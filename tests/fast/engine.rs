@@ -1,6 +1,7 @@
 //! The build loop and the actions, in a guest that is memory: what ran, in which order, how often.
 
 mod actions;
+mod base_recipes;
 mod building;
 mod derived;
 mod examining;

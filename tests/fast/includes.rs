@@ -9,22 +9,23 @@ use goldsmith::yaml::Diagnostics;
 
 const DEBIAN: &str = "name: x\nbase: { bootstrap: { distro: debian, release: bookworm } }\n";
 
-struct Folder(tempfile::TempDir);
+/// A folder of recipes.
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let folder = Self(tempfile::tempdir().expect("a folder"));
         files.iter().for_each(|(path, text)| folder.write(path, text));
         folder
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.0.path().join(path);
         std::fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
         std::fs::write(path, text).expect("a file");
     }
 
-    fn load(&self, recipe: &str) -> Result<Loaded, Diagnostics> {
+    pub(crate) fn load(&self, recipe: &str) -> Result<Loaded, Diagnostics> {
         let options = LoadOptions {
             params: Default::default(),
             element_dirs: Vec::new(),
@@ -35,11 +36,11 @@ impl Folder {
         recipe::load(&self.0.path().join(recipe), &options, None)
     }
 
-    fn loaded(&self, recipe: &str) -> Loaded {
+    pub(crate) fn loaded(&self, recipe: &str) -> Loaded {
         self.load(recipe).unwrap_or_else(|errors| panic!("{errors}"))
     }
 
-    fn plan(&self, recipe: &str) -> Plan {
+    pub(crate) fn plan(&self, recipe: &str) -> Plan {
         let loaded = self.loaded(recipe);
         let Base::Bootstrap(source) = loaded.recipe.base.clone() else { panic!("a bootstrap") };
         let pin = RepositoryPin {
@@ -55,7 +56,7 @@ impl Folder {
 }
 
 /// The steps whose keys differ.
-fn changed(before: &Plan, after: &Plan) -> Vec<String> {
+pub(crate) fn changed(before: &Plan, after: &Plan) -> Vec<String> {
     let differs = before.steps.iter().zip(&after.steps).filter(|(before, after)| before.key != after.key);
     differs.map(|(_, after)| after.id.to_string()).collect()
 }

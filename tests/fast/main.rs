@@ -1,5 +1,6 @@
 //! Tests that need no guest, no service and no machine. Almost all are done in seconds.
 
+mod base_recipes;
 mod cli;
 mod distributions;
 mod docs;

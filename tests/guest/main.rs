@@ -7,6 +7,7 @@ mod apk;
 #[path = "../support/apt_distro.rs"]
 mod apt_distro;
 mod base;
+mod base_recipe;
 mod bases;
 mod calls;
 mod diff;

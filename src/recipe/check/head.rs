@@ -27,6 +27,7 @@ const RECIPE_HEAD: &[(&str, Rule)] = &[
     ("base.bootstrap.security-mirror", url),
     ("base.bootstrap.components.*", component),
     ("base.bootstrap.keyring", key_file),
+    ("base.recipe.source", recipe_file),
     ("base.image.source", image_source),
     ("base.image.sha256", image_digest),
     ("base.image.signed-by", key_file),

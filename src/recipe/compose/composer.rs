@@ -33,6 +33,8 @@ pub(in crate::recipe) struct Composer<'a> {
     /// Elements that the library was asked for, by name.
     pub(in crate::recipe) elements: BTreeMap<String, Arc<Result<Element, LoadError>>>,
     pub(in crate::recipe) arch: Arch,
+    /// What the base recipe does, if the recipe starts from one.
+    pub(in crate::recipe) below: Option<&'a Composition>,
     /// Work that the recipe's templates may still do.
     pub(in crate::recipe) budget: Arc<Budget>,
 }
@@ -55,6 +57,20 @@ struct Part {
     publish: Vec<Target>,
 }
 
+impl Use {
+    fn item(&self) -> Item {
+        match &*self.element {
+            Ok(element) => Item {
+                name: self.name.clone(),
+                requires: element.requires.clone(),
+                after: element.after.clone(),
+                conflicts: element.conflicts.clone(),
+            },
+            Err(_) => Item { name: self.name.clone(), ..Item::default() },
+        }
+    }
+}
+
 const PHASES: [Phase; 5] = [Phase::Install, Phase::Configure, Phase::Boot, Phase::Finish, Phase::Clean];
 
 impl Composer<'_> {
@@ -72,7 +88,9 @@ impl Composer<'_> {
         };
         notes.extend(self.distros.get(&os.name).into_iter().flat_map(|one| one.hides.clone()));
         let built_ins = self.built_ins(system, &os);
-        let (uses, own) = self.recipe(&built_ins, &mut found);
+        let (mut uses, own) = self.recipe(&built_ins, &mut found);
+        let below = self.below.map_or(&[][..], |below| &below.elements);
+        uses.retain(|used| !is_below(used, below, self.source, &mut found));
         let mut parts = Vec::new();
         for index in self.order(&uses, &mut found) {
             if let Ok(element) = &*uses[index].element {
@@ -80,9 +98,10 @@ impl Composer<'_> {
                 parts.push(self.part(element, &uses[index], &system.distro, &built_ins, &mut found));
             }
         }
-        let elements = parts.iter().map(|part| part.name.clone()).collect();
         parts.push(own);
-        (Some(composition(system, os, elements, parts)), found, notes)
+        let mut composition = composition(system, os, parts, self.below);
+        composition.elements = below.iter().cloned().chain(uses.iter().map(Use::item)).collect();
+        (Some(composition), found, notes)
     }
 
     /// Looks for errors while the distribution is unknown. Returns the errors and notes that all distributions have in common.
@@ -172,18 +191,19 @@ impl Composer<'_> {
 
     /// Orders the elements. If no order is possible, they keep the recipe's order, so that further errors are found.
     fn order(&self, uses: &[Use], found: &mut Vec<Diagnostic>) -> Vec<usize> {
-        let items: Vec<Item> = uses
-            .iter()
-            .map(|used| match &*used.element {
-                Ok(element) => Item {
-                    name: used.name.clone(),
-                    requires: element.requires.clone(),
-                    after: element.after.clone(),
-                    conflicts: element.conflicts.clone(),
-                },
-                Err(_) => Item { name: used.name.clone(), ..Item::default() },
-            })
-            .collect();
+        let below = self.below.map_or(&[][..], |below| &below.elements);
+        let mut items: Vec<Item> = uses.iter().map(Use::item).collect();
+        for (item, used) in items.iter_mut().zip(uses) {
+            // What the base recipe has applied is there before all of these.
+            item.requires.retain(|name| below.iter().all(|below| below.name != *name));
+            for below in below {
+                if below.conflicts.contains(&item.name) || item.conflicts.contains(&below.name) {
+                    let message = format!("elements `{}` and `{}` cannot be together", item.name, below.name);
+                    let diagnostic = Diagnostic::new(self.source, used.span, message);
+                    found.push(diagnostic.help(format!("the base recipe has `{}`", below.name)));
+                }
+            }
+        }
         match order(&items) {
             Ok(order) => order,
             Err(errors) => {
@@ -296,30 +316,58 @@ fn packages_for(distro: &Distro, packages: &BTreeMap<String, Vec<String>>) -> Ve
     specific.into_iter().chain(packages.get("all")).flatten().cloned().collect()
 }
 
-/// Puts parts together, and sorts their steps by phase.
-fn composition(system: &System, os: Os, elements: Vec<String>, parts: Vec<Part>) -> Composition {
+/// Returns whether the base recipe has applied an element already. It is not applied again, so it gets no parameters.
+fn is_below(used: &Use, below: &[Item], source: &Arc<Source>, found: &mut Vec<Diagnostic>) -> bool {
+    let there = below.iter().any(|item| item.name == used.name);
+    if there && used.params.as_ref().is_some_and(|params| params.value != Value::Null) {
+        let message = format!("the base recipe has applied element `{}` already", used.name);
+        found.push(
+            Diagnostic::new(source, used.span, message).help(
+                "leave it out: its parameters are those of the base recipe, which `params` beside `source` can set",
+            ),
+        );
+    }
+    there
+}
+
+/// Puts parts together, and sorts their steps by phase. What elements of the base recipe do in the last two phases is done again,
+/// after everything else of the phase. The recipe's own part is the last.
+fn composition(system: &System, os: Os, parts: Vec<Part>, below: Option<&Composition>) -> Composition {
     let System { distro, firmware } = system.clone();
     let mut composition = Composition {
         distro,
         os,
         firmware,
-        elements,
         packages: BTreeMap::new(),
         steps: Vec::new(),
         checks: Vec::new(),
         publish: Vec::new(),
+        elements: Vec::new(),
+        closing: Vec::new(),
+        below: below.cloned().map(Box::new),
     };
-    for part in parts {
+    let of_elements = parts.len() - 1;
+    composition.checks.extend(below.into_iter().flat_map(|below| below.checks.clone()));
+    for (number, part) in parts.into_iter().enumerate() {
         for package in part.packages {
             let owners: &mut Vec<String> = composition.packages.entry(package).or_default();
             if !owners.contains(&part.name) {
                 owners.push(part.name.clone());
             }
         }
-        composition.steps.extend(part.steps.into_iter().filter(|step| !step.actions.is_empty()));
+        let steps = part.steps.into_iter().filter(|step| !step.actions.is_empty());
+        for step in steps {
+            if number < of_elements && step.id.phase >= Phase::Finish {
+                composition.closing.push(step.clone());
+            }
+            composition.steps.push(step);
+        }
         composition.checks.extend(part.checks.into_iter().map(|check| (part.name.clone(), check)));
         composition.publish.extend(part.publish);
     }
+    let again = below.map_or(&[][..], |below| &below.closing);
+    composition.closing.extend(again.iter().cloned());
+    composition.steps.extend(again.iter().cloned());
     // The sort is stable: within a phase the order of the elements stays.
     composition.steps.sort_by_key(|step| step.id.phase);
     composition

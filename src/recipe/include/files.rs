@@ -225,7 +225,7 @@ fn meant(path: &Path, text: &str) -> Option<String> {
 }
 
 /// Returns a path without `.` and, where that is possible, without `..`.
-fn normal(path: &Path) -> String {
+pub(in crate::recipe) fn normal(path: &Path) -> String {
     let mut parts = PathBuf::new();
     for component in path.components() {
         match component {

@@ -41,7 +41,7 @@ struct Merging<'a> {
 
 /// Returns whether the value at a place is one value, whatever it is: a value of a parameter is not joined with another.
 fn is_value(place: &[&str]) -> bool {
-    matches!(place, ["params", _, "default" | "choices"] | ["elements", _, _])
+    matches!(place, ["params", _, "default" | "choices"] | ["elements", _, _] | ["base", "recipe", "params", _])
 }
 
 /// Returns whether the key of the map at a place is a choice, so that two maps with different keys are two values.
@@ -207,7 +207,8 @@ fn meaning<'n>(place: &[&str], said: &Said<'n>) -> (String, Option<&'n Path>) {
         ["publish"] => true,
         ["secrets", _, "file"]
         | ["base", "image", "source" | "sha256" | "signed-by"]
-        | ["base", "bootstrap", "keyring"] => said.node.text().is_some_and(is_relative),
+        | ["base", "bootstrap", "keyring"]
+        | ["base", "recipe", "source"] => said.node.text().is_some_and(is_relative),
         _ => false,
     };
     (text(said.node), is_path.then_some(said.file.dir.as_path()))

@@ -4,6 +4,6 @@ mod files;
 mod merge;
 mod paths;
 
-pub(super) use files::{File, Files, files};
+pub(super) use files::{File, Files, files, normal};
 pub(super) use merge::merge;
-pub(super) use paths::{relocate, relocated};
+pub(super) use paths::{is_relative, relocate, relocated};

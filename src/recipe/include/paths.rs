@@ -5,11 +5,11 @@ use std::path::Path;
 use super::files::Files;
 use crate::digest::Sha256;
 use crate::recipe::publish::Target;
-use crate::recipe::schema::{Base, RecipeFile};
+use crate::recipe::schema::{BaseFile, RecipeFile};
 use crate::yaml::Node;
 
 /// Returns whether the text of a file is a path that begins in a folder, not a URL or a digest.
-pub(super) fn is_relative(text: &str) -> bool {
+pub(in crate::recipe) fn is_relative(text: &str) -> bool {
     Path::new(text).is_relative() && !text.contains("://") && Sha256::parse(text).is_none()
 }
 
@@ -22,12 +22,13 @@ pub(in crate::recipe) fn relocate(file: &mut RecipeFile, head: &Node, files: &Fi
     };
     let base = |kind: &str, key: &str| head.get("base")?.get(kind)?.get(key);
     match &mut file.base {
-        Base::Image(image) => {
+        BaseFile::Image(image) => {
             moved(base("image", "source"), &mut image.source);
             moved(base("image", "sha256"), &mut image.sha256);
             image.signed_by.iter_mut().for_each(|path| moved(base("image", "signed-by"), path));
         }
-        Base::Bootstrap(bootstrap) => {
+        BaseFile::Recipe(recipe) => moved(base("recipe", "source"), &mut recipe.source),
+        BaseFile::Bootstrap(bootstrap) => {
             bootstrap.keyring.iter_mut().for_each(|path| moved(base("bootstrap", "keyring"), path));
         }
     }

@@ -86,6 +86,9 @@ impl OnFailure for Answers {
     }
 }
 
+/// Base and disk of recipes.
+const HEAD: &str = "base: { bootstrap: { distro: debian, release: bookworm } }\ndisk: { size: 400MiB }";
+
 impl Fixture {
     pub(crate) fn new() -> Self {
         let world = FakeWorld::new();
@@ -122,8 +125,20 @@ impl Fixture {
     }
 
     pub(crate) fn plan_named(&self, name: &str, body: &str) -> Plan {
-        let head = "base: { bootstrap: { distro: debian, release: bookworm } }\ndisk: { size: 400MiB }";
-        let text = format!("name: {name}\n{head}\n{body}\n");
+        self.plan_of_text(&format!("name: {name}\n{HEAD}\n{body}\n"))
+    }
+
+    /// Puts a recipe on a bootstrapped base into the folder.
+    pub(crate) fn below(&self, path: &str, body: &str) {
+        self.file(path, &format!("name: image\n{HEAD}\n{body}\n"), 0o644);
+    }
+
+    /// The plan of a recipe that starts from one in the folder.
+    pub(crate) fn plan_upon(&self, below: &str, body: &str) -> Plan {
+        self.plan_of_text(&format!("name: upon\nbase: {{ recipe: {{ source: {below} }} }}\n{body}\n"))
+    }
+
+    fn plan_of_text(&self, text: &str) -> Plan {
         let options = LoadOptions {
             params: Default::default(),
             element_dirs: Vec::new(),
@@ -132,7 +147,7 @@ impl Fixture {
             rules: Vec::new(),
         };
         let path = self.dir.path().join("recipes/recipe.yaml");
-        let loaded = recipe::load_str(&path, &text, &options, None).unwrap_or_else(|errors| panic!("{errors}"));
+        let loaded = recipe::load_str(&path, text, &options, None).unwrap_or_else(|errors| panic!("{errors}"));
         plan_of(&loaded)
     }
 
