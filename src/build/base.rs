@@ -56,7 +56,9 @@ pub(super) fn bootstrap(plan: &Plan, step: &Step, slot: Slot, session: &mut Sess
         Ok(()) => {}
         Err(BootstrapError::PackageNotFound { packages }) => {
             let wanted = packages.into_iter().map(|package| {
-                let wanted_by = plan.packages.get(&package).cloned().unwrap_or_default();
+                // Some packages belong to every tree of the distribution.
+                let data = || vec![format!("the data of {}", plan.distro.name)];
+                let wanted_by = plan.packages.get(&package).cloned().unwrap_or_else(data);
                 format!("{package} (wanted by {})", wanted_by.join(", "))
             });
             return Err(BuildError::PackageNotFound(wanted.collect()));
