@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     leftover!("sysprep/12", "/root/initial-setup-ks.cfg", "rootpw --iscrypted $6$salt$hash\n"),
     leftover!("sysprep/13", "/etc/ssh/sshd_config~", "PermitRootLogin yes\n"),
-    leftover!("sysprep/14", "/var/crash/202601010000/vmcore", "memory of the machine"),
+    leftover!("sysprep/14", "/var/crash/vmcore", "memory of the machine"),
     leftover!("sysprep/15", "/var/spool/cron/crontabs/root", "@daily /root/backup\n"),
     leftover!("sysprep/16", "/etc/lvm/devices/system.devices", "HOSTNAME=build-7\n"),
     leftover!(
@@ -45,7 +45,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     leftover!("sysprep/21", "/var/lib/dhcpd/dhcpd.leases", "lease 192.0.2.7 {\n}\n"),
     leftover!("sysprep/22", "/var/account/pacct", "as the kernel writes it"),
-    leftover!("sysprep/23", "/var/lib/fprint/someone/driver/0/7", "as fprintd enrols a finger"),
+    leftover!("sysprep/23", "/var/lib/fprint/someone", "as fprintd enrols a finger"),
     leftover!("sysprep/24", "/etc/security/opasswd", "root:0:1:$6$salt$hash\n"),
     leftover!("sysprep/25", "/etc/krb5.keytab", "as ktutil writes it"),
     leftover!("sysprep/26", "/etc/ipa/default.conf", "[global]\nhost = build-7.example\n"),
