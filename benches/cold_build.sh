@@ -50,7 +50,7 @@ clock warm build
 rm "$work/memory"
 # mkosi makes its tools and its cache now, or there is no row of it.
 with_mkosi=yes
-mkosi() { benches/mkosi.sh "$release" "$packages" "$work/mkosi" "$work/mkosi.qcow2"; }
+mkosi() { benches/mkosi.sh "$release" "$packages" "$work/mkosi-tools" "$work/mkosi.qcow2"; }
 mkosi > "$work/log" 2>&1 || { with_mkosi=no; tail -n 3 "$work/log" >&2; echo "mkosi cannot be measured here" >&2; }
 for run in $(seq "$runs"); do
     echo "run $run of $runs" >&2
