@@ -26,13 +26,7 @@ pub(crate) fn build(
     host: &dyn Host,
     watch: &mut dyn Watch,
 ) -> Result<Outcome, Box<dyn Error>> {
-    let reading = LoadOptions {
-        params: Default::default(),
-        element_dirs: vec![],
-        distro_dirs: vec![],
-        host_arch: Arch::X86_64,
-        rules: vec![],
-    };
+    let reading = LoadOptions::new(Arch::X86_64);
     let source = Source::read(recipe, reading)?;
     let workshop = Workshop::new(&work.join("cache"), work, Arc::new(Silent), Interrupt::new())?;
     let pins = PinPolicy { max_age: Duration::from_secs(3600), refresh: false, offline: false };

@@ -12,20 +12,19 @@ const PACKAGES: &str = "packages";
 /// Makes the plan. The function is pure: all changing inputs are pinned in `base`.
 pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes: Vec<String>) -> Plan {
     let levels = composition.levels();
-    let Composition { distro, os, firmware, checks, publish, .. } = composition.clone();
+    let Composition { os, firmware, .. } = &composition;
     // Packages of further levels are installed in the guest.
     let packages = levels[0].packages.clone();
-    let elements = composition.elements.iter().map(|element| element.name.clone()).collect();
     let layout = match base {
         BasePlan::Bootstrap { .. } => recipe.disk.layout,
-        BasePlan::Image { .. } => Layout::of(&firmware),
+        BasePlan::Image { .. } => Layout::of(firmware),
     };
-    let disk = DiskPlan { size: recipe.disk.size, layout, firmware };
+    let disk = DiskPlan { size: recipe.disk.size, layout, firmware: firmware.clone() };
     let base_id = match &base {
-        BasePlan::Bootstrap { source, .. } => format!("{} {}", distro.name, source.release),
+        BasePlan::Bootstrap { source, .. } => format!("{} {}", composition.distro.name, source.release),
         BasePlan::Image { source, .. } => source.rsplit('/').next().unwrap_or(source).to_owned(),
     };
-    let ingredients = key::base(recipe.arch, &os, &disk, &base, &packages);
+    let ingredients = key::base(recipe.arch, os, &disk, &base, &packages);
     let mut planned = vec![Step {
         id: StepId { phase: Phase::Base, element: base_id },
         actions: Vec::new(),
@@ -46,8 +45,7 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
         let ingredients = key::step(parent, &actions, &files, refreshed, arguments.as_ref(), derived.as_ref());
         planned.push(Step { id, actions, files, arguments, derived, key: key::of(&ingredients), ingredients, timeout });
     };
-    let mut done: Vec<Action> = Vec::new();
-    for (number, level) in levels.into_iter().enumerate() {
+    for (number, level) in levels.iter().enumerate() {
         let mut steps = level.steps.clone();
         if (number > 0 || matches!(base, BasePlan::Image { .. })) && !level.packages.is_empty() {
             let install = level.packages.keys().cloned().collect();
@@ -55,9 +53,9 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
             let id = StepId { phase: Phase::Install, element: PACKAGES.to_owned() };
             steps.insert(0, ComposedStep { id, actions, files: BTreeMap::new(), timeout: None });
         }
-        // The menu entries have what all levels ask for.
-        done.extend(steps.iter().flat_map(|step| step.actions.iter().cloned()));
-        let mut arguments = Arguments::of(done.iter(), &os.paths);
+        // The menu entries have what this level and those below ask for.
+        let asked = levels[..=number].iter().flat_map(|level| &level.steps).flat_map(|step| &step.actions);
+        let mut arguments = Arguments::of(asked, &os.paths);
         // The menu is generated after everything that may change it: at the end of `finish`, or in the last step with such an action.
         let about = |action: &Action| matches!(action, Action::KernelArgs(_));
         let last = steps.iter().rposition(|step| step.id.phase <= Phase::Finish || step.actions.iter().any(about));
@@ -75,19 +73,19 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
         name: recipe.name.clone(),
         description: recipe.description.clone(),
         arch: recipe.arch,
-        distro,
-        os,
+        distro: composition.distro,
+        os: composition.os,
         params: recipe.params.clone(),
         disk,
         base,
-        elements,
+        elements: composition.elements.into_iter().map(|element| element.name).collect(),
         packages,
         steps: planned,
         outputs: recipe.outputs.clone(),
         checksums: recipe.checksums.clone(),
-        checks,
+        checks: composition.checks,
         verify: recipe.verify.clone(),
-        publish,
+        publish: composition.publish,
         secrets: recipe.secrets.clone(),
         notes,
     }

@@ -12,14 +12,14 @@ use serde_json::Value as Json;
 
 use super::compose::{BODY, Composer, Own};
 use super::composition::{Composition, System};
-use super::params::{self, Declared, Outside, Values};
+use super::params::{self, Declared, Values};
 use super::schema::{Base, BaseFile, Disk, RecipeFile};
 use super::secret::SecretSource;
 use super::template::{Budget, Variables, render};
 use super::verify::Known;
-use super::{Layout, Verify, base, below, check, include};
+use super::{Layout, LoadOptions, Verify, base, below, check, include, options};
 use crate::digest::Sha256;
-use crate::distro::{self, Distros};
+use crate::distro;
 use crate::element::library::Library;
 use crate::element::schema::Param;
 use crate::image::Output;
@@ -27,30 +27,6 @@ use crate::image::digests::Checksum;
 use crate::recipe::terms::decode;
 use crate::vocabulary::{Arch, Firmware};
 use crate::yaml::{Diagnostic, Diagnostics, Node, Source, Span, read};
-
-/// Input of the caller for loading a recipe: parameters, folders, the host's architecture.
-#[derive(Debug, Clone)]
-pub struct LoadOptions {
-    /// Values of parameters from the command line and the environment.
-    pub params: Outside,
-    /// Folders of elements, searched before the one beside the recipe.
-    pub element_dirs: Vec<PathBuf>,
-    /// Folders of distributions, searched before the one beside the recipe.
-    pub distro_dirs: Vec<PathBuf>,
-    /// Architecture of an image whose recipe names none.
-    pub host_arch: Arch,
-    /// Ids of the checks that every image gets. A recipe may accept their failure.
-    pub rules: Vec<&'static str>,
-}
-
-impl LoadOptions {
-    /// Loads the distributions that a recipe can use. Returns the errors in their files too.
-    pub fn distros(&self, recipe: &Path) -> (Arc<Distros>, Vec<Diagnostic>) {
-        let mut dirs = self.distro_dirs.clone();
-        dirs.push(folder_of(recipe).join("distros"));
-        Distros::load(&dirs)
-    }
-}
 
 /// A recipe without errors.
 #[derive(Debug, Clone)]
@@ -180,7 +156,7 @@ fn recipe(
     }
     check::recipe_head(&head, source, found);
 
-    let dir = folder_of(path);
+    let dir = options::folder(path);
     for (what, dirs) in [("elements", &options.element_dirs), ("distributions", &options.distro_dirs)] {
         for dir in dirs.iter().filter(|dir| !dir.is_dir()) {
             let message = format!("no such directory of {what}");
@@ -311,14 +287,6 @@ fn recipe(
         included,
     };
     Some((recipe, composition))
-}
-
-/// The folder that a recipe lies in.
-fn folder_of(recipe: &Path) -> PathBuf {
-    match recipe.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
 }
 
 /// Merges what the files say about parameters and secrets.

@@ -9,6 +9,7 @@ pub mod delivery;
 mod include;
 pub mod json_schema;
 pub mod load;
+mod options;
 mod os_names;
 pub mod params;
 pub mod publish;
@@ -20,7 +21,8 @@ pub(crate) mod terms;
 pub mod verify;
 
 pub use composition::{ComposedStep, Composition, System};
-pub use load::{LoadOptions, Loaded, Recipe, load, load_str};
+pub use load::{Loaded, Recipe, load, load_str};
+pub use options::LoadOptions;
 pub use schema::{Base, BaseFile, BaseRecipe, Bootstrap, Disk, ElementUse, ImageSource, Layout, RecipeFile, Steps};
 pub use secret::SecretSource;
 pub use verify::Verify;

@@ -13,13 +13,7 @@ use goldsmith::plan::Distro;
 use goldsmith::recipe::{self, Arch, Base, Firmware, ImageSource, LoadOptions, Loaded, System};
 
 fn options(distros: Option<&Path>) -> LoadOptions {
-    LoadOptions {
-        params: Default::default(),
-        element_dirs: Vec::new(),
-        distro_dirs: distros.map(Path::to_owned).into_iter().collect(),
-        host_arch: Arch::X86_64,
-        rules: Vec::new(),
-    }
+    LoadOptions { distro_dirs: distros.map(Path::to_owned).into_iter().collect(), ..LoadOptions::new(Arch::X86_64) }
 }
 
 /// A folder of distributions.

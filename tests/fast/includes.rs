@@ -26,13 +26,7 @@ impl Folder {
     }
 
     pub(crate) fn load(&self, recipe: &str) -> Result<Loaded, Diagnostics> {
-        let options = LoadOptions {
-            params: Default::default(),
-            element_dirs: Vec::new(),
-            distro_dirs: Vec::new(),
-            host_arch: Arch::X86_64,
-            rules: Vec::new(),
-        };
+        let options = LoadOptions::new(Arch::X86_64);
         recipe::load(&self.0.path().join(recipe), &options, None)
     }
 

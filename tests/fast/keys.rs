@@ -55,13 +55,7 @@ fn with_fixed_modes() -> tempfile::TempDir {
 }
 
 fn plan(text: &str) -> Plan {
-    let options = LoadOptions {
-        params: Default::default(),
-        element_dirs: Vec::new(),
-        distro_dirs: Vec::new(),
-        host_arch: Arch::X86_64,
-        rules: Vec::new(),
-    };
+    let options = LoadOptions::new(Arch::X86_64);
     let folder = with_fixed_modes();
     let loaded = recipe::load_str(&folder.path().join("fixed.yaml"), text, &options, None);
     let loaded = loaded.unwrap_or_else(|errors| panic!("{errors}"));
@@ -192,13 +186,7 @@ fn the_repositories_of_a_bootstrap_count_with_their_place() {
     let Base::Bootstrap(source) = ({
         let text = "bootstrap: { distro: debian, release: bookworm }";
         let text = format!("name: x\nbase: {{ {text} }}\n");
-        let options = LoadOptions {
-            params: Default::default(),
-            element_dirs: Vec::new(),
-            distro_dirs: Vec::new(),
-            host_arch: Arch::X86_64,
-            rules: Vec::new(),
-        };
+        let options = LoadOptions::new(Arch::X86_64);
         recipe::load_str(Path::new("x.yaml"), &text, &options, None).expect("a recipe").recipe.base
     }) else {
         panic!("a bootstrap")

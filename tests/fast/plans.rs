@@ -8,13 +8,7 @@ use goldsmith::plan::{self, BasePlan, Distro, Phase, Plan, RepositoryPin};
 use goldsmith::recipe::{self, Arch, Base, Firmware, LoadOptions, Loaded, System};
 
 fn options() -> LoadOptions {
-    LoadOptions {
-        params: Default::default(),
-        element_dirs: Vec::new(),
-        distro_dirs: Vec::new(),
-        host_arch: Arch::X86_64,
-        rules: Vec::new(),
-    }
+    LoadOptions::new(Arch::X86_64)
 }
 
 /// As if the base of a recipe were an image of Debian 12.

@@ -12,13 +12,7 @@ use goldsmith::recipe::params::Outside;
 use goldsmith::recipe::{Arch, Firmware, LoadOptions, Loaded, System, load, load_str};
 
 fn options() -> LoadOptions {
-    LoadOptions {
-        params: Default::default(),
-        element_dirs: Vec::new(),
-        distro_dirs: Vec::new(),
-        host_arch: Arch::X86_64,
-        rules: goldsmith::verify::rules().map(|rule| rule.id).collect(),
-    }
+    LoadOptions { rules: goldsmith::verify::rules().map(|rule| rule.id).collect(), ..LoadOptions::new(Arch::X86_64) }
 }
 
 fn distro(name: &str, release: &str, family: &str) -> Distro {

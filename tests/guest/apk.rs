@@ -6,19 +6,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use goldsmith::base::{self, BootstrapError, BootstrapRequest, Bootstrapped};
+use goldsmith::base::{BootstrapError, Bootstrapped};
 use goldsmith::digest::Sha256;
 use goldsmith::distro::{self, Distros, Keyring};
-use goldsmith::event::Silent;
-use goldsmith::interrupt::Interrupt;
-use goldsmith::plan::{DiskPlan, RepositoryPin};
 use goldsmith::process::capture;
-use goldsmith::recipe::{Arch, Layout};
-use goldsmith::units::ByteSize;
+use goldsmith::recipe::Arch;
 
 use crate::alpine_image::Alpine;
 use crate::synthetic::Server;
-use crate::zypper::{below, file_of_disk};
+use crate::tiny::{Tiny, below, file_of_disk};
 
 /// Directory that the test runs in again, where apk is one of this machine's programs.
 const INSIDE: &str = "GOLDSMITH_TEST_APK";
@@ -45,31 +41,8 @@ impl<'a> Repository<'a> {
 
     /// Makes a disk of the packages that Alpine always has and these, with the index pinned by this digest.
     fn build(&self, packages: &[&str], sha256: Sha256) -> Result<Bootstrapped, BootstrapError> {
-        let always = self.how.packages.iter().map(String::as_str);
-        let packages: Vec<String> = always.chain(packages.iter().copied()).map(str::to_owned).collect();
-        let pin = RepositoryPin {
-            url: self.server.url.clone(),
-            suite: "main".to_owned(),
-            components: Vec::new(),
-            sha256,
-            date: 1_700_000_000,
-        };
-        let disk = DiskPlan { size: ByteSize::mebibytes(1024), layout: Layout::Bios, firmware: Vec::new() };
-        let request = BootstrapRequest {
-            distro: "alpine",
-            how: &self.how,
-            release: "3.23",
-            arch: Arch::X86_64,
-            keyring: None,
-            allow_expired: false,
-            repositories: &[pin],
-            packages: &packages,
-            disk: &disk,
-            seed: Sha256::of(b"seed"),
-            target: &self.work.join("disk.qcow2"),
-            cache_dir: &self.work.join("cache"),
-        };
-        base::bootstrap::build(&request, &Silent, &Interrupt::new())
+        let tiny = Tiny { distro: "alpine", release: "3.23", suite: "main", how: &self.how, work: self.work };
+        tiny.build(&self.server.url, packages, sha256)
     }
 
     fn pinned(&self, packages: &[&str]) -> Result<Bootstrapped, BootstrapError> {

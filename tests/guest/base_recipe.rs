@@ -1,10 +1,8 @@
 //! Recipes that start from other recipes: each image is asked from inside by its recipe's own steps, which fail the build.
 
-use std::path::Path;
-use std::process::Command;
-
 use serde_json::Value;
 
+use crate::image_base::{goldsmith, launches};
 use crate::shared::SMALL;
 
 const BELOW: &str = r#"
@@ -83,19 +81,6 @@ fn recipes_start_from_recipes_and_share_their_layers() {
     let events = goldsmith(work, &["build", "upon.yaml"]);
     assert_eq!(started(&events), shared[1..].iter().chain(&own).copied().collect::<Vec<_>>());
     assert_eq!(launches(&events), 1);
-}
-
-/// Runs the program with a cache of its own; the JSON lines it prints.
-fn goldsmith(work: &Path, args: &[&str]) -> Vec<Value> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
-    let output = command.current_dir(work).args(args).args(["--json", "--cache", "cache"]).output().expect("it runs");
-    let text = String::from_utf8(output.stdout).expect("JSON is UTF-8");
-    assert!(output.status.success(), "{args:?}: {}\n{text}", output.status);
-    text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
-}
-
-fn launches(events: &[Value]) -> usize {
-    events.iter().filter(|e| e["event"] == "activity-started" && e["activity"] == "start the guest").count()
 }
 
 /// The steps whose layers were made.

@@ -86,7 +86,7 @@ fn an_image_is_built_upon_another() {
 }
 
 /// Runs the program with a cache of its own; the JSON lines it prints.
-fn goldsmith(work: &Path, args: &[&str]) -> Vec<Value> {
+pub(crate) fn goldsmith(work: &Path, args: &[&str]) -> Vec<Value> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
     let output = command.current_dir(work).args(args).args(["--json", "--cache", "cache"]).output().expect("it runs");
     let text = String::from_utf8(output.stdout).expect("JSON is UTF-8");
@@ -94,7 +94,7 @@ fn goldsmith(work: &Path, args: &[&str]) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
 }
 
-fn launches(events: &[Value]) -> usize {
+pub(crate) fn launches(events: &[Value]) -> usize {
     events.iter().filter(|e| e["event"] == "activity-started" && e["activity"] == "start the guest").count()
 }
 

@@ -3,11 +3,9 @@
 
 mod repository;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
 
-use goldsmith::build::actions::Executor;
 use goldsmith::guest::libguestfs::LibguestfsGuest;
 use goldsmith::guest::{Command, Guest as _};
 use goldsmith::plan::{self, BasePlan, Phase, Plan};
@@ -16,6 +14,7 @@ use goldsmith::verify::{Outcome, statics};
 
 use crate::sabotage::DISK;
 use crate::sabotage::disk_guest::DiskGuest;
+use crate::trees::executor;
 
 /// An element with its parameters as JSON, a line of shell that is true afterwards, and false before.
 const GOOD: &[(&str, &str, &str)] = &[
@@ -98,13 +97,7 @@ fn planned(work: &Path, element: &str, params: &str) -> (Plan, Vec<(String, gold
         "name: x\nbase: {{ bootstrap: {{ distro: debian, release: bookworm }} }}\ndisk: {{ size: 3GiB }}\n\
          elements: [{{ {element}: {params} }}]\n"
     );
-    let options = LoadOptions {
-        params: Default::default(),
-        element_dirs: Vec::new(),
-        distro_dirs: Vec::new(),
-        host_arch: Arch::X86_64,
-        rules: Vec::new(),
-    };
+    let options = LoadOptions::new(Arch::X86_64);
     let loaded =
         recipe::load_str(&work.join("x.yaml"), &text, &options, None).unwrap_or_else(|error| panic!("{error}"));
     let Base::Bootstrap(source) = loaded.recipe.base.clone() else { panic!("a bootstrap") };
@@ -117,20 +110,9 @@ fn planned(work: &Path, element: &str, params: &str) -> (Plan, Vec<(String, gold
 /// Carries out the steps `configure` and `clean` of a plan, without what is derived.
 fn carry_out(guest: &mut LibguestfsGuest, work: &Path, plan: &Plan) -> Result<(), String> {
     for step in plan.steps.iter().filter(|step| matches!(step.id.phase, Phase::Configure | Phase::Clean)) {
-        let mut executor = Executor {
-            guest: &mut *guest,
-            mechanisms: &plan.os.mechanisms,
-            arch: "x86_64",
-            packages: &BTreeMap::new(),
-            secrets: &BTreeMap::new(),
-            package_cache: None,
-            scratch: work,
-            epoch: Some(1_600_000_000),
-            timeout: Duration::from_secs(600),
-        };
         let mut step = step.clone();
         step.derived = None;
-        executor.run(&step).map_err(|error| format!("{error}: {}", error.tail().join("\n")))?;
+        executor(guest, plan, work).run(&step).map_err(|error| format!("{error}: {}", error.tail().join("\n")))?;
     }
     Ok(())
 }

@@ -28,6 +28,7 @@ mod start;
 #[path = "../support/synthetic.rs"]
 mod synthetic;
 mod sysprep;
+mod tiny;
 mod trees;
 mod ubuntu;
 mod zypper;

@@ -31,13 +31,7 @@ const TOGETHER: usize = 8;
 
 /// Checks of the recipe's elements, all of them.
 pub(crate) fn checks() -> Vec<(String, Check)> {
-    let options = LoadOptions {
-        params: Default::default(),
-        element_dirs: Vec::new(),
-        distro_dirs: Vec::new(),
-        host_arch: Arch::X86_64,
-        rules: Vec::new(),
-    };
+    let options = LoadOptions::new(Arch::X86_64);
     let loaded = recipe::load(Path::new("recipes/debian-12.yaml"), &options, None).expect("the recipe is good");
     loaded.composition.expect("its distribution is known").checks
 }

@@ -266,13 +266,7 @@ fn sysprep_removes_what_its_parameters_name_and_nothing_else() {
         disk_guest.tell(&format!("built: {set:?}"));
     }
     // The checks of the element, with all parameters on.
-    let options = LoadOptions {
-        params: Default::default(),
-        element_dirs: Vec::new(),
-        distro_dirs: Vec::new(),
-        host_arch: Arch::X86_64,
-        rules: Vec::new(),
-    };
+    let options = LoadOptions::new(Arch::X86_64);
     let text = std::fs::read_to_string("recipes/debian-12.yaml").expect("a recipe");
     let names = leftovers().map(|(name, _)| format!("{name}: true")).collect::<Vec<_>>().join(", ");
     let all = text.replacen("- sysprep\n", &format!("- sysprep: {{ {names}, accounts: [other] }}\n"), 1);

@@ -16,13 +16,7 @@ use super::calls::small_guest::*;
 /// The plan of a recipe with these steps of the phase `configure`.
 fn plan(folder: &Path, steps: &str) -> Result<Plan, String> {
     let head = "name: x\nbase: { bootstrap: { distro: debian, release: bookworm } }\ndisk: { size: 400MiB }";
-    let options = LoadOptions {
-        params: Default::default(),
-        element_dirs: Vec::new(),
-        distro_dirs: Vec::new(),
-        host_arch: Arch::X86_64,
-        rules: Vec::new(),
-    };
+    let options = LoadOptions::new(Arch::X86_64);
     let text = format!("{head}\nsteps:\n  configure:\n{steps}");
     let loaded = recipe::load_str(&folder.join("x.yaml"), &text, &options, None).map_err(|error| error.to_string())?;
     let Base::Bootstrap(source) = loaded.recipe.base.clone() else { panic!("a bootstrap") };
@@ -30,21 +24,27 @@ fn plan(folder: &Path, steps: &str) -> Result<Plan, String> {
     Ok(plan::resolve(&loaded.recipe, loaded.composition.unwrap(), base, Vec::new()))
 }
 
+/// Makes what carries out steps of a plan in a guest.
+pub(crate) fn executor<'a>(guest: &'a mut dyn Guest, plan: &'a Plan, scratch: &'a Path) -> Executor<'a> {
+    static NO_SECRETS: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    Executor {
+        guest,
+        mechanisms: &plan.os.mechanisms,
+        arch: "x86_64",
+        packages: &plan.packages,
+        secrets: &NO_SECRETS,
+        package_cache: None,
+        scratch,
+        epoch: Some(1_600_000_000),
+        timeout: Duration::from_secs(600),
+    }
+}
+
 /// Carries out steps in a guest, as a build does.
 pub(crate) fn carry_out(guest: &mut dyn Guest, folder: &Path, steps: &str) -> Result<(), String> {
     let plan = plan(folder, steps)?;
     let step = plan.steps.iter().find(|step| step.id.phase == Phase::Configure).unwrap();
-    let mut executor = Executor {
-        guest,
-        mechanisms: &plan.os.mechanisms,
-        arch: "x86_64",
-        packages: &BTreeMap::new(),
-        secrets: &BTreeMap::new(),
-        package_cache: None,
-        scratch: folder,
-        epoch: Some(1_600_000_000),
-        timeout: Duration::from_secs(600),
-    };
+    let mut executor = executor(guest, &plan, folder);
     let failed = executor.run(step);
     failed.map_err(|error| error.guest().map_or(error.to_string(), |guest| format!("{error}: {guest}")))
 }

@@ -1,20 +1,17 @@
 //! Disks that zypper makes of a tiny repository with openSUSE's names: what it installs and leaves, whom it trusts, and what fails.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use goldsmith::base::{self, BootstrapError, BootstrapRequest, Bootstrapped};
+use goldsmith::base::{BootstrapError, Bootstrapped};
 use goldsmith::digest::Sha256;
 use goldsmith::distro::{self, Distros, Keyring};
-use goldsmith::event::Silent;
-use goldsmith::interrupt::Interrupt;
-use goldsmith::plan::{DiskPlan, RepositoryPin};
 use goldsmith::process::capture;
-use goldsmith::recipe::{Arch, Layout};
-use goldsmith::units::ByteSize;
+use goldsmith::recipe::Arch;
 
 use crate::synthetic::Server;
+use crate::tiny::{Tiny, below, file_of_disk};
 
 /// A server of the repository, with a directory for what is made of it.
 struct Repository {
@@ -47,31 +44,8 @@ impl Repository {
 
     /// Makes a disk of the packages that openSUSE always has and these, with the index pinned by this digest.
     fn build(&self, packages: &[&str], sha256: Sha256) -> Result<Bootstrapped, BootstrapError> {
-        let always = self.how.packages.iter().map(String::as_str);
-        let packages: Vec<String> = always.chain(packages.iter().copied()).map(str::to_owned).collect();
-        let pin = RepositoryPin {
-            url: self.server.url.clone(),
-            suite: "repo".to_owned(),
-            components: Vec::new(),
-            sha256,
-            date: 1_700_000_000,
-        };
-        let disk = DiskPlan { size: ByteSize::mebibytes(1024), layout: Layout::Bios, firmware: Vec::new() };
-        let request = BootstrapRequest {
-            distro: "opensuse",
-            how: &self.how,
-            release: "16.0",
-            arch: Arch::X86_64,
-            keyring: None,
-            allow_expired: false,
-            repositories: &[pin],
-            packages: &packages,
-            disk: &disk,
-            seed: Sha256::of(b"seed"),
-            target: &self.disk(),
-            cache_dir: &self.work.path().join("cache"),
-        };
-        base::bootstrap::build(&request, &Silent, &Interrupt::new())
+        let tiny = Tiny { distro: "opensuse", release: "16.0", suite: "repo", how: &self.how, work: self.work.path() };
+        tiny.build(&self.server.url, packages, sha256)
     }
 
     fn pinned(&self, packages: &[&str]) -> Result<Bootstrapped, BootstrapError> {
@@ -81,27 +55,6 @@ impl Repository {
     fn file(&self, path: &str) -> String {
         file_of_disk(&self.disk(), path)
     }
-}
-
-/// The content of a file on a disk's last partition; empty if it is not there.
-pub(crate) fn file_of_disk(disk: &Path, path: &str) -> String {
-    let raw = disk.with_extension("raw");
-    capture(Command::new("qemu-img").args(["convert", "-O", "raw"]).arg(disk).arg(&raw)).expect("a raw disk");
-    let listed = capture(Command::new("sfdisk").args(["--dump"]).arg(&raw)).expect("partitions");
-    let last = listed.lines().rfind(|line| line.contains("start=")).expect("a partition");
-    let start = last.split_once("start=").expect("a start").1.trim_start();
-    let start: u64 = start.split(',').next().expect("a number").trim().parse().expect("a number");
-    let mut debugfs = Command::new("debugfs");
-    debugfs.args(["-R", &format!("cat {path}")]).arg(format!("{}?offset={}", raw.display(), start * 512));
-    String::from_utf8(debugfs.output().expect("debugfs").stdout).expect("text")
-}
-
-/// Names of all files below a directory that have this end.
-pub(crate) fn below(directory: &Path, end: &str) -> Vec<String> {
-    let listed = capture(Command::new("find").arg(directory).args(["-name", &format!("*{end}"), "-printf", "%f\n"]));
-    let mut names: Vec<_> = listed.expect("find").lines().map(str::to_owned).collect();
-    names.sort();
-    names
 }
 
 #[test]

@@ -52,11 +52,8 @@ pub fn clouds(bytes: &[u8]) {
 /// A recipe with its templates.
 pub fn recipe(bytes: &[u8]) {
     let options = LoadOptions {
-        distro_dirs: Vec::new(),
-        params: Default::default(),
-        element_dirs: Vec::new(),
-        host_arch: Arch::X86_64,
         rules: goldsmith::verify::rules().map(|rule| rule.id).collect(),
+        ..LoadOptions::new(Arch::X86_64)
     };
     let text = String::from_utf8_lossy(bytes);
     if let Err(found) = load_str(Path::new("recipe.yaml"), &text, &options, None) {

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::typed::{Fault, accept, accept_text};
-use super::values::{Values, set};
+use super::values::{Values, set, suggest};
 use crate::element::schema::Param;
-use crate::yaml::{Diagnostic, Key, Map, Node, Source, list, near, parse, read};
+use crate::yaml::{Diagnostic, Key, Map, Node, Source, near, parse, read};
 
 /// First part of the names of environment variables that set parameters. The name of the parameter follows.
 pub const VARIABLE: &str = "GOLDSMITH_PARAM_";
@@ -142,11 +142,7 @@ fn advise(diagnostic: Diagnostic, name: &str, Declared { params, secrets }: Decl
             "`{name}` is a secret: `secrets` in the recipe says from which variable or file its value comes"
         ));
     }
-    let diagnostic = diagnostic.did_you_mean(near(name, params.keys()));
-    match params.is_empty() {
-        true => diagnostic.help("it has no parameters"),
-        false => diagnostic.help(format!("its parameters: {}", list(params.keys()))),
-    }
+    suggest(diagnostic, name, params)
 }
 
 #[cfg(test)]

@@ -100,8 +100,12 @@ pub(super) fn set(values: &mut Values, name: &str, value: Json) {
 }
 
 fn unknown(name: &str, params: &BTreeMap<String, Param>, owner: &str, source: &Arc<Source>, span: Span) -> Diagnostic {
-    let diagnostic = Diagnostic::new(source, span, format!("{owner} has no parameter `{name}`"))
-        .did_you_mean(near(name, params.keys()));
+    suggest(Diagnostic::new(source, span, format!("{owner} has no parameter `{name}`")), name, params)
+}
+
+/// Adds to the error about an unknown parameter what may have been meant.
+pub(super) fn suggest(diagnostic: Diagnostic, name: &str, params: &BTreeMap<String, Param>) -> Diagnostic {
+    let diagnostic = diagnostic.did_you_mean(near(name, params.keys()));
     match params.is_empty() {
         true => diagnostic.help("it has no parameters"),
         false => diagnostic.help(format!("its parameters: {}", list(params.keys()))),

@@ -91,8 +91,8 @@ impl Guest<'_> {
                 since.is_some_and(|(since, took)| since.elapsed() > shortest.max(took / part))
             };
             // A system that still starts services on a busy host prints so, and its SSH server may be one of them.
-            let starting = !listens && machine.serial().quiet < SETTLED;
-            if !starting && (over(prompt, TIMEOUT, 2) || over(done, SETTLED, 6)) {
+            let settled = |machine: &Machine| listens || machine.serial().quiet >= SETTLED;
+            if (over(prompt, TIMEOUT, 2) || over(done, SETTLED, 6)) && settled(machine) {
                 let text = refused.unwrap_or_else(|| {
                     let up = machine.started().elapsed();
                     format!("there is a login prompt, and no SSH server that answers after {:.0} s", up.as_secs_f64())

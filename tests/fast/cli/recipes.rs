@@ -22,11 +22,8 @@ fn faulty() -> Vec<PathBuf> {
 fn every_fault_is_told_on_standard_error_and_in_json() {
     let sandbox = Sandbox::new();
     let options = || LoadOptions {
-        params: Default::default(),
-        element_dirs: Vec::new(),
-        distro_dirs: Vec::new(),
-        host_arch: Arch::X86_64,
         rules: goldsmith::verify::rules().map(|rule| rule.id).collect(),
+        ..LoadOptions::new(Arch::X86_64)
     };
     for path in faulty() {
         let found = load(&path, &options(), None).expect_err("it has a fault");

@@ -75,11 +75,9 @@ fn recipe_fault(text: &str) -> Option<String> {
 
 fn load_fault(text: &str, elements: PathBuf) -> Option<String> {
     let options = LoadOptions {
-        params: Default::default(),
         element_dirs: vec![elements],
-        distro_dirs: Vec::new(),
-        host_arch: Arch::X86_64,
         rules: verify::rules().map(|rule| rule.id).collect(),
+        ..LoadOptions::new(Arch::X86_64)
     };
     let [name, release, version, family] = ["debian", "trixie", "13", "debian"].map(str::to_owned);
     let distro = Distro { name, release, version, family };

@@ -174,13 +174,7 @@ fn refused(library: &Library, element: &str, record: &Record) -> bool {
         "name: it\nbase: {{ image: {{ source: it.qcow2, sha256: \"{digest}\" }} }}\nelements: [{}]\noutputs: [{{ format: qcow2 }}]\n",
         elements.join(", ")
     );
-    let options = LoadOptions {
-        params: Default::default(),
-        element_dirs: Vec::new(),
-        distro_dirs: Vec::new(),
-        host_arch: Arch::X86_64,
-        rules: Vec::new(),
-    };
+    let options = LoadOptions::new(Arch::X86_64);
     load_str(Path::new("it.yaml"), &recipe, &options, Some(&system)).is_err()
 }
 

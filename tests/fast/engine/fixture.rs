@@ -139,13 +139,7 @@ impl Fixture {
     }
 
     fn plan_of_text(&self, text: &str) -> Plan {
-        let options = LoadOptions {
-            params: Default::default(),
-            element_dirs: Vec::new(),
-            distro_dirs: Vec::new(),
-            host_arch: Arch::X86_64,
-            rules: Vec::new(),
-        };
+        let options = LoadOptions::new(Arch::X86_64);
         let path = self.dir.path().join("recipes/recipe.yaml");
         let loaded = recipe::load_str(&path, text, &options, None).unwrap_or_else(|errors| panic!("{errors}"));
         plan_of(&loaded)

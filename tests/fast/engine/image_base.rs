@@ -34,13 +34,7 @@ fn prepare(fixture: &Fixture, size: u64) -> (Plan, OpenedImage) {
     let text = format!(
         "name: image\nbase: {{ image: {{ source: base.qcow2, sha256: \"{sha256}\" }} }}\ndisk: {{ size: 1GiB }}\n{RECIPE}\n"
     );
-    let options = goldsmith::recipe::LoadOptions {
-        params: Default::default(),
-        element_dirs: Vec::new(),
-        distro_dirs: Vec::new(),
-        host_arch: bootstrapped.arch,
-        rules: Vec::new(),
-    };
+    let options = goldsmith::recipe::LoadOptions::new(bootstrapped.arch);
     let path = fixture.dir.path().join("recipe.yaml");
     let system =
         goldsmith::recipe::System { distro: bootstrapped.distro.clone(), firmware: bootstrapped.disk.firmware.clone() };
