@@ -4,10 +4,10 @@
 # (1.00: in proportion; more: faster than the work).
 # Run it as root, on an idle machine, with cargo, jq, qemu-utils, e2fsprogs and fdisk; it needs 12 GB of disk for all parts.
 # Usage: growth.sh [PART...] (layers, files, sparse, chain, builds; default: all)
-# FILES="200000 2000000", DATA=2 (GiB), RUNS=3 and BUILDS=8 change sizes; GOLDSMITH=PROGRAM measures that program.
+# FILES="200000 2000000", DATA=2 (GiB), SIZES="20 200" (GiB of disk), RUNS=3 and BUILDS=8 change sizes; GOLDSMITH=PROGRAM measures that program.
 set -eu
 cd "$(dirname "$0")/.."
-runs=${RUNS:-3} data=${DATA:-2} files=${FILES:-200000 2000000} builds=${BUILDS:-8}
+runs=${RUNS:-3} data=${DATA:-2} sizes=${SIZES:-20 200} files=${FILES:-200000 2000000} builds=${BUILDS:-8}
 parts=${*:-layers files sparse chain builds}
 [ -n "${GOLDSMITH:-}" ] || cargo build --quiet --release --locked
 goldsmith=${GOLDSMITH:-$PWD/target/release/goldsmith}
@@ -108,7 +108,7 @@ files() {
 
 # The same data in disks of more and more emptiness, converted to qcow2.
 sparse() {
-    for size in 20 200; do
+    for size in $sizes; do
         truncate -s "${size}G" "$work/sparse.raw"
         printf 'label: gpt\nstart=2048, type=linux\n' | sfdisk -q "$work/sparse.raw"
         for gib in $(seq "$data"); do

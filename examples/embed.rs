@@ -29,7 +29,7 @@ pub(crate) fn build(
     let reading = LoadOptions::new(Arch::X86_64);
     let source = Source::read(recipe, reading)?;
     let workshop = Workshop::new(&work.join("cache"), work, Arc::new(Silent), Interrupt::new())?;
-    let pins = PinPolicy { max_age: Duration::from_secs(3600), refresh: false, offline: false };
+    let pins = PinPolicy { max_age: Duration::from_secs(3600), newer_than: None, offline: false };
     let options = Options { out: work.join("out"), verify: true, publish: None };
     Ok(Pipeline::new(source, pins, workshop, host).run(&options, watch)?)
 }

@@ -164,8 +164,8 @@ fn inspected(image: &CachedImage, session: &mut Session<'_>) -> Result<Inspectio
 /// Returns when the user last asked to refresh the image's repositories.
 fn refreshed(cache: &Path, image: &CachedImage, policy: &PinPolicy) -> Result<Option<String>, PathError> {
     let note: PathBuf = cache.join("pins").join(format!("image-{}", image.sha256));
-    if policy.refresh {
-        let now = jiff::Timestamp::now().to_string();
+    if let Some(time) = policy.newer_than {
+        let now = jiff::Timestamp::try_from(time).unwrap_or_default().to_string();
         let dir = cache.join("pins");
         std::fs::create_dir_all(&dir).at(&dir)?;
         write_private(&note, now.as_bytes())?;

@@ -18,7 +18,7 @@ use crate::event::{Event, Reporter};
 use crate::fsx::{self, IoContext as _};
 use crate::guest::{Emulator, Mount};
 use crate::interrupt::Interrupt;
-use crate::process::{self, ProcessError};
+use crate::process::{self, ProcessError, available_memory};
 use crate::units::ByteSize;
 use crate::workdir::{USER_NAMESPACE, WorkDir};
 
@@ -302,13 +302,6 @@ fn parse_packages(text: &str) -> Vec<Package> {
         .collect();
     packages.sort();
     packages
-}
-
-/// Returns the bytes of memory that programs can still use, as the kernel estimates.
-fn available_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }
 
 #[cfg(test)]

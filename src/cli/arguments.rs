@@ -36,11 +36,11 @@ pub(super) struct Arguments {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Build the image that a recipe describes
+    /// Build the images that recipes describe
     Build(Build),
     /// Show the steps of a build: which are cached, and why the others will run
     Plan(PlanArgs),
-    /// Check a recipe and its elements, without a network or a guest
+    /// Check recipes and their elements, without a network or a guest
     Validate(RecipeOptions),
     /// Convert a disk image into another format
     Convert(Convert),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::failure::{Failure, FailureKind};
 use super::options::GuestOptions;
 use super::settings::Global;
-use super::{hints, network, signals};
+use super::{hints, network};
 use crate::build::Workshop;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
@@ -29,11 +29,14 @@ impl BuildHost {
         Ok(Self { private, host })
     }
 
-    /// Makes the workshop of a build. Signals that end a program interrupt it.
-    pub(super) fn workshop(&self, reporter: Arc<dyn Reporter>, global: &Global) -> Result<Workshop, Failure> {
-        let interrupt = Interrupt::new();
-        signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
-        let made = Workshop::new(&global.cache, self.private.path(), reporter, interrupt);
+    /// Makes the workshop of a build.
+    pub(super) fn workshop(
+        &self,
+        reporter: Arc<dyn Reporter>,
+        interrupt: &Interrupt,
+        global: &Global,
+    ) -> Result<Workshop, Failure> {
+        let made = Workshop::new(&global.cache, self.private.path(), reporter, interrupt.clone());
         Ok(Workshop { network: network::network()?, ..made.map_err(|error| hints::store(&error))? })
     }
 }

@@ -11,7 +11,6 @@ use super::progress::TerminalReporter;
 use super::settings::Global;
 use super::{hints, signals};
 use crate::event::{Event, Reporter as _};
-use crate::interrupt::Interrupt;
 use crate::layer::{Finding, GcPolicy, LayerInfo, LayerKey, LayerState, Store, Subject};
 use crate::units::{ByteSize, parse_duration};
 
@@ -154,8 +153,7 @@ fn repaired(findings: &[Finding], removed: &[LayerKey], repair: bool, dry_run: b
 
 /// Checks the store against its digests, and shows the progress on a terminal.
 fn verified(store: &Store, global: &Global) -> Result<Vec<Finding>, Failure> {
-    let interrupt = Interrupt::new();
-    signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
+    let interrupt = signals::interrupt()?;
     let screen = TerminalReporter::on_stderr(global.terminal);
     let activity = "read the cache".to_owned();
     let started = Instant::now();

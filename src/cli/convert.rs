@@ -19,7 +19,6 @@ use crate::image::digests::Kinds;
 use crate::image::probe::{Kind, probe};
 use crate::image::read::OpenError;
 use crate::image::{Adapter, Codec, Compat, Compression, Format, Output, Subformat};
-use crate::interrupt::Interrupt;
 use crate::units::ByteSize;
 
 /// `goldsmith convert`.
@@ -86,8 +85,7 @@ pub(super) fn run(args: &Convert, global: &Global) -> Result<(), Failure> {
         max_size: args.max_size.map(ByteSize::get),
         replace: args.force,
     };
-    let interrupt = Interrupt::new();
-    signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
+    let interrupt = signals::interrupt()?;
     let reporter: Arc<dyn Reporter> = if global.json {
         Arc::new(JsonReporter::new(StandardOutput))
     } else {

@@ -11,7 +11,7 @@ use super::options::RecipeOptions;
 use super::output::{columns, print};
 use super::settings::Global;
 use crate::element::library::{Element, Library};
-use crate::recipe;
+use crate::pipeline::Source;
 
 /// `goldsmith elements`.
 #[derive(Debug, Args)]
@@ -37,23 +37,23 @@ pub(super) enum ElementsVerb {
     },
 }
 
-/// Checks a recipe and all that it uses.
+/// Checks recipes and all that they use.
 pub(super) fn validate(args: &RecipeOptions, global: &Global) -> Result<(), Failure> {
-    let loaded = recipe::load(&args.recipe, &args.reading.load_options()?, None)
-        .map_err(|found| hints::recipe(&found, global))?;
-    if global.json {
-        print(&format!("{}\n", json!({ "recipe": loaded.recipe.name, "valid": true, "notes": loaded.notes })));
-        return Ok(());
+    for Source { path, loaded, .. } in &args.read(global)?.images {
+        if global.json {
+            print(&format!("{}\n", json!({ "recipe": loaded.recipe.name, "valid": true, "notes": loaded.notes })));
+            continue;
+        }
+        let mut text = format!("{}: recipe `{}` is valid", path.display(), loaded.recipe.name);
+        if let Some(composition) = &loaded.composition {
+            text.push_str(&format!(" ({} steps, {} packages)", composition.steps.len(), composition.packages.len()));
+        }
+        text.push('\n');
+        for note in &loaded.notes {
+            text.push_str(&format!("note: {note}\n"));
+        }
+        print(&text);
     }
-    let mut text = format!("{}: recipe `{}` is valid", args.recipe.display(), loaded.recipe.name);
-    if let Some(composition) = &loaded.composition {
-        text.push_str(&format!(" ({} steps, {} packages)", composition.steps.len(), composition.packages.len()));
-    }
-    text.push('\n');
-    for note in &loaded.notes {
-        text.push_str(&format!("note: {note}\n"));
-    }
-    print(&text);
     Ok(())
 }
 

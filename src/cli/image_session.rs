@@ -33,8 +33,7 @@ pub(super) struct ImageSession {
 impl ImageSession {
     /// Makes the directories. The name of the large one begins with `name`.
     pub(super) fn new(global: &Global, name: &str, reporter: Arc<dyn Reporter>) -> Result<Self, Failure> {
-        let interrupt = Interrupt::new();
-        signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
+        let interrupt = signals::interrupt()?;
         let private = WorkDir::in_tmp(&std::env::temp_dir()).map_err(|error| {
             Failure::new(FailureKind::Host, &error).hint("TMPDIR names a directory for temporary files")
         })?;

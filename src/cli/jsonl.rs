@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -20,7 +20,20 @@ pub const FORMAT: u32 = 1;
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A reporter that writes events as JSON lines.
-pub struct JsonReporter<W: Write + Send>(Mutex<State<W>>);
+pub struct JsonReporter<W: Write + Send> {
+    state: Arc<Mutex<State<W>>>,
+    /// The image that its lines are about, if the command has several.
+    image: Option<String>,
+}
+
+/// A line, with the image that it is about.
+#[derive(Serialize)]
+struct Line<'a, V> {
+    #[serde(flatten)]
+    value: &'a V,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<&'a str>,
+}
 
 struct State<W> {
     out: W,
@@ -35,17 +48,30 @@ impl<W: Write + Send> JsonReporter<W> {
         state.line(&serde_json::json!({
             "event": "goldsmith", "version": env!("CARGO_PKG_VERSION"), "format": FORMAT
         }));
-        Self(Mutex::new(state))
+        Self { state: Arc::new(Mutex::new(state)), image: None }
+    }
+
+    /// Returns a reporter for one of several images, whose lines have its name as `image`.
+    pub fn of_image(&self, name: &str) -> Self {
+        Self { state: Arc::clone(&self.state), image: Some(name.to_owned()) }
     }
 
     /// Writes a line that is no [`Event`]: the result of the command, or its failure. It has an `event` key too.
     pub fn line(&self, value: &impl Serialize) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).line(value);
+        self.write(&mut self.state(), value);
+    }
+
+    fn write(&self, state: &mut State<W>, value: &impl Serialize) {
+        state.line(&Line { value, image: self.image.as_deref() });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<W>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the first error of writing. Nothing was written after it.
     pub fn take_error(&self) -> Option<io::Error> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).failure.take()
+        self.state().failure.take()
     }
 }
 
@@ -73,13 +99,17 @@ impl<W: Write> State<W> {
 
 impl<W: Write + Send> Reporter for JsonReporter<W> {
     fn report(&self, event: &Event) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if let Event::Progress { activity, done, total } = event
-            && !state.is_due(activity, Some(*done) == *total, Instant::now())
+            && !state.is_due(
+                &format!("{} {activity}", self.image.as_deref().unwrap_or_default()),
+                Some(*done) == *total,
+                Instant::now(),
+            )
         {
             return;
         }
-        state.line(event);
+        self.write(&mut state, event);
     }
 }
 
@@ -95,7 +125,9 @@ mod tests {
     use crate::plan::{Phase, StepId};
 
     fn text(reporter: JsonReporter<Vec<u8>>) -> String {
-        String::from_utf8(reporter.0.into_inner().expect("no thread panicked").out).expect("JSON is UTF-8")
+        let JsonReporter { state, .. } = reporter;
+        let state = Arc::into_inner(state).expect("there is no other").into_inner().expect("no thread panicked");
+        String::from_utf8(state.out).expect("JSON is UTF-8")
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod distros;
 mod doctor;
 mod elements;
 pub mod failure;
+mod graph;
 mod hints;
 mod image_session;
 mod images;
@@ -34,5 +35,6 @@ mod settings;
 mod signals;
 pub mod terminal;
 mod verify;
+mod view;
 
 pub use dispatch::{grammar, main};

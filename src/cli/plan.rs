@@ -1,25 +1,28 @@
 //! The command `goldsmith plan`: shows the steps of a build without running them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use clap::Args;
+use serde::Serialize;
 use serde_json::json;
 
 use super::build_host::BuildHost;
 use super::failure::Failure;
-use super::hints;
-use super::options::{GuestOptions, PinOptions, RecipeOptions};
+use super::options::{GuestOptions, PinOptions, RecipeOptions, Sources};
 use super::output::{columns, print};
 use super::progress::TerminalReporter;
 use super::settings::Global;
-use crate::layer::Store;
-use crate::pipeline::Pipeline;
-use crate::plan::{BasePlan, Plan};
+use super::terminal::Terminal;
+use super::{graph, hints, signals};
+use crate::layer::{LayerKey, Store};
+use crate::pipeline::{Pipeline, Source};
+use crate::plan::{BasePlan, Graph, Plan, Step, StepId};
 
 /// `goldsmith plan`.
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
-    /// The recipe.
+    /// The recipes.
     #[command(flatten)]
     pub(super) source: RecipeOptions,
     /// The pinning of mirrors and base images.
@@ -28,42 +31,126 @@ pub(super) struct PlanArgs {
     /// The guest.
     #[command(flatten)]
     pub(super) machine: GuestOptions,
+    /// Print the layers as a graph in the DOT language of Graphviz
+    #[arg(long, conflicts_with = "json")]
+    pub(super) dot: bool,
 }
 
 /// Shows what a build would do.
 pub(super) fn plan(args: &PlanArgs, global: &Global) -> Result<(), Failure> {
-    // A base image may have to be fetched and looked into first, which takes its time.
-    let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
-    let source = args.source.read(global)?;
-    let host = BuildHost::new(&args.machine, global)?;
-    let workshop = host.workshop(Arc::clone(&screen) as _, global)?;
-    let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &host.host);
-    let prepared = pipeline.prepare(&mut pipeline.session());
-    screen.finish();
-    let prepared = prepared.map_err(|error| hints::pipeline(&error, global.terminal.color))?;
-    show(&prepared.plan, &pipeline.workshop().store, global)
+    let Sources { images, several } = args.source.read(global)?;
+    if !args.dot {
+        return show(images, several, &args.pinning, &args.machine, global);
+    }
+    let (plans, store) = plans(images, &args.pinning, &args.machine, global)?;
+    print(&graph::dot(&Graph::of(&plans), &cached(&plans, &store)?));
+    Ok(())
 }
 
-/// Prints a plan, and which of its steps are cached.
-pub(super) fn show(plan: &Plan, store: &Store, global: &Global) -> Result<(), Failure> {
-    let mut steps = Vec::new();
-    for step in &plan.steps {
-        let cached = store.find(&step.key).map_err(|error| hints::store(&error))?.is_some();
-        let reason = if cached { None } else { store.explain(&step.ingredients, &step.id.to_string(), &plan.name) };
-        steps.push((step, cached, reason));
+/// Prints the plans of images, and which of their steps are cached.
+pub(super) fn show(
+    images: Vec<Source>,
+    several: bool,
+    pinning: &PinOptions,
+    machine: &GuestOptions,
+    global: &Global,
+) -> Result<(), Failure> {
+    let (plans, store) = plans(images, pinning, machine, global)?;
+    let status = plans.iter().map(|plan| status(plan, &store)).collect::<Result<Vec<_>, _>>()?;
+    match (plans.as_slice(), status.as_slice()) {
+        ([plan], [status]) if !several => one(plan, status, global),
+        _ if global.json => {
+            let each = plans.iter().zip(&status).map(|(plan, status)| record(plan, status));
+            let (each, layers) = (each.collect::<Vec<_>>(), Graph::of(&plans).layers);
+            print(&format!("{}\n", json!({ "plans": each, "layers": layers })));
+        }
+        _ => {
+            let titles: String = plans.iter().map(title).collect();
+            let terminal = Terminal::of_stdout();
+            let tree = graph::text(&Graph::of(&plans), &cached(&plans, &store)?, terminal);
+            print(&format!("{titles}\n{tree}"));
+        }
     }
+    Ok(())
+}
+
+/// Makes the plans of images.
+fn plans(
+    images: Vec<Source>,
+    pinning: &PinOptions,
+    machine: &GuestOptions,
+    global: &Global,
+) -> Result<(Vec<Plan>, Store), Failure> {
+    // A base image may have to be fetched and looked into first, which takes its time.
+    let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
+    let host = BuildHost::new(machine, global)?;
+    let interrupt = signals::interrupt()?;
+    let policy = pinning.policy();
+    let mut plans = Vec::new();
+    for source in images {
+        let workshop = host.workshop(Arc::clone(&screen) as _, &interrupt, global)?;
+        let pipeline = Pipeline::new(source, policy, workshop, &host.host);
+        let prepared = pipeline.prepare(&mut pipeline.session());
+        plans.push(
+            prepared
+                .map_err(|error| {
+                    screen.finish();
+                    hints::pipeline(&error, global.terminal.color)
+                })?
+                .plan,
+        );
+    }
+    screen.finish();
+    Ok((plans, Store::open(&global.cache).map_err(|error| hints::store(&error))?))
+}
+
+/// Whether the cache has the layer of a step, or why not.
+#[derive(Serialize)]
+struct Status<'p> {
+    step: &'p StepId,
+    key: LayerKey,
+    cached: bool,
+    reason: Option<String>,
+}
+
+fn status<'p>(plan: &'p Plan, store: &Store) -> Result<Vec<Status<'p>>, Failure> {
+    let mut all = Vec::new();
+    for Step { id, key, ingredients, .. } in &plan.steps {
+        let cached = store.find(key).map_err(|error| hints::store(&error))?.is_some();
+        let reason = if cached { None } else { store.explain(ingredients, &id.to_string(), &plan.name) };
+        all.push(Status { step: id, key: *key, cached, reason });
+    }
+    Ok(all)
+}
+
+/// Returns the layers that the cache has.
+fn cached(plans: &[Plan], store: &Store) -> Result<HashSet<LayerKey>, Failure> {
+    let keys: HashSet<LayerKey> = plans.iter().flat_map(|plan| &plan.steps).map(|step| step.key).collect();
+    let mut cached = HashSet::new();
+    for key in keys {
+        if store.find(&key).map_err(|error| hints::store(&error))?.is_some() {
+            cached.insert(key);
+        }
+    }
+    Ok(cached)
+}
+
+fn record(plan: &Plan, status: &[Status<'_>]) -> serde_json::Value {
+    json!({ "plan": plan, "status": status })
+}
+
+/// Prints the plan of a single image.
+fn one(plan: &Plan, status: &[Status<'_>], global: &Global) {
     if global.json {
-        let status: Vec<_> = steps
-            .iter()
-            .map(|(step, cached, reason)| json!({ "step": step.id, "key": step.key, "cached": cached, "reason": reason }))
-            .collect();
-        print(&format!("{}\n", json!({ "plan": plan, "status": status })));
-        return Ok(());
+        print(&format!("{}\n", record(plan, status)));
+        return;
     }
     print(&heading(plan));
-    let rows: Vec<_> = steps
+    let rows: Vec<_> = plan
+        .steps
         .iter()
-        .map(|(step, cached, reason)| {
+        .zip(status)
+        .map(|(step, Status { cached, reason, .. })| {
             let actions = match step.actions.len() {
                 0 => String::new(),
                 _ => step.actions.iter().map(crate::action::Action::name).collect::<Vec<_>>().join(", "),
@@ -76,15 +163,20 @@ pub(super) fn show(plan: &Plan, store: &Store, global: &Global) -> Result<(), Fa
         })
         .collect();
     print(&columns(&rows));
-    let cached = steps.iter().filter(|(_, cached, _)| *cached).count();
-    print(&format!("\n{} of {} steps are cached\n", cached, steps.len()));
-    Ok(())
+    let cached = status.iter().filter(|status| status.cached).count();
+    print(&format!("\n{} of {} steps are cached\n", cached, plan.steps.len()));
+}
+
+/// Returns the line that says what is made.
+fn title(plan: &Plan) -> String {
+    let firmware: Vec<_> = plan.disk.firmware.iter().map(|firmware| firmware.name()).collect();
+    let Plan { name, distro, arch, disk, .. } = plan;
+    let (arch, firmware) = (arch.name(), firmware.join(" and "));
+    format!("{name}: {} {} for {arch}, {} disk, {firmware}\n", distro.name, distro.release, disk.size)
 }
 
 fn heading(plan: &Plan) -> String {
-    let mut text = format!("{}: {} {} for {}", plan.name, plan.distro.name, plan.distro.release, plan.arch.name());
-    let firmware: Vec<_> = plan.disk.firmware.iter().map(|firmware| firmware.name()).collect();
-    text.push_str(&format!(", {} disk, {}\n", plan.disk.size, firmware.join(" and ")));
+    let mut text = title(plan);
     match &plan.base {
         BasePlan::Bootstrap { repositories, .. } => {
             let index = plan.os.bootstrap.as_ref().map_or("index", |how| how.tool.index());

@@ -18,8 +18,8 @@ use crate::fsx::{IoContext as _, PathError, write_private};
 pub struct PinPolicy {
     /// Largest age of an earlier pin.
     pub max_age: Duration,
-    /// Never use an earlier pin.
-    pub refresh: bool,
+    /// Use no pin from before this time. The images of one run have the same time, so they share new pins.
+    pub newer_than: Option<SystemTime>,
     /// Use the last pin of any age, and never use the network.
     pub offline: bool,
 }
@@ -30,7 +30,7 @@ struct Stored<T> {
     /// The pinned input, for people.
     subject: String,
     /// The time of the pin, in seconds since 1970.
-    taken: u64,
+    taken: f64,
     pin: T,
 }
 
@@ -41,8 +41,8 @@ pub(super) fn find<T: DeserializeOwned>(cache: &Path, subject: &str, policy: &Pi
     let content = std::fs::read(path(cache, subject)).ok()?;
     let stored: Stored<T> = serde_json::from_slice(&content).ok()?;
     // A pin from the future was made with a wrong clock.
-    let age = now().checked_sub(stored.taken);
-    let fresh = !policy.refresh && age.is_some_and(|age| age <= policy.max_age.as_secs());
+    let aged = (0.0..=policy.max_age.as_secs_f64()).contains(&(now() - stored.taken));
+    let fresh = aged && policy.newer_than.is_none_or(|time| stored.taken > since_1970(time));
     (policy.offline || fresh).then_some(stored.pin)
 }
 
@@ -78,8 +78,12 @@ fn path(cache: &Path, subject: &str) -> std::path::PathBuf {
     cache.join("pins").join(format!("{}.json", Sha256::of(subject.as_bytes()).short()))
 }
 
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+fn now() -> f64 {
+    since_1970(SystemTime::now())
+}
+
+fn since_1970(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -89,7 +93,7 @@ mod tests {
     #[test]
     fn what_is_secret_in_an_address_is_not_stored() {
         let cache = tempfile::tempdir().expect("temporary directory");
-        let policy = PinPolicy { max_age: Duration::from_secs(60), refresh: false, offline: false };
+        let policy = PinPolicy { max_age: Duration::from_secs(60), newer_than: None, offline: false };
         let subject = "https://h/SHA256SUMS?sig=secret for https://me:secret@h/a?sig=secret";
         store(cache.path(), subject, &7).expect("store");
         let file = path(cache.path(), subject);
@@ -105,21 +109,27 @@ mod tests {
     #[test]
     fn the_policy_decides_which_pin_serves() {
         let cache = tempfile::tempdir().expect("temporary directory");
-        let policy = |max_age, refresh, offline| PinPolicy { max_age: Duration::from_secs(max_age), refresh, offline };
-        assert_eq!(find::<u32>(cache.path(), "x", &policy(60, false, true)), None);
+        let before = SystemTime::now();
+        let policy =
+            |max_age, newer_than, offline| PinPolicy { max_age: Duration::from_secs(max_age), newer_than, offline };
+        assert_eq!(find::<u32>(cache.path(), "x", &policy(60, None, true)), None);
         store(cache.path(), "x", &7).expect("store");
-        for (policy, found) in
-            [(policy(60, false, false), Some(7)), (policy(60, true, false), None), (policy(0, true, true), Some(7))]
-        {
+        let after = SystemTime::now();
+        for (policy, found) in [
+            (policy(60, None, false), Some(7)),
+            (policy(60, Some(before), false), Some(7)),
+            (policy(60, Some(after), false), None),
+            (policy(0, Some(after), true), Some(7)),
+        ] {
             assert_eq!(find::<u32>(cache.path(), "x", &policy), found, "{policy:?}");
         }
-        assert_eq!(find::<u32>(cache.path(), "y", &policy(60, false, false)), None);
+        assert_eq!(find::<u32>(cache.path(), "y", &policy(60, None, false)), None);
         let file = path(cache.path(), "x");
         let text = std::fs::read_to_string(&file).expect("pin");
-        let future = format!("\"taken\": {}", now() + 1000);
+        let future = format!("\"taken\": {}", now() + 1000.0);
         let old =
             text.lines().find(|line| line.contains("taken")).expect("time").trim().trim_end_matches(',').to_owned();
         std::fs::write(&file, text.replace(&old, &future)).expect("write");
-        assert_eq!(find::<u32>(cache.path(), "x", &policy(60, false, false)), None, "a pin of the future");
+        assert_eq!(find::<u32>(cache.path(), "x", &policy(60, None, false)), None, "a pin of the future");
     }
 }

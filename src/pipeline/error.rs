@@ -7,6 +7,7 @@ use crate::fsx::PathError;
 use crate::image::local::LocalError;
 use crate::layer::StoreError;
 use crate::pin::PinError;
+use crate::plan::StepId;
 use crate::yaml::Diagnostics;
 
 /// An error of a pipeline. Every layer that was finished before is in the store.
@@ -42,4 +43,19 @@ pub enum PipelineError {
     /// A report could not be written.
     #[error(transparent)]
     File(#[from] PathError),
+}
+
+impl PipelineError {
+    /// Returns the step that failed, if one did for a reason that every image with this step shares.
+    pub fn step(&self) -> Option<&StepId> {
+        match self {
+            Self::Build(BuildError::Step { step, .. } | BuildError::HostFull { step, .. }) => Some(step),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the base could not be made.
+    pub fn is_of_base(&self) -> bool {
+        matches!(self, Self::Build(BuildError::Bootstrap(_) | BuildError::PackageNotFound(_)) | Self::Pin(_))
+    }
 }

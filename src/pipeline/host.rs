@@ -15,7 +15,7 @@ use crate::verify::Subject;
 use crate::verify::boot::{BootError, Booted};
 
 /// A computer that starts guests and boots images.
-pub trait Host {
+pub trait Host: Sync {
     /// Starts a guest. `arch` is the architecture of the programs that it runs in an image, if it runs any. `network` is whether
     /// they may use the network.
     ///

@@ -9,6 +9,7 @@
 //! with guests in memory. The caller provides the directories ([`Workshop`](crate::build::Workshop)), the [`Options`] and the
 //! reaction to failed steps ([`Watch`]).
 
+pub mod batch;
 mod error;
 mod host;
 mod qemu;

@@ -12,7 +12,7 @@ use crate::interrupt::Interrupt;
 use crate::recipe::Arch;
 use crate::recipe::verify::NetworkAccess;
 use crate::units::ByteSize;
-use crate::verify::boot::{self, Booted, Settings};
+use crate::verify::boot::{self, Booted, Room, Settings};
 use crate::workdir::WorkDir;
 
 /// This computer, with QEMU and libguestfs.
@@ -35,6 +35,8 @@ pub struct QemuHost {
     /// Command that connects its standard input and output to a Unix socket. The socket's path is added as last argument. Virtual
     /// machines with a metadata service need it.
     pub relay: Vec<String>,
+    /// Room for virtual machines that boot images.
+    pub room: Room,
 }
 
 impl QemuHost {
@@ -112,6 +114,7 @@ impl Host for QemuHost {
             relay: &self.relay,
             work: work.path(),
             sockets: &self.sockets,
+            room: &self.room,
             reporter: request.reporter,
             interrupt: request.interrupt,
         };

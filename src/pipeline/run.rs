@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::error::PipelineError;
 use super::host::Host;
@@ -117,6 +118,7 @@ pub struct Pipeline<'h> {
     workshop: Workshop,
     host: &'h dyn Host,
     recorder: Arc<Recorder>,
+    begun: SystemTime,
 }
 
 impl std::fmt::Debug for Pipeline<'_> {
@@ -131,7 +133,7 @@ impl<'h> Pipeline<'h> {
         let recorder = Arc::new(Recorder::default());
         let all: Arc<dyn Reporter> = Arc::new(Tee(vec![workshop.reporter, Arc::clone(&recorder) as _]));
         workshop.reporter = Arc::new(Redacting::new(all, workshop.secrets.values()));
-        Self { source, pins, workshop, host, recorder }
+        Self { source, pins, workshop, host, recorder, begun: SystemTime::now() }
     }
 
     /// Returns the directories and the settings of the work.
@@ -156,8 +158,12 @@ impl<'h> Pipeline<'h> {
         self.prepare_by(session, &self.pins)
     }
 
+    fn newer_than(&self, time: SystemTime) -> PinPolicy {
+        PinPolicy { newer_than: Some(time), ..self.pins }
+    }
+
     fn prepare_by(&self, session: &mut Session<'_>, policy: &PinPolicy) -> Result<Prepared, PipelineError> {
-        let Loaded { recipe, composition, notes } = &self.source.loaded;
+        let Loaded { recipe, composition, notes, .. } = &self.source.loaded;
         let Workshop { cache, reporter, interrupt, network, .. } = &self.workshop;
         let pinned = pin::pin(recipe, policy, network, cache, session, &**reporter, interrupt)?;
         let composition = match (composition, &recipe.base, &pinned.image) {
@@ -171,6 +177,23 @@ impl<'h> Pipeline<'h> {
         };
         let plan = plan::resolve(recipe, composition, pinned.base, notes.clone());
         Ok(Prepared { plan, image: pinned.image })
+    }
+
+    /// Pins the base, and makes the plan of the build that begins now: the repositories of a base that the store lacks are read
+    /// again, unless this pipeline has read them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipeline::prepare`].
+    pub fn prepare_build(&self, session: &mut Session<'_>) -> Result<Prepared, PipelineError> {
+        let prepared = self.prepare(session)?;
+        let base = prepared.plan.steps[0].key;
+        let bootstrapped = matches!(prepared.plan.base, BasePlan::Bootstrap { .. });
+        // A new base is made from the repositories as they are now, so its key must contain their present state.
+        if bootstrapped && !self.pins.offline && self.workshop.store.find(&base)?.is_none() {
+            return self.prepare_by(session, &self.newer_than(self.begun));
+        }
+        Ok(prepared)
     }
 
     /// Runs all stages: pins, plans, builds, exports, verifies, and publishes if verification passed.
@@ -191,22 +214,16 @@ impl<'h> Pipeline<'h> {
 
     fn make(&self, options: &Options<'_>, watch: &mut dyn Watch) -> Result<Made, PipelineError> {
         let mut session = self.session();
-        let mut prepared = self.prepare(&mut session)?;
+        let mut prepared = self.prepare_build(&mut session)?;
         if options.publish.is_some() && prepared.plan.publish.is_empty() {
             return Err(PipelineError::NoTarget);
         }
         export::check(&prepared.plan, &options.out, &[report::HTML, report::JSON, report::JUNIT])?;
-        let base = prepared.plan.steps[0].key;
-        let bootstrapped = matches!(prepared.plan.base, BasePlan::Bootstrap { .. });
-        // A new base is made from the repositories as they are now, so its key must contain their present state.
-        if bootstrapped && !self.pins.offline && self.workshop.store.find(&base)?.is_none() {
-            prepared = self.prepare_by(&mut session, &PinPolicy { refresh: true, ..self.pins })?;
-        }
         let on_failure: &mut dyn OnFailure = &mut *watch;
         let built = match build::build(&prepared.plan, prepared.image.as_ref(), session, on_failure) {
             Err(BuildError::Bootstrap(moved)) if matches!(*moved, BootstrapError::RepositoryMoved) => {
                 let mut session = self.session();
-                prepared = self.prepare_by(&mut session, &PinPolicy { refresh: true, ..self.pins })?;
+                prepared = self.prepare_by(&mut session, &self.newer_than(SystemTime::now()))?;
                 build::build(&prepared.plan, prepared.image.as_ref(), session, on_failure)
             }
             built => built,

@@ -29,8 +29,25 @@ impl Source {
         Ok(Self { path: path.to_owned(), loaded, options })
     }
 
+    /// Reads a recipe with all images of its matrix, or with its one image.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::read`].
+    pub fn read_all(path: &Path, options: &LoadOptions) -> Result<Vec<Self>, Diagnostics> {
+        let source = |loaded: Loaded| {
+            let options = LoadOptions { cell: loaded.cell.clone(), ..options.clone() };
+            Self { path: path.to_owned(), loaded, options }
+        };
+        Ok(recipe::load_all(path, options)?.into_iter().map(source).collect())
+    }
+
     /// Reads the recipe again, for the system on its base image.
-    pub(super) fn for_system(&self, system: &System) -> Result<Loaded, Diagnostics> {
+    ///
+    /// # Errors
+    ///
+    /// If the recipe has errors that only appear for this system.
+    pub fn for_system(&self, system: &System) -> Result<Loaded, Diagnostics> {
         recipe::load(&self.path, &self.options, Some(system))
     }
 

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod base;
+mod graph;
 pub mod key;
 mod resolve;
 mod step;
@@ -13,6 +14,7 @@ mod whole;
 pub use crate::vocabulary::{Asset, AssetKind, Distro, Origin, Phase, StepId};
 pub use arguments::Arguments;
 pub use base::{BasePlan, DiskPlan, RepositoryPin};
+pub use graph::{Graph, GraphLayer};
 pub use resolve::resolve;
 pub use step::{Derived, Step};
 pub use whole::Plan;

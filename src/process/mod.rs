@@ -5,6 +5,7 @@ mod child;
 mod environment;
 mod error;
 mod lines;
+mod memory;
 mod run;
 mod tail;
 #[cfg(test)]
@@ -14,5 +15,6 @@ pub use capture::{CAPTURE_LIMIT, capture};
 pub use child::die_with_parent;
 pub use environment::{names_credential, withhold};
 pub use error::ProcessError;
+pub(crate) use memory::available_memory;
 pub use run::{run_lines, run_lines_from};
 pub use tail::TAIL_LINES;

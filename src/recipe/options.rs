@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::matrix::Cell;
 use super::params::Outside;
 use crate::distro::Distros;
 use crate::vocabulary::Arch;
@@ -13,6 +14,8 @@ use crate::yaml::Diagnostic;
 pub struct LoadOptions {
     /// Values of parameters from the command line and the environment.
     pub params: Outside,
+    /// Which image of a recipe with a matrix is read; `None` for all.
+    pub cell: Option<Cell>,
     /// Folders of elements, searched before the one beside the recipe.
     pub element_dirs: Vec<PathBuf>,
     /// Folders of distributions, searched before the one beside the recipe.
@@ -27,7 +30,7 @@ impl LoadOptions {
     /// Returns options with nothing but the host's architecture.
     pub fn new(host_arch: Arch) -> Self {
         let params = Outside::default();
-        Self { params, element_dirs: Vec::new(), distro_dirs: Vec::new(), host_arch, rules: Vec::new() }
+        Self { params, cell: None, element_dirs: Vec::new(), distro_dirs: Vec::new(), host_arch, rules: Vec::new() }
     }
 
     /// Loads the distributions that a recipe can use. Returns the errors in their files too.

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 
+use super::matrix::MatrixFile;
 use super::publish::Target;
 use super::secret::SecretSource;
 use super::verify::Verify;
@@ -39,6 +40,9 @@ pub struct RecipeFile {
     /// Parameters: values that the command line and the environment can set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, Param>,
+    /// Values of parameters, each combination of which is an image of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matrix: Option<MatrixFile>,
     /// Packages, an image or another recipe that the image starts from.
     pub base: BaseFile,
     /// Size and partitions of the disk.

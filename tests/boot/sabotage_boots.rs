@@ -23,7 +23,7 @@ use goldsmith::interrupt::Interrupt;
 use goldsmith::recipe::verify::{BootKind, Datasource, Verify};
 use goldsmith::recipe::{Arch, Firmware};
 use goldsmith::units::ByteSize;
-use goldsmith::verify::boot::{self, Booted, Settings, rules};
+use goldsmith::verify::boot::{self, Booted, Room, Settings, rules};
 use goldsmith::verify::{Outcome, Profile, Subject};
 use table::{EXCEPTIONS, Group, PRELUDE, SABOTAGES};
 
@@ -151,6 +151,7 @@ fn boot(work: &Path, disk: &Local, profiles: &[Profile]) -> Booted {
         relay: &[env!("CARGO_BIN_EXE_goldsmith").to_owned(), "relay".to_owned()],
         work: &work.join("w"),
         sockets: work,
+        room: &Room::default(),
         reporter: &(Arc::new(Told(Mutex::default())) as Arc<dyn Reporter>),
         interrupt: &Interrupt::new(),
     };

@@ -2,6 +2,7 @@
 
 mod actions;
 mod base_recipes;
+mod batches;
 mod building;
 mod derived;
 mod examining;

@@ -7,7 +7,7 @@ use goldsmith::plan::{self, BasePlan, Plan, RepositoryPin};
 use goldsmith::recipe::{self, Arch, Base, LoadOptions, Loaded, SecretSource};
 use goldsmith::yaml::Diagnostics;
 
-const DEBIAN: &str = "name: x\nbase: { bootstrap: { distro: debian, release: bookworm } }\n";
+pub(crate) const DEBIAN: &str = "name: x\nbase: { bootstrap: { distro: debian, release: bookworm } }\n";
 
 /// A folder of recipes.
 pub(crate) struct Folder(tempfile::TempDir);
@@ -34,8 +34,27 @@ impl Folder {
         self.load(recipe).unwrap_or_else(|errors| panic!("{errors}"))
     }
 
+    pub(crate) fn load_all(&self, recipe: &str) -> Result<Vec<Loaded>, Diagnostics> {
+        self.load_all_with(recipe, &[])
+    }
+
+    /// Reads all images of a recipe, with options `--param`.
+    pub(crate) fn load_all_with(&self, recipe: &str, params: &[(&str, &str)]) -> Result<Vec<Loaded>, Diagnostics> {
+        let mut options = LoadOptions::new(Arch::X86_64);
+        options.params.options = params.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        recipe::load_all(&self.0.path().join(recipe), &options)
+    }
+
     pub(crate) fn plan(&self, recipe: &str) -> Plan {
-        let loaded = self.loaded(recipe);
+        Self::planned(self.loaded(recipe))
+    }
+
+    pub(crate) fn plans(&self, recipe: &str) -> Vec<Plan> {
+        let images = self.load_all(recipe).unwrap_or_else(|errors| panic!("{errors}"));
+        images.into_iter().map(Self::planned).collect()
+    }
+
+    fn planned(loaded: Loaded) -> Plan {
         let Base::Bootstrap(source) = loaded.recipe.base.clone() else { panic!("a bootstrap") };
         let pin = RepositoryPin {
             url: "http://mirror.example/debian".to_owned(),

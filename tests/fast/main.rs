@@ -11,6 +11,7 @@ mod image_read;
 mod image_writers;
 mod includes;
 mod keys;
+mod matrices;
 mod modules;
 mod plans;
 mod recipes;

@@ -20,7 +20,7 @@ use goldsmith::plan::DiskPlan;
 use goldsmith::recipe::{Arch, Bootstrap, ImageSource, Layout};
 use goldsmith::units::ByteSize;
 
-const FRESH: PinPolicy = PinPolicy { max_age: Duration::from_secs(3600), refresh: false, offline: false };
+const FRESH: PinPolicy = PinPolicy { max_age: Duration::from_secs(3600), newer_than: None, offline: false };
 const OFFLINE: PinPolicy = PinPolicy { offline: true, ..FRESH };
 
 /// A server of a few files. It notes each request's path and range, and can break connections.
@@ -334,7 +334,7 @@ fn repositories_are_pinned_once_and_remembered() {
     assert_eq!(pins[1].date, 1_694_250_511);
     assert_eq!((pin(FRESH).expect("pins"), server.requests().len()), (pins.clone(), 3));
     assert_eq!(pin(OFFLINE).expect("pins"), pins);
-    assert_eq!(pin(PinPolicy { refresh: true, ..FRESH }).expect("pins"), pins);
+    assert_eq!(pin(PinPolicy { newer_than: Some(std::time::SystemTime::now()), ..FRESH }).expect("pins"), pins);
     assert_eq!(server.requests().len(), 6);
 }
 

@@ -16,6 +16,7 @@ mod image_base;
 mod inspect;
 mod labels;
 mod library;
+mod matrix;
 mod mended;
 mod oracle;
 mod rpm;

@@ -5,25 +5,31 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::cli::failure::{Failure, FailureKind};
-use crate::cli::jsonl::JsonReporter;
-use crate::cli::output::{StandardOutput, print};
+use crate::cli::output::print;
+use crate::cli::view::View;
 use crate::export::Exported;
 use crate::pipeline::Verdict;
 use crate::verify::report;
 use crate::verify::{Report, Tally};
 
-/// Prints that the image has passed; with `json` a line with the result, passed or not.
-pub(super) fn print_verdict(verdict: &Verdict, exported: &Exported, json: Option<&JsonReporter<StandardOutput>>) {
+/// Prints that the image has passed; for programs a line with the result, passed or not.
+pub(super) fn print_verdict(verdict: &Verdict, exported: &Exported, view: &View) {
     let page = exported.dir.join(report::HTML);
-    let tally = match verdict {
+    view.line(&json!({ "event": "verified", "passed": verdict.passed(), "tally": tally(verdict), "report": page }));
+    if view.is_screen() && verdict.passed() {
+        print(&format!("{}; {} shows all of it\n", text(verdict), page.display()));
+    }
+}
+
+/// Returns the result in a few words.
+pub(super) fn text(verdict: &Verdict) -> String {
+    tally(verdict).map_or("verified before".to_owned(), |tally| format!("verified: {tally}"))
+}
+
+fn tally(verdict: &Verdict) -> Option<Tally> {
+    match verdict {
         Verdict::Before => None,
         Verdict::Now(report) => Some(Tally::of(&report.findings)),
-    };
-    if let Some(json) = json {
-        json.line(&json!({ "event": "verified", "passed": verdict.passed(), "tally": tally, "report": page }));
-    } else if verdict.passed() {
-        let text = tally.map_or("verified before".to_owned(), |tally| format!("verified: {tally}"));
-        print(&format!("{text}; {} shows all of it\n", page.display()));
     }
 }
 

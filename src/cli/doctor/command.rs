@@ -8,14 +8,12 @@ use crate::cli::settings::{self, Global};
 use crate::cli::terminal::{Mark, Style, Terminal};
 use crate::cli::{hints, signals};
 use crate::guest::{accel, libguestfs};
-use crate::interrupt::Interrupt;
 
 /// Looks at this host and prints what it finds.
 pub(in crate::cli) fn run(global: &Global) -> Result<(), Failure> {
     let host = |error: &dyn std::error::Error| Failure::new(FailureKind::Host, error);
     crate::layer::prepare(&global.cache).map_err(|error| hints::store(&error))?;
-    let interrupt = Interrupt::new();
-    signals::watch(interrupt.clone()).map_err(|error| host(&error))?;
+    let interrupt = signals::interrupt()?;
     let verdict = accel::kvm_verdict(&settings::qemu(), &global.cache, &interrupt).map_err(|error| host(&error))?;
     let facts = HostFacts::gather(Inputs {
         kvm: verdict,

@@ -22,8 +22,7 @@ pub(super) fn watched<T, E>(
     global: &Global,
     work: impl FnOnce(&(dyn Fn(u64, Option<u64>) + Sync), &Interrupt) -> Result<T, E>,
 ) -> Result<Result<T, E>, Failure> {
-    let interrupt = Interrupt::new();
-    signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
+    let interrupt = signals::interrupt()?;
     let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
     let reporter: Arc<dyn Reporter> =
         if global.json { Arc::new(JsonReporter::new(StandardOutput)) } else { Arc::clone(&screen) as _ };

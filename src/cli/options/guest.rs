@@ -10,6 +10,7 @@ use crate::guest::accel::AccelWish;
 use crate::pipeline::QemuHost;
 use crate::recipe::verify::NetworkAccess;
 use crate::units::ByteSize;
+use crate::verify::boot::Room;
 
 /// The hidden verb that QEMU starts for each connection to the metadata service.
 pub(in crate::cli) const RELAY: &str = "relay";
@@ -58,6 +59,7 @@ impl AccelOption {
             cache: cache.to_owned(),
             sockets: sockets.to_owned(),
             relay: vec![program.display().to_string(), RELAY.to_owned()],
+            room: Room::default(),
         })
     }
 }

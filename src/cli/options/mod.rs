@@ -6,4 +6,4 @@ mod recipe;
 
 pub(super) use guest::{AccelOption, GuestOptions, RELAY};
 pub(super) use machine::MachineOptions;
-pub(super) use recipe::{PinOptions, ReadingOptions, RecipeOptions};
+pub(super) use recipe::{OUT, PinOptions, ReadingOptions, RecipeOptions, Sources, output_dir};

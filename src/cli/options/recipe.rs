@@ -1,10 +1,12 @@
 //! Options that name a recipe, its parameters, and the pinning of mirrors and base images.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
+use globset::Glob;
 
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::hints;
@@ -14,16 +16,21 @@ use crate::fetch::PinPolicy;
 use crate::pipeline::Source;
 use crate::recipe::params::{Outside, VARIABLE};
 use crate::recipe::{Arch, LoadOptions};
+use crate::yaml::{Diagnostic, Diagnostics, list, near};
+
+/// Directory for the directories of images, if none is given.
+pub(in crate::cli) const OUT: &str = "out";
 
 /// Longest age of a pin until the mirror is asked again.
 const PIN_AGE: Duration = Duration::from_secs(12 * 3600);
 
-/// A recipe and what it is read with.
+/// Recipes and what they are read with.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RecipeOptions {
-    /// The recipe file
-    pub(in crate::cli) recipe: PathBuf,
-    /// What it is read with.
+    /// The recipe files
+    #[arg(required = true, value_name = "RECIPE")]
+    pub(in crate::cli) recipes: Vec<PathBuf>,
+    /// What they are read with.
     #[command(flatten)]
     pub(in crate::cli) reading: ReadingOptions,
 }
@@ -38,6 +45,9 @@ pub(in crate::cli) struct ReadingOptions {
     /// over all
     #[arg(long = "params", value_name = "FILE")]
     param_files: Vec<PathBuf>,
+    /// Of several images, take only those with this name; `*` stands for any text; repeat the option for several
+    #[arg(long, value_name = "IMAGE")]
+    only: Vec<String>,
     /// Look for elements in this directory first; repeat the option for several
     #[arg(long, value_name = "DIR")]
     elements: Vec<PathBuf>,
@@ -49,8 +59,8 @@ pub(in crate::cli) struct ReadingOptions {
 impl ReadingOptions {
     /// Returns whether no option is given.
     pub(in crate::cli) fn is_empty(&self) -> bool {
-        let Self { params, param_files, elements, distros } = self;
-        params.is_empty() && param_files.is_empty() && elements.is_empty() && distros.is_empty()
+        let Self { params, param_files, only, elements, distros } = self;
+        params.is_empty() && param_files.is_empty() && only.is_empty() && elements.is_empty() && distros.is_empty()
     }
 
     /// Returns the options for loading the recipe.
@@ -65,6 +75,7 @@ impl ReadingOptions {
                 files: self.param_files.clone(),
                 options: self.params.iter().cloned().collect(),
             },
+            cell: None,
             element_dirs: self.elements.clone(),
             distro_dirs: self.distros.clone(),
             host_arch,
@@ -79,10 +90,77 @@ fn parameter((variable, value): (OsString, OsString)) -> Option<(String, OsStrin
     (!name.is_empty()).then(|| (name.to_owned(), value))
 }
 
+/// The images of a command.
+#[derive(Debug)]
+pub(in crate::cli) struct Sources {
+    /// The images, in the order of the command line and of their matrices.
+    pub(in crate::cli) images: Vec<Source>,
+    /// Whether the command is about several images, even if `--only` has left one.
+    pub(in crate::cli) several: bool,
+}
+
 impl RecipeOptions {
-    /// Reads the recipe.
-    pub(in crate::cli) fn read(&self, global: &Global) -> Result<Source, Failure> {
-        Source::read(&self.recipe, self.reading.load_options()?).map_err(|found| hints::recipe(&found, global))
+    /// Reads the recipes.
+    pub(in crate::cli) fn read(&self, global: &Global) -> Result<Sources, Failure> {
+        self.reading.read(&self.recipes, global)
+    }
+}
+
+impl ReadingOptions {
+    /// Reads recipes, and chooses among their images.
+    pub(in crate::cli) fn read(&self, recipes: &[PathBuf], global: &Global) -> Result<Sources, Failure> {
+        let options = self.load_options()?;
+        let (mut images, mut found): (Vec<Source>, Vec<Diagnostic>) = (Vec::new(), Vec::new());
+        for recipe in recipes {
+            match Source::read_all(recipe, &options) {
+                Ok(read) => images.extend(read),
+                Err(errors) => found.extend(errors),
+            }
+        }
+        if let Some(errors) = Diagnostics::collect(found) {
+            return Err(hints::recipe(&errors, global));
+        }
+        let mut names: BTreeMap<&str, &Path> = BTreeMap::new();
+        for image in &images {
+            let name = &image.loaded.recipe.name;
+            if let Some(other) = names.insert(name, &image.path) {
+                let message = format!("{} and {} both make an image `{name}`", other.display(), image.path.display());
+                return Err(Failure::of(FailureKind::Usage, message).hint("give one of them another `name`"));
+            }
+        }
+        let several = recipes.len() > 1 || images.iter().any(|image| image.loaded.cell.is_some());
+        let chosen = self.chosen(&names.into_keys().collect::<Vec<_>>())?;
+        images.retain(|image| self.only.is_empty() || chosen.contains(&image.loaded.recipe.name));
+        Ok(Sources { images, several })
+    }
+
+    /// Returns the names that `--only` chooses.
+    fn chosen(&self, names: &[&str]) -> Result<BTreeSet<String>, Failure> {
+        let mut chosen = BTreeSet::new();
+        for pattern in &self.only {
+            let usage = |message: String| Failure::of(FailureKind::Usage, message);
+            let glob = Glob::new(pattern).map_err(|error| usage(format!("`--only {pattern}`: {error}")))?;
+            let matcher = glob.compile_matcher();
+            let matching: Vec<&str> = names.iter().copied().filter(|name| matcher.is_match(name)).collect();
+            chosen.extend(matching.iter().map(|name| (*name).to_owned()));
+            if matching.is_empty() {
+                let failure = usage(format!("`--only {pattern}`: no image has this name"));
+                return Err(match near(pattern, names) {
+                    Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                    None => failure.hint(format!("the images are {}", list(names))),
+                });
+            }
+        }
+        Ok(chosen)
+    }
+}
+
+/// Returns the directory for the artifacts of an image: `out`, or a directory below it if the command has several images.
+pub(in crate::cli) fn output_dir(out: Option<&Path>, name: &str, several: bool) -> PathBuf {
+    match out {
+        Some(dir) if several => dir.join(name),
+        Some(dir) => dir.to_owned(),
+        None => Path::new(OUT).join(name),
     }
 }
 
@@ -100,6 +178,6 @@ pub(in crate::cli) struct PinOptions {
 impl PinOptions {
     /// Returns the policy of pinning.
     pub(in crate::cli) fn policy(&self) -> PinPolicy {
-        PinPolicy { max_age: PIN_AGE, refresh: self.refresh, offline: self.offline }
+        PinPolicy { max_age: PIN_AGE, newer_than: self.refresh.then(SystemTime::now), offline: self.offline }
     }
 }

@@ -1,11 +1,11 @@
 //! The reporter that shows events as progress, on a terminal or as plain lines.
 //!
 //! On a terminal every step that has ended is a line that stays; below these lines the running steps are
-//! redrawn, with the current line of output under them. RegionImage every start and end is a line.
+//! redrawn, with the current line of output under them. Elsewhere every start and end is a line.
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -23,13 +23,17 @@ const NAME_WIDTH: usize = 36;
 /// A reporter that shows progress on a terminal, or elsewhere as plain lines.
 pub struct TerminalReporter {
     terminal: Terminal,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    /// Beginning of every name: the image, if the display has several; else empty.
+    label: String,
 }
 
 struct State {
     sink: Sink,
-    /// Consecutive cached steps that were not shown yet.
-    cached: Vec<StepId>,
+    /// Consecutive cached steps that were not shown yet, with the labels of their images.
+    cached: Vec<(String, Vec<StepId>)>,
+    /// Width of the column of names, in characters.
+    width: usize,
     running: Vec<Running>,
     finished: bool,
 }
@@ -70,13 +74,24 @@ impl TerminalReporter {
     }
 
     fn new(terminal: Terminal, sink: Sink) -> Self {
-        let state = State { sink, cached: Vec::new(), running: Vec::new(), finished: false };
-        Self { terminal, state: Mutex::new(state) }
+        let state = State { sink, cached: Vec::new(), width: NAME_WIDTH, running: Vec::new(), finished: false };
+        Self { terminal, state: Arc::new(Mutex::new(state)), label: String::new() }
+    }
+
+    /// Returns a reporter for one of several images, which shows them on the same display. Their names have at most `longest`
+    /// characters.
+    pub fn of_image(&self, name: &str, longest: usize) -> Self {
+        self.state().width = NAME_WIDTH + longest;
+        Self { terminal: self.terminal, state: Arc::clone(&self.state), label: format!("{name}: ") }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Clears the display for as long as something else uses the terminal.
     pub fn suspend(&self, other: &mut dyn FnMut()) {
-        let multi = match &self.state.lock().unwrap_or_else(PoisonError::into_inner).sink {
+        let multi = match &self.state().sink {
             Sink::Live { multi, .. } => Some(multi.clone()),
             Sink::Plain(_) => None,
         };
@@ -88,25 +103,29 @@ impl TerminalReporter {
 
     /// Shows a line that belongs to no event.
     pub fn note(&self, line: &str) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if !state.finished {
-            state.print(self.terminal, line);
+            state.print(self.terminal, &format!("{}{line}", self.label));
         }
     }
 
     /// Ends the display, before a result or an error is printed. Running steps are marked as stopped, and nothing is drawn
-    /// afterwards.
+    /// afterwards. The reporter of one of several images ends only what it shows itself.
     pub fn finish(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if state.finished {
             return;
         }
         state.print_cached(self.terminal);
-        for running in std::mem::take(&mut state.running) {
+        let (own, others) = std::mem::take(&mut state.running)
+            .into_iter()
+            .partition::<Vec<_>, _>(|running| running.name.starts_with(&self.label));
+        state.running = others;
+        for running in own {
             state.end(self.terminal, &running, Mark::Stopped, running.bar.elapsed());
         }
         state.hide_output();
-        state.finished = true;
+        state.finished = self.label.is_empty();
     }
 }
 
@@ -118,9 +137,9 @@ impl Drop for TerminalReporter {
 
 impl Reporter for TerminalReporter {
     fn report(&self, event: &Event) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if !state.finished {
-            state.event(self.terminal, event);
+            state.event(self.terminal, &self.label, event);
         }
     }
 }
@@ -132,32 +151,40 @@ impl fmt::Debug for TerminalReporter {
 }
 
 impl State {
-    fn event(&mut self, terminal: Terminal, event: &Event) {
+    fn event(&mut self, terminal: Terminal, label: &str, event: &Event) {
+        let named = |name: &dyn fmt::Display| format!("{label}{name}");
         match event {
             Event::BuildStarted { name, steps } => {
                 let name = terminal.paint(Style::Bold, name);
                 self.print(terminal, &format!("{name}: {steps} steps"));
             }
-            Event::ActivityStarted { activity } => self.start(terminal, event, activity.clone(), None),
-            Event::StepStarted { step, reason } => self.start(terminal, event, step.to_string(), reason.clone()),
-            Event::ActivityFinished { activity, elapsed } => self.stop(terminal, activity, Mark::Done, *elapsed),
-            Event::StepFinished { step, elapsed } => self.stop(terminal, &step.to_string(), Mark::Done, *elapsed),
-            Event::StepFailed { step, elapsed } => self.stop(terminal, &step.to_string(), Mark::Failed, *elapsed),
-            Event::StepCached { step } => self.cached.push(step.clone()),
-            Event::Progress { activity, done, total } => self.progress(terminal, event, activity, *done, *total),
-            Event::Output { line } => self.output(terminal, line),
+            Event::ActivityStarted { activity } => self.start(terminal, label, event, named(activity), None),
+            Event::StepStarted { step, reason } => self.start(terminal, label, event, named(step), reason.clone()),
+            Event::ActivityFinished { activity, elapsed } => {
+                self.stop(terminal, &named(activity), Mark::Done, *elapsed);
+            }
+            Event::StepFinished { step, elapsed } => self.stop(terminal, &named(step), Mark::Done, *elapsed),
+            Event::StepFailed { step, elapsed } => self.stop(terminal, &named(step), Mark::Failed, *elapsed),
+            Event::StepCached { step } => match self.cached.iter_mut().find(|(known, _)| known == label) {
+                Some((_, steps)) => steps.push(step.clone()),
+                None => self.cached.push((label.to_owned(), vec![step.clone()])),
+            },
+            Event::Progress { activity, done, total } => {
+                self.progress(terminal, label, event, &named(activity), *done, *total);
+            }
+            Event::Output { line } => self.output(terminal, &named(line)),
             Event::Waiting { step } => {
-                let name = step.to_string();
+                let name = named(step);
                 match self.running.iter().find(|running| running.name == name) {
                     Some(running) if matches!(self.sink, Sink::Live { .. }) => {
                         running.bar.set_message(terminal.paint(Style::Dim, "waiting for another build"));
                     }
-                    _ => self.print(terminal, &describe(event)),
+                    _ => self.print(terminal, &named(&describe(event))),
                 }
             }
             Event::Warning { message } => {
                 let label = terminal.paint(Style::Yellow, "warning:");
-                self.print(terminal, &format!("{label} {message}"));
+                self.print(terminal, &format!("{label} {}", named(message)));
             }
             // Details go to the log file only.
             Event::Detail { .. } => {}
@@ -178,30 +205,32 @@ impl State {
         };
     }
 
-    /// Shows all cached steps in one line.
+    /// Shows all cached steps of an image in one line.
     fn print_cached(&mut self, terminal: Terminal) {
-        let mark = terminal.mark(Mark::Cached);
-        match std::mem::take(&mut self.cached).as_slice() {
-            [] => {}
-            [step] => self.write(&format!("{mark} {:NAME_WIDTH$} {:>12}", step.to_string(), "cached")),
-            steps @ [.., last] => {
-                let name = format!("{} steps, up to {last}", steps.len());
-                self.write(&format!("{mark} {name:NAME_WIDTH$} {:>12}", "cached"));
-            }
+        let (mark, width) = (terminal.mark(Mark::Cached), self.width);
+        for (label, steps) in std::mem::take(&mut self.cached) {
+            let name = match steps.as_slice() {
+                [] => continue,
+                [step] => format!("{label}{step}"),
+                [.., last] => format!("{label}{} steps, up to {last}", steps.len()),
+            };
+            self.write(&format!("{mark} {name:width$} {:>12}", "cached"));
         }
     }
 
-    fn start(&mut self, terminal: Terminal, event: &Event, name: String, reason: Option<String>) {
+    fn start(&mut self, terminal: Terminal, label: &str, event: &Event, name: String, reason: Option<String>) {
+        let width = self.width;
         self.print_cached(terminal);
         // A step that is tried again takes the place of its first try.
         self.take(&name);
         let bar = match &self.sink {
             Sink::Plain(_) => {
-                self.write(&describe(event));
+                self.write(&format!("{label}{}", describe(event)));
                 ProgressBar::hidden()
             }
             Sink::Live { multi, output, ticks } => {
-                let bar = ProgressBar::new_spinner().with_style(spinner_style(terminal)).with_prefix(name.clone());
+                let bar =
+                    ProgressBar::new_spinner().with_style(spinner_style(terminal, width)).with_prefix(name.clone());
                 let bar = match output {
                     Some(output) => multi.insert_before(output, bar),
                     None => multi.add(bar),
@@ -241,6 +270,7 @@ impl State {
 
     fn end(&mut self, terminal: Terminal, running: &Running, mark: Mark, elapsed: Duration) {
         running.bar.finish_and_clear();
+        let width = self.width;
         let line = match self.sink {
             Sink::Plain(_) => {
                 let how = match mark {
@@ -251,7 +281,7 @@ impl State {
                 format!("{}: {how} {}", running.name, duration(elapsed))
             }
             Sink::Live { .. } => {
-                let line = format!("{} {:NAME_WIDTH$} {:>12}", terminal.mark(mark), running.name, duration(elapsed));
+                let line = format!("{} {:width$} {:>12}", terminal.mark(mark), running.name, duration(elapsed));
                 match &running.reason {
                     Some(reason) => format!("{line}  {}", terminal.paint(Style::Dim, reason)),
                     None => line,
@@ -261,12 +291,21 @@ impl State {
         self.write(&line);
     }
 
-    fn progress(&mut self, terminal: Terminal, event: &Event, activity: &str, done: u64, total: Option<u64>) {
+    fn progress(
+        &mut self,
+        terminal: Terminal,
+        label: &str,
+        event: &Event,
+        activity: &str,
+        done: u64,
+        total: Option<u64>,
+    ) {
+        let width = self.width;
         let Some(running) = self.running.iter_mut().find(|running| running.name == activity) else { return };
         if matches!(self.sink, Sink::Live { .. }) {
             if running.quarters == 0 {
                 running.quarters = 1;
-                running.bar.set_style(bytes_style(terminal, total.is_some()));
+                running.bar.set_style(bytes_style(terminal, width, total.is_some()));
             }
             if let Some(total) = total {
                 running.bar.set_length(total);
@@ -278,7 +317,7 @@ impl State {
         // The end of the activity shows the last quarter.
         if quarters > running.quarters && quarters < 4 {
             running.quarters = quarters;
-            self.write(&describe(event));
+            self.write(&format!("{label}{}", describe(event)));
         }
     }
 
@@ -300,17 +339,17 @@ impl State {
     }
 }
 
-fn spinner_style(terminal: Terminal) -> ProgressStyle {
-    style(terminal, &format!("{{spinner}} {{prefix:{NAME_WIDTH}}} {{time:>12}}  {{wide_msg}}"))
+fn spinner_style(terminal: Terminal, width: usize) -> ProgressStyle {
+    style(terminal, &format!("{{spinner}} {{prefix:{width}}} {{time:>12}}  {{wide_msg}}"))
 }
 
-fn bytes_style(terminal: Terminal, has_total: bool) -> ProgressStyle {
+fn bytes_style(terminal: Terminal, width: usize, has_total: bool) -> ProgressStyle {
     let amount = if has_total {
         "{wide_bar} {binary_bytes:>10} of {binary_total_bytes:10} {binary_bytes_per_sec:>12}"
     } else {
         "{binary_bytes:>10} {binary_bytes_per_sec:>12}"
     };
-    style(terminal, &format!("{{spinner}} {{prefix:{NAME_WIDTH}}} {{time:>12}}  {amount}"))
+    style(terminal, &format!("{{spinner}} {{prefix:{width}}} {{time:>12}}  {amount}"))
         .progress_chars(if terminal.unicode { "━╸ " } else { "=> " })
 }
 

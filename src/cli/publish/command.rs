@@ -1,7 +1,6 @@
 //! The options of `goldsmith publish`, and the function that runs it.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -12,16 +11,15 @@ use super::report::PublishReport;
 use super::target::TargetArgs;
 use crate::cli::cloud::{self, CloudOptions};
 use crate::cli::failure::{Failure, FailureKind};
-use crate::cli::jsonl::JsonReporter;
-use crate::cli::options::ReadingOptions;
-use crate::cli::output::StandardOutput;
+use crate::cli::options::{ReadingOptions, output_dir};
 use crate::cli::settings::Global;
+use crate::cli::view::View;
 use crate::cli::{hints, signals};
 use crate::export::manifest::Summary;
-use crate::interrupt::Interrupt;
+use crate::pipeline::Source;
 use crate::publish::{self, Context, SourceError, Subject, Verb};
 use crate::recipe::publish::Target;
-use crate::recipe::{self, Layout, System};
+use crate::recipe::{Layout, System};
 use crate::units::parse_duration;
 
 /// `goldsmith publish`.
@@ -68,37 +66,43 @@ pub(in crate::cli) fn publish(args: &Publish, global: &Global) -> Result<(), Fai
         _ => Verb::Publish,
     };
     args.target.check()?;
-    let (subject, mut targets) = args.subject(global)?;
-    if targets.is_empty() {
-        let said = args.target.target(cloud::is_named(&args.cloud));
-        let faults = said.faults(Some(&subject.outputs));
-        if let Some(fault) = faults.into_iter().next() {
-            return Err(Failure::of(FailureKind::Usage, fault.message).hint(fault.help));
+    let mut subjects = args.subjects(global)?;
+    for (subject, targets) in &mut subjects {
+        if targets.is_empty() {
+            let said = args.target.target(cloud::is_named(&args.cloud));
+            let faults = said.faults(Some(&subject.outputs));
+            if let Some(fault) = faults.into_iter().next() {
+                return Err(Failure::of(FailureKind::Usage, fault.message).hint(fault.help));
+            }
+            targets.push(said);
+        } else if !args.target.is_empty() {
+            let failure = Failure::of(FailureKind::Usage, "the recipe says where and how its image is published");
+            return Err(failure.hint("leave out the options about the target, or name the directory of the artifacts"));
         }
-        targets.push(said);
-    } else if !args.target.is_empty() {
-        let failure = Failure::of(FailureKind::Usage, "the recipe says where and how its image is published");
-        return Err(failure.hint("leave out the options about the target, or name the directory of the artifacts"));
     }
-    let interrupt = Interrupt::new();
-    signals::watch(interrupt.clone()).map_err(|error| Failure::new(FailureKind::Host, &error))?;
-    let lines = global.json.then(|| Arc::new(JsonReporter::new(StandardOutput)));
-    let publish_report = PublishReport::new(lines, global);
-    let places = cloud::places(&args.cloud);
-    let context = Context {
-        subject: &subject,
-        places,
-        allow_older: args.allow_older,
-        keys: &Environment,
-        reporter: publish_report.reporter(),
-        interrupt,
-    };
-    publish_report.print(publish::run(verb, &targets, &context))
+    let interrupt = signals::interrupt()?;
+    let view = View::new(global);
+    let mut outcomes = Vec::new();
+    for (subject, targets) in &subjects {
+        let context = Context {
+            subject,
+            places: cloud::places(&args.cloud),
+            allow_older: args.allow_older,
+            keys: &Environment,
+            reporter: view.reporter(),
+            interrupt: interrupt.clone(),
+        };
+        outcomes.extend(publish::run(verb, targets, &context).into_iter().map(|outcome| match subjects.len() {
+            1 => outcome,
+            _ => publish::Outcome { target: format!("{}: {}", subject.name, outcome.target), ..outcome },
+        }));
+    }
+    PublishReport::new(view).print(outcomes)
 }
 
 impl Publish {
-    /// Returns the image, and the targets of its recipe.
-    fn subject(&self, global: &Global) -> Result<(Subject, Vec<Target>), Failure> {
+    /// Returns the images, each with the targets of its recipe.
+    fn subjects(&self, global: &Global) -> Result<Vec<(Subject, Vec<Target>)>, Failure> {
         if self.image.is_dir() {
             let dir = self.image.clone();
             if !self.reading.is_empty() {
@@ -110,21 +114,26 @@ impl Publish {
             let none = || failing::source(&SourceError::NoManifest { dir: dir.clone() });
             let summary = Summary::read(&dir).ok_or_else(none)?;
             let outputs = summary.artifacts.into_iter().map(|artifact| artifact.output).collect();
-            return Ok((Subject { name: summary.name, outputs, dir }, Vec::new()));
+            return Ok(vec![(Subject { name: summary.name, outputs, dir }, Vec::new())]);
         }
-        let options = self.reading.load_options()?;
-        let load = |system| recipe::load(&self.image, &options, system).map_err(|found| hints::recipe(&found, global));
-        let mut loaded = load(None)?;
-        let name = loaded.recipe.name.clone();
-        let dir = self.out.clone().unwrap_or_else(|| Path::new("out").join(&name));
-        if loaded.composition.is_none() {
-            // The build has recorded the distribution of the base image.
-            let none = || failing::source(&SourceError::NoManifest { dir: dir.clone() });
-            let distro = Summary::read(&dir).ok_or_else(none)?.distro;
-            loaded = load(Some(&System { distro, firmware: Layout::BiosUefi.firmware() }))?;
-        }
-        let targets = loaded.composition.map(|composition| composition.publish).unwrap_or_default();
-        let targets = targets.into_iter().map(|target| target.below(&loaded.recipe.dir)).collect();
-        Ok((Subject { name, outputs: loaded.recipe.outputs, dir }, targets))
+        let sources = self.reading.read(std::slice::from_ref(&self.image), global)?;
+        let out = |name: &str| output_dir(self.out.as_deref(), name, sources.several);
+        sources.images.iter().map(|source| subject(source, out(&source.loaded.recipe.name), global)).collect()
     }
+}
+
+/// Returns the image of a recipe, and the targets of the recipe. `dir` has its artifacts.
+fn subject(source: &Source, dir: PathBuf, global: &Global) -> Result<(Subject, Vec<Target>), Failure> {
+    let mut composition = source.loaded.composition.clone();
+    if composition.is_none() {
+        // The build has recorded the distribution of the base image.
+        let none = || failing::source(&SourceError::NoManifest { dir: dir.clone() });
+        let distro = Summary::read(&dir).ok_or_else(none)?.distro;
+        let system = System { distro, firmware: Layout::BiosUefi.firmware() };
+        composition = source.for_system(&system).map_err(|found| hints::recipe(&found, global))?.composition;
+    }
+    let recipe = &source.loaded.recipe;
+    let targets = composition.map(|composition| composition.publish).unwrap_or_default();
+    let targets = targets.into_iter().map(|target| target.below(&recipe.dir)).collect();
+    Ok((Subject { name: recipe.name.clone(), outputs: recipe.outputs.clone(), dir }, targets))
 }

@@ -154,7 +154,7 @@ impl Composer<'_> {
         let Brought { elements, packages, steps, checks, publish } =
             self.own.rendered(&variables, &self.secret_names(), found);
         let uses = elements.into_iter().map(|(used, node)| self.used(used, &node, found)).collect();
-        (uses, Part { name: self.own.name.to_owned(), packages, steps, checks, publish })
+        (uses, Part { name: self.own.steps.to_owned(), packages, steps, checks, publish })
     }
 
     fn used(&mut self, used: ElementUse, node: &Node, found: &mut Vec<Diagnostic>) -> Use {
@@ -182,7 +182,7 @@ impl Composer<'_> {
                     .help("`goldsmith elements` lists all; `--elements DIR` adds a folder of elements"),
             ),
         }
-        if used.name == self.own.name {
+        if used.name == self.own.steps {
             let message = format!("the recipe and its element are both named `{}`", used.name);
             found.push(Diagnostic::new(self.source, span, message).help("give the recipe another name"));
         }

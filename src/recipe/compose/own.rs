@@ -49,6 +49,8 @@ pub(in crate::recipe) struct Own<'a> {
     /// Folder of the recipe.
     pub(in crate::recipe) dir: &'a Path,
     pub(in crate::recipe) name: &'a str,
+    /// Name of its steps: that of the image, or of the file if it describes several images, which share steps.
+    pub(in crate::recipe) steps: &'a str,
     /// Files to make from the disk; `None` if the recipe does not decode.
     pub(in crate::recipe) outputs: Option<&'a [Output]>,
 }
@@ -114,7 +116,7 @@ impl Own<'_> {
         let Some(node) = node.get(STEPS) else { return };
         check::actions(node, secrets, source, found);
         let Steps { install, configure, boot, clean } = acts.unwrap_or_default().steps;
-        let owner = if file.name.is_empty() { self.name } else { &file.name };
+        let owner = if file.name.is_empty() { self.steps } else { &file.name };
         let folder = Folder::Host(file.folder(self.dir));
         for (phase, actions) in
             [(Phase::Install, install), (Phase::Configure, configure), (Phase::Boot, boot), (Phase::Clean, clean)]

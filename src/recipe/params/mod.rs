@@ -6,4 +6,4 @@ mod values;
 
 pub(crate) use outside::{Declared, give_outside};
 pub use outside::{Outside, VARIABLE};
-pub(crate) use values::{Given, Values, defaults, give, unset};
+pub(crate) use values::{Given, Values, defaults, give, typed, unset};

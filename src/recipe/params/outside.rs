@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::typed::{Fault, accept, accept_text};
-use super::values::{Values, set, suggest};
+use super::values::{Values, suggest};
 use crate::element::schema::Param;
 use crate::yaml::{Diagnostic, Key, Map, Node, Source, near, parse, read};
 
@@ -31,6 +31,22 @@ pub(crate) struct Declared<'a> {
     pub(crate) params: &'a BTreeMap<String, Param>,
     /// Names of the recipe's secrets, which are no parameters.
     pub(crate) secrets: &'a BTreeSet<&'a str>,
+    /// Names of the parameters that the recipe's matrix gives values.
+    pub(crate) of_matrix: Option<&'a BTreeSet<String>>,
+}
+
+impl Declared<'_> {
+    fn in_matrix(&self, name: &str) -> bool {
+        self.of_matrix.is_some_and(|names| names.contains(name))
+    }
+}
+
+/// The error of a value from outside for a parameter to which the matrix gives values.
+fn in_matrix(name: &str) -> Fault {
+    Fault {
+        message: format!("the matrix of the recipe gives `{name}` its values"),
+        help: Some("choose images of the matrix with `--only NAME`; `*` in the name stands for any text".to_owned()),
+    }
 }
 
 /// Sets the values from outside. An error names the variable, the place in the file, or the option. No message shows a value that
@@ -48,6 +64,7 @@ pub(crate) fn give_outside(
     for (name, value) in outside.variables.iter().filter(|(name, _)| !sure.contains(name.as_str())) {
         let variable = format!("${VARIABLE}{name}");
         match declared.params.get(name) {
+            Some(_) if declared.in_matrix(name) => found.push(in_matrix(name).of(&variable)),
             Some(param) => {
                 let value = match value.to_str() {
                     Some(text) => accept_text(param, text),
@@ -68,6 +85,9 @@ pub(crate) fn give_outside(
     for (source, map) in &files {
         for (key, node) in &map.entries {
             match declared.params.get(&key.text) {
+                Some(_) if declared.in_matrix(&key.text) => {
+                    found.push(in_matrix(&key.text).at(source, key.span, &format!("parameter `{}`", key.text)));
+                }
                 Some(param) => {
                     let whose = format!("parameter `{}`", key.text);
                     take(values, &key.text, accept(param, node), |fault| fault.at(source, node.span, &whose), found);
@@ -79,6 +99,7 @@ pub(crate) fn give_outside(
     for (name, text) in &outside.options {
         let option = format!("--param {name}");
         match declared.params.get(name) {
+            Some(_) if declared.in_matrix(name) => found.push(in_matrix(name).of(&option)),
             Some(param) => take(values, name, accept_text(param, text), |fault| fault.of(&option), found),
             None => {
                 let message = format!("`{option}`: the recipe has no parameter `{name}`");
@@ -98,7 +119,7 @@ fn take(
     found: &mut Vec<Diagnostic>,
 ) {
     match value {
-        Ok(value) => set(values, name, value),
+        Ok(value) => values.set(name, value),
         Err(fault) => {
             found.push(report(fault));
             values.values.remove(name);
@@ -136,7 +157,7 @@ fn stray_key(key: &Key, declared: Declared<'_>, source: &Source) -> Diagnostic {
     advise(Diagnostic::new(&hidden, key.span, message), &key.text, declared)
 }
 
-fn advise(diagnostic: Diagnostic, name: &str, Declared { params, secrets }: Declared<'_>) -> Diagnostic {
+fn advise(diagnostic: Diagnostic, name: &str, Declared { params, secrets, .. }: Declared<'_>) -> Diagnostic {
     if secrets.contains(name) {
         return diagnostic.help(format!(
             "`{name}` is a secret: `secrets` in the recipe says from which variable or file its value comes"
@@ -167,7 +188,7 @@ sources: { type: list, default: [a], choices: [a, b] }
         let params = decode::<BTreeMap<String, Param>>(&mut node, &source).0.expect("they are parameters");
         let (mut found, mut notes) = (Vec::new(), Vec::new());
         let mut values = super::super::defaults(&params, Some(&node), &Variables::default(), &source, &mut found);
-        let declared = Declared { params: &params, secrets: &BTreeSet::from(["token"]) };
+        let declared = Declared { params: &params, secrets: &BTreeSet::from(["token"]), of_matrix: None };
         give_outside(&mut values, declared, outside, &mut found, &mut notes);
         let shown = found.iter().map(|diagnostic| diagnostic.render(false)).collect();
         (values.values.get(name).cloned(), shown, notes)

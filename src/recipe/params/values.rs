@@ -75,7 +75,7 @@ pub(crate) fn give(
             continue;
         };
         match accept(param, node) {
-            Ok(value) => set(values, name, value),
+            Ok(value) => values.set(name, value),
             Err(fault) => {
                 found.push(fault.at(source, node.span, &format!("parameter `{name}` of {owner}")));
                 values.values.remove(*name);
@@ -83,6 +83,18 @@ pub(crate) fn give(
             }
         }
     }
+}
+
+/// Returns the value of a parameter as its declaration wants it, or reports what is wrong with it.
+pub(crate) fn typed(
+    name: &str,
+    param: &Param,
+    node: &Node,
+    source: &Arc<Source>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Json> {
+    let value = accept(param, node);
+    value.map_err(|fault| found.push(fault.at(source, node.span, &format!("parameter `{name}`")))).ok()
 }
 
 /// Returns the names of parameters that have neither a value nor an error.
@@ -94,9 +106,12 @@ pub(crate) fn unset<'a>(values: &Values, params: &'a BTreeMap<String, Param>) ->
         .collect()
 }
 
-pub(super) fn set(values: &mut Values, name: &str, value: Json) {
-    values.values.insert(name.to_owned(), value);
-    values.faulty.retain(|faulty| faulty != name);
+impl Values {
+    /// Sets the value of a parameter, in place of an earlier one.
+    pub(crate) fn set(&mut self, name: &str, value: Json) {
+        self.values.insert(name.to_owned(), value);
+        self.faulty.retain(|faulty| faulty != name);
+    }
 }
 
 fn unknown(name: &str, params: &BTreeMap<String, Param>, owner: &str, source: &Arc<Source>, span: Span) -> Diagnostic {

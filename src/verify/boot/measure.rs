@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::answers::Answers;
 use super::guest::Guest;
 use super::job::Job;
+use super::room::most;
 use super::settings::GIB;
-use super::slots::slots;
 use super::{BootError, Settings, probe, rules};
 use crate::event::Event;
 use crate::machine::watch::Sign;
@@ -47,7 +47,7 @@ pub(super) fn measure(settings: &Settings<'_>, job: &Job, full: &Answers, took: 
         }
     }
     let steps = steps(job.memory.get() / ByteSize::MIB);
-    let place = least(steps.len(), slots(settings.verify), |places| {
+    let place = least(steps.len(), most(settings.verify), |places| {
         std::thread::scope(|scope| {
             let tries = places.iter().map(|place| {
                 let memory = ByteSize::mebibytes(steps[*place]);
@@ -97,6 +97,7 @@ fn least<E>(count: usize, width: usize, mut works: impl FnMut(&[usize]) -> Resul
 
 /// Returns whether an instance comes up as well as with more.
 fn comes_up(settings: &Settings<'_>, job: &Job, what: &str, full: &Answers) -> Result<bool, BootError> {
+    let _place = settings.room.enter(settings.verify, settings.interrupt);
     let (activity, started) = (format!("measure {what}"), Instant::now());
     settings.reporter.report(&Event::ActivityStarted { activity: activity.clone() });
     let guest = Guest::new(settings, job)?;

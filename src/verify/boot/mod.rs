@@ -14,16 +14,17 @@ mod login;
 mod measure;
 mod probe;
 mod profiles;
+mod room;
 mod rules;
 mod run;
 mod schedule;
 #[cfg(feature = "testing")]
 mod seam;
 mod settings;
-mod slots;
 
 pub use error::BootError;
 pub use profiles::profiles;
+pub use room::Room;
 pub use rules::rules;
 pub use schedule::boot;
 #[cfg(feature = "testing")]

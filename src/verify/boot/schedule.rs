@@ -9,7 +9,6 @@ use super::answers::Answers;
 use super::error::BootError;
 use super::job::{Job, job};
 use super::settings::{Booted, GIB, Settings};
-use super::slots::slots;
 use super::{measure, rules, run};
 use crate::digest::Sha256;
 use crate::event::Event;
@@ -28,13 +27,15 @@ pub fn boot(settings: &Settings<'_>) -> Result<Booted, BootError> {
         let twin = Job { place: None, name: "gold-twin".to_owned(), reboots: false, ..job(settings, 0, *only) };
         jobs.push_back(twin);
     }
-    let slots = slots(settings.verify).min(jobs.len());
+    let number = jobs.len();
     let jobs = Mutex::new(jobs);
     let done = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..slots {
+        for _ in 0..number {
             scope.spawn(|| {
+                // Without a place, the user has interrupted it, and the first job says so.
                 loop {
+                    let _place = settings.room.enter(settings.verify, settings.interrupt);
                     // In the condition of a loop, the lock would be held during its body.
                     let next = lock(&jobs).pop_front();
                     let Some(job) = next else { break };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::{Boot, Finding, ImageFacts, Profile, Subject};
+use super::room::Room;
 use crate::digest::Sha256;
 use crate::element::schema::Check;
 use crate::event::Reporter;
@@ -47,6 +48,8 @@ pub struct Settings<'a> {
     pub work: &'a Path,
     /// A private directory with a short name, for sockets.
     pub sockets: &'a Path,
+    /// Room for its machines.
+    pub room: &'a Room,
     /// Receives events.
     pub reporter: &'a Arc<dyn Reporter>,
     /// Ends everything when it is raised.

@@ -24,10 +24,50 @@ pub fn xml(report: &Report) -> String {
             report.findings.iter().filter(|finding| finding.profile.as_deref() == Some(profile.as_str())).collect();
         xml.add_test_suite(suite(report, &profile, &found, Some(boot)));
     }
+    text(&xml)
+}
+
+fn text(xml: &Xml) -> String {
     let text = xml.to_string().expect("all text is UTF-8, and memory cannot be full");
     // The schema of Jenkins (junit-10.xsd of its xunit-plugin) allows this attribute on each suite, but not on their parent.
     // Quotes within attributes are escaped, so the first match belongs to the parent.
     text.replacen(&format!(" skipped=\"{}\"", xml.skipped), "", 1)
+}
+
+/// An image of a batch, for [`batch`].
+#[derive(Debug)]
+pub struct BatchImage<'a> {
+    /// Name of the image.
+    pub name: &'a str,
+    /// Time that its build took.
+    pub elapsed: Duration,
+    /// Why it was not made or not verified: in a line, and in full.
+    pub failure: Option<(String, String)>,
+    /// Content of the file about its checks, if it was verified.
+    pub report: Option<String>,
+}
+
+/// Returns the content of the file about several images: a case for each, and the suites of those that were verified.
+pub fn batch(images: &[BatchImage<'_>]) -> String {
+    let mut xml = Xml::new("goldsmith build");
+    let mut suite = TestSuite::new("images");
+    for image in images {
+        let status = match &image.failure {
+            None => TestCaseStatus::success(),
+            Some((message, text)) => {
+                let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                status.set_message(message.as_str()).set_type("build").set_description(text.as_str());
+                status
+            }
+        };
+        let mut case = TestCase::new(image.name, status);
+        case.set_classname("goldsmith.build").set_time(image.elapsed);
+        suite.add_test_case(case);
+    }
+    xml.add_test_suite(suite);
+    let reports = images.iter().filter_map(|image| Xml::deserialize_from_str(image.report.as_deref()?).ok());
+    xml.add_test_suites(reports.flat_map(|report| report.test_suites));
+    text(&xml)
 }
 
 fn suite(report: &Report, name: &str, findings: &[&Finding], boot: Option<&Boot>) -> TestSuite {

@@ -59,7 +59,7 @@ impl Server {
 }
 
 fn found(list: &str, key: Option<&Path>, network: &Network, cache: &Path) -> Result<Sha256, String> {
-    let policy = PinPolicy { max_age: Duration::ZERO, refresh: true, offline: false };
+    let policy = PinPolicy { max_age: Duration::ZERO, newer_than: Some(std::time::SystemTime::now()), offline: false };
     let signed_by = key.map(|key| key.display().to_string());
     let source = ImageSource { source: "a.qcow2".to_owned(), sha256: list.to_owned(), signed_by, insecure: true };
     pin(&source, cache, cache, &policy, network, &Interrupt::new()).map_err(|error| error.to_string())

@@ -99,7 +99,7 @@ fn ubuntu_is_planned_from_its_own_repositories() {
     let server = serve(mirror.path().to_owned(), 3);
     let mirrors = goldsmith::fetch::Mirrors { main: Some(server.clone()), security: Some(server.clone()) };
     let cache = tempfile::tempdir().expect("a temporary folder");
-    let policy = goldsmith::fetch::PinPolicy { max_age: std::time::Duration::ZERO, refresh: false, offline: false };
+    let policy = goldsmith::fetch::PinPolicy { max_age: std::time::Duration::ZERO, newer_than: None, offline: false };
     let interrupt = goldsmith::interrupt::Interrupt::new();
     let repositories = goldsmith::fetch::repository::pin(
         source,

@@ -85,7 +85,7 @@ fn load_fault(text: &str, elements: PathBuf) -> Option<String> {
     let system = text.contains("image:").then_some(&system);
     // Files that a recipe brings are those of the example.
     let path = pages::root().join("examples/web-server/block.yaml");
-    recipe::load_str(&path, text, &options, system).err().map(|errors| errors.to_string())
+    recipe::load_all_str(&path, text, &options, system).err().map(|errors| errors.to_string())
 }
 
 /// Only a recipe that uses an element has its actions read.

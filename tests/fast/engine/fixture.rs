@@ -138,7 +138,7 @@ impl Fixture {
         self.plan_of_text(&format!("name: upon\nbase: {{ recipe: {{ source: {below} }} }}\n{body}\n"))
     }
 
-    fn plan_of_text(&self, text: &str) -> Plan {
+    pub(crate) fn plan_of_text(&self, text: &str) -> Plan {
         let options = LoadOptions::new(Arch::X86_64);
         let path = self.dir.path().join("recipes/recipe.yaml");
         let loaded = recipe::load_str(&path, text, &options, None).unwrap_or_else(|errors| panic!("{errors}"));

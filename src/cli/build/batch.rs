@@ -1,0 +1,217 @@
+//! Several images of one `goldsmith build`: they share layers, are built side by side, and end with one table.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::command::Build;
+use super::image::{Image, NotMade};
+use super::on_failure::OnFailureOption;
+use super::verdict;
+use crate::cli::build_host::BuildHost;
+use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::options::{OUT, output_dir};
+use crate::cli::output::{columns, print};
+use crate::cli::publish::PublishReport;
+use crate::cli::settings::Global;
+use crate::cli::signals;
+use crate::cli::terminal::{Terminal, duration};
+use crate::cli::view::View;
+use crate::export::Artifact;
+use crate::fsx::write_atomic;
+use crate::layer::LayerKey;
+use crate::pipeline::batch::{self, Ended, Tried};
+use crate::pipeline::{Outcome, Source};
+use crate::plan::StepId;
+use crate::process::available_memory;
+use crate::publish;
+use crate::units::ByteSize;
+use crate::verify::report::JUNIT;
+use crate::verify::report::junit::{self, BatchImage};
+
+/// Memory that a build needs besides that of its guest: for mmdebstrap, or for compressing the image.
+const OVERHEAD: u64 = 512 << 20;
+
+/// What became of an image.
+struct Row {
+    name: String,
+    /// In one or two words.
+    result: &'static str,
+    elapsed: Duration,
+    /// Whether its checks were made.
+    checked: bool,
+    /// The artifacts, or why there are none.
+    about: String,
+    failure: Option<Failure>,
+}
+
+/// An image whose work has ended.
+struct Done {
+    outcome: Result<Outcome, Failure>,
+    elapsed: Duration,
+}
+
+/// Builds several images.
+pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Result<(), Failure> {
+    let jobs = args.jobs.map_or_else(|| default_jobs(args), NonZeroUsize::get);
+    if args.on_failure == OnFailureOption::Shell && jobs > 1 {
+        return Err(Failure::of(FailureKind::Usage, "`--on-failure shell` can open one shell at a time")
+            .hint("build one image after the other: `--jobs 1`"));
+    }
+    let interrupt = signals::interrupt()?;
+    let view = View::new(global);
+    let mut hosts: Vec<BuildHost> =
+        sources.iter().map(|_| BuildHost::new(&args.machine, global)).collect::<Result<_, _>>()?;
+    let room = hosts.first().map(|host| host.host.room.clone()).unwrap_or_default();
+    for host in &mut hosts {
+        host.host.access = args.network;
+        // All images verify on the same processors.
+        host.host.room = room.clone();
+    }
+    let longest = sources.iter().map(|source| source.loaded.recipe.name.chars().count()).max().unwrap_or(0);
+    let mut images = Vec::new();
+    for (source, host) in sources.into_iter().zip(&hosts) {
+        let name = source.loaded.recipe.name.clone();
+        let out = output_dir(args.out.as_deref(), &name, true);
+        images.push(Image::new(args, source, out, view.of_image(&name, longest), (host, &interrupt), global)?);
+    }
+    let mut plans = Vec::new();
+    for image in &images {
+        let prepared = image.pipeline.prepare_build(&mut image.pipeline.session());
+        let steps = prepared.map_err(|error| {
+            view.finish();
+            image.failure(&error)
+        })?;
+        plans.push(steps.plan.steps.into_iter().map(|step| (step.id, step.key)).collect::<Vec<_>>());
+    }
+    let chains: Vec<Vec<LayerKey>> = plans.iter().map(|steps| steps.iter().map(|(_, key)| *key).collect()).collect();
+    let Some(first) = images.first() else { return Ok(()) };
+    let store = &first.pipeline.workshop().store;
+    let ended = batch::run(&chains, jobs, store, &interrupt, |number| one(args, &images[number], &plans[number]));
+    view.finish();
+    let mut published = Vec::new();
+    let mut rows = Vec::new();
+    for (image, ended) in images.iter().zip(ended) {
+        rows.push(match ended {
+            Ended::Tried(done) => row(image, done, &mut published),
+            Ended::Blocked { by, layer } => {
+                let step = plans[by].iter().find(|(_, key)| *key == layer).map(|(step, _)| step.to_string());
+                let step = step.unwrap_or_default();
+                let message = format!("not tried: it shares the step `{step}`, which failed, with {}", images[by].name);
+                let failure = Failure::of(FailureKind::Build, message);
+                Row::failed(image, "not tried", Duration::ZERO, failure)
+            }
+            Ended::Interrupted => {
+                let failure = Failure::of(FailureKind::Interrupted, "not begun: the user has interrupted the build");
+                Row::failed(image, "not begun", Duration::ZERO, failure)
+            }
+        });
+    }
+    report(args, &images, &rows, global)?;
+    let published = PublishReport::new(view.clone()).print(published);
+    failures(rows, global)?;
+    published
+}
+
+/// Builds one of the images.
+fn one(args: &Build, image: &Image<'_>, steps: &[(StepId, LayerKey)]) -> Tried<Done> {
+    let started = Instant::now();
+    let (outcome, failed) = match image.build(args, &image.view, false) {
+        Ok(outcome) => (Ok(outcome), None),
+        Err(NotMade { failure, step }) => {
+            // A step whose name is there twice counts as the later one: then no other image is left out wrongly.
+            let key = step.and_then(|step| steps.iter().rev().find(|(id, _)| *id == step).map(|(_, key)| *key));
+            (Err(failure), key)
+        }
+    };
+    Tried { result: Done { outcome, elapsed: started.elapsed() }, failed }
+}
+
+/// Returns how many images are built at the same time: as processors and memory allow.
+fn default_jobs(args: &Build) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let by_memory = available_memory().map_or(1, |free| free / (args.machine.memory.get() + OVERHEAD));
+    processors.min(usize::try_from(by_memory).unwrap_or(usize::MAX)).max(1)
+}
+
+impl Row {
+    fn failed(image: &Image<'_>, result: &'static str, elapsed: Duration, failure: Failure) -> Self {
+        let about = failure.message.clone();
+        let checked = failure.kind == FailureKind::Verification;
+        Self { name: image.name.clone(), result, elapsed, checked, about, failure: Some(failure) }
+    }
+}
+
+fn row(image: &Image<'_>, done: Done, published: &mut Vec<publish::Outcome>) -> Row {
+    let Done { outcome, elapsed } = done;
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(failure) => return Row::failed(image, "failed", elapsed, failure),
+    };
+    published.extend(
+        outcome
+            .published
+            .into_iter()
+            .map(|outcome| publish::Outcome { target: format!("{}: {}", image.name, outcome.target), ..outcome }),
+    );
+    let exported = &outcome.made.exported;
+    if let Some(Err(failure)) = outcome.made.verdict.as_ref().map(|verdict| verdict::judge(verdict, exported)) {
+        return Row::failed(image, "not verified", elapsed, failure);
+    }
+    let file = |artifact: &Artifact| {
+        format!("{} ({})", exported.dir.join(&artifact.file).display(), ByteSize::bytes(artifact.size))
+    };
+    let about = exported.artifacts.iter().map(file).collect::<Vec<_>>().join(", ");
+    let result = match (&outcome.made.verdict, exported.unchanged) {
+        (Some(_), _) => "verified",
+        (None, true) => "unchanged",
+        (None, false) => "built",
+    };
+    let checked = outcome.made.verdict.is_some();
+    Row { name: image.name.clone(), result, elapsed, checked, about, failure: None }
+}
+
+/// Prints the table, and writes the report for CI services beside the images' directories.
+fn report(args: &Build, images: &[Image<'_>], rows: &[Row], global: &Global) -> Result<(), Failure> {
+    if global.json {
+        for row in rows {
+            let (image, result, seconds) = (&row.name, row.result, row.elapsed.as_secs_f64());
+            print(&format!(
+                "{}\n",
+                json!({ "event": "image-ended", "image": image, "result": result, "seconds": (seconds * 1000.0).round() / 1000.0, "failure": row.failure.as_ref().map(Failure::to_json) })
+            ));
+        }
+    } else {
+        let cells = |row: &Row| vec![row.name.clone(), row.result.to_owned(), duration(row.elapsed), row.about.clone()];
+        print(&columns(&rows.iter().map(cells).collect::<Vec<_>>()));
+    }
+    let dir = args.out.as_deref().unwrap_or(Path::new(OUT));
+    let suites = images.iter().zip(rows).map(|(image, row)| BatchImage {
+        name: &row.name,
+        elapsed: row.elapsed,
+        failure: row.failure.as_ref().map(|failure| (failure.message.clone(), failure.to_text(Terminal::PLAIN))),
+        // A file of an earlier build does not count.
+        report: row.checked.then(|| std::fs::read_to_string(image.out.join(JUNIT)).ok()).flatten(),
+    });
+    let xml = junit::batch(&suites.collect::<Vec<_>>());
+    let path = dir.join(JUNIT);
+    write_atomic(&path, xml.as_bytes()).map_err(|error| Failure::new(FailureKind::Host, &error))
+}
+
+/// Returns one failure for all images that failed. Its exit code is that of the first, or of an interrupt.
+fn failures(rows: Vec<Row>, global: &Global) -> Result<(), Failure> {
+    let all = rows.len();
+    let failed: Vec<(String, Failure)> = rows.into_iter().filter_map(|row| Some((row.name, row.failure?))).collect();
+    let interrupted = failed.iter().find(|(_, failure)| failure.kind == FailureKind::Interrupted);
+    let Some((_, first)) = interrupted.or(failed.first()) else { return Ok(()) };
+    let message = format!("{} of {all} images failed", failed.len());
+    let mut text = String::new();
+    for (name, failure) in &failed {
+        text.push_str(&format!("{name}:\n{}\n", failure.to_text(global.terminal)));
+    }
+    text.push_str(&Failure::of(first.kind, &message).to_text(global.terminal));
+    let details = failed.iter().map(|(name, failure)| json!({ "image": name, "failure": failure.to_json() })).collect();
+    Err(Failure::rendered(first.kind, &message, text, details))
+}

@@ -1,0 +1,160 @@
+//! One image of `goldsmith build`: its pipeline, its log and its display.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::command::Build;
+use super::on_failure::Handler;
+use super::verdict;
+use crate::build::actions::ActionError;
+use crate::build::{AfterFailure, OnFailure};
+use crate::cli::build_host::BuildHost;
+use crate::cli::cloud;
+use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::hints;
+use crate::cli::logfile::Deferred;
+use crate::cli::output::{columns, print};
+use crate::cli::publish::Environment;
+use crate::cli::settings::{Global, read_secrets};
+use crate::cli::view::View;
+use crate::event::{Reporter, Tee};
+use crate::export::Exported;
+use crate::guest::Guest;
+use crate::interrupt::Interrupt;
+use crate::pipeline::{Made, Options, Outcome, Pipeline, PipelineError, Publishing, Source, Watch};
+use crate::plan::StepId;
+use crate::text::Redactor;
+use crate::units::ByteSize;
+
+/// One image that is built.
+pub(super) struct Image<'h> {
+    pub(super) name: String,
+    /// Directory of the artifacts.
+    pub(super) out: PathBuf,
+    pub(super) view: View,
+    pub(super) pipeline: Pipeline<'h>,
+    log: Arc<Deferred>,
+    redactor: Redactor,
+    color: bool,
+}
+
+/// Why an image was not made.
+pub(super) struct NotMade {
+    pub(super) failure: Failure,
+    /// The step that failed.
+    pub(super) step: Option<StepId>,
+}
+
+impl<'h> Image<'h> {
+    /// Prepares the build of an image, and reads its secrets.
+    pub(super) fn new(
+        args: &Build,
+        source: Source,
+        out: PathBuf,
+        view: View,
+        (host, interrupt): (&'h BuildHost, &Interrupt),
+        global: &Global,
+    ) -> Result<Self, Failure> {
+        let recipe = &source.loaded.recipe;
+        let name = recipe.name.clone();
+        let log = Arc::new(Deferred::new());
+        let reporters: Vec<Arc<dyn Reporter>> = vec![Arc::clone(&log) as _, view.reporter()];
+        let mut workshop = host.workshop(Arc::new(Tee(reporters)), interrupt, global)?;
+        workshop.timeout = args.timeout;
+        workshop.secrets = read_secrets(&recipe.secrets, &recipe.dir)?;
+        let redactor = Redactor::new(workshop.secrets.values());
+        let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &host.host);
+        Ok(Self { name, out, view, pipeline, log, redactor, color: global.terminal.color })
+    }
+
+    /// Builds the image, verifies it, and publishes it if wanted. `alone` is whether the command builds no other.
+    pub(super) fn build(&self, args: &Build, publish_view: &View, alone: bool) -> Result<Outcome, NotMade> {
+        let not_made = |failure| NotMade { failure, step: None };
+        let opened = self.log.open(&self.out, self.redactor.clone());
+        opened.map_err(|error| not_made(Failure::new(FailureKind::Host, &error)))?;
+        let publish = args.publish.then(|| Publishing {
+            places: cloud::places(&args.cloud),
+            allow_older: args.allow_older,
+            keys: &Environment,
+            reporter: publish_view.reporter(),
+        });
+        let suspend = |talk: &mut dyn FnMut()| self.view.suspend(talk);
+        let kept = self.out.join(format!("{}.failed.qcow2", self.name));
+        let on_failure = Handler { wish: args.on_failure, kept, suspend: &suspend };
+        let mut progress = Progress { on_failure, view: &self.view, alone };
+        let options = Options { out: self.out.clone(), verify: !args.no_verify, publish };
+        let outcome = self.pipeline.run(&options, &mut progress);
+        if outcome.is_err() {
+            self.view.finish();
+        }
+        let log = self.log.close(&self.out);
+        outcome.map_err(|error| match (self.failure(&error), log) {
+            (failure, Some(log)) if failure.kind == FailureKind::Build => {
+                let failure = failure.hint(format!("the whole log is {}", log.display()));
+                NotMade { failure, step: error.step().cloned() }
+            }
+            (failure, _) => NotMade { failure, step: error.step().cloned() },
+        })
+    }
+
+    /// Returns an error for the user, without secrets.
+    pub(super) fn failure(&self, error: &PipelineError) -> Failure {
+        hints::pipeline(error, self.color).redacted(&self.redactor)
+    }
+}
+
+/// The output of a build for the user.
+struct Progress<'a> {
+    on_failure: Handler<'a>,
+    view: &'a View,
+    alone: bool,
+}
+
+impl OnFailure for Progress<'_> {
+    fn failed(&mut self, step: &StepId, error: &ActionError, guest: &mut dyn Guest) -> AfterFailure {
+        self.on_failure.failed(step, error, guest)
+    }
+}
+
+impl Watch for Progress<'_> {
+    fn verifying(&mut self, exported: &Exported) {
+        if let Some(artifact) = exported.artifacts.iter().find(|artifact| artifact.output.format.is_disk()) {
+            let path = exported.dir.join(&artifact.file);
+            self.view.note(&format!("image ready: {}; verifying it now", path.display()));
+        }
+    }
+
+    fn made(&mut self, made: &Made) {
+        let exported = &made.exported;
+        if self.alone || !self.view.is_screen() {
+            self.view.finish();
+            self.view.line(&json!({ "event": "exported", "dir": exported.dir, "artifacts": exported.artifacts, "unchanged": exported.unchanged }));
+            if self.view.is_screen() {
+                print(&summary(exported));
+            }
+            if let Some(verdict) = &made.verdict {
+                verdict::print_verdict(verdict, exported, self.view);
+            }
+        } else {
+            let checked = made.verdict.as_ref().map(|verdict| format!(", {}", verdict::text(verdict)));
+            self.view.note(&format!("done: {}{}", exported.dir.display(), checked.unwrap_or_default()));
+        }
+    }
+}
+
+/// Lists the artifacts for people.
+fn summary(exported: &Exported) -> String {
+    let rows: Vec<_> = exported
+        .artifacts
+        .iter()
+        .map(|artifact| {
+            let path = exported.dir.join(&artifact.file);
+            let size = ByteSize::bytes(artifact.size).to_string();
+            vec![path.display().to_string(), size, format!("sha256 {}", artifact.digests.sha256)]
+        })
+        .collect();
+    let unchanged = if exported.unchanged { "nothing changed; the artifacts are up to date\n" } else { "" };
+    format!("{unchanged}{}", columns(&rows))
+}
