@@ -13,7 +13,7 @@ use super::failure::{self, BootstrapError};
 use super::tool::{self, missing_tools};
 use super::{BootstrapRequest, Package};
 use crate::disk::DiskLayout;
-use crate::disk::layout::Purpose;
+use crate::disk::layout::Content;
 use crate::event::{Event, Reporter};
 use crate::fsx::{self, IoContext as _};
 use crate::guest::{Emulator, Mount};
@@ -55,7 +55,8 @@ pub fn build(
     interrupt: &Interrupt,
 ) -> Result<Bootstrapped, BootstrapError> {
     request.check()?;
-    if let Some((tool, package)) = missing_tools(request.how.tool).into_iter().next() {
+    let missing = missing_tools(request.how.tool).into_iter().chain(tool::missing_for(&request.disk.partitions));
+    if let Some((tool, package)) = missing.into_iter().next() {
         return Err(BootstrapError::MissingTool { tool, package });
     }
     let keyring = &request.how.keyring;
@@ -139,11 +140,17 @@ fn explain(
             reason: crate::text::printable(reason.trim().as_bytes()),
         };
     }
-    if let Ok(kibibytes) = std::fs::read_to_string(work.join("too-small"))
-        && let Ok(kibibytes) = kibibytes.trim().parse::<u64>()
+    if let Ok(said) = std::fs::read_to_string(work.join("too-small"))
+        && let Some((kibibytes, mount)) = said.trim().split_once(' ')
+        && let Ok(kibibytes) = kibibytes.parse::<u64>()
     {
-        let size = layout.partition(Purpose::Root).map_or(0, |root| root.size);
-        return BootstrapError::DiskTooSmall { needed: ByteSize::bytes(kibibytes * 1024), size: ByteSize::bytes(size) };
+        let partition = layout.file_systems().find(|(_, files)| files.mount == mount);
+        let size = ByteSize::bytes(partition.map_or(0, |(partition, _)| partition.size));
+        return BootstrapError::DiskTooSmall {
+            mount: mount.to_owned(),
+            needed: ByteSize::bytes(kibibytes * 1024),
+            size,
+        };
     }
     let ProcessError::Failed { status, tail, .. } = error else { return BootstrapError::Failed(error) };
     if BootstrapError::is_full(&tail) {
@@ -195,6 +202,7 @@ fn write_inputs(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout
     files.extend([
         ("pins", digests.join("\n") + "\n"),
         ("fstab", layout.fstab()),
+        ("file-systems", file_systems(layout)),
         ("disk.sfdisk", layout.sfdisk_script()),
     ]);
     for (name, content) in files {
@@ -202,6 +210,22 @@ fn write_inputs(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout
         std::fs::write(&path, content).at(&path)?;
     }
     Ok(())
+}
+
+/// Lists the file systems and swap spaces for the script, directories before those that they lie in.
+fn file_systems(layout: &DiskLayout) -> String {
+    let mut lines = Vec::new();
+    for partition in &layout.partitions {
+        let (kind, label, mount) = match &partition.content {
+            Content::FileSystem(files) => (files.kind.name(), files.label(), files.mount.as_str()),
+            Content::Swap => ("swap", "swap", ""),
+            Content::BiosBoot | Content::Efi => continue,
+        };
+        let (kibibytes, uuid, seed) = (partition.size / 1024, partition.content_uuid, partition.hash_seed);
+        lines.push((mount, format!("{kind} {} {kibibytes} {uuid} {seed} {label} {mount}\n", partition.start)));
+    }
+    lines.sort_by(|(one, _), (other, _)| other.cmp(one));
+    lines.into_iter().map(|(_, line)| line).collect()
 }
 
 /// Copies a keyring to where the tools may read it, and returns its path.
@@ -228,7 +252,7 @@ fn command(
         Place::Memory(bytes) => bytes,
         Place::Disk => 0,
     };
-    let (root, efi) = (layout.partition(Purpose::Root), layout.partition(Purpose::Efi));
+    let efi = layout.efi();
     let is_root = rustix::process::geteuid().is_root();
     let mut words = Vec::new();
     if is_root && emulator.is_some() {
@@ -252,10 +276,7 @@ fn command(
         .env("PACKAGES", request.packages.join(","))
         .env("EPOCH", request.epoch().to_string())
         .env("DISK_SIZE", layout.size.to_string())
-        .env("ROOT_OFFSET", root.map_or(0, |root| root.start).to_string())
-        .env("ROOT_KIB", root.map_or(0, |root| root.size / 1024).to_string())
-        .env("ROOT_UUID", layout.root_uuid.to_string())
-        .env("HASH_SEED", layout.root_hash_seed.to_string())
+        .env("ROOT_UUID", layout.root().map_or(String::new(), |root| root.content_uuid.to_string()))
         .env("EFI_SECTOR", efi.map_or(String::new(), |efi| (efi.start / 512).to_string()))
         .env("EFI_KIB", efi.map_or(0, |efi| efi.size / 1024).to_string())
         .env("EFI_ID", format!("{:08x}", layout.efi_volume_id))

@@ -14,7 +14,8 @@
 #              EMULATION rule for binfmt_misc that runs programs of ARCH; empty if the kernel runs them already
 #              RELEASE ARCH PACKAGES          what to install; packages separated by commas
 #              EPOCH     when the repositories were last changed, in seconds since 1970; nothing made is newer
-#              DISK_SIZE ROOT_OFFSET ROOT_KIB ROOT_UUID HASH_SEED EFI_SECTOR EFI_KIB EFI_ID    the disk
+#              DISK_SIZE ROOT_UUID EFI_SECTOR EFI_KIB EFI_ID    the disk; the file `file-systems` in WORK has a line
+#                        `TYPE OFFSET KIB UUID HASH_SEED LABEL MOUNT` for each file system and swap space
 #              TARGET    the qcow2 file to make
 # Lines that begin with `goldsmith:` are for the caller.
 
@@ -97,26 +98,66 @@ if [ -n "$EFI_SECTOR" ]; then
     # It warns about the size of the file, which is not that of the partition.
     mkfs.vfat -F 32 -s 1 -n EFI -i "$EFI_ID" --offset "$EFI_SECTOR" "$raw" "$EFI_KIB" >/dev/null 2>"$WORK/vfat" || { cat "$WORK/vfat"; exit 1; }
 fi
+# What has a file system of its own leaves the tree, the innermost directories first.
+mkdir "$mnt/parts"
+while read -r kind offset kib uuid seed label mount; do
+    case $kind:$mount in
+        swap:* | *:/) continue ;;
+    esac
+    mkdir -p "$tree$mount"
+    mv "$tree$mount" "$mnt/parts/$label"
+    mkdir "$tree$mount"
+    chmod --reference="$mnt/parts/$label" "$tree$mount"
+    chown --reference="$mnt/parts/$label" "$tree$mount"
+done <"$WORK/file-systems"
 # Compiled Python modules bear the times of their sources.
-find "$tree" -xdev -newermt "@$EPOCH" ! -name '*.py' -exec touch --no-dereference --date="@$EPOCH" {} +
+find "$tree" "$mnt/parts" -xdev -newermt "@$EPOCH" ! -name '*.py' -exec touch --no-dereference --date="@$EPOCH" {} +
 # The packages of some distributions bring the files of the EFI system partition.
 if [ -n "$EFI_SECTOR" ] && [ -n "$(ls -A "$tree/boot/efi")" ]; then
     SOURCE_DATE_EPOCH=$EPOCH mcopy -s -m -i "$raw@@$((EFI_SECTOR * 512))" "$tree"/boot/efi/* ::
     find "$tree/boot/efi" -mindepth 1 -delete
 fi
-used=$(du -sk --one-file-system "$tree" | cut -f 1)
-# The journal, inodes and the part that is kept for root take their share.
-if [ $((used + used / 8 + 131072)) -gt "$ROOT_KIB" ]; then
-    echo $((used + used / 8 + 131072)) >"$WORK/too-small"
-    exit 1
-fi
-# The features are those that the boot loaders and kernels of every supported release can read, whatever the host's
-# mke2fs.conf says. The file is zero where nothing was written.
-mke2fs -q -F -t ext4 -T default -b 4096 -I 256 -L root -U "$ROOT_UUID" -d "$tree" \
-    -O none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file \
-    -O huge_file,dir_nlink,extra_isize,metadata_csum \
-    -E "offset=$ROOT_OFFSET,hash_seed=$HASH_SEED,lazy_itable_init=0,lazy_journal_init=0,nodiscard" \
-    "$raw" "${ROOT_KIB}k"
+while read -r kind offset kib uuid seed label mount; do
+    directory=$mnt/parts/$label
+    [ "$mount" != / ] || directory=$tree
+    [ "$mount" != / ] || root=$kind:$offset
+    # The journal, inodes and the part that is kept for root take their share.
+    used=0
+    [ "$kind" = swap ] || used=$(du -sk --one-file-system "$directory" | cut -f 1)
+    share=$((used / 8 + 131072))
+    [ "$mount" = / ] || share=$((used / 8 + 16384))
+    if [ $((used + share)) -gt "$kib" ]; then
+        echo "$((used + share)) $mount" >"$WORK/too-small"
+        exit 1
+    fi
+    case $kind in
+        ext4)
+            # The features are those that the boot loaders and kernels of every supported release can read, whatever the host's
+            # mke2fs.conf says. The file is zero where nothing was written.
+            mke2fs -q -F -t ext4 -T default -b 4096 -I 256 -L "$label" -U "$uuid" -d "$directory" \
+                -O none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file \
+                -O huge_file,dir_nlink,extra_isize,metadata_csum \
+                -E "offset=$offset,hash_seed=$seed,lazy_itable_init=0,lazy_journal_init=0,nodiscard" \
+                "$raw" "${kib}k"
+            ;;
+        *)
+            truncate -s "${kib}K" "$mnt/part"
+            if [ "$kind" = btrfs ]; then
+                mkfs.btrfs --quiet --uuid "$uuid" --label "$label" --rootdir "$directory" "$mnt/part"
+            else
+                mkswap --uuid "$uuid" --label "$label" "$mnt/part" >/dev/null
+            fi
+            # Holes stay holes.
+            dd if="$mnt/part" of="$raw" bs=1M seek=$((offset / 1048576)) conv=notrunc,sparse status=none
+            rm "$mnt/part"
+            ;;
+    esac
+done <"$WORK/file-systems"
+# A file system of another kind gets none: the kernel makes them in its own file system, which covers this directory.
+case $root in
+    ext4:*) ;;
+    *) nodes= ;;
+esac
 if [ -n "$nodes" ]; then
     echo 'cd /dev' >"$WORK/nodes" # mknod takes a path for a name
     for node in $nodes; do
@@ -125,7 +166,7 @@ $node
 X
         printf 'mknod %s c %s %s\nset_inode_field %s mode 020%s\n' "$name" "$major" "$minor" "$name" "$mode"
     done >>"$WORK/nodes"
-    debugfs -w -f "$WORK/nodes" "$raw?offset=$ROOT_OFFSET" >/dev/null 2>&1
+    debugfs -w -f "$WORK/nodes" "$raw?offset=${root#*:}" >/dev/null 2>&1
 fi
 
 echo 'goldsmith: write the disk'

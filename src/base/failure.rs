@@ -100,12 +100,15 @@ pub enum BootstrapError {
     },
     /// The image's disk cannot hold the packages.
     #[error(
-        "the packages do not fit on the image's disk: {needed} are needed for the root file system, it has {size}; raise disk.size"
+        "the packages do not fit on the image's disk: the file system of `{mount}` needs {needed} and has {size}; raise {}",
+        if mount == "/" { "disk.size" } else { "the size of its partition" }
     )]
     DiskTooSmall {
-        /// Bytes for the root file system.
+        /// Directory at which the file system is mounted.
+        mount: String,
+        /// Size that it needs.
         needed: ByteSize,
-        /// Size of the root partition.
+        /// Size of its partition.
         size: ByteSize,
     },
     /// The disk cannot have the requested layout.

@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn odd_requests_are_refused() {
-        let disk = DiskPlan { size: ByteSize::mebibytes(2048), layout: Layout::Bios, firmware: Vec::new() };
+        let disk = DiskPlan { size: ByteSize::mebibytes(2048), layout: Layout::Bios, ..DiskPlan::default() };
         let pin = |url: &str| RepositoryPin {
             url: url.to_owned(),
             suite: "bookworm".to_owned(),

@@ -7,6 +7,7 @@ use super::BootstrapRequest;
 use crate::distro::Tool;
 use crate::fsx::{IoContext as _, PathError};
 use crate::recipe::Arch;
+use crate::recipe::partitions::{FileSystemType, Partition};
 
 /// The part of the script that is the same for all tools; its first lines describe it.
 const COMMON: &str = include_str!("bootstrap.sh");
@@ -37,6 +38,16 @@ pub fn missing_tools(tool: Tool) -> Vec<(&'static str, &'static str)> {
     };
     let user = (!rustix::process::geteuid().is_root()).then_some(("newuidmap", "uidmap"));
     own.iter().copied().chain(PROGRAMS).chain(user).filter(|(tool, _)| !is_installed(tool)).collect()
+}
+
+/// Returns the programs that are missing for the file systems of a disk, with their Debian packages.
+pub(super) fn missing_for(partitions: &[Partition]) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let needed = partitions.iter().filter_map(|partition| match partition {
+        Partition::Swap(_) => Some(("mkswap", "util-linux")),
+        Partition::FileSystem(files) if files.kind == FileSystemType::Btrfs => Some(("mkfs.btrfs", "btrfs-progs")),
+        _ => None,
+    });
+    needed.filter(|(tool, _)| !is_installed(tool))
 }
 
 fn is_installed(tool: &str) -> bool {
@@ -165,7 +176,7 @@ mod tests {
             allow_expired: false,
             repositories: &[pin],
             packages: &[],
-            disk: &DiskPlan { size: ByteSize::mebibytes(2048), layout: Layout::Bios, firmware: Vec::new() },
+            disk: &DiskPlan { size: ByteSize::mebibytes(2048), layout: Layout::Bios, ..DiskPlan::default() },
             seed: Sha256::of(b""),
             target: Path::new("/t"),
             cache_dir: Path::new("/c"),

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::digest::Sha256;
-use crate::recipe::{Bootstrap, Firmware, Layout};
+use crate::recipe::partitions::{Partition, Table};
+use crate::recipe::{Bootstrap, Disk, Firmware, Layout};
 use crate::units::ByteSize;
 
 /// The disk of an image.
@@ -15,6 +16,23 @@ pub struct DiskPlan {
     pub layout: Layout,
     /// Firmware that the image boots with.
     pub firmware: Vec<Firmware>,
+    /// Partition table of a bootstrapped disk.
+    #[serde(skip_serializing_if = "is_default")]
+    pub table: Table,
+    /// Partitions of a bootstrapped disk whose recipe lists them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<Partition>,
+}
+
+impl Default for DiskPlan {
+    fn default() -> Self {
+        let Disk { size, layout, table, partitions } = Disk::default();
+        Self { size, layout, firmware: layout.firmware(), table, partitions }
+    }
+}
+
+fn is_default(table: &Table) -> bool {
+    *table == Table::default()
 }
 
 /// The base of the disk.

@@ -41,6 +41,11 @@ pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BT
             if let Some(database) = os.bootstrap.as_ref().and_then(|how| how.database.as_ref()) {
                 bootstrap["database"] = json!(database);
             }
+            let mut partitioned = json!({ "size": disk.size, "layout": disk.layout });
+            if !disk.partitions.is_empty() {
+                partitioned["table"] = json!(disk.table);
+                partitioned["partitions"] = json!(disk.partitions);
+            }
             // The image's list of repositories says so.
             if source.allow_expired {
                 bootstrap["allow-expired"] = json!(true);
@@ -50,7 +55,7 @@ pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BT
                 "parent": null,
                 "base": { "bootstrap": bootstrap },
                 "mechanisms": os.mechanisms,
-                "disk": { "size": disk.size, "layout": disk.layout },
+                "disk": partitioned,
                 "packages": packages.keys().chain(always).collect::<BTreeSet<_>>(),
                 "repositories": repositories,
                 // The image's own package manager will use these mirrors.

@@ -19,7 +19,8 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
         BasePlan::Bootstrap { .. } => recipe.disk.layout,
         BasePlan::Image { .. } => Layout::of(firmware),
     };
-    let disk = DiskPlan { size: recipe.disk.size, layout, firmware: firmware.clone() };
+    let (table, partitions) = (recipe.disk.table, recipe.disk.partitions.clone());
+    let disk = DiskPlan { size: recipe.disk.size, layout, firmware: firmware.clone(), table, partitions };
     let base_id = match &base {
         BasePlan::Bootstrap { source, .. } => format!("{} {}", composition.distro.name, source.release),
         BasePlan::Image { source, .. } => source.rsplit('/').next().unwrap_or(source).to_owned(),

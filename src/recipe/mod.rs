@@ -14,6 +14,7 @@ mod matrix;
 mod options;
 mod os_names;
 pub mod params;
+pub mod partitions;
 pub mod publish;
 mod reading;
 pub mod schema;

@@ -16,7 +16,7 @@ use super::schema::{Base, BaseFile, Disk, RecipeFile};
 use super::secret::SecretSource;
 use super::template::{Budget, Variables, render};
 use super::verify::Known;
-use super::{Layout, LoadOptions, Verify, base, below, check, include, options};
+use super::{Layout, LoadOptions, Verify, base, below, check, include, options, partitions};
 use crate::digest::Sha256;
 use crate::distro;
 use crate::element::library::Library;
@@ -149,7 +149,12 @@ pub(super) fn recipe(
     }
     check::layout(&head, arch, source, found);
     if let (Some(file), None) = (&mut file, &below)
-        && head.get("disk").and_then(|disk| disk.get("layout")).is_none()
+        && let Some(layout) = partitions::check(&file.disk, &head, arch, source, found)
+    {
+        file.disk.layout = layout;
+    }
+    if let (Some(file), None) = (&mut file, &below)
+        && head.get("disk").is_none_or(|disk| disk.get("layout").is_none() && disk.get("partitions").is_none())
     {
         file.disk.layout = Layout::default_of(arch);
     }
@@ -205,8 +210,11 @@ pub(super) fn recipe(
     };
     let composition = match system {
         Some(system) => {
-            let (composition, errors, said) = composer.compose(&system);
+            let (mut composition, errors, said) = composer.compose(&system);
             found.extend(errors);
+            if let (Some(composition), Some(file), None) = (&mut composition, &file, &below) {
+                partitions::add_packages(&file.disk, composition, &head, source, found);
+            }
             notes.extend(said);
             if let (Some(composition), Some(verify)) =
                 (&composition, file.as_ref().and_then(|file| file.verify.as_ref()))

@@ -8,6 +8,7 @@ use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 
 use super::matrix::MatrixFile;
+use super::partitions::{Partition, Table};
 use super::publish::Target;
 use super::secret::SecretSource;
 use super::verify::Verify;
@@ -168,11 +169,22 @@ pub struct Disk {
     /// Firmware that a bootstrapped disk boots under, which decides its partitions. A base image keeps its partitions. Default:
     /// `bios+uefi`, for aarch64 `uefi`.
     pub layout: Layout,
+    /// Partition table of a bootstrapped disk with `partitions`.
+    #[serde(skip_serializing_if = "is_gpt")]
+    pub table: Table,
+    /// Partitions of a bootstrapped disk in their order, in place of those of `layout`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<Partition>,
+}
+
+fn is_gpt(table: &Table) -> bool {
+    *table == Table::Gpt
 }
 
 impl Default for Disk {
     fn default() -> Self {
-        Self { size: ByteSize::mebibytes(3 * 1024), layout: Layout::BiosUefi }
+        let (table, partitions) = (Table::Gpt, Vec::new());
+        Self { size: ByteSize::mebibytes(3 * 1024), layout: Layout::BiosUefi, table, partitions }
     }
 }
 

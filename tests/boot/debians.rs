@@ -73,7 +73,7 @@ fn takes_long_an_image_without_cloud_init_passes_every_check() {
 }
 
 /// The second is the image's manifest.
-fn build_and_verify(name: &str, recipe: &str, options: &[&str]) -> (Verified, PathBuf) {
+pub(crate) fn build_and_verify(name: &str, recipe: &str, options: &[&str]) -> (Verified, PathBuf) {
     let work = tempfile::tempdir().expect("a temporary directory");
     let image = crate::shared::image(name, recipe);
     let report = work.path().join("report");

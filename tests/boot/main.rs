@@ -8,6 +8,7 @@ mod apt_distro;
 mod bad_images;
 mod boots;
 mod debians;
+mod disks;
 mod foreign;
 mod library;
 mod machine;

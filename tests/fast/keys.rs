@@ -8,7 +8,7 @@ use goldsmith::digest::Sha256;
 use goldsmith::distro::Distros;
 use goldsmith::layer::LayerKey;
 use goldsmith::plan::{self, Asset, AssetKind, BasePlan, DiskPlan, Origin, Plan, RepositoryPin, key};
-use goldsmith::recipe::{self, Arch, Base, Firmware, Layout, LoadOptions};
+use goldsmith::recipe::{self, Arch, Base, Firmware, LoadOptions};
 use goldsmith::units::ByteSize;
 use serde_json::{Value, json};
 
@@ -176,7 +176,7 @@ fn base_key_of(distro: &str, base: &BasePlan, size: u64, packages: &[&str]) -> L
     let distros = Distros::built_in();
     let distribution = distros.get(distro).expect("it is known");
     let os = distribution.os(&distribution.named("x".to_owned(), "1".to_owned()), Arch::X86_64);
-    let disk = DiskPlan { size: ByteSize::bytes(size), layout: Layout::BiosUefi, firmware: vec![Firmware::Bios] };
+    let disk = DiskPlan { size: ByteSize::bytes(size), firmware: vec![Firmware::Bios], ..DiskPlan::default() };
     let packages = packages.iter().map(|name| ((*name).to_owned(), vec!["someone".to_owned()])).collect();
     key::of(&key::base(Arch::X86_64, &os, &disk, base, &packages))
 }

@@ -13,6 +13,7 @@ mod includes;
 mod keys;
 mod matrices;
 mod modules;
+mod partitions;
 mod plans;
 mod recipes;
 mod report;

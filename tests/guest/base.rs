@@ -17,7 +17,7 @@ use goldsmith::fetch::{self, Network, PinPolicy, repository};
 use goldsmith::image::Format;
 use goldsmith::interrupt::Interrupt;
 use goldsmith::plan::DiskPlan;
-use goldsmith::recipe::{Arch, Bootstrap, ImageSource, Layout};
+use goldsmith::recipe::{Arch, Bootstrap, ImageSource};
 use goldsmith::units::ByteSize;
 
 const FRESH: PinPolicy = PinPolicy { max_age: Duration::from_secs(3600), newer_than: None, offline: false };
@@ -401,7 +401,7 @@ fn build(
     .expect("a package mirror");
     change(&mut pins);
     let packages: Vec<_> = packages.iter().map(|name| (*name).to_owned()).collect();
-    let disk = DiskPlan { size, layout: Layout::BiosUefi, firmware: Vec::new() };
+    let disk = DiskPlan { size, ..DiskPlan::default() };
     let lines = Lines::default();
     let result = base::bootstrap::build(
         &BootstrapRequest {

@@ -35,7 +35,7 @@ impl Tiny<'_> {
             sha256,
             date: 1_700_000_000,
         };
-        let disk = DiskPlan { size: ByteSize::mebibytes(1024), layout: Layout::Bios, firmware: Vec::new() };
+        let disk = DiskPlan { size: ByteSize::mebibytes(1024), layout: Layout::Bios, ..DiskPlan::default() };
         let request = BootstrapRequest {
             distro: self.distro,
             how: self.how,

@@ -60,9 +60,16 @@ pub(crate) fn recipe_head(root: &Node, source: &Arc<Source>, found: &mut Vec<Dia
         }
     }
     let image = root.get("base").and_then(|base| base.get("image"));
-    if let (Some(_), Some(key)) = (image, root.get("disk").and_then(|disk| disk.key("layout"))) {
-        let message = "an image has its partitions already: `layout` is for bootstrapped disks";
-        found.push(Diagnostic::new(source, key.span, message).help("remove it; `size` grows the image's disk"));
+    for name in ["layout", "table", "partitions"] {
+        if let (Some(_), Some(key)) = (image, root.get("disk").and_then(|disk| disk.key(name))) {
+            let message = format!("an image has its partitions already: `{name}` is for bootstrapped disks");
+            found.push(Diagnostic::new(source, key.span, message).help("remove it; `size` grows the image's disk"));
+        }
+    }
+    let disk = root.get("disk");
+    if let (Some(key), None) = (disk.and_then(|disk| disk.key("table")), disk.and_then(|disk| disk.key("partitions"))) {
+        let message = "`table` is for a disk with `partitions`";
+        found.push(Diagnostic::new(source, key.span, message).help("list the partitions, or remove it"));
     }
     for (key, _) in root.get("secrets").and_then(Node::map).map_or(&[][..], |map| &map.entries) {
         if let Err(message) = secret_name(&key.text) {

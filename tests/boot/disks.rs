@@ -1,0 +1,64 @@
+//! Disks whose recipes list their partitions: built from packages, and verified by booting, with a larger disk than the image's.
+
+use serde_json::Value;
+
+use crate::debians::build_and_verify;
+
+const HEAD: &str = "base: { bootstrap: { distro: debian, release: bookworm } }
+elements: [base-system, kernel, cloud-init, growpart, sshd, net-rules, no-firewall, bootloader, serial-console, sysprep]
+outputs: [{ format: qcow2 }]
+";
+
+/// What is asked in the running machine about file systems: their directories, types and number of mounts.
+const CHECKS: &str = "checks:
+  - booted: { command: 'test \"$(findmnt -no FSTYPE /)\" = ROOT' }
+  - booted: { command: 'test \"$(findmnt -no FSTYPE /var)\" = VAR && findmnt -no OPTIONS /var | grep -q noatime' }
+  - booted: { command: 'swapon --show=TYPE --noheadings | grep -q partition' }
+  - booted: { command: 'test -s /var/lib/dpkg/status && systemctl is-system-running --wait' }
+";
+
+fn boots(report: &Value) -> Vec<&str> {
+    let boots = report["boots"].as_array().expect("boots");
+    boots.iter().map(|boot| boot["profile"]["boot"].as_str().unwrap_or_default()).collect()
+}
+
+fn checks(root: &str, var: &str) -> String {
+    CHECKS.replace("ROOT", root).replace("VAR", var)
+}
+
+#[test]
+#[ignore = "needs packages of Debian, boots virtual machines, and takes long"]
+fn takes_long_an_mbr_with_swap_and_a_var_of_its_own_boots_and_grows() {
+    let disk = "disk:
+  size: 4GiB
+  table: mbr
+  partitions:
+    - swap: { size: 256MiB }
+    - file-system: { mount: /var, size: 1GiB, options: [noatime] }
+    - file-system: { mount: / }
+";
+    let recipe = format!("name: disk-mbr\n{HEAD}{disk}verify: {{}}\n{}", checks("ext4", "ext4"));
+    let (verified, _) = build_and_verify("disk-mbr", &recipe, &["--trust-manifest"]);
+    verified.assert_passed();
+    assert_eq!(boots(&verified.report), ["bios"]);
+}
+
+#[test]
+#[ignore = "needs packages of Debian, boots virtual machines, and takes long"]
+fn takes_long_btrfs_with_boot_and_var_of_their_own_boots_under_bios_and_secure_boot() {
+    let disk = "disk:
+  size: 4GiB
+  partitions:
+    - bios-boot
+    - efi: { size: 64MiB }
+    - swap: { size: 256MiB }
+    - file-system: { mount: /boot, size: 256MiB }
+    - file-system: { mount: /var, size: 1GiB, options: [noatime] }
+    - file-system: { mount: /, type: btrfs }
+";
+    let head = HEAD.replace("bootloader, ", "bootloader, uefi, ");
+    let recipe = format!("name: disk-btrfs\n{head}{disk}verify: {{}}\n{}", checks("btrfs", "ext4"));
+    let (verified, _) = build_and_verify("disk-btrfs", &recipe, &["--trust-manifest"]);
+    verified.assert_passed();
+    assert_eq!(boots(&verified.report).len(), 2);
+}

@@ -1,0 +1,109 @@
+//! Recipes that list the partitions of their disk: what is refused, and what the plan has.
+
+use goldsmith::disk::DiskLayout;
+use goldsmith::recipe::{Firmware, Layout};
+
+use crate::includes::{DEBIAN, Folder};
+
+fn with(disk: &str) -> Folder {
+    Folder::new(&[("recipe.yaml", &format!("{DEBIAN}disk: {disk}\n"))])
+}
+
+#[test]
+fn errors_in_partitions_have_their_place_and_say_what_to_do() {
+    let on = regex::Regex::new(r"ON\(([^)]*)\)").expect("a pattern");
+    for (disk, place, words) in [
+        ("{ layout: bios, partitions: [bios-boot, file-system: { mount: / }] }", "layout", "leave `layout` out"),
+        ("{ partitions: [] }", "partitions", "end the list with `file-system: { mount: / }`"),
+        ("{ partitions: [bios-boot] }", "partitions", "no partition has the root file system"),
+        ("{ partitions: [file-system: { mount: / }] }", "partitions", "add `bios-boot` for BIOS"),
+        ("{ partitions: [bios-boot, bios-boot, ROOT] }", "partitions", "there are 2 partitions `bios-boot`"),
+        ("{ partitions: [bios-boot, ROOT, swap: { size: 1GiB }] }", "partitions", "is not the last"),
+        ("{ partitions: [bios-boot, file-system: { mount: /var }, ROOT] }", "file-", "has no size"),
+        ("{ partitions: [bios-boot, file-system: { mount: /, size: 1GiB }] }", "file-", "leave `size` out"),
+        ("{ partitions: [bios-boot, ON(/etc), ROOT] }", "file-", "`/etc` cannot be a file system of its own"),
+        ("{ partitions: [bios-boot, ON(var), ROOT] }", "file-", "write an absolute path"),
+        ("{ partitions: [bios-boot, ON(/a/../b), ROOT] }", "file-", "is no directory for a mount"),
+        (
+            "{ size: 4GiB, partitions: [bios-boot, ON(/a), swap: { size: 1GiB }, ON(/a), ROOT] }",
+            "file-system: { mount: /a, size: 1GiB }, file",
+            "`/a` is there twice",
+        ),
+        (
+            "{ size: 4GiB, partitions: [bios-boot, ON(/a/x), ON(/b/x), ROOT] }",
+            "file-system: { mount: /b",
+            "two file systems have the label `x`",
+        ),
+        (
+            "{ partitions: [bios-boot, file-system: { mount: /var, size: 1GiB, label: 'a b' }, ROOT] }",
+            "file-",
+            "`a b` is no label for ext4",
+        ),
+        (
+            "{ partitions: [bios-boot, file-system: { mount: /var, size: 1GiB, options: ['a,b'] }, ROOT] }",
+            "file-",
+            "write each option as an entry of its own",
+        ),
+        ("{ partitions: [efi: { size: 20MiB }, ROOT] }", "efi", "it needs at least 34 MiB"),
+        ("{ partitions: [bios-boot, swap: { size: 1000000000B }, ROOT] }", "swap", "whole numbers of MiB"),
+        ("{ partitions: [bios-boot, swap: { size: 3GiB }, ROOT] }", "partitions", "has no room for these partitions"),
+        ("{ table: mbr, partitions: [bios-boot, ROOT] }", "partitions", "are partitions of a GPT"),
+        ("{ size: 3TiB, table: mbr, partitions: [ROOT] }", "mbr", "an MBR is for disks of at most 2 TiB"),
+        ("{ table: mbr }", "table", "list the partitions, or remove it"),
+    ] {
+        let disk =
+            on.replace_all(disk, "file-system: { mount: $1, size: 1GiB }").replace("ROOT", "file-system: { mount: / }");
+        let errors = with(&disk).load("recipe.yaml").expect_err(&disk);
+        let found = errors.iter().find(|error| error.render(false).contains(words));
+        let found = found.unwrap_or_else(|| panic!("{disk}: {words}\n{errors}"));
+        let position = found.position().expect("a place");
+        let column = format!("disk: {disk}").find(place).expect("it is there") + 1;
+        assert_eq!((position.line, position.column), (3, column), "{disk}: {errors}");
+    }
+    let many = ["/a", "/b", "/c"].map(|mount| format!("file-system: {{ mount: {mount}, size: 128MiB }}")).join(", ");
+    let disk = format!("{{ table: mbr, partitions: [swap: {{ size: 128MiB }}, {many}, file-system: {{ mount: / }}] }}");
+    let errors = with(&disk).load("recipe.yaml").expect_err("five are too many").to_string();
+    assert!(errors.contains("an MBR has at most 4 partitions"), "{errors}");
+    let arm = format!("{DEBIAN}arch: aarch64\ndisk: {{ partitions: [bios-boot, file-system: {{ mount: / }}] }}\n");
+    let errors = Folder::new(&[("recipe.yaml", &arm)]).load("recipe.yaml").expect_err("it has no BIOS").to_string();
+    assert!(errors.contains("machines of aarch64 have no BIOS"), "{errors}");
+}
+
+#[test]
+fn partitions_decide_the_firmware_and_bring_the_packages_of_their_file_systems() {
+    for (disk, layout, firmware) in [
+        ("{ table: mbr, partitions: [file-system: { mount: / }] }", Layout::Bios, vec![Firmware::Bios]),
+        ("{ partitions: [efi: {}, file-system: { mount: / }] }", Layout::Uefi, vec![Firmware::Uefi]),
+        (
+            "{ partitions: [bios-boot, efi: { size: 64MiB }, file-system: { mount: /, type: btrfs }] }",
+            Layout::BiosUefi,
+            vec![Firmware::Bios, Firmware::Uefi],
+        ),
+    ] {
+        let plan = with(disk).plan("recipe.yaml");
+        assert_eq!((plan.disk.layout, plan.disk.firmware.clone()), (layout, firmware), "{disk}");
+        let layout = DiskLayout::new(&plan.disk, plan.arch, plan.steps[0].key.digest()).expect("a layout");
+        assert_eq!(layout.partitions.len(), plan.disk.partitions.len());
+        let wanted = plan.packages.get("btrfs-progs").map(|wanted| wanted.join(", "));
+        assert_eq!(wanted.as_deref(), disk.contains("btrfs").then_some("the partition of `/`"), "{disk}");
+    }
+}
+
+#[test]
+fn partitions_are_part_of_the_key_and_a_recipe_without_them_keeps_its_layers() {
+    let plain = with("{ size: 3GiB, layout: bios }").plan("recipe.yaml");
+    let listed = with("{ size: 3GiB, partitions: [bios-boot, file-system: { mount: / }] }").plan("recipe.yaml");
+    let other = with("{ size: 3GiB, partitions: [bios-boot, file-system: { mount: /, options: [noatime] }] }");
+    let keys = [&plain, &listed, &other.plan("recipe.yaml")].map(|plan| plan.steps[0].key);
+    assert!(keys[0] != keys[1] && keys[1] != keys[2], "{keys:?}");
+    let text = plain.steps[0].ingredients["disk"].to_string();
+    assert!(!text.contains("partitions") && !text.contains("table"), "{text}");
+}
+
+#[test]
+fn an_image_keeps_its_partitions() {
+    let image = "name: x\nbase: { image: { source: a.qcow2, sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa } }\n\
+        disk: { table: gpt, partitions: [bios-boot, file-system: { mount: / }] }\n";
+    let errors = Folder::new(&[("recipe.yaml", image)]).load("recipe.yaml").expect_err("they are there").to_string();
+    assert_eq!(errors.matches("an image has its partitions already").count(), 2, "{errors}");
+}
