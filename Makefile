@@ -29,6 +29,7 @@ bench: ## measure, and compare with the same work done by hand (as root; takes a
 	@benches/formats.sh
 	@benches/resources.sh
 	@benches/growth.sh
+	@benches/matrix.sh
 	@benches/publish.sh
 
 setup: ## install missing packages

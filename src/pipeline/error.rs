@@ -5,7 +5,7 @@ use crate::build::BuildError;
 use crate::export::ExportError;
 use crate::fsx::PathError;
 use crate::image::local::LocalError;
-use crate::layer::StoreError;
+use crate::layer::{LayerKey, StoreError};
 use crate::pin::PinError;
 use crate::plan::StepId;
 use crate::yaml::Diagnostics;
@@ -46,16 +46,17 @@ pub enum PipelineError {
 }
 
 impl PipelineError {
-    /// Returns the step that failed, if one did for a reason that every image with this step shares.
-    pub fn step(&self) -> Option<&StepId> {
-        match self {
-            Self::Build(BuildError::Step { step, .. } | BuildError::HostFull { step, .. }) => Some(step),
+    /// Returns the layer that could not be made, among the steps of the image's plan. Every image with this layer fails likewise.
+    /// `None` if the reason is another one.
+    pub fn layer(&self, steps: &[(StepId, LayerKey)]) -> Option<LayerKey> {
+        let step = match self {
+            Self::Build(BuildError::Bootstrap(_) | BuildError::PackageNotFound(_)) => steps.first(),
+            // A name that is there twice counts as the later step: then no other image is left out wrongly.
+            Self::Build(BuildError::Step { step, .. } | BuildError::HostFull { step, .. }) => {
+                steps.iter().rev().find(|(id, _)| id == step)
+            }
             _ => None,
-        }
-    }
-
-    /// Returns whether the base could not be made.
-    pub fn is_of_base(&self) -> bool {
-        matches!(self, Self::Build(BuildError::Bootstrap(_) | BuildError::PackageNotFound(_)) | Self::Pin(_))
+        };
+        step.map(|(_, key)| *key)
     }
 }

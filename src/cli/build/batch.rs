@@ -20,7 +20,7 @@ use crate::cli::signals;
 use crate::cli::terminal::{Terminal, duration};
 use crate::cli::view::View;
 use crate::export::Artifact;
-use crate::fsx::write_atomic;
+use crate::fsx::{IoContext as _, PathError, write_atomic};
 use crate::layer::LayerKey;
 use crate::pipeline::batch::{self, Ended, Tried};
 use crate::pipeline::{Outcome, Source};
@@ -77,33 +77,42 @@ pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Resu
         let out = output_dir(args.out.as_deref(), &name, true);
         images.push(Image::new(args, source, out, view.of_image(&name, longest), (host, &interrupt), global)?);
     }
-    let mut plans = Vec::new();
+    // The images whose base cannot be pinned fail now; the others are built.
+    let mut early: Vec<Option<Failure>> = Vec::new();
+    let mut plans: Vec<Planned<'_, '_>> = Vec::new();
     for image in &images {
         let prepared = image.pipeline.prepare_build(&mut image.pipeline.session());
-        let steps = prepared.map_err(|error| {
-            view.finish();
-            image.failure(&error)
-        })?;
-        plans.push(steps.plan.steps.into_iter().map(|step| (step.id, step.key)).collect::<Vec<_>>());
+        early.push(match prepared {
+            Ok(prepared) => {
+                let steps = prepared.plan.steps.into_iter().map(|step| (step.id, step.key)).collect();
+                plans.push(Planned { image, steps });
+                None
+            }
+            Err(error) => Some(image.failure(&error)),
+        });
     }
-    let chains: Vec<Vec<LayerKey>> = plans.iter().map(|steps| steps.iter().map(|(_, key)| *key).collect()).collect();
+    let chains: Vec<Vec<LayerKey>> =
+        plans.iter().map(|plan| plan.steps.iter().map(|(_, key)| *key).collect()).collect();
     let Some(first) = images.first() else { return Ok(()) };
     let store = &first.pipeline.workshop().store;
-    let ended = batch::run(&chains, jobs, store, &interrupt, |number| one(args, &images[number], &plans[number]));
+    let mut ended = batch::run(&chains, jobs, store, &interrupt, |number| plans[number].build(args)).into_iter();
     view.finish();
     let mut published = Vec::new();
     let mut rows = Vec::new();
-    for (image, ended) in images.iter().zip(ended) {
-        rows.push(match ended {
-            Ended::Tried(done) => row(image, done, &mut published),
-            Ended::Blocked { by, layer } => {
-                let step = plans[by].iter().find(|(_, key)| *key == layer).map(|(step, _)| step.to_string());
-                let step = step.unwrap_or_default();
-                let message = format!("not tried: it shares the step `{step}`, which failed, with {}", images[by].name);
-                let failure = Failure::of(FailureKind::Build, message);
-                Row::failed(image, "not tried", Duration::ZERO, failure)
+    for (image, early) in images.iter().zip(early) {
+        if let Some(failure) = early {
+            rows.push(Row::failed(image, "failed", Duration::ZERO, failure));
+            continue;
+        }
+        rows.push(match ended.next() {
+            Some(Ended::Tried(done)) => row(image, done, &mut published),
+            Some(Ended::Blocked { by, layer }) => {
+                let step = plans[by].steps.iter().find(|(_, key)| *key == layer).map(|(step, _)| step.to_string());
+                let (step, by) = (step.unwrap_or_default(), &plans[by].image.name);
+                let message = format!("not tried: it needs the step `{step}`, which has failed in {by}");
+                Row::failed(image, "not tried", Duration::ZERO, Failure::of(FailureKind::Build, message))
             }
-            Ended::Interrupted => {
+            Some(Ended::Interrupted) | None => {
                 let failure = Failure::of(FailureKind::Interrupted, "not begun: the user has interrupted the build");
                 Row::failed(image, "not begun", Duration::ZERO, failure)
             }
@@ -115,18 +124,21 @@ pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Resu
     published
 }
 
-/// Builds one of the images.
-fn one(args: &Build, image: &Image<'_>, steps: &[(StepId, LayerKey)]) -> Tried<Done> {
-    let started = Instant::now();
-    let (outcome, failed) = match image.build(args, &image.view, false) {
-        Ok(outcome) => (Ok(outcome), None),
-        Err(NotMade { failure, step }) => {
-            // A step whose name is there twice counts as the later one: then no other image is left out wrongly.
-            let key = step.and_then(|step| steps.iter().rev().find(|(id, _)| *id == step).map(|(_, key)| *key));
-            (Err(failure), key)
-        }
-    };
-    Tried { result: Done { outcome, elapsed: started.elapsed() }, failed }
+/// An image with the steps of its plan.
+struct Planned<'i, 'h> {
+    image: &'i Image<'h>,
+    steps: Vec<(StepId, LayerKey)>,
+}
+
+impl Planned<'_, '_> {
+    fn build(&self, args: &Build) -> Tried<Done> {
+        let started = Instant::now();
+        let (outcome, failed) = match self.image.build(args, &self.image.view, Some(&self.steps)) {
+            Ok(outcome) => (Ok(outcome), None),
+            Err(NotMade { failure, layer }) => (Err(failure), layer),
+        };
+        Tried { result: Done { outcome, elapsed: started.elapsed() }, failed }
+    }
 }
 
 /// Returns how many images are built at the same time: as processors and memory allow.
@@ -188,6 +200,8 @@ fn report(args: &Build, images: &[Image<'_>], rows: &[Row], global: &Global) -> 
         print(&columns(&rows.iter().map(cells).collect::<Vec<_>>()));
     }
     let dir = args.out.as_deref().unwrap_or(Path::new(OUT));
+    let failed = |error: PathError| Failure::new(FailureKind::Host, &error);
+    std::fs::create_dir_all(dir).at(dir).map_err(failed)?;
     let suites = images.iter().zip(rows).map(|(image, row)| BatchImage {
         name: &row.name,
         elapsed: row.elapsed,
@@ -197,7 +211,7 @@ fn report(args: &Build, images: &[Image<'_>], rows: &[Row], global: &Global) -> 
     });
     let xml = junit::batch(&suites.collect::<Vec<_>>());
     let path = dir.join(JUNIT);
-    write_atomic(&path, xml.as_bytes()).map_err(|error| Failure::new(FailureKind::Host, &error))
+    write_atomic(&path, xml.as_bytes()).map_err(failed)
 }
 
 /// Returns one failure for all images that failed. Its exit code is that of the first, or of an interrupt.

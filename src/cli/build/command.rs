@@ -89,7 +89,7 @@ fn alone(args: &Build, source: Source, global: &Global) -> Result<(), Failure> {
     let out = output_dir(args.out.as_deref(), &source.loaded.recipe.name, false);
     let image = Image::new(args, source, out, view.clone(), (&host, &interrupt), global)?;
     let publish_view = view.further(global);
-    let outcome = image.build(args, &publish_view, true).map_err(|not_made| not_made.failure)?;
+    let outcome = image.build(args, &publish_view, None).map_err(|not_made| not_made.failure)?;
     if let Some(verdict) = &outcome.made.verdict {
         verdict::judge(verdict, &outcome.made.exported)?;
     }

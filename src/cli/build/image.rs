@@ -23,6 +23,7 @@ use crate::event::{Reporter, Tee};
 use crate::export::Exported;
 use crate::guest::Guest;
 use crate::interrupt::Interrupt;
+use crate::layer::LayerKey;
 use crate::pipeline::{Made, Options, Outcome, Pipeline, PipelineError, Publishing, Source, Watch};
 use crate::plan::StepId;
 use crate::text::Redactor;
@@ -43,8 +44,8 @@ pub(super) struct Image<'h> {
 /// Why an image was not made.
 pub(super) struct NotMade {
     pub(super) failure: Failure,
-    /// The step that failed.
-    pub(super) step: Option<StepId>,
+    /// The layer that could not be made, if images that share it need not be tried.
+    pub(super) layer: Option<LayerKey>,
 }
 
 impl<'h> Image<'h> {
@@ -69,9 +70,15 @@ impl<'h> Image<'h> {
         Ok(Self { name, out, view, pipeline, log, redactor, color: global.terminal.color })
     }
 
-    /// Builds the image, verifies it, and publishes it if wanted. `alone` is whether the command builds no other.
-    pub(super) fn build(&self, args: &Build, publish_view: &View, alone: bool) -> Result<Outcome, NotMade> {
-        let not_made = |failure| NotMade { failure, step: None };
+    /// Builds the image, verifies it, and publishes it if wanted. `steps` are those of its plan if the command builds other images
+    /// too.
+    pub(super) fn build(
+        &self,
+        args: &Build,
+        publish_view: &View,
+        steps: Option<&[(StepId, LayerKey)]>,
+    ) -> Result<Outcome, NotMade> {
+        let not_made = |failure| NotMade { failure, layer: None };
         let opened = self.log.open(&self.out, self.redactor.clone());
         opened.map_err(|error| not_made(Failure::new(FailureKind::Host, &error)))?;
         let publish = args.publish.then(|| Publishing {
@@ -83,19 +90,21 @@ impl<'h> Image<'h> {
         let suspend = |talk: &mut dyn FnMut()| self.view.suspend(talk);
         let kept = self.out.join(format!("{}.failed.qcow2", self.name));
         let on_failure = Handler { wish: args.on_failure, kept, suspend: &suspend };
-        let mut progress = Progress { on_failure, view: &self.view, alone };
+        let mut progress = Progress { on_failure, view: &self.view, alone: steps.is_none() };
         let options = Options { out: self.out.clone(), verify: !args.no_verify, publish };
         let outcome = self.pipeline.run(&options, &mut progress);
         if outcome.is_err() {
             self.view.finish();
         }
         let log = self.log.close(&self.out);
-        outcome.map_err(|error| match (self.failure(&error), log) {
-            (failure, Some(log)) if failure.kind == FailureKind::Build => {
-                let failure = failure.hint(format!("the whole log is {}", log.display()));
-                NotMade { failure, step: error.step().cloned() }
-            }
-            (failure, _) => NotMade { failure, step: error.step().cloned() },
+        outcome.map_err(|error| {
+            let failure = match (self.failure(&error), log) {
+                (failure, Some(log)) if failure.kind == FailureKind::Build => {
+                    failure.hint(format!("the whole log is {}", log.display()))
+                }
+                (failure, _) => failure,
+            };
+            NotMade { failure, layer: error.layer(steps.unwrap_or_default()) }
         })
     }
 
