@@ -18,6 +18,7 @@ elements:
   - dhcp-network
   - sshd
   - metadata-ssh-key: { user: ops }
+  - metadata-user-data
   - growroot
   - net-rules
   - no-firewall

@@ -20,7 +20,7 @@ pub(super) const SUBJECT: Subject = Subject {
 s warnings; grep -hE 'WARNING|ERROR|CRITICAL' /var/log/cloud-init.log 2>/dev/null | tail -n 20
 s script; cat /run/goldsmith-verify/script 2>/dev/null
 s cloud-config; cat /run/goldsmith-verify/cloud-config 2>/dev/null
-s agent; command -v cloud-init || ls /usr/local/sbin/metadata-ssh-key 2>/dev/null
+s agent; command -v cloud-init || ls /usr/local/sbin/metadata-* 2>/dev/null
 "#,
     identity: "",
     #[cfg(test)]
@@ -57,7 +57,7 @@ pub(in crate::verify::boot) const SCRIPT: Rule = Rule {
     sentence: "A script in the user data ran",
     reason: "Users set up instances with scripts in user data.",
     page: Some(GUIDE),
-    mend: "add the element cloud-init",
+    mend: "add the element cloud-init, or metadata-user-data, which runs scripts",
 };
 
 pub(in crate::verify::boot) const CLOUD_CONFIG: Rule = Rule {
@@ -84,9 +84,14 @@ pub(in crate::verify::boot) const CLEAN_FIRST_BOOT: Rule = Rule {
 
 /// Why a rule about cloud-init does not apply to an image whose agent is only to fetch the key, by the element `metadata-ssh-key`.
 pub(in crate::verify::boot) fn only_key(answers: &Answers) -> Option<&'static str> {
-    (answers.text("agent") == "/usr/local/sbin/metadata-ssh-key").then_some(
-        "the image has no cloud-init: metadata-ssh-key takes the key and the host name, and runs no user data",
+    answers.lines("agent").contains(&"/usr/local/sbin/metadata-ssh-key").then_some(
+        "the image has no cloud-init: metadata-ssh-key takes the key and the host name, and applies no cloud-config",
     )
+}
+
+/// Returns whether the image runs scripts in user data: by cloud-init, or by the element `metadata-user-data`.
+fn runs_scripts(answers: &Answers) -> bool {
+    only_key(answers).is_none() || answers.lines("agent").contains(&"/usr/local/sbin/metadata-user-data")
 }
 
 /// Judges a rule about cloud-init, if the image has it or should.
@@ -116,7 +121,10 @@ fn hostname(answers: &Answers, expected: &Expected<'_>) -> Finding {
 }
 
 fn script(answers: &Answers, expected: &Expected<'_>) -> Finding {
-    of_cloud_init(&SCRIPT, answers, || equal(&SCRIPT, answers.text("script"), expected.mark))
+    if runs_scripts(answers) {
+        return equal(&SCRIPT, answers.text("script"), expected.mark);
+    }
+    SCRIPT.skipped("the image has no cloud-init, and without metadata-user-data it runs no user data")
 }
 
 fn cloud_config(answers: &Answers, expected: &Expected<'_>) -> Finding {
@@ -134,12 +142,16 @@ mod tests {
 
     #[test]
     fn an_image_without_cloud_init_says_why_it_runs_no_user_data() {
-        let judged = |agent: &str| {
+        let (key, scripts) = ("/usr/local/sbin/metadata-ssh-key", "/usr/local/sbin/metadata-user-data");
+        let both = format!("{key}\n{scripts}");
+        for (agent, runs, config) in
+            [(key, false, Outcome::Skipped), (&both, true, Outcome::Skipped), ("", true, Outcome::Failed), ("/usr/bin/cloud-init", true, Outcome::Failed)]
+        {
             let answers = Answers::parse("@@", &format!("@@ agent\n{agent}\n@@ end\n")).expect("an end");
-            of_cloud_init(&SCRIPT, &answers, || equal(&SCRIPT, answers.text("script"), "mark")).outcome
-        };
-        assert_eq!(judged("/usr/local/sbin/metadata-ssh-key"), Outcome::Skipped);
-        assert_eq!((judged(""), judged("/usr/bin/cloud-init")), (Outcome::Failed, Outcome::Failed));
+            assert_eq!(runs_scripts(&answers), runs, "{agent}");
+            let judged = of_cloud_init(&CLOUD_CONFIG, &answers, || equal(&CLOUD_CONFIG, answers.text("cloud-config"), "mark"));
+            assert_eq!(judged.outcome, config, "{agent}");
+        }
     }
 }
 
