@@ -17,6 +17,15 @@ pub(super) fn parse_format(text: &str) -> Result<Format, String> {
     Err(Format::why_refused(text).map_or_else(|| format!("formats are {}", names.join(", ")), str::to_owned))
 }
 
+/// Reads a number of things that happen at the same time.
+pub(super) fn parse_jobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least one image is built at a time".to_owned()),
+        Ok(jobs) => Ok(jobs),
+        Err(_) => Err("write a whole number, such as 2".to_owned()),
+    }
+}
+
 /// Reads one of the words that recipes use for a type.
 pub(super) fn parse_word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(json!(text)).map_err(|error| error.to_string())

@@ -1,12 +1,11 @@
 //! Several images of one `goldsmith build`: they share layers, are built side by side, and end with one table.
 
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::command::Build;
+use super::args::Build;
 use super::image::{Image, NotMade};
 use super::on_failure::OnFailureOption;
 use super::verdict;
@@ -55,7 +54,7 @@ struct Done {
 
 /// Builds several images.
 pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Result<(), Failure> {
-    let jobs = args.jobs.map_or_else(|| default_jobs(args), NonZeroUsize::get);
+    let jobs = args.jobs.unwrap_or_else(|| default_jobs(args));
     if args.on_failure == OnFailureOption::Shell && jobs > 1 {
         return Err(Failure::of(FailureKind::Usage, "`--on-failure shell` can open one shell at a time")
             .hint("build one image after the other: `--jobs 1`"));

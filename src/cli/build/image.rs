@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::command::Build;
+use super::args::Build;
 use super::on_failure::Handler;
 use super::verdict;
 use crate::build::actions::ActionError;

@@ -1,9 +1,11 @@
 //! The command `goldsmith build`: builds, verifies and publishes the image of a recipe.
 
+mod args;
 mod batch;
 mod command;
 mod image;
 mod on_failure;
 mod verdict;
 
-pub(super) use command::{Build, build};
+pub(super) use args::Build;
+pub(super) use command::build;

@@ -124,6 +124,10 @@ impl ReadingOptions {
         for image in &images {
             let name = &image.loaded.recipe.name;
             if let Some(other) = names.insert(name, &image.path) {
+                if other == image.path {
+                    let message = format!("{} is named twice", other.display());
+                    return Err(Failure::of(FailureKind::Usage, message).hint("name it once"));
+                }
                 let message = format!("{} and {} both make an image `{name}`", other.display(), image.path.display());
                 return Err(Failure::of(FailureKind::Usage, message).hint("give one of them another `name`"));
             }

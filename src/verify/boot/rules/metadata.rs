@@ -144,12 +144,16 @@ mod tests {
     fn an_image_without_cloud_init_says_why_it_runs_no_user_data() {
         let (key, scripts) = ("/usr/local/sbin/metadata-ssh-key", "/usr/local/sbin/metadata-user-data");
         let both = format!("{key}\n{scripts}");
-        for (agent, runs, config) in
-            [(key, false, Outcome::Skipped), (&both, true, Outcome::Skipped), ("", true, Outcome::Failed), ("/usr/bin/cloud-init", true, Outcome::Failed)]
-        {
+        for (agent, runs, config) in [
+            (key, false, Outcome::Skipped),
+            (&both, true, Outcome::Skipped),
+            ("", true, Outcome::Failed),
+            ("/usr/bin/cloud-init", true, Outcome::Failed),
+        ] {
             let answers = Answers::parse("@@", &format!("@@ agent\n{agent}\n@@ end\n")).expect("an end");
             assert_eq!(runs_scripts(&answers), runs, "{agent}");
-            let judged = of_cloud_init(&CLOUD_CONFIG, &answers, || equal(&CLOUD_CONFIG, answers.text("cloud-config"), "mark"));
+            let judged =
+                of_cloud_init(&CLOUD_CONFIG, &answers, || equal(&CLOUD_CONFIG, answers.text("cloud-config"), "mark"));
             assert_eq!(judged.outcome, config, "{agent}");
         }
     }
