@@ -1,7 +1,23 @@
 //! Which firmware a disk boots under.
 
-use super::schema::Layout;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::vocabulary::{Arch, Firmware};
+
+/// Firmware a disk is laid out for. The root partition is always the last on the disk, so that it can grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Layout {
+    /// GPT with a BIOS boot partition and an EFI system partition.
+    #[serde(rename = "bios+uefi")]
+    BiosUefi,
+    /// GPT with a BIOS boot partition.
+    #[serde(rename = "bios")]
+    Bios,
+    /// GPT with an EFI system partition.
+    #[serde(rename = "uefi")]
+    Uefi,
+}
 
 impl Layout {
     /// Returns the layout of a new disk whose recipe names none: for all firmware of the architecture.

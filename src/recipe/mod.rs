@@ -25,11 +25,12 @@ pub(crate) mod terms;
 pub mod verify;
 
 pub use composition::{ComposedStep, Composition, System};
+pub use layout::Layout;
 pub use load::{Loaded, load, load_all, load_all_str, load_str};
 pub use matrix::{Cell, MatrixFile};
 pub use options::LoadOptions;
 pub use reading::Recipe;
-pub use schema::{Base, BaseFile, BaseRecipe, Bootstrap, Disk, ElementUse, ImageSource, Layout, RecipeFile, Steps};
+pub use schema::{Base, BaseFile, BaseRecipe, Bootstrap, Disk, ElementUse, ImageSource, RecipeFile, Steps};
 pub use secret::SecretSource;
 pub use verify::Verify;
 

@@ -16,7 +16,7 @@ use super::schema::{Base, BaseFile, Disk, RecipeFile};
 use super::secret::SecretSource;
 use super::template::{Budget, Variables, render};
 use super::verify::Known;
-use super::{Layout, LoadOptions, Verify, base, below, check, include, options, partitions};
+use super::{Layout, LoadOptions, Verify, base, below, check, include, options};
 use crate::digest::Sha256;
 use crate::distro;
 use crate::element::library::Library;
@@ -149,7 +149,7 @@ pub(super) fn recipe(
     }
     check::layout(&head, arch, source, found);
     if let (Some(file), None) = (&mut file, &below)
-        && let Some(layout) = partitions::check(&file.disk, &head, arch, source, found)
+        && let Some(layout) = check::partitions(&file.disk, &head, arch, source, found)
     {
         file.disk.layout = layout;
     }
@@ -213,7 +213,7 @@ pub(super) fn recipe(
             let (mut composition, errors, said) = composer.compose(&system);
             found.extend(errors);
             if let (Some(composition), Some(file), None) = (&mut composition, &file, &below) {
-                partitions::add_packages(&file.disk, composition, &head, source, found);
+                check::file_system_packages(&file.disk, composition, &head, source, found);
             }
             notes.extend(said);
             if let (Some(composition), Some(verify)) =

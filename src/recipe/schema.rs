@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 
+use super::layout::Layout;
 use super::matrix::MatrixFile;
 use super::partitions::{Partition, Table};
 use super::publish::Target;
@@ -186,20 +187,6 @@ impl Default for Disk {
         let (table, partitions) = (Table::Gpt, Vec::new());
         Self { size: ByteSize::mebibytes(3 * 1024), layout: Layout::BiosUefi, table, partitions }
     }
-}
-
-/// Firmware a disk is laid out for. The root partition is always the last on the disk, so that it can grow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Layout {
-    /// GPT with a BIOS boot partition and an EFI system partition.
-    #[serde(rename = "bios+uefi")]
-    BiosUefi,
-    /// GPT with a BIOS boot partition.
-    #[serde(rename = "bios")]
-    Bios,
-    /// GPT with an EFI system partition.
-    #[serde(rename = "uefi")]
-    Uefi,
 }
 
 /// An element in a recipe: its name, or its name and parameters.

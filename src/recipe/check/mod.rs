@@ -5,9 +5,11 @@
 
 mod base;
 mod head;
+mod partitions;
 mod rule;
 mod steps;
 
 pub(crate) use head::{BUILT_INS, accepted, element_head, layout, publish, recipe_head, some_output, verify};
+pub(crate) use partitions::{file_system_packages, partitions};
 pub(crate) use rule::{apply, require};
 pub(crate) use steps::{actions, checks, packages};
