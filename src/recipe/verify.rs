@@ -40,7 +40,7 @@ pub struct Verify {
     pub disk: Option<ByteSize>,
     /// What the machine reaches. Default: `user`.
     pub network: NetworkAccess,
-    /// Account for the login by SSH key. Default: cloud-init's default user in the image.
+    /// Account for the login by SSH key. Default: the account of the instance's owner in the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// Services that may listen on all addresses, besides ports in checks: `tcp/80`, `udp/123`.

@@ -34,7 +34,7 @@ pub struct Subject {
     pub firmware: Vec<Firmware>,
     /// Whether a signed boot loader is where firmware with Secure Boot looks for it.
     pub secure_boot: bool,
-    /// The account that cloud-init creates for the owner of the instance.
+    /// The account that gets the key of the instance's owner: by cloud-init, or by the element `metadata-ssh-key`.
     pub default_user: Option<String>,
     /// Whether the QEMU guest agent is installed.
     pub guest_agent: bool,

@@ -32,7 +32,7 @@ steps:
   configure:
     - user: { name: ops, shell: /bin/bash, sudo: true }
 outputs: [{ format: qcow2 }]
-verify: { user: ops }
+verify: {}
 ";
 
 #[test]

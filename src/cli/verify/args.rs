@@ -38,7 +38,7 @@ pub(in crate::cli) struct VerifyArgs {
     /// Trust manifest.json beside the image although this cache did not write it; it can ask for a network and accept failures
     #[arg(long)]
     pub(super) trust_manifest: bool,
-    /// Account for the login by SSH key [default: cloud-init's default user in the image]
+    /// Account for the login by SSH key [default: the account of the instance's owner in the image]
     #[arg(long, value_name = "NAME")]
     pub(super) user: Option<String>,
     /// Service that may listen on all addresses, such as tcp/80; repeat the option for several

@@ -30,12 +30,16 @@ const SSHD_KEYS: [&str; 3] = ["PasswordAuthentication", "PermitRootLogin", "Perm
 const SCRIPT: &str = "/usr/local/sbin/metadata-ssh-key";
 const SCRIPT_UNIT: &str = "metadata-ssh-key.service";
 
+/// Settings of this element, which name the account that gets the key.
+const SCRIPT_SETTINGS: &str = "/etc/metadata-ssh-key.conf";
+
 /// The file that names the possible clouds: the documentation of cloud-init, "ds-identify".
 const IDENTIFY: &str = "/etc/cloud/ds-identify.cfg";
 /// Files with keys outside of home directories.
 const KEYS: &str = "/etc/ssh/{authorized_keys,authorized_keys.d/*,authorized_keys/*}";
 
-pub(super) const WANTED: &[&str] = &[sshd::WANTED[0], sshd::WANTED[1], sshd::WANTED[2], IDENTIFY, KEYS];
+pub(super) const WANTED: &[&str] =
+    &[sshd::WANTED[0], sshd::WANTED[1], sshd::WANTED[2], IDENTIFY, KEYS, SCRIPT_SETTINGS];
 
 pub(super) const SSHD: Rule = Rule {
     id: "sshd",
@@ -119,7 +123,7 @@ pub(super) const NO_OTHER_ACCOUNTS: Rule = Rule {
     group: Group::Access,
     stage: Stage::Static,
     severity: Severity::Warning,
-    sentence: "Only root and cloud-init's default user have a login shell",
+    sentence: "Only root and the account of the instance's owner have a login shell",
     reason: "An account that an installer made is in every instance, and its author may know a way to log in.",
     page: None,
     mend: "remove the account with `userdel --remove`; if a service needs it, set its shell to /usr/sbin/nologin",
@@ -130,7 +134,7 @@ pub(super) const NO_FREE_SUDO: Rule = Rule {
     group: Group::Access,
     stage: Stage::Static,
     severity: Severity::Warning,
-    sentence: "Only cloud-init's default user can run every command by sudo without a password",
+    sentence: "Only the account of the instance's owner can run every command by sudo without a password",
     reason: "Every program that runs as such an account can become root.",
     page: None,
     mend: "remove the account's rule from /etc/sudoers.d",
@@ -259,21 +263,29 @@ pub(super) fn only_root_is_root(view: &View) -> Finding {
     ONLY_ROOT_IS_ROOT.unless(users_with(view, other))
 }
 
+/// Returns the account that gets the key of the instance's owner: cloud-init's default user, or that of the element
+/// `metadata-ssh-key`.
+pub(super) fn owner(view: &View) -> Option<String> {
+    let default = view.system.cloud_init.as_ref().and_then(|it| it.default_user.clone());
+    let named = |line: String| line.strip_prefix("user=").map(|name| name.trim().to_owned());
+    default.or_else(|| lines_of(&view.tree, &[SCRIPT_SETTINGS]).find_map(|(_, line)| named(line)))
+}
+
 pub(super) fn no_other_accounts(view: &View) -> Finding {
-    let default = view.system.cloud_init.as_ref().and_then(|it| it.default_user.as_deref());
+    let owner = owner(view);
     let other = |user: &User| {
         // Accounts of people have numbers in this range: login.defs(5), UID_MIN and UID_MAX.
         let person = (1000..=60_000).contains(&user.uid) || !user.logins.is_empty();
-        let expected = user.name == "root" || Some(user.name.as_str()) == default;
+        let expected = user.name == "root" || Some(&user.name) == owner.as_ref();
         (person && !expected).then(|| format!("number {}, shell {}", user.uid, user.shell))
     };
     NO_OTHER_ACCOUNTS.unless(users_with(view, other))
 }
 
 pub(super) fn no_free_sudo(view: &View) -> Finding {
-    let default = view.system.cloud_init.as_ref().and_then(|it| it.default_user.as_deref());
+    let owner = owner(view);
     let free = |user: &User| {
-        let expected = user.uid == 0 || Some(user.name.as_str()) == default;
+        let expected = user.uid == 0 || Some(&user.name) == owner.as_ref();
         (user.sudo == Sudo::NoPassword && !expected).then(|| "sudo asks it for no password".to_owned())
     };
     NO_FREE_SUDO.unless(users_with(view, free))
@@ -302,4 +314,27 @@ pub(super) fn ssh_passwords(view: &View) -> Finding {
     let allowed = cloud.filter(|(.., value)| is_yes(value));
     against.extend(allowed.map(|(path, line, _)| format!("{path}: {line}")));
     SSH_PASSWORDS.unless(against)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{judge_one, view_of};
+    use super::*;
+    use crate::verify::Outcome;
+
+    /// An image without cloud-init names the account of the owner in the settings of `metadata-ssh-key`.
+    #[test]
+    fn the_account_that_gets_the_key_is_that_of_the_owner() {
+        let passwd = ("/etc/passwd", "root:x:0:0::/root:/bin/sh\nops:x:1000:1000::/home/ops:/bin/sh");
+        let outcome = |others: &[(&str, &str)]| {
+            let view = view_of(&[&[passwd], others].concat());
+            (owner(&view), judge_one(&view, "no-other-accounts").outcome)
+        };
+        let settings = |user| ("/etc/metadata-ssh-key.conf", user);
+        assert_eq!(outcome(&[settings("user=ops\nhostname=yes\n")]), (Some("ops".to_owned()), Outcome::Passed));
+        assert_eq!(outcome(&[settings("user=root\n")]), (Some("root".to_owned()), Outcome::Failed));
+        assert_eq!(outcome(&[]), (None, Outcome::Failed));
+        let cloud = ("/etc/cloud/cloud.cfg", "system_info: { default_user: { name: debian } }\n");
+        assert_eq!(outcome(&[cloud, settings("user=ops\n")]), (Some("debian".to_owned()), Outcome::Failed));
+    }
 }

@@ -117,7 +117,7 @@ fn subject(view: &View) -> Subject {
         arch: (!view.arch.is_empty()).then(|| view.arch.clone()),
         firmware: view.system.boot.firmware.clone(),
         secure_boot: signed::secure_boot(view).outcome == Outcome::Passed,
-        default_user: view.system.cloud_init.as_ref().and_then(|it| it.default_user.clone()),
+        default_user: access::owner(view),
         guest_agent: agent.iter().any(|path| view.tree.is_file(path)),
     }
 }

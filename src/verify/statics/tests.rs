@@ -11,7 +11,7 @@ use crate::inspect::initramfs::tests::cpio;
 use crate::inspect::tree::tests::tree;
 use crate::verify::{Finding, Outcome, Stage};
 
-fn view_of(files: &[(&str, &str)]) -> View {
+pub(super) fn view_of(files: &[(&str, &str)]) -> View {
     view(tree(files), Devices::default(), "x86_64")
 }
 
@@ -267,7 +267,7 @@ fn shims_are_found_in_every_layout() {
     assert!(!claims(&[shim, ("BOOT/grubx64.efi", "grub")]), "nothing tells that it is a shim");
 }
 
-fn judge_one(view: &View, id: &str) -> Finding {
+pub(super) fn judge_one(view: &View, id: &str) -> Finding {
     judge(view).into_iter().find(|finding| finding.id == id).expect("the rule is there")
 }
 
