@@ -1,4 +1,4 @@
-//! The type of an installed package, and the readers of dpkg's and apk's databases of packages.
+//! The type of an installed package, and the readers of dpkg's, apk's and pacman's databases of packages.
 
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,22 @@ impl Package {
         };
         installed.split("\n\n").filter_map(package).collect()
     }
+
+    /// Files of pacman's database, one for each installed package.
+    pub const PACMAN_DESCS: &str = "/var/lib/pacman/local/*/desc";
+
+    /// Returns the packages of one or several of these files, one after another: alpm-db-desc(5). Each begins with the name.
+    pub fn of_pacman_descs(descs: &str) -> Vec<Self> {
+        let package = |entry: &str| {
+            let value = |key: &str| {
+                let mut lines = entry.lines().skip_while(|line| *line != key);
+                lines.nth(1).map(str::to_owned)
+            };
+            let name = entry.lines().nth(1)?.to_owned();
+            Some(Self { name, version: value("%VERSION%")?, arch: value("%ARCH%")? })
+        };
+        descs.split("%NAME%").skip(1).filter_map(package).collect()
+    }
 }
 
 fn field(paragraph: &str, name: &str) -> Option<String> {
@@ -56,6 +72,16 @@ mod tests {
         let found = Package::of_apk_installed(installed);
         let told: Vec<_> = found.iter().map(|p| format!("{} {}", p.name, p.version)).collect();
         assert_eq!(told, ["musl 1.2.4-r2", "busybox 1.36"]);
+    }
+
+    #[test]
+    fn arch_linuxs_database_is_read() {
+        let descs = "%NAME%\nzlib\n\n%VERSION%\n1:1.3.1-2\n\n%BASE%\nzlib\n\n%ARCH%\nx86_64\n\n%NAME%\nfilesystem\n\n\
+            %VERSION%\n2025.10.12-1\n\n%ARCH%\nany\n\n%NAME%\nbroken\n";
+        let told: Vec<_> =
+            Package::of_pacman_descs(descs).iter().map(|p| format!("{} {} {}", p.name, p.version, p.arch)).collect();
+        assert_eq!(told, ["zlib 1:1.3.1-2 x86_64", "filesystem 2025.10.12-1 any"]);
+        assert_eq!(Package::of_pacman_descs("\0%NAME%"), []);
     }
 
     #[test]

@@ -24,6 +24,9 @@ const ENTRY_DIRECTORIES: [&str; 3] = ["/boot/loader/entries", "/efi/loader/entri
 /// Configuration files of syslinux and extlinux.
 const EXTLINUX: [&str; 3] = ["/boot/extlinux.conf", "/boot/extlinux/extlinux.conf", "/boot/syslinux/syslinux.cfg"];
 
+/// Files in which Arch Linux notes the name of a kernel, beside its modules: `linux` of `/boot/vmlinuz-linux`.
+const PKGBASE: &str = "/usr/lib/modules/*/pkgbase";
+
 /// Largest number of entries that are read.
 const ENTRIES_LIMIT: usize = 100;
 
@@ -41,6 +44,7 @@ pub(super) const WANTED: &[&str] = &[
     EXTLINUX[0],
     EXTLINUX[1],
     EXTLINUX[2],
+    PKGBASE,
 ];
 
 /// Finds boot loaders, kernels and the default entry.
@@ -108,10 +112,13 @@ fn efi_name(path: &str) -> &'static str {
 
 fn kernels(tree: &Tree) -> Vec<Kernel> {
     let mut kernels = Vec::new();
+    let noted: BTreeMap<_, _> =
+        tree.glob(PKGBASE).into_iter().map(|path| (tree.text(&path).trim().to_owned(), path)).collect();
     for prefix in ["vmlinuz-", "vmlinux-", "Image-"] {
         for path in tree.glob(&format!("/boot/{prefix}*")) {
             let name = file_name(&path).trim_start_matches(prefix);
-            let release = release_of_flavour(tree, name).unwrap_or_else(|| name.to_owned());
+            let noted = noted.get(name).and_then(|path| path.rsplit('/').nth(1)).map(str::to_owned);
+            let release = noted.or_else(|| release_of_flavour(tree, name)).unwrap_or_else(|| name.to_owned());
             kernels.push(Kernel { release, path, initrd: None });
         }
     }
@@ -256,6 +263,19 @@ mod tests {
         ]));
         let told: Vec<_> = found.iter().map(|kernel| (kernel.release.as_str(), kernel.initrd.as_deref())).collect();
         assert_eq!(told, [("6.18.56-0-virt", Some("/boot/initramfs-virt")), ("5.10-virt", None)]);
+    }
+
+    #[test]
+    fn a_kernel_of_arch_linux_has_the_release_of_its_modules() {
+        let found = kernels(&super::super::tree::tests::tree(&[
+            ("/boot/vmlinuz-linux", "kernel"),
+            ("/boot/vmlinuz-linux-lts", "kernel"),
+            ("/boot/initramfs-linux.img", "archive"),
+            ("/usr/lib/modules/6.17.8-arch1-1/pkgbase", "linux\n"),
+            ("/usr/lib/modules/6.12.58-1-lts/pkgbase", "linux-lts\n"),
+        ]));
+        let told: Vec<_> = found.iter().map(|kernel| (kernel.release.as_str(), kernel.initrd.as_deref())).collect();
+        assert_eq!(told, [("6.17.8-arch1-1", Some("/boot/initramfs-linux.img")), ("6.12.58-1-lts", None)]);
     }
 
     #[test]

@@ -18,8 +18,12 @@ const RPM: [&str; 2] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
 const RPM_FILES: [&str; 3] = ["rpmdb.sqlite", "Packages.db", "Packages"];
 
 /// Files that are read for packages.
-pub(super) const WANTED: [FileQuery<'static>; 3] =
-    [database(DPKG), database(Package::APK_INSTALLED[0]), database(Package::APK_INSTALLED[1])];
+pub(super) const WANTED: [FileQuery<'static>; 4] = [
+    database(DPKG),
+    database(Package::APK_INSTALLED[0]),
+    database(Package::APK_INSTALLED[1]),
+    database(Package::PACMAN_DESCS),
+];
 
 const fn database(pattern: &'static str) -> FileQuery<'static> {
     FileQuery { pattern, limit: DATABASE_LIMIT }
@@ -30,6 +34,9 @@ pub(super) fn packages(image: &mut Image<'_>) -> Vec<Package> {
     let mut packages = Package::of_dpkg_status(&image.text(DPKG).unwrap_or_default());
     for path in Package::APK_INSTALLED {
         packages.extend(Package::of_apk_installed(&image.text(path).unwrap_or_default()));
+    }
+    for (_, desc) in image.texts(&[Package::PACMAN_DESCS]) {
+        packages.extend(Package::of_pacman_descs(&desc));
     }
     sorted(packages)
 }

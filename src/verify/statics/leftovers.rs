@@ -96,6 +96,8 @@ pub(super) fn no_package_caches(view: &View) -> Finding {
         "/var/cache/zypp",
         "/var/cache/PackageKit",
         "/var/cache/apk",
+        "/var/cache/pacman",
+        "/var/lib/pacman/sync",
     ];
     let told = places.into_iter().filter_map(|place| {
         let bytes: u64 = filled_below(view, place).map(|entry| entry.size).sum();
