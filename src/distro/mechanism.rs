@@ -24,6 +24,8 @@ names! {
         Zypper = "zypper",
         /// Alpine's apk.
         Apk = "apk",
+        /// Arch Linux's pacman.
+        Pacman = "pacman",
     }
 }
 
@@ -36,6 +38,8 @@ names! {
         Dracut = "dracut",
         /// Alpine's `mkinitfs`.
         Mkinitfs = "mkinitfs",
+        /// Arch Linux's `mkinitcpio`.
+        Mkinitcpio = "mkinitcpio",
     }
 }
 
@@ -94,6 +98,8 @@ names! {
     Locale {
         /// `/etc/default/locale`; `locale-gen` makes what `/etc/locale.gen` lists.
         LocaleGen = "locale-gen",
+        /// `/etc/locale.conf`; `locale-gen` makes what `/etc/locale.gen` lists.
+        LocaleGenConf = "locale-gen-conf",
         /// `/etc/locale.conf`; packages bring the locales.
         LocaleConf = "locale-conf",
         /// No locales: the C library is musl.
@@ -120,6 +126,8 @@ names! {
         UpdateCaTrust = "update-ca-trust",
         /// SUSE's `update-ca-certificates`: `/etc/pki/trust`.
         PkiTrust = "pki-trust",
+        /// Arch Linux's `update-ca-trust`: `/etc/ca-certificates/trust-source`.
+        TrustSource = "trust-source",
     }
 }
 

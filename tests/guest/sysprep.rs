@@ -59,6 +59,8 @@ const LEFTOVERS: &[(&str, &[&str])] = &[
             "var/cache/apt/archives/a.deb",
             "var/cache/dnf/main/a.rpm",
             "var/cache/apk/a.apk",
+            "var/cache/pacman/pkg/a.pkg.tar.zst",
+            "var/lib/pacman/sync/core.db",
         ],
     ),
     (

@@ -37,6 +37,8 @@ exec dnf -y --setopt=install_weak_deps=False install $PACKAGES" ;;
 exec zypper --non-interactive install --no-recommends $PACKAGES" ;;
         apk) add "#!/bin/sh
 exec apk add --no-cache $PACKAGES" ;;
+        pacman) add "#!/bin/sh
+exec pacman -Syu --noconfirm --noprogressbar --needed $PACKAGES" ;;
     esac
 fi
 for command; do

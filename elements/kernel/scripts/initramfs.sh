@@ -9,7 +9,7 @@ set -eu
 
 inputs="/etc/initramfs-tools /etc/dracut.conf /etc/dracut.conf.d /etc/modules /etc/modules-load.d /etc/modprobe.d /etc/crypttab
     /etc/cryptsetup-initramfs /etc/mdadm /etc/mdadm.conf /etc/vconsole.conf /usr/share/initramfs-tools
-    /usr/lib/dracut/dracut.conf.d /etc/mkinitfs /etc/systemd/network/*.link"
+    /usr/lib/dracut/dracut.conf.d /etc/mkinitfs /etc/mkinitcpio.conf /etc/mkinitcpio.conf.d /etc/initcpio /etc/systemd/network/*.link"
 if [ "${1-}" = inputs ]; then
     printf '%s\n' $inputs /etc/udev/rules.d
     exit 0
@@ -68,6 +68,11 @@ make() {
             mkinitfs -o "$1" "$2"
             list=
             ;;
+        # The files in /etc/mkinitcpio.conf.d have it include all drivers.
+        mkinitcpio)
+            mkinitcpio --kernel "$2" --generate "$1"
+            list=lsinitcpio
+            ;;
         *) fail "this element cannot make an initramfs with $INITRAMFS" ;;
     esac
     [ -s "$1" ] || fail "$INITRAMFS succeeded but did not make $1"
@@ -91,6 +96,8 @@ for modules in /lib/modules/*/; do
     # Alpine's kernels are named by their flavour: vmlinuz-virt.
     kernel=$version
     [ "$INITRAMFS" != mkinitfs ] || kernel=${version##*-}
+    # Arch Linux's are named by their package: vmlinuz-linux.
+    [ "$INITRAMFS" != mkinitcpio ] || [ ! -e "${modules}pkgbase" ] || read -r kernel <"${modules}pkgbase"
     [ -e "/boot/vmlinuz-$kernel" ] || [ -e "${modules}vmlinuz" ] || continue
     found=yes
     case $INITRAMFS in
@@ -99,6 +106,7 @@ for modules in /lib/modules/*/; do
             [ ! -e "/boot/initrd-$version" ] || initrd=/boot/initrd-$version
             ;;
         mkinitfs) initrd=/boot/initramfs-$kernel ;;
+        mkinitcpio) initrd=/boot/initramfs-$kernel.img ;;
         *) initrd=/boot/initrd.img-$version ;;
     esac
     if [ ! -e "$initrd" ]; then

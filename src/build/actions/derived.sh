@@ -104,7 +104,7 @@ same() {
     [ -e "$1" ] && [ -z "$missing" ] && [ -n "$exact" ] || return 1
     watched= dirs=
     for path in $(initramfs inputs) /etc/ld.so.conf /etc/ld.so.conf.d /etc/locale.gen /usr/local/share/ca-certificates \
-        /etc/ca-certificates.conf /etc/pki/ca-trust/source /etc/pki/trust /etc/udev/hwdb.d /etc/aliases /usr/share/glib-2.0/schemas \
+        /etc/ca-certificates.conf /etc/pki/ca-trust/source /etc/pki/trust /etc/ca-certificates/trust-source /etc/udev/hwdb.d /etc/aliases /usr/share/glib-2.0/schemas \
         /etc/default/grub /etc/default/grub.d /etc/grub.d /lib/modules /boot /var/lib/dpkg/status; do
         [ ! -e "$path" ] || watched="$watched $path"
     done
@@ -168,7 +168,7 @@ if [ "$mode" = make ] && [ -e "$cache" ] && command -v ldconfig >/dev/null; then
 fi
 
 # Locales. `locale` calls setlocale(3), which fails for a missing one.
-if [ "$LOCALE" = locale-gen ] &&
+if { [ "$LOCALE" = locale-gen ] || [ "$LOCALE" = locale-gen-conf ]; } &&
     outdated "the locales" locale-gen /usr/lib/locale/locale-archive /etc/locale.gen; then
     locale-gen
     sed 's/#.*//' /etc/locale.gen | while read -r locale _; do
@@ -186,6 +186,8 @@ case $CERTIFICATES in
         own=/etc/pki/ca-trust/source/anchors sources=/etc/pki/ca-trust/source ;;
     pki-trust) bundle=/var/lib/ca-certificates/ca-bundle.pem program=update-ca-certificates \
         own=/etc/pki/trust/anchors sources=/etc/pki/trust ;;
+    trust-source) bundle=/etc/ca-certificates/extracted/tls-ca-bundle.pem program=update-ca-trust \
+        own=/etc/ca-certificates/trust-source/anchors sources=/etc/ca-certificates/trust-source ;;
 esac
 if most=1000 outdated "the bundle of trusted certificates" "$program" "$bundle" "$sources"; then
     changed=$found
@@ -244,7 +246,7 @@ for path in /boot/initrd* /boot/initramfs*; do
 done
 noted="$noted $initrds"
 if [ "$mode" = make ] && [ -n "$kernels" ] && [ -n "$initrds" ] &&
-    { command -v update-initramfs || command -v dracut || command -v mkinitfs; } >/dev/null; then
+    { command -v update-initramfs || command -v dracut || command -v mkinitfs || command -v mkinitcpio; } >/dev/null; then
     comparable "the initramfs"
     initramfs
 fi

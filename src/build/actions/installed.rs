@@ -9,11 +9,14 @@ use crate::guest::{Command, Guest, GuestError};
 /// Where dpkg keeps what is installed: deb-substvars(5), dpkg(1).
 const DPKG_STATUS: &str = "/var/lib/dpkg/status";
 
-/// How long rpm may take to list what is installed.
-const RPM_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a program of the guest may take to list what is installed.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Longest package database that is read, in bytes.
 const DATABASE_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// Where a program of the guest writes what is installed.
+const LISTING: &str = "/run/goldsmith-packages";
 
 /// Packages of the mounted image, sorted.
 pub fn installed_packages(guest: &mut dyn Guest, manager: PackageManager) -> Result<Vec<Package>, GuestError> {
@@ -29,20 +32,26 @@ pub fn installed_packages(guest: &mut dyn Guest, manager: PackageManager) -> Res
             }
         }
         packages
+    } else if manager == PackageManager::Pacman {
+        // One call for hundreds of files.
+        Package::of_pacman_descs(&listed(guest, &format!("cat {}", Package::PACMAN_DESCS))?)
     } else {
-        let listing = "/run/goldsmith-packages";
-        let query = format!("rpm -qa --qf '%{{NAME}} %{{EVR}} %{{ARCH}}\\n' >{listing}");
-        let args = ["-c".to_owned(), query];
-        let command = Command { program: "/bin/sh", args: &args, timeout: Some(RPM_TIMEOUT), ..Command::default() };
-        let ended = guest.run(&command)?;
-        if ended.status != 0 {
-            let message = format!("it ended with exit status {}: {}", ended.status, ended.tail.join("; "));
-            return Err(GuestError::Call { call: "rpm -qa".to_owned(), message });
-        }
-        rpm_listing(&String::from_utf8_lossy(&guest.read(listing, DATABASE_LIMIT)?))
+        rpm_listing(&listed(guest, "rpm -qa --qf '%{NAME} %{EVR} %{ARCH}\\n'")?)
     };
     packages.sort();
     Ok(packages)
+}
+
+/// What a command of the guest prints.
+fn listed(guest: &mut dyn Guest, query: &str) -> Result<String, GuestError> {
+    let args = ["-c".to_owned(), format!("{query} >{LISTING}")];
+    let command = Command { program: "/bin/sh", args: &args, timeout: Some(TIMEOUT), ..Command::default() };
+    let ended = guest.run(&command)?;
+    if ended.status != 0 {
+        let message = format!("it ended with exit status {}: {}", ended.status, ended.tail.join("; "));
+        return Err(GuestError::Call { call: query.to_owned(), message });
+    }
+    Ok(String::from_utf8_lossy(&guest.read(LISTING, DATABASE_LIMIT)?).into_owned())
 }
 
 fn rpm_listing(listing: &str) -> Vec<Package> {

@@ -20,11 +20,11 @@ impl Executor<'_> {
             let message = "the C library of this distribution has no locales: remove the action".to_owned();
             return Err(ActionError::Unfit { action: label, message });
         }
-        let made = self.mechanisms.locale == Locale::LocaleGen;
+        let made = self.mechanisms.locale != Locale::LocaleConf;
         self.make_locale(&label, locale, made)?;
         let setting = format!("LANG={locale}\n");
         // The one may be a link to the other: it is followed.
-        let file = if made { "/etc/default/locale" } else { "/etc/locale.conf" };
+        let file = if self.mechanisms.locale == Locale::LocaleGen { "/etc/default/locale" } else { "/etc/locale.conf" };
         self.rewrite(&label, file, setting.as_bytes())
     }
 

@@ -81,6 +81,9 @@ for package in $REMOVE; do
 done
 "#;
 
+/// pacman ends with 0 where a package's script failed, too.
+const PACMAN: &str = include_str!("pacman.sh");
+
 impl Executor<'_> {
     pub(super) fn packages(&mut self, packages: &Packages) -> Result<(), ActionError> {
         let label = summary(packages);
@@ -90,6 +93,7 @@ impl Executor<'_> {
             PackageManager::Dnf => DNF,
             PackageManager::Zypper => ZYPPER,
             PackageManager::Apk => APK,
+            PackageManager::Pacman => PACMAN,
         };
         // A package whose own script failed in an earlier transaction is no failure of this one for apt.
         let (before, after) = if manager == PackageManager::Apt { ("", PACKAGES) } else { (RPM, "") };
@@ -176,7 +180,8 @@ fn missing_package(lines: &[String]) -> Option<String> {
             .or_else(|| line.strip_prefix("E: Package '")?.strip_suffix("' has no installation candidate"))
             .or_else(|| line.strip_prefix("No match for argument: "))
             .or_else(|| line.strip_prefix("No provider of '")?.strip_suffix("' found."))
-            .or_else(|| line.strip_suffix(" (no such package):"))?;
+            .or_else(|| line.strip_suffix(" (no such package):"))
+            .or_else(|| line.strip_prefix("error: target not found: "))?;
         Some(name.trim_matches('\'').to_owned())
     })
 }

@@ -1,4 +1,4 @@
-# Runs dnf, yum and zypper, and finds out what they mean. If they have not done all, the script prints the reason and ends with 99.
+# Runs dnf, yum, zypper and others, and finds out what they mean. If they have not done all, the script prints the reason and ends with 99.
 notes=$(mktemp -d "${TMPDIR:-/run}/goldsmith-packages.XXXXXX")
 trap 'rm -rf "$notes"' EXIT
 

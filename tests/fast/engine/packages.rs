@@ -48,7 +48,14 @@ fn script(world: &FakeWorld) -> String {
 #[test]
 fn every_package_manager_is_asked_in_its_own_words() {
     let all = "{ install: [nginx, g++], remove: [nano], update: true }";
-    for (distro, manager) in [("debian", "apt-get"), ("fedora", "dnf"), ("opensuse", "zypper"), ("alpine", "apk add")] {
+    let managers = [
+        ("debian", "apt-get"),
+        ("fedora", "dnf"),
+        ("opensuse", "zypper"),
+        ("alpine", "apk add"),
+        ("arch", "pacman -Syu"),
+    ];
+    for (distro, manager) in managers {
         let (fixture, world) = (Fixture::new(), FakeWorld::new());
         carry_out(&fixture, &plan(&fixture, all), distro, &world).expect("it works");
         let script = script(&world);
@@ -166,6 +173,53 @@ fn what_dnf_and_zypper_say_counts_as_much_as_how_they_end() {
         assert_eq!(ran.status.code(), Some(status), "{distro} {packages} {said}: {printed}");
         let end = printed.trim_end().lines().last().unwrap_or_default();
         assert!(end.contains(last), "{distro} {packages} {said}: {printed}");
+        let left = std::fs::read_dir(root).expect("readable").filter_map(Result::ok);
+        let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
+        assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("goldsmith-packages")), "{left:?}");
+    }
+}
+
+/// What pacman 6.0 prints and ends with, and what it means. The programs tell how they were called.
+#[test]
+fn pacman_fails_where_a_script_failed_or_a_package_is_not_there() {
+    const SCRIPT: &str = "(1/1) installing tool...\nerror: command failed to execute correctly";
+    const INIT: &str = "pacman-key KEYS --init\npacman-key KEYS --populate\n";
+    let (install, remove) = ("{ install: [tool] }", "{ remove: [tool, absent] }");
+    for (packages, said, ends, status, called, last) in [
+        (install, "", 0, 0, "pacman KEYS -Syu --needed tool\n", ""),
+        ("{ update: true }", "", 0, 0, "pacman KEYS -Syu --needed\n", ""),
+        // Without a network there is no key to ask for either.
+        (remove, "", 0, 0, "pacman KEYS -Rns tool\n", ""),
+        (install, SCRIPT, 0, 99, "", "a script of a package failed: (1/1) installing tool... error: command failed"),
+        (install, "error: target not found: tool", 1, 1, "", "error: target not found: tool"),
+        ("{ install: [group] }", "", 0, 0, "", ""),
+        ("{ install: [missing] }", "", 0, 99, "", "pacman succeeded, but missing is not installed"),
+        ("{ remove: [stays] }", "", 0, 99, "", "pacman succeeded, but stays is still installed"),
+    ] {
+        let (fixture, world) = (Fixture::new(), FakeWorld::new());
+        carry_out(&fixture, &plan(&fixture, packages), "arch", &world).expect("it works");
+        // What is asked for what is installed is answered; all else is noted.
+        let pacman = format!(
+            "#!/bin/sh\ncase $*/$(cat calls) in '-Qqg group/'*) exit 0 ;; '-T tool'/* | '-Qq stays/'*) exit 0 ;; '-Qq tool/'*Rns*) exit 1 ;;\
+             '-Qq tool/'*) exit 0 ;; -T* | -Q*) exit 1 ;; esac\n\
+             shift 4; echo pacman KEYS \"$@\" >>calls\n[ -z '{said}' ] || printf '%b\\n' '{said}'\nexit {ends}\n"
+        );
+        fixture.file("../bin/pacman", &pacman, 0o755);
+        fixture.file("../bin/pacman-key", "#!/bin/sh\necho pacman-key KEYS \"$3\" >>calls\n", 0o755);
+        fixture.file("../bin/gpgconf", "#!/bin/sh\n", 0o755);
+        let root = fixture.dir.path();
+        std::fs::write(root.join("calls"), "").expect("writable");
+        let path = format!("{}:/usr/bin:/bin", root.join("bin").display());
+        let mut sh = std::process::Command::new("sh");
+        sh.current_dir(root).args(["-euc", &script(&world)]).env("PATH", path).env("TMPDIR", root);
+        let ran = sh.output().expect("sh");
+        let printed = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        assert_eq!(ran.status.code(), Some(status), "{packages} {said}: {printed}");
+        let calls = std::fs::read_to_string(root.join("calls")).expect("calls");
+        let init = if packages.contains("remove") { "" } else { INIT };
+        assert!(calls.starts_with(init) && calls.contains(called), "{packages}: {calls}");
+        let end = printed.trim_end().lines().last().unwrap_or_default();
+        assert!(end.contains(last), "{packages} {said}: {printed}");
         let left = std::fs::read_dir(root).expect("readable").filter_map(Result::ok);
         let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
         assert!(left.iter().all(|name| !name.to_string_lossy().starts_with("goldsmith-packages")), "{left:?}");
