@@ -1,8 +1,8 @@
 //! Runs the tools of a bootstrap, which make the disk.
 //!
-//! Everything runs natively: `mmdebstrap`, `dnf`, `zypper` or `apk` unpacks the packages into a directory, `mke2fs` writes the directory into a file
-//! system, and `qemu-img` writes that to the layer. The work has its own namespaces, and a private tmpfs if memory allows. So its
-//! mounts on the host end with this process. An unprivileged user also gets a user namespace.
+//! Everything runs natively: `mmdebstrap`, `dnf`, `zypper`, `apk` or `pacman` unpacks the packages into a directory, `mke2fs`
+//! writes the directory into a file system, and `qemu-img` writes that to the layer. The work has its own namespaces, and a private
+//! tmpfs if memory allows. So its mounts on the host end with this process. An unprivileged user also gets a user namespace.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -148,6 +148,12 @@ fn elsewhere(keyring: &Keyring) -> String {
 impl BootstrapError {
     /// Finds the reason in the last lines of a failed run. `None` if they have no known reason.
     pub(super) fn from_output(tail: &[String], keyring: &Keyring) -> Option<Self> {
+        // pacman leaves such a database out, and then finds no package.
+        if let Some(line) =
+            tail.iter().find(|line| line.starts_with("error: could not open file ") && line.contains(".db: "))
+        {
+            return Some(Self::Mirror { reason: line.trim_start_matches("error: ").to_owned() });
+        }
         let missing: Vec<_> = tail.iter().filter_map(|line| missing_package(line)).collect();
         if !missing.is_empty() {
             let mut packages: Vec<String> = missing.into_iter().map(str::to_owned).collect();
@@ -155,12 +161,18 @@ impl BootstrapError {
             packages.dedup();
             return Some(Self::PackageNotFound { packages });
         }
-        const CONFLICTS: [&str; 4] =
-            ["have unmet dependencies", "you have held broken packages", "nothing provides", "conflicting requests"];
+        const CONFLICTS: [&str; 6] = [
+            "have unmet dependencies",
+            "you have held broken packages",
+            "nothing provides",
+            "conflicting requests",
+            ":: unable to satisfy dependency",
+            "(conflicting dependencies)",
+        ];
         if tail.iter().any(|line| CONFLICTS.iter().any(|text| line.contains(text))) {
             return Some(Self::Unsatisfiable { tail: tail.to_vec() });
         }
-        const UNKNOWN_KEYS: [&str; 8] = [
+        const UNKNOWN_KEYS: [&str; 12] = [
             "NO_PUBKEY",
             "GPG check FAILED",
             "is not signed",
@@ -170,6 +182,11 @@ impl BootstrapError {
             // apk leaves such a repository out, and then finds no package.
             "APKINDEX.tar.gz: UNTRUSTED signature",
             "APKINDEX.tar.gz: BAD signature",
+            // pacman
+            " could not be looked up remotely",
+            "\" is unknown trust",
+            "\" is marginal trust",
+            ": missing required signature",
         ];
         if let Some(line) = tail.iter().find(|line| UNKNOWN_KEYS.iter().any(|text| line.contains(text))) {
             return Some(Self::UnknownKey { reason: line.trim().to_owned(), keyring: keyring.package.clone() });
@@ -179,7 +196,7 @@ impl BootstrapError {
         if let Some(line) = tail.iter().find(|line| OUTDATED.iter().any(|text| line.contains(text))) {
             return Some(Self::Outdated { reason: line.trim().trim_start_matches("E: ").to_owned() });
         }
-        const UNREACHABLE: [&str; 9] = [
+        const UNREACHABLE: [&str; 10] = [
             "Failed to download metadata for repo",
             "Error downloading packages",
             "Valid metadata not found at specified URL",
@@ -189,14 +206,15 @@ impl BootstrapError {
             "Err:",
             "E: The repository",
             "apt-get update did not find any indices",
+            "error: failed retrieving file '",
         ];
         if let Some(line) = tail.iter().find(|line| UNREACHABLE.iter().any(|start| line.contains(start))) {
             // The index names a package that the mirror no longer has.
-            if line.contains("404") && line.contains(".deb") {
+            if line.contains("404") && [".deb", ".pkg.tar."].iter().any(|end| line.contains(end)) {
                 return Some(Self::RepositoryMoved);
             }
-            let reason = line.trim_start_matches("E: ").trim_start_matches("W: ").to_owned();
-            return Some(Self::Mirror { reason });
+            let reason = ["E: ", "W: ", "error: "].iter().find_map(|start| line.strip_prefix(start)).unwrap_or(line);
+            return Some(Self::Mirror { reason: reason.to_owned() });
         }
         if let Some(line) = tail.iter().find(|line| line.starts_with("unshare: ") || line.starts_with("newuidmap: ")) {
             return Some(Self::Unprivileged { reason: line.clone() });
@@ -211,7 +229,7 @@ impl BootstrapError {
     }
 }
 
-/// Returns the name in the message of apt, dnf or zypper about a package that does not exist or cannot be installed.
+/// Returns the name in the message of a package manager about a package that does not exist or cannot be installed.
 fn missing_package(line: &str) -> Option<&str> {
     let line = line.trim();
     if let Some(name) = line.strip_prefix("E: Unable to locate package ") {
@@ -228,6 +246,9 @@ fn missing_package(line: &str) -> Option<&str> {
     if let Some(name) = line.strip_prefix("No provider of '").and_then(|rest| rest.strip_suffix("' found.")) {
         return Some(name);
     }
+    if let Some(name) = line.strip_prefix("error: target not found: ") {
+        return Some(name);
+    }
     if let Some(name) = line.strip_suffix(" (no such package):") {
         return Some(name);
     }
@@ -237,6 +258,7 @@ fn missing_package(line: &str) -> Option<&str> {
 
 /// Returns the bytes that a package manager announces to unpack. apt: `After this operation, 612 MB of additional disk space will
 /// be used.` dnf: `Installed size: 612 M`. zypper, behind other sentences: `After the operation, additional 612.0 MiB will be used.`
+/// pacman: `Total Installed Size:  612.00 MiB`.
 pub(super) fn announced_size(line: &str) -> Option<u64> {
     if let Some(text) = line.trim().strip_prefix("Installed size: ") {
         let (number, unit) = text.split_once(' ')?;
@@ -249,8 +271,11 @@ pub(super) fn announced_size(line: &str) -> Option<u64> {
         };
         return Some((number.parse::<f64>().ok()? * factor) as u64);
     }
-    if let Some((_, text)) = line.split_once("After the operation, additional ") {
-        let (number, unit) = text.trim().strip_suffix(" will be used.")?.split_once(' ')?;
+    let zypper =
+        line.split_once("After the operation, additional ").map(|(_, text)| text.trim().strip_suffix(" will be used."));
+    let pacman = line.strip_prefix("Total Installed Size:").map(Some);
+    if let Some(text) = zypper.or(pacman) {
+        let (number, unit) = text?.trim().split_once(' ')?;
         let factor = match unit {
             "KiB" => 1024.0,
             "MiB" => 1024.0 * 1024.0,
@@ -320,6 +345,7 @@ mod tests {
     fn missing_packages_are_named() {
         let error = classify(&[
             "E: Unable to locate package no-such",
+            "error: target not found: bash",
             "E: Package 'gone' has no installation candidate",
             "E: Version '1' for 'bash' was not found",
             "E: Unable to locate package no-such",
@@ -337,6 +363,15 @@ mod tests {
             ("E: apt-get update did not find any indices for architecture 'amd64'", "did not find any indices"),
             ("W: GPG error: http://m x InRelease: NO_PUBKEY 12", "debian-archive-keyring"),
             ("unshare: unshare failed: Operation not permitted", "Operation not permitted"),
+            (
+                "error: failed retrieving file 'core.db' from m : Could not resolve host",
+                "mirror: failed retrieving file",
+            ),
+            ("error: failed retrieving file 'a.pkg.tar.zst' from m : URL returned error: 404", "has changed"),
+            ("error: could not open file /t/sync/core.db: truncated gzip input", "mirror: could not open file"),
+            (":: unable to satisfy dependency 'x' required by a", "cannot be installed together"),
+            ("error: a: signature from \"b <b@c>\" is unknown trust", "cannot trust"),
+            ("error: key \"0123\" could not be looked up remotely", "cannot trust"),
             (" libc6 : The following packages have unmet dependencies:", "cannot be installed together"),
             ("  - nothing provides libx.so.1()(64bit) needed by a-1-1.x86_64", "cannot be installed together"),
             ("Error: Failed to download metadata for repo 'goldsmith-0': Cannot download repomd.xml", "package mirror"),
@@ -363,5 +398,6 @@ mod tests {
         assert_eq!(announced_size("Installed size: 12 x"), None);
         let zypper = "Already cached: 0 B. After the operation, additional 1.5 GiB will be used.";
         assert_eq!(announced_size(zypper), Some(3 << 29));
+        assert_eq!(announced_size("Total Installed Size:  1.50 GiB"), Some(3 << 29));
     }
 }

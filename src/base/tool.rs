@@ -15,6 +15,9 @@ const COMMON: &str = include_str!("bootstrap.sh");
 /// The part that is the same for all tools but mmdebstrap.
 const SYSTEM: &str = include_str!("system.sh");
 
+/// How mkinitcpio gets its settings, as the element `kernel` does it.
+const MKINITCPIO: &str = include_str!("../../elements/kernel/scripts/generic.sh");
+
 /// The part that is the same for dnf and zypper.
 const RPM: &str = include_str!("rpm.sh");
 
@@ -34,6 +37,13 @@ pub fn missing_tools(tool: Tool) -> Vec<(&'static str, &'static str)> {
         Tool::Dnf => &[("dnf", "dnf"), ("rpm", "rpm"), ("mcopy", "mtools")],
         // Debian has no package of it.
         Tool::Apk => &[("apk", "apk-tools, or put a static apk into /usr/local/bin")],
+        // pacman-key is a script, which needs a program and files of makepkg.
+        Tool::Pacman => &[
+            ("pacman", "pacman-package-manager"),
+            ("pacman-key", "pacman-package-manager"),
+            ("vercmp", "makepkg"),
+            ("gpg", "gpg"),
+        ],
         Tool::Zypper => &[("zypper", "zypper"), ("rpm", "rpm"), ("rpmdb", "rpm"), ("mcopy", "mtools")],
     };
     let user = (!rustix::process::geteuid().is_root()).then_some(("newuidmap", "uidmap"));
@@ -64,6 +74,7 @@ pub(super) fn script(tool: Tool) -> String {
         Tool::Dnf => format!("{SYSTEM}\n{RPM}\n{}", include_str!("dnf.sh")),
         Tool::Zypper => format!("{SYSTEM}\n{RPM}\n{}", include_str!("zypper.sh")),
         Tool::Apk => format!("{SYSTEM}\n{}", include_str!("apk.sh")),
+        Tool::Pacman => format!("{SYSTEM}\ngeneric() (\n{MKINITCPIO}\n)\n{}", include_str!("pacman.sh")),
     };
     format!("{own}\n{COMMON}")
 }
@@ -73,7 +84,7 @@ pub(super) fn arch_name(tool: Tool, arch: Arch) -> &'static str {
     match (tool, arch) {
         (Tool::Mmdebstrap, Arch::X86_64) => "amd64",
         (Tool::Mmdebstrap, Arch::Aarch64) => "arm64",
-        (Tool::Dnf | Tool::Zypper | Tool::Apk, arch) => arch.name(),
+        (Tool::Dnf | Tool::Zypper | Tool::Apk | Tool::Pacman, arch) => arch.name(),
     }
 }
 
@@ -101,6 +112,21 @@ pub(super) fn files(request: &BootstrapRequest<'_>, keyring: &str) -> Result<Vec
             let list: String = request.repositories.iter().map(|pin| format!("{}/{}\n", pin.url, pin.suite)).collect();
             vec![("repositories", list.clone()), ("image-repositories", list), ("keys", format!("{keyring}\n"))]
         }
+        Tool::Pacman => {
+            let options = format!(
+                "[options]\nArchitecture = {}\nSigLevel = Required DatabaseOptional\nParallelDownloads = 5\n",
+                request.arch.name()
+            );
+            let section = |pin: &crate::plan::RepositoryPin| format!("\n[{}]\n{}", pin.suite, server(&pin.url));
+            let sections: String = request.repositories.iter().map(section).collect();
+            let mut mirrors: Vec<_> = request.repositories.iter().map(|pin| server(&pin.url)).collect();
+            mirrors.dedup();
+            vec![
+                ("pacman.conf", options + &sections),
+                ("mirrorlist", mirrors.concat()),
+                ("keys", format!("{keyring}\n")),
+            ]
+        }
         Tool::Dnf => vec![
             (
                 "dnf.conf",
@@ -127,6 +153,11 @@ pub(super) fn files(request: &BootstrapRequest<'_>, keyring: &str) -> Result<Vec
         }
     };
     Ok(files)
+}
+
+/// Returns the line that tells pacman where repositories are: pacman.conf(5).
+fn server(url: &str) -> String {
+    format!("Server = {url}/$repo/os/$arch\n")
 }
 
 /// Returns the repositories in the form that dnf and zypper share, each with further lines.

@@ -102,7 +102,7 @@ pub struct Bootstrap {
     /// Keys that sign its repositories.
     pub keyring: Keyring,
     /// Suites of a release on the mirror; `RELEASE` stands for its name. For dnf, zypper and apk, they are directories of repositories, and
-    /// `ARCH` stands for the architecture, as rpm names it.
+    /// `ARCH` stands for the architecture, as rpm names it. For pacman, they are names of repositories.
     pub suites: Vec<String>,
     /// Suites of a release on the mirror for security updates.
     #[serde(default)]
@@ -134,6 +134,8 @@ pub enum Tool {
     Zypper,
     /// `apk`, for repositories of Alpine's form.
     Apk,
+    /// `pacman`, for repositories of Arch Linux's form.
+    Pacman,
 }
 
 impl Tool {
@@ -144,15 +146,17 @@ impl Tool {
             Self::Dnf => "dnf",
             Self::Zypper => "zypper",
             Self::Apk => "apk",
+            Self::Pacman => "pacman",
         }
     }
 
-    /// Returns the name of a repository's index, whose digest pins the repository.
+    /// Returns the name of a repository's index, whose digest pins the repository. pacman's has the name of the repository.
     pub const fn index(self) -> &'static str {
         match self {
             Self::Mmdebstrap => "InRelease",
             Self::Dnf | Self::Zypper => "repomd.xml",
             Self::Apk => "APKINDEX.tar.gz",
+            Self::Pacman => "database",
         }
     }
 }
@@ -161,8 +165,9 @@ impl Tool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Keyring {
-    /// Path of the file on the host, and in images whose package manager is apt; for apk, of a directory with files of keys. `RELEASE`
-    /// stands for the name of the release, and `ARCH` for the architecture.
+    /// Path of the file on the host, and in images whose package manager is apt; for apk, of a directory with files of keys; for pacman,
+    /// of a file `NAME.gpg` beside `NAME-trusted` and `NAME-revoked`. `RELEASE` stands for the name of the release, and `ARCH` for the
+    /// architecture.
     pub file: String,
     /// Package of the host that contains the file.
     pub package: String,

@@ -1,5 +1,5 @@
-//! Pins package repositories to the digest of their index: `InRelease`, rpm's `repomd.xml`, or apk's `APKINDEX.tar.gz`. It lists the
-//! digests of all packages, or of files that list these.
+//! Pins package repositories to the digest of their index: `InRelease`, rpm's `repomd.xml`, apk's `APKINDEX.tar.gz`, or pacman's
+//! database. It lists the digests of all packages, or of files that list these.
 
 use std::io::{BufRead as _, Read as _};
 use std::path::Path;
@@ -17,11 +17,11 @@ use crate::interrupt::Interrupt;
 use crate::plan::RepositoryPin;
 use crate::recipe::{Arch, Bootstrap};
 
-/// Largest `InRelease` file that is read, in bytes. Real ones are smaller.
-const LIMIT: usize = 16 << 20;
+/// Largest index that is read, in bytes. Real ones are smaller: that of Arch Linux's largest repository has about 8 MB.
+const LIMIT: usize = 32 << 20;
 
-/// Most bytes of an index of apk that are read, unpacked. That of Alpine's largest repository has about 8 MB.
-const UNPACKED: u64 = 64 << 20;
+/// Most bytes of an index of apk or pacman that are read, unpacked. Those of the largest repositories have about 8 MB and 60 MB.
+const UNPACKED: u64 = 128 << 20;
 
 /// The reason why repositories could not be pinned.
 #[derive(Debug, thiserror::Error)]
@@ -78,8 +78,8 @@ pub fn pin(
     let wanted = repositories(source, how, mirrors)?;
     let list: Vec<_> = wanted.iter().map(|(url, suite)| format!("{url} {suite}")).collect();
     let mut subject = format!("{} {}", list.join(", "), source.components.join(" "));
-    // Repositories of apk have an index for each architecture. Suites of rpm's contain it, and indexes of Debian's list all.
-    if how.tool == Tool::Apk {
+    // Repositories of apk and pacman have an index for each architecture. Suites of rpm's contain it, and indexes of Debian's list all.
+    if [Tool::Apk, Tool::Pacman].contains(&how.tool) {
         subject.push_str(arch.name());
     }
     if let Some(pins) = pins::find(cache, &subject, policy) {
@@ -157,6 +157,7 @@ fn index_url(tool: Tool, url: &str, suite: &str, arch: Arch) -> String {
         Tool::Mmdebstrap => format!("{url}/dists/{suite}/{index}"),
         Tool::Dnf | Tool::Zypper => format!("{url}/{suite}/repodata/{index}"),
         Tool::Apk => format!("{url}/{suite}/{}/{index}", arch.name()),
+        Tool::Pacman => format!("{url}/{suite}/os/{}/{suite}.db", arch.name()),
     }
 }
 
@@ -171,6 +172,7 @@ fn look(url: &str, tool: Tool, network: &Network, interrupt: &Interrupt) -> Resu
         Tool::Mmdebstrap => date_of_release(&content),
         Tool::Dnf | Tool::Zypper => date_of_repomd(&content),
         Tool::Apk => date_of_apkindex(&content),
+        Tool::Pacman => date_of_database(&content),
     };
     match date {
         Ok(date) => Ok((Sha256::of(&content), date)),
@@ -198,6 +200,27 @@ fn date_of_apkindex(index: &[u8]) -> Result<u64, String> {
         let line = line.map_err(|error| error.to_string())?;
         let seconds = line.strip_prefix(b"t:").and_then(|seconds| std::str::from_utf8(seconds).ok());
         newest = newest.max(seconds.and_then(|seconds| seconds.parse().ok()));
+    }
+    newest.ok_or_else(|| "it lists no package".to_owned())
+}
+
+/// Returns the time when the newest package of a database of pacman was built (alpm-repo-desc(5), the value `%BUILDDATE%`), in seconds
+/// since 1970.
+fn date_of_database(index: &[u8]) -> Result<u64, String> {
+    let failed = |error: std::io::Error| error.to_string();
+    // The archive has a text file for each package.
+    let unpacked: Box<dyn std::io::Read> = match index {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::Decoder::with_buffer(index).map_err(failed)?),
+        _ => Box::new(flate2::read::GzDecoder::new(index)),
+    };
+    let (mut newest, mut is_date) = (None, false);
+    for line in std::io::BufReader::new(unpacked.take(UNPACKED)).split(b'\n') {
+        let line = line.map_err(failed)?;
+        if is_date {
+            let seconds = std::str::from_utf8(&line).ok().and_then(|seconds| seconds.parse().ok());
+            newest = newest.max(seconds);
+        }
+        is_date = line == b"%BUILDDATE%";
     }
     newest.ok_or_else(|| "it lists no package".to_owned())
 }
@@ -320,6 +343,25 @@ mod tests {
         assert_eq!(date_of_apkindex(&index(&["signature\0", list])), Ok(1_700_000_007));
         for bad in [index(&["signature"]), index(&["t:soon\n"]), b"<html>".to_vec(), Vec::new()] {
             assert!(date_of_apkindex(&bad).is_err_and(|reason| !reason.is_empty()), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_database_of_pacman_says_when_its_newest_package_was_built() {
+        use std::io::Write as _;
+        let text = |dates: &[&str]| {
+            let entry = |date: &&str| format!("\0desc\0\0%NAME%\na\n\n%BUILDDATE%\n{date}\n\n%DESC%\n1800000000\n\0\0");
+            dates.iter().map(entry).collect::<String>().into_bytes()
+        };
+        let gzip = |text: &[u8]| {
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packer.write_all(text).and_then(|()| packer.finish()).expect("in memory")
+        };
+        let list = text(&["1700000000", "1700000007", "17"]);
+        assert_eq!(date_of_database(&gzip(&list)), Ok(1_700_000_007));
+        assert_eq!(date_of_database(&zstd::encode_all(&list[..], 1).expect("in memory")), Ok(1_700_000_007));
+        for bad in [gzip(&text(&["soon"])), gzip(b""), b"<html>".to_vec(), Vec::new()] {
+            assert!(date_of_database(&bad).is_err_and(|reason| !reason.is_empty()), "{bad:?}");
         }
     }
 

@@ -63,11 +63,12 @@ pub enum BasePlan {
 pub struct RepositoryPin {
     /// Base URL of the archive.
     pub url: String,
-    /// Suite: `bookworm`, `bookworm-updates`, `bookworm-security`; for dnf and zypper, the directory of a repository.
+    /// Suite: `bookworm`, `bookworm-updates`, `bookworm-security`; for dnf, zypper and apk, the directory of a repository; for pacman,
+    /// its name.
     pub suite: String,
-    /// Components; none for dnf and zypper.
+    /// Components; none for other tools than mmdebstrap.
     pub components: Vec<String>,
-    /// Digest of the repository's index: `InRelease` or `repomd.xml`.
+    /// Digest of the repository's index, such as `InRelease` or `repomd.xml`.
     pub sha256: Sha256,
     /// Time when the index was made, in seconds since 1970.
     pub date: u64,

@@ -19,6 +19,7 @@ mod library;
 mod matrix;
 mod mended;
 mod oracle;
+mod pacman;
 mod rpm;
 #[path = "../support/rpm_distro.rs"]
 mod rpm_distro;

@@ -100,7 +100,10 @@ fn distributions_are_listed_and_shown() {
         .filter(|one| one["bootstrap"] == true)
         .filter_map(|one| one["distro"]["name"].as_str())
         .collect();
-    assert_eq!(bootstrapped, ["almalinux", "alpine", "centos", "debian", "fedora", "opensuse", "rocky", "ubuntu"]);
+    assert_eq!(
+        bootstrapped,
+        ["almalinux", "alpine", "arch", "centos", "debian", "fedora", "opensuse", "rocky", "ubuntu"]
+    );
     assert_eq!(sandbox.run("distros acme --json").last_json()["distro"]["packages"]["sudo"][0], "sudo");
     // A recipe and an element may name what the folder has, and an element's schema says so.
     sandbox.write("elements/own/element.yaml", "name: own\ndescription: x\npackages: { acme: [y] }\n");

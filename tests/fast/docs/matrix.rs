@@ -13,7 +13,7 @@ use super::verified::{Made, Record, directory};
 
 /// Images that tests make and do not boot, so that they have no record: distribution, version, the place of the mark, the mark, and
 /// the test.
-const NOT_BOOTED: [(&str, &str, Place, &str, &str); 4] = [
+const NOT_BOOTED: [(&str, &str, Place, &str, &str); 5] = [
     ("debian", "12", Place::Base, "built", "an_image_is_built_upon_another"),
     ("ubuntu", "24.04", Place::Base, "built, synthetic", "takes_long_ubuntus_names_are_bootstrapped_and_are_a_base"),
     (
@@ -22,6 +22,13 @@ const NOT_BOOTED: [(&str, &str, Place, &str, &str); 4] = [
         Place::Packages("x86_64"),
         "built, synthetic",
         "apk_makes_a_disk_of_packages_with_the_names_of_alpine",
+    ),
+    (
+        "arch",
+        "rolling",
+        Place::Packages("x86_64"),
+        "built, synthetic",
+        "pacman_makes_a_disk_of_packages_with_the_names_of_arch_linux",
     ),
     (
         "opensuse",
@@ -210,7 +217,7 @@ fn skipped() -> String {
 
 #[test]
 fn images_without_a_record_are_made_by_tests_that_exist() {
-    let sources = ["apk.rs", "image_base.rs", "ubuntu.rs", "zypper.rs"].map(|file| {
+    let sources = ["apk.rs", "image_base.rs", "pacman.rs", "ubuntu.rs", "zypper.rs"].map(|file| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guest").join(file);
         fs::read_to_string(path).expect("a test")
     });
