@@ -59,6 +59,7 @@ pub(super) fn examine(facts: &HostFacts) -> Vec<CheckResult> {
         None => warning("firmware", "no OVMF: images cannot be tried under UEFI".to_owned(), install("ovmf")),
     });
     results.extend(bootstrap(facts));
+    results.push(package_managers(facts));
     results.push(foreign(facts));
     for (name, what) in [
         ("mksquashfs", "outputs of format squashfs need it"),
@@ -159,6 +160,19 @@ fn bootstrap(facts: &HostFacts) -> Vec<CheckResult> {
     results
 }
 
+/// Lists the programs that make bases of other packages than Debian's. It is no fault to have none: one distribution needs one.
+fn package_managers(facts: &HostFacts) -> CheckResult {
+    // The last belongs to pacman-key.
+    let (there, absent): (Vec<_>, Vec<_>) =
+        ["dnf", "zypper", "pacman", "vercmp"].into_iter().partition(|name| facts.program(name).is_some());
+    let mut detail = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+    if absent.is_empty() {
+        return ok("package tools", detail);
+    }
+    detail.push_str(&format!("; not found: {}, which bases of some distributions need", absent.join(", ")));
+    CheckResult { fix: packages::install(facts.family, &absent), ..ok("package tools", detail) }
+}
+
 /// Checks the requirements of images of another architecture than the host's.
 fn foreign(facts: &HostFacts) -> CheckResult {
     let foreign = &facts.foreign;
@@ -241,6 +255,10 @@ mod tests {
             "mkfs.erofs",
             "openssl",
             "gpg",
+            "dnf",
+            "zypper",
+            "pacman",
+            "vercmp",
         ];
         HostFacts {
             family: Family::Debian,
@@ -303,6 +321,8 @@ mod tests {
                            fix: sudo apt-get install mmdebstrap e2fsprogs fdisk dosfstools util-linux uidmap
         ! user namespaces  ada has no ids in /etc/subuid and /etc/subgid; bases made of packages need them
                            fix: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ada
+        + package tools    none; not found: dnf, zypper, pacman, vercmp, which bases of some distributions need
+                           fix: sudo apt-get install dnf zypper pacman-package-manager makepkg
         ! aarch64          not found: qemu-aarch64-static, qemu-system-aarch64, AAVMF; images for aarch64 need them
                            fix: sudo apt-get install qemu-user-static qemu-system-arm qemu-efi-aarch64
         ! mksquashfs       not found; outputs of format squashfs need it

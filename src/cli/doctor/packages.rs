@@ -18,7 +18,7 @@ pub(super) enum Family {
 }
 
 /// Requirements, and their packages in Debian, Fedora, openSUSE and Arch.
-const PACKAGES: [(&str, [&str; 4]); 22] = [
+const PACKAGES: [(&str, [&str; 4]); 26] = [
     ("qemu-system", ["qemu-system-x86", "qemu-system-x86-core", "qemu-x86", "qemu-system-x86"]),
     ("qemu-img", ["qemu-utils", "qemu-img", "qemu-img", "qemu-img"]),
     ("ovmf", ["ovmf", "edk2-ovmf", "qemu-ovmf-x86_64", "edk2-ovmf"]),
@@ -41,6 +41,10 @@ const PACKAGES: [(&str, [&str; 4]); 22] = [
     ("qemu-system-x86_64", ["qemu-system-x86", "qemu-system-x86-core", "qemu-x86", "qemu-system-x86"]),
     ("OVMF", ["ovmf", "edk2-ovmf", "qemu-ovmf-x86_64", "edk2-ovmf"]),
     ("mcopy", ["mtools", "mtools", "mtools", "mtools"]),
+    ("dnf", ["dnf", "dnf", "dnf", "dnf"]),
+    ("zypper", ["zypper", "zypper", "zypper", "zypper"]),
+    ("pacman", ["pacman-package-manager", "pacman", "pacman", "pacman"]),
+    ("vercmp", ["makepkg", "pacman", "pacman", "pacman"]),
 ];
 
 impl Family {
