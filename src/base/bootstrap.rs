@@ -4,31 +4,20 @@
 //! writes the directory into a file system, and `qemu-img` writes that to the layer. The work has its own namespaces, and a private
 //! tmpfs if memory allows. So its mounts on the host end with this process. An unprivileged user also gets a user namespace.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::path::Path;
 
 use super::failure::{self, BootstrapError};
+use super::job::{self, Activities, Job, MIN_MEMORY, Place};
 use super::tool::{self, missing_tools};
 use super::{BootstrapRequest, Package};
 use crate::disk::DiskLayout;
-use crate::disk::layout::Content;
 use crate::event::{Event, Reporter};
 use crate::fsx::{self, IoContext as _};
 use crate::guest::{Emulator, Mount};
 use crate::interrupt::Interrupt;
 use crate::process::{self, ProcessError, available_memory};
 use crate::units::ByteSize;
-use crate::workdir::{USER_NAMESPACE, WorkDir};
-
-/// A script that runs a program as root in a user namespace with all ids of this one. A rule for `binfmt_misc` that is made there
-/// is not seen outside. `newuidmap` has no ids for root, so a second process maps the ids.
-const IN_USER_NAMESPACE: &str = include_str!("user_namespace.sh");
-
-/// Least free memory for work in memory, in bytes: a common tree of 550 MB is there twice, beside its packages, and the guest and
-/// the page cache need memory too.
-const MIN_MEMORY: u64 = 3 << 30;
+use crate::workdir::WorkDir;
 
 /// The disk of a base.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,15 +26,6 @@ pub struct Bootstrapped {
     pub mounts: Vec<Mount>,
     /// Installed packages, sorted by name.
     pub packages: Vec<Package>,
-}
-
-/// The place of the work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// A tmpfs with this size in bytes.
-    Memory(u64),
-    /// A directory below the cache directory.
-    Disk,
 }
 
 /// Makes a disk from packages.
@@ -90,7 +70,8 @@ fn run(
 ) -> Result<Vec<Package>, BootstrapError> {
     let work = WorkDir::create(&request.cache_dir.join("tmp"), "bootstrap-")?;
     write_inputs(work.path(), request, layout)?;
-    let mut command = command(work.path(), request, layout, emulator, place);
+    let job = work_of(request, layout, emulator);
+    let mut command = job.command(work.path(), place);
     let stop = Interrupt::new();
     let raise = stop.clone();
     interrupt.on_raise(move || raise.raise());
@@ -116,7 +97,7 @@ fn run(
     match result {
         Ok(()) => {}
         Err(ProcessError::Interrupted) => return Err(shortage.take().unwrap_or(BootstrapError::Interrupted)),
-        Err(error) => return Err(explain(error, work.path(), request, layout, place)),
+        Err(error) => return Err(explain(error, work.path(), request, &job, place)),
     }
     activities.finish();
     let path = work.path().join("packages");
@@ -128,39 +109,17 @@ fn explain(
     error: ProcessError,
     work: &Path,
     request: &BootstrapRequest<'_>,
-    layout: &DiskLayout,
+    job: &Job<'_>,
     place: Place,
 ) -> BootstrapError {
     if work.join("moved").exists() {
         return BootstrapError::RepositoryMoved;
     }
-    if let Ok(reason) = std::fs::read_to_string(work.join("no-emulation")) {
-        return BootstrapError::Unregistered {
-            arch: request.arch,
-            reason: crate::text::printable(reason.trim().as_bytes()),
-        };
-    }
-    if let Ok(said) = std::fs::read_to_string(work.join("too-small"))
-        && let Some((kibibytes, mount)) = said.trim().split_once(' ')
-        && let Ok(kibibytes) = kibibytes.parse::<u64>()
-    {
-        let partition = layout.file_systems().find(|(_, files)| files.mount == mount);
-        let size = ByteSize::bytes(partition.map_or(0, |(partition, _)| partition.size));
-        return BootstrapError::DiskTooSmall {
-            mount: mount.to_owned(),
-            needed: ByteSize::bytes(kibibytes * 1024),
-            size,
-        };
-    }
+    let error = match job.explain(error, work, place) {
+        Ok(known) => return known,
+        Err(error) => error,
+    };
     let ProcessError::Failed { status, tail, .. } = error else { return BootstrapError::Failed(error) };
-    if BootstrapError::is_full(&tail) {
-        let (path, available) = match place {
-            Place::Memory(bytes) => (PathBuf::from("memory"), bytes),
-            Place::Disk => (request.cache_dir.to_owned(), fsx::available_bytes(request.cache_dir).unwrap_or(0)),
-        };
-        let needed = ByteSize::bytes(available.saturating_add(1 << 30));
-        return BootstrapError::NoSpace { path, needed, available: ByteSize::bytes(available) };
-    }
     BootstrapError::from_output(&tail, &request.how.keyring).unwrap_or_else(|| {
         // The program that makes the namespaces passes on the exit status of the work.
         let program = format!("{}, or what follows it,", request.how.tool.name());
@@ -186,12 +145,7 @@ fn find_shortage(request: &BootstrapRequest<'_>, place: Place, installed: u64) -
 }
 
 fn write_inputs(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout) -> Result<(), BootstrapError> {
-    let mnt = work.join("mnt");
-    std::fs::create_dir(&mnt).at(&mnt)?;
-    // The user's subordinate identities work below.
-    for directory in [work, &mnt] {
-        std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755)).at(directory)?;
-    }
+    job::prepare(work, layout)?;
     let mut digests: Vec<_> = request.repositories.iter().map(|pin| pin.sha256.to_string()).collect();
     digests.sort();
     let keyring = match request.keyring {
@@ -199,33 +153,12 @@ fn write_inputs(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout
         None => request.how.keyring.file.clone(),
     };
     let mut files = tool::files(request, &keyring)?;
-    files.extend([
-        ("pins", digests.join("\n") + "\n"),
-        ("fstab", layout.fstab()),
-        ("file-systems", file_systems(layout)),
-        ("disk.sfdisk", layout.sfdisk_script()),
-    ]);
+    files.push(("pins", digests.join("\n") + "\n"));
     for (name, content) in files {
         let path = work.join(name);
         std::fs::write(&path, content).at(&path)?;
     }
     Ok(())
-}
-
-/// Lists the file systems and swap spaces for the script, directories before those that they lie in.
-fn file_systems(layout: &DiskLayout) -> String {
-    let mut lines = Vec::new();
-    for partition in &layout.partitions {
-        let (kind, label, mount) = match &partition.content {
-            Content::FileSystem(files) => (files.kind.name(), files.label(), files.mount.as_str()),
-            Content::Swap => ("swap", "swap", ""),
-            Content::BiosBoot | Content::Efi => continue,
-        };
-        let (kibibytes, uuid, seed) = (partition.size / 1024, partition.content_uuid, partition.hash_seed);
-        lines.push((mount, format!("{kind} {} {kibibytes} {uuid} {seed} {label} {mount}\n", partition.start)));
-    }
-    lines.sort_by(|(one, _), (other, _)| other.cmp(one));
-    lines.into_iter().map(|(_, line)| line).collect()
 }
 
 /// Copies a keyring to where the tools may read it, and returns its path.
@@ -238,74 +171,24 @@ fn copy_keyring(given: &Path, work: &Path) -> Result<String, BootstrapError> {
     Ok(path.to_string_lossy().into_owned())
 }
 
-fn command(
-    work: &Path,
-    request: &BootstrapRequest<'_>,
-    layout: &DiskLayout,
-    emulator: Option<&Emulator>,
-    place: Place,
-) -> Command {
+/// Returns what the script is told besides the disk.
+fn work_of<'a>(request: &BootstrapRequest<'a>, layout: &'a DiskLayout, emulator: Option<&'a Emulator>) -> Job<'a> {
     let arch = tool::arch_name(request.how.tool, request.arch);
-    let script = tool::script(request.how.tool);
     let packages = format!("{}-{}-{arch}", request.distro, request.release);
-    let memory = match place {
-        Place::Memory(bytes) => bytes,
-        Place::Disk => 0,
-    };
-    let efi = layout.efi();
-    let is_root = rustix::process::geteuid().is_root();
-    let mut words = Vec::new();
-    if is_root && emulator.is_some() {
-        words.extend(["sh", "-eu", "-c", IN_USER_NAMESPACE, "sh"]);
-    }
-    words.push("unshare");
-    if !is_root {
-        words.extend(USER_NAMESPACE);
-    }
-    words.extend(["--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"]);
-    words.extend(["sh", "-eu", "-c", script.as_str()]);
-    let mut command = Command::new(words[0]);
-    command
-        .args(&words[1..])
-        .env("WORK", work)
-        .env("MEMORY", memory.to_string())
-        .env("CACHE", request.cache_dir.join("packages").join(packages))
-        .env("EMULATION", emulator.map_or(String::new(), |emulator| emulator.rule(&emulator.program.to_string_lossy())))
-        .env("RELEASE", request.release)
-        .env("ARCH", arch)
-        .env("PACKAGES", request.packages.join(","))
-        .env("EPOCH", request.epoch().to_string())
-        .env("DISK_SIZE", layout.size.to_string())
-        .env("ROOT_UUID", layout.root().map_or(String::new(), |root| root.content_uuid.to_string()))
-        .env("EFI_SECTOR", efi.map_or(String::new(), |efi| (efi.start / 512).to_string()))
-        .env("EFI_KIB", efi.map_or(0, |efi| efi.size / 1024).to_string())
-        .env("EFI_ID", format!("{:08x}", layout.efi_volume_id))
-        .env("TARGET", request.target);
-    command
-}
-
-/// A reporter of one activity after the other.
-struct Activities<'a> {
-    reporter: &'a dyn Reporter,
-    current: String,
-    started: Instant,
-}
-
-impl<'a> Activities<'a> {
-    fn start(reporter: &'a dyn Reporter, activity: &str) -> Self {
-        reporter.report(&Event::ActivityStarted { activity: activity.to_owned() });
-        Self { reporter, current: activity.to_owned(), started: Instant::now() }
-    }
-
-    fn next(&mut self, activity: &str) {
-        let elapsed: Duration = self.started.elapsed();
-        self.reporter.report(&Event::ActivityFinished { activity: self.current.clone(), elapsed });
-        *self = Self::start(self.reporter, activity);
-    }
-
-    fn finish(self) {
-        let elapsed = self.started.elapsed();
-        self.reporter.report(&Event::ActivityFinished { activity: self.current, elapsed });
+    Job {
+        script: tool::script(request.how.tool),
+        layout,
+        arch: request.arch,
+        emulator,
+        epoch: request.epoch(),
+        target: request.target,
+        cache_dir: request.cache_dir,
+        own: vec![
+            ("CACHE", request.cache_dir.join("packages").join(packages).into()),
+            ("RELEASE", request.release.into()),
+            ("ARCH", arch.into()),
+            ("PACKAGES", request.packages.join(",").into()),
+        ],
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 mod failure;
+mod job;
 mod package;
 mod request;
 mod tool;
