@@ -30,6 +30,7 @@
 //! | [`plan`] | the plan and its layer keys |
 //! | [`recipe`], [`element`], [`distro`], [`action`] | files that people write, and facts about distributions |
 //! | [`layer`] | the layer store |
+//! | [`tree`] | root trees: archives, layers and directories with the files of a system |
 //! | [`image`] | image files: formats, and one pass from a disk to many of them |
 //! | [`event`], [`vocabulary`], [`process`], [`interrupt`], `syntax`, [`fsx`], [`digest`], [`units`], [`text`], [`address`], [`workdir`], [`yaml`] | helpers that use only each other |
 //!
@@ -74,6 +75,7 @@ mod syntax;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod text;
+pub mod tree;
 pub mod units;
 pub mod verify;
 pub mod vocabulary;

@@ -4,17 +4,19 @@
 use std::path::{Path, PathBuf};
 
 use crate::build::{BuildError, OpenedImage, Session};
+use crate::digest::Sha256;
 use crate::disk::qemu_img::{QemuImg, QemuImgError};
 use crate::distro::Distros;
 use crate::event::{Event, Reporter};
-use crate::fetch::image::{self, CachedImage, ImageError};
+use crate::fetch::image::{self, CachedImage, ImageError, Means};
 use crate::fetch::repository::{self, RepositoryError};
 use crate::fetch::{Network, PinPolicy, host_mirrors, redacted};
 use crate::fsx::{IoContext as _, PathError, write_private};
 use crate::guest::Inspection;
 use crate::interrupt::Interrupt;
 use crate::plan::BasePlan;
-use crate::recipe::{Base, ImageSource, Recipe, System};
+use crate::recipe::{Base, Firmware, ImageSource, Recipe, System};
+use crate::tree::{self, Facts, TreeError};
 use crate::units::ByteSize;
 
 /// A base with its pins.
@@ -24,6 +26,8 @@ pub struct Pinned {
     pub base: BasePlan,
     /// The opened base image, if the base is an image.
     pub image: Option<OpenedImage>,
+    /// What the tree says about its system, if the base is a tree.
+    pub tree: Option<Facts>,
 }
 
 /// An error of pinning a base.
@@ -41,6 +45,9 @@ pub enum PinError {
     /// The image could not be opened.
     #[error(transparent)]
     Open(#[from] QemuImgError),
+    /// The root tree cannot be used.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
     /// A file with an earlier pin could not be read or written.
     #[error(transparent)]
     File(#[from] PathError),
@@ -93,16 +100,17 @@ pub fn pin(
     reporter: &dyn Reporter,
     interrupt: &Interrupt,
 ) -> Result<Pinned, PinError> {
+    let means = Means { directory: &recipe.dir, cache, offline: policy.offline, network, reporter, interrupt };
     match &recipe.base {
         Base::Bootstrap(source) => {
             let how = recipe.bootstrap.as_ref().expect("a recipe that is made of packages says how");
             let mirrors = host_mirrors(how).or(how.mirrors(recipe.arch));
             let repositories =
                 repository::pin(source, (how, recipe.arch), &mirrors, cache, policy, network, interrupt)?;
-            Ok(Pinned { base: BasePlan::Bootstrap { source: source.clone(), repositories }, image: None })
+            Ok(Pinned { base: BasePlan::Bootstrap { source: source.clone(), repositories }, image: None, tree: None })
         }
         Base::Image(source) => {
-            if let Some(message) = unguarded(source) {
+            if let Some(message) = unguarded(source, "image") {
                 reporter.report(&Event::Warning { message });
             }
             let sha256 = image::pin(source, &recipe.dir, cache, policy, network, interrupt)?;
@@ -118,19 +126,81 @@ pub fn pin(
                 let (found, wanted) = (inspection.arch, wanted.to_owned());
                 return Err(PinError::WrongArch { image: source.source.clone(), found, wanted });
             }
-            let refreshed = refreshed(cache, &image, policy)?;
+            let refreshed = refreshed(cache, &format!("image-{}", image.sha256), policy)?;
             let base = BasePlan::Image { source: redacted(&source.source), sha256: image.sha256, refreshed };
             let file = image.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            Ok(Pinned { base, image: Some(OpenedImage { file, virtual_size: image.virtual_size, inspection }) })
+            let opened = OpenedImage { file, virtual_size: image.virtual_size, inspection };
+            Ok(Pinned { base, image: Some(opened), tree: None })
+        }
+        Base::Tree(source) => {
+            let (sha256, files) = match source.file() {
+                Some(file) => {
+                    if let Some(message) = unguarded(&file, "tree") {
+                        reporter.report(&Event::Warning { message });
+                    }
+                    let sha256 = image::pin(&file, &recipe.dir, cache, policy, network, interrupt)?;
+                    let path = image::fetch_archive(&file, &sha256, &means)?;
+                    (Some(sha256), tree::Source::Archive { origin: redacted(&source.source), file: path })
+                }
+                None => {
+                    let path: PathBuf = recipe.dir.join(&source.source).components().collect();
+                    let path = std::path::absolute(&path).at(&path)?;
+                    (None, tree::Source::Directory { origin: source.source.clone(), path })
+                }
+            };
+            opened_tree(redacted(&source.source), sha256, files, recipe, policy, &means)
         }
     }
 }
 
-/// Returns a warning if anybody on the way to the server could change the image's digest.
-fn unguarded(source: &ImageSource) -> Option<String> {
+/// Looks into a tree, unless that was done before. A directory can change, so it is read each time, and has the digest of what it has
+/// now.
+fn opened_tree(
+    source: String,
+    sha256: Option<Sha256>,
+    files: tree::Source,
+    recipe: &Recipe,
+    policy: &PinPolicy,
+    means: &Means<'_>,
+) -> Result<Pinned, PinError> {
+    let Means { cache, reporter, interrupt, .. } = *means;
+    let note = |sha256: &Sha256| cache.join("images").join(format!("{sha256}.json"));
+    let known = sha256.and_then(|sha256| Some((sha256, Facts::stored(&std::fs::read(note(&sha256)).ok()?)?)));
+    let (sha256, facts) = match known {
+        Some(known) => known,
+        None => {
+            let activity = "look into the tree".to_owned();
+            let started = std::time::Instant::now();
+            reporter.report(&Event::ActivityStarted { activity: activity.clone() });
+            let found = files.read(recipe.disk.size, interrupt)?;
+            let facts = found.facts(&files)?;
+            let computed = sha256.unwrap_or_else(|| found.digest());
+            if sha256.is_some() {
+                let json = serde_json::to_vec_pretty(&facts).expect("every key of these facts is a string");
+                write_private(&note(&computed), &json)?;
+            }
+            reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
+            (computed, facts)
+        }
+    };
+    if facts.arch != Some(recipe.arch) {
+        let found = facts.arch.map_or("another architecture", |arch| arch.name()).to_owned();
+        return Err(PinError::WrongArch { image: source, found, wanted: recipe.arch.name().to_owned() });
+    }
+    if facts.left.devices > 0 {
+        let count = facts.left.devices;
+        let message = format!("{source} has {count} device nodes outside of /dev, which the image does not get");
+        reporter.report(&Event::Warning { message });
+    }
+    let refreshed = refreshed(cache, &format!("tree-{sha256}"), policy)?;
+    Ok(Pinned { base: BasePlan::Tree { source, sha256, refreshed, files }, image: None, tree: Some(facts) })
+}
+
+/// Returns a warning if anybody on the way to the server could change the digest. `kind` is the key of the base.
+fn unguarded(source: &ImageSource, kind: &str) -> Option<String> {
     (source.insecure && source.signed_by.is_none() && source.sha256.starts_with("http://")).then(|| {
         let list = redacted(&source.sha256);
-        format!("{list} comes over http without a signature, as `base.image.insecure` allows: anybody on the way could name another image")
+        format!("{list} comes over http without a signature, as `base.{kind}.insecure` allows: anybody on the way could name another {kind}")
     })
 }
 
@@ -147,6 +217,18 @@ pub fn system(source: &ImageSource, found: &Inspection, distros: &Distros) -> Re
     Ok(System { distro: distribution.named(release, found.version.clone()), firmware: found.firmware.clone() })
 }
 
+/// Returns the system of a tree, in the terms of elements. Its disk is laid out for some firmware.
+pub fn tree_system(source: &str, found: &Facts, firmware: &[Firmware], distros: &Distros) -> Result<System, PinError> {
+    let distribution =
+        distros.recognise(found.ids.iter().map(String::as_str)).ok_or_else(|| PinError::UnknownDistribution {
+            image: source.to_owned(),
+            product: found.product.clone(),
+            known: distros.iter().map(|one| one.file.name.clone()).collect(),
+        })?;
+    let release = found.codename.clone().unwrap_or_else(|| found.number.clone());
+    Ok(System { distro: distribution.named(release, found.number.clone()), firmware: firmware.to_vec() })
+}
+
 /// Returns the inspection of an image: from the file beside it, or from a guest now.
 fn inspected(image: &CachedImage, session: &mut Session<'_>) -> Result<Inspection, PinError> {
     let note = image.path.with_extension("json");
@@ -161,9 +243,9 @@ fn inspected(image: &CachedImage, session: &mut Session<'_>) -> Result<Inspectio
     Ok(inspection)
 }
 
-/// Returns when the user last asked to refresh the image's repositories.
-fn refreshed(cache: &Path, image: &CachedImage, policy: &PinPolicy) -> Result<Option<String>, PathError> {
-    let note: PathBuf = cache.join("pins").join(format!("image-{}", image.sha256));
+/// Returns when the user last asked to refresh the repositories of a base with this name.
+fn refreshed(cache: &Path, base: &str, policy: &PinPolicy) -> Result<Option<String>, PathError> {
+    let note: PathBuf = cache.join("pins").join(base);
     if let Some(time) = policy.newer_than {
         let now = jiff::Timestamp::try_from(time).unwrap_or_default().to_string();
         let dir = cache.join("pins");

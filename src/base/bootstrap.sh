@@ -1,7 +1,8 @@
 # Makes a disk of packages. Run by `sh -eu -c` as root (of the host or of a user namespace) in mount, PID, IPC
 # and UTS namespaces of its own, so that whatever ends it takes every process and mount with it.
 #
-# The script of a tool (mmdebstrap.sh, dnf.sh and the like) stands before this one, with the functions of its package manager.
+# The script of a tool (mmdebstrap.sh, dnf.sh and the like) stands before this one, with the functions of its package manager. tree.sh
+# has those for a tree that is there already.
 #   take_cache         gives packages of earlier runs to the tool
 #   install_packages   makes the tree of packages; its failure is the status of the script
 #   list_packages      prints a line `installed NAME VERSION ARCHITECTURE` for each package of the tree
@@ -70,7 +71,7 @@ tidy_tree
 rm -f "$tree/etc/hostname"
 [ -L "$tree/etc/resolv.conf" ] || : >"$tree/etc/resolv.conf"
 [ -e "$tree/etc/hosts" ] || [ -L "$tree/etc/hosts" ] || printf '127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n' >"$tree/etc/hosts"
-rm -f "$tree/etc/fstab"
+rm -f "$tree/etc/fstab" # a tree of others may have a link to anywhere
 cp "$WORK/fstab" "$tree/etc/fstab"
 # The day of the last change of every password: no account was made later than the packages.
 for file in "$tree/etc/shadow" "$tree/etc/shadow-"; do

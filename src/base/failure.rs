@@ -8,6 +8,7 @@ use crate::fsx::PathError;
 use crate::guest::emulator::NoEmulator;
 use crate::process::ProcessError;
 use crate::recipe::Arch;
+use crate::tree::TreeError;
 use crate::units::ByteSize;
 
 /// The reason why a bootstrap failed.
@@ -114,6 +115,9 @@ pub enum BootstrapError {
     /// The disk cannot have the requested layout.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// The root tree cannot be used.
+    #[error(transparent)]
+    Tree(TreeError),
     /// The request is invalid.
     #[error("{0}")]
     Request(String),
@@ -126,6 +130,15 @@ pub enum BootstrapError {
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<TreeError> for BootstrapError {
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::Interrupted => Self::Interrupted,
+            error => Self::Tree(error),
+        }
+    }
 }
 
 /// Returns what a user can do whose machine has no package with the keys.
@@ -216,10 +229,13 @@ impl BootstrapError {
             let reason = ["E: ", "W: ", "error: "].iter().find_map(|start| line.strip_prefix(start)).unwrap_or(line);
             return Some(Self::Mirror { reason: reason.to_owned() });
         }
-        if let Some(line) = tail.iter().find(|line| line.starts_with("unshare: ") || line.starts_with("newuidmap: ")) {
-            return Some(Self::Unprivileged { reason: line.clone() });
-        }
-        None
+        Self::unprivileged(tail)
+    }
+
+    /// Finds out whether the namespaces were refused.
+    pub(super) fn unprivileged(tail: &[String]) -> Option<Self> {
+        let line = tail.iter().find(|line| line.starts_with("unshare: ") || line.starts_with("newuidmap: "))?;
+        Some(Self::Unprivileged { reason: line.clone() })
     }
 
     /// Returns whether the tools ran out of space in their working directory.

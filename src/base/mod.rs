@@ -1,4 +1,4 @@
-//! Bootstraps a base: makes a disk from a distribution's packages, for recipes that start from packages and not from an image.
+//! Makes the disk of a base that is no disk yet: of a distribution's packages, or of a root tree.
 
 pub mod bootstrap;
 mod failure;
@@ -6,9 +6,11 @@ mod job;
 mod package;
 mod request;
 mod tool;
+mod tree;
 
 pub use bootstrap::Bootstrapped;
 pub use failure::BootstrapError;
 pub use package::Package;
 pub use request::BootstrapRequest;
 pub use tool::missing_tools;
+pub use tree::{TreeRequest, unpack};

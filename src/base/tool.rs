@@ -60,6 +60,18 @@ pub(super) fn missing_for(partitions: &[Partition]) -> impl Iterator<Item = (&'s
     needed.filter(|(tool, _)| !is_installed(tool))
 }
 
+/// Returns the programs that a disk of a tree needs and that are missing on this host, with their Debian packages.
+pub(super) fn missing_for_trees() -> Vec<(&'static str, &'static str)> {
+    let user = (!rustix::process::geteuid().is_root()).then_some(("newuidmap", "uidmap"));
+    let own = [("tar", "tar"), ("mcopy", "mtools")];
+    own.into_iter().chain(PROGRAMS).chain(user).filter(|(tool, _)| !is_installed(tool)).collect()
+}
+
+/// Returns the script that makes a disk of a tree.
+pub(super) fn script_for_trees() -> String {
+    format!("{}\n{COMMON}", include_str!("tree.sh"))
+}
+
 fn is_installed(tool: &str) -> bool {
     // PATH often lacks administration tools; the script searches all of these directories.
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]

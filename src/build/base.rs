@@ -1,4 +1,4 @@
-//! Makes the layer of the first step: bootstraps it from packages, or opens a base image and grows it.
+//! Makes the layer of the first step: bootstraps it from packages, unpacks a tree, or opens a base image and grows it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +8,9 @@ use super::disk::OpenedImage;
 use super::error::BuildError;
 use super::new_layer::{Found, new_layer};
 use super::session::Session;
-use crate::base::{BootstrapError, BootstrapRequest};
+use super::workshop::Workshop;
+use crate::base::{BootstrapError, BootstrapRequest, TreeRequest, unpack};
+use crate::distro::mechanism::PackageManager;
 use crate::event::Event;
 use crate::guest::Mount;
 use crate::guest::grow::{self, Growth};
@@ -16,36 +18,23 @@ use crate::interrupt::Interrupt;
 use crate::layer::Slot;
 use crate::plan::{BasePlan, Plan, Step};
 
-/// Makes the base from packages, natively, while the guest is launched.
-pub(super) fn bootstrap(plan: &Plan, step: &Step, slot: Slot, session: &mut Session<'_>) -> Result<(), BuildError> {
-    let (BasePlan::Bootstrap { source, repositories }, Some(how)) = (&plan.base, &plan.os.bootstrap) else {
-        return Ok(());
-    };
+/// Makes the base from packages or from a tree, natively, while the guest is launched.
+pub(super) fn make(plan: &Plan, step: &Step, slot: Slot, session: &mut Session<'_>) -> Result<(), BuildError> {
     let workshop = session.workshop;
     let started = Instant::now();
-    let packages: BTreeSet<_> = plan.packages.keys().chain(&how.packages).cloned().collect();
-    let packages: Vec<_> = packages.into_iter().collect();
-    let request = BootstrapRequest {
-        distro: &source.distro,
-        how,
-        release: &source.release,
-        arch: plan.arch,
-        keyring: source.keyring.as_deref().map(Path::new),
-        allow_expired: source.allow_expired,
-        repositories,
-        packages: &packages,
-        disk: &plan.disk,
-        seed: *step.key.digest(),
-        target: slot.disk_path(),
-        cache_dir: &workshop.cache,
-    };
     // If one of the two fails, it ends the other.
     let both = Interrupt::new();
     let raised = both.clone();
     workshop.interrupt.on_raise(move || raised.raise());
+    let target = slot.disk_path();
     let (made, launched) = std::thread::scope(|scope| {
-        let made =
-            scope.spawn(|| (workshop.bootstrap)(&request, &*workshop.reporter, &both).inspect_err(|_| both.raise()));
+        let made = scope.spawn(|| {
+            let made = match &plan.base {
+                BasePlan::Tree { .. } => unpack_tree(plan, step, target, workshop, &both),
+                BasePlan::Bootstrap { .. } | BasePlan::Image { .. } => bootstrap(plan, step, target, workshop, &both),
+            };
+            made.inspect_err(|_| both.raise())
+        });
         let launched = session.launch(&both).inspect_err(|_| both.raise());
         (made.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), launched)
     });
@@ -73,6 +62,58 @@ pub(super) fn bootstrap(plan: &Plan, step: &Step, slot: Slot, session: &mut Sess
     launched?;
     workshop.reporter.report(&Event::StepFinished { step: step.id.clone(), elapsed });
     Ok(())
+}
+
+/// Makes the disk of packages.
+fn bootstrap(
+    plan: &Plan,
+    step: &Step,
+    target: &Path,
+    workshop: &Workshop,
+    interrupt: &Interrupt,
+) -> Result<(), BootstrapError> {
+    let (BasePlan::Bootstrap { source, repositories }, Some(how)) = (&plan.base, &plan.os.bootstrap) else {
+        return Ok(());
+    };
+    let packages: BTreeSet<_> = plan.packages.keys().chain(&how.packages).cloned().collect();
+    let packages: Vec<_> = packages.into_iter().collect();
+    let request = BootstrapRequest {
+        distro: &source.distro,
+        how,
+        release: &source.release,
+        arch: plan.arch,
+        keyring: source.keyring.as_deref().map(Path::new),
+        allow_expired: source.allow_expired,
+        repositories,
+        packages: &packages,
+        disk: &plan.disk,
+        seed: *step.key.digest(),
+        target,
+        cache_dir: &workshop.cache,
+    };
+    (workshop.bootstrap)(&request, &*workshop.reporter, interrupt)
+}
+
+/// Makes the disk of a tree.
+fn unpack_tree(
+    plan: &Plan,
+    step: &Step,
+    target: &Path,
+    workshop: &Workshop,
+    interrupt: &Interrupt,
+) -> Result<(), BootstrapError> {
+    let BasePlan::Tree { files, sha256, .. } = &plan.base else { return Ok(()) };
+    let request = TreeRequest {
+        source: files,
+        digest: *sha256,
+        arch: plan.arch,
+        kernel_arguments: matches!(plan.os.mechanisms.packages, PackageManager::Dnf | PackageManager::Zypper),
+        disk: &plan.disk,
+        seed: *step.key.digest(),
+        target,
+        cache_dir: &workshop.cache,
+    };
+    unpack(&request, &*workshop.reporter, interrupt)
 }
 
 /// What grows on an image whose disk becomes as large as the plan's; nothing if it is as large.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::actions::{Executor, PackageCache};
-use super::base::{bootstrap, growth, open_image};
+use super::base::{growth, make, open_image};
 use super::claim::{claim, report_failure};
 use super::disk::{BuiltDisk, OpenedImage};
 use super::error::{BuildError, with_causes};
@@ -47,7 +47,7 @@ pub fn build<'a>(
         let Some(slot) = claim(plan, step, &mut session)? else { continue };
         let started = Instant::now();
         match (step.id.phase, image) {
-            (Phase::Base, None) => bootstrap(plan, step, slot, &mut session),
+            (Phase::Base, None) => make(plan, step, slot, &mut session),
             (Phase::Base, Some(image)) => open_image(plan, step, slot, image, &mounts, &mut session),
             _ => run_step(plan, step, slot, &mounts, &mut session, on_failure),
         }
@@ -137,6 +137,9 @@ fn package_cache(plan: &Plan, workshop: &Workshop) -> Option<PackageCache> {
     match &plan.base {
         BasePlan::Image { sha256, .. } => {
             Some(PackageCache { dir: workshop.cache.join("packages").join(format!("image-{sha256}")) })
+        }
+        BasePlan::Tree { sha256, .. } => {
+            Some(PackageCache { dir: workshop.cache.join("packages").join(format!("tree-{sha256}")) })
         }
         BasePlan::Bootstrap { .. } => None,
     }

@@ -23,6 +23,7 @@ use crate::layer::StoreError;
 use crate::machine::MachineError;
 use crate::pin::PinError;
 use crate::pipeline::{HostError, PipelineError};
+use crate::tree::TreeError;
 use crate::verify::boot::BootError;
 use crate::yaml::Diagnostics;
 
@@ -89,6 +90,9 @@ pub(super) fn pin(error: &PinError) -> Failure {
         PinError::UnknownDistribution { .. } => Failure::new(FailureKind::Recipe, error).hint(
             "`distros/NAME/distro.yaml` beside the recipe describes another one; `goldsmith distros` lists those that are known",
         ),
+        PinError::Tree(TreeError::Interrupted) => Failure::new(FailureKind::Interrupted, error),
+        PinError::Tree(TreeError::Access(_) | TreeError::Changed(_)) => no_space(Failure::new(FailureKind::Host, error), error),
+        PinError::Tree(_) => Failure::new(FailureKind::Recipe, error),
         PinError::Image(ImageError::Damaged { .. })
         | PinError::WrongArch { .. }
         | PinError::DiskTooSmall { .. } => Failure::new(FailureKind::Recipe, error),
@@ -233,7 +237,10 @@ pub(super) fn open(error: &OpenError) -> Failure {
 fn bootstrap(error: &BuildError, source: &BootstrapError) -> Failure {
     let kind = match source {
         BootstrapError::Interrupted => FailureKind::Interrupted,
-        BootstrapError::DiskTooSmall { .. } | BootstrapError::Layout(_) => FailureKind::Recipe,
+        BootstrapError::Tree(TreeError::Access(_) | TreeError::Changed(_)) => FailureKind::Host,
+        BootstrapError::DiskTooSmall { .. } | BootstrapError::Layout(_) | BootstrapError::Tree(_) => {
+            FailureKind::Recipe
+        }
         BootstrapError::Unsatisfiable { .. } | BootstrapError::Failed(_) => FailureKind::Build,
         BootstrapError::NoSpace { .. } => return Failure::new(FailureKind::Host, error).hint(MAKE_ROOM),
         _ => FailureKind::Host,

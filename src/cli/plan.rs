@@ -185,7 +185,7 @@ fn heading(plan: &Plan) -> String {
             }
             text.push_str(&format!("  {} packages asked for\n", plan.packages.len()));
         }
-        BasePlan::Image { source, sha256, .. } => {
+        BasePlan::Image { source, sha256, .. } | BasePlan::Tree { source, sha256, .. } => {
             text.push_str(&format!("  from {source}, sha256 {}\n", sha256.short()));
         }
     }

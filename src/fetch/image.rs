@@ -153,8 +153,61 @@ pub fn fetch(
         None if digest_file(&disk).exists() => cached(&disk, sha256),
         found => Ok::<_, ImageError>(found),
     };
-    if let Some(image) = cached()? {
-        return Ok(image);
+    let means = Means { directory, cache, offline, network, reporter, interrupt };
+    let mut settle = |part: &Path, origin: &str| settle(part, &path, &disk, origin, reporter, interrupt);
+    arrive(source, sha256, &means, &cached, &mut settle)
+}
+
+/// What it takes to fetch something.
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    /// Folder where relative paths begin.
+    pub directory: &'a Path,
+    /// The cache.
+    pub cache: &'a Path,
+    /// Whether the network is never used.
+    pub offline: bool,
+    /// The way to servers.
+    pub network: &'a Network,
+    /// Receiver of the progress.
+    pub reporter: &'a dyn Reporter,
+    /// The user's request to stop.
+    pub interrupt: &'a Interrupt,
+}
+
+impl std::fmt::Debug for Means<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Means").field("cache", &self.cache).finish_non_exhaustive()
+    }
+}
+
+/// Fetches an archive into the cache, unless it is there, and returns its path.
+pub fn fetch_archive(source: &ImageSource, sha256: &Sha256, means: &Means<'_>) -> Result<PathBuf, ImageError> {
+    let path = means.cache.join("images").join(sha256.to_string());
+    let cached = || Ok(path.exists().then(|| path.clone()));
+    let path = arrive(source, sha256, means, &cached, &mut |part, _| keep(part, &path))?;
+    mark_used(&path);
+    Ok(path)
+}
+
+/// Notes that a file of the cache was used: no layer names it, so only its time tells the garbage collector.
+pub(super) fn mark_used(path: &Path) {
+    // It is used all the same if this fails.
+    let _ = File::open(path).and_then(|file| file.set_modified(std::time::SystemTime::now()));
+}
+
+/// Fetches a file, unless it is there, and lets `settle` move it to its final name.
+fn arrive<T>(
+    source: &ImageSource,
+    sha256: &Sha256,
+    means: &Means<'_>,
+    cached: &dyn Fn() -> Result<Option<T>, ImageError>,
+    settle: &mut dyn FnMut(&Path, &str) -> Result<(), ImageError>,
+) -> Result<T, ImageError> {
+    let Means { directory, cache, offline, network, reporter, interrupt } = *means;
+    let images = cache.join("images");
+    if let Some(found) = cached()? {
+        return Ok(found);
     }
     let origin = redacted(&source.source);
     if offline && http::is_url(&source.source) {
@@ -167,8 +220,8 @@ pub fn fetch(
     fs::create_dir_all(&images).at(&images)?;
     let _lock = lock(&images.join(format!("{sha256}.lock")), interrupt)?;
     // Another build may have fetched it meanwhile.
-    if let Some(image) = cached()? {
-        return Ok(image);
+    if let Some(found) = cached()? {
+        return Ok(found);
     }
     let activity = format!("fetch {}", base_name(&source.source));
     let started = Instant::now();
@@ -193,7 +246,7 @@ pub fn fetch(
         transfer.finish()?
     };
     let verdict = if found == *sha256 {
-        settle(&part, &path, &disk, &origin, reporter, interrupt)
+        settle(&part, &origin)
     } else {
         Err(ImageError::WrongDigest { origin, expected: *sha256, found })
     };
@@ -208,6 +261,14 @@ pub fn fetch(
     cached()?.ok_or_else(|| ImageError::NotCached(source.source.clone()))
 }
 
+/// Gives a complete file its final name, under which it never changes.
+pub(super) fn keep(part: &Path, path: &Path) -> Result<(), ImageError> {
+    fs::set_permissions(part, fs::Permissions::from_mode(0o400)).at(part)?;
+    fs::rename(part, path).at(path)?;
+    sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+    Ok(())
+}
+
 /// Moves the fetched file to its final name, or converts it if layers cannot use it.
 fn settle(
     part: &Path,
@@ -217,7 +278,6 @@ fn settle(
     reporter: &dyn Reporter,
     interrupt: &Interrupt,
 ) -> Result<(), ImageError> {
-    let read_only = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o400)).at(path);
     let kind = File::open(part).and_then(|file| probe::identify(&file)).at(part)?;
     let is_direct = match kind {
         Kind::Packed(_) => false,
@@ -226,10 +286,7 @@ fn settle(
     };
     if is_direct {
         examine(part, origin)?;
-        read_only(part)?;
-        fs::rename(part, path).at(path)?;
-        sync_dir(path.parent().unwrap_or(Path::new(".")))?;
-        return Ok(());
+        return keep(part, path);
     }
     let conversion = Conversion {
         input: part,
@@ -247,7 +304,7 @@ fn settle(
         fs::remove_file(disk).at(disk)?;
         return Err(error);
     }
-    read_only(disk)?;
+    fs::set_permissions(disk, fs::Permissions::from_mode(0o400)).at(disk)?;
     write_private(&digest_file(disk), format!("{}\n", converted.written.digests.sha256).as_bytes())?;
     fs::remove_file(part).at(part)?;
     Ok(())
@@ -310,7 +367,7 @@ fn cached(path: &Path, sha256: &Sha256) -> Result<Option<CachedImage>, ImageErro
     Ok(Some(CachedImage { path: path.to_owned(), sha256: *sha256, format, virtual_size }))
 }
 
-fn lock(path: &Path, interrupt: &Interrupt) -> Result<File, ImageError> {
+pub(super) fn lock(path: &Path, interrupt: &Interrupt) -> Result<File, ImageError> {
     let file = File::options().create(true).truncate(false).write(true).open(path).at(path)?;
     loop {
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {

@@ -173,6 +173,16 @@ impl<'h> Pipeline<'h> {
                 let loaded = self.source.for_system(&system).map_err(PipelineError::Recipe)?;
                 loaded.composition.expect("the distribution is known")
             }
+            (None, Base::Tree(_), None) => {
+                let BasePlan::Tree { source, .. } = &pinned.base else {
+                    unreachable!("a tree becomes a plan of a tree")
+                };
+                let facts = pinned.tree.as_ref().expect("a tree was looked into");
+                let firmware = recipe.disk.layout.firmware();
+                let system = pin::tree_system(source, facts, &firmware, &self.source.distros())?;
+                let loaded = self.source.for_system(&system).map_err(PipelineError::Recipe)?;
+                loaded.composition.expect("the distribution is known")
+            }
             _ => unreachable!("a bootstrap's distribution follows from the recipe"),
         };
         let plan = plan::resolve(recipe, composition, pinned.base, notes.clone());

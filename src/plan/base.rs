@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::digest::Sha256;
 use crate::recipe::partitions::{Partition, Table};
 use crate::recipe::{Bootstrap, Disk, Firmware, Layout};
+use crate::tree;
 use crate::units::ByteSize;
 
 /// The disk of an image.
@@ -56,6 +57,35 @@ pub enum BasePlan {
         #[serde(skip_serializing_if = "Option::is_none")]
         refreshed: Option<String>,
     },
+    /// A root tree.
+    Tree {
+        /// Path, URL or reference of the tree.
+        source: String,
+        /// Digest of the archive, of the content of the directory, or of the manifest of the container image.
+        sha256: Sha256,
+        /// Time when the user last asked to refresh the repositories of its packages.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        refreshed: Option<String>,
+        /// Files of this host with the tree.
+        #[serde(skip)]
+        files: tree::Source,
+    },
+}
+
+impl BasePlan {
+    /// Returns when the user last asked to refresh the repositories that the base is configured for; `None` for a base whose
+    /// repositories are pinned.
+    pub fn refreshed(&self) -> Option<&str> {
+        match self {
+            Self::Image { refreshed, .. } | Self::Tree { refreshed, .. } => refreshed.as_deref(),
+            Self::Bootstrap { .. } => None,
+        }
+    }
+
+    /// Returns whether the guest installs the packages of the recipe, by what the base itself is configured for.
+    pub fn installs_in_guest(&self) -> bool {
+        !matches!(self, Self::Bootstrap { .. })
+    }
 }
 
 /// The pin of one package repository: its state at one moment.

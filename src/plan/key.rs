@@ -21,6 +21,9 @@ pub const FORMAT: u32 = 8;
 /// again, and no others.
 const GROWTH: u32 = 2;
 
+/// Version of what is made of a tree. After a change of the version, builds make all layers on trees again, and no others.
+const UNPACKING: u32 = 1;
+
 /// Returns the ingredients of the base layer.
 ///
 /// All layers are on top of it, so it also contains the mechanisms by which every later step carries out actions. Other facts
@@ -41,11 +44,6 @@ pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BT
             if let Some(database) = os.bootstrap.as_ref().and_then(|how| how.database.as_ref()) {
                 bootstrap["database"] = json!(database);
             }
-            let mut partitioned = json!({ "size": disk.size, "layout": disk.layout });
-            if !disk.partitions.is_empty() {
-                partitioned["table"] = json!(disk.table);
-                partitioned["partitions"] = json!(disk.partitions);
-            }
             // The image's list of repositories says so.
             if source.allow_expired {
                 bootstrap["allow-expired"] = json!(true);
@@ -55,7 +53,7 @@ pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BT
                 "parent": null,
                 "base": { "bootstrap": bootstrap },
                 "mechanisms": os.mechanisms,
-                "disk": partitioned,
+                "disk": partitioned(disk),
                 "packages": packages.keys().chain(always).collect::<BTreeSet<_>>(),
                 "repositories": repositories,
                 // The image's own package manager will use these mirrors.
@@ -69,7 +67,24 @@ pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BT
             "mechanisms": os.mechanisms,
             "disk": { "size": disk.size, "growth": GROWTH },
         }),
+        BasePlan::Tree { sha256, .. } => json!({
+            "format": FORMAT,
+            "parent": null,
+            "base": { "tree": sha256, "unpacking": UNPACKING },
+            "mechanisms": os.mechanisms,
+            "disk": partitioned(disk),
+        }),
     }
+}
+
+/// Returns what of a disk counts if its partitions are made.
+fn partitioned(disk: &DiskPlan) -> Value {
+    let mut partitioned = json!({ "size": disk.size, "layout": disk.layout });
+    if !disk.partitions.is_empty() {
+        partitioned["table"] = json!(disk.table);
+        partitioned["partitions"] = json!(disk.partitions);
+    }
+    partitioned
 }
 
 /// Returns the ingredients of a step's layer.

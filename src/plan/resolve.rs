@@ -14,16 +14,24 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
     let levels = composition.levels();
     let Composition { os, firmware, .. } = &composition;
     // Packages of further levels are installed in the guest.
-    let packages = levels[0].packages.clone();
+    let mut packages = levels[0].packages.clone();
+    if let (BasePlan::Tree { .. }, Some(how)) = (&base, &os.bootstrap) {
+        for package in &how.packages {
+            packages.entry(package.clone()).or_insert_with(|| vec![format!("the data of {}", os.name)]);
+        }
+    }
     let layout = match base {
-        BasePlan::Bootstrap { .. } => recipe.disk.layout,
+        BasePlan::Bootstrap { .. } | BasePlan::Tree { .. } => recipe.disk.layout,
         BasePlan::Image { .. } => Layout::of(firmware),
     };
     let (table, partitions) = (recipe.disk.table, recipe.disk.partitions.clone());
     let disk = DiskPlan { size: recipe.disk.size, layout, firmware: firmware.clone(), table, partitions };
     let base_id = match &base {
         BasePlan::Bootstrap { source, .. } => format!("{} {}", composition.distro.name, source.release),
-        BasePlan::Image { source, .. } => source.rsplit('/').next().unwrap_or(source).to_owned(),
+        BasePlan::Image { source, .. } | BasePlan::Tree { source, .. } => {
+            let source = source.trim_end_matches('/');
+            source.rsplit('/').next().unwrap_or(source).to_owned()
+        }
     };
     let ingredients = key::base(recipe.arch, os, &disk, &base, &packages);
     let mut planned = vec![Step {
@@ -36,10 +44,7 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
         ingredients,
         timeout: None,
     }];
-    let refreshed = match &base {
-        BasePlan::Image { refreshed, .. } => refreshed.as_deref(),
-        BasePlan::Bootstrap { .. } => None,
-    };
+    let refreshed = base.refreshed();
     let mut push = |step: ComposedStep, arguments: Option<Arguments>, derived: Option<Derived>| {
         let ComposedStep { id, actions, files, timeout } = step;
         let parent = planned.last().expect("the base is there").key;
@@ -48,8 +53,9 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
     };
     for (number, level) in levels.iter().enumerate() {
         let mut steps = level.steps.clone();
-        if (number > 0 || matches!(base, BasePlan::Image { .. })) && !level.packages.is_empty() {
-            let install = level.packages.keys().cloned().collect();
+        let wanted = if number == 0 { &packages } else { &level.packages };
+        if (number > 0 || base.installs_in_guest()) && !wanted.is_empty() {
+            let install = wanted.keys().cloned().collect();
             let actions = vec![Action::Packages(Packages { install, ..Packages::default() })];
             let id = StepId { phase: Phase::Install, element: PACKAGES.to_owned() };
             steps.insert(0, ComposedStep { id, actions, files: BTreeMap::new(), timeout: None });

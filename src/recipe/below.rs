@@ -138,6 +138,12 @@ pub(super) fn base(recipe: &str, base: Base) -> Base {
             image.signed_by.iter_mut().for_each(moved);
             Base::Image(image)
         }
+        Base::Tree(mut tree) => {
+            moved(&mut tree.source);
+            tree.sha256.iter_mut().for_each(moved);
+            tree.signed_by.iter_mut().for_each(moved);
+            Base::Tree(tree)
+        }
         // Its one path, the keyring's, is absolute.
         base @ Base::Bootstrap(_) => base,
     }

@@ -30,7 +30,9 @@ pub use load::{Loaded, load, load_all, load_all_str, load_str};
 pub use matrix::{Cell, MatrixFile};
 pub use options::LoadOptions;
 pub use reading::Recipe;
-pub use schema::{Base, BaseFile, BaseRecipe, Bootstrap, Disk, ElementUse, ImageSource, RecipeFile, Steps};
+pub use schema::{
+    Base, BaseFile, BaseRecipe, Bootstrap, Disk, ElementUse, ImageSource, RecipeFile, Steps, TreeSource,
+};
 pub use secret::SecretSource;
 pub use verify::Verify;
 

@@ -109,6 +109,9 @@ pub(super) fn recipe(
     check::recipe_head(&head, source, found);
 
     let dir = options::folder(path);
+    if let Some(RecipeFile { base: BaseFile::Tree(tree), .. }) = &file {
+        check::tree(&head, tree, &dir, source, found);
+    }
     for (what, dirs) in [("elements", &options.element_dirs), ("distributions", &options.distro_dirs)] {
         for dir in dirs.iter().filter(|dir| !dir.is_dir()) {
             let message = format!("no such directory of {what}");
@@ -184,7 +187,7 @@ pub(super) fn recipe(
         && let Some(verify) = &file.verify
     {
         // A base image has its own partitions and, if the recipe gives no size, its own disk size.
-        let bootstrapped = matches!(file.base, BaseFile::Bootstrap(_));
+        let bootstrapped = matches!(file.base, BaseFile::Bootstrap(_) | BaseFile::Tree(_));
         let sized = head.get("disk").and_then(|disk| disk.get("size")).is_some();
         let known = Known {
             arch: Some(arch),
@@ -239,6 +242,7 @@ pub(super) fn recipe(
             included.extend(below::files(&place.source, recipe.digest, &recipe.included));
             (below::base(&place.source, recipe.base), recipe.bootstrap)
         }
+        (BaseFile::Tree(tree), _) => (Base::Tree(tree), None),
         (BaseFile::Image(image), _) => (Base::Image(image), None),
         (BaseFile::Bootstrap(bootstrap), _) => (Base::Bootstrap(bootstrap), bootstrapped.map(|(_, how)| how)),
         (BaseFile::Recipe(_), None) => return None,

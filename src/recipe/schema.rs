@@ -45,7 +45,7 @@ pub struct RecipeFile {
     /// Values of parameters, each combination of which is an image of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matrix: Option<MatrixFile>,
-    /// Packages, an image or another recipe that the image starts from.
+    /// Packages, an image, a root tree or another recipe that the image starts from.
     pub base: BaseFile,
     /// Size and partitions of the disk.
     #[serde(default)]
@@ -90,6 +90,8 @@ pub enum BaseFile {
     Bootstrap(Bootstrap),
     /// The image starts from an existing disk image.
     Image(ImageSource),
+    /// The image starts from a root tree, which has no kernel and no boot loader yet.
+    Tree(TreeSource),
     /// The image starts from the disk that another recipe describes.
     Recipe(BaseRecipe),
 }
@@ -102,6 +104,8 @@ pub enum Base {
     Bootstrap(Bootstrap),
     /// A disk image.
     Image(ImageSource),
+    /// A root tree.
+    Tree(TreeSource),
 }
 
 /// A recipe whose disk another image starts from.
@@ -159,6 +163,33 @@ pub struct ImageSource {
     /// such a list and read such a login.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure: bool,
+}
+
+/// A base that is a root tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TreeSource {
+    /// A tar archive, plain or packed with gzip, xz or zstd: an `http://` or `https://` URL, or a path relative to the recipe. Or the path
+    /// of a directory.
+    pub source: String,
+    /// SHA-256 of the archive in hexadecimal, or the URL or path of a `SHA256SUMS` file that lists it. A directory has none: Goldsmith
+    /// computes the digest of its content at each build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// File with the public key that must have signed the list of checksums, as for an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
+    /// Allow `http://` for a list of checksums without a signature, and for a login from `.netrc`, as for an image.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
+}
+
+impl TreeSource {
+    /// Returns the archive as a file with a digest; `None` for a directory.
+    pub fn file(&self) -> Option<ImageSource> {
+        let Self { source, sha256, signed_by, insecure } = self.clone();
+        Some(ImageSource { source, sha256: sha256?, signed_by, insecure })
+    }
 }
 
 /// The disk of an image.

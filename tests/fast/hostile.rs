@@ -120,6 +120,33 @@ fn lists_of_checksums() {
 }
 
 #[test]
+fn root_trees() {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (kind, name, target) in [
+        (tar::EntryType::Directory, "usr/bin", None),
+        (tar::EntryType::Symlink, "bin", Some("usr/bin")),
+        (tar::EntryType::Regular, "bin/sh", None),
+        (tar::EntryType::Link, "usr/bin/dash", Some("bin/sh")),
+        (tar::EntryType::Regular, "usr/.wh.lib", None),
+        (tar::EntryType::Regular, "etc/os-release", None),
+    ] {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_path(name).unwrap();
+        target.iter().for_each(|target| header.set_link_name(target).unwrap());
+        let data: &[u8] = if kind == tar::EntryType::Regular { b"\x7fELF ID=debian\nVERSION_ID=12\n" } else { b"" };
+        header.set_size(data.len() as u64);
+        header.set_mode(0o755);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_cksum();
+        builder.append(&header, data).unwrap();
+    }
+    survives(parsers::root_tree, &[&builder.into_inner().unwrap()], 300);
+}
+
+#[test]
 fn output_of_guests() {
     survives(parsers::guest_output, &[b"one\r\n\x1b[31mred\x1b[m\n\n0123456789abcdef\nafter\n"], 4000);
 }

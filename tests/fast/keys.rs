@@ -223,6 +223,21 @@ fn an_image_base_counts_by_its_content_and_its_mechanisms() {
 }
 
 #[test]
+fn a_tree_base_counts_by_its_digest_and_its_disk() {
+    let tree = |source: &str, digit: &str, refreshed: Option<&str>| BasePlan::Tree {
+        source: source.to_owned(),
+        sha256: Sha256::parse(&digit.repeat(64)).expect("64 digits"),
+        refreshed: refreshed.map(str::to_owned),
+        files: goldsmith::tree::Source::Directory { origin: source.to_owned(), path: source.into() },
+    };
+    let before = base_key(&tree("a.tar", "1", None), 1 << 30, &[]);
+    assert_eq!(before, base_key(&tree("docker://h.example/a:1", "1", Some("now")), 1 << 30, &["nginx"]));
+    assert_ne!(before, base_key(&tree("a.tar", "2", None), 1 << 30, &[]));
+    assert_ne!(before, base_key(&tree("a.tar", "1", None), 2 << 30, &[]));
+    assert_ne!(before, base_key_of("fedora", &tree("a.tar", "1", None), 1 << 30, &[]));
+}
+
+#[test]
 fn a_refresh_of_repositories_counts_where_packages_are_installed() {
     let parent = LayerKey::of("parent");
     let action = |json: Value| -> Action { serde_json::from_value(json).expect("an action") };

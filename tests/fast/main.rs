@@ -17,5 +17,6 @@ mod partitions;
 mod plans;
 mod recipes;
 mod report;
+mod root_trees;
 mod store;
 mod units;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use goldsmith::digest::Sha256;
 use goldsmith::plan::{self, BasePlan, Distro, Phase, Plan, RepositoryPin};
-use goldsmith::recipe::{self, Arch, Base, Firmware, LoadOptions, Loaded, System};
+use goldsmith::recipe::{self, Arch, Base, Firmware, LoadOptions, Loaded, System, TreeSource};
+use goldsmith::tree::Source;
 
 fn options() -> LoadOptions {
     LoadOptions::new(Arch::X86_64)
@@ -28,6 +29,10 @@ fn plan_of(loaded: &Loaded) -> Plan {
             BasePlan::Bootstrap { source: source.clone(), repositories: vec![pin] }
         }
         Base::Image(source) => BasePlan::Image { source: source.source.clone(), sha256, refreshed: None },
+        Base::Tree(TreeSource { source, .. }) => {
+            let files = Source::Layers { origin: source.clone(), files: Vec::new() };
+            BasePlan::Tree { source: source.clone(), sha256, refreshed: None, files }
+        }
     };
     let composition = loaded.composition.clone().expect("the distribution is known");
     plan::resolve(&loaded.recipe, composition, base, loaded.notes.clone())

@@ -8,9 +8,12 @@ use std::path::Path;
 use goldsmith::export::manifest::Summary;
 use goldsmith::guest::{Devices, Entry, FileKind};
 use goldsmith::inspect::{Tree, initramfs, of_tree};
+use goldsmith::interrupt::Interrupt;
 use goldsmith::openstack::config::{CloudConfig, Places};
 use goldsmith::recipe::{Arch, Firmware, LoadOptions, load_str};
 use goldsmith::testing;
+use goldsmith::tree::Source;
+use goldsmith::units::ByteSize;
 use goldsmith::verify::report::BuildInfo;
 
 /// Files of an image of which [`image_files`] makes contents.
@@ -64,6 +67,25 @@ pub fn recipe(bytes: &[u8]) {
 /// A list of checksums.
 pub fn checksums(bytes: &[u8]) {
     let _ = testing::checksum(bytes, "disk.qcow2");
+}
+
+/// A root tree of two layers, which are the same archive. Headers get a checksum that fits, so that more than that is tried.
+pub fn root_tree(bytes: &[u8]) {
+    let mut bytes = bytes.to_vec();
+    for header in bytes.chunks_exact_mut(512).filter(|header| &header[257..262] == b"ustar") {
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("layer");
+    std::fs::write(&file, bytes).expect("a file");
+    let source = Source::Layers { origin: "x".to_owned(), files: vec![file.clone(), file] };
+    let (limit, interrupt) = (ByteSize::mebibytes(1), Interrupt::new());
+    if let Ok(tree) = source.read(limit, &interrupt) {
+        let _ = tree.facts(&source);
+        tree.write(&source, limit, &dir.path().join("out"), &interrupt).expect("what was read can be written");
+    }
 }
 
 /// What a guest writes to the port for its output.

@@ -31,6 +31,9 @@ const RECIPE_HEAD: &[(&str, Rule)] = &[
     ("base.image.source", image_source),
     ("base.image.sha256", image_digest),
     ("base.image.signed-by", key_file),
+    ("base.tree.source", image_source),
+    ("base.tree.sha256", image_digest),
+    ("base.tree.signed-by", key_file),
 ];
 
 const ELEMENT_HEAD: &[(&str, Rule)] = &[
@@ -47,7 +50,8 @@ fn element_or_all(text: &str) -> Result<(), String> {
 /// Checks what a recipe says about its image, its secrets and its outputs.
 pub(crate) fn recipe_head(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     apply(RECIPE_HEAD, root, source, found);
-    base::image(root, source, found);
+    base::checksum(root, "image", source, found);
+    base::checksum(root, "tree", source, found);
     if let Some(size) = root.get("disk").and_then(|disk| disk.get("size")) {
         let parsed = match &size.value {
             Value::Int(bytes) => u64::try_from(*bytes).ok().map(ByteSize::bytes),

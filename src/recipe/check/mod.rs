@@ -9,6 +9,7 @@ mod partitions;
 mod rule;
 mod steps;
 
+pub(crate) use base::tree;
 pub(crate) use head::{BUILT_INS, accepted, element_head, layout, publish, recipe_head, some_output, verify};
 pub(crate) use partitions::{file_system_packages, partitions};
 pub(crate) use rule::{apply, require};

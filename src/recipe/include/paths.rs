@@ -27,6 +27,11 @@ pub(in crate::recipe) fn relocate(file: &mut RecipeFile, head: &Node, files: &Fi
             moved(base("image", "sha256"), &mut image.sha256);
             image.signed_by.iter_mut().for_each(|path| moved(base("image", "signed-by"), path));
         }
+        BaseFile::Tree(tree) => {
+            moved(base("tree", "source"), &mut tree.source);
+            tree.sha256.iter_mut().for_each(|path| moved(base("tree", "sha256"), path));
+            tree.signed_by.iter_mut().for_each(|path| moved(base("tree", "signed-by"), path));
+        }
         BaseFile::Recipe(recipe) => moved(base("recipe", "source"), &mut recipe.source),
         BaseFile::Bootstrap(bootstrap) => {
             bootstrap.keyring.iter_mut().for_each(|path| moved(base("bootstrap", "keyring"), path));
