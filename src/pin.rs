@@ -8,6 +8,7 @@ use crate::digest::Sha256;
 use crate::disk::qemu_img::{QemuImg, QemuImgError};
 use crate::distro::Distros;
 use crate::event::{Event, Reporter};
+use crate::fetch::container::{self, ContainerError};
 use crate::fetch::image::{self, CachedImage, ImageError, Means};
 use crate::fetch::repository::{self, RepositoryError};
 use crate::fetch::{Network, PinPolicy, host_mirrors, redacted};
@@ -45,6 +46,9 @@ pub enum PinError {
     /// The image could not be opened.
     #[error(transparent)]
     Open(#[from] QemuImgError),
+    /// The container image is not available.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
     /// The root tree cannot be used.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -149,6 +153,19 @@ pub fn pin(
                 }
             };
             opened_tree(redacted(&source.source), sha256, files, recipe, policy, &means)
+        }
+        Base::Container(source) => {
+            if source.insecure && source.source.starts_with("docker://") && !source.source.contains("@sha256:") {
+                let message = format!(
+                    "{} comes over http without a digest, as `base.container.insecure` allows: anybody on the way could name another \
+                     image",
+                    source.source
+                );
+                reporter.report(&Event::Warning { message });
+            }
+            let found = container::fetch(source, recipe.arch, policy, &means)?;
+            let files = tree::Source::Layers { origin: source.source.clone(), files: found.layers };
+            opened_tree(source.source.clone(), Some(found.sha256), files, recipe, policy, &means)
         }
     }
 }

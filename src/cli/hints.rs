@@ -11,6 +11,7 @@ use crate::build::actions::ActionError;
 use crate::diff::GatherError;
 use crate::export::ExportError;
 use crate::fetch::SignatureError;
+use crate::fetch::container::ContainerError;
 use crate::fetch::image::ImageError;
 use crate::fetch::repository::RepositoryError;
 use crate::fsx::PathError;
@@ -90,6 +91,7 @@ pub(super) fn pin(error: &PinError) -> Failure {
         PinError::UnknownDistribution { .. } => Failure::new(FailureKind::Recipe, error).hint(
             "`distros/NAME/distro.yaml` beside the recipe describes another one; `goldsmith distros` lists those that are known",
         ),
+        PinError::Container(error) => container(error),
         PinError::Tree(TreeError::Interrupted) => Failure::new(FailureKind::Interrupted, error),
         PinError::Tree(TreeError::Access(_) | TreeError::Changed(_)) => no_space(Failure::new(FailureKind::Host, error), error),
         PinError::Tree(_) => Failure::new(FailureKind::Recipe, error),
@@ -102,6 +104,25 @@ pub(super) fn pin(error: &PinError) -> Failure {
         PinError::Image(_) | PinError::Repository(_) | PinError::Open(_) | PinError::File(_) => {
             no_space(Failure::new(FailureKind::Host, error), error)
         }
+    }
+}
+
+/// Converts errors of a container image.
+fn container(error: &ContainerError) -> Failure {
+    match error {
+        error if error.is_interrupt() => Failure::new(FailureKind::Interrupted, error),
+        ContainerError::NoLogin { host, .. } => Failure::new(FailureKind::Host, error).hint(format!(
+            "`podman login {host}` or `skopeo login {host}` stores one, which Goldsmith reads"
+        )),
+        ContainerError::WrongLogin { host, .. } => Failure::new(FailureKind::Host, error)
+            .hint(format!("`podman login {host}` or `skopeo login {host}` stores another one; it must be allowed to pull the image")),
+        ContainerError::Fetch(ImageError::NoSpace { .. }) => Failure::new(FailureKind::Host, error).hint(MAKE_ROOM),
+        ContainerError::Fetch(ImageError::NoSuchFile { .. }) => Failure::new(FailureKind::Recipe, error)
+            .hint("paths in `base.container.source` are relative to the folder of the file that gives them"),
+        ContainerError::Fetch(ImageError::Http(_)) => no_space(Failure::new(FailureKind::Host, error), error)
+            .hint("check the network and `base.container`; what arrived of a layer is kept, the next build goes on from there"),
+        ContainerError::Fetch(_) => no_space(Failure::new(FailureKind::Host, error), error),
+        _ => Failure::new(FailureKind::Recipe, error),
     }
 }
 

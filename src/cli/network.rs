@@ -4,12 +4,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::failure::{Failure, FailureKind};
+use crate::fetch::container::RegistryLogins;
 use crate::fetch::netrc::Netrc;
 use crate::fetch::{Network, Proxies, Secret};
 
 /// Returns the network settings of this user.
 pub(super) fn network() -> Result<Network, Failure> {
-    Ok(Network { proxies: proxies(), logins: logins()?, insecure: false })
+    Ok(Network { proxies: proxies(), logins: logins()?, registries: registries()?, insecure: false })
 }
 
 /// Reads the proxies from the variables that most programs use. Names in lower case are older, and come first. An empty
@@ -46,6 +47,35 @@ fn logins() -> Result<Netrc, Failure> {
             Netrc::parse(&text).map_err(|error| unusable(&file, &error.to_string()))
         }
     }
+}
+
+/// Reads the logins for registries: of `$REGISTRY_AUTH_FILE`, or else of the files that podman, skopeo and Docker write, in which the
+/// first login for a registry counts.
+fn registries() -> Result<RegistryLogins, Failure> {
+    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = path("HOME");
+    let config = path("XDG_CONFIG_HOME").or_else(|| home.as_ref().map(|home| home.join(".config")));
+    let files = match path("REGISTRY_AUTH_FILE") {
+        Some(file) => vec![(file, true)],
+        None => [
+            path("XDG_RUNTIME_DIR").map(|dir| dir.join("containers/auth.json")),
+            config.map(|dir| dir.join("containers/auth.json")),
+            path("DOCKER_CONFIG").or(home.map(|home| home.join(".docker"))).map(|dir| dir.join("config.json")),
+        ]
+        .into_iter()
+        .flatten()
+        .map(|file| (file, false))
+        .collect(),
+    };
+    let mut logins = RegistryLogins::default();
+    for (file, named) in files {
+        match std::fs::read_to_string(&file) {
+            Ok(text) => logins.add(&text).map_err(|error| unusable(&file, &error.to_string()))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => {}
+            Err(error) => return Err(unusable(&file, &error.to_string())),
+        }
+    }
+    Ok(logins)
 }
 
 fn unusable(file: &Path, reason: &str) -> Failure {

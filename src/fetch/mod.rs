@@ -2,6 +2,7 @@
 //! accepts only a file with this digest.
 
 pub(crate) mod connection;
+pub mod container;
 #[cfg(test)]
 mod foreign_tests;
 pub(crate) mod http;

@@ -6,13 +6,23 @@ use ureq::Body;
 use ureq::http::Response;
 use url::Url;
 
-use super::Proxies;
 use super::connection::{self, HttpError};
+use super::container::RegistryLogins;
 use super::netrc::Netrc;
+use super::{Proxies, Secret};
 use crate::address;
 
 /// Largest number of redirects for one request.
 const REDIRECTS: usize = 10;
+
+/// Headers of a request besides those that every request has.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Headers {
+    /// Media types that are understood.
+    pub(super) accept: Option<String>,
+    /// What the server of the first request gets to know who asks, in place of a login from `.netrc`; no other server gets it.
+    pub(super) authorization: Option<Secret>,
+}
 
 /// The user's settings for access to servers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +31,8 @@ pub struct Network {
     pub proxies: Proxies,
     /// Logins for servers.
     pub logins: Netrc,
+    /// Logins for registries of container images.
+    pub registries: RegistryLogins,
     /// Whether a login may be sent over http, where others can read it.
     pub insecure: bool,
 }
@@ -32,8 +44,8 @@ impl Network {
         Self { insecure, ..self.clone() }
     }
 
-    /// Sends a GET request and follows redirects.
-    pub(super) fn get(&self, url: &str, from: u64) -> Result<Response<Body>, HttpError> {
+    /// Sends a GET request for the bytes from `from` on, and follows redirects.
+    pub(super) fn get(&self, url: &str, from: u64, headers: &Headers) -> Result<Response<Body>, HttpError> {
         let refused = |reason: String| HttpError::Failed { url: address::shown(url), reason, transient: false };
         let first = Url::parse(url).map_err(|error| refused(error.to_string()))?;
         if address::has_login(url) {
@@ -48,7 +60,12 @@ impl Network {
             if from > 0 {
                 request = request.header("Range", format!("bytes={from}-"));
             }
-            if let Some(login) = self.login(&first, &here) {
+            if let Some(accept) = &headers.accept {
+                request = request.header("Accept", accept);
+            }
+            let own = headers.authorization.as_ref().map(|secret| secret.reveal().to_owned());
+            let own = own.filter(|_| first.origin() == here.origin());
+            if let Some(login) = own.or_else(|| self.login(&first, &here)) {
                 request = request.header("Authorization", login);
             }
             let response = request.call().map_err(|error| connection::failed(url, &error))?;

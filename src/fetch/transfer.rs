@@ -10,6 +10,7 @@ use super::Network;
 use super::connection::{HttpError, redacted};
 use super::http::{self, Answer};
 use super::image_error::ImageError;
+use super::network::Headers;
 use crate::digest::Sha256;
 use crate::event::{Event, Reporter};
 use crate::fsx::{self, IoContext as _, PathError};
@@ -28,6 +29,9 @@ pub(super) struct Transfer<'a> {
     done: u64,
     reported: u64,
     total: Option<u64>,
+    /// Bytes that the file may have, if that is known.
+    most: Option<u64>,
+    headers: Headers,
     activity: &'a str,
     reporter: &'a dyn Reporter,
     interrupt: &'a Interrupt,
@@ -44,8 +48,19 @@ impl<'a> Transfer<'a> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).at(path)?;
         let hasher = sha2::Sha256::new();
         let path = path.to_owned();
-        let mut transfer =
-            Self { file, path, hasher, done: 0, reported: 0, total: None, activity, reporter, interrupt };
+        let mut transfer = Self {
+            file,
+            path,
+            hasher,
+            done: 0,
+            reported: 0,
+            total: None,
+            most: None,
+            headers: Headers::default(),
+            activity,
+            reporter,
+            interrupt,
+        };
         transfer.take_in_existing()?;
         Ok(transfer)
     }
@@ -64,6 +79,21 @@ impl<'a> Transfer<'a> {
                 return Err(ImageError::Interrupted);
             }
         }
+    }
+
+    /// Sets the number of bytes that the file has. Not more than one piece above it is taken.
+    pub(super) fn within(self, most: u64) -> Self {
+        Self { most: Some(most), ..self }
+    }
+
+    /// Sets further headers of the requests.
+    pub(super) fn ask_with(&mut self, headers: Headers) {
+        self.headers = headers;
+    }
+
+    /// Returns the bytes that were taken so far.
+    pub(super) fn length(&self) -> u64 {
+        self.done
     }
 
     /// Returns whether the file had bytes to continue from.
@@ -91,6 +121,9 @@ impl<'a> Transfer<'a> {
                 0 => return Ok(()),
                 n => self.append(&buffer[..n])?,
             }
+            if self.is_too_long() {
+                return Ok(());
+            }
             if self.interrupt.is_raised() {
                 return Err(ImageError::Interrupted);
             }
@@ -113,7 +146,7 @@ impl<'a> Transfer<'a> {
     }
 
     fn attempt(&mut self, url: &str, network: &Network) -> Result<(), ImageError> {
-        let answer = http::get(url, self.done, network, self.interrupt)?;
+        let answer = http::get_with(url, self.done, &self.headers, network, self.interrupt)?;
         match answer.status {
             200 => {
                 // The server ignores ranges, or this is the beginning.
@@ -128,7 +161,10 @@ impl<'a> Transfer<'a> {
                 let reason = "the server sends another part of the file than was asked for".to_owned();
                 return Err(HttpError::Failed { url: redacted(url), reason, transient: false }.into());
             }
-            _ => return Err(answer.refused(url).into()),
+            _ => {
+                answer.wait_as_asked(self.interrupt)?;
+                return Err(answer.refused(url).into());
+            }
         }
         let end = answer.length.map(|length| self.done + length);
         if let Some(end) = end {
@@ -136,6 +172,9 @@ impl<'a> Transfer<'a> {
         }
         while let Some(chunk) = answer.next(self.interrupt)? {
             self.append(&chunk)?;
+            if self.is_too_long() {
+                return Ok(());
+            }
         }
         match end {
             Some(end) if self.done != end => {
@@ -146,11 +185,17 @@ impl<'a> Transfer<'a> {
         }
     }
 
+    /// Returns whether more has come than the file may have, which its receiver reports.
+    fn is_too_long(&self) -> bool {
+        self.most.is_some_and(|most| self.done > most)
+    }
+
     /// Records the size of the whole file, and fails if there is too little free space.
     fn expect(&mut self, total: u64) -> Result<(), ImageError> {
         self.total = Some(total);
         let directory = self.path.parent().unwrap_or(Path::new("."));
-        let needed = total.saturating_sub(self.done);
+        // A file that is too long ends early.
+        let needed = total.min(self.most.unwrap_or(total)).saturating_sub(self.done);
         let available = fsx::available_bytes(directory)?;
         if needed > available {
             let (needed, available) = (ByteSize::bytes(needed), ByteSize::bytes(available));

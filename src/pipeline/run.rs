@@ -173,7 +173,7 @@ impl<'h> Pipeline<'h> {
                 let loaded = self.source.for_system(&system).map_err(PipelineError::Recipe)?;
                 loaded.composition.expect("the distribution is known")
             }
-            (None, Base::Tree(_), None) => {
+            (None, Base::Tree(_) | Base::Container(_), None) => {
                 let BasePlan::Tree { source, .. } = &pinned.base else {
                     unreachable!("a tree becomes a plan of a tree")
                 };

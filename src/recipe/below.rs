@@ -144,6 +144,10 @@ pub(super) fn base(recipe: &str, base: Base) -> Base {
             tree.signed_by.iter_mut().for_each(moved);
             Base::Tree(tree)
         }
+        Base::Container(mut container) => {
+            container.move_below(dir);
+            Base::Container(container)
+        }
         // Its one path, the keyring's, is absolute.
         base @ Base::Bootstrap(_) => base,
     }

@@ -43,17 +43,23 @@ fn partial_schema(distros: &Distros) -> (Json, Json) {
         .collect();
     let text = json!({ "type": "string", "pattern": TEMPLATE });
     narrow(&mut schema, "distro", "components", json!({ "anyOf": [{ "enum": names }, text] }));
-    let [recipe, param, bootstrap, image, tree, base] =
-        ["", "/$defs/Param", "/$defs/Bootstrap", "/$defs/ImageSource", "/$defs/TreeSource", "/$defs/BaseRecipe"].map(
-            |place| {
-                let keys = object_of(&mut schema, place).and_then(|object| object.remove("required"));
-                json!({ "required": keys.unwrap_or(json!([])) })
-            },
-        );
+    let [recipe, param, bootstrap, image, tree, container, base] = [
+        "",
+        "/$defs/Param",
+        "/$defs/Bootstrap",
+        "/$defs/ImageSource",
+        "/$defs/TreeSource",
+        "/$defs/ContainerSource",
+        "/$defs/BaseRecipe",
+    ]
+    .map(|place| {
+        let keys = object_of(&mut schema, place).and_then(|object| object.remove("required"));
+        json!({ "required": keys.unwrap_or(json!([])) })
+    });
     let mut needed = recipe;
     needed["properties"] = json!({
         "params": { "additionalProperties": param },
-        "base": { "properties": { "bootstrap": bootstrap, "image": image, "tree": tree, "recipe": base } },
+        "base": { "properties": { "bootstrap": bootstrap, "image": image, "tree": tree, "container": container, "recipe": base } },
     });
     (schema, needed)
 }

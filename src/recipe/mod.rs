@@ -5,6 +5,7 @@ mod below;
 pub(crate) mod check;
 mod compose;
 mod composition;
+mod container;
 pub mod delivery;
 mod include;
 pub mod json_schema;
@@ -25,13 +26,15 @@ pub(crate) mod terms;
 pub mod verify;
 
 pub use composition::{ComposedStep, Composition, System};
+pub use container::Reference;
 pub use layout::Layout;
 pub use load::{Loaded, load, load_all, load_all_str, load_str};
 pub use matrix::{Cell, MatrixFile};
 pub use options::LoadOptions;
 pub use reading::Recipe;
 pub use schema::{
-    Base, BaseFile, BaseRecipe, Bootstrap, Disk, ElementUse, ImageSource, RecipeFile, Steps, TreeSource,
+    Base, BaseFile, BaseRecipe, Bootstrap, ContainerSource, Disk, ElementUse, ImageSource, RecipeFile, Steps,
+    TreeSource,
 };
 pub use secret::SecretSource;
 pub use verify::Verify;

@@ -187,7 +187,7 @@ pub(super) fn recipe(
         && let Some(verify) = &file.verify
     {
         // A base image has its own partitions and, if the recipe gives no size, its own disk size.
-        let bootstrapped = matches!(file.base, BaseFile::Bootstrap(_) | BaseFile::Tree(_));
+        let bootstrapped = matches!(file.base, BaseFile::Bootstrap(_) | BaseFile::Tree(_) | BaseFile::Container(_));
         let sized = head.get("disk").and_then(|disk| disk.get("size")).is_some();
         let known = Known {
             arch: Some(arch),
@@ -242,6 +242,7 @@ pub(super) fn recipe(
             included.extend(below::files(&place.source, recipe.digest, &recipe.included));
             (below::base(&place.source, recipe.base), recipe.bootstrap)
         }
+        (BaseFile::Container(container), _) => (Base::Container(container), None),
         (BaseFile::Tree(tree), _) => (Base::Tree(tree), None),
         (BaseFile::Image(image), _) => (Base::Image(image), None),
         (BaseFile::Bootstrap(bootstrap), _) => (Base::Bootstrap(bootstrap), bootstrapped.map(|(_, how)| how)),

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 
+use super::container::Reference;
 use super::layout::Layout;
 use super::matrix::MatrixFile;
 use super::partitions::{Partition, Table};
@@ -45,7 +46,7 @@ pub struct RecipeFile {
     /// Values of parameters, each combination of which is an image of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matrix: Option<MatrixFile>,
-    /// Packages, an image, a root tree or another recipe that the image starts from.
+    /// Packages, an image, a root tree, a container image or another recipe that the image starts from.
     pub base: BaseFile,
     /// Size and partitions of the disk.
     #[serde(default)]
@@ -92,6 +93,8 @@ pub enum BaseFile {
     Image(ImageSource),
     /// The image starts from a root tree, which has no kernel and no boot loader yet.
     Tree(TreeSource),
+    /// The image starts from the files of a container image, which has no kernel and no boot loader yet.
+    Container(ContainerSource),
     /// The image starts from the disk that another recipe describes.
     Recipe(BaseRecipe),
 }
@@ -106,6 +109,8 @@ pub enum Base {
     Image(ImageSource),
     /// A root tree.
     Tree(TreeSource),
+    /// The files of a container image.
+    Container(ContainerSource),
 }
 
 /// A recipe whose disk another image starts from.
@@ -182,6 +187,29 @@ pub struct TreeSource {
     /// Allow `http://` for a list of checksums without a signature, and for a login from `.netrc`, as for an image.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure: bool,
+}
+
+/// A base that is the files of a container image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ContainerSource {
+    /// Name of the image: `docker://HOST/NAME:TAG` or `docker://HOST/NAME@sha256:DIGEST` in a registry, `oci:DIRECTORY:TAG` in a directory
+    /// with OCI layout, `docker-archive:FILE` in a file of `docker save`. Paths are relative to the recipe.
+    pub source: String,
+    /// Allow `http://` to a registry that is not on this host. Anybody on the way can change what a tag means, and read logins.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
+}
+
+impl ContainerSource {
+    /// Makes a relative path begin in a folder. A name that cannot be read stays as it is: it was reported.
+    pub(super) fn move_below(&mut self, folder: &std::path::Path) {
+        if let Ok(reference) = Reference::parse(&self.source)
+            && !matches!(reference, Reference::Registry { .. })
+        {
+            self.source = reference.below(folder).to_string();
+        }
+    }
 }
 
 impl TreeSource {

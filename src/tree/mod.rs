@@ -14,6 +14,7 @@ mod name;
 mod source;
 mod write;
 
+pub(crate) use archive::{Member, MemberKind, read as read_archive};
 pub use error::TreeError;
 pub use facts::Facts;
 pub use model::{Left, Tree};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use goldsmith::digest::Sha256;
 use goldsmith::plan::{self, BasePlan, Distro, Phase, Plan, RepositoryPin};
-use goldsmith::recipe::{self, Arch, Base, Firmware, LoadOptions, Loaded, System, TreeSource};
+use goldsmith::recipe::{self, Arch, Base, ContainerSource, Firmware, LoadOptions, Loaded, System, TreeSource};
 use goldsmith::tree::Source;
 
 fn options() -> LoadOptions {
@@ -29,7 +29,7 @@ fn plan_of(loaded: &Loaded) -> Plan {
             BasePlan::Bootstrap { source: source.clone(), repositories: vec![pin] }
         }
         Base::Image(source) => BasePlan::Image { source: source.source.clone(), sha256, refreshed: None },
-        Base::Tree(TreeSource { source, .. }) => {
+        Base::Tree(TreeSource { source, .. }) | Base::Container(ContainerSource { source, .. }) => {
             let files = Source::Layers { origin: source.clone(), files: Vec::new() };
             BasePlan::Tree { source: source.clone(), sha256, refreshed: None, files }
         }

@@ -4,3 +4,5 @@ mod directories;
 mod disks;
 mod entries;
 mod layers;
+mod local_images;
+mod registries;

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::base;
 use super::rule::apply;
+use crate::address;
 use crate::element::order::ALL;
 use crate::element::schema::{Check, check_ids};
 use crate::image::Output;
-use crate::recipe::Arch;
 use crate::recipe::publish::Target;
 use crate::recipe::terms::decode;
 use crate::recipe::verify::{Fault, Known, Verify};
+use crate::recipe::{Arch, Reference};
 use crate::syntax::*;
 use crate::units::ByteSize;
 use crate::yaml::{Diagnostic, Node, Source, Span, Value, near};
@@ -31,6 +32,7 @@ const RECIPE_HEAD: &[(&str, Rule)] = &[
     ("base.image.source", image_source),
     ("base.image.sha256", image_digest),
     ("base.image.signed-by", key_file),
+    ("base.container.source", container_source),
     ("base.tree.source", image_source),
     ("base.tree.sha256", image_digest),
     ("base.tree.signed-by", key_file),
@@ -45,6 +47,19 @@ const ELEMENT_HEAD: &[(&str, Rule)] = &[
 
 fn element_or_all(text: &str) -> Result<(), String> {
     if text == ALL { Ok(()) } else { element_name(text) }
+}
+
+fn container_source(text: &str) -> Result<(), String> {
+    let wrong = |reason| {
+        match address::has_login(text) {
+        true => {
+            "the name has a login, which would be kept where others read it: leave it out, and log in with `podman login` or `skopeo login`"
+                .to_owned()
+        }
+        false => format!("`{text}` is no name of a container image: {reason}"),
+    }
+    };
+    Reference::parse(text).map(drop).map_err(wrong)
 }
 
 /// Checks what a recipe says about its image, its secrets and its outputs.

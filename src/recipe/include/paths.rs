@@ -32,6 +32,11 @@ pub(in crate::recipe) fn relocate(file: &mut RecipeFile, head: &Node, files: &Fi
             tree.sha256.iter_mut().for_each(|path| moved(base("tree", "sha256"), path));
             tree.signed_by.iter_mut().for_each(|path| moved(base("tree", "signed-by"), path));
         }
+        BaseFile::Container(container) => {
+            if let Some(node) = base("container", "source") {
+                container.move_below(&files.at(node.span.start).dir);
+            }
+        }
         BaseFile::Recipe(recipe) => moved(base("recipe", "source"), &mut recipe.source),
         BaseFile::Bootstrap(bootstrap) => {
             bootstrap.keyring.iter_mut().for_each(|path| moved(base("bootstrap", "keyring"), path));
