@@ -7,6 +7,9 @@ mod alpine_image;
 mod apt_distro;
 mod bad_images;
 mod boots;
+mod containers;
+#[path = "../support/containers.rs"]
+mod containers_support;
 mod debians;
 mod disks;
 mod foreign;

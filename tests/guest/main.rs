@@ -10,6 +10,9 @@ mod base;
 mod base_recipe;
 mod bases;
 mod calls;
+mod containers;
+#[path = "../support/containers.rs"]
+mod containers_support;
 mod diff;
 mod faults;
 mod image_base;
