@@ -89,7 +89,8 @@ fn distributions() -> String {
         let named: Vec<_> =
             file.releases.iter().map(|release| (release.version.as_str(), release.name.as_str())).collect();
         let tested = records.iter().filter(|record| record.distro == file.name).map(|record| record.version.as_str());
-        let tested: BTreeSet<_> = tested.filter(|version| named.iter().all(|(named, _)| named != version)).collect();
+        let tested: BTreeSet<_> =
+            tested.filter(|version| !named.iter().any(|(named, _)| is_of(version, named))).collect();
         let mut versions: Vec<_> =
             named.into_iter().chain(tested.into_iter().map(|version| (version, version))).collect();
         if versions.is_empty() {
@@ -105,6 +106,11 @@ fn distributions() -> String {
     }
     let head = ["release", "from packages, x86_64", "from packages, aarch64", "an image of it as the base"];
     table(&head.map(str::to_owned), rows)
+}
+
+/// Whether a version is that of a release, or one of its updates: 3.23.6 is of 3.23.
+fn is_of(version: &str, release: &str) -> bool {
+    version.strip_prefix(release).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The mark of a release.
@@ -124,7 +130,7 @@ fn mark(distribution: &Distribution, version: &str, place: Place, records: &[Rec
             }
             Place::Base => matches!(record.made, Made::Image | Made::SyntheticImage),
         };
-        same && record.distro == file.name && record.version == version
+        same && record.distro == file.name && is_of(&record.version, version)
     });
     let built =
         NOT_BOOTED.iter().find(|(name, of, column, ..)| *name == file.name && *of == version && *column == place);
@@ -164,7 +170,7 @@ fn refused(library: &Library, element: &str, record: &Record) -> bool {
     let distros = Distros::built_in();
     let distribution = distros.get(&record.distro).expect("the distribution of a record");
     // Images of other releases are bases too.
-    let release = distribution.file.releases.iter().find(|release| release.version == record.version);
+    let release = distribution.file.releases.iter().find(|release| is_of(&record.version, &release.version));
     let name = release.map_or(record.version.clone(), |release| release.name.clone());
     let system = System { distro: distribution.named(name, record.version.clone()), firmware: Vec::new() };
     let mut elements = BTreeSet::new();
