@@ -118,7 +118,7 @@ fn seed(fixture: &Fixture, key: &KeyPair) -> PathBuf {
 
 #[test]
 #[ignore = "boots a virtual machine"]
-fn boots_under_uefi_to_a_login_by_ssh_and_shuts_down() {
+fn takes_long_boots_under_uefi_to_a_login_by_ssh_and_shuts_down() {
     let fixture = Fixture::new();
     fixture.overlay(&crate::shared::debian_12());
     let key = KeyPair::make(fixture.dir.path(), "test").unwrap();

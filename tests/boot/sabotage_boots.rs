@@ -63,7 +63,7 @@ fn every_rule_is_broken_or_has_a_reason() {
 
 #[test]
 #[ignore = "boots virtual machines"]
-fn boots_under_sabotage() {
+fn takes_long_boots_under_sabotage() {
     let work = tempfile::Builder::new().prefix("gold").tempdir().expect("a temporary directory");
     let image = crate::shared::debian_12();
     let groups = [Group::Dead, Group::Silent, Group::Lives];

@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(300);
 
 #[test]
 #[ignore = "needs libguestfs and a package mirror, and boots a virtual machine"]
-fn files_of_a_real_image_are_read_by_their_tools_and_its_kernel_boots_them() {
+fn takes_long_files_of_a_real_image_are_read_by_their_tools_and_its_kernel_boots_them() {
     let work = tempfile::tempdir().expect("a temporary directory");
     let work = work.path();
     std::fs::write(work.join("disk.yaml"), RECIPE.replace("OUTPUTS", "[{ format: raw }]")).expect("a recipe");

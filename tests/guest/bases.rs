@@ -73,7 +73,7 @@ const OF_LOADERS: &[&str] = &["bios-loader", "efi-fallback"];
 
 #[test]
 #[ignore = "needs libguestfs"]
-fn bases_of_many_shapes_are_grown() {
+fn takes_long_bases_of_many_shapes_are_grown() {
     are_grown(SHAPES);
 }
 

@@ -90,7 +90,7 @@ fn find<'a>(value: &'a Value, id: &str) -> Option<&'a Value> {
 
 #[test]
 #[ignore = "needs libguestfs and a package mirror"]
-fn every_file_of_an_image_with_selinux_has_a_label() {
+fn takes_long_every_file_of_an_image_with_selinux_has_a_label() {
     let work = work();
     let work = work.path();
     let failed = build(work, "without", OWN);
