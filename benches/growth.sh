@@ -9,13 +9,8 @@ set -eu
 cd "$(dirname "$0")/.."
 runs=${RUNS:-3} data=${DATA:-2} sizes=${SIZES:-20 200} files=${FILES:-200000 2000000} builds=${BUILDS:-8}
 parts=${*:-layers files sparse chain builds}
-[ -n "${GOLDSMITH:-}" ] || cargo build --quiet --release --locked
-goldsmith=${GOLDSMITH:-$PWD/target/release/goldsmith}
-work=$(mktemp -d "${TMPDIR:-/var/tmp}/goldsmith-growth.XXXXXX")
-trap 'rm -rf "$work"' EXIT; trap 'exit 130' INT TERM
-accel=tcg
-"$goldsmith" doctor --json | tr -d ' \n' | grep -q '"name":"kvm","status":"ok"' && accel=kvm
-export LIBGUESTFS_BACKEND_SETTINGS=force_$accel
+name=growth
+. benches/program.sh
 
 row() { printf '%-40s %14s %10s %10s %s\n' "$@"; }
 median() { sort -n "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }

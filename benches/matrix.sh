@@ -4,13 +4,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 runs=${1:-3}
-[ -n "${GOLDSMITH:-}" ] || cargo build --quiet --release --locked
-goldsmith=${GOLDSMITH:-$PWD/target/release/goldsmith}
-work=$(mktemp -d "${TMPDIR:-/var/tmp}/goldsmith-matrix.XXXXXX")
-trap 'rm -rf "$work"' EXIT; trap 'exit 130' INT TERM
-accel=tcg
-"$goldsmith" doctor --json | tr -d ' \n' | grep -q '"name":"kvm","status":"ok"' && accel=kvm
-export LIBGUESTFS_BACKEND_SETTINGS=force_$accel
+name=matrix
+. benches/program.sh
 
 # The recipe of Debian 12 without its own steps and `verify`, and with two steps that differ in each image.
 {

@@ -56,12 +56,12 @@ pub(super) fn show(
     global: &Global,
 ) -> Result<(), Failure> {
     let (plans, store) = plans(images, pinning, machine, global)?;
-    let status = plans.iter().map(|plan| status(plan, &store)).collect::<Result<Vec<_>, _>>()?;
-    match (plans.as_slice(), status.as_slice()) {
-        ([plan], [status]) if !several => one(plan, status, global),
+    match plans.as_slice() {
+        [plan] if !several => one(plan, &status(plan, &store)?, global),
         _ if global.json => {
-            let each = plans.iter().zip(&status).map(|(plan, status)| record(plan, status));
-            let (each, layers) = (each.collect::<Vec<_>>(), Graph::of(&plans).layers);
+            let record = |plan| Ok(record(plan, &status(plan, &store)?));
+            let (each, layers) =
+                (plans.iter().map(record).collect::<Result<Vec<_>, Failure>>()?, Graph::of(&plans).layers);
             print(&format!("{}\n", json!({ "plans": each, "layers": layers })));
         }
         _ => {

@@ -18,7 +18,7 @@ pub struct DiskPlan {
     /// Firmware that the image boots with.
     pub firmware: Vec<Firmware>,
     /// Partition table of a bootstrapped disk.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "Table::is_gpt")]
     pub table: Table,
     /// Partitions of a bootstrapped disk whose recipe lists them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -30,10 +30,6 @@ impl Default for DiskPlan {
         let Disk { size, layout, table, partitions } = Disk::default();
         Self { size, layout, firmware: layout.firmware(), table, partitions }
     }
-}
-
-fn is_default(table: &Table) -> bool {
-    *table == Table::default()
 }
 
 /// The base of the disk.

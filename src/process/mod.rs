@@ -15,6 +15,6 @@ pub use capture::{CAPTURE_LIMIT, capture};
 pub use child::die_with_parent;
 pub use environment::{names_credential, withhold};
 pub use error::ProcessError;
-pub(crate) use memory::available_memory;
+pub(crate) use memory::{at_once, available_memory};
 pub use run::{run_lines, run_lines_from};
 pub use tail::TAIL_LINES;

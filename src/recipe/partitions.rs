@@ -26,6 +26,13 @@ pub enum Table {
     Mbr,
 }
 
+impl Table {
+    /// Returns whether it is a GPT, the default.
+    pub(crate) fn is_gpt(&self) -> bool {
+        *self == Self::Gpt
+    }
+}
+
 /// A partition of a bootstrapped disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

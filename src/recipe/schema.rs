@@ -230,15 +230,11 @@ pub struct Disk {
     /// `bios+uefi`, for aarch64 `uefi`.
     pub layout: Layout,
     /// Partition table of a bootstrapped disk with `partitions`.
-    #[serde(skip_serializing_if = "is_gpt")]
+    #[serde(skip_serializing_if = "Table::is_gpt")]
     pub table: Table,
     /// Partitions of a bootstrapped disk in their order, in place of those of `layout`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<Partition>,
-}
-
-fn is_gpt(table: &Table) -> bool {
-    *table == Table::Gpt
 }
 
 impl Default for Disk {

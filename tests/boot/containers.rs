@@ -4,7 +4,7 @@ use std::process::Command;
 
 use goldsmith::process::capture;
 
-use crate::containers_support::{Registry, debian_tree, layout, run};
+use crate::containers_support::served;
 use crate::reports::Verified;
 
 const RECIPE: &str = "disk: { size: 3GiB, layout: bios+uefi }
@@ -32,10 +32,7 @@ verify: {}
 fn takes_long_an_image_of_a_container_passes_every_check() {
     let work = tempfile::tempdir().expect("a temporary directory");
     let work = work.path();
-    layout(work, &debian_tree());
-    let registry = Registry::start(work, false);
-    let name = format!("docker://{}/debian:12", registry.host);
-    run(work, &["skopeo", "copy", "--dest-tls-verify=false", "oci:layout:12", &name]);
+    let (_registry, name) = served(work, false);
     let recipe = format!("name: c\nbase: {{ container: {{ source: \"{name}\" }} }}\n{RECIPE}");
     std::fs::write(work.join("c.yaml"), recipe).expect("a recipe");
     let mut build = Command::new(env!("CARGO_BIN_EXE_goldsmith"));

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::containers_support::{Registry, debian_tree, layout, run};
+use crate::containers_support::{run, served};
 use crate::image_base::{goldsmith, launches};
 
 const RECIPE: &str = "disk: { size: 1GiB, layout: bios }\n";
@@ -50,10 +50,7 @@ fn planned(work: &Path, base: &str, auth: Option<&Path>) -> Result<Value, String
 fn one_image_is_the_same_wherever_it_is() {
     let work = tempfile::tempdir().expect("a temporary directory");
     let work = work.path();
-    layout(work, &debian_tree());
-    let registry = Registry::start(work, false);
-    let name = format!("docker://{}/team/debian:12", registry.host);
-    run(work, &["skopeo", "copy", "--dest-tls-verify=false", "oci:layout:12", &name]);
+    let (_registry, name) = served(work, false);
     run(work, &["skopeo", "copy", "oci:layout:12", "docker-archive:saved.tar:debian:12"]);
     let key = |base: &str| {
         planned(work, base, None).unwrap_or_else(|error| panic!("{error}"))["plan"]["steps"][0]["key"].clone()
@@ -76,10 +73,7 @@ fn one_image_is_the_same_wherever_it_is() {
 fn a_private_registry_gets_the_login_of_the_user() {
     let work = tempfile::tempdir().expect("a temporary directory");
     let work = work.path();
-    layout(work, &debian_tree());
-    let registry = Registry::start(work, true);
-    let name = format!("docker://{}/debian:12", registry.host);
-    run(work, &["skopeo", "copy", "--dest-tls-verify=false", "--dest-creds=me:pass", "oci:layout:12", &name]);
+    let (registry, name) = served(work, true);
     let base = format!("container: {{ source: \"{name}\" }}");
     let error = planned(work, &base, None).expect_err("no login");
     assert!(error.contains("wants a login") && error.contains("skopeo login"), "{error}");
@@ -103,10 +97,7 @@ fn a_private_registry_gets_the_login_of_the_user() {
 fn takes_long_a_bootable_image_is_made_of_a_container() {
     let work = tempfile::tempdir().expect("a temporary directory");
     let work = work.path();
-    layout(work, &debian_tree());
-    let registry = Registry::start(work, false);
-    let name = format!("docker://{}/debian:12", registry.host);
-    run(work, &["skopeo", "copy", "--dest-tls-verify=false", "oci:layout:12", &name]);
+    let (registry, name) = served(work, false);
     let recipe = format!("name: c\nbase: {{ container: {{ source: \"{name}\" }} }}\n{BOOTABLE}");
     std::fs::write(work.join("c.yaml"), recipe).expect("a recipe");
     let events = goldsmith(work, &["build", "c.yaml", "--no-verify", "--timeout", "2h", "--out", "out"]);

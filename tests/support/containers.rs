@@ -14,7 +14,7 @@ const SOURCES: &str = include_str!("debian_sources.sh");
 const PASSWORDS: &str = "me:$2b$05$abcdefghijklmnopqrstuuZFBUbfXoM8LFiPx8LYlO/sXZB/Cwk3K\n";
 
 /// Makes an archive of a Debian tree with the mirrors of this machine, once for all tests, and returns its path.
-pub(crate) fn debian_tree() -> PathBuf {
+fn debian_tree() -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared/debian-tree");
     std::fs::create_dir_all(&dir).expect("a directory");
     let lock = std::fs::File::create(dir.join("lock")).expect("a lock file");
@@ -32,7 +32,7 @@ pub(crate) fn debian_tree() -> PathBuf {
 }
 
 /// Makes an OCI layout `layout` in a directory, whose image `12` has the tree as its lowest layer, and a layer above that.
-pub(crate) fn layout(dir: &Path, tree: &Path) {
+fn layout(dir: &Path, tree: &Path) {
     let script = "set -eu
         umoci init --layout layout
         umoci new --image layout:12
@@ -43,6 +43,17 @@ pub(crate) fn layout(dir: &Path, tree: &Path) {
         tar --owner=0 --group=0 -C above -cf above.tar etc usr
         umoci raw add-layer --image layout:12 above.tar";
     run(dir, &["sh", "-c", script, "sh", &tree.display().to_string()]);
+}
+
+/// Starts a registry that has the image of [`layout`], and returns it with the name of the image.
+pub(crate) fn served(dir: &Path, private: bool) -> (Registry, String) {
+    layout(dir, &debian_tree());
+    let registry = Registry::start(dir, private);
+    let name = format!("docker://{}/team/debian:12", registry.host);
+    let login: &[&str] = if private { &["--dest-creds=me:pass"] } else { &[] };
+    let copy = ["skopeo", "copy", "--dest-tls-verify=false", "oci:layout:12", name.as_str()];
+    run(dir, &[&copy, login].concat());
+    (registry, name)
 }
 
 /// Runs a program in a directory.
@@ -58,7 +69,7 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// Starts a registry with its files in a directory, for everybody, or for `me:pass` only.
-    pub(crate) fn start(dir: &Path, private: bool) -> Self {
+    fn start(dir: &Path, private: bool) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
         let host = format!("127.0.0.1:{port}");
         std::fs::write(dir.join("htpasswd"), PASSWORDS).expect("a file");

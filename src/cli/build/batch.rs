@@ -24,7 +24,7 @@ use crate::layer::LayerKey;
 use crate::pipeline::batch::{self, Ended, Tried};
 use crate::pipeline::{Outcome, Source};
 use crate::plan::StepId;
-use crate::process::available_memory;
+use crate::process::at_once;
 use crate::publish;
 use crate::units::ByteSize;
 use crate::verify::report::JUNIT;
@@ -54,7 +54,7 @@ struct Done {
 
 /// Builds several images.
 pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Result<(), Failure> {
-    let jobs = args.jobs.unwrap_or_else(|| default_jobs(args));
+    let jobs = args.jobs.unwrap_or_else(|| at_once(1, args.machine.memory.get() + OVERHEAD));
     if args.on_failure == OnFailureOption::Shell && jobs > 1 {
         return Err(Failure::of(FailureKind::Usage, "`--on-failure shell` can open one shell at a time")
             .hint("build one image after the other: `--jobs 1`"));
@@ -119,8 +119,7 @@ pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Resu
     }
     report(args, &images, &rows, global)?;
     let published = PublishReport::new(view.clone()).print(published);
-    failures(rows, global)?;
-    published
+    failures(rows, published, global)
 }
 
 /// An image with the steps of its plan.
@@ -138,13 +137,6 @@ impl Planned<'_, '_> {
         };
         Tried { result: Done { outcome, elapsed: started.elapsed() }, failed }
     }
-}
-
-/// Returns how many images are built at the same time: as processors and memory allow.
-fn default_jobs(args: &Build) -> usize {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let by_memory = available_memory().map_or(1, |free| free / (args.machine.memory.get() + OVERHEAD));
-    processors.min(usize::try_from(by_memory).unwrap_or(usize::MAX)).max(1)
 }
 
 impl Row {
@@ -213,18 +205,22 @@ fn report(args: &Build, images: &[Image<'_>], rows: &[Row], global: &Global) -> 
     write_atomic(&path, xml.as_bytes()).map_err(failed)
 }
 
-/// Returns one failure for all images that failed. Its exit code is that of the first, or of an interrupt.
-fn failures(rows: Vec<Row>, global: &Global) -> Result<(), Failure> {
+/// Returns one failure for all images that failed, and for targets that do not have theirs. Its exit code is that of the first, or of
+/// an interrupt.
+fn failures(rows: Vec<Row>, published: Result<(), Failure>, global: &Global) -> Result<(), Failure> {
     let all = rows.len();
-    let failed: Vec<(String, Failure)> = rows.into_iter().filter_map(|row| Some((row.name, row.failure?))).collect();
-    let interrupted = failed.iter().find(|(_, failure)| failure.kind == FailureKind::Interrupted);
-    let Some((_, first)) = interrupted.or(failed.first()) else { return Ok(()) };
+    let mut failed: Vec<(String, Failure)> =
+        rows.into_iter().filter_map(|row| Some((row.name, row.failure?))).collect();
+    let Some(first) = failed.first().map(|(_, failure)| failure.kind) else { return published };
     let message = format!("{} of {all} images failed", failed.len());
+    failed.extend(published.err().map(|failure| ("publishing".to_owned(), failure)));
+    let interrupted = failed.iter().any(|(_, failure)| failure.kind == FailureKind::Interrupted);
+    let kind = if interrupted { FailureKind::Interrupted } else { first };
     let mut text = String::new();
     for (name, failure) in &failed {
         text.push_str(&format!("{name}:\n{}\n", failure.to_text(global.terminal)));
     }
-    text.push_str(&Failure::of(first.kind, &message).to_text(global.terminal));
+    text.push_str(&Failure::of(kind, &message).to_text(global.terminal));
     let details = failed.iter().map(|(name, failure)| json!({ "image": name, "failure": failure.to_json() })).collect();
-    Err(Failure::rendered(first.kind, &message, text, details))
+    Err(Failure::rendered(kind, &message, text, details))
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::interrupt::Interrupt;
-use crate::process::available_memory;
+use crate::process::{at_once, available_memory};
 use crate::recipe::verify::Verify;
 
 /// Time between two looks at an interrupt.
@@ -37,9 +37,7 @@ pub(super) struct Place<'r> {
 
 /// Returns how many machines with these settings run at the same time if there are no others, at least one.
 pub(super) fn most(verify: &Verify) -> usize {
-    let by_processors = processors() / verify.cpus.max(1) as usize;
-    let by_memory = available_memory().map_or(1, |free| free / (verify.memory.get() + OVERHEAD));
-    by_processors.min(usize::try_from(by_memory).unwrap_or(usize::MAX)).max(1)
+    at_once(verify.cpus as usize, verify.memory.get() + OVERHEAD)
 }
 
 fn processors() -> usize {

@@ -128,3 +128,34 @@ fn advice(finding: &Finding) -> String {
     lines.extend(finding.page.clone());
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_images_have_a_case_each_and_the_suites_of_their_checks() {
+        let mut checks = Xml::new("goldsmith verify good");
+        let mut suite = TestSuite::new("good static");
+        suite.add_test_case(TestCase::new("sshd: an SSH server starts", TestCaseStatus::success()));
+        checks.add_test_suite(suite);
+        let image = |name, failure: Option<(&str, &str)>, report| BatchImage {
+            name,
+            elapsed: Duration::from_secs(2),
+            failure: failure.map(|(message, text)| (message.to_owned(), text.to_owned())),
+            report,
+        };
+        let text = batch(&[
+            image("good", None, Some(text(&checks))),
+            image(
+                "bad",
+                Some(("step `x` failed", "error: step `x` failed\n  caused by: y")),
+                Some("no XML".to_owned()),
+            ),
+        ]);
+        let read = Xml::deserialize_from_str(&text).expect("it is a report");
+        let names: Vec<_> = read.test_suites.iter().map(|suite| suite.name.as_str()).collect();
+        assert_eq!((names, read.tests, read.failures), (vec!["images", "good static"], 3, 1), "{text}");
+        assert!(text.contains("message=\"step `x` failed\"") && text.contains("caused by: y"), "{text}");
+    }
+}
