@@ -69,10 +69,16 @@ fn registries() -> Result<RegistryLogins, Failure> {
     };
     let mut logins = RegistryLogins::default();
     for (file, named) in files {
-        match std::fs::read_to_string(&file) {
-            Ok(text) => logins.add(&text).map_err(|error| unusable(&file, &error.to_string()))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => {}
-            Err(error) => return Err(unusable(&file, &error.to_string())),
+        let read = match std::fs::read_to_string(&file) {
+            Ok(text) => logins.add(&text).map_err(|error| error.to_string()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => Ok(()),
+            Err(error) => Err(error.to_string()),
+        };
+        match read {
+            Ok(()) => {}
+            Err(reason) if named => return Err(unusable(&file, &reason)),
+            // Most commands need no registry, and other programs keep these files.
+            Err(reason) => logins.leave_out(&file, &reason),
         }
     }
     Ok(logins)

@@ -70,11 +70,13 @@ pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Resu
         host.host.room = room.clone();
     }
     let longest = sources.iter().map(|source| source.loaded.recipe.name.chars().count()).max().unwrap_or(0);
+    // Images that are refreshed at the same time share what is new.
+    let pins = args.pinning.policy();
     let mut images = Vec::new();
     for (source, host) in sources.into_iter().zip(&hosts) {
         let name = source.loaded.recipe.name.clone();
         let out = output_dir(args.out.as_deref(), &name, true);
-        images.push(Image::new(args, source, out, view.of_image(&name, longest), (host, &interrupt), global)?);
+        images.push(Image::new(args, source, out, view.of_image(&name, longest), (host, &interrupt, pins), global)?);
     }
     // The images whose base cannot be pinned fail now; the others are built.
     let mut early: Vec<Option<Failure>> = Vec::new();

@@ -33,7 +33,7 @@ fn alone(args: &Build, source: Source, global: &Global) -> Result<(), Failure> {
     host.host.access = args.network;
     let interrupt = signals::interrupt()?;
     let out = output_dir(args.out.as_deref(), &source.loaded.recipe.name, false);
-    let image = Image::new(args, source, out, view.clone(), (&host, &interrupt), global)?;
+    let image = Image::new(args, source, out, view.clone(), (&host, &interrupt, args.pinning.policy()), global)?;
     let publish_view = view.further(global);
     let outcome = image.build(args, &publish_view, None).map_err(|not_made| not_made.failure)?;
     if let Some(verdict) = &outcome.made.verdict {

@@ -21,6 +21,7 @@ use crate::cli::settings::{Global, read_secrets};
 use crate::cli::view::View;
 use crate::event::{Reporter, Tee};
 use crate::export::Exported;
+use crate::fetch::PinPolicy;
 use crate::guest::Guest;
 use crate::interrupt::Interrupt;
 use crate::layer::LayerKey;
@@ -55,7 +56,7 @@ impl<'h> Image<'h> {
         source: Source,
         out: PathBuf,
         view: View,
-        (host, interrupt): (&'h BuildHost, &Interrupt),
+        (host, interrupt, pins): (&'h BuildHost, &Interrupt, PinPolicy),
         global: &Global,
     ) -> Result<Self, Failure> {
         let recipe = &source.loaded.recipe;
@@ -66,7 +67,7 @@ impl<'h> Image<'h> {
         workshop.timeout = args.timeout;
         workshop.secrets = read_secrets(&recipe.secrets, &recipe.dir)?;
         let redactor = Redactor::new(workshop.secrets.values());
-        let pipeline = Pipeline::new(source, args.pinning.policy(), workshop, &host.host);
+        let pipeline = Pipeline::new(source, pins, workshop, &host.host);
         Ok(Self { name, out, view, pipeline, log, redactor, color: global.terminal.color })
     }
 

@@ -1,6 +1,7 @@
 //! Logins for registries, from the files that podman, skopeo and Docker write (containers-auth.json(5)).
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +18,8 @@ pub struct RegistryLogins {
     logins: BTreeMap<String, Login>,
     /// Registries whose logins another program keeps.
     helped: Vec<String>,
+    /// Files whose logins are not known, and why.
+    unread: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,9 +100,17 @@ impl RegistryLogins {
         Some(Secret::new(format!("Basic {}", STANDARD.encode(text))))
     }
 
-    /// Returns whether another program keeps the login for a registry.
-    pub(super) fn is_helped(&self, host: &str) -> bool {
-        self.helped.iter().any(|name| name == host || (host == HUB[0] && HUB.contains(&name.as_str())))
+    /// Notes that a file is not used, and why. Only an image that wants a login needs to know.
+    pub fn leave_out(&mut self, file: &Path, reason: &str) {
+        self.unread.push(format!("{}: {reason}", file.display()));
+    }
+
+    /// Returns why there is no login for a registry, as far as that is known.
+    pub(super) fn why_none(&self, host: &str) -> Option<String> {
+        if self.helped.iter().any(|name| name == host || (host == HUB[0] && HUB.contains(&name.as_str()))) {
+            return Some("a credential helper keeps it, which Goldsmith does not run".to_owned());
+        }
+        (!self.unread.is_empty()).then(|| format!("logins could not be read from {}", self.unread.join(", ")))
     }
 }
 
@@ -132,7 +143,11 @@ mod tests {
         ] {
             assert_eq!(found.basic(host, name).as_ref().map(Secret::reveal), expected, "{host}/{name}");
         }
-        assert!(found.is_helped("helped.example") && !found.is_helped("h.example"));
+        assert!(found.why_none("helped.example").is_some_and(|why| why.contains("helper")));
+        assert_eq!(found.why_none("h.example"), None);
+        found.leave_out(Path::new("/x/auth.json"), "no access");
+        let why = found.why_none("h.example").expect("a file was left out");
+        assert_eq!(why, "logins could not be read from /x/auth.json: no access");
         assert!(!format!("{found:?}").contains("\"1\""));
         found
             .add(r#"{ "auths": { "h.example": { "auth": "eDp5" }, "new.example": { "auth": "eDp5" } } }"#)

@@ -29,14 +29,14 @@ pub enum ContainerError {
         known: Vec<String>,
     },
     /// The registry wants a login.
-    #[error("{host} wants a login for {image}{}", if *helped { ", and a credential helper keeps it, which Goldsmith does not run" } else { "" })]
+    #[error("{host} wants a login for {image}{}", why.as_ref().map(|why| format!(", and {why}")).unwrap_or_default())]
     NoLogin {
         /// The registry.
         host: String,
         /// The image.
         image: String,
-        /// Whether a credential helper keeps a login.
-        helped: bool,
+        /// Why there is none, as far as that is known.
+        why: Option<String>,
     },
     /// The registry refuses the login.
     #[error("{host} refuses the login for {image}")]

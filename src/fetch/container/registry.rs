@@ -157,7 +157,7 @@ impl<'a> Registry<'a> {
         let (host, image) = (self.host.clone(), self.image.clone());
         match self.login() {
             Some(_) => ContainerError::WrongLogin { host, image },
-            None => ContainerError::NoLogin { helped: self.network.registries.is_helped(&host), host, image },
+            None => ContainerError::NoLogin { why: self.network.registries.why_none(&host), host, image },
         }
     }
 
