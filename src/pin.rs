@@ -3,18 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::build::{BuildError, OpenedImage, Session};
+use crate::build::{BuildError, OpenedImage, Session, Workshop};
 use crate::digest::Sha256;
 use crate::disk::qemu_img::{QemuImg, QemuImgError};
 use crate::distro::Distros;
-use crate::event::{Event, Reporter};
+use crate::event::Event;
 use crate::fetch::container::{self, ContainerError};
 use crate::fetch::image::{self, CachedImage, ImageError, Means};
 use crate::fetch::repository::{self, RepositoryError};
-use crate::fetch::{Network, PinPolicy, host_mirrors, redacted};
+use crate::fetch::{PinPolicy, host_mirrors, redacted};
 use crate::fsx::{IoContext as _, PathError, write_private};
 use crate::guest::Inspection;
-use crate::interrupt::Interrupt;
+use crate::openstack::base::{self as cloud_base, CloudBaseError};
 use crate::plan::BasePlan;
 use crate::recipe::{Base, Firmware, ImageSource, Recipe, System};
 use crate::tree::{self, Facts, TreeError};
@@ -49,6 +49,9 @@ pub enum PinError {
     /// The container image is not available.
     #[error(transparent)]
     Container(#[from] ContainerError),
+    /// The image of a cloud is not available, or cannot be a base.
+    #[error(transparent)]
+    Glance(#[from] CloudBaseError),
     /// The root tree cannot be used.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -95,15 +98,9 @@ pub enum PinError {
 ///
 /// An image that was not used before is fetched and inspected. For this, `session` launches its guest, which a later build
 /// continues to use.
-pub fn pin(
-    recipe: &Recipe,
-    policy: &PinPolicy,
-    network: &Network,
-    cache: &Path,
-    session: &mut Session<'_>,
-    reporter: &dyn Reporter,
-    interrupt: &Interrupt,
-) -> Result<Pinned, PinError> {
+pub fn pin(recipe: &Recipe, policy: &PinPolicy, session: &mut Session<'_>) -> Result<Pinned, PinError> {
+    let Workshop { cache, reporter, interrupt, network, clouds, .. } = session.workshop();
+    let reporter = &**reporter;
     let means = Means { directory: &recipe.dir, cache, offline: policy.offline, network, reporter, interrupt };
     match &recipe.base {
         Base::Bootstrap(source) => {
@@ -117,24 +114,15 @@ pub fn pin(
             if let Some(message) = unguarded(source, "image") {
                 reporter.report(&Event::Warning { message });
             }
-            let sha256 = image::pin(source, &recipe.dir, cache, policy, network, interrupt)?;
+            let wanted = image::pin(source, &recipe.dir, cache, policy, network, interrupt)?;
             let image =
-                image::fetch(source, &sha256, &recipe.dir, cache, policy.offline, network, reporter, interrupt)?;
-            let (found, wanted) = (ByteSize::bytes(image.virtual_size), recipe.disk.size);
-            if found > wanted {
-                return Err(PinError::DiskTooSmall { image: source.source.clone(), found, wanted });
-            }
-            let inspection = inspected(&image, session)?;
-            let wanted = recipe.arch.name();
-            if inspection.arch != wanted {
-                let (found, wanted) = (inspection.arch, wanted.to_owned());
-                return Err(PinError::WrongArch { image: source.source.clone(), found, wanted });
-            }
-            let refreshed = refreshed(cache, &format!("image-{}", image.sha256), policy)?;
-            let base = BasePlan::Image { source: redacted(&source.source), sha256: image.sha256, refreshed };
-            let file = image.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let opened = OpenedImage { file, virtual_size: image.virtual_size, inspection };
-            Ok(Pinned { base, image: Some(opened), tree: None })
+                image::fetch(source, &wanted, &recipe.dir, cache, policy.offline, network, reporter, interrupt)?;
+            opened_image(redacted(&source.source), &image, recipe, policy, session)
+        }
+        Base::Glance(source) => {
+            let pin = cloud_base::pin(source, clouds, policy, &means)?;
+            let image = cloud_base::fetch(source, &pin, clouds, &means)?;
+            opened_image(pin.to_string(), &image, recipe, policy, session)
         }
         Base::Tree(source) => {
             let (sha256, files) = match source.file() {
@@ -142,8 +130,8 @@ pub fn pin(
                     if let Some(message) = unguarded(&file, "tree") {
                         reporter.report(&Event::Warning { message });
                     }
-                    let sha256 = image::pin(&file, &recipe.dir, cache, policy, network, interrupt)?;
-                    let path = image::fetch_archive(&file, &sha256, &means)?;
+                    let wanted = image::pin(&file, &recipe.dir, cache, policy, network, interrupt)?;
+                    let (path, sha256) = image::fetch_archive(&file, &wanted, &means)?;
                     (Some(sha256), tree::Source::Archive { origin: redacted(&source.source), file: path })
                 }
                 None => {
@@ -168,6 +156,30 @@ pub fn pin(
             opened_tree(source.source.clone(), Some(found.sha256), files, recipe, policy, &means)
         }
     }
+}
+
+/// Looks into an image, unless that was done before.
+fn opened_image(
+    source: String,
+    image: &CachedImage,
+    recipe: &Recipe,
+    policy: &PinPolicy,
+    session: &mut Session<'_>,
+) -> Result<Pinned, PinError> {
+    let (found, wanted) = (ByteSize::bytes(image.virtual_size), recipe.disk.size);
+    if found > wanted {
+        return Err(PinError::DiskTooSmall { image: source, found, wanted });
+    }
+    let inspection = inspected(image, session)?;
+    let wanted = recipe.arch.name();
+    if inspection.arch != wanted {
+        return Err(PinError::WrongArch { image: source, found: inspection.arch, wanted: wanted.to_owned() });
+    }
+    let refreshed = refreshed(&session.workshop().cache, &format!("image-{}", image.sha256), policy)?;
+    let base = BasePlan::Image { source, sha256: image.sha256, refreshed };
+    let file = image.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let opened = OpenedImage { file, virtual_size: image.virtual_size, inspection };
+    Ok(Pinned { base, image: Some(opened), tree: None })
 }
 
 /// Looks into a tree, unless that was done before. A directory can change, so it is read each time, and has the digest of what it has
@@ -223,10 +235,10 @@ fn unguarded(source: &ImageSource, kind: &str) -> Option<String> {
 
 /// Returns the system on an inspected image, in the terms of elements: by `ID` and `ID_LIKE` of os-release, or else by what
 /// libguestfs recognizes.
-pub fn system(source: &ImageSource, found: &Inspection, distros: &Distros) -> Result<System, PinError> {
+pub fn system(image: &str, found: &Inspection, distros: &Distros) -> Result<System, PinError> {
     let names = found.ids.iter().map(String::as_str).chain([found.distro.as_str()]);
     let distribution = distros.recognise(names).ok_or_else(|| PinError::UnknownDistribution {
-        image: source.source.clone(),
+        image: image.to_owned(),
         product: found.product.clone(),
         known: distros.iter().map(|one| one.file.name.clone()).collect(),
     })?;

@@ -209,3 +209,10 @@ pub(crate) fn image_digest(text: &str) -> Result<(), String> {
         )
     })
 }
+/// Checks a fingerprint of an OpenPGP key, of version 4 or later: an ID of 16 digits can be forged.
+pub(crate) fn fingerprint(text: &str) -> Result<(), String> {
+    let good = [40, 64].contains(&text.len()) && text.chars().all(|c| matches!(c, '0'..='9' | 'A'..='F'));
+    let message =
+        || format!("`{text}` is not the fingerprint of a key: write all 40 digits, in capitals and without spaces");
+    if good { Ok(()) } else { Err(message()) }
+}

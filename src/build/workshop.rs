@@ -10,6 +10,7 @@ use crate::event::Reporter;
 use crate::fetch::Network;
 use crate::interrupt::Interrupt;
 use crate::layer::{Store, StoreError};
+use crate::openstack::config::Places;
 
 /// Makes the disk of a bootstrap request, or stops early when the interrupt is raised.
 pub type MakeBase =
@@ -35,6 +36,8 @@ pub struct Workshop {
     pub interrupt: Interrupt,
     /// Proxies and logins for downloads.
     pub network: Network,
+    /// Places of cloud configurations, for bases that are images of a cloud.
+    pub clouds: Places,
 }
 
 /// Default deadline of a step.
@@ -65,6 +68,7 @@ impl Workshop {
             reporter,
             interrupt,
             network: Network::default(),
+            clouds: Places::default(),
         })
     }
 }

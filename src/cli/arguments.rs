@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::bases::Bases;
 use super::build::Build;
 use super::cache::Cache;
 use super::convert::Convert;
@@ -58,6 +59,8 @@ pub(super) enum Verb {
     Elements(Elements),
     /// List all distributions, or show one
     Distros(Distros),
+    /// List the official cloud images that recipes can name as their base, or show one
+    Bases(Bases),
     /// Show what changed between two disk images
     Diff(Diff),
     /// Manage the cache

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cloud::{self, CloudOptions};
 use super::failure::{Failure, FailureKind};
 use super::options::GuestOptions;
 use super::settings::Global;
@@ -34,9 +35,11 @@ impl BuildHost {
         &self,
         reporter: Arc<dyn Reporter>,
         interrupt: &Interrupt,
+        cloud: &CloudOptions,
         global: &Global,
     ) -> Result<Workshop, Failure> {
         let made = Workshop::new(&global.cache, self.private.path(), reporter, interrupt.clone());
-        Ok(Workshop { network: network::network()?, ..made.map_err(|error| hints::store(&error))? })
+        let clouds = cloud::places(cloud);
+        Ok(Workshop { network: network::network()?, clouds, ..made.map_err(|error| hints::store(&error))? })
     }
 }

@@ -10,7 +10,9 @@ use super::failure::{self, Failure, FailureKind};
 use super::output::{check, note, print};
 use super::settings::Global;
 use super::terminal::Terminal;
-use super::{build, cache, convert, diff, distros, doctor, elements, images, inspect, plan, publish, run, verify};
+use super::{
+    bases, build, cache, convert, diff, distros, doctor, elements, images, inspect, plan, publish, run, verify,
+};
 
 /// Reads the command line, runs the command, and returns its exit code.
 pub fn main() -> ExitCode {
@@ -91,6 +93,7 @@ fn execute(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
         Verb::Distros(args) => distros::distros(&args, &global),
         Verb::Convert(args) => convert::run(&args, &global),
         Verb::Cache(args) => cache::cache(&args.command, &global),
+        Verb::Bases(args) => bases::bases(&args, &global),
         Verb::Schema { format, distros } => distros::known(&distros, &global).map(|known| {
             let schema = match format {
                 SchemaFormat::Recipe => crate::recipe::json_schema::recipe_schema(&known),

@@ -22,6 +22,7 @@ use crate::image::read::OpenError;
 use crate::image::unpack::UnpackError;
 use crate::layer::StoreError;
 use crate::machine::MachineError;
+use crate::openstack::base::CloudBaseError;
 use crate::pin::PinError;
 use crate::pipeline::{HostError, PipelineError};
 use crate::tree::TreeError;
@@ -92,6 +93,7 @@ pub(super) fn pin(error: &PinError) -> Failure {
             "`distros/NAME/distro.yaml` beside the recipe describes another one; `goldsmith distros` lists those that are known",
         ),
         PinError::Container(error) => container(error),
+        PinError::Glance(error) => cloud_base(error),
         PinError::Tree(TreeError::Interrupted) => Failure::new(FailureKind::Interrupted, error),
         PinError::Tree(TreeError::Access(_) | TreeError::Changed(_)) => no_space(Failure::new(FailureKind::Host, error), error),
         PinError::Tree(_) => Failure::new(FailureKind::Recipe, error),
@@ -104,6 +106,20 @@ pub(super) fn pin(error: &PinError) -> Failure {
         PinError::Image(_) | PinError::Repository(_) | PinError::Open(_) | PinError::File(_) => {
             no_space(Failure::new(FailureKind::Host, error), error)
         }
+    }
+}
+
+/// Converts errors of an image of a cloud.
+fn cloud_base(error: &CloudBaseError) -> Failure {
+    match error {
+        CloudBaseError::Cloud(error) => super::cloud::failure(error),
+        CloudBaseError::Image(ImageError::Interrupted) => Failure::new(FailureKind::Interrupted, error),
+        CloudBaseError::Count { found: None, .. } => Failure::new(FailureKind::Recipe, error)
+            .hint("`goldsmith images list` lists the images of the cloud, and `--os-cloud` names another cloud"),
+        CloudBaseError::Count { .. } => Failure::new(FailureKind::Recipe, error)
+            .hint("`base.glance.image` may be an id, and with `base.glance.tag` the newest image counts"),
+        CloudBaseError::Unfit { .. } => Failure::new(FailureKind::Recipe, error),
+        _ => no_space(Failure::new(FailureKind::Host, error), error),
     }
 }
 

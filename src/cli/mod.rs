@@ -4,6 +4,7 @@
 //! arguments that several commands share.
 
 mod arguments;
+mod bases;
 mod booting;
 mod build;
 mod build_host;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::build_host::BuildHost;
+use super::cloud::CloudOptions;
 use super::failure::Failure;
 use super::options::{GuestOptions, PinOptions, RecipeOptions, Sources};
 use super::output::{columns, print};
@@ -31,31 +32,31 @@ pub(super) struct PlanArgs {
     /// The guest.
     #[command(flatten)]
     pub(super) machine: GuestOptions,
+    /// The cloud of a base image.
+    #[command(flatten)]
+    pub(super) cloud: CloudOptions,
     /// Print the layers as a graph in the DOT language of Graphviz
     #[arg(long, conflicts_with = "json")]
     pub(super) dot: bool,
 }
 
+/// The options that decide how a base is found and looked into.
+pub(super) type Planning<'a> = (&'a PinOptions, &'a GuestOptions, &'a CloudOptions);
+
 /// Shows what a build would do.
 pub(super) fn plan(args: &PlanArgs, global: &Global) -> Result<(), Failure> {
     let Sources { images, several } = args.source.read(global)?;
     if !args.dot {
-        return show(images, several, &args.pinning, &args.machine, global);
+        return show(images, several, (&args.pinning, &args.machine, &args.cloud), global);
     }
-    let (plans, store) = plans(images, &args.pinning, &args.machine, global)?;
+    let (plans, store) = plans(images, (&args.pinning, &args.machine, &args.cloud), global)?;
     print(&graph::dot(&Graph::of(&plans), &cached(&plans, &store)?));
     Ok(())
 }
 
 /// Prints the plans of images, and which of their steps are cached.
-pub(super) fn show(
-    images: Vec<Source>,
-    several: bool,
-    pinning: &PinOptions,
-    machine: &GuestOptions,
-    global: &Global,
-) -> Result<(), Failure> {
-    let (plans, store) = plans(images, pinning, machine, global)?;
+pub(super) fn show(images: Vec<Source>, several: bool, options: Planning<'_>, global: &Global) -> Result<(), Failure> {
+    let (plans, store) = plans(images, options, global)?;
     match plans.as_slice() {
         [plan] if !several => one(plan, &status(plan, &store)?, global),
         _ if global.json => {
@@ -77,8 +78,7 @@ pub(super) fn show(
 /// Makes the plans of images.
 fn plans(
     images: Vec<Source>,
-    pinning: &PinOptions,
-    machine: &GuestOptions,
+    (pinning, machine, cloud): Planning<'_>,
     global: &Global,
 ) -> Result<(Vec<Plan>, Store), Failure> {
     // A base image may have to be fetched and looked into first, which takes its time.
@@ -88,7 +88,7 @@ fn plans(
     let policy = pinning.policy();
     let mut plans = Vec::new();
     for source in images {
-        let workshop = host.workshop(Arc::clone(&screen) as _, &interrupt, global)?;
+        let workshop = host.workshop(Arc::clone(&screen) as _, &interrupt, cloud, global)?;
         let pipeline = Pipeline::new(source, policy, workshop, &host.host);
         let prepared = pipeline.prepare(&mut pipeline.session());
         plans.push(

@@ -23,8 +23,14 @@ const RULES: &[(&str, Rule)] = &[
     ("bootstrap.directories.*", word),
     ("bootstrap.keyring.file", syntax::file_path),
     ("bootstrap.keyring.package", syntax::package),
-    ("bootstrap.keyring.fingerprints.*", fingerprint),
+    ("bootstrap.keyring.fingerprints.*", syntax::fingerprint),
     ("bootstrap.keyring.download", syntax::url),
+    ("images.*.source", syntax::url),
+    ("images.*.checksums", list_name),
+    ("images.*.architectures.*", word),
+    ("images.*.keyring.file", syntax::file_path),
+    ("images.*.keyring.package", syntax::package),
+    ("images.*.keyring.fingerprints.*", syntax::fingerprint),
     ("bootstrap.suites.*", suite),
     ("bootstrap.security-suites.*", suite),
     ("bootstrap.components.*", syntax::component),
@@ -66,6 +72,22 @@ pub(super) fn file(
                 found.push(Diagnostic::new(source, node.span, message).also(*first, "first here"));
             }
             None => releases.push((name, node.span)),
+        }
+    }
+    for node in root.get("images").map_or(&[][..], Node::list) {
+        if let Some(place) = node.get("source")
+            && node.get("keyring").is_none()
+            && place.text().is_some_and(|url| url.starts_with("http://"))
+        {
+            let message = "a list of checksums without a signature comes over https only";
+            found.push(Diagnostic::new(source, place.span, message).help("take https, or name the `keyring`"));
+        }
+        for node in node.get("releases").map_or(&[][..], Node::list) {
+            let names = || releases.iter().map(|(name, _)| *name);
+            if let Some(name) = node.printed().filter(|name| !names().any(|known| known == name)) {
+                let message = format!("unknown release `{name}`");
+                found.push(Diagnostic::new(source, node.span, message).did_you_mean(near(&name, names())));
+            }
         }
     }
     for (_, mirrors) in map(root.get("bootstrap").and_then(|bootstrap| bootstrap.get("mirrors"))) {
@@ -156,12 +178,10 @@ fn suite(text: &str) -> Result<(), String> {
     if text.contains("RELEASE") { Ok(()) } else { Err(format!("`{text}` is the same for all releases: say `RELEASE`")) }
 }
 
-/// Checks a fingerprint of an OpenPGP key, of version 4 or later: an ID of 16 digits can be forged.
-fn fingerprint(text: &str) -> Result<(), String> {
-    let good = [40, 64].contains(&text.len()) && text.chars().all(|c| matches!(c, '0'..='9' | 'A'..='F'));
-    let message =
-        || format!("`{text}` is not the fingerprint of a key: write all 40 digits, in capitals and without spaces");
-    if good { Ok(()) } else { Err(message()) }
+/// Checks the name of a list of checksums.
+fn list_name(text: &str) -> Result<(), String> {
+    let good = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    if good { Ok(()) } else { Err(format!("`{text}` is not the name of a file in the directory of the image")) }
 }
 
 fn date(text: &str) -> Result<(), String> {

@@ -7,6 +7,7 @@
 
 mod check;
 mod element_keys;
+mod images;
 mod library;
 pub mod mechanism;
 mod os;
@@ -14,7 +15,8 @@ pub mod schema;
 mod terms;
 
 pub(crate) use element_keys::package_keys;
+pub use images::{CloudFile, CloudImage};
 pub use library::{Distribution, Distros, Origin};
 pub use mechanism::Mechanisms;
 pub use os::Os;
-pub use schema::{Bootstrap, DistroFile, Keyring, Mirrors, Release, Tool};
+pub use schema::{Bootstrap, CloudImages, DistroFile, Keyring, Mirrors, Release, Tool};

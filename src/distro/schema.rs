@@ -26,7 +26,7 @@ pub struct DistroFile {
     /// Other names: `ID` in os-release, and the names of libguestfs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
-    /// Distribution that supplies the keys that this file lacks, except `aliases`, `releases`, `bootstrap` and `notes`.
+    /// Distribution that supplies the keys that this file lacks, except `aliases`, `releases`, `bootstrap`, `images` and `notes`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extends: Option<String>,
     /// Family: distributions that mostly have the same packages. Elements can name it in `packages`.
@@ -47,6 +47,9 @@ pub struct DistroFile {
     /// Data for bootstrapping. Without this key only images of the distribution can be bases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<Bootstrap>,
+    /// Official cloud images, which recipes can name as their base.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<CloudImages>,
     /// Mechanisms: the ways in which the distribution does things, of those that Goldsmith knows.
     #[serde(default)]
     pub mechanisms: NamedMechanisms,
@@ -122,6 +125,25 @@ pub struct Bootstrap {
     pub mirrors: BTreeMap<Arch, Mirrors>,
 }
 
+/// Official cloud images of some releases of a distribution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CloudImages {
+    /// Names of the releases.
+    pub releases: Vec<String>,
+    /// URL of the newest image. `RELEASE` stands for the name of the release, `VERSION` for its version number, and `ARCH` for the
+    /// architecture.
+    pub source: String,
+    /// Name of the list of checksums, in the same directory. `FILE` stands for the name of the image, and `ARCH` for the architecture.
+    pub checksums: String,
+    /// What stands for `ARCH`. Default: rpm's name, for each architecture of the distribution.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub architectures: BTreeMap<Arch, String>,
+    /// Keys that sign the list of checksums. Without them the list has no signature, and https alone protects it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyring: Option<Keyring>,
+}
+
 /// A program that makes a tree of packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -171,8 +193,8 @@ pub struct Keyring {
     pub file: String,
     /// Package of the host that contains the file.
     pub package: String,
-    /// Fingerprints of the keys in the file that may have signed the repositories during a bootstrap, for mmdebstrap. No other key
-    /// of the file counts. Without fingerprints every key of the file counts.
+    /// Fingerprints of the keys in the file that may have signed the repositories during a bootstrap, for mmdebstrap, or the checksums of
+    /// images. No other key of the file counts. Without fingerprints every key of the file counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fingerprints: Vec<String>,
     /// URL of a directory with the package, for hosts whose distribution does not have it. Goldsmith only prints it.

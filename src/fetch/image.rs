@@ -16,10 +16,11 @@ use super::Network;
 use super::connection::redacted;
 use super::http;
 pub use super::image_error::ImageError;
-use super::limited::{read_limited, readable_file};
+use super::limited::readable_file;
+use super::listed::base_name;
+pub use super::listed::pin;
 use super::pins::{self, PinPolicy};
-use super::signature::{self, Key, SignatureError};
-use super::sums::{self, SumsFault};
+use super::sums::Checksum;
 use super::transfer::Transfer;
 use crate::digest::Sha256;
 use crate::disk::qemu_img::QemuImg;
@@ -47,98 +48,11 @@ pub struct CachedImage {
     pub virtual_size: u64,
 }
 
-/// Finds the digest that an image must have: from the recipe, or from the list of checksums that the recipe names, by the file's
-/// base name. Paths are relative to `directory`.
-pub fn pin(
-    source: &ImageSource,
-    directory: &Path,
-    cache: &Path,
-    policy: &PinPolicy,
-    network: &Network,
-    interrupt: &Interrupt,
-) -> Result<Sha256, ImageError> {
-    if let Some(digest) = Sha256::parse(&source.sha256) {
-        return Ok(digest);
-    }
-    let key = source.signed_by.as_ref().map(|key| Key::read(directory.join(key).components().collect())).transpose()?;
-    let sums = &source.sha256;
-    // A pin without a signature, or with another key, must not count for this key.
-    let signed = key.as_ref().map(|key| format!(" signed by {}", key.digest)).unwrap_or_default();
-    let subject = format!("{sums} for {}{signed}", source.source);
-    if let Some(digest) = pins::find(cache, &subject, policy).filter(|_| http::is_url(sums)) {
-        return Ok(digest);
-    }
-    if policy.offline && http::is_url(sums) {
-        return Err(ImageError::NotCached(redacted(sums)));
-    }
-    let network = network.allowing(source.insecure);
-    let list = Sums { place: sums, directory, network: &network, interrupt };
-    let mut content =
-        list.get("")?.ok_or_else(|| ImageError::Sums { sums: redacted(sums), fault: SumsFault::Missing })?;
-    if let Some(key) = &key {
-        content = list.signed(key, &content, cache)?;
-    }
-    let name = base_name(&source.source);
-    let digest = sums::find(&content, name).map_err(|fault| ImageError::Sums { sums: redacted(sums), fault })?;
-    if http::is_url(sums) {
-        pins::store(cache, &subject, &digest)?;
-    }
-    Ok(digest)
-}
-
-/// A list of checksums, and files beside it.
-struct Sums<'a> {
-    place: &'a str,
-    directory: &'a Path,
-    network: &'a Network,
-    interrupt: &'a Interrupt,
-}
-
-impl Sums<'_> {
-    /// Returns the list, or the file with this ending after the list's name; `None` if it is missing.
-    fn get(&self, ending: &str) -> Result<Option<Vec<u8>>, ImageError> {
-        let place = self.signature_at(ending);
-        if http::is_url(self.place) {
-            return Ok(match ending {
-                "" => Some(http::get_small(&place, sums::LIMIT, self.network, self.interrupt)?),
-                _ => http::get_if_there(&place, signature::LIMIT, self.network, self.interrupt)?,
-            });
-        }
-        let path: PathBuf = self.directory.join(place).components().collect();
-        match read_limited(&path, sums::LIMIT) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !ending.is_empty() => Ok(None),
-            result => result.map(Some).map_err(|source| ImageError::NoSuchFile { path, source }),
-        }
-    }
-
-    fn signature_at(&self, ending: &str) -> String {
-        match self.place.find(['?', '#']).filter(|_| http::is_url(self.place)) {
-            Some(at) => format!("{}{ending}{}", &self.place[..at], &self.place[at..]),
-            None => format!("{}{ending}", self.place),
-        }
-    }
-
-    /// Returns the part of the list that the key has signed.
-    fn signed(&self, key: &Key, list: &[u8], scratch: &Path) -> Result<Vec<u8>, ImageError> {
-        let name = redacted(self.place);
-        if key.signs_within(list) {
-            return Ok(key.signed(list, None, &name, scratch)?);
-        }
-        for ending in key.endings() {
-            if let Some(signature) = self.get(ending)? {
-                return Ok(key.signed(list, Some(&signature), &name, scratch)?);
-            }
-        }
-        let tried = key.endings().iter().map(|ending| redacted(&self.signature_at(ending))).collect();
-        Err(SignatureError::Unsigned { list: name, tried }.into())
-    }
-}
-
-/// Fetches an image into the cache, unless it is there. Paths are relative to `directory`.
+/// Fetches the image with a digest into the cache, unless it is there. Paths are relative to `directory`.
 #[expect(clippy::too_many_arguments, reason = "each is a thing of its own: what, where to, by which way, who is told")]
 pub fn fetch(
     source: &ImageSource,
-    sha256: &Sha256,
+    wanted: &Checksum,
     directory: &Path,
     cache: &Path,
     offline: bool,
@@ -146,16 +60,39 @@ pub fn fetch(
     reporter: &dyn Reporter,
     interrupt: &Interrupt,
 ) -> Result<CachedImage, ImageError> {
-    let images = cache.join("images");
-    let path = images.join(sha256.to_string());
-    let disk = images.join(format!("{sha256}.disk.qcow2"));
-    let cached = || match cached(&path, sha256)? {
-        None if digest_file(&disk).exists() => cached(&disk, sha256),
-        found => Ok::<_, ImageError>(found),
-    };
     let means = Means { directory, cache, offline, network, reporter, interrupt };
-    let mut settle = |part: &Path, origin: &str| settle(part, &path, &disk, origin, reporter, interrupt);
-    arrive(source, sha256, &means, &cached, &mut settle)
+    let mut settle = |part: &Path, sha256: &Sha256, origin: &str| settle(part, sha256, &means, origin);
+    arrive(source, wanted, &means, &|sha256| cached(cache, sha256), &mut settle)
+}
+
+/// Takes an image that `bring` downloads to the path that it gets, and compares with the digest, into the cache, unless it is there.
+pub(crate) fn adopt<E: From<ImageError>>(
+    wanted: &Checksum,
+    origin: &str,
+    means: &Means<'_>,
+    bring: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<CachedImage, E> {
+    let Means { cache, interrupt, .. } = *means;
+    let known = || sha256_of(wanted, cache).map_or(Ok(None), |sha256| cached(cache, &sha256));
+    if let Some(found) = known()? {
+        return Ok(found);
+    }
+    if means.offline {
+        return Err(ImageError::NotCached(origin.to_owned()).into());
+    }
+    let images = cache.join("images");
+    fs::create_dir_all(&images).at(&images).map_err(ImageError::from)?;
+    let name = file_name(wanted);
+    let _lock = lock(&images.join(format!("{name}.lock")), interrupt)?;
+    if let Some(found) = known()? {
+        return Ok(found);
+    }
+    let part = images.join(format!("{name}.part"));
+    bring(&part)?;
+    let sha256 = Sha256::of_file(&part).map_err(ImageError::from)?;
+    settle(&part, &sha256, means, origin)?;
+    remember(wanted, &sha256, cache)?;
+    Ok(cached(cache, &sha256)?.ok_or_else(|| ImageError::NotCached(origin.to_owned()))?)
 }
 
 /// What it takes to fetch something.
@@ -181,13 +118,48 @@ impl std::fmt::Debug for Means<'_> {
     }
 }
 
-/// Fetches an archive into the cache, unless it is there, and returns its path.
-pub fn fetch_archive(source: &ImageSource, sha256: &Sha256, means: &Means<'_>) -> Result<PathBuf, ImageError> {
-    let path = means.cache.join("images").join(sha256.to_string());
-    let cached = || Ok(path.exists().then(|| path.clone()));
-    let path = arrive(source, sha256, means, &cached, &mut |part, _| keep(part, &path))?;
-    mark_used(&path);
-    Ok(path)
+/// Fetches the archive with a digest into the cache, unless it is there, and returns its path and its SHA-256.
+pub fn fetch_archive(
+    source: &ImageSource,
+    wanted: &Checksum,
+    means: &Means<'_>,
+) -> Result<(PathBuf, Sha256), ImageError> {
+    let path = |sha256: &Sha256| means.cache.join("images").join(sha256.to_string());
+    let cached = |sha256: &Sha256| Ok(Some((path(sha256), *sha256)).filter(|(path, _)| path.exists()));
+    let found = arrive(source, wanted, means, &cached, &mut |part, sha256, _| keep(part, &path(sha256)))?;
+    mark_used(&found.0);
+    Ok(found)
+}
+
+/// A policy that accepts every earlier pin: the SHA-256 of a file with a known SHA-512 never changes.
+const ANY_AGE: PinPolicy = PinPolicy { max_age: Duration::MAX, newer_than: None, offline: true };
+
+/// Returns the name of the files of a download: files in this directory have the names of SHA-256 digests.
+fn file_name(wanted: &Checksum) -> Sha256 {
+    match wanted {
+        Checksum::Sha256(digest) => *digest,
+        Checksum::Sha512(bytes) => Sha256::of(bytes),
+    }
+}
+
+/// Stores the SHA-256 of the file with a SHA-512.
+fn remember(wanted: &Checksum, sha256: &Sha256, cache: &Path) -> Result<(), ImageError> {
+    match wanted {
+        Checksum::Sha256(_) => Ok(()),
+        Checksum::Sha512(_) => Ok(pins::store(cache, &long_subject(wanted), sha256)?),
+    }
+}
+
+fn long_subject(wanted: &Checksum) -> String {
+    format!("file with the SHA-512 {wanted}")
+}
+
+/// Returns the SHA-256 of the file with a digest, if it is known.
+fn sha256_of(wanted: &Checksum, cache: &Path) -> Option<Sha256> {
+    match wanted {
+        Checksum::Sha256(digest) => Some(*digest),
+        Checksum::Sha512(_) => pins::find(cache, &long_subject(wanted), &ANY_AGE),
+    }
 }
 
 /// Notes that a file of the cache was used: no layer names it, so only its time tells the garbage collector.
@@ -199,14 +171,15 @@ pub(super) fn mark_used(path: &Path) {
 /// Fetches a file, unless it is there, and lets `settle` move it to its final name.
 fn arrive<T>(
     source: &ImageSource,
-    sha256: &Sha256,
+    wanted: &Checksum,
     means: &Means<'_>,
-    cached: &dyn Fn() -> Result<Option<T>, ImageError>,
-    settle: &mut dyn FnMut(&Path, &str) -> Result<(), ImageError>,
+    cached: &dyn Fn(&Sha256) -> Result<Option<T>, ImageError>,
+    settle: &mut dyn FnMut(&Path, &Sha256, &str) -> Result<(), ImageError>,
 ) -> Result<T, ImageError> {
     let Means { directory, cache, offline, network, reporter, interrupt } = *means;
     let images = cache.join("images");
-    if let Some(found) = cached()? {
+    let known = || sha256_of(wanted, cache).map_or(Ok(None), |sha256| cached(&sha256));
+    if let Some(found) = known()? {
         return Ok(found);
     }
     let origin = redacted(&source.source);
@@ -218,22 +191,23 @@ fn arrive<T>(
         readable_file(&local).map_err(|source| ImageError::NoSuchFile { path: local.clone(), source })?;
     }
     fs::create_dir_all(&images).at(&images)?;
-    let _lock = lock(&images.join(format!("{sha256}.lock")), interrupt)?;
+    let name = file_name(wanted);
+    let _lock = lock(&images.join(format!("{name}.lock")), interrupt)?;
     // Another build may have fetched it meanwhile.
-    if let Some(found) = cached()? {
+    if let Some(found) = known()? {
         return Ok(found);
     }
     let activity = format!("fetch {}", base_name(&source.source));
     let started = Instant::now();
     reporter.report(&Event::ActivityStarted { activity: activity.clone() });
-    let part = images.join(format!("{sha256}.part"));
+    let part = images.join(format!("{name}.part"));
     let network = network.allowing(source.insecure);
-    let mut transfer = Transfer::open(&part, &activity, reporter, interrupt)?;
-    let found = if http::is_url(&source.source) {
+    let mut transfer = Transfer::open(&part, wanted, &activity, reporter, interrupt)?;
+    let (found, sha256) = if http::is_url(&source.source) {
         let resumed = transfer.is_resumed();
         transfer.download(&source.source, &network)?;
         let found = transfer.finish()?;
-        if found != *sha256 && resumed {
+        if found.0 != *wanted && resumed {
             // The beginning and the rest may be from different versions of the file.
             transfer.restart()?;
             transfer.download(&source.source, &network)?;
@@ -245,10 +219,10 @@ fn arrive<T>(
         transfer.copy(&local)?;
         transfer.finish()?
     };
-    let verdict = if found == *sha256 {
-        settle(&part, &origin)
+    let verdict = if found == *wanted {
+        settle(&part, &sha256, &origin)
     } else {
-        Err(ImageError::WrongDigest { origin, expected: *sha256, found })
+        Err(ImageError::WrongDigest { origin, expected: *wanted, found })
     };
     if let Err(error) = verdict {
         // The fetched file is good: only the conversion must be repeated.
@@ -258,7 +232,8 @@ fn arrive<T>(
         return Err(error);
     }
     reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
-    cached()?.ok_or_else(|| ImageError::NotCached(source.source.clone()))
+    remember(wanted, &sha256, cache)?;
+    cached(&sha256)?.ok_or_else(|| ImageError::NotCached(source.source.clone()))
 }
 
 /// Gives a complete file its final name, under which it never changes.
@@ -270,14 +245,8 @@ pub(super) fn keep(part: &Path, path: &Path) -> Result<(), ImageError> {
 }
 
 /// Moves the fetched file to its final name, or converts it if layers cannot use it.
-fn settle(
-    part: &Path,
-    path: &Path,
-    disk: &Path,
-    origin: &str,
-    reporter: &dyn Reporter,
-    interrupt: &Interrupt,
-) -> Result<(), ImageError> {
+fn settle(part: &Path, sha256: &Sha256, means: &Means<'_>, origin: &str) -> Result<(), ImageError> {
+    let (path, disk) = &places(means.cache, sha256);
     let kind = File::open(part).and_then(|file| probe::identify(&file)).at(part)?;
     let is_direct = match kind {
         Kind::Packed(_) => false,
@@ -299,7 +268,8 @@ fn settle(
         max_size: None,
         replace: true,
     };
-    let converted = convert(&conversion, reporter, interrupt).map_err(|error| unconverted(error, origin))?;
+    let converted =
+        convert(&conversion, means.reporter, means.interrupt).map_err(|error| unconverted(error, origin))?;
     if let Err(error) = examine(disk, origin) {
         fs::remove_file(disk).at(disk)?;
         return Err(error);
@@ -359,12 +329,24 @@ fn examine(part: &Path, origin: &str) -> Result<(), ImageError> {
         .map_err(|source| ImageError::Damaged { origin: origin.to_owned(), source: Box::new(source) })
 }
 
-fn cached(path: &Path, sha256: &Sha256) -> Result<Option<CachedImage>, ImageError> {
-    if !path.exists() {
+/// Returns the file of an image, and that of its conversion.
+fn places(cache: &Path, sha256: &Sha256) -> (PathBuf, PathBuf) {
+    let images = cache.join("images");
+    (images.join(sha256.to_string()), images.join(format!("{sha256}.disk.qcow2")))
+}
+
+/// Returns the image with a digest, if the cache has it.
+fn cached(cache: &Path, sha256: &Sha256) -> Result<Option<CachedImage>, ImageError> {
+    let (path, disk) = places(cache, sha256);
+    let path = if path.exists() {
+        path
+    } else if digest_file(&disk).exists() && disk.exists() {
+        disk
+    } else {
         return Ok(None);
-    }
-    let (format, virtual_size) = check(path)?;
-    Ok(Some(CachedImage { path: path.to_owned(), sha256: *sha256, format, virtual_size }))
+    };
+    let (format, virtual_size) = check(&path)?;
+    Ok(Some(CachedImage { path, sha256: *sha256, format, virtual_size }))
 }
 
 pub(super) fn lock(path: &Path, interrupt: &Interrupt) -> Result<File, ImageError> {
@@ -379,22 +361,5 @@ pub(super) fn lock(path: &Path, interrupt: &Interrupt) -> Result<File, ImageErro
             return Err(ImageError::Interrupted);
         }
         std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn base_name(source: &str) -> &str {
-    let path = source.split(['?', '#']).next().unwrap_or(source);
-    path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_taken_from_the_path() {
-        for (source, name) in [("https://h/d/a.qcow2?x=1#y", "a.qcow2"), ("./d/a.img", "a.img"), ("a", "a")] {
-            assert_eq!(base_name(source), name);
-        }
     }
 }

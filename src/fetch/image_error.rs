@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use super::connection::HttpError;
 use super::signature::SignatureError;
-use super::sums::SumsFault;
-use crate::digest::Sha256;
+use super::sums::{Checksum, SumsFault};
 use crate::disk::qemu_img::QemuImgError;
 use crate::fsx::PathError;
 use crate::image::convert::ConvertError;
@@ -33,15 +32,16 @@ pub enum ImageError {
     },
     /// The file is not the one that the recipe means.
     #[error(
-        "{origin} has another SHA-256 than the recipe says; nothing of it is kept\n  expected {expected}\n  found    {found}"
+        "{origin} has another {} than the recipe says; nothing of it is kept\n  expected {expected}\n  found    {found}",
+        expected.kind()
     )]
     WrongDigest {
         /// The source of the file.
         origin: String,
         /// The digest in the recipe.
-        expected: Sha256,
+        expected: Checksum,
         /// The digest of the file.
-        found: Sha256,
+        found: Checksum,
     },
     /// A list of checksums does not have the digest of this file.
     #[error("{sums} {fault}")]

@@ -9,6 +9,7 @@ pub(crate) mod http;
 pub mod image;
 mod image_error;
 mod limited;
+mod listed;
 pub mod mirrors;
 pub mod netrc;
 mod network;
@@ -28,6 +29,6 @@ pub use pins::PinPolicy;
 pub use proxies::{Proxies, ProxyError};
 pub use secret::Secret;
 pub use signature::SignatureError;
-pub use sums::SumsFault;
 #[cfg(feature = "testing")]
 pub use sums::checksum;
+pub use sums::{Checksum, SumsFault};

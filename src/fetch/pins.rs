@@ -35,7 +35,7 @@ struct Stored<T> {
 }
 
 /// Finds an earlier pin that the policy accepts.
-pub(super) fn find<T: DeserializeOwned>(cache: &Path, subject: &str, policy: &PinPolicy) -> Option<T> {
+pub(crate) fn find<T: DeserializeOwned>(cache: &Path, subject: &str, policy: &PinPolicy) -> Option<T> {
     forget_secrets(cache);
     // A file that cannot be read counts as missing: the input is pinned again.
     let content = std::fs::read(path(cache, subject)).ok()?;
@@ -47,7 +47,7 @@ pub(super) fn find<T: DeserializeOwned>(cache: &Path, subject: &str, policy: &Pi
 }
 
 /// Stores a pin.
-pub(super) fn store<T: Serialize>(cache: &Path, subject: &str, pin: &T) -> Result<(), PathError> {
+pub(crate) fn store<T: Serialize>(cache: &Path, subject: &str, pin: &T) -> Result<(), PathError> {
     let path = path(cache, subject);
     let directory = cache.join("pins");
     std::fs::create_dir_all(&directory).at(&directory)?;

@@ -20,12 +20,18 @@ pub(super) const LIMIT: usize = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureError {
     /// The key cannot be read.
-    #[error("cannot use {} as a key: {reason}", path.display())]
+    #[error(
+        "cannot use {} as a key: {reason}{}",
+        path.display(),
+        package.as_ref().map(|package| format!("; the package `{package}` contains it")).unwrap_or_default()
+    )]
     Key {
         /// The file of the key.
         path: PathBuf,
         /// The reason.
         reason: String,
+        /// Package of the host that contains the file, if that is known.
+        package: Option<String>,
     },
     /// There is no signature.
     #[error("{list} has no signature: there is none in it, and nothing at {}", tried.join(", "))]
@@ -58,7 +64,9 @@ pub enum SignatureError {
 pub(super) struct Key {
     path: PathBuf,
     kind: Kind,
-    /// Digest of the file: results for one key must not count for another.
+    /// Fingerprints of the keys that count; all count if there are none.
+    fingerprints: Vec<String>,
+    /// Digest of the file and of the fingerprints: results for one key must not count for another.
     pub(super) digest: Sha256,
 }
 
@@ -70,9 +78,10 @@ enum Kind {
 }
 
 impl Key {
-    /// Reads a key: a public key of OpenPGP, armored or not, or one of minisign.
-    pub(super) fn read(path: PathBuf) -> Result<Self, SignatureError> {
-        let failed = |reason: String| SignatureError::Key { path: path.clone(), reason };
+    /// Reads a key: a public key of OpenPGP, armored or not, or one of minisign. `package` contains the file.
+    pub(super) fn read(path: PathBuf, fingerprints: &[String], package: Option<&str>) -> Result<Self, SignatureError> {
+        let package = package.map(str::to_owned);
+        let failed = |reason: String| SignatureError::Key { path: path.clone(), reason, package: package.clone() };
         let content = super::limited::read_limited(&path, LIMIT).map_err(|error| failed(error.to_string()))?;
         let text = std::str::from_utf8(&content).unwrap_or_default();
         let kind = if text.contains("PRIVATE KEY BLOCK") || text.contains("secret key") {
@@ -89,7 +98,11 @@ impl Key {
         } else {
             return Err(failed("it is neither a public key of OpenPGP nor one of minisign".to_owned()));
         };
-        Ok(Self { digest: Sha256::of(&content), kind, path })
+        if let (Kind::Minisign(_), false) = (&kind, fingerprints.is_empty()) {
+            return Err(failed("`fingerprints` are those of OpenPGP keys, and this is a key of minisign".to_owned()));
+        }
+        let known = [&content, fingerprints.concat().as_bytes()].concat();
+        Ok(Self { digest: Sha256::of(&known), kind, fingerprints: fingerprints.to_vec(), path })
     }
 
     /// Returns the endings after the name of a list that make the name of its signature.
@@ -124,14 +137,17 @@ impl Key {
                     .map_err(|error| invalid(Some(error.to_string())))?;
                 Ok(list.to_vec())
             }
-            Kind::OpenPgp(ring) => gpgv(ring, list, beside, scratch)?.map_err(|said| invalid(Some(said))),
+            Kind::OpenPgp(ring) => {
+                gpgv(ring, &self.fingerprints, list, beside, scratch)?.map_err(|said| invalid(Some(said)))
+            }
         }
     }
 }
 
-/// Runs `gpgv` with only the keys of the ring. The inner error is its message.
+/// Runs `gpgv` with only the keys of the ring, of which only those with the fingerprints count. The inner error is its message.
 fn gpgv(
     ring: &[u8],
+    fingerprints: &[String],
     list: &[u8],
     beside: Option<&[u8]>,
     scratch: &Path,
@@ -160,6 +176,13 @@ fn gpgv(
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("nothing is known of it");
         return Ok(Err(crate::text::printable(last.trim_start_matches("gpgv: ").as_bytes())));
+    }
+    // The last word of `VALIDSIG` is the fingerprint of the primary key (GnuPG, doc/DETAILS).
+    let by =
+        |line: &str| Some(line.rsplit(' ').next()?.to_owned()).filter(|_| line.split(' ').nth(1) == Some("VALIDSIG"));
+    let signers: Vec<String> = status.lines().filter_map(by).collect();
+    if !fingerprints.is_empty() && !signers.iter().any(|key| fingerprints.contains(key)) {
+        return Ok(Err(format!("signed by {}, and only {} counts", signers.join(", "), fingerprints.join(" or "))));
     }
     Ok(Ok(match beside {
         Some(_) => list.to_vec(),

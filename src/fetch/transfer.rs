@@ -11,6 +11,7 @@ use super::connection::{HttpError, redacted};
 use super::http::{self, Answer};
 use super::image_error::ImageError;
 use super::network::Headers;
+use super::sums::Checksum;
 use crate::digest::Sha256;
 use crate::event::{Event, Reporter};
 use crate::fsx::{self, IoContext as _, PathError};
@@ -26,6 +27,8 @@ pub(super) struct Transfer<'a> {
     file: File,
     path: PathBuf,
     hasher: sha2::Sha256,
+    /// Computes SHA-512 too, for a file whose SHA-256 is not known.
+    long: Option<sha2::Sha512>,
     done: u64,
     reported: u64,
     total: Option<u64>,
@@ -38,20 +41,21 @@ pub(super) struct Transfer<'a> {
 }
 
 impl<'a> Transfer<'a> {
-    /// Opens a file to continue it, or creates it. Existing bytes are hashed again.
+    /// Opens a file to continue it, or creates it. Existing bytes are hashed again, as `wanted` needs it.
     pub(super) fn open(
         path: &Path,
+        wanted: &Checksum,
         activity: &'a str,
         reporter: &'a dyn Reporter,
         interrupt: &'a Interrupt,
     ) -> Result<Self, ImageError> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).at(path)?;
-        let hasher = sha2::Sha256::new();
         let path = path.to_owned();
         let mut transfer = Self {
             file,
             path,
-            hasher,
+            hasher: sha2::Sha256::new(),
+            long: matches!(wanted, Checksum::Sha512(_)).then(sha2::Sha512::new),
             done: 0,
             reported: 0,
             total: None,
@@ -71,13 +75,20 @@ impl<'a> Transfer<'a> {
             match self.file.read(&mut buffer).at(&self.path)? {
                 0 => return Ok(()),
                 n => {
-                    self.hasher.update(&buffer[..n]);
+                    self.hash(&buffer[..n]);
                     self.done += n as u64;
                 }
             }
             if self.interrupt.is_raised() {
                 return Err(ImageError::Interrupted);
             }
+        }
+    }
+
+    fn hash(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        if let Some(long) = &mut self.long {
+            long.update(bytes);
         }
     }
 
@@ -106,6 +117,9 @@ impl<'a> Transfer<'a> {
         self.file.set_len(0).at(&self.path)?;
         self.file.seek(SeekFrom::Start(0)).at(&self.path)?;
         self.hasher.reset();
+        if let Some(long) = &mut self.long {
+            long.reset();
+        }
         (self.done, self.reported) = (0, 0);
         Ok(())
     }
@@ -206,7 +220,7 @@ impl<'a> Transfer<'a> {
     }
 
     fn append(&mut self, chunk: &[u8]) -> Result<(), PathError> {
-        self.hasher.update(chunk);
+        self.hash(chunk);
         if chunk.len() == CHUNK && chunk.iter().all(|byte| *byte == 0) {
             self.file.seek(SeekFrom::Current(chunk.len() as i64)).at(&self.path)?;
         } else {
@@ -225,14 +239,18 @@ impl<'a> Transfer<'a> {
         self.reporter.report(&event);
     }
 
-    /// Syncs the file and returns its digest.
-    pub(super) fn finish(&mut self) -> Result<Sha256, PathError> {
+    /// Syncs the file, and returns its digest of the wanted kind and its SHA-256.
+    pub(super) fn finish(&mut self) -> Result<(Checksum, Sha256), PathError> {
         // A hole at the end is not yet part of the length.
         self.file.set_len(self.done).at(&self.path)?;
         self.file.sync_all().at(&self.path)?;
         self.report();
-        let digest: [u8; 32] = self.hasher.clone().finalize().into();
-        Ok(Sha256::from(digest))
+        let digest = Sha256::from(self.hasher.clone());
+        let found = match &self.long {
+            Some(long) => Checksum::Sha512(long.clone().finalize().into()),
+            None => digest.into(),
+        };
+        Ok((found, digest))
     }
 }
 

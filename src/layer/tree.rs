@@ -223,8 +223,12 @@ impl Tree {
             let path = entry.path();
             let Some(metadata) = present(entry.metadata(), &path)?.filter(Metadata::is_file) else { continue };
             let name = entry.file_name().to_string_lossy().into_owned();
-            let digest = name.split('.').next().and_then(Sha256::parse);
-            let ours = |digest: &Sha256| IMAGE_FILES.iter().any(|extension| name == format!("{digest}{extension}"));
+            // A download from a cloud that has not ended is a hidden file beside its name.
+            let unfinished = name.starts_with('.') && name.ends_with(".goldsmith-part");
+            let digest = name.trim_start_matches('.').split('.').next().and_then(Sha256::parse);
+            let ours = |digest: &Sha256| {
+                unfinished || IMAGE_FILES.iter().any(|extension| name == format!("{digest}{extension}"))
+            };
             if !digest.as_ref().is_some_and(ours) {
                 continue;
             }

@@ -5,6 +5,7 @@
 mod agent;
 mod answer;
 mod barbican;
+pub mod base;
 pub mod cache;
 mod change;
 mod client;

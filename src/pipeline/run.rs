@@ -164,11 +164,13 @@ impl<'h> Pipeline<'h> {
 
     fn prepare_by(&self, session: &mut Session<'_>, policy: &PinPolicy) -> Result<Prepared, PipelineError> {
         let Loaded { recipe, composition, notes, .. } = &self.source.loaded;
-        let Workshop { cache, reporter, interrupt, network, .. } = &self.workshop;
-        let pinned = pin::pin(recipe, policy, network, cache, session, &**reporter, interrupt)?;
+        let pinned = pin::pin(recipe, policy, session)?;
         let composition = match (composition, &recipe.base, &pinned.image) {
             (Some(composition), ..) => composition.clone(),
-            (None, Base::Image(source), Some(image)) => {
+            (None, Base::Image(_) | Base::Glance(_), Some(image)) => {
+                let BasePlan::Image { source, .. } = &pinned.base else {
+                    unreachable!("an image becomes a plan of an image")
+                };
                 let system = pin::system(source, &image.inspection, &self.source.distros())?;
                 let loaded = self.source.for_system(&system).map_err(PipelineError::Recipe)?;
                 loaded.composition.expect("the distribution is known")

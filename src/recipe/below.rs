@@ -148,8 +148,8 @@ pub(super) fn base(recipe: &str, base: Base) -> Base {
             container.move_below(dir);
             Base::Container(container)
         }
-        // Its one path, the keyring's, is absolute.
-        base @ Base::Bootstrap(_) => base,
+        // The one path of a bootstrap, the keyring's, is absolute. Images of clouds have none.
+        base @ (Base::Bootstrap(_) | Base::Glance(_)) => base,
     }
 }
 

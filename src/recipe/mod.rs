@@ -2,11 +2,14 @@
 
 mod base;
 mod below;
+mod catalog;
 pub(crate) mod check;
 mod compose;
 mod composition;
 mod container;
 pub mod delivery;
+mod element_use;
+mod glance;
 mod include;
 pub mod json_schema;
 mod layout;
@@ -27,14 +30,15 @@ pub mod verify;
 
 pub use composition::{ComposedStep, Composition, System};
 pub use container::Reference;
+pub use element_use::ElementUse;
+pub use glance::GlanceSource;
 pub use layout::Layout;
 pub use load::{Loaded, load, load_all, load_all_str, load_str};
 pub use matrix::{Cell, MatrixFile};
 pub use options::LoadOptions;
 pub use reading::Recipe;
 pub use schema::{
-    Base, BaseFile, BaseRecipe, Bootstrap, ContainerSource, Disk, ElementUse, ImageSource, RecipeFile, Steps,
-    TreeSource,
+    Base, BaseFile, BaseRecipe, Bootstrap, ContainerSource, Disk, ImageBase, ImageSource, RecipeFile, Steps, TreeSource,
 };
 pub use secret::SecretSource;
 pub use verify::Verify;

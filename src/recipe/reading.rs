@@ -12,11 +12,11 @@ use super::compose::{BODY, Composer, Own};
 use super::composition::{Composition, System};
 use super::matrix::{Cell, Matrix};
 use super::params::{self, Declared, Values};
-use super::schema::{Base, BaseFile, Disk, RecipeFile};
+use super::schema::{Base, BaseFile, Disk, ImageBase, RecipeFile};
 use super::secret::SecretSource;
 use super::template::{Budget, Variables, render};
 use super::verify::Known;
-use super::{Layout, LoadOptions, Verify, base, below, check, include, options};
+use super::{Layout, LoadOptions, Verify, base, below, catalog, check, include, options};
 use crate::digest::Sha256;
 use crate::distro;
 use crate::element::library::Library;
@@ -150,6 +150,14 @@ pub(super) fn recipe(
     if let (Some((base, _)), Some(file)) = (&below, &mut file) {
         below::adopt(file, base.arch, &base.disk, &base.secrets, (&head, source), found);
     }
+    if let Some(RecipeFile { base: BaseFile::Image(image), .. }) = &mut file
+        && let ImageBase::Named(name) = image
+    {
+        let span = head.get("base").and_then(|base| base.get("image")).map_or(Span::default(), |node| node.span);
+        if let Some(named) = catalog::image(name, arch, &distros, (span, source), found) {
+            *image = ImageBase::File(named);
+        }
+    }
     check::layout(&head, arch, source, found);
     if let (Some(file), None) = (&mut file, &below)
         && let Some(layout) = check::partitions(&file.disk, &head, arch, source, found)
@@ -243,10 +251,11 @@ pub(super) fn recipe(
             (below::base(&place.source, recipe.base), recipe.bootstrap)
         }
         (BaseFile::Container(container), _) => (Base::Container(container), None),
+        (BaseFile::Glance(image), _) => (Base::Glance(image), None),
         (BaseFile::Tree(tree), _) => (Base::Tree(tree), None),
-        (BaseFile::Image(image), _) => (Base::Image(image), None),
+        (BaseFile::Image(ImageBase::File(image)), _) => (Base::Image(image), None),
         (BaseFile::Bootstrap(bootstrap), _) => (Base::Bootstrap(bootstrap), bootstrapped.map(|(_, how)| how)),
-        (BaseFile::Recipe(_), None) => return None,
+        (BaseFile::Recipe(_), None) | (BaseFile::Image(ImageBase::Named(_)), _) => return None,
     };
     let recipe = Recipe {
         name: file.name,

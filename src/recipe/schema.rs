@@ -8,6 +8,8 @@ use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 
 use super::container::Reference;
+use super::element_use::ElementUse;
+use super::glance::GlanceSource;
 use super::layout::Layout;
 use super::matrix::MatrixFile;
 use super::partitions::{Partition, Table};
@@ -89,8 +91,10 @@ pub struct RecipeFile {
 pub enum BaseFile {
     /// The image starts from packages of a distribution's mirror.
     Bootstrap(Bootstrap),
-    /// The image starts from an existing disk image.
-    Image(ImageSource),
+    /// The image starts from an existing disk image: a file, or an official cloud image by its name, as `goldsmith bases` lists them.
+    Image(ImageBase),
+    /// The image starts from an image of an OpenStack cloud.
+    Glance(GlanceSource),
     /// The image starts from a root tree, which has no kernel and no boot loader yet.
     Tree(TreeSource),
     /// The image starts from the files of a container image, which has no kernel and no boot loader yet.
@@ -107,6 +111,8 @@ pub enum Base {
     Bootstrap(Bootstrap),
     /// A disk image.
     Image(ImageSource),
+    /// An image of an OpenStack cloud.
+    Glance(GlanceSource),
     /// A root tree.
     Tree(TreeSource),
     /// The files of a container image.
@@ -152,22 +158,64 @@ pub struct Bootstrap {
     pub allow_expired: bool,
 }
 
+/// A disk image to start from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum ImageBase {
+    /// Name of an official cloud image: `debian-12`, `ubuntu-24.04`. The data of distributions give its URL, its list of checksums, and
+    /// the key that has signed the list.
+    Named(String),
+    /// A file.
+    File(ImageSource),
+}
+
+impl<'de> Deserialize<'de> for ImageBase {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = ImageBase;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a cloud image, or `{ source: ..., sha256: ... }`")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<ImageBase, E> {
+                Ok(ImageBase::Named(name.to_owned()))
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<ImageBase, A::Error> {
+                ImageSource::deserialize(de::value::MapAccessDeserializer::new(map)).map(ImageBase::File)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
 /// A base that is a disk image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ImageSource {
     /// An `http://` or `https://` URL, or a path relative to the recipe.
     pub source: String,
-    /// SHA-256 of the file in hexadecimal, or the URL or path of a `SHA256SUMS` file that lists it.
+    /// SHA-256 of the file in hexadecimal, or the URL or path of a list of checksums. If the list has no SHA-256 of the file, its
+    /// SHA-512 counts. A list named as the file with an extension needs no name in it.
     pub sha256: String,
     /// File with the OpenPGP or minisign public key that must have signed the list of checksums, relative to the recipe.
     /// The signature is in the list itself, or in a file beside it: `.asc`, `.gpg`, `.sign`, `.sig`, `.minisig`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<String>,
+    /// Fingerprints of the OpenPGP keys in that file that may have signed. No other key of the file counts. Without fingerprints every
+    /// key of the file counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fingerprints: Vec<String>,
     /// Allow `http://` for a list of checksums without a signature, and for a login from `.netrc`. Anybody on the way can change
     /// such a list and read such a login.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure: bool,
+    /// Package of the host that contains the key of a named image.
+    #[serde(skip)]
+    pub key_package: Option<String>,
 }
 
 /// A base that is a root tree.
@@ -216,7 +264,8 @@ impl TreeSource {
     /// Returns the archive as a file with a digest; `None` for a directory.
     pub fn file(&self) -> Option<ImageSource> {
         let Self { source, sha256, signed_by, insecure } = self.clone();
-        Some(ImageSource { source, sha256: sha256?, signed_by, insecure })
+        let (fingerprints, key_package) = (Vec::new(), None);
+        Some(ImageSource { source, sha256: sha256?, signed_by, fingerprints, insecure, key_package })
     }
 }
 
@@ -241,54 +290,6 @@ impl Default for Disk {
     fn default() -> Self {
         let (table, partitions) = (Table::Gpt, Vec::new());
         Self { size: ByteSize::mebibytes(3 * 1024), layout: Layout::BiosUefi, table, partitions }
-    }
-}
-
-/// An element in a recipe: its name, or its name and parameters.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ElementUse {
-    /// Name of the element.
-    pub name: String,
-    /// Values of the element's parameters.
-    pub params: BTreeMap<String, serde_json::Value>,
-}
-
-impl<'de> Deserialize<'de> for ElementUse {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = ElementUse;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the name of an element, or `name: { parameter: value }`")
-            }
-
-            fn visit_str<E: de::Error>(self, name: &str) -> Result<ElementUse, E> {
-                Ok(ElementUse { name: name.to_owned(), params: BTreeMap::new() })
-            }
-
-            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<ElementUse, A::Error> {
-                let Some((name, params)) = map.next_entry::<String, Option<BTreeMap<_, _>>>()? else {
-                    return Err(de::Error::custom("an element is missing here"));
-                };
-                // A second key is an error at that key.
-                map.next_key::<Stray>()?;
-                Ok(ElementUse { name, params: params.unwrap_or_default() })
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
-/// A key that is one too many: reading it fails.
-struct Stray;
-
-impl<'de> Deserialize<'de> for Stray {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let key = String::deserialize(deserializer)?;
-        Err(de::Error::custom(format!(
-            "`{key}` does not belong here: parameters are indented below their element, and each element has its own `-`"
-        )))
     }
 }
 

@@ -216,7 +216,7 @@ fn a_service_is_asked_what_it_can_do() {
 }
 
 /// A record that waits for its data.
-fn queued(cloud: &TestCloud, name: &str) {
+pub(crate) fn queued(cloud: &TestCloud, name: &str) {
     let variables = cloud.variables().map(|(name, value)| (name.to_owned(), value));
     let config = CloudConfig::find(&Places { variables: variables.into(), ..Places::default() });
     let record = json!({ "name": name, "disk_format": "qcow2", "container_format": "bare" });

@@ -1,5 +1,6 @@
 //! The image service of a real cloud, beside OpenStack's own client.
 
+mod bases;
 mod changing;
 mod cloud;
 mod configurations;

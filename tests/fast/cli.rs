@@ -1,5 +1,6 @@
 //! The program as a user meets it: what it says, where it says it, and how it ends. No guest is started.
 
+mod bases;
 mod cache;
 mod convert;
 mod diffs;

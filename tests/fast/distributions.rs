@@ -10,7 +10,7 @@ use goldsmith::distro::{Distros, Mirrors};
 use goldsmith::guest::Inspection;
 use goldsmith::pin;
 use goldsmith::plan::Distro;
-use goldsmith::recipe::{self, Arch, Base, Firmware, ImageSource, LoadOptions, Loaded, System};
+use goldsmith::recipe::{self, Arch, Base, Firmware, LoadOptions, Loaded, System};
 
 fn options(distros: Option<&Path>) -> LoadOptions {
     LoadOptions { distro_dirs: distros.map(Path::to_owned).into_iter().collect(), ..LoadOptions::new(Arch::X86_64) }
@@ -133,12 +133,6 @@ fn inspection(distro: &str, ids: &[&str], version: &str, codename: Option<&str>)
 
 #[test]
 fn the_system_of_an_image_has_the_names_that_elements_use() {
-    let source = ImageSource {
-        source: "base.qcow2".to_owned(),
-        sha256: "SHA256SUMS".to_owned(),
-        signed_by: None,
-        insecure: false,
-    };
     let distros = Distros::built_in();
     for (libguestfs, ids, version, codename, told) in [
         ("debian", &["debian"][..], "12", Some("bookworm"), "debian bookworm 12 debian"),
@@ -150,11 +144,12 @@ fn the_system_of_an_image_has_the_names_that_elements_use() {
         ("centos", &[], "6", None, "centos 6 6 redhat"),
     ] {
         let system =
-            pin::system(&source, &inspection(libguestfs, ids, version, codename), &distros).expect("it is known");
+            pin::system("base.qcow2", &inspection(libguestfs, ids, version, codename), &distros).expect("it is known");
         let Distro { name, release, version, family } = system.distro;
         assert_eq!(format!("{name} {release} {version} {family}"), told);
     }
-    let error = pin::system(&source, &inspection("void", &["void"], "1", None), &distros).expect_err("nobody knows it");
+    let error =
+        pin::system("base.qcow2", &inspection("void", &["void"], "1", None), &distros).expect_err("nobody knows it");
     let said = error.to_string();
     assert!(
         said.starts_with("base.qcow2 holds Product 1, which is none of the known distributions (almalinux,"),

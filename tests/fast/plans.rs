@@ -29,6 +29,7 @@ fn plan_of(loaded: &Loaded) -> Plan {
             BasePlan::Bootstrap { source: source.clone(), repositories: vec![pin] }
         }
         Base::Image(source) => BasePlan::Image { source: source.source.clone(), sha256, refreshed: None },
+        Base::Glance(source) => BasePlan::Image { source: source.to_string(), sha256, refreshed: None },
         Base::Tree(TreeSource { source, .. }) | Base::Container(ContainerSource { source, .. }) => {
             let files = Source::Layers { origin: source.clone(), files: Vec::new() };
             BasePlan::Tree { source: source.clone(), sha256, refreshed: None, files }

@@ -118,13 +118,13 @@ fn run(program: &str, args: &[&str]) {
 }
 
 fn source(source: &str, sha256: impl ToString) -> ImageSource {
-    ImageSource { source: source.to_owned(), sha256: sha256.to_string(), signed_by: None, insecure: true }
+    ImageSource { source: source.to_owned(), sha256: sha256.to_string(), insecure: true, ..ImageSource::default() }
 }
 
 fn fetch_image(server_path: &str, sha256: &Sha256, cache: &Path) -> Result<image::CachedImage, ImageError> {
     image::fetch(
         &source(server_path, sha256),
-        sha256,
+        &(*sha256).into(),
         cache,
         cache,
         false,
@@ -228,7 +228,7 @@ fn local_images_are_copied_and_checked() {
     let image = fetch_image("./disk.qcow2", &sha256, cache.path()).expect("image");
     assert_eq!(std::fs::read(&image.path).expect("read"), content);
     let error = fetch_image("disk.qcow2", &Sha256::of(b"x"), cache.path()).expect_err("digest");
-    assert!(matches!(error, ImageError::WrongDigest { found, .. } if found == sha256), "{error}");
+    assert!(matches!(error, ImageError::WrongDigest { found, .. } if found == sha256.into()), "{error}");
     assert!(fetch_image("missing", &Sha256::of(b"y"), cache.path()).is_err());
 }
 
@@ -245,10 +245,10 @@ fn digests_come_from_lists_and_are_remembered() {
     };
     assert!(pin(&remote, OFFLINE).is_err());
     for policy in [FRESH, FRESH, OFFLINE] {
-        assert_eq!(pin(&remote, policy).expect("digest"), digest);
+        assert_eq!(pin(&remote, policy).expect("digest"), digest.into());
     }
     assert_eq!(server.requests().len(), 1);
-    assert_eq!(pin(&source("disk.qcow2", "SHA256SUMS"), FRESH).expect("digest"), digest);
+    assert_eq!(pin(&source("disk.qcow2", "SHA256SUMS"), FRESH).expect("digest"), digest.into());
     let error = pin(&source("other.qcow2", "SHA256SUMS"), FRESH).expect_err("not listed").to_string();
     assert!(error.contains("other.qcow2"), "{error}");
 }
@@ -269,7 +269,7 @@ fn an_interrupt_ends_a_download_at_once() {
     let sha256 = Sha256::of(b"x");
     let result = image::fetch(
         &source(&url, sha256),
-        &sha256,
+        &sha256.into(),
         cache.path(),
         cache.path(),
         false,

@@ -51,7 +51,7 @@ pub(in crate::cli) struct Build {
     /// Show the plan instead of building it
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
-    /// The cloud, where the recipe's targets name none.
+    /// The cloud, where the recipe's base or targets name none.
     #[command(flatten)]
     pub(in crate::cli) cloud: CloudOptions,
 }

@@ -18,7 +18,7 @@ use crate::pipeline::Source;
 pub(in crate::cli) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
     let Sources { mut images, several } = args.source.read(global)?;
     if args.dry_run {
-        return plan::show(images, several, &args.pinning, &args.machine, global);
+        return plan::show(images, several, (&args.pinning, &args.machine, &args.cloud), global);
     }
     match images.pop() {
         Some(source) if !several => alone(args, source, global),

@@ -63,7 +63,7 @@ impl<'h> Image<'h> {
         let name = recipe.name.clone();
         let log = Arc::new(Deferred::new());
         let reporters: Vec<Arc<dyn Reporter>> = vec![Arc::clone(&log) as _, view.reporter()];
-        let mut workshop = host.workshop(Arc::new(Tee(reporters)), interrupt, global)?;
+        let mut workshop = host.workshop(Arc::new(Tee(reporters)), interrupt, &args.cloud, global)?;
         workshop.timeout = args.timeout;
         workshop.secrets = read_secrets(&recipe.secrets, &recipe.dir)?;
         let redactor = Redactor::new(workshop.secrets.values());

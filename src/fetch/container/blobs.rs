@@ -55,7 +55,8 @@ pub(super) fn file(
     let started = std::time::Instant::now();
     means.reporter.report(&Event::ActivityStarted { activity: activity.clone() });
     let unfinished = images.join(format!("{sha256}.part"));
-    let mut transfer = Transfer::open(&unfinished, &activity, means.reporter, means.interrupt)?.within(descriptor.size);
+    let mut transfer = Transfer::open(&unfinished, &sha256.into(), &activity, means.reporter, means.interrupt)?;
+    transfer = transfer.within(descriptor.size);
     let resumed = transfer.is_resumed();
     let mut verdict = brought(blobs, descriptor, part, &sha256, &mut transfer);
     // The beginning may be that of another file.
@@ -87,7 +88,7 @@ fn brought(
         return Err(wrong_size(blobs.image(), part, descriptor.size, transfer.length()));
     }
     result?;
-    let found = transfer.finish()?;
+    let (_, found) = transfer.finish()?;
     if transfer.length() != descriptor.size {
         return Err(wrong_size(blobs.image(), part, descriptor.size, transfer.length()));
     }

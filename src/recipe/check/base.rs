@@ -49,6 +49,16 @@ pub(crate) fn tree(root: &Node, tree: &TreeSource, dir: &Path, source: &Arc<Sour
     }
 }
 
+/// Checks that an image of a cloud has an id, a name or a tag.
+pub(super) fn glance(root: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    let Some(node) = root.get("base").and_then(|base| base.get("glance")) else { return };
+    if node.get("image").is_none() && node.get("tag").is_none() {
+        let message = "this names no image";
+        let help = "write `image: ID` or `image: NAME`, or `tag: TAG` for the newest image with a tag";
+        found.push(Diagnostic::new(source, node.span, message).help(help));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

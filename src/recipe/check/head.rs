@@ -29,9 +29,12 @@ const RECIPE_HEAD: &[(&str, Rule)] = &[
     ("base.bootstrap.components.*", component),
     ("base.bootstrap.keyring", key_file),
     ("base.recipe.source", recipe_file),
+    ("base.glance.image", one_line),
+    ("base.glance.tag", one_line),
     ("base.image.source", image_source),
     ("base.image.sha256", image_digest),
     ("base.image.signed-by", key_file),
+    ("base.image.fingerprints.*", fingerprint),
     ("base.container.source", container_source),
     ("base.tree.source", image_source),
     ("base.tree.sha256", image_digest),
@@ -67,6 +70,7 @@ pub(crate) fn recipe_head(root: &Node, source: &Arc<Source>, found: &mut Vec<Dia
     apply(RECIPE_HEAD, root, source, found);
     base::checksum(root, "image", source, found);
     base::checksum(root, "tree", source, found);
+    base::glance(root, source, found);
     if let Some(size) = root.get("disk").and_then(|disk| disk.get("size")) {
         let parsed = match &size.value {
             Value::Int(bytes) => u64::try_from(*bytes).ok().map(ByteSize::bytes),

@@ -7,10 +7,10 @@ use serde_json::{Value as Json, json};
 
 use super::super::check;
 use super::super::composition::{ComposedStep, Composition, System};
+use super::super::element_use::ElementUse;
 use super::super::layout::Layout;
 use super::super::params::{self, Given, Values};
 use super::super::publish::Target;
-use super::super::schema::ElementUse;
 use super::super::template::{Budget, Variables, render};
 use super::own::{Brought, Own};
 use super::step::step;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::files::Files;
 use crate::digest::Sha256;
 use crate::recipe::publish::Target;
-use crate::recipe::schema::{BaseFile, RecipeFile};
+use crate::recipe::schema::{BaseFile, ImageBase, RecipeFile};
 use crate::yaml::Node;
 
 /// Returns whether the text of a file is a path that begins in a folder, not a URL or a digest.
@@ -22,7 +22,8 @@ pub(in crate::recipe) fn relocate(file: &mut RecipeFile, head: &Node, files: &Fi
     };
     let base = |kind: &str, key: &str| head.get("base")?.get(kind)?.get(key);
     match &mut file.base {
-        BaseFile::Image(image) => {
+        BaseFile::Image(ImageBase::Named(_)) | BaseFile::Glance(_) => {}
+        BaseFile::Image(ImageBase::File(image)) => {
             moved(base("image", "source"), &mut image.source);
             moved(base("image", "sha256"), &mut image.sha256);
             image.signed_by.iter_mut().for_each(|path| moved(base("image", "signed-by"), path));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use goldsmith::digest::Sha256;
 use goldsmith::fetch::image::pin;
 use goldsmith::fetch::netrc::Netrc;
-use goldsmith::fetch::{Network, PinPolicy};
+use goldsmith::fetch::{Checksum, Network, PinPolicy};
 use goldsmith::interrupt::Interrupt;
 use goldsmith::recipe::ImageSource;
 use minisign::KeyPair;
@@ -20,13 +20,13 @@ use minisign::KeyPair;
 use super::sandbox::Sandbox;
 
 /// A server of a few files. What begins with `-> ` is a redirect. It notes every request with its login.
-struct Server {
-    url: String,
-    seen: Arc<Mutex<Vec<String>>>,
+pub(super) struct Server {
+    pub(super) url: String,
+    pub(super) seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    fn start(files: &[(&str, &[u8])]) -> Self {
+    pub(super) fn start(files: &[(&str, &[u8])]) -> Self {
         let files: BTreeMap<String, Vec<u8>> =
             files.iter().map(|(name, content)| (format!("/{name}"), content.to_vec())).collect();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -58,14 +58,22 @@ impl Server {
     }
 }
 
-fn found(list: &str, key: Option<&Path>, network: &Network, cache: &Path) -> Result<Sha256, String> {
+/// Makes a key of OpenPGP in a new home directory of gpg.
+pub(super) fn key(home: &Path) {
+    std::fs::create_dir(home).expect("a directory");
+    std::fs::set_permissions(home, std::fs::Permissions::from_mode(0o700)).expect("a mode");
+    gpg(home, &["--quick-generate-key", "Images <i@example.org>", "ed25519", "sign", "1d"]);
+}
+
+fn found(list: &str, key: Option<&Path>, network: &Network, cache: &Path) -> Result<Checksum, String> {
     let policy = PinPolicy { max_age: Duration::ZERO, newer_than: Some(std::time::SystemTime::now()), offline: false };
     let signed_by = key.map(|key| key.display().to_string());
-    let source = ImageSource { source: "a.qcow2".to_owned(), sha256: list.to_owned(), signed_by, insecure: true };
+    let (source, sha256) = ("a.qcow2".to_owned(), list.to_owned());
+    let source = ImageSource { source, sha256, signed_by, insecure: true, ..ImageSource::default() };
     pin(&source, cache, cache, &policy, network, &Interrupt::new()).map_err(|error| error.to_string())
 }
 
-fn gpg(home: &Path, arguments: &[&str]) -> Vec<u8> {
+pub(super) fn gpg(home: &Path, arguments: &[&str]) -> Vec<u8> {
     let mut gpg = Command::new("gpg");
     gpg.args(["--batch", "--yes", "--quiet", "--pinentry-mode", "loopback", "--passphrase", "", "--homedir"]).arg(home);
     let output = gpg.args(arguments).output().expect("gpg");
@@ -81,9 +89,7 @@ fn a_list_signed_by_openpgp_is_believed() {
     let digest = Sha256::of(b"image");
     std::fs::write(at("sums"), format!("{digest}  a.qcow2\n")).expect("a file");
     for (home, key) in [("mine", "mine.asc"), ("other", "other.asc")] {
-        std::fs::create_dir(at(home)).expect("a directory");
-        std::fs::set_permissions(at(home), std::fs::Permissions::from_mode(0o700)).expect("a mode");
-        gpg(&at(home), &["--quick-generate-key", "Images <i@example.org>", "ed25519", "sign", "1d"]);
+        self::key(&at(home));
         std::fs::write(at(key), gpg(&at(home), &["--armor", "--export"])).expect("a file");
     }
     std::fs::write(at("mine.gpg"), gpg(&at("mine"), &["--export"])).expect("a file");
@@ -118,7 +124,7 @@ fn a_list_signed_by_openpgp_is_believed() {
     };
     for place in ["asc", "gpg", "sign", "within"] {
         for key in ["mine.asc", "mine.gpg"] {
-            assert_eq!(ask(place, key), Ok(digest), "{place} {key}");
+            assert_eq!(ask(place, key), Ok(digest.into()), "{place} {key}");
         }
         let error = ask(place, "other.asc").expect_err(place);
         assert!(error.contains("is not signed by the key in"), "{error}");
@@ -131,7 +137,7 @@ fn a_list_signed_by_openpgp_is_believed() {
         let error = ask(place, "mine.asc").expect_err(place);
         assert!(error.contains(words), "{place}: {error}");
     }
-    assert_ne!(ask("longer", "mine.asc"), Ok(other));
+    assert_ne!(ask("longer", "mine.asc"), Ok(other.into()));
     let error = ask("asc", "sums").expect_err("no key");
     assert!(error.contains("neither a public key of OpenPGP nor one of minisign"), "{error}");
 }
@@ -158,7 +164,7 @@ fn a_list_signed_by_minisign_is_believed() {
     let ask = |place: &str, key: &Path| {
         found(&format!("{}/{place}/SHA256SUMS", server.url), Some(key), &Network::default(), dir.path())
     };
-    assert_eq!(ask("good", &mine.0), Ok(digest));
+    assert_eq!(ask("good", &mine.0), Ok(digest.into()));
     for (place, key) in [("good", &other.0), ("changed", &mine.0)] {
         let error = ask(place, key).expect_err("it is refused");
         assert!(error.contains("is not signed by the key in"), "{error}");
@@ -182,8 +188,8 @@ fn a_login_goes_to_its_server_and_not_where_that_one_points_to() {
     let logins = Netrc::parse("machine 127.0.0.1 login me password s3cret").expect("logins");
     let network = Network { logins, ..Network::default() };
     let ask = |place: &str| found(&format!("{}/{place}/SHA256SUMS", server.url), None, &network, dir.path());
-    assert_eq!(ask("here"), Ok(digest));
-    assert_eq!(ask("away"), Ok(digest));
+    assert_eq!(ask("here"), Ok(digest.into()));
+    assert_eq!(ask("away"), Ok(digest.into()));
     assert_eq!(
         *server.seen.lock().expect("log"),
         ["/here/SHA256SUMS true", "/SHA256SUMS true", "/away/SHA256SUMS true"]

@@ -12,10 +12,10 @@ use goldsmith::recipe::ImageSource;
 use super::samples::{SIZE, Samples, assert_same};
 
 fn fetched(samples: &Samples, name: &str, sha256: &Sha256) -> Result<CachedImage, ImageError> {
-    let source = ImageSource { source: name.to_owned(), sha256: sha256.to_string(), signed_by: None, insecure: false };
+    let source = ImageSource { source: name.to_owned(), sha256: sha256.to_string(), ..ImageSource::default() };
     let (here, cache) = (samples.path(""), samples.path("cache"));
     goldsmith::layer::prepare(&cache).expect("a cache");
-    fetch(&source, sha256, &here, &cache, false, &Network::default(), &Silent, &Interrupt::new())
+    fetch(&source, &(*sha256).into(), &here, &cache, false, &Network::default(), &Silent, &Interrupt::new())
 }
 
 fn digest(samples: &Samples, name: &str) -> Sha256 {
