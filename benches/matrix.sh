@@ -15,9 +15,8 @@ name: "image-{{ number }}"
 params: { number: { type: integer } }
 matrix: { number: [1, 2, 3, 4, 5, 6] }
 steps:
-  install:
-    - write: { path: /etc/number, content: "{{ number }}\n" }
   configure:
+    - write: { path: /etc/number, content: "{{ number }}\n" }
     - write: { path: /etc/motd, content: "{{ number }}\n" }
 X
 } > "$work/recipe.yaml"
