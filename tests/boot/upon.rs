@@ -21,6 +21,10 @@ checks:
   - booted: { command: "grep -qx 'upon another' /etc/motd" }
   - booted: { command: "grep -qw goldsmith.upon=1 /proc/cmdline" }
   - booted: { command: "date +%Z | grep -qE '^CES?T$'" }
+verify:
+  accept:
+    - { check: hostname, because: the recipe changes it }
+    - { check: time-zone, because: the recipe changes it }
 "#;
 
 /// Builds an image upon `out/NAME/NAME.qcow2` of a directory, and verifies it under BIOS. Also returns its manifest.
