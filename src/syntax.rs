@@ -65,6 +65,22 @@ pub(crate) fn one_line(text: &str) -> Result<(), String> {
     verdict(!text.contains(['\n', '\r', '\0']), || "this must be one line".to_owned())
 }
 
+/// Checks a word without white space and commas.
+pub(crate) fn word(text: &str) -> Result<(), String> {
+    let good = !text.is_empty()
+        && !text.starts_with('-')
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == ',');
+    verdict(good, || format!("`{text}` is not one word"))
+}
+
+/// Checks a path that stays in its directory.
+pub(crate) fn relative_path(text: &str) -> Result<(), String> {
+    use std::path::{Component, Path};
+    let mut components = Path::new(text).components();
+    let good = !text.is_empty() && !text.contains('\0') && components.all(|part| matches!(part, Component::Normal(_)));
+    verdict(good, || format!("`{text}` must be a path in the directory of `source`, without `..`"))
+}
+
 pub(crate) fn package(text: &str) -> Result<(), String> {
     // apt would remove the package `name` if it got `name-`.
     let good = fits(text, |c| alphanumeric(c) || c == '@', |c| alphanumeric(c) || "@.+-_:=~/^*".contains(c), 200);

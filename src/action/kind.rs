@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::files::{Copy, Edit, Extract, Mkdir, Move, Permissions, Symlink, Write};
-use super::system::{KernelArgs, Packages, Run, Service, User};
+use super::system::{Ansible, KernelArgs, Packages, Run, Service, User};
 use super::texts::Texts;
 use crate::syntax::{file_path, host_name, locale, time_zone};
 
@@ -21,6 +21,9 @@ pub enum Action {
     /// Runs a script in the guest as root. All other actions are declarative. As for every action, Goldsmith makes again at the
     /// end what is [derived](#what-is-made-again) from changed files.
     Run(Run),
+    /// Runs a playbook of Ansible. `ansible-playbook` runs on the host, and its tasks in the guest as root. So the build needs
+    /// `--allow-ansible`: a playbook can run programs on the host too.
+    Ansible(Ansible),
     /// Writes a file from text in the recipe.
     Write(Write),
     /// Copies a file or a directory that belongs to the recipe or element.
@@ -64,6 +67,7 @@ impl Action {
     pub(crate) const TEXTS: &[(&'static str, Texts)] = &[
         ("packages", Packages::TEXTS),
         ("run", Run::TEXTS),
+        ("ansible", Ansible::TEXTS),
         ("write", Write::TEXTS),
         ("copy", Copy::TEXTS),
         ("extract", Extract::TEXTS),
@@ -87,6 +91,7 @@ impl Action {
         match self {
             Self::Packages(_) => "packages",
             Self::Run(_) => "run",
+            Self::Ansible(_) => "ansible",
             Self::Write(_) => "write",
             Self::Copy(_) => "copy",
             Self::Extract(_) => "extract",
@@ -110,6 +115,9 @@ impl Action {
     fn needs(&self) -> Needs<'_> {
         match self {
             Self::Run(run) => Needs { source: run.script.as_deref(), timeout: run.timeout, network: run.network },
+            Self::Ansible(ansible) => {
+                Needs { source: Some(&ansible.source), timeout: ansible.timeout, network: ansible.network }
+            }
             Self::Copy(copy) => Needs { source: Some(&copy.source), ..Needs::default() },
             Self::Extract(extract) => Needs { source: Some(&extract.source), ..Needs::default() },
             Self::Packages(packages) => {
@@ -142,6 +150,7 @@ impl Action {
         self.source()?;
         match self {
             Self::Run(run) => run.script.as_mut().map(|script| (script, "script", true)),
+            Self::Ansible(ansible) => Some((&mut ansible.source, "source", false)),
             Self::Copy(copy) => Some((&mut copy.source, "source", false)),
             Self::Extract(extract) => Some((&mut extract.source, "source", true)),
             other => unreachable!("`{}` brings a file, whose place in it is not known here", other.name()),

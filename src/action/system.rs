@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::texts::{Texts, is_false};
-use crate::syntax::{anything, argument, file_path, kernel_argument, one_line, package, password_hash, unit, user};
+use crate::syntax::{
+    anything, argument, file_path, kernel_argument, one_line, package, password_hash, relative_path, unit, user, word,
+};
 use crate::units;
 
 /// A change of the set of installed packages.
@@ -66,6 +68,58 @@ impl Run {
         ("script", anything),
         ("inline", anything),
         ("secrets.*", anything),
+        ("timeout", anything),
+    ];
+}
+
+/// A playbook of Ansible.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Ansible {
+    /// Directory with the playbook and all that it uses, such as `roles/`, `group_vars/` and `ansible.cfg`. A change of any file in it
+    /// runs the step again.
+    pub source: String,
+    /// Path of the playbook in that directory.
+    #[serde(default = "default_playbook")]
+    pub playbook: String,
+    /// Variables, which have precedence over all others. In texts, Goldsmith replaces its own templates first.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vars: BTreeMap<String, serde_json::Value>,
+    /// Names of secrets, which are variables of the same names. Tasks that use them need `no_log`, if they would write the value into
+    /// the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// Only tasks with one of these tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// No tasks with one of these tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skip_tags: Vec<String>,
+    /// Path of a file in that directory that lists roles and collections for `ansible-galaxy`, which downloads them first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requirements: Option<String>,
+    /// Give the tasks a network. Modules that install packages need it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub network: bool,
+    /// How long the playbook may take: `90s`, `10min`, `2h`. Default: `--timeout` of the build.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "units::option_duration")]
+    #[schemars(with = "Option<String>")]
+    pub timeout: Option<Duration>,
+}
+
+fn default_playbook() -> String {
+    "site.yml".to_owned()
+}
+
+impl Ansible {
+    /// Rules for its texts.
+    pub(super) const TEXTS: Texts = &[
+        ("source", anything),
+        ("playbook", relative_path),
+        ("requirements", relative_path),
+        ("secrets.*", anything),
+        ("tags.*", word),
+        ("skip-tags.*", word),
         ("timeout", anything),
     ];
 }

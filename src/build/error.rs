@@ -62,6 +62,9 @@ pub enum BuildError {
     /// A layer that was made or found is no longer in the store.
     #[error("layer {} is gone from the cache: was it removed by hand?", .0.short())]
     Vanished(LayerKey),
+    /// A playbook of a step may run programs on this host, and the user has not allowed that.
+    #[error("step `{0}` runs a playbook of Ansible, which can run programs on this host with your rights")]
+    Ansible(StepId),
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,

@@ -11,6 +11,7 @@ use super::failure::{AfterFailure, OnFailure};
 use super::new_layer::Found;
 use super::session::Session;
 use super::workshop::Workshop;
+use crate::action::Action;
 use crate::disk::layout::{DiskLayout, LayoutError};
 use crate::event::Event;
 use crate::fsx::available_bytes;
@@ -33,6 +34,10 @@ pub fn build<'a>(
     on_failure: &mut dyn OnFailure,
 ) -> Result<BuiltDisk<'a>, BuildError> {
     let workshop = session.workshop;
+    let playbook = |step: &&Step| step.actions.iter().any(|action| matches!(action, Action::Ansible(_)));
+    if let Some(step) = plan.steps.iter().find(playbook).filter(|_| !workshop.ansible) {
+        return Err(BuildError::Ansible(step.id.clone()));
+    }
     workshop.reporter.report(&Event::BuildStarted { name: plan.name.clone(), steps: plan.steps.len() });
     for note in &plan.notes {
         workshop.reporter.report(&Event::Warning { message: note.clone() });
@@ -130,6 +135,9 @@ pub(super) fn executor<'a>(
         scratch: &workshop.scratch,
         epoch: plan.epoch(),
         timeout: step.timeout.map_or(workshop.timeout, |timeout| timeout.max(workshop.timeout)),
+        ansible: workshop.ansible,
+        reporter: &*workshop.reporter,
+        interrupt: &workshop.interrupt,
     }
 }
 

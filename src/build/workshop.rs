@@ -36,6 +36,8 @@ pub struct Workshop {
     pub interrupt: Interrupt,
     /// Proxies and logins for downloads.
     pub network: Network,
+    /// Whether playbooks of Ansible may run. They can run programs on this host.
+    pub ansible: bool,
     /// Places of cloud configurations, for bases that are images of a cloud.
     pub clouds: Places,
 }
@@ -68,6 +70,7 @@ impl Workshop {
             reporter,
             interrupt,
             network: Network::default(),
+            ansible: false,
             clouds: Places::default(),
         })
     }

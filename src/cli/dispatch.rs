@@ -70,7 +70,9 @@ fn keep_secrets() {
     // Every user may lower a limit.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum });
     let names = std::env::vars_os().map(|(name, _)| name);
-    crate::process::withhold(names.filter(|name| crate::process::names_credential(name)));
+    // The user's settings of Ansible are no part of a layer's key, so playbooks must not depend on them.
+    let ansible = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("ANSIBLE_");
+    crate::process::withhold(names.filter(|name| crate::process::names_credential(name) || ansible(name)));
 }
 
 /// Runs the command, and returns the exit code.
@@ -91,9 +93,9 @@ fn execute(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
         Verb::Images(args) => images::images(&args, &global),
         Verb::Elements(args) => elements::elements(&args, &global),
         Verb::Distros(args) => distros::distros(&args, &global),
+        Verb::Bases(args) => bases::bases(&args, &global),
         Verb::Convert(args) => convert::run(&args, &global),
         Verb::Cache(args) => cache::cache(&args.command, &global),
-        Verb::Bases(args) => bases::bases(&args, &global),
         Verb::Schema { format, distros } => distros::known(&distros, &global).map(|known| {
             let schema = match format {
                 SchemaFormat::Recipe => crate::recipe::json_schema::recipe_schema(&known),

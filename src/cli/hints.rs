@@ -184,6 +184,8 @@ pub(super) fn build(error: &BuildError) -> Failure {
         BuildError::Guest { source, .. } => guest(Failure::new(kind_of(source), error), source),
         BuildError::HostFull { .. } => Failure::new(FailureKind::Host, error).hint(MAKE_ROOM),
         BuildError::Layout(_) => Failure::new(FailureKind::Recipe, error),
+        BuildError::Ansible(_) => Failure::new(FailureKind::Usage, error)
+            .hint("`--allow-ansible` permits it; read the playbook first, if it is not yours"),
         BuildError::Keep(_) | BuildError::Extract(_) | BuildError::Vanished(_) => {
             no_space(Failure::new(FailureKind::Host, error), error)
         }

@@ -127,8 +127,10 @@ pub fn of(ingredients: &Value) -> LayerKey {
 /// Returns an action without its deadline, which changes nothing in the layer.
 fn keyed(action: &Action) -> Value {
     let mut action = action.clone();
-    if let Action::Run(run) = &mut action {
-        run.timeout = None;
+    match &mut action {
+        Action::Run(run) => run.timeout = None,
+        Action::Ansible(ansible) => ansible.timeout = None,
+        _ => {}
     }
     json!(action)
 }

@@ -7,7 +7,7 @@
 mod key_manager;
 #[path = "cloud/members.rs"]
 pub(crate) mod members;
-#[path = "cloud/programs.rs"]
+#[path = "../support/programs.rs"]
 mod programs;
 
 use std::fs::{self, File};
@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub(crate) use programs::Programs;
 use programs::shared;
+pub(crate) use programs::{Programs, run};
 use serde_json::{Value, json};
 
 /// Password of everybody.
@@ -376,11 +376,6 @@ pub(crate) fn answers(url: &str) -> bool {
 
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
-}
-
-pub(crate) fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 pub(crate) fn id(option: &str) -> String {

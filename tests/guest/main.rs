@@ -3,6 +3,7 @@
 mod alpine;
 #[path = "../support/alpine.rs"]
 mod alpine_image;
+mod ansible;
 mod apk;
 #[path = "../support/apt_distro.rs"]
 mod apt_distro;
@@ -23,6 +24,9 @@ mod matrix;
 mod mended;
 mod oracle;
 mod pacman;
+#[path = "../support/programs.rs"]
+#[allow(dead_code, reason = "the cloud's tests use more of it")]
+mod programs;
 mod rpm;
 #[path = "../support/rpm_distro.rs"]
 mod rpm_distro;

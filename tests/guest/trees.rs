@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use goldsmith::build::actions::Executor;
 use goldsmith::guest::Guest;
+use goldsmith::interrupt::Interrupt;
 use goldsmith::plan::{self, BasePlan, Phase, Plan};
 use goldsmith::recipe::{self, Arch, Base, LoadOptions};
 
@@ -27,6 +29,7 @@ fn plan(folder: &Path, steps: &str) -> Result<Plan, String> {
 /// Makes what carries out steps of a plan in a guest.
 pub(crate) fn executor<'a>(guest: &'a mut dyn Guest, plan: &'a Plan, scratch: &'a Path) -> Executor<'a> {
     static NO_SECRETS: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    static NO_INTERRUPT: LazyLock<Interrupt> = LazyLock::new(Interrupt::new);
     Executor {
         guest,
         mechanisms: &plan.os.mechanisms,
@@ -37,6 +40,9 @@ pub(crate) fn executor<'a>(guest: &'a mut dyn Guest, plan: &'a Plan, scratch: &'
         scratch,
         epoch: Some(1_600_000_000),
         timeout: Duration::from_secs(600),
+        ansible: false,
+        reporter: &goldsmith::event::Silent,
+        interrupt: &NO_INTERRUPT,
     }
 }
 

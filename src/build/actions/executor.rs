@@ -8,7 +8,9 @@ use super::error::ActionError;
 use super::package_cache::PackageCache;
 use crate::action::Action;
 use crate::distro::Mechanisms;
+use crate::event::Reporter;
 use crate::guest::Guest;
+use crate::interrupt::Interrupt;
 use crate::plan::{Asset, Step};
 
 /// Carries out the actions of one step.
@@ -33,6 +35,12 @@ pub struct Executor<'a> {
     pub epoch: Option<u64>,
     /// How long the step may take.
     pub timeout: Duration,
+    /// Whether playbooks may run, which are programs of the host.
+    pub ansible: bool,
+    /// Receiver of the output of programs of the host.
+    pub reporter: &'a dyn Reporter,
+    /// The user's request to stop, which ends programs of the host.
+    pub interrupt: &'a Interrupt,
 }
 
 impl Executor<'_> {
@@ -61,6 +69,7 @@ impl Executor<'_> {
         match action {
             Action::Packages(packages) => self.packages(packages),
             Action::Run(run) => self.script(run, files),
+            Action::Ansible(ansible) => self.ansible(ansible, files),
             Action::Write(write) => self.write(write),
             Action::Copy(copy) => self.copy(copy, files),
             Action::Extract(extract) => self.extract(extract, files),

@@ -4,6 +4,7 @@
 //! the image run only for what nothing else can do.
 
 mod access;
+mod ansible;
 mod boot_menu;
 mod carry;
 mod derived;

@@ -48,6 +48,9 @@ pub(in crate::cli) struct Build {
     /// Publish the image although one that was built later is there
     #[arg(long, requires = "publish")]
     pub(in crate::cli) allow_older: bool,
+    /// Run playbooks of the recipes' `ansible` actions; they can run programs on this host as you
+    #[arg(long)]
+    pub(in crate::cli) allow_ansible: bool,
     /// Show the plan instead of building it
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,

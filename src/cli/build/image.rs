@@ -65,6 +65,7 @@ impl<'h> Image<'h> {
         let reporters: Vec<Arc<dyn Reporter>> = vec![Arc::clone(&log) as _, view.reporter()];
         let mut workshop = host.workshop(Arc::new(Tee(reporters)), interrupt, &args.cloud, global)?;
         workshop.timeout = args.timeout;
+        workshop.ansible = args.allow_ansible;
         workshop.secrets = read_secrets(&recipe.secrets, &recipe.dir)?;
         let redactor = Redactor::new(workshop.secrets.values());
         let pipeline = Pipeline::new(source, pins, workshop, &host.host);

@@ -55,15 +55,23 @@ pub(crate) fn actions(root: &Node, secrets: &BTreeSet<&str>, source: &Arc<Source
                 let key = action.key("run").map_or(action.span, |key| key.span);
                 script(run, key, source, found);
                 environment(run, source, found);
-                for secret in run.get("secrets").map_or(&[][..], Node::list) {
-                    if let Some(name) = secret.text().filter(|name| !secrets.contains(name)) {
-                        let message = format!("the recipe has no secret `{name}`");
-                        let help = format!("add `{name}: {{ env: VARIABLE }}` or `{{ file: PATH }}` to its `secrets`");
-                        let diagnostic = Diagnostic::new(source, secret.span, message);
-                        found.push(diagnostic.did_you_mean(near(name, secrets)).help(help));
-                    }
-                }
+                known_secrets(run, secrets, source, found);
             }
+            if let Some(ansible) = action.get("ansible") {
+                known_secrets(ansible, secrets, source, found);
+            }
+        }
+    }
+}
+
+/// Checks that the recipe has the secrets that an action names.
+fn known_secrets(action: &Node, secrets: &BTreeSet<&str>, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    for secret in action.get("secrets").map_or(&[][..], Node::list) {
+        if let Some(name) = secret.text().filter(|name| !secrets.contains(name)) {
+            let message = format!("the recipe has no secret `{name}`");
+            let help = format!("add `{name}: {{ env: VARIABLE }}` or `{{ file: PATH }}` to its `secrets`");
+            let diagnostic = Diagnostic::new(source, secret.span, message);
+            found.push(diagnostic.did_you_mean(near(name, secrets)).help(help));
         }
     }
 }

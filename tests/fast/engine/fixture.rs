@@ -174,6 +174,7 @@ impl Fixture {
             reporter: self.events.clone(),
             interrupt: self.interrupt.clone(),
             network: Default::default(),
+            ansible: false,
             clouds: Default::default(),
         }
     }

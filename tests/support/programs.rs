@@ -5,9 +5,13 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::run;
+const REQUIREMENTS: &str = include_str!("../cloud/requirements.txt");
 
-const REQUIREMENTS: &str = include_str!("../requirements.txt");
+/// Runs a program to its end.
+pub(crate) fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
 
 /// A Python environment with programs.
 #[derive(Clone)]
@@ -20,7 +24,7 @@ impl Programs {
     }
 
     /// An environment of its own for other requirements. It is made anew where they have changed.
-    pub(super) fn install_as(name: &str, requirements: &str) -> Self {
+    pub(crate) fn install_as(name: &str, requirements: &str) -> Self {
         let (dir, _lock) = shared();
         let programs = Self(dir.join(name));
         let done = programs.0.join("requirements.txt");
@@ -39,7 +43,7 @@ impl Programs {
     }
 
     /// A file or directory of the environment.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
@@ -64,7 +68,7 @@ impl Programs {
 }
 
 /// The directory of what tests share, and the lock that is held while something is made in it.
-pub(super) fn shared() -> (PathBuf, File) {
+pub(crate) fn shared() -> (PathBuf, File) {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("openstack");
     fs::create_dir_all(&dir).expect("a directory");
     let lock = File::create(dir.join("lock")).expect("a lock file");
