@@ -9,6 +9,7 @@ use include_dir::{Dir, include_dir};
 
 use super::asset::Folder;
 use super::schema::{ElementFile, Param};
+use super::steps;
 use crate::distro::{self, Distros};
 use crate::recipe::terms::decode;
 use crate::recipe::{check, params, template};
@@ -60,8 +61,8 @@ pub struct Element {
     pub conflicts: Vec<String>,
     /// Origin of the element.
     pub origin: ElementOrigin,
-    /// Remark for the user: the element hides another one of the same name.
-    pub note: Option<String>,
+    /// Remarks for the user: the element hides another one of the same name, or its file has an old form.
+    pub notes: Vec<String>,
     pub(crate) source: Arc<Source>,
     pub(crate) node: Node,
     pub(crate) folder: Folder,
@@ -169,14 +170,15 @@ fn element(
     source: Arc<Source>,
     folder: Folder,
     origin: ElementOrigin,
-    note: Option<String>,
+    hides: Option<String>,
     distros: &Distros,
 ) -> Result<Element, LoadError> {
     let (node, mut found) = parse(&source);
     let Some(mut node) = node else { return Err(LoadError::Faulty(found)) };
+    let old = steps::gathered(&mut node, &source, &mut found);
     check::require(&mut node, &["name", "description"], &source, &mut found);
     // Packages, actions and checks may have templates, whose variables only a recipe decides.
-    let mut head = node.filtered(|key| !ElementFile::PHASES.contains(&key) && key != "packages" && key != "checks");
+    let mut head = steps::names_only(node.filtered(|key| key != "packages" && key != "checks"));
     let (file, errors) = decode::<ElementFile>(&mut head, &source);
     found.extend(errors);
     check::element_head(&head, name, &source, &mut found);
@@ -196,7 +198,7 @@ fn element(
             after: file.after,
             conflicts: file.conflicts,
             origin,
-            note,
+            notes: hides.into_iter().chain(old).collect(),
             source,
             node,
             folder,
@@ -231,9 +233,9 @@ mod tests {
         assert_eq!(mine.description, "first");
         let (one, two) = (folder.path().join("one"), folder.path().join("two"));
         let note = format!("element `mine` of {} is used instead of the one of {}", one.display(), two.display());
-        assert_eq!(mine.note, Some(note));
+        assert_eq!(mine.notes, [note]);
         let other = library.load("other").expect("it is there");
-        assert_eq!((other.note, &other.origin), (None, &ElementOrigin::Dir(two)));
+        assert_eq!((other.notes.len(), &other.origin), (0, &ElementOrigin::Dir(two)));
         assert!(library.names().contains_key("other"));
     }
 
@@ -243,11 +245,15 @@ mod tests {
             ("one/wrong", "name: worng\ndescription: x\n"),
             ("one/bare", "params: {}\n"),
             ("one/typo", "name: typo\ndescription: x\nconfigur: []\npackages: { debain: [x] }\n"),
+            ("one/inner", "name: inner\ndescription: x\nsteps: { configur: [] }\n"),
+            ("one/both", "name: both\ndescription: x\nclean: []\nsteps: { boot: [] }\n"),
         ]);
         for (name, messages) in [
             ("wrong", &["the element is named `worng`, and its folder `wrong`"][..]),
             ("bare", &["`name` is missing", "`description` is missing"]),
             ("typo", &["unknown key `configur`", "unknown distribution or family `debain`"]),
+            ("inner", &["unknown key `configur`"]),
+            ("both", &["`clean` stands beside `steps`"]),
             ("wrnog", &["unknown element `wrnog`"]),
             ("../one/wrong", &["unknown element `../one/wrong`"]),
         ] {

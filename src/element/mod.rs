@@ -4,4 +4,6 @@ pub(crate) mod asset;
 pub mod library;
 pub mod order;
 pub mod schema;
+mod steps;
+mod summary;
 mod tree;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
+use crate::vocabulary::Phase;
 
 /// An element: a reusable part of an image, as data.
 ///
@@ -34,36 +35,63 @@ pub struct ElementFile {
     /// of `all`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub packages: BTreeMap<String, Vec<String>>,
-    /// Actions of the `install` phase.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "crate::element::schema::actions")]
-    pub install: Vec<Action>,
-    /// Actions of the `configure` phase.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "crate::element::schema::actions")]
-    pub configure: Vec<Action>,
-    /// Actions of the `boot` phase.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "crate::element::schema::actions")]
-    pub boot: Vec<Action>,
-    /// Actions of the `finish` phase, which runs after the `boot` actions of all elements. Elements write the boot loader's
-    /// configuration and the initramfs here, once.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "crate::element::schema::actions")]
-    pub finish: Vec<Action>,
-    /// Actions of the `clean` phase.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "crate::element::schema::actions")]
-    pub clean: Vec<Action>,
+    /// The actions of the element.
+    #[serde(default, skip_serializing_if = "Steps::is_empty")]
+    pub steps: Steps,
     /// Checks of images with this element.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::element::schema::checks")]
     pub checks: Vec<Check>,
 }
 
-impl ElementFile {
+/// The actions of an element or of a recipe, by phase.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Steps {
+    /// Actions that run after all packages are installed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::element::schema::actions")]
+    pub install: Vec<Action>,
+    /// Actions that configure the system.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::element::schema::actions")]
+    pub configure: Vec<Action>,
+    /// Actions that decide how the image boots.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::element::schema::actions")]
+    pub boot: Vec<Action>,
+    /// Actions that run after the `boot` actions of all elements. Elements write the boot loader's configuration and the initramfs
+    /// here, once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::element::schema::actions")]
+    pub finish: Vec<Action>,
+    /// Actions that remove what must not be in an image.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::element::schema::actions")]
+    pub clean: Vec<Action>,
+}
+
+impl Steps {
     /// Keys of the phases, in the order in which they run.
     pub const PHASES: [&str; 5] = ["install", "configure", "boot", "finish", "clean"];
+
+    /// Returns whether no phase has an action.
+    pub fn is_empty(&self) -> bool {
+        let Self { install, configure, boot, finish, clean } = self;
+        [install, configure, boot, finish, clean].into_iter().all(Vec::is_empty)
+    }
+
+    /// Returns the actions of each phase, in the order in which the phases run.
+    pub(crate) fn phases(self) -> [(Phase, Vec<Action>); 5] {
+        let Self { install, configure, boot, finish, clean } = self;
+        [
+            (Phase::Install, install),
+            (Phase::Configure, configure),
+            (Phase::Boot, boot),
+            (Phase::Finish, finish),
+            (Phase::Clean, clean),
+        ]
+    }
 }
 
 /// A parameter of a recipe or element.

@@ -38,7 +38,7 @@ pub use matrix::{Cell, MatrixFile};
 pub use options::LoadOptions;
 pub use reading::Recipe;
 pub use schema::{
-    Base, BaseFile, BaseRecipe, Bootstrap, ContainerSource, Disk, ImageBase, ImageSource, RecipeFile, Steps, TreeSource,
+    Base, BaseFile, BaseRecipe, Bootstrap, ContainerSource, Disk, ImageBase, ImageSource, RecipeFile, TreeSource,
 };
 pub use secret::SecretSource;
 pub use verify::Verify;

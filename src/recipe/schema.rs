@@ -16,8 +16,7 @@ use super::partitions::{Partition, Table};
 use super::publish::Target;
 use super::secret::SecretSource;
 use super::verify::Verify;
-use crate::action::Action;
-use crate::element::schema::{Check, Param};
+use crate::element::schema::{Check, Param, Steps};
 use crate::image::digests::Checksum;
 use crate::image::{Format, Output};
 use crate::units::ByteSize;
@@ -290,35 +289,6 @@ impl Default for Disk {
     fn default() -> Self {
         let (table, partitions) = (Table::Gpt, Vec::new());
         Self { size: ByteSize::mebibytes(3 * 1024), layout: Layout::BiosUefi, table, partitions }
-    }
-}
-
-/// Actions of the recipe's own element, by phase.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Steps {
-    /// Actions that run after all packages are installed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "crate::element::schema::actions")]
-    pub install: Vec<Action>,
-    /// Actions that configure the system.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "crate::element::schema::actions")]
-    pub configure: Vec<Action>,
-    /// Actions that decide how the image boots.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "crate::element::schema::actions")]
-    pub boot: Vec<Action>,
-    /// Actions that remove what must not be in an image.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "crate::element::schema::actions")]
-    pub clean: Vec<Action>,
-}
-
-impl Steps {
-    /// Returns whether no phase has an action.
-    pub fn is_empty(&self) -> bool {
-        self.install.is_empty() && self.configure.is_empty() && self.boot.is_empty() && self.clean.is_empty()
     }
 }
 

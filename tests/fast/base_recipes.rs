@@ -34,10 +34,11 @@ steps:
 const ONE: &str = "\
 name: one
 description: for tests
-install: [{ run: { inline: one install } }]
-boot: [{ kernel-args: { add: [one] } }]
-finish: [{ run: { inline: one finish } }]
-clean: [{ run: { inline: one clean } }]
+steps:
+  install: [{ run: { inline: one install } }]
+  boot: [{ kernel-args: { add: [one] } }]
+  finish: [{ run: { inline: one finish } }]
+  clean: [{ run: { inline: one clean } }]
 checks: [{ path-exists: /one }]
 ";
 
@@ -45,8 +46,9 @@ const TWO: &str = "\
 name: two
 description: for tests
 requires: [one]
-configure: [{ run: { inline: two configure } }]
-finish: [{ run: { inline: two finish } }]
+steps:
+  configure: [{ run: { inline: two configure } }]
+  finish: [{ run: { inline: two finish } }]
 ";
 
 fn folder() -> Folder {

@@ -235,7 +235,7 @@ fn recipes_in_different_folders_share_the_layers_of_a_file() {
         |path: &str| format!("{DEBIAN}include: [{path}]\nsteps: {{ clean: [{{ run: {{ inline: '{path}' }} }}] }}\n");
     let (near, far) = (recipe("shared/a.yaml"), recipe("../../shared/a.yaml"));
     let part = "elements: [shared-one]\nsteps: { configure: [{ run: { script: a.sh } }] }\n";
-    let element = "name: shared-one\ndescription: beside the file\ninstall: [{ run: { inline: here } }]\n";
+    let element = "name: shared-one\ndescription: beside the file\nsteps: { install: [{ run: { inline: here } }] }\n";
     let folder =
         Folder::new(&[("x.yaml", &near), ("deep/er/x.yaml", &far), ("shared/a.yaml", part), ("shared/a.sh", "a")]);
     folder.write("shared/elements/shared-one/element.yaml", element);

@@ -18,10 +18,11 @@ steps:
 const ONE: &str = r#"
 name: one
 description: for tests
-finish:
-  - run: { inline: "cat /etc/below >/etc/finished; cat /etc/upon /etc/top >>/etc/finished 2>/dev/null || true" }
-clean:
-  - run: { inline: "echo one >>/etc/cleaned" }
+steps:
+  finish:
+    - run: { inline: "cat /etc/below >/etc/finished; cat /etc/upon /etc/top >>/etc/finished 2>/dev/null || true" }
+  clean:
+    - run: { inline: "echo one >>/etc/cleaned" }
 checks:
   - path-exists: /etc/finished
 "#;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::rule::apply;
 use crate::action::Action;
-use crate::element::schema::ElementFile;
+use crate::element::schema::Steps;
 use crate::syntax::*;
 use crate::yaml::{Diagnostic, Node, Source, Span, near};
 
@@ -33,7 +33,7 @@ pub(crate) fn packages(node: &Node, source: &Arc<Source>, found: &mut Vec<Diagno
 
 /// Checks the actions of every phase that a tree has.
 pub(crate) fn actions(root: &Node, secrets: &BTreeSet<&str>, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
-    for phase in ElementFile::PHASES {
+    for phase in Steps::PHASES {
         for action in root.get(phase).map_or(&[][..], Node::list) {
             for (name, texts) in Action::TEXTS {
                 if let Some(value) = action.get(name) {

@@ -72,8 +72,6 @@ impl Use {
     }
 }
 
-const PHASES: [Phase; 5] = [Phase::Install, Phase::Configure, Phase::Boot, Phase::Finish, Phase::Clean];
-
 impl Composer<'_> {
     /// Composes the recipe for a system. Returns the composition, errors and notes.
     pub(in crate::recipe) fn compose(
@@ -95,7 +93,7 @@ impl Composer<'_> {
         let mut parts = Vec::new();
         for index in self.order(&uses, &mut found) {
             if let Ok(element) = &*uses[index].element {
-                notes.extend(element.note.clone());
+                notes.extend(element.notes.clone());
                 parts.push(self.part(element, &uses[index], &system.distro, &built_ins, &mut found));
             }
         }
@@ -282,16 +280,16 @@ impl Composer<'_> {
         let (file, errors) = decode::<ElementFile>(&mut node, source);
         found.extend(errors);
         let Some(file) = file else { return part };
-        check::actions(&node, &self.secret_names(), source, found);
         check::checks(&node, source, found);
         for (_, packages) in node.get("packages").and_then(Node::map).map_or(&[][..], |map| &map.entries) {
             check::packages(packages, source, found);
         }
         part.packages = packages_for(distro, &file.packages);
-        for (phase, actions) in
-            PHASES.into_iter().zip([file.install, file.configure, file.boot, file.finish, file.clean])
-        {
-            part.steps.push(step(phase, &element.name, actions, &node, &element.folder, source, found));
+        if let Some(steps) = node.get("steps") {
+            check::actions(steps, &self.secret_names(), source, found);
+            for (phase, actions) in file.steps.phases() {
+                part.steps.push(step(phase, &element.name, actions, steps, &element.folder, source, found));
+            }
         }
         part.checks = file.checks;
         part

@@ -7,17 +7,15 @@ use serde::Deserialize;
 
 use super::step::step;
 use crate::element::asset::Folder;
-use crate::element::schema::Check;
+use crate::element::schema::{Check, Steps};
 use crate::image::Output;
 use crate::recipe::check;
 use crate::recipe::composition::ComposedStep;
 use crate::recipe::element_use::ElementUse;
 use crate::recipe::include::{File, Files, merge, relocated};
 use crate::recipe::publish::Target;
-use crate::recipe::schema::Steps;
 use crate::recipe::template::{Variables, render};
 use crate::recipe::terms::decode;
-use crate::vocabulary::Phase;
 use crate::yaml::{Diagnostic, Node};
 
 /// Keys of a recipe that see all built-ins.
@@ -116,12 +114,9 @@ impl Own<'_> {
         found.extend(errors);
         let Some(node) = node.get(STEPS) else { return };
         check::actions(node, secrets, source, found);
-        let Steps { install, configure, boot, clean } = acts.unwrap_or_default().steps;
         let owner = if file.name.is_empty() { self.steps } else { &file.name };
         let folder = Folder::Host(file.folder(self.dir));
-        for (phase, actions) in
-            [(Phase::Install, install), (Phase::Configure, configure), (Phase::Boot, boot), (Phase::Clean, clean)]
-        {
+        for (phase, actions) in acts.unwrap_or_default().steps.phases() {
             steps.push(step(phase, owner, actions, node, &folder, source, found));
         }
     }

@@ -39,7 +39,7 @@ fn recipe(sandbox: &Sandbox, port: u16) {
     );
     sandbox.write(
         "elements/local/element.yaml",
-        "name: local\ndescription: Of the test\npackages: { debian: [curl] }\nboot:\n  - remove: [/etc/motd]\n",
+        "name: local\ndescription: Of the test\npackages: { debian: [curl] }\nsteps:\n  boot:\n    - remove: [/etc/motd]\n",
     );
 }
 

@@ -189,7 +189,7 @@ fn what_is_wrong_in_a_block_is_found() {
     for (info, text) in [
         ("yaml", "name: x"),
         ("yaml,fragment", "disk: { szie: 1GiB }"),
-        ("yaml,element", "name: x\ndescription: y\ninstall: [{ wirte: {} }]"),
+        ("yaml,element", "name: x\ndescription: y\nsteps: { install: [{ wirte: {} }] }"),
         ("yaml,wrong", "name: x\nbase: { bootstrap: { distro: debian, release: trixie } }"),
         ("yaml,other", "a: [1"),
         ("json", "{"),

@@ -10,7 +10,7 @@ const UPON: &str = "steps: { configure: [{ run: { inline: upon } }] }\n";
 #[test]
 fn a_base_recipe_is_built_on_the_way_and_its_layers_are_used_again() {
     let fixture = Fixture::new();
-    fixture.element("one", "install: [{ run: { inline: one } }]\nfinish: [{ run: { inline: finish } }]");
+    fixture.element("one", "steps:\n  install: [{ run: { inline: one } }]\n  finish: [{ run: { inline: finish } }]");
     let below = "elements: [one]\nsteps: { configure: [{ run: { inline: below } }] }\n";
     fixture.below("below.yaml", below);
     let disk = fixture.build(&fixture.plan_upon("below.yaml", UPON)).expect("it builds");

@@ -13,7 +13,7 @@ use super::fixture::Fixture;
 
 /// Plans of images with the element `common`, each with a script of its own in `configure`.
 fn plans(fixture: &Fixture, scripts: &[&str]) -> Vec<Plan> {
-    fixture.element("common", "install: [{ run: { inline: common } }]");
+    fixture.element("common", "steps: { install: [{ run: { inline: common } }] }");
     let plan = |(number, script): (usize, &&str)| {
         let body = format!("elements: [common]\nsteps: {{ configure: [{{ run: {{ inline: {script} }} }}] }}");
         fixture.plan_named(&format!("image-{number}"), &body)
@@ -100,7 +100,7 @@ fn a_failed_image_does_not_stop_the_others() {
 fn images_that_share_a_failed_step_are_not_tried() {
     let fixture = Fixture::new();
     fixture.world.fail_run(1, Failing::Status(1));
-    fixture.element("common", "install: [{ run: { inline: common } }]");
+    fixture.element("common", "steps: { install: [{ run: { inline: common } }] }");
     // The first two have the step that fails; each has a step of its own after it.
     let plans = [("a", "one"), ("a", "more"), ("other", "three")].map(|(configure, boot)| {
         let steps =

@@ -21,9 +21,11 @@ const STEPS: [&str; 7] =
 
 fn fixture() -> Fixture {
     let fixture = Fixture::new();
-    fixture
-        .element("one", "install: [{ run: { inline: one install } }]\nconfigure: [{ run: { inline: one configure } }]");
-    fixture.element("two", "after: [one]\nconfigure: [{ run: { script: go.sh } }]");
+    fixture.element(
+        "one",
+        "steps:\n  install: [{ run: { inline: one install } }]\n  configure: [{ run: { inline: one configure } }]",
+    );
+    fixture.element("two", "after: [one]\nsteps: { configure: [{ run: { script: go.sh } }] }");
     fixture.file("elements/two/go.sh", "#!/bin/sh\ntwo configure\n", 0o755);
     fixture
 }

@@ -8,7 +8,7 @@ use super::fixture::{Fixture, history};
 fn two_builds_of_one_plan_do_every_step_once_and_both_succeed() {
     let fixture = Fixture::new();
     for name in ["one", "two", "three"] {
-        fixture.element(name, &format!("configure: [{{ run: {{ inline: {name} }} }}]"));
+        fixture.element(name, &format!("steps: {{ configure: [{{ run: {{ inline: {name} }} }}] }}"));
     }
     let plan = fixture.plan("elements: [one, two, three]\nsteps: { clean: [{ run: { inline: last } }] }");
     let disks = std::thread::scope(|scope| {
@@ -29,7 +29,7 @@ fn two_builds_of_one_plan_do_every_step_once_and_both_succeed() {
 #[test]
 fn what_two_recipes_begin_with_is_built_once() {
     let fixture = Fixture::new();
-    fixture.element("common", "install: [{ run: { inline: common } }]");
+    fixture.element("common", "steps: { install: [{ run: { inline: common } }] }");
     let recipe = |own: &str| format!("elements: [common]\nsteps: {{ configure: [{{ run: {{ inline: {own} }} }}] }}");
     let first = fixture.build(&fixture.plan_named("first", &recipe("first"))).expect("it builds");
     fixture.world.reset();
@@ -44,7 +44,7 @@ fn what_two_recipes_begin_with_is_built_once() {
 #[test]
 fn builds_that_part_run_side_by_side() {
     let fixture = Fixture::new();
-    fixture.element("common", "install: [{ run: { inline: common } }]");
+    fixture.element("common", "steps: { install: [{ run: { inline: common } }] }");
     let plans = ["left", "right"].map(|name| {
         let body = format!("elements: [common]\nsteps: {{ configure: [{{ run: {{ inline: {name} }} }}] }}");
         fixture.plan_named(name, &body)

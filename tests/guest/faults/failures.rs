@@ -67,7 +67,7 @@ fn a_package_that_is_nowhere_names_who_wants_it() {
 #[ignore = "needs libguestfs and a package mirror"]
 fn the_end_of_qemu_is_told_and_costs_one_step() {
     let sandbox = Sandbox::with_base();
-    sandbox.element("first", "configure:\n  - write: { path: /etc/first, content: first }\n");
+    sandbox.element("first", "steps:\n  configure:\n    - write: { path: /etc/first, content: first }\n");
     let keys = |script: &str| format!("elements: [first]\nsteps: {{ boot: [{{ run: {{ inline: '{script}' }} }}] }}\n");
     sandbox.recipe("dies", &keys("mkfifo /tmp/never; echo waiting; cat /tmp/never"));
     let mut run = sandbox.start("build dies.yaml");

@@ -22,7 +22,7 @@ fn a_bootstrap_ends_at_once() {
 #[ignore = "needs libguestfs and a package mirror"]
 fn a_build_ends_at_once_wherever_it_is_and_goes_on_from_there() {
     let sandbox = Sandbox::with_base();
-    sandbox.element("first", "configure:\n  - write: { path: /etc/first, content: first }\n");
+    sandbox.element("first", "steps:\n  configure:\n    - write: { path: /etc/first, content: first }\n");
     let script = "if [ {{ wait }} = true ]; then mkfifo /tmp/never; echo waiting; cat /tmp/never; fi";
     sandbox.recipe(
         "small",

@@ -31,7 +31,7 @@ fn a_kill_costs_the_current_step_only() {
         sandbox.element(
             &format!("quick-{n}"),
             &format!(
-                "params: {{ round: {{ type: integer }} }}\n{after}configure:\n  - run: {{ inline: '{script}' }}\n"
+                "params: {{ round: {{ type: integer }} }}\n{after}steps:\n  configure:\n    - run: {{ inline: '{script}' }}\n"
             ),
         );
     }

@@ -29,8 +29,7 @@ gpgconf --kill all
 "#;
 
 /// The files of the repository in the image, where apt reads them.
-const FILES: &str =
-    "name: files\ndescription: files of the test\ninstall:\n  - copy: { source: repository, path: /srv/repository }\n";
+const FILES: &str = "name: files\ndescription: files of the test\nsteps:\n  install:\n    - copy: { source: repository, path: /srv/repository }\n";
 
 #[test]
 #[ignore = "needs libguestfs and a package mirror"]
