@@ -9,7 +9,7 @@ use std::path::Path;
 use super::failure::{self, BootstrapError};
 use super::job::{self, Activities, Job, MIN_MEMORY, Place};
 use super::tool::{self, missing_tools};
-use super::{BootstrapRequest, Package};
+use super::{BootstrapRequest, Package, index};
 use crate::disk::DiskLayout;
 use crate::event::{Event, Reporter};
 use crate::fsx::{self, IoContext as _};
@@ -146,14 +146,12 @@ fn find_shortage(request: &BootstrapRequest<'_>, place: Place, installed: u64) -
 
 fn write_inputs(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout) -> Result<(), BootstrapError> {
     job::prepare(work, layout)?;
-    let mut digests: Vec<_> = request.repositories.iter().map(|pin| pin.sha256.to_string()).collect();
-    digests.sort();
     let keyring = match request.keyring {
         Some(given) => copy_keyring(given, work)?,
         None => request.how.keyring.file.clone(),
     };
     let mut files = tool::files(request, &keyring)?;
-    files.push(("pins", digests.join("\n") + "\n"));
+    files.push(("pins", index::digests(request.repositories)));
     for (name, content) in files {
         let path = work.join(name);
         std::fs::write(&path, content).at(&path)?;
@@ -174,7 +172,7 @@ fn copy_keyring(given: &Path, work: &Path) -> Result<String, BootstrapError> {
 /// Returns what the script is told besides the disk.
 fn work_of<'a>(request: &BootstrapRequest<'a>, layout: &'a DiskLayout, emulator: Option<&'a Emulator>) -> Job<'a> {
     let arch = tool::arch_name(request.how.tool, request.arch);
-    let packages = format!("{}-{}-{arch}", request.distro, request.release);
+    let packages = index::directory_name(request.distro, request.release, (request.how.tool, request.arch));
     Job {
         script: tool::script(request.how.tool),
         layout,
@@ -184,7 +182,7 @@ fn work_of<'a>(request: &BootstrapRequest<'a>, layout: &'a DiskLayout, emulator:
         target: request.target,
         cache_dir: request.cache_dir,
         own: vec![
-            ("CACHE", request.cache_dir.join("packages").join(packages).into()),
+            ("CACHE", index::directory(request.cache_dir, &packages).into()),
             ("RELEASE", request.release.into()),
             ("ARCH", arch.into()),
             ("PACKAGES", request.packages.join(",").into()),

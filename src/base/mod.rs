@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 mod failure;
+pub mod index;
 mod job;
 mod package;
 mod request;

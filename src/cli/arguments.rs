@@ -13,25 +13,44 @@ use super::distros::Distros;
 use super::elements::Elements;
 use super::images::Images;
 use super::inspect::Inspect;
-use super::options::RecipeOptions;
+use super::options::CacheOption;
 use super::plan::PlanArgs;
 use super::publish::Publish;
 use super::run::Run;
+use super::terminal::{ColorChoice, Verbosity};
+use super::validate::Validate;
 use super::verify::VerifyArgs;
 
 /// Builds golden disk images from declarative recipes.
 #[derive(Debug, Parser)]
-#[command(name = "goldsmith", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "goldsmith", version, max_term_width = 100)]
 pub(super) struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub(super) command: Verb,
-    /// Directory of layers, packages and base images [default: $XDG_CACHE_HOME/goldsmith]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub(super) cache: Option<PathBuf>,
     /// Print results as JSON; commands that take long print events as JSON lines
     #[arg(long, global = true)]
     pub(super) json: bool,
+    /// Show details, and every line of output of the programs of a build
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Show no progress: only results, warnings and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
+    pub(super) color: ColorChoice,
+}
+
+impl Arguments {
+    /// Returns how much of the work is shown.
+    pub(super) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Normal,
+        }
+    }
 }
 
 /// The verbs.
@@ -42,7 +61,7 @@ pub(super) enum Verb {
     /// Show the steps of a build: which are cached, and why the others will run
     Plan(PlanArgs),
     /// Check recipes and their elements, without a network or a guest
-    Validate(RecipeOptions),
+    Validate(Validate),
     /// Convert a disk image into another format
     Convert(Convert),
     /// Show the format and the content of an image, and whether Glance and Nova accept it
@@ -75,13 +94,54 @@ pub(super) enum Verb {
         distros: Vec<PathBuf>,
     },
     /// Check whether this host can build images, and print what is missing
-    Doctor,
+    Doctor {
+        /// The cache.
+        #[command(flatten)]
+        cache: CacheOption,
+    },
     /// Connect standard input and output with a metadata service; QEMU starts this for each connection of a guest
     #[command(hide = true)]
     Relay {
         /// The service's socket
         socket: PathBuf,
     },
+}
+
+impl Verb {
+    /// Returns the arguments that name an image to read. Each may be a directory of artifacts.
+    pub(super) fn images_mut(&mut self) -> Vec<&mut PathBuf> {
+        match self {
+            Self::Convert(args) => vec![&mut args.input],
+            Self::Inspect(args) => vec![&mut args.image],
+            Self::Verify(args) => args.image.iter_mut().collect(),
+            Self::Run(args) => vec![&mut args.image],
+            Self::Diff(args) => vec![&mut args.before, &mut args.after],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns the option about the cache of a command that uses one.
+    pub(super) fn cache(&self) -> Option<&CacheOption> {
+        match self {
+            Self::Build(args) => Some(&args.cache),
+            Self::Plan(args) => Some(&args.cache),
+            Self::Validate(args) => Some(&args.cache),
+            Self::Inspect(args) => Some(&args.cache),
+            Self::Verify(args) => Some(&args.cache),
+            Self::Run(args) => Some(&args.cache),
+            Self::Diff(args) => Some(&args.cache),
+            Self::Cache(args) => Some(&args.directory),
+            Self::Doctor { cache } => Some(cache),
+            Self::Convert(_)
+            | Self::Publish(_)
+            | Self::Images(_)
+            | Self::Elements(_)
+            | Self::Distros(_)
+            | Self::Bases(_)
+            | Self::Schema { .. }
+            | Self::Relay { .. } => None,
+        }
+    }
 }
 
 /// A file format that has a schema.

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::failure::{Failure, FailureKind};
+use super::options::CacheOption;
 use super::output::{columns, print, would_remove};
 use super::progress::TerminalReporter;
 use super::settings::Global;
@@ -20,6 +21,9 @@ pub(super) struct Cache {
     /// What to do
     #[command(subcommand)]
     pub(super) command: CacheVerb,
+    /// The cache.
+    #[command(flatten)]
+    pub(super) directory: CacheOption,
 }
 
 /// What to do with the cache.
@@ -64,7 +68,11 @@ pub(super) fn cache(verb: &CacheVerb, global: &Global) -> Result<(), Failure> {
             } else {
                 let total = layers.iter().map(|layer| layer.bytes).sum();
                 print(&table(&layers));
-                print(&format!("{} layers, {}\n", layers.len(), ByteSize::bytes(total)));
+                let all = crate::fsx::allocated_below(store.root()).map_err(|error| hints::file(&error))?;
+                let (of_layers, rest) = (ByteSize::bytes(total), ByteSize::bytes(all.saturating_sub(total)));
+                let count = layers.len();
+                let all = ByteSize::bytes(all);
+                print(&format!("{count} layers, {of_layers}; packages, images and others {rest}; {all} in all\n"));
             }
         }
         CacheVerb::Gc { max_age, max_size, all, dry_run } => {

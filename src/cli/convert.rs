@@ -24,7 +24,7 @@ use crate::units::ByteSize;
 /// `goldsmith convert`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Convert {
-    /// The image file to read, as it is or compressed with gzip, xz or zstd
+    /// The image file to read, as it is or compressed with gzip, xz or zstd; or the directory with the artifacts of a build
     #[arg(value_name = "IN")]
     pub(in crate::cli) input: PathBuf,
     /// The file to write

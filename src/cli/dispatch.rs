@@ -7,11 +7,12 @@ use clap::Parser as _;
 
 use super::arguments::{Arguments, SchemaFormat, Verb};
 use super::failure::{self, Failure, FailureKind};
-use super::output::{check, note, print};
+use super::output::{check, is_begun, note, print};
 use super::settings::Global;
 use super::terminal::Terminal;
 use super::{
-    bases, build, cache, convert, diff, distros, doctor, elements, images, inspect, plan, publish, run, verify,
+    artifact, bases, build, cache, convert, diff, distros, doctor, elements, images, inspect, jsonl, plan, publish,
+    run, validate, verify,
 };
 
 /// Reads the command line, runs the command, and returns its exit code.
@@ -22,7 +23,7 @@ pub fn main() -> ExitCode {
             let text = error.render().to_string();
             let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
             let failure = Failure::of(FailureKind::Usage, message).hint("`--help` lists the options");
-            print(&format!("{}\n", failure.to_json()));
+            print_failure(&failure);
             return ExitCode::from(failure.kind.exit_code());
         }
         Err(error) if error.use_stderr() => error.exit(),
@@ -32,10 +33,11 @@ pub fn main() -> ExitCode {
             return ended(Ok(failure::exit::OK), false, Terminal::of_stderr());
         }
     };
-    let terminal = Terminal::of_stderr();
+    let wished = |terminal: Terminal| terminal.wished(arguments.color, arguments.verbosity());
+    let (stderr, stdout) = (wished(Terminal::of_stderr()), wished(Terminal::of_stdout()));
     let json = arguments.json;
     keep_secrets();
-    ended(execute(arguments, terminal), json, terminal)
+    ended(execute(arguments, (stderr, stdout)), json, stderr)
 }
 
 /// Shows why a command failed, and returns the exit code. A command also fails if its output could not be written.
@@ -47,7 +49,7 @@ fn ended(result: Result<u8, Failure>, json: bool, terminal: Terminal) -> ExitCod
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             if json {
-                print(&format!("{}\n", failure.to_json()));
+                print_failure(&failure);
             } else {
                 // Standard error may be closed: then nobody wants the text.
                 let _ = std::io::stderr().write_all(failure.to_text(terminal).as_bytes());
@@ -55,6 +57,12 @@ fn ended(result: Result<u8, Failure>, json: bool, terminal: Terminal) -> ExitCod
             ExitCode::from(failure.kind.exit_code())
         }
     }
+}
+
+/// Prints a failure for programs. If the command has printed nothing yet, the line that begins the output comes first.
+fn print_failure(failure: &Failure) {
+    let begin = if is_begun() { String::new() } else { format!("{}\n", jsonl::first_line()) };
+    print(&format!("{begin}{}\n", failure.to_json()));
 }
 
 /// Returns all commands, arguments and options. The documentation is generated from them and compared with them.
@@ -76,16 +84,19 @@ fn keep_secrets() {
 }
 
 /// Runs the command, and returns the exit code.
-fn execute(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
+fn execute(mut arguments: Arguments, terminals: (Terminal, Terminal)) -> Result<u8, Failure> {
     // The relay needs no other settings, and QEMU may give it no environment.
     if let Verb::Relay { socket } = &arguments.command {
         return relay(socket);
     }
-    let global = Global::new(arguments.cache, arguments.json, terminal)?;
+    for image in arguments.command.images_mut() {
+        *image = artifact::image(image)?;
+    }
+    let global = Global::new(arguments.command.cache(), arguments.json, terminals)?;
     let done = match arguments.command {
         Verb::Build(args) => build::build(&args, &global),
         Verb::Plan(args) => plan::plan(&args, &global),
-        Verb::Validate(args) => elements::validate(&args, &global),
+        Verb::Validate(args) => validate::validate(&args, &global),
         Verb::Inspect(args) => inspect::run(&args, &global),
         Verb::Verify(args) => return verify::verify(&args, &global),
         Verb::Run(args) => run::run(&args, &global),
@@ -105,7 +116,7 @@ fn execute(arguments: Arguments, terminal: Terminal) -> Result<u8, Failure> {
             };
             print(&format!("{schema:#}\n"));
         }),
-        Verb::Doctor => doctor::run(&global),
+        Verb::Doctor { .. } => doctor::run(&global),
         Verb::Relay { socket } => return relay(&socket),
         Verb::Diff(args) => {
             let same = diff::diff(&args, &global)?;

@@ -1,5 +1,6 @@
-//! The commands `goldsmith validate` and `goldsmith elements`: check a recipe, and show elements, without a build.
+//! The command `goldsmith elements`: lists elements, and shows one.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -7,11 +8,10 @@ use serde_json::json;
 
 use super::failure::{Failure, FailureKind};
 use super::hints;
-use super::options::RecipeOptions;
-use super::output::{columns, print};
+use super::output::{print, wrapped_columns};
 use super::settings::Global;
+use super::terminal::Terminal;
 use crate::element::library::{Element, Library};
-use crate::pipeline::Source;
 
 /// `goldsmith elements`.
 #[derive(Debug, Args)]
@@ -34,27 +34,10 @@ pub(super) enum ElementsVerb {
     Show {
         /// Name of the element
         name: String,
+        /// Print the file of the element
+        #[arg(long, conflicts_with = "json")]
+        yaml: bool,
     },
-}
-
-/// Checks recipes and all that they use.
-pub(super) fn validate(args: &RecipeOptions, global: &Global) -> Result<(), Failure> {
-    for Source { path, loaded, .. } in &args.read(global)?.images {
-        if global.json {
-            print(&format!("{}\n", json!({ "recipe": loaded.recipe.name, "valid": true, "notes": loaded.notes })));
-            continue;
-        }
-        let mut text = format!("{}: recipe `{}` is valid", path.display(), loaded.recipe.name);
-        if let Some(composition) = &loaded.composition {
-            text.push_str(&format!(" ({} steps, {} packages)", composition.steps.len(), composition.packages.len()));
-        }
-        text.push('\n');
-        for note in &loaded.notes {
-            text.push_str(&format!("note: {note}\n"));
-        }
-        print(&text);
-    }
-    Ok(())
 }
 
 /// Lists elements or shows one.
@@ -67,23 +50,27 @@ pub(super) fn elements(args: &Elements, global: &Global) -> Result<(), Failure> 
     dirs.push("elements".into());
     let library = Library::with_distros(dirs, super::distros::known(&args.distros, global)?);
     match &args.command {
-        Some(ElementsVerb::Show { name }) => {
+        Some(ElementsVerb::Show { name, yaml }) => {
             let element = library.load(name).map_err(|found| hints::recipe(&found, global))?;
-            if global.json {
-                print(&format!("{}\n", record(&element)));
-            } else {
-                print(&shown(&element));
-            }
+            print(&match (global.json, yaml) {
+                (true, _) => format!("{}\n", record(&element)),
+                (false, true) => element.text().to_owned(),
+                (false, false) => shown(&element),
+            });
         }
         None => {
             let mut rows = Vec::new();
             let mut listed = Vec::new();
             for name in library.names().into_keys() {
                 let element = library.load(&name).map_err(|found| hints::recipe(&found, global))?;
-                rows.push(vec![name, element.description.clone()]);
+                rows.extend(row(&element));
                 listed.push(record(&element));
             }
-            print(&if global.json { format!("{}\n", json!(listed)) } else { columns(&rows) });
+            print(&if global.json {
+                format!("{}\n", json!(listed))
+            } else {
+                wrapped_columns(&rows, Terminal::stdout_width())
+            });
         }
     }
     Ok(())
@@ -91,6 +78,7 @@ pub(super) fn elements(args: &Elements, global: &Global) -> Result<(), Failure> 
 
 /// An element for programs.
 fn record(element: &Element) -> serde_json::Value {
+    let listed = |parts: Vec<(String, Vec<String>)>| json!(parts.into_iter().collect::<BTreeMap<_, _>>());
     json!({
         "name": element.name,
         "description": element.description,
@@ -99,14 +87,29 @@ fn record(element: &Element) -> serde_json::Value {
         "requires": element.requires,
         "after": element.after,
         "conflicts": element.conflicts,
+        "packages": listed(element.packages()),
+        "steps": listed(element.steps()),
+        "checks": element.checks(),
+        "notes": element.notes,
         "text": element.text(),
     })
 }
 
-/// Returns an element for people: its description, its parameters and its file.
+/// Returns the row of an element in the list.
+fn row(element: &Element) -> Vec<Vec<String>> {
+    let mut rows = vec![vec![element.name.clone(), element.description.clone()]];
+    if !element.params.is_empty() {
+        let names: Vec<_> = element.params.keys().cloned().collect();
+        rows.push(vec![String::new(), format!("parameters: {}", names.join(", "))]);
+    }
+    rows
+}
+
+/// Returns an element for people: what it is, what it takes, and what it does.
 fn shown(element: &Element) -> String {
     let mut text = format!("{}: {}\n", element.name, element.description);
     text.push_str(&format!("from {}\n", element.origin));
+    element.notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
     for (what, names) in
         [("requires", &element.requires), ("after", &element.after), ("conflicts with", &element.conflicts)]
     {
@@ -114,18 +117,37 @@ fn shown(element: &Element) -> String {
             text.push_str(&format!("{what}: {}\n", names.join(", ")));
         }
     }
-    if !element.params.is_empty() {
-        let rows: Vec<_> = element
-            .params
-            .iter()
-            .map(|(name, param)| {
-                let default = param.default.as_ref().map_or("required".to_owned(), ToString::to_string);
-                let kind = format!("{:?}", param.kind).to_lowercase();
-                vec![format!("  {name}"), kind, default, param.description.clone().unwrap_or_default()]
-            })
-            .collect();
-        text.push_str(&format!("\nparameters:\n{}", columns(&rows)));
-    }
-    text.push_str(&format!("\n{}", element.text()));
+    let params = element.params.iter().map(|(name, param)| {
+        let default = param.default.as_ref().map_or("required".to_owned(), printed);
+        let kind = format!("{:?}", param.kind).to_lowercase();
+        let choices = param.choices.iter().flatten().map(printed).collect::<Vec<_>>().join(", ");
+        let choices = if choices.is_empty() { choices } else { format!(" ({choices})") };
+        let meaning = param.description.clone().unwrap_or_default();
+        vec![format!("  {name}"), kind, default, format!("{meaning}{choices}")]
+    });
+    section(&mut text, "parameters", params.collect());
+    let all = |parts: Vec<(String, Vec<String>)>, separator: &str| {
+        parts.into_iter().map(|(name, values)| vec![format!("  {name}"), values.join(separator)]).collect()
+    };
+    section(&mut text, "packages", all(element.packages(), " "));
+    let steps = element.steps().into_iter().flat_map(|(phase, actions)| {
+        let first = |number| if number == 0 { format!("  {phase}") } else { String::new() };
+        actions.into_iter().enumerate().map(|(number, action)| vec![first(number), action]).collect::<Vec<_>>()
+    });
+    section(&mut text, "steps", steps.collect());
+    section(&mut text, "checks", element.checks().into_iter().map(|check| vec![format!("  {check}")]).collect());
+    text.push_str(&format!("\n`goldsmith elements show {} --yaml` prints its file\n", element.name));
     text
+}
+
+/// Adds a part of the summary, if it has a row.
+fn section(text: &mut String, name: &str, rows: Vec<Vec<String>>) {
+    if !rows.is_empty() {
+        text.push_str(&format!("\n{name}:\n{}", wrapped_columns(&rows, Terminal::stdout_width())));
+    }
+}
+
+/// Returns a value as a recipe has it.
+fn printed(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

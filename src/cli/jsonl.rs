@@ -16,6 +16,11 @@ use crate::event::{Event, Reporter};
 /// Version of the format of the lines.
 pub const FORMAT: u32 = 1;
 
+/// Returns the line with which the output of a program in JSON lines begins.
+pub fn first_line() -> serde_json::Value {
+    serde_json::json!({ "event": "goldsmith", "version": env!("CARGO_PKG_VERSION"), "format": FORMAT })
+}
+
 /// Least time between two lines on the progress of one transfer.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -45,9 +50,7 @@ impl<W: Write + Send> JsonReporter<W> {
     /// Makes a reporter, which writes the first line to `out`.
     pub fn new(out: W) -> Self {
         let mut state = State { out, failure: None, progress: BTreeMap::new() };
-        state.line(&serde_json::json!({
-            "event": "goldsmith", "version": env!("CARGO_PKG_VERSION"), "format": FORMAT
-        }));
+        state.line(&first_line());
         Self { state: Arc::new(Mutex::new(state)), image: None }
     }
 

@@ -4,6 +4,7 @@
 //! arguments that several commands share.
 
 mod arguments;
+mod artifact;
 mod bases;
 mod booting;
 mod build;
@@ -23,6 +24,7 @@ mod image_session;
 mod images;
 mod inspect;
 pub mod jsonl;
+mod lacking;
 pub mod logfile;
 mod network;
 mod options;
@@ -35,6 +37,7 @@ mod run;
 mod settings;
 mod signals;
 pub mod terminal;
+mod validate;
 mod verify;
 mod view;
 

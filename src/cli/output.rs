@@ -1,12 +1,16 @@
 //! Prints results on standard output, and remembers whether that failed.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::failure::{Failure, FailureKind};
 
 /// The first error of writing to standard output, which the end of the program reports.
 static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Whether something was written to standard output.
+static BEGUN: AtomicBool = AtomicBool::new(false);
 
 /// Standard output. A write never fails here: [`check`] reports the first error once all work is done, because a lost line is
 /// no reason to lose an image. After an error nothing more is written.
@@ -15,6 +19,7 @@ pub(super) struct StandardOutput;
 
 impl StandardOutput {
     fn attempt(work: impl FnOnce() -> io::Result<()>) {
+        BEGUN.store(true, Ordering::Relaxed);
         let mut lost = LOST.lock().unwrap_or_else(PoisonError::into_inner);
         if lost.is_none() {
             *lost = work().err();
@@ -47,6 +52,11 @@ pub(super) fn would_remove(what: &str, reason: &str) {
     print(&format!("would remove {what}: {reason}\n"));
 }
 
+/// Returns whether something was written to standard output.
+pub(super) fn is_begun() -> bool {
+    BEGUN.load(Ordering::Relaxed)
+}
+
 /// Records an error of other code that wrote to standard output.
 pub(super) fn note(written: io::Result<()>) {
     StandardOutput::attempt(|| written);
@@ -65,6 +75,47 @@ pub(super) fn check() -> Result<(), Failure> {
     }
 }
 
+/// Formats text in columns like [`columns`]. The last column is broken into lines, so that no line is longer than `width` if the
+/// other columns leave room.
+pub(super) fn wrapped_columns(rows: &[Vec<String>], width: Option<usize>) -> String {
+    /// Least width of the last column.
+    const LEAST: usize = 24;
+    let Some(width) = width else { return columns(rows) };
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let cells = |column: usize| rows.iter().filter_map(move |row| row.get(column));
+    let before: usize =
+        (1..count).map(|column| 2 + cells(column - 1).map(|cell| cell.chars().count()).max().unwrap_or(0)).sum();
+    let room = width.saturating_sub(before).max(LEAST);
+    let broken = rows.iter().flat_map(|row| {
+        let Some((last, others)) = row.split_last().filter(|_| row.len() == count) else { return vec![row.clone()] };
+        let lines = broken(last, room).into_iter().enumerate();
+        let lines = lines.map(|(number, line)| {
+            let mut row = if number == 0 { others.to_vec() } else { vec![String::new(); others.len()] };
+            row.push(line);
+            row
+        });
+        lines.collect()
+    });
+    columns(&broken.collect::<Vec<_>>())
+}
+
+/// Breaks a text between words. A word that is too long has a line of its own.
+fn broken(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is a line");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
 /// Formats text in columns, each as wide as its widest cell, without spaces at the ends of lines.
 pub(super) fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -81,4 +132,21 @@ pub(super) fn columns(rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_column_is_broken_between_words() {
+        let rows = [["sshd", "an SSH server that starts at boot"], ["ntp", "time"]];
+        let rows: Vec<Vec<String>> = rows.map(|row| row.map(str::to_owned).to_vec()).to_vec();
+        let text = wrapped_columns(&rows, Some(30));
+        assert_eq!(text, "sshd  an SSH server that\n      starts at boot\nntp   time\n");
+        assert_eq!(wrapped_columns(&rows, None), columns(&rows));
+        // Without room, lines are as long as the least width of the column.
+        assert!(wrapped_columns(&rows, Some(3)).lines().all(|line| line.len() <= 6 + 24));
+        assert_eq!(broken("a verylongword b", 4), ["a", "verylongword", "b"]);
+    }
 }

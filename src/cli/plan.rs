@@ -10,12 +10,11 @@ use serde_json::json;
 use super::build_host::BuildHost;
 use super::cloud::CloudOptions;
 use super::failure::Failure;
-use super::options::{GuestOptions, PinOptions, RecipeOptions, Sources};
+use super::options::{CacheOption, GuestOptions, PinOptions, RecipeOptions, Sources};
 use super::output::{columns, print};
 use super::progress::TerminalReporter;
 use super::settings::Global;
-use super::terminal::Terminal;
-use super::{graph, hints, signals};
+use super::{graph, hints, lacking, signals};
 use crate::layer::{LayerKey, Store};
 use crate::pipeline::{Pipeline, Source};
 use crate::plan::{BasePlan, Graph, Plan, Step, StepId};
@@ -26,6 +25,9 @@ pub(super) struct PlanArgs {
     /// The recipes.
     #[command(flatten)]
     pub(super) source: RecipeOptions,
+    /// The cache.
+    #[command(flatten)]
+    pub(super) cache: CacheOption,
     /// The pinning of mirrors and base images.
     #[command(flatten)]
     pub(super) pinning: PinOptions,
@@ -66,9 +68,8 @@ pub(super) fn show(images: Vec<Source>, several: bool, options: Planning<'_>, gl
             print(&format!("{}\n", json!({ "plans": each, "layers": layers })));
         }
         _ => {
-            let titles: String = plans.iter().map(title).collect();
-            let terminal = Terminal::of_stdout();
-            let tree = graph::text(&Graph::of(&plans), &cached(&plans, &store)?, terminal);
+            let titles: String = plans.iter().map(|plan| title(plan) + &notes(plan)).collect();
+            let tree = graph::text(&Graph::of(&plans), &cached(&plans, &store)?, global.stdout);
             print(&format!("{titles}\n{tree}"));
         }
     }
@@ -88,17 +89,17 @@ fn plans(
     let policy = pinning.policy();
     let mut plans = Vec::new();
     for source in images {
+        let recipe = source.clone();
         let workshop = host.workshop(Arc::clone(&screen) as _, &interrupt, cloud, global)?;
         let pipeline = Pipeline::new(source, policy, workshop, &host.host);
         let prepared = pipeline.prepare(&mut pipeline.session());
-        plans.push(
-            prepared
-                .map_err(|error| {
-                    screen.finish();
-                    hints::pipeline(&error, global.terminal.color)
-                })?
-                .plan,
-        );
+        let prepared = prepared.map_err(|error| {
+            screen.finish();
+            hints::pipeline(&error, global.terminal.color)
+        });
+        let mut plan = prepared?.plan;
+        plan.notes.extend(lacking::of_plan(&recipe, &plan, &global.cache));
+        plans.push(plan);
     }
     screen.finish();
     Ok((plans, Store::open(&global.cache).map_err(|error| hints::store(&error))?))
@@ -146,6 +147,7 @@ fn one(plan: &Plan, status: &[Status<'_>], global: &Global) {
         return;
     }
     print(&heading(plan));
+    let mut last = None;
     let rows: Vec<_> = plan
         .steps
         .iter()
@@ -156,7 +158,10 @@ fn one(plan: &Plan, status: &[Status<'_>], global: &Global) {
                 _ => step.actions.iter().map(crate::action::Action::name).collect::<Vec<_>>().join(", "),
             };
             let state = if *cached { "cached" } else { "will run" };
-            let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            // What is true of a run of steps is said once.
+            let repeated = reason.is_some() && last == Some(reason);
+            last = Some(reason);
+            let why = reason.as_ref().filter(|_| !repeated).map(|reason| format!(": {reason}")).unwrap_or_default();
             let actions =
                 if actions.chars().count() > 48 { format!("{} actions", step.actions.len()) } else { actions };
             vec![step.id.phase.name().to_owned(), step.id.element.clone(), format!("{state}{why}"), actions]
@@ -192,9 +197,11 @@ fn heading(plan: &Plan) -> String {
     for (name, value) in &plan.params {
         text.push_str(&format!("  {name} = {value}\n"));
     }
-    for note in &plan.notes {
-        text.push_str(&format!("  note: {note}\n"));
-    }
+    text.push_str(&notes(plan));
     text.push('\n');
     text
+}
+
+fn notes(plan: &Plan) -> String {
+    plan.notes.iter().map(|note| format!("  note: {note}\n")).collect()
 }

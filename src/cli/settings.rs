@@ -4,32 +4,44 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::failure::{Failure, FailureKind};
+use super::options::CacheOption;
 use super::terminal::Terminal;
 use crate::recipe::SecretSource;
 
 /// The settings of every command.
 #[derive(Debug)]
 pub(super) struct Global {
-    /// Directory of layers, packages, pins and base images.
+    /// Directory of layers, packages, pins and base images. It is empty if the command uses no cache.
     pub(super) cache: PathBuf,
     /// Whether results and events are JSON.
     pub(super) json: bool,
     /// Abilities of standard error.
     pub(super) terminal: Terminal,
+    /// Abilities of standard output.
+    pub(super) stdout: Terminal,
 }
 
 impl Global {
-    /// Finds the cache directory by the rules of the XDG Base Directory Specification.
-    pub(super) fn new(cache: Option<PathBuf>, json: bool, terminal: Terminal) -> Result<Self, Failure> {
-        let from_home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
-        let from_xdg = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
-        let cache = match cache {
-            Some(dir) => std::path::absolute(&dir).map_err(|error| Failure::new(FailureKind::Usage, &error))?,
-            None => from_xdg().or_else(from_home).map(|dir| dir.join("goldsmith")).ok_or_else(|| {
-                Failure::of(FailureKind::Host, "no place is known for the cache").hint("set HOME, or give --cache DIR")
-            })?,
-        };
-        Ok(Self { cache, json, terminal })
+    /// Makes the settings of a command. It uses a cache if `cache` is given.
+    pub(super) fn new(
+        cache: Option<&CacheOption>,
+        json: bool,
+        (terminal, stdout): (Terminal, Terminal),
+    ) -> Result<Self, Failure> {
+        let cache = cache.map(|option| cache_dir(option.dir.as_deref())).transpose()?.unwrap_or_default();
+        Ok(Self { cache, json, terminal, stdout })
+    }
+}
+
+/// Finds the cache directory by the rules of the XDG Base Directory Specification, unless one is named.
+pub(super) fn cache_dir(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    let from_home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    let from_xdg = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    match named {
+        Some(dir) => std::path::absolute(dir).map_err(|error| Failure::new(FailureKind::Usage, &error)),
+        None => from_xdg().or_else(from_home).map(|dir| dir.join("goldsmith")).ok_or_else(|| {
+            Failure::of(FailureKind::Host, "no place is known for the cache").hint("set HOME, or give --cache DIR")
+        }),
     }
 }
 

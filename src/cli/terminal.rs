@@ -5,11 +5,13 @@ use std::io::IsTerminal as _;
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use crate::event::Event;
 use crate::guest::terminal::RawMode;
 use crate::guest::{self, Guest};
 
-/// The abilities of a stream.
+/// The abilities of a stream, and how much is shown on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terminal {
     /// Whether a person watches: lines may be redrawn.
@@ -18,11 +20,37 @@ pub struct Terminal {
     pub color: bool,
     /// Whether characters beyond ASCII are shown.
     pub unicode: bool,
+    /// How much of the work is shown.
+    pub verbosity: Verbosity,
+}
+
+/// How much of the work is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Verbosity {
+    /// Warnings only.
+    Quiet,
+    /// The progress of the work.
+    #[default]
+    Normal,
+    /// Also details, and every line of output of the programs of a build.
+    Verbose,
+}
+
+/// When colours are used: the value of `--color`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Also in files and pipes
+    Always,
+    /// Never
+    Never,
 }
 
 impl Terminal {
     /// Plain ASCII lines.
-    pub const PLAIN: Self = Self { live: false, color: false, unicode: false };
+    pub const PLAIN: Self = Self { live: false, color: false, unicode: false, verbosity: Verbosity::Normal };
 
     /// Detects the abilities of standard error, by the process's environment.
     pub fn of_stderr() -> Self {
@@ -32,6 +60,24 @@ impl Terminal {
     /// Detects the abilities of standard output.
     pub fn of_stdout() -> Self {
         Self::detect(std::io::stdout().is_terminal(), |name| std::env::var_os(name))
+    }
+
+    /// Returns the number of columns of the terminal that shows standard output; `None` if none does.
+    pub fn stdout_width() -> Option<usize> {
+        let stdout = std::io::stdout();
+        let size = rustix::termios::tcgetwinsize(stdout.as_fd()).ok()?;
+        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    }
+
+    /// Returns these abilities as the user wants to use them.
+    #[must_use]
+    pub fn wished(self, color: ColorChoice, verbosity: Verbosity) -> Self {
+        let color = match color {
+            ColorChoice::Auto => self.color,
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+        };
+        Self { color, verbosity, ..self }
     }
 
     /// Detects the abilities of a stream, by `NO_COLOR`, `TERM` and the locale.
@@ -44,6 +90,7 @@ impl Terminal {
             live,
             color: live && set("NO_COLOR").is_none(),
             unicode: locale.contains("utf-8") || locale.contains("utf8"),
+            verbosity: Verbosity::Normal,
         }
     }
 
@@ -173,8 +220,21 @@ mod tests {
         ];
         for (is_terminal, variables, (live, color, unicode)) in cases {
             let look = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
-            let expected = Terminal { live: *live, color: *color, unicode: *unicode };
+            let expected = Terminal { live: *live, color: *color, unicode: *unicode, ..Terminal::PLAIN };
             assert_eq!(Terminal::detect(*is_terminal, look), expected, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn the_option_wins_over_what_the_terminal_can_do() {
+        for (color, choice, used) in [
+            (true, ColorChoice::Auto, true),
+            (false, ColorChoice::Auto, false),
+            (false, ColorChoice::Always, true),
+            (true, ColorChoice::Never, false),
+        ] {
+            let terminal = Terminal { color, ..Terminal::PLAIN }.wished(choice, Verbosity::Quiet);
+            assert_eq!((terminal.color, terminal.verbosity), (used, Verbosity::Quiet), "{choice:?}");
         }
     }
 

@@ -12,4 +12,4 @@ pub use files::write_atomic;
 pub(crate) use files::{Access, NewFile, TEMPORARY, is_temporary, sync_dir, write_private, write_served};
 pub use lock::{FileLock, same_file};
 pub use read::read_regular;
-pub use room::{allocated_bytes, available_bytes, room};
+pub use room::{allocated_below, allocated_bytes, available_bytes, room};

@@ -121,7 +121,21 @@ pub fn identify(file: &File) -> io::Result<Kind> {
         }
     }
     // Both kinds of partition table put this mark at the end of the first sector.
-    Ok(if head.slice(510, 2) == [0x55, 0xaa] { Kind::Disk(Format::Raw) } else { Kind::Unknown })
+    Ok(match head.slice(510, 2) {
+        [0x55, 0xaa] => Kind::Disk(Format::Raw),
+        _ if is_text(head.bytes()) => Kind::Other(Other { what: "a text file", help: None }),
+        _ => Kind::Unknown,
+    })
+}
+
+/// Returns whether bytes at the beginning of a file are text. A character at their end may be cut.
+fn is_text(head: &[u8]) -> bool {
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or(""),
+        Err(_) => return false,
+    };
+    !text.is_empty() && text.chars().all(|c| !c.is_control() || c.is_ascii_whitespace() || c == '\u{1b}')
 }
 
 fn codec(head: &[u8]) -> Option<Codec> {

@@ -78,7 +78,7 @@ fn actions(old: &[Value], new: &[Value], found: &mut Vec<String>) {
             (Some(old), Some(new)) if old != new => {
                 let (before, after) = (action(old), action(new));
                 if before == after {
-                    found.push(format!("action {number} ({after}) changed"));
+                    found.push(format!("action {number} ({after}) changed{}", values_of_action(old, new)));
                 } else {
                     found.push(format!("action {number} ({before}) is now: {after}"));
                 }
@@ -89,6 +89,30 @@ fn actions(old: &[Value], new: &[Value], found: &mut Vec<String>) {
         }
     }
 }
+
+/// Returns the old and the new values of an action, to follow the word `changed`.
+fn values_of_action(old: &Value, new: &Value) -> String {
+    let detail = |action: &Value| members(action).next().map(|(_, detail)| detail.clone()).unwrap_or_default();
+    let (old, new) = (detail(old), detail(new));
+    let mut found = Vec::new();
+    if old.is_object() && new.is_object() {
+        for name in names(&old, &new) {
+            let (old, new) = (old.get(name).unwrap_or(&Value::Null), new.get(name).unwrap_or(&Value::Null));
+            if old != new {
+                values(name, old, new, &mut found);
+            }
+        }
+    } else {
+        values("", &old, &new, &mut found);
+    }
+    found.truncate(LIMIT);
+    // Values that are too long to show say no more than the word itself.
+    found.retain(|text| text.contains(ARROW) || text.contains(" + ") || text.contains(" - "));
+    if found.is_empty() { String::new() } else { format!(", {}", found.join(", ")) }
+}
+
+/// Stands between an old and a new value.
+const ARROW: &str = " -> ";
 
 /// Describes an action in a few words: `write /etc/motd`.
 fn action(value: &Value) -> String {
@@ -161,9 +185,48 @@ fn values(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
         }
         return;
     }
-    match (short(old), short(new)) {
-        (Some(old), Some(new)) => found.push(format!("{path}: {old} -> {new}")),
-        _ => found.push(format!("{path} changed")),
+    let label = |text: String| if path.is_empty() { text } else { format!("{path}: {text}") };
+    if let (Value::Array(old), Value::Array(new)) = (old, new)
+        && let Some(text) = items_changed(old, new)
+    {
+        found.push(label(text));
+        return;
+    }
+    let lines = match (old, new) {
+        (Value::String(old), Value::String(new)) => line_changed(old, new),
+        _ => None,
+    };
+    match lines.or_else(|| Some(format!("{}{ARROW}{}", short(old)?, short(new)?))) {
+        Some(text) => found.push(label(text)),
+        None => found.push(format!("{path} changed")),
+    }
+}
+
+/// Returns the entries of a list of texts that are new or gone; `None` if the list has something else, or only another order.
+fn items_changed(old: &[Value], new: &[Value]) -> Option<String> {
+    let texts = |list: &[Value]| list.iter().map(short).collect::<Option<Vec<_>>>();
+    let (old, new) = (texts(old)?, texts(new)?);
+    let mut changes: Vec<_> = new.iter().filter(|text| !old.contains(text)).map(|text| format!("+ {text}")).collect();
+    changes.extend(old.iter().filter(|text| !new.contains(text)).map(|text| format!("- {text}")));
+    changes.truncate(LIMIT);
+    (!changes.is_empty()).then(|| changes.join(" "))
+}
+
+/// Returns the first line that differs between two texts of several lines.
+fn line_changed(old: &str, new: &str) -> Option<String> {
+    if old.trim_end().lines().count() < 2 && new.trim_end().lines().count() < 2 {
+        return None;
+    }
+    let (mut before, mut after) = (old.lines(), new.lines());
+    loop {
+        match (before.next(), after.next()) {
+            (None, None) => return None,
+            (old, new) if old == new => {}
+            (old, new) => {
+                let shown = |line: Option<&str>| short(&Value::from(line.map_or("none", str::trim)));
+                return Some(format!("{}{ARROW}{}", shown(old)?, shown(new)?));
+            }
+        }
     }
 }
 
@@ -171,7 +234,7 @@ fn values(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
 fn short(value: &Value) -> Option<String> {
     let text = match value {
         Value::Null => "none".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.trim_end().to_owned(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
         Value::Array(_) | Value::Object(_) => return None,
     };
@@ -241,9 +304,15 @@ mod tests {
             (without("/repositories", "bookworm-security"), "repository bookworm-security is gone"),
             (with("/network", json!(true)), "may use the network now"),
             (without("", "network"), "its ingredients are written in another way"),
-            (with("/actions/1/write/content", json!("bye")), "action 2 (write /etc/motd) changed"),
-            (with("/actions/0/packages/install/0", json!("apache2")), "action 1 (packages) changed"),
-            (with("/actions/3/remove/1", json!("/z")), "action 4 (remove /var/tmp/x) changed"),
+            (
+                with("/actions/1/write/content", json!("bye")),
+                "action 2 (write /etc/motd) changed, content: hello -> bye",
+            ),
+            (
+                with("/actions/0/packages/install/0", json!("apache2")),
+                "action 1 (packages) changed, install: + apache2 - nginx",
+            ),
+            (with("/actions/3/remove/1", json!("/z")), "action 4 (remove /var/tmp/x) changed, + /z - /var/tmp/y"),
             (with("/actions/2", hostname), "action 3 (run scripts/harden.sh) is now: hostname web"),
             (with("/actions", json!(longer)), "action 2 (hostname web) is new"),
             (
@@ -253,7 +322,12 @@ mod tests {
             ),
             (with("/base/bootstrap/release", json!("trixie")), "base.bootstrap.release: bookworm -> trixie"),
             (with("/disk/size", json!(4)), "disk.size: 3 -> 4"),
-            (with("/disk/layout", json!(["root"])), "disk.layout changed"),
+            (with("/disk/layout", json!(["root"])), "disk.layout: - esp"),
+            (
+                with("/actions/1/write/content", json!("hello\nall\n")),
+                "action 2 (write /etc/motd) changed, content: none -> all",
+            ),
+            (with("/actions/1/write/content", json!("x".repeat(80))), "action 2 (write /etc/motd) changed"),
             (with("/disk/digest", json!("x")), "disk.digest changed"),
             (without("", "disk"), "disk changed"),
             (json!(null), "this version of goldsmith computes keys in another way"),

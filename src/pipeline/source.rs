@@ -16,6 +16,8 @@ pub struct Source {
     /// Content of the recipe.
     pub loaded: Loaded,
     options: LoadOptions,
+    /// Text of a recipe that is in no file.
+    text: Option<String>,
 }
 
 impl Source {
@@ -26,7 +28,7 @@ impl Source {
     /// If the recipe has errors; all of them are returned at once.
     pub fn read(path: &Path, options: LoadOptions) -> Result<Self, Diagnostics> {
         let loaded = recipe::load(path, &options, None)?;
-        Ok(Self { path: path.to_owned(), loaded, options })
+        Ok(Self { path: path.to_owned(), loaded, options, text: None })
     }
 
     /// Reads a recipe with all images of its matrix, or with its one image.
@@ -35,11 +37,26 @@ impl Source {
     ///
     /// As [`Source::read`].
     pub fn read_all(path: &Path, options: &LoadOptions) -> Result<Vec<Self>, Diagnostics> {
+        Ok(Self::each(path, options, None, recipe::load_all(path, options)?))
+    }
+
+    /// Reads a recipe like [`Source::read_all`], from its text. Files that it names are relative to the directory of `path`, which is
+    /// also its name in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::read`].
+    pub fn read_all_str(path: &Path, text: &str, options: &LoadOptions) -> Result<Vec<Self>, Diagnostics> {
+        let loaded = recipe::load_all_str(path, text, options, None)?;
+        Ok(Self::each(path, options, Some(text), loaded))
+    }
+
+    fn each(path: &Path, options: &LoadOptions, text: Option<&str>, loaded: Vec<Loaded>) -> Vec<Self> {
         let source = |loaded: Loaded| {
             let options = LoadOptions { cell: loaded.cell.clone(), ..options.clone() };
-            Self { path: path.to_owned(), loaded, options }
+            Self { path: path.to_owned(), loaded, options, text: text.map(str::to_owned) }
         };
-        Ok(recipe::load_all(path, options)?.into_iter().map(source).collect())
+        loaded.into_iter().map(source).collect()
     }
 
     /// Reads the recipe again, for the system on its base image.
@@ -48,7 +65,10 @@ impl Source {
     ///
     /// If the recipe has errors that only appear for this system.
     pub fn for_system(&self, system: &System) -> Result<Loaded, Diagnostics> {
-        recipe::load(&self.path, &self.options, Some(system))
+        match &self.text {
+            Some(text) => recipe::load_str(&self.path, text, &self.options, Some(system)),
+            None => recipe::load(&self.path, &self.options, Some(system)),
+        }
     }
 
     /// Returns the distributions that the recipe may be for.

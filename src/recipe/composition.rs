@@ -51,6 +51,15 @@ impl Composition {
         levels.push(self);
         levels
     }
+
+    /// Returns the number of steps of a build whose base is made of packages: those that install packages in the guest, and the
+    /// first and the last step too.
+    pub fn step_count(&self) -> usize {
+        let levels = self.levels();
+        let own: usize = levels.iter().map(|level| level.steps.len()).sum();
+        // The packages of the lowest level are in the base.
+        own + levels.iter().skip(1).filter(|level| !level.packages.is_empty()).count() + 2
+    }
 }
 
 /// The actions of one element in one phase.

@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json, json};
 use super::schema::RecipeFile;
 use crate::distro::{DistroFile, Distros};
 use crate::element::schema::ElementFile;
+use crate::units::ByteSize;
 
 /// A template that is wholly one expression.
 const TEMPLATE: &str = r"^\{\{.*\}\}$";
@@ -106,6 +107,7 @@ fn narrow(schema: &mut Json, key: &str, beside: &str, more: Json) {
 fn schema<T: JsonSchema>(title: &str) -> Json {
     let settings = SchemaSettings::draft2020_12();
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    Written { defs: schema.get("$defs").cloned().unwrap_or_default() }.transform(&mut schema);
     Templated.transform(&mut schema);
     for name in ["Action", "Check", "Target"] {
         if let Some(variants) = schema.pointer_mut(&format!("/$defs/{name}/oneOf")).and_then(Json::as_array_mut) {
@@ -121,6 +123,43 @@ fn conditional(variant: &mut Json) {
     if let Some(properties) = variant.get_mut("properties").and_then(Json::as_object_mut) {
         let description = "Expression; the entry is left out if it is false.";
         properties.insert("when".to_owned(), json!({ "type": ["string", "boolean"], "description": description }));
+    }
+}
+
+/// Writes sizes in defaults as recipes do: the types that read recipes have numbers of bytes.
+struct Written {
+    defs: Json,
+}
+
+impl Written {
+    /// Returns the default of a schema as it is written.
+    fn default_of(&self, schema: &Json, default: &Json) -> Json {
+        let name = schema.get("$ref").and_then(Json::as_str).and_then(|path| path.rsplit('/').next());
+        let properties = || self.defs.get(name?)?.get("properties")?.as_object();
+        match (name, default) {
+            (Some("ByteSize"), Json::Number(bytes)) => {
+                let size = ByteSize::bytes(bytes.as_u64().unwrap_or_default());
+                json!(size.to_string().replace(' ', ""))
+            }
+            (_, Json::Object(entries)) => entries
+                .iter()
+                .map(|(key, value)| {
+                    let inner = properties().and_then(|properties| properties.get(key));
+                    (key.clone(), inner.map_or_else(|| value.clone(), |inner| self.default_of(inner, value)))
+                })
+                .collect(),
+            _ => default.clone(),
+        }
+    }
+}
+
+impl Transform for Written {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        if let Some(default) = schema.get("default") {
+            let written = self.default_of(schema.as_value(), default);
+            schema.insert("default".to_owned(), written);
+        }
     }
 }
 
@@ -229,6 +268,29 @@ mod tests {
                 assert_eq!(faults(&schema, &text), [""; 0], "{}", path.display());
             }
         }
+    }
+
+    #[test]
+    fn defaults_are_as_recipes_write_them() {
+        let schema = recipe_schema(&Distros::built_in());
+        assert_eq!(schema["properties"]["disk"]["default"]["size"], "3GiB");
+        let size =
+            schema.pointer("/$defs/Disk/properties/size").or(schema.pointer("/$defs/Disk/anyOf/0/properties/size"));
+        assert_eq!(size.and_then(|size| size.get("default")), Some(&json!("3GiB")), "{size:?}");
+        fn numbers(value: &Json, found: &mut Vec<Json>) {
+            match value {
+                Json::Object(entries) => {
+                    let large = |value: &&Json| value.as_u64().is_some_and(|number| number >= 1 << 20);
+                    found.extend(entries.get("default").filter(large).cloned());
+                    entries.values().for_each(|value| numbers(value, found));
+                }
+                Json::Array(list) => list.iter().for_each(|value| numbers(value, found)),
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        numbers(&schema, &mut found);
+        assert_eq!(found, [Json::Null; 0], "sizes in bytes");
     }
 
     #[test]

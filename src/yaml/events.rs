@@ -132,11 +132,12 @@ impl<'a, S: Schema> Reader<'a, '_, S> {
                 Ok((event, Span { start: range.start, end: range.end }))
             }
             Some(Err(error)) => {
-                let start = error.marker().byte_offset().unwrap_or(self.source.text().len());
+                let text = self.source.text();
+                let start = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
+                let tab = leading_tab(text, start);
+                let start = tab.unwrap_or(start);
                 let mut fault = self.fault(Span { start, end: start + 1 }, &format!("not YAML: {}", error.info()));
-                if self.source.text()[..start.min(self.source.text().len())].lines().last().is_some_and(leads_with_tab)
-                    || self.source.text().get(start..).is_some_and(|rest| rest.starts_with('\t'))
-                {
+                if tab.is_some() {
                     *fault = fault.help("indent with spaces: YAML does not allow tabs there");
                 }
                 Err(fault)
@@ -231,6 +232,14 @@ fn collection(tag: Option<String>, start: Span, end: Span) -> Collection {
     Collection { tag, start, span: Span { start: start.start, end: end.end.max(start.end) } }
 }
 
-fn leads_with_tab(line: &str) -> bool {
-    line.trim_start_matches(' ').starts_with('\t')
+/// Returns the place of a tab that indents the line of an error. The parser may report the end of the line before.
+fn leading_tab(text: &str, start: usize) -> Option<usize> {
+    let before = text.get(..start)?;
+    let line = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let next = start + text[start..].len() - text[start..].trim_start_matches([' ', '\r', '\n']).len();
+    let of_next = text[..next].rfind('\n').map_or(0, |newline| newline + 1);
+    [line, of_next].into_iter().find_map(|line| {
+        let indented = text[line..].trim_start_matches(' ');
+        indented.starts_with('\t').then(|| text.len() - indented.len())
+    })
 }

@@ -6,6 +6,7 @@ mod convert;
 mod diffs;
 mod fetching;
 mod files;
+mod first_minutes;
 mod foreign;
 mod hints;
 mod images;

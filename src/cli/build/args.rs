@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::on_failure::OnFailureOption;
 use crate::cli::cloud::CloudOptions;
-use crate::cli::options::{GuestOptions, PinOptions, RecipeOptions};
+use crate::cli::options::{CacheOption, GuestOptions, PinOptions, RecipeOptions};
 use crate::cli::parse::{parse_jobs, parse_word};
 use crate::recipe::verify::NetworkAccess;
 use crate::units::parse_duration;
@@ -21,6 +21,9 @@ pub(in crate::cli) struct Build {
     /// Directory for the artifacts; several images get a directory each below it [default: out/<image name>]
     #[arg(short, long, value_name = "DIR")]
     pub(in crate::cli) out: Option<PathBuf>,
+    /// The cache.
+    #[command(flatten)]
+    pub(in crate::cli) cache: CacheOption,
     /// The pinning of mirrors and base images.
     #[command(flatten)]
     pub(in crate::cli) pinning: PinOptions,

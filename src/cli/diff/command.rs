@@ -9,7 +9,7 @@ use super::{json, render};
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::hints;
 use crate::cli::image_session::ImageSession;
-use crate::cli::options::GuestOptions;
+use crate::cli::options::{CacheOption, GuestOptions};
 use crate::cli::output::{StandardOutput, print};
 use crate::cli::progress::TerminalReporter;
 use crate::cli::settings::Global;
@@ -21,10 +21,10 @@ use crate::image::local::Local;
 /// `goldsmith diff`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Diff {
-    /// The first image, of any format
+    /// The first image, of any format: a file, or the directory with the artifacts of a build
     #[arg(value_name = "A")]
     pub(in crate::cli) before: PathBuf,
-    /// The second image
+    /// The second image, named in the same way
     #[arg(value_name = "B")]
     pub(in crate::cli) after: PathBuf,
     /// Ignore matching paths and everything below them: `/var/log`, `**/*.pyc`; repeat the option for several
@@ -36,6 +36,9 @@ pub(in crate::cli) struct Diff {
     /// Show all changes, not only the first twenty of a kind
     #[arg(long)]
     pub(in crate::cli) all: bool,
+    /// The cache.
+    #[command(flatten)]
+    pub(in crate::cli) cache: CacheOption,
     /// The guest.
     #[command(flatten)]
     pub(in crate::cli) machine: GuestOptions,

@@ -24,12 +24,27 @@ pub(in crate::cli) fn run(global: &Global) -> Result<(), Failure> {
     if global.json {
         print(&format!("{}\n", serde_json::json!(results)));
     } else {
-        print(&table(&results, global.terminal));
+        print(&table(&results, global.stdout));
+        print(&verdict_line(&results));
     }
     if is_able(&results) {
         return Ok(());
     }
     Err(Failure::of(FailureKind::Host, "this host cannot build images yet").hint("install what is named above"))
+}
+
+/// Says in one line what the results mean.
+fn verdict_line(results: &[CheckResult]) -> String {
+    let of = |status: Status| results.iter().filter(|result| result.status == status).count();
+    let warnings = match of(Status::Warning) {
+        0 => String::new(),
+        1 => "; 1 warning".to_owned(),
+        count => format!("; {count} warnings"),
+    };
+    match (is_able(results), of(Status::Missing)) {
+        (true, _) => format!("\nyes: this host can build images{warnings}\n"),
+        (false, missing) => format!("\nno: this host cannot build images yet; missing: {missing}{warnings}\n"),
+    }
 }
 
 /// The results as a table for people.

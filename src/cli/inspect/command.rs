@@ -8,26 +8,30 @@ use serde_json::{Value, json};
 
 use super::header::{Header, format_name, header};
 use super::render;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::hints;
 use crate::cli::image_session::ImageSession;
-use crate::cli::options::GuestOptions;
+use crate::cli::options::{CacheOption, GuestOptions};
 use crate::cli::output::print;
 use crate::cli::progress::TerminalReporter;
 use crate::cli::settings::Global;
 use crate::event::Reporter;
 use crate::image::partitions::Table;
+use crate::image::probe::Kind;
 use crate::inspect::{self, System};
 
 /// `goldsmith inspect`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Inspect {
-    /// The image file, of any format
-    #[arg(value_name = "IMAGE")]
+    /// The image file, of any format, or the directory with the artifacts of a build
+    #[arg(value_name = "IMAGE|DIR")]
     pub(in crate::cli) image: PathBuf,
     /// Read only headers and the partition table, without a guest
     #[arg(long)]
     pub(in crate::cli) header: bool,
+    /// The cache.
+    #[command(flatten)]
+    pub(in crate::cli) cache: CacheOption,
     /// The guest.
     #[command(flatten)]
     pub(in crate::cli) machine: GuestOptions,
@@ -42,7 +46,14 @@ pub(in crate::cli) fn run(args: &Inspect, global: &Global) -> Result<(), Failure
     } else {
         print(&render::text(&args.image, &header, system.as_ref()));
     }
-    Ok(())
+    match header.probed.kind {
+        Kind::Other(other) => {
+            let message = format!("{} is {}, not a disk image", args.image.display(), other.what);
+            let failure = Failure::of(FailureKind::Recipe, message);
+            Err(other.help.into_iter().fold(failure, Failure::hint))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads the content of the image in a guest, on a temporary overlay.

@@ -1,9 +1,11 @@
 //! Options that several commands share.
 
+mod cache;
 mod guest;
 mod machine;
 mod recipe;
 
+pub(super) use cache::CacheOption;
 pub(super) use guest::{AccelOption, GuestOptions, RELAY};
 pub(super) use machine::MachineOptions;
 pub(super) use recipe::{OUT, PinOptions, ReadingOptions, RecipeOptions, Sources, output_dir};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -16,10 +17,13 @@ use crate::fetch::PinPolicy;
 use crate::pipeline::Source;
 use crate::recipe::params::{Outside, VARIABLE};
 use crate::recipe::{Arch, LoadOptions};
-use crate::yaml::{Diagnostic, Diagnostics, list, near};
+use crate::yaml::{Diagnostic, Diagnostics, MAX_BYTES, list, near};
 
 /// Directory for the directories of images, if none is given.
 pub(in crate::cli) const OUT: &str = "out";
+
+/// Name of a recipe that is read from standard input.
+const STDIN: &str = "<stdin>";
 
 /// Longest age of a pin until the mirror is asked again.
 const PIN_AGE: Duration = Duration::from_secs(12 * 3600);
@@ -27,7 +31,7 @@ const PIN_AGE: Duration = Duration::from_secs(12 * 3600);
 /// Recipes and what they are read with.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RecipeOptions {
-    /// The recipe files
+    /// The recipe files; `-` is standard input
     #[arg(required = true, value_name = "RECIPE")]
     pub(in crate::cli) recipes: Vec<PathBuf>,
     /// What they are read with.
@@ -112,7 +116,7 @@ impl ReadingOptions {
         let options = self.load_options()?;
         let (mut images, mut found): (Vec<Source>, Vec<Diagnostic>) = (Vec::new(), Vec::new());
         for recipe in recipes {
-            match Source::read_all(recipe, &options) {
+            match read_all(recipe, &options)? {
                 Ok(read) => images.extend(read),
                 Err(errors) => found.extend(errors),
             }
@@ -157,6 +161,20 @@ impl ReadingOptions {
         }
         Ok(chosen)
     }
+}
+
+/// Reads the recipe in a file, or from standard input.
+fn read_all(recipe: &Path, options: &LoadOptions) -> Result<Result<Vec<Source>, Diagnostics>, Failure> {
+    if recipe != Path::new("-") {
+        return Ok(Source::read_all(recipe, options));
+    }
+    let mut bytes = Vec::new();
+    // One byte more than the limit is too many, which is an error of the recipe.
+    let read = std::io::stdin().take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Failure::of(FailureKind::Host, format!("cannot read standard input: {error}")))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| Failure::of(FailureKind::Recipe, "standard input is not UTF-8 text"))?;
+    Ok(Source::read_all_str(Path::new(STDIN), &text, options))
 }
 
 /// Returns the directory for the artifacts of an image: `out`, or a directory below it if the command has several images.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use crate::cli::terminal::{Mark, Style, Terminal, describe, duration};
+use crate::cli::terminal::{Mark, Style, Terminal, Verbosity, describe, duration};
 use crate::event::{Event, Reporter};
 use crate::plan::StepId;
 
@@ -55,7 +55,7 @@ struct Running {
 impl TerminalReporter {
     /// Makes a reporter on standard error.
     pub fn on_stderr(terminal: Terminal) -> Self {
-        if terminal.live {
+        if terminal.live && terminal.verbosity != Verbosity::Quiet {
             // indicatif reads the width anew at every draw, and draws at most 20 times a second.
             Self::live(terminal, ProgressDrawTarget::stderr(), true)
         } else {
@@ -104,7 +104,7 @@ impl TerminalReporter {
     /// Shows a line that belongs to no event.
     pub fn note(&self, line: &str) {
         let mut state = self.state();
-        if !state.finished {
+        if !state.finished && self.terminal.verbosity != Verbosity::Quiet {
             state.print(self.terminal, &format!("{}{line}", self.label));
         }
     }
@@ -138,7 +138,8 @@ impl Drop for TerminalReporter {
 impl Reporter for TerminalReporter {
     fn report(&self, event: &Event) {
         let mut state = self.state();
-        if !state.finished {
+        let quiet = self.terminal.verbosity == Verbosity::Quiet;
+        if !state.finished && (!quiet || matches!(event, Event::Warning { .. })) {
             state.event(self.terminal, &self.label, event);
         }
     }
@@ -172,6 +173,9 @@ impl State {
             Event::Progress { activity, done, total } => {
                 self.progress(terminal, label, event, &named(activity), *done, *total);
             }
+            Event::Output { .. } if terminal.verbosity == Verbosity::Verbose => {
+                self.print(terminal, &named(&describe(event)));
+            }
             Event::Output { line } => self.output(terminal, &named(line)),
             Event::Waiting { step } => {
                 let name = named(step);
@@ -185,6 +189,9 @@ impl State {
             Event::Warning { message } => {
                 let label = terminal.paint(Style::Yellow, "warning:");
                 self.print(terminal, &format!("{label} {}", named(message)));
+            }
+            Event::Detail { .. } if terminal.verbosity == Verbosity::Verbose => {
+                self.print(terminal, &terminal.paint(Style::Dim, &named(&describe(event))));
             }
             // Details go to the log file only.
             Event::Detail { .. } => {}

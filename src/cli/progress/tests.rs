@@ -5,11 +5,11 @@ use std::time::Duration;
 use indicatif::{InMemoryTerm, ProgressDrawTarget};
 
 use super::TerminalReporter;
-use crate::cli::terminal::Terminal;
+use crate::cli::terminal::{Terminal, Verbosity};
 use crate::event::{Event, Reporter as _};
 use crate::plan::{Phase, StepId};
 
-const FANCY: Terminal = Terminal { live: true, color: false, unicode: true };
+const FANCY: Terminal = Terminal { live: true, unicode: true, ..Terminal::PLAIN };
 
 fn step(phase: Phase, element: &str) -> StepId {
     StepId { phase, element: element.to_owned() }
@@ -73,8 +73,12 @@ impl Write for Shared {
 }
 
 fn plain(events: &[Event]) -> String {
+    plain_with(Terminal::PLAIN, events)
+}
+
+fn plain_with(terminal: Terminal, events: &[Event]) -> String {
     let out = Arc::new(Mutex::new(Vec::new()));
-    let reporter = TerminalReporter::plain(Terminal::PLAIN, Box::new(Shared(Arc::clone(&out))));
+    let reporter = TerminalReporter::plain(terminal, Box::new(Shared(Arc::clone(&out))));
     for event in events {
         reporter.report(event);
     }
@@ -201,4 +205,15 @@ fn a_build_that_is_cached_whole_is_one_line() {
     insta::assert_snapshot!(plain(&events), @r#"
     = 3 steps, up to configure c                 cached
     "#);
+}
+
+#[test]
+fn a_person_decides_how_much_is_shown() {
+    let events = [a_build(), vec![Event::Detail { message: "the guest resumed".to_owned() }]].concat();
+    let with = |verbosity| plain_with(Terminal { verbosity, ..Terminal::PLAIN }, &events);
+    assert_eq!(with(Verbosity::Quiet), "warning: the mirror is slow\n");
+    let (normal, verbose) = (with(Verbosity::Normal), with(Verbosity::Verbose));
+    for line in ["| Generating public/private ed25519 key pair.", "the guest resumed"] {
+        assert!(verbose.contains(line) && !normal.contains(line), "{line}: {verbose}");
+    }
 }

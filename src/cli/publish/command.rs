@@ -74,6 +74,7 @@ pub(in crate::cli) fn publish(args: &Publish, global: &Global) -> Result<(), Fai
             if let Some(fault) = faults.into_iter().next() {
                 return Err(Failure::of(FailureKind::Usage, fault.message).hint(fault.help));
             }
+            args.target.check_promotion(&said, subject)?;
             targets.push(said);
         } else if !args.target.is_empty() {
             let failure = Failure::of(FailureKind::Usage, "the recipe says where and how its image is published");

@@ -5,13 +5,19 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::failure::Failure;
+use super::failing;
+use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::parse::{once, parse_format, parse_param, parse_tag, parse_word};
+use crate::export::manifest::Summary;
 use crate::image::Format;
+use crate::publish::{PublishError, Subject};
 use crate::recipe::SecretSource;
 use crate::recipe::delivery::{Import, RegionImage};
 use crate::recipe::publish::{Certificate, ChecksumKeys, Directory, Glance, Hash, Promote, Sign, Target, Visibility};
 use crate::units::parse_duration;
+
+/// Tag of promoted images, if the option names none.
+const PROMOTED: &str = "promoted";
 
 /// Directory to publish to if nothing names a target.
 const DIRECTORY: &str = "published";
@@ -21,7 +27,7 @@ const DIRECTORY: &str = "published";
 #[group(id = "target", multiple = true)]
 pub(super) struct TargetArgs {
     /// Publish to this directory instead of a cloud [default: published, if nothing names a cloud]
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["name", "visibility", "property", "tag", "protected", "hidden", "promote", "import", "store", "url", "from", "import_timeout", "sign_key", "certificate"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["name", "visibility", "property", "tag", "protected", "hidden", "import", "store", "url", "from", "import_timeout", "sign_key", "certificate"])]
     directory: Option<PathBuf>,
     /// Sign the checksums with this gpg key: a fingerprint, or its last 16 digits
     #[arg(long, value_name = "KEY", requires = "directory")]
@@ -66,8 +72,9 @@ pub(super) struct TargetArgs {
     /// Give up if the import shows no progress for this long; a download by the service shows none until its end [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     import_timeout: Option<Duration>,
-    /// Promote the image: give it this tag, and take the tag from the image that has it
-    #[arg(long, value_name = "TAG", num_args = 0..=1, require_equals = true, default_missing_value = "promoted")]
+    /// Promote the image if it has passed its checks: in a cloud, give it this tag, and take the tag from the image that has it; in a
+    /// directory, where every published image becomes the current one, publish no other
+    #[arg(long, value_name = "TAG", num_args = 0..=1, require_equals = true, default_missing_value = PROMOTED)]
     promote: Option<String>,
     /// Keep this number of images with this name, and remove older ones
     #[arg(long, value_name = "NUMBER")]
@@ -85,7 +92,7 @@ impl TargetArgs {
     pub(super) fn target(&self, cloud: bool) -> Target {
         let glance = self.glance();
         // Both kinds of targets have these.
-        let only_glance = Glance { format: None, keep: None, ..glance.clone() } != Glance::default();
+        let only_glance = Glance { format: None, keep: None, promote: None, ..glance.clone() } != Glance::default();
         match &self.directory {
             Some(path) => self.tree(path.clone()),
             None if cloud || only_glance => Target::Glance(Box::new(glance)),
@@ -96,6 +103,21 @@ impl TargetArgs {
     /// Refuses a property that is given twice.
     pub(super) fn check(&self) -> Result<(), Failure> {
         once("property", &self.property)
+    }
+
+    /// Refuses to promote in a directory what has not passed its checks, and a tag, which no directory has.
+    pub(super) fn check_promotion(&self, target: &Target, subject: &Subject) -> Result<(), Failure> {
+        let Some(tag) = self.promote.as_ref().filter(|_| matches!(target, Target::Directory(_))) else { return Ok(()) };
+        if tag != PROMOTED {
+            let failure =
+                Failure::of(FailureKind::Usage, format!("--promote={tag}: images in a directory have no tags"));
+            return Err(failure.hint("`--promote` alone publishes the image if it has passed its checks"));
+        }
+        let verified = Summary::read(&subject.dir).and_then(|summary| summary.verified);
+        match verified.is_some_and(|verified| verified.passed) {
+            true => Ok(()),
+            false => Err(failing::failure(&PublishError::NotVerified)),
+        }
     }
 
     /// Returns whether no option describes a target.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::options::MachineOptions;
+use crate::cli::options::{CacheOption, MachineOptions};
 use crate::cli::parse::parse_word;
 use crate::recipe::Verify;
 use crate::recipe::verify::{BootKind, Datasource, NetworkAccess};
@@ -14,15 +14,18 @@ use crate::units::ByteSize;
 /// `goldsmith run`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Run {
-    /// The image file, of any format
-    #[arg(value_name = "IMAGE")]
-    pub(super) image: PathBuf,
+    /// The image file, of any format, or the directory with the artifacts of a build
+    #[arg(value_name = "IMAGE|DIR")]
+    pub(in crate::cli) image: PathBuf,
     /// Firmware: bios, uefi, secure-boot [default: from the image's partitions]
     #[arg(long, value_name = "KIND", value_parser = parse_word::<BootKind>)]
     pub(super) boot: Option<BootKind>,
     /// Source of metadata: config-drive (default), openstack, nocloud
     #[arg(long, value_name = "HOW", value_parser = parse_word::<Datasource>)]
     pub(super) metadata: Option<Datasource>,
+    /// The cache.
+    #[command(flatten)]
+    pub(in crate::cli) cache: CacheOption,
     /// The machine.
     #[command(flatten)]
     pub(super) machine: MachineOptions,

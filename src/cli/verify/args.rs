@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::options::MachineOptions;
+use crate::cli::options::{CacheOption, MachineOptions};
 use crate::cli::parse::parse_word;
 use crate::recipe::verify::{Accept, BootKind, Datasource, NetworkAccess};
 use crate::units::parse_duration;
@@ -13,9 +13,10 @@ use crate::units::parse_duration;
 /// `goldsmith verify`. `manifest.json` beside the image supplies what the options leave out, if this cache built the image.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct VerifyArgs {
-    /// The image file, of any format; if this cache built it, verify also runs its elements' checks
-    #[arg(value_name = "IMAGE", required_unless_present = "list")]
-    pub(super) image: Option<PathBuf>,
+    /// The image file, of any format, or the directory with the artifacts of a build; if this cache built it, verify also runs its
+    /// elements' checks
+    #[arg(value_name = "IMAGE|DIR", required_unless_present = "list")]
+    pub(in crate::cli) image: Option<PathBuf>,
     /// List all checks with what each requires
     #[arg(long, conflicts_with = "image")]
     pub(super) list: bool,
@@ -28,6 +29,9 @@ pub(in crate::cli) struct VerifyArgs {
     /// Sources of metadata: config-drive, openstack, nocloud, separated by commas [default: config-drive]
     #[arg(long, value_name = "WAY", value_delimiter = ',', value_parser = parse_word::<Datasource>)]
     pub(super) metadata: Option<Vec<Datasource>>,
+    /// The cache.
+    #[command(flatten)]
+    pub(in crate::cli) cache: CacheOption,
     /// The machine.
     #[command(flatten)]
     pub(super) machine: MachineOptions,

@@ -14,7 +14,6 @@ use crate::cli::image_session::ImageSession;
 use crate::cli::output::print;
 use crate::cli::progress::TerminalReporter;
 use crate::cli::settings::Global;
-use crate::cli::terminal::Terminal;
 use crate::element::schema::Check;
 use crate::event::{Event, Reporter};
 use crate::export::manifest::{self, Summary};
@@ -68,7 +67,7 @@ pub(in crate::cli) fn verify(args: &VerifyArgs, global: &Global) -> Result<u8, F
     if global.json {
         print(&format!("{}\n", report::json(&report)));
     } else {
-        print(&render::report(&report, args.all, Terminal::of_stdout()));
+        print(&render::report(&report, args.all, global.stdout));
         if let Some(dir) = &args.report {
             print(&format!("{} shows all of it\n", dir.join(report::HTML).display()));
         }

@@ -44,7 +44,7 @@ fn elements_are_listed_and_shown() {
         "elements/greeting/element.yaml",
         "name: greeting\ndescription: Says hello at login\nparams:\n  \
          text: { type: string, default: hello, description: What is said }\nrequires: [sshd]\n\
-         configure:\n  - write: { path: /etc/motd, content: \"{{ text }}\" }\n",
+         steps:\n  configure:\n    - write: { path: /etc/motd, content: \"{{ text }}\" }\n",
     );
     sandbox.write("broken/bad/element.yaml", "name: bad\n");
     assert_session!(

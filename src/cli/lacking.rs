@@ -1,0 +1,78 @@
+//! What a build of a recipe will lack, as far as this host knows without a network: packages, secrets and base images.
+
+use std::path::Path;
+
+use super::settings::read_secret;
+use crate::base::index;
+use crate::pipeline::Source;
+use crate::plan::{BasePlan, Plan};
+use crate::recipe::{Base, Reference};
+
+/// Returns a warning for each thing that a build of a recipe will lack.
+pub(super) fn of_recipe(source: &Source, cache: &Path) -> Vec<String> {
+    let mut warnings = with_recipe(source);
+    let recipe = &source.loaded.recipe;
+    if let (Base::Bootstrap(base), Some(composition), Some(how)) =
+        (&recipe.base, &source.loaded.composition, &recipe.bootstrap)
+    {
+        let lowest = composition.levels()[0];
+        let name = index::directory_name(&composition.distro.name, &base.release, (how.tool, recipe.arch));
+        let list = index::newest(cache, &name);
+        warnings.extend(packages(list, &lowest.packages, &name));
+    }
+    warnings
+}
+
+/// Returns the warnings about a recipe whose plan is known.
+pub(super) fn of_plan(source: &Source, plan: &Plan, cache: &Path) -> Vec<String> {
+    let mut warnings = with_recipe(source);
+    if let (BasePlan::Bootstrap { source: base, repositories }, Some(how)) = (&plan.base, &plan.os.bootstrap) {
+        let name = index::directory_name(&plan.distro.name, &base.release, (how.tool, plan.arch));
+        let list = index::of(cache, &name, repositories);
+        warnings.extend(packages(list, &plan.packages, &name));
+    }
+    warnings
+}
+
+/// Returns the warnings that need no index of packages.
+fn with_recipe(source: &Source) -> Vec<String> {
+    let recipe = &source.loaded.recipe;
+    let mut warnings = Vec::new();
+    let origin = match &recipe.base {
+        Base::Bootstrap(_) | Base::Glance(_) => None,
+        Base::Image(image) => Some(image.source.clone()),
+        Base::Tree(tree) => Some(tree.source.clone()),
+        Base::Container(container) => match Reference::parse(&container.source) {
+            Ok(Reference::Layout { dir, .. }) => Some(dir),
+            Ok(Reference::Archive { file }) => Some(file),
+            _ => None,
+        },
+    };
+    if let Some(path) = origin.filter(|origin| !origin.contains("://")).map(|origin| recipe.dir.join(origin))
+        && !path.exists()
+    {
+        warnings.push(format!("the base is not there: {} does not exist", path.display()));
+    }
+    for (name, source) in &recipe.secrets {
+        if let Err(reason) = read_secret(source, &recipe.dir) {
+            warnings.push(format!("the secret `{name}` has no value: {reason}"));
+        }
+    }
+    warnings
+}
+
+/// Returns a warning for each package that a list does not have.
+fn packages<'a, T: 'a>(
+    list: Option<index::Names>,
+    wanted: impl IntoIterator<Item = (&'a String, &'a T)>,
+    place: &str,
+) -> Vec<String> {
+    let Some(list) = list else { return Vec::new() };
+    let unknown = wanted.into_iter().map(|(name, _)| name).filter(|name| !list.has(name));
+    unknown
+        .map(|name| {
+            let near = list.near(name).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            format!("no repository of {place} has a package `{name}`, by the index in the cache{near}")
+        })
+        .collect()
+}
