@@ -105,7 +105,8 @@ pub fn pin(recipe: &Recipe, policy: &PinPolicy, session: &mut Session<'_>) -> Re
     match &recipe.base {
         Base::Bootstrap(source) => {
             let how = recipe.bootstrap.as_ref().expect("a recipe that is made of packages says how");
-            let mirrors = host_mirrors(how).or(how.mirrors(recipe.arch));
+            let told = network.mirrors.get(&source.distro).cloned().unwrap_or_default();
+            let mirrors = told.or(host_mirrors(how)).or(how.mirrors(recipe.arch));
             let repositories =
                 repository::pin(source, (how, recipe.arch), &mirrors, cache, policy, network, interrupt)?;
             Ok(Pinned { base: BasePlan::Bootstrap { source: source.clone(), repositories }, image: None, tree: None })

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use super::bases::Bases;
 use super::build::Build;
 use super::cache::Cache;
+use super::config::Config;
 use super::convert::Convert;
 use super::diff::Diff;
 use super::distros::Distros;
@@ -84,6 +85,8 @@ pub(super) enum Verb {
     Diff(Diff),
     /// Manage the cache
     Cache(Cache),
+    /// Show all settings of configuration files and variables
+    Config(Config),
     /// Print the JSON Schema of a file format, for editors
     Schema {
         /// The file format
@@ -108,6 +111,18 @@ pub(super) enum Verb {
 }
 
 impl Verb {
+    /// Returns the recipes that the command names.
+    pub(super) fn recipes(&self) -> &[PathBuf] {
+        match self {
+            Self::Build(args) => &args.source.recipes,
+            Self::Plan(args) => &args.source.recipes,
+            Self::Validate(args) => &args.source.recipes,
+            Self::Publish(args) => std::slice::from_ref(&args.image),
+            Self::Config(args) => args.recipe.as_slice(),
+            _ => &[],
+        }
+    }
+
     /// Returns the arguments that name an image to read. Each may be a directory of artifacts.
     pub(super) fn images_mut(&mut self) -> Vec<&mut PathBuf> {
         match self {
@@ -138,6 +153,7 @@ impl Verb {
             | Self::Elements(_)
             | Self::Distros(_)
             | Self::Bases(_)
+            | Self::Config(_)
             | Self::Schema { .. }
             | Self::Relay { .. } => None,
         }
@@ -155,4 +171,6 @@ pub(super) enum SchemaFormat {
     Element,
     /// distro.yaml
     Distro,
+    /// config.yaml of a user, and goldsmith.yaml of a project
+    Config,
 }

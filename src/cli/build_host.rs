@@ -40,6 +40,7 @@ impl BuildHost {
     ) -> Result<Workshop, Failure> {
         let made = Workshop::new(&global.cache, self.private.path(), reporter, interrupt.clone());
         let clouds = cloud::places(cloud);
-        Ok(Workshop { network: network::network()?, clouds, ..made.map_err(|error| hints::store(&error))? })
+        let made = made.map_err(|error| hints::store(&error))?;
+        Ok(Workshop { network: network::network(global)?, clouds, ..made })
     }
 }

@@ -1,18 +1,20 @@
 //! The entry point: reads the command line, runs the command and returns its exit code.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{FromArgMatches as _, Parser as _};
 
 use super::arguments::{Arguments, SchemaFormat, Verb};
+use super::config::Settings;
 use super::failure::{self, Failure, FailureKind};
 use super::output::{check, is_begun, note, print};
 use super::settings::Global;
-use super::terminal::Terminal;
+use super::terminal::{Style, Terminal, Verbosity};
 use super::{
-    artifact, bases, build, cache, convert, diff, distros, doctor, elements, images, inspect, jsonl, plan, publish,
-    run, validate, verify,
+    artifact, bases, build, cache, config, convert, diff, distros, doctor, elements, hints, images, inspect, jsonl,
+    plan, publish, run, validate, verify,
 };
 
 /// Reads the command line, runs the command, and returns its exit code.
@@ -33,11 +35,25 @@ pub fn main() -> ExitCode {
             return ended(Ok(failure::exit::OK), false, Terminal::of_stderr());
         }
     };
+    // Settings are defaults of options. Which files count is known when the command line was read.
+    let (arguments, settings) = match configured(arguments) {
+        Ok(configured) => configured,
+        Err(failure) => {
+            let json = std::env::args_os().any(|argument| argument == "--json");
+            return ended(Err(failure), json, Terminal::of_stderr());
+        }
+    };
     let wished = |terminal: Terminal| terminal.wished(arguments.color, arguments.verbosity());
     let (stderr, stdout) = (wished(Terminal::of_stderr()), wished(Terminal::of_stdout()));
     let json = arguments.json;
     keep_secrets();
-    ended(execute(arguments, (stderr, stdout)), json, stderr)
+    if stderr.verbosity != Verbosity::Quiet {
+        let warning = |note: &String| format!("{} {note}\n", stderr.paint(Style::Yellow, "warning:"));
+        let text: String = settings.notes.iter().map(warning).collect();
+        // Standard error may be closed: then nobody wants the text.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+    ended(execute(arguments, (stderr, stdout), settings), json, stderr)
 }
 
 /// Shows why a command failed, and returns the exit code. A command also fails if its output could not be written.
@@ -65,6 +81,28 @@ fn print_failure(failure: &Failure) {
     print(&format!("{begin}{}\n", failure.to_json()));
 }
 
+/// Reads variables and configuration files, and the command line once more with their values as defaults.
+fn configured(arguments: Arguments) -> Result<(Arguments, Settings), Failure> {
+    if matches!(arguments.command, Verb::Relay { .. }) {
+        return Ok((arguments, Settings::default()));
+    }
+    let recipes = arguments.command.recipes();
+    let dir = match recipes.first() {
+        Some(recipe) if recipe.is_dir() => recipe.as_path(),
+        Some(recipe) => recipe.parent().filter(|dir| *dir != Path::new("")).unwrap_or(Path::new(".")),
+        None => Path::new("."),
+    };
+    let variable = |name: &str| std::env::var_os(name);
+    let names = std::env::vars_os().map(|(name, _)| name);
+    let settings = Settings::load(dir, recipes, &variable, names, &grammar())
+        .map_err(|errors| hints::recipe_found(&errors, Terminal::of_stderr().color))?;
+    let command = settings.as_defaults(grammar());
+    let arguments = command.try_get_matches().and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches));
+    // The same words were read before; the values of settings were checked.
+    let arguments = arguments.map_err(|error| Failure::of(FailureKind::Usage, error.render().to_string()))?;
+    Ok((arguments, settings))
+}
+
 /// Returns all commands, arguments and options. The documentation is generated from them and compared with them.
 pub fn grammar() -> clap::Command {
     <Arguments as clap::CommandFactory>::command()
@@ -84,7 +122,7 @@ fn keep_secrets() {
 }
 
 /// Runs the command, and returns the exit code.
-fn execute(mut arguments: Arguments, terminals: (Terminal, Terminal)) -> Result<u8, Failure> {
+fn execute(mut arguments: Arguments, terminals: (Terminal, Terminal), settings: Settings) -> Result<u8, Failure> {
     // The relay needs no other settings, and QEMU may give it no environment.
     if let Verb::Relay { socket } = &arguments.command {
         return relay(socket);
@@ -92,7 +130,7 @@ fn execute(mut arguments: Arguments, terminals: (Terminal, Terminal)) -> Result<
     for image in arguments.command.images_mut() {
         *image = artifact::image(image)?;
     }
-    let global = Global::new(arguments.command.cache(), arguments.json, terminals)?;
+    let global = Global::new(arguments.command.cache(), arguments.json, terminals, settings)?;
     let done = match arguments.command {
         Verb::Build(args) => build::build(&args, &global),
         Verb::Plan(args) => plan::plan(&args, &global),
@@ -113,9 +151,11 @@ fn execute(mut arguments: Arguments, terminals: (Terminal, Terminal)) -> Result<
                 SchemaFormat::Included => crate::recipe::json_schema::included_schema(&known),
                 SchemaFormat::Element => crate::recipe::json_schema::element_schema(&known),
                 SchemaFormat::Distro => crate::recipe::json_schema::distro_schema(),
+                SchemaFormat::Config => config::schema(),
             };
             print(&format!("{schema:#}\n"));
         }),
+        Verb::Config(args) => config::config(&args, &global),
         Verb::Doctor { .. } => doctor::run(&global),
         Verb::Relay { socket } => return relay(&socket),
         Verb::Diff(args) => {

@@ -34,7 +34,8 @@ pub(super) fn known(dirs: &[PathBuf], global: &Global) -> Result<Arc<distro::Dis
         return Err(Failure::of(FailureKind::Usage, message));
     }
     // The same folders as for a recipe in the current directory.
-    let (known, found) = distro::Distros::load(&[dirs, &["distros".into()]].concat());
+    let dirs = [dirs, &global.settings.paths("distros"), &["distros".into()]].concat();
+    let (known, found) = distro::Distros::load(&dirs);
     match Diagnostics::collect(found) {
         Some(found) => Err(hints::recipe(&found, global)),
         None => Ok(known),

@@ -45,7 +45,7 @@ pub(super) fn elements(args: &Elements, global: &Global) -> Result<(), Failure> 
     if let Some(dir) = args.elements.iter().find(|dir| !dir.is_dir()) {
         return Err(Failure::of(FailureKind::Usage, format!("there is no directory of elements at {}", dir.display())));
     }
-    let mut dirs = args.elements.clone();
+    let mut dirs = [args.elements.as_slice(), &global.settings.paths("elements")].concat();
     // The same folder as for a recipe in the current directory.
     dirs.push("elements".into());
     let library = Library::with_distros(dirs, super::distros::known(&args.distros, global)?);

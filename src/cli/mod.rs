@@ -11,6 +11,7 @@ mod build;
 mod build_host;
 mod cache;
 mod cloud;
+mod config;
 mod convert;
 mod diff;
 mod dispatch;
@@ -41,4 +42,5 @@ mod validate;
 mod verify;
 mod view;
 
+pub use config::{Setting, settings_of_files};
 pub use dispatch::{grammar, main};

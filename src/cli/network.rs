@@ -4,13 +4,15 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::failure::{Failure, FailureKind};
+use super::settings::Global;
 use crate::fetch::container::RegistryLogins;
 use crate::fetch::netrc::Netrc;
 use crate::fetch::{Network, Proxies, Secret};
 
 /// Returns the network settings of this user.
-pub(super) fn network() -> Result<Network, Failure> {
-    Ok(Network { proxies: proxies(), logins: logins()?, registries: registries()?, insecure: false })
+pub(super) fn network(global: &Global) -> Result<Network, Failure> {
+    let mirrors = global.settings.mirrors();
+    Ok(Network { proxies: proxies(), logins: logins()?, registries: registries()?, mirrors, insecure: false })
 }
 
 /// Reads the proxies from the variables that most programs use. Names in lower case are older, and come first. An empty

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::config::Settings;
 use super::failure::{Failure, FailureKind};
 use super::options::CacheOption;
 use super::terminal::Terminal;
@@ -19,6 +20,8 @@ pub(super) struct Global {
     pub(super) terminal: Terminal,
     /// Abilities of standard output.
     pub(super) stdout: Terminal,
+    /// What configuration files and variables set.
+    pub(super) settings: Settings,
 }
 
 impl Global {
@@ -27,9 +30,10 @@ impl Global {
         cache: Option<&CacheOption>,
         json: bool,
         (terminal, stdout): (Terminal, Terminal),
+        settings: Settings,
     ) -> Result<Self, Failure> {
         let cache = cache.map(|option| cache_dir(option.dir.as_deref())).transpose()?.unwrap_or_default();
-        Ok(Self { cache, json, terminal, stdout })
+        Ok(Self { cache, json, terminal, stdout, settings })
     }
 }
 

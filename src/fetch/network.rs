@@ -1,5 +1,7 @@
 //! Access to servers: proxies, logins, and redirects.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ureq::Body;
@@ -11,6 +13,7 @@ use super::container::RegistryLogins;
 use super::netrc::Netrc;
 use super::{Proxies, Secret};
 use crate::address;
+use crate::distro::Mirrors;
 
 /// Largest number of redirects for one request.
 const REDIRECTS: usize = 10;
@@ -33,6 +36,8 @@ pub struct Network {
     pub logins: Netrc,
     /// Logins for registries of container images.
     pub registries: RegistryLogins,
+    /// Mirrors that the user prefers, by the name of the distribution.
+    pub mirrors: BTreeMap<String, Mirrors>,
     /// Whether a login may be sent over http, where others can read it.
     pub insecure: bool,
 }

@@ -2,6 +2,7 @@
 
 mod bases;
 mod cache;
+mod configuration;
 mod convert;
 mod diffs;
 mod fetching;

@@ -1,6 +1,5 @@
 //! Several images of one `goldsmith build`: they share layers, are built side by side, and end with one table.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -11,7 +10,7 @@ use super::on_failure::OnFailureOption;
 use super::verdict;
 use crate::cli::build_host::BuildHost;
 use crate::cli::failure::{Failure, FailureKind};
-use crate::cli::options::{OUT, output_dir};
+use crate::cli::options::{output_dir, output_root};
 use crate::cli::output::{columns, print};
 use crate::cli::publish::PublishReport;
 use crate::cli::settings::Global;
@@ -75,7 +74,7 @@ pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Resu
     let mut images = Vec::new();
     for (source, host) in sources.into_iter().zip(&hosts) {
         let name = source.loaded.recipe.name.clone();
-        let out = output_dir(args.out.as_deref(), &name, true);
+        let out = output_dir(args.out.as_deref(), &name, true, global);
         images.push(Image::new(args, source, out, view.of_image(&name, longest), (host, &interrupt, pins), global)?);
     }
     // The images whose base cannot be pinned fail now; the others are built.
@@ -192,7 +191,8 @@ fn report(args: &Build, images: &[Image<'_>], rows: &[Row], global: &Global) -> 
         let cells = |row: &Row| vec![row.name.clone(), row.result.to_owned(), duration(row.elapsed), row.about.clone()];
         print(&columns(&rows.iter().map(cells).collect::<Vec<_>>()));
     }
-    let dir = args.out.as_deref().unwrap_or(Path::new(OUT));
+    let root = output_root(global);
+    let dir = args.out.as_deref().unwrap_or(&root);
     let failed = |error: PathError| Failure::new(FailureKind::Host, &error);
     std::fs::create_dir_all(dir).at(dir).map_err(failed)?;
     let suites = images.iter().zip(rows).map(|(image, row)| BatchImage {

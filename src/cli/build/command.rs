@@ -32,7 +32,7 @@ fn alone(args: &Build, source: Source, global: &Global) -> Result<(), Failure> {
     let mut host = BuildHost::new(&args.machine, global)?;
     host.host.access = args.network;
     let interrupt = signals::interrupt()?;
-    let out = output_dir(args.out.as_deref(), &source.loaded.recipe.name, false);
+    let out = output_dir(args.out.as_deref(), &source.loaded.recipe.name, false, global);
     let image = Image::new(args, source, out, view.clone(), (&host, &interrupt, args.pinning.policy()), global)?;
     let publish_view = view.further(global);
     let outcome = image.build(args, &publish_view, None).map_err(|not_made| not_made.failure)?;

@@ -8,4 +8,4 @@ mod recipe;
 pub(super) use cache::CacheOption;
 pub(super) use guest::{AccelOption, GuestOptions, RELAY};
 pub(super) use machine::MachineOptions;
-pub(super) use recipe::{OUT, PinOptions, ReadingOptions, RecipeOptions, Sources, output_dir};
+pub(super) use recipe::{PinOptions, ReadingOptions, RecipeOptions, Sources, output_dir, output_root};

@@ -20,7 +20,7 @@ use crate::recipe::{Arch, LoadOptions};
 use crate::yaml::{Diagnostic, Diagnostics, MAX_BYTES, list, near};
 
 /// Directory for the directories of images, if none is given.
-pub(in crate::cli) const OUT: &str = "out";
+const OUT: &str = "out";
 
 /// Name of a recipe that is read from standard input.
 const STDIN: &str = "<stdin>";
@@ -68,7 +68,9 @@ impl ReadingOptions {
     }
 
     /// Returns the options for loading the recipe.
-    pub(in crate::cli) fn load_options(&self) -> Result<LoadOptions, Failure> {
+    pub(in crate::cli) fn load_options(&self, global: &Global) -> Result<LoadOptions, Failure> {
+        let settings = &global.settings;
+        let with = |own: &[PathBuf], key: &str| [own, &settings.paths(key)].concat();
         once("param", &self.params)?;
         let host_arch = Arch::host().ok_or_else(|| {
             Failure::of(FailureKind::Host, format!("images for {} cannot be built yet", std::env::consts::ARCH))
@@ -77,11 +79,12 @@ impl ReadingOptions {
             params: Outside {
                 variables: std::env::vars_os().filter_map(parameter).collect(),
                 files: self.param_files.clone(),
+                configured: settings.paths("params"),
                 options: self.params.iter().cloned().collect(),
             },
             cell: None,
-            element_dirs: self.elements.clone(),
-            distro_dirs: self.distros.clone(),
+            element_dirs: with(&self.elements, "elements"),
+            distro_dirs: with(&self.distros, "distros"),
             host_arch,
             rules: crate::verify::rules().map(|rule| rule.id).collect(),
         })
@@ -113,7 +116,7 @@ impl RecipeOptions {
 impl ReadingOptions {
     /// Reads recipes, and chooses among their images.
     pub(in crate::cli) fn read(&self, recipes: &[PathBuf], global: &Global) -> Result<Sources, Failure> {
-        let options = self.load_options()?;
+        let options = self.load_options(global)?;
         let (mut images, mut found): (Vec<Source>, Vec<Diagnostic>) = (Vec::new(), Vec::new());
         for recipe in recipes {
             match read_all(recipe, &options)? {
@@ -178,12 +181,17 @@ fn read_all(recipe: &Path, options: &LoadOptions) -> Result<Result<Vec<Source>, 
 }
 
 /// Returns the directory for the artifacts of an image: `out`, or a directory below it if the command has several images.
-pub(in crate::cli) fn output_dir(out: Option<&Path>, name: &str, several: bool) -> PathBuf {
+pub(in crate::cli) fn output_dir(out: Option<&Path>, name: &str, several: bool, global: &Global) -> PathBuf {
     match out {
         Some(dir) if several => dir.join(name),
         Some(dir) => dir.to_owned(),
-        None => Path::new(OUT).join(name),
+        None => output_root(global).join(name),
     }
+}
+
+/// Returns the directory for the directories of images, if no option names one.
+pub(in crate::cli) fn output_root(global: &Global) -> PathBuf {
+    global.settings.paths("output").pop().unwrap_or_else(|| PathBuf::from(OUT))
 }
 
 /// The pinning of mirrors and base images.
@@ -200,6 +208,10 @@ pub(in crate::cli) struct PinOptions {
 impl PinOptions {
     /// Returns the policy of pinning.
     pub(in crate::cli) fn policy(&self) -> PinPolicy {
-        PinPolicy { max_age: PIN_AGE, newer_than: self.refresh.then(SystemTime::now), offline: self.offline }
+        PinPolicy {
+            max_age: PIN_AGE,
+            newer_than: self.refresh.then(SystemTime::now),
+            offline: self.offline && !self.refresh,
+        }
     }
 }

@@ -27,7 +27,7 @@ use crate::units::parse_duration;
 pub(in crate::cli) struct Publish {
     /// A recipe whose image is built, or the directory with the artifacts of a build
     #[arg(value_name = "RECIPE|DIR")]
-    image: PathBuf,
+    pub(in crate::cli) image: PathBuf,
     /// What the recipe is read with.
     #[command(flatten)]
     reading: ReadingOptions,
@@ -118,7 +118,7 @@ impl Publish {
             return Ok(vec![(Subject { name: summary.name, outputs, dir }, Vec::new())]);
         }
         let sources = self.reading.read(std::slice::from_ref(&self.image), global)?;
-        let out = |name: &str| output_dir(self.out.as_deref(), name, sources.several);
+        let out = |name: &str| output_dir(self.out.as_deref(), name, sources.several, global);
         sources.images.iter().map(|source| subject(source, out(&source.loaded.recipe.name), global)).collect()
     }
 }

@@ -13,7 +13,8 @@ use crate::yaml::{Diagnostic, Key, Map, Node, Source, near, parse, read};
 /// First part of the names of environment variables that set parameters. The name of the parameter follows.
 pub const VARIABLE: &str = "GOLDSMITH_PARAM_";
 
-/// Values for the parameters of a recipe from outside of it. An option wins over a file, a file over a variable.
+/// Values for the parameters of a recipe from outside of it. An option wins over a file, a file over a variable, and a variable over a
+/// file that the user's settings name.
 #[derive(Debug, Clone, Default)]
 pub struct Outside {
     /// Values of environment variables as text, by the name of the parameter. The recipe need not declare it: the variable may be
@@ -21,6 +22,8 @@ pub struct Outside {
     pub variables: BTreeMap<String, OsString>,
     /// YAML or JSON files, each of which maps names to values. A later file wins over an earlier one.
     pub files: Vec<PathBuf>,
+    /// Files of the user's settings. They may name parameters of other recipes.
+    pub configured: Vec<PathBuf>,
     /// Values of `--param` as text. A list has commas.
     pub options: BTreeMap<String, String>,
 }
@@ -61,6 +64,15 @@ pub(crate) fn give_outside(
     let files: Vec<_> = outside.files.iter().filter_map(|path| file(path, found)).collect();
     let in_files = files.iter().flat_map(|(_, map)| &map.entries).map(|(key, _)| key.text.as_str());
     let sure: BTreeSet<&str> = in_files.chain(outside.options.keys().map(String::as_str)).collect();
+    for (source, map) in outside.configured.iter().filter_map(|path| file(path, found)).collect::<Vec<_>>() {
+        for (key, node) in &map.entries {
+            let decided = sure.contains(key.text.as_str()) || outside.variables.contains_key(&key.text);
+            if let Some(param) = declared.params.get(&key.text).filter(|_| !decided && !declared.in_matrix(&key.text)) {
+                let whose = format!("parameter `{}`", key.text);
+                take(values, &key.text, accept(param, node), |fault| fault.at(&source, node.span, &whose), found);
+            }
+        }
+    }
     for (name, value) in outside.variables.iter().filter(|(name, _)| !sure.contains(name.as_str())) {
         let variable = format!("${VARIABLE}{name}");
         match declared.params.get(name) {
@@ -248,6 +260,7 @@ sources: { type: list, default: [a], choices: [a, b] }
             // A value that does not count is not looked at.
             variables: variables(&[("size", "4"), ("fast", "perhaps")]),
             files: files.to_vec(),
+            configured: Vec::new(),
             options: texts(options),
         };
         for (outside, size) in [
@@ -261,6 +274,22 @@ sources: { type: list, default: [a], choices: [a, b] }
         }
         assert_eq!(given(&all(&[], &paths), "sources").0, Some(json!(["b"])));
         assert_eq!(given(&all(&[], &paths), "fast").0, Some(json!(true)));
+    }
+
+    #[test]
+    fn files_of_settings_come_last_and_may_be_for_other_recipes() {
+        let (_dir, paths) = files(&["size: 5\nother: x\nfast: 7\n"]);
+        let outside = |variables: BTreeMap<String, OsString>, options: &[(&str, &str)]| Outside {
+            variables,
+            configured: paths.clone(),
+            options: texts(options),
+            ..Outside::default()
+        };
+        let (value, found, notes) = given(&outside(BTreeMap::new(), &[("fast", "true")]), "size");
+        assert_eq!((value, found.len(), notes.len()), (Some(json!(5)), 0, 0));
+        assert_eq!(given(&outside(variables(&[("size", "4")]), &[("fast", "true")]), "size").0, Some(json!(4)));
+        let (_, found, _) = given(&outside(BTreeMap::new(), &[]), "fast");
+        assert!(found[0].contains("0.yaml:3:7") && found[0].contains("expected `true` or `false`"), "{found:?}");
     }
 
     #[test]
@@ -302,6 +331,7 @@ sources: { type: list, default: [a], choices: [a, b] }
         let outside = Outside {
             variables: variables(&[("token", value), ("sise", value)]),
             files: paths,
+            configured: Vec::new(),
             options: texts(&[("token", value), ("tokem", value)]),
         };
         let (_, found, notes) = given(&outside, "size");

@@ -28,6 +28,7 @@ fn make(what: &str) -> String {
         "checks" => checks(argument),
         "severities" => severities(),
         "exit-codes" => exit_codes(),
+        "settings" => settings(),
         "matrix" => matrix::make(argument),
         _ => panic!("nothing makes `{what}`"),
     }
@@ -108,6 +109,19 @@ fn severities() -> String {
         if group != Group::Element {
             text.push_str(&row([group.name(), &count(false), &count(true)]));
         }
+    }
+    text
+}
+
+/// The settings of configuration files, from the table that reads them.
+fn settings() -> String {
+    let mut text = head(["key", "variable", "value", "default", "meaning"]);
+    for setting in goldsmith::cli::settings_of_files() {
+        let variable = setting.variable.map(|name| format!("`{name}`")).unwrap_or_default();
+        let whose = if setting.project { "" } else { " Not in the file of a project." };
+        let name = format!("`{}`", setting.name);
+        let meaning = format!("{}{whose}", setting.meaning);
+        text.push_str(&row([&name, &variable, &setting.value, setting.default, &meaning]));
     }
     text
 }
