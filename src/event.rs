@@ -23,6 +23,14 @@ pub enum Event {
         /// Number of steps, including the base and `finalize`.
         steps: usize,
     },
+    /// Nothing was told for a while, and this still runs.
+    StillRunning {
+        /// The activity, or `phase` and `element` of the step.
+        activity: String,
+        /// Duration so far, in seconds.
+        #[serde(serialize_with = "seconds")]
+        elapsed: Duration,
+    },
     /// An activity that is not a step starts, such as a download, the start of the guest or an export.
     ActivityStarted {
         /// Name of the activity, such as `start the guest`.
@@ -49,13 +57,25 @@ pub enum Event {
     StepCached {
         /// `phase` and `element` of the step.
         step: StepId,
+        /// Number of the step, from 1.
+        number: usize,
     },
     /// A step starts to run.
     StepStarted {
         /// `phase` and `element` of the step.
         step: StepId,
+        /// Number of the step, from 1.
+        number: usize,
+        /// Number of all steps.
+        steps: usize,
         /// Why the step runs although the cache has layers, or `null`.
         reason: Option<String>,
+        /// How long the step took in an earlier build, in seconds, or `null`.
+        #[serde(serialize_with = "maybe_seconds")]
+        expected: Option<Duration>,
+        /// How long all steps that are left took, with this one, in seconds; `null` if one of them has never run.
+        #[serde(serialize_with = "maybe_seconds")]
+        rest: Option<Duration>,
     },
     /// A program of the build has printed a line.
     Output {
@@ -185,6 +205,13 @@ pub struct Silent;
 
 impl Reporter for Silent {
     fn report(&self, _: &Event) {}
+}
+
+fn maybe_seconds<S: serde::Serializer>(elapsed: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match elapsed {
+        Some(elapsed) => seconds(elapsed, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 fn seconds<S: serde::Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -2,6 +2,7 @@
 //! digest of its file. A plan contains only pinned inputs.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::build::{BuildError, OpenedImage, Session, Workshop};
 use crate::digest::Sha256;
@@ -107,8 +108,18 @@ pub fn pin(recipe: &Recipe, policy: &PinPolicy, session: &mut Session<'_>) -> Re
             let how = recipe.bootstrap.as_ref().expect("a recipe that is made of packages says how");
             let told = network.mirrors.get(&source.distro).cloned().unwrap_or_default();
             let mirrors = told.or(host_mirrors(how)).or(how.mirrors(recipe.arch));
+            // A person sees which mirror is waited for.
+            let asked = repository::asked(source, (how, recipe.arch), &mirrors, cache, policy);
+            let activity = format!("ask {}", asked.join(" and "));
+            let started = Instant::now();
+            if !asked.is_empty() {
+                reporter.report(&Event::ActivityStarted { activity: activity.clone() });
+            }
             let repositories =
                 repository::pin(source, (how, recipe.arch), &mirrors, cache, policy, network, interrupt)?;
+            if !asked.is_empty() {
+                reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
+            }
             Ok(Pinned { base: BasePlan::Bootstrap { source: source.clone(), repositories }, image: None, tree: None })
         }
         Base::Image(source) => {
@@ -200,7 +211,7 @@ fn opened_tree(
         Some(known) => known,
         None => {
             let activity = "look into the tree".to_owned();
-            let started = std::time::Instant::now();
+            let started = Instant::now();
             reporter.report(&Event::ActivityStarted { activity: activity.clone() });
             let found = files.read(recipe.disk.size, interrupt)?;
             let facts = found.facts(&files)?;

@@ -6,7 +6,7 @@ use super::error::BuildError;
 use super::session::Session;
 use super::workshop::Workshop;
 use crate::event::Event;
-use crate::layer::{Lookup, Slot};
+use crate::layer::{Lookup, Slot, Store};
 use crate::plan::{Plan, Step};
 
 /// Reports that a step has failed, unless it was stopped, or its failure was reported already to ask the user.
@@ -16,6 +16,21 @@ pub(super) fn report_failure(workshop: &Workshop, step: &Step, started: Instant,
     }
 }
 
+/// Returns the number of a step, from 1.
+fn number(plan: &Plan, step: &Step) -> usize {
+    plan.steps.iter().position(|other| other.key == step.key).map_or(0, |place| place + 1)
+}
+
+/// Returns the event that a step starts, with the time that is expected by earlier builds.
+pub(super) fn started(plan: &Plan, step: &Step, reason: Option<String>, store: &Store) -> Event {
+    let number = number(plan, step);
+    let expected = |step: &Step| store.expected(&step.id.to_string(), &plan.name);
+    // The layers of steps behind one that is missing are missing too.
+    let rest = plan.steps.iter().skip(number.saturating_sub(1)).map(expected).sum();
+    let (steps, expected) = (plan.steps.len(), expected(step));
+    Event::StepStarted { step: step.id.clone(), number, steps, reason, expected, rest }
+}
+
 /// Returns the slot for a step's layer, or `None` if the layer exists.
 pub(super) fn claim(plan: &Plan, step: &Step, session: &mut Session<'_>) -> Result<Option<Slot>, BuildError> {
     let workshop = session.workshop;
@@ -23,13 +38,13 @@ pub(super) fn claim(plan: &Plan, step: &Step, session: &mut Session<'_>) -> Resu
     let mut on_wait = || reporter.report(&Event::Waiting { step: step.id.clone() });
     match workshop.store.claim(&step.key, &workshop.interrupt, &mut on_wait)? {
         Lookup::Hit(_) => {
-            reporter.report(&Event::StepCached { step: step.id.clone() });
+            reporter.report(&Event::StepCached { step: step.id.clone(), number: number(plan, step) });
             session.rest()?;
             Ok(None)
         }
         Lookup::Miss(slot) => {
             let reason = workshop.store.explain(&step.ingredients, &step.id.to_string(), &plan.name);
-            reporter.report(&Event::StepStarted { step: step.id.clone(), reason });
+            reporter.report(&started(plan, step, reason, &workshop.store));
             Ok(Some(slot))
         }
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::actions::{Executor, PackageCache};
 use super::base::{growth, make, open_image};
-use super::claim::{claim, report_failure};
+use super::claim::{claim, report_failure, started as again};
 use super::disk::{BuiltDisk, OpenedImage};
 use super::error::{BuildError, with_causes};
 use super::failure::{AfterFailure, OnFailure};
@@ -96,7 +96,7 @@ fn run_step(
         let kept = match after {
             AfterFailure::Retry => {
                 started = Instant::now();
-                reporter.report(&Event::StepStarted { step: step.id.clone(), reason: Some("tried again".to_owned()) });
+                reporter.report(&again(plan, step, Some("tried again".to_owned()), &workshop.store));
                 session.start_again(plan, mounts)?;
                 continue;
             }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::progress::silence::{is_over, watch};
 use crate::event::{Event, Reporter};
 
 /// Version of the format of the lines.
@@ -44,14 +45,30 @@ struct State<W> {
     out: W,
     failure: Option<io::Error>,
     progress: BTreeMap<String, Instant>,
+    /// What runs, with its image and when it began.
+    running: Vec<(Option<String>, String, Instant)>,
+    /// When a line was written last.
+    written: Instant,
 }
 
 impl<W: Write + Send> JsonReporter<W> {
     /// Makes a reporter, which writes the first line to `out`.
     pub fn new(out: W) -> Self {
-        let mut state = State { out, failure: None, progress: BTreeMap::new() };
+        let mut state =
+            State { out, failure: None, progress: BTreeMap::new(), running: Vec::new(), written: Instant::now() };
         state.line(&first_line());
         Self { state: Arc::new(Mutex::new(state)), image: None }
+    }
+
+    /// From now on tells what runs if nothing was told for long.
+    pub fn break_silence(&self)
+    where
+        W: 'static,
+    {
+        watch(&self.state, |state| {
+            state.still_running();
+            state.failure.is_some()
+        });
     }
 
     /// Returns a reporter for one of several images, whose lines have its name as `image`.
@@ -83,11 +100,36 @@ impl<W: Write> State<W> {
         if self.failure.is_some() {
             return;
         }
+        self.written = Instant::now();
         let written = serde_json::to_string(value)
             .map_err(io::Error::from)
             .and_then(|text| writeln!(self.out, "{text}"))
             .and_then(|()| self.out.flush());
         self.failure = written.err();
+    }
+
+    /// Remembers what begins and what ends.
+    fn follow(&mut self, event: &Event, image: Option<&String>) {
+        let name = match event {
+            Event::StepStarted { step, .. } | Event::StepFinished { step, .. } | Event::StepFailed { step, .. } => {
+                step.to_string()
+            }
+            Event::ActivityStarted { activity } | Event::ActivityFinished { activity, .. } => activity.clone(),
+            _ => return,
+        };
+        self.running.retain(|(of, running, _)| of.as_ref() != image || *running != name);
+        if matches!(event, Event::StepStarted { .. } | Event::ActivityStarted { .. }) {
+            self.running.push((image.cloned(), name, Instant::now()));
+        }
+    }
+
+    /// Tells what runs if nothing was told for long.
+    fn still_running(&mut self) {
+        let Some((image, activity, begun)) = self.running.last().cloned() else { return };
+        let elapsed = begun.elapsed();
+        if is_over(self.written.elapsed(), elapsed) {
+            self.line(&Line { value: &Event::StillRunning { activity, elapsed }, image: image.as_deref() });
+        }
     }
 
     /// Returns whether a line on this transfer is due: the first, the last, and few between.
@@ -103,6 +145,7 @@ impl<W: Write> State<W> {
 impl<W: Write + Send> Reporter for JsonReporter<W> {
     fn report(&self, event: &Event) {
         let mut state = self.state();
+        state.follow(event, self.image.as_ref());
         if let Event::Progress { activity, done, total } = event
             && !state.is_due(
                 &format!("{} {activity}", self.image.as_deref().unwrap_or_default()),
@@ -127,10 +170,33 @@ mod tests {
     use super::*;
     use crate::plan::{Phase, StepId};
 
+    impl<W: Write + Send> JsonReporter<W> {
+        fn into_state(self) -> State<W> {
+            Arc::into_inner(self.state).expect("there is no other").into_inner().expect("no thread panicked")
+        }
+    }
+
     fn text(reporter: JsonReporter<Vec<u8>>) -> String {
-        let JsonReporter { state, .. } = reporter;
-        let state = Arc::into_inner(state).expect("there is no other").into_inner().expect("no thread panicked");
-        String::from_utf8(state.out).expect("JSON is UTF-8")
+        String::from_utf8(reporter.into_state().out).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn silence_is_broken_by_what_runs() {
+        let reporter = JsonReporter::new(Vec::new()).of_image("web");
+        reporter.report(&Event::ActivityStarted { activity: "fetch".to_owned() });
+        reporter.report(&Event::ActivityStarted { activity: "start the guest".to_owned() });
+        reporter.report(&Event::ActivityFinished { activity: "start the guest".to_owned(), elapsed: Duration::ZERO });
+        let past = |seconds| Instant::now() - Duration::from_secs(seconds);
+        for silence in [5, 15] {
+            let mut state = reporter.state();
+            state.running[0].2 = past(20);
+            state.written = past(silence);
+            state.still_running();
+        }
+        let text = text(reporter);
+        assert_eq!(text.matches("still-running").count(), 1, "{text}");
+        assert!(text.contains(r#"{"event":"still-running","activity":"fetch","elapsed":20."#), "{text}");
+        assert!(text.trim_end().ends_with(r#""image":"web"}"#), "{text}");
     }
 
     #[test]
@@ -139,7 +205,14 @@ mod tests {
         let step = StepId { phase: Phase::Configure, element: "sshd".to_owned() };
         for event in [
             Event::BuildStarted { name: "debian-12".to_owned(), steps: 9 },
-            Event::StepStarted { step: step.clone(), reason: Some("scripts/harden.sh changed".to_owned()) },
+            Event::StepStarted {
+                step: step.clone(),
+                number: 7,
+                steps: 9,
+                reason: Some("scripts/harden.sh changed".to_owned()),
+                expected: Some(Duration::from_millis(30_500)),
+                rest: None,
+            },
             Event::Output { line: "a \"quoted\" line".to_owned() },
             Event::StepFinished { step: step.clone(), elapsed: Duration::from_micros(1_234_567) },
             Event::StepFailed { step, elapsed: Duration::from_secs(2) },
@@ -150,7 +223,7 @@ mod tests {
             insta::assert_snapshot!(text(reporter), @r#"
             {"event":"goldsmith","version":"[version]","format":1}
             {"event":"build-started","name":"debian-12","steps":9}
-            {"event":"step-started","step":{"phase":"configure","element":"sshd"},"reason":"scripts/harden.sh changed"}
+            {"event":"step-started","step":{"phase":"configure","element":"sshd"},"number":7,"steps":9,"reason":"scripts/harden.sh changed","expected":30.5,"rest":null}
             {"event":"output","line":"a \"quoted\" line"}
             {"event":"step-finished","step":{"phase":"configure","element":"sshd"},"elapsed":1.235}
             {"event":"step-failed","step":{"phase":"configure","element":"sshd"},"elapsed":2.0}
@@ -160,7 +233,7 @@ mod tests {
 
     #[test]
     fn progress_is_bounded_but_its_start_and_end_are_told() {
-        let mut state = State { out: Vec::<u8>::new(), failure: None, progress: BTreeMap::new() };
+        let mut state = JsonReporter::new(Vec::new()).into_state();
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         for (activity, complete, millis, due) in [

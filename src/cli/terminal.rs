@@ -167,6 +167,17 @@ pub fn duration(elapsed: Duration) -> String {
     }
 }
 
+/// Returns how long a step and what follows it will take by earlier builds: `about 30 s, 3 min 05 s with all that follows`.
+pub fn outlook(expected: Option<Duration>, rest: Option<Duration>) -> Option<String> {
+    let expected = expected.filter(|expected| *expected >= Duration::from_secs(1))?;
+    let whole = |time: Duration| duration(Duration::from_secs(time.as_secs().max(1))).replace(".0 s", " s");
+    let about = format!("about {}", whole(expected));
+    Some(match rest.filter(|rest| *rest >= expected + Duration::from_secs(2)) {
+        Some(rest) => format!("{about}, {} with all that follows", whole(rest)),
+        None => about,
+    })
+}
+
 /// Describes an event in one sentence, for logs and for streams that are no terminal.
 pub fn describe(event: &Event) -> String {
     match event {
@@ -180,9 +191,14 @@ pub fn describe(event: &Event) -> String {
                 None => format!("{activity}: {done}"),
             }
         }
-        Event::StepCached { step } => format!("{step}: cached"),
-        Event::StepStarted { step, reason: Some(reason) } => format!("{step}: started ({reason})"),
-        Event::StepStarted { step, reason: None } => format!("{step}: started"),
+        Event::StepCached { step, .. } => format!("{step}: cached"),
+        Event::StepStarted { step, number, steps, reason, expected, rest } => {
+            let mut about = vec![format!("step {number} of {steps}")];
+            about.extend(outlook(*expected, *rest));
+            about.extend(reason.clone());
+            format!("{step}: started ({})", about.join("; "))
+        }
+        Event::StillRunning { activity, elapsed } => format!("{activity}: still running after {}", duration(*elapsed)),
         Event::Output { line } => format!("| {line}"),
         Event::StepFinished { step, elapsed } => format!("{step}: done in {}", duration(*elapsed)),
         Event::StepFailed { step, elapsed } => format!("{step}: failed after {}", duration(*elapsed)),

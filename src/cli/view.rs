@@ -23,7 +23,9 @@ impl View {
     /// Makes the display that the options ask for.
     pub(super) fn new(global: &Global) -> Self {
         if global.json {
-            Self::Lines(Arc::new(JsonReporter::new(StandardOutput)))
+            let lines = JsonReporter::new(StandardOutput);
+            lines.break_silence();
+            Self::Lines(Arc::new(lines))
         } else {
             Self::Screen(Arc::new(TerminalReporter::on_stderr(global.terminal)))
         }

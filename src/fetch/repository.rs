@@ -1,6 +1,7 @@
 //! Pins package repositories to the digest of their index: `InRelease`, rpm's `repomd.xml`, apk's `APKINDEX.tar.gz`, or pacman's
 //! database. It lists the digests of all packages, or of files that list these.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, Read as _};
 use std::path::Path;
 
@@ -76,12 +77,7 @@ pub fn pin(
     interrupt: &Interrupt,
 ) -> Result<Vec<RepositoryPin>, RepositoryError> {
     let wanted = repositories(source, how, mirrors)?;
-    let list: Vec<_> = wanted.iter().map(|(url, suite)| format!("{url} {suite}")).collect();
-    let mut subject = format!("{} {}", list.join(", "), source.components.join(" "));
-    // Repositories of apk and pacman have an index for each architecture. Suites of rpm's contain it, and indexes of Debian's list all.
-    if [Tool::Apk, Tool::Pacman].contains(&how.tool) {
-        subject.push_str(arch.name());
-    }
+    let subject = subject(&wanted, source, (how, arch));
     if let Some(pins) = pins::find(cache, &subject, policy) {
         return Ok(pins);
     }
@@ -120,6 +116,34 @@ pub fn pin(
         .collect();
     pins::store(cache, &subject, &pins)?;
     Ok(pins)
+}
+
+/// Returns the mirrors that [`pin`] asks, each once, because the policy accepts no earlier pins. None if there is nothing to ask.
+pub fn asked(
+    source: &Bootstrap,
+    (how, arch): (&distro::Bootstrap, Arch),
+    mirrors: &Mirrors,
+    cache: &Path,
+    policy: &PinPolicy,
+) -> Vec<String> {
+    let Ok(wanted) = repositories(source, how, mirrors) else { return Vec::new() };
+    let known = || pins::find::<Vec<RepositoryPin>>(cache, &subject(&wanted, source, (how, arch)), policy).is_some();
+    if policy.offline || known() {
+        return Vec::new();
+    }
+    let urls: BTreeSet<String> = wanted.iter().map(|(url, _)| redacted(url)).collect();
+    urls.into_iter().collect()
+}
+
+/// Returns the name under which pins are kept.
+fn subject(wanted: &[(String, String)], source: &Bootstrap, (how, arch): (&distro::Bootstrap, Arch)) -> String {
+    let list: Vec<_> = wanted.iter().map(|(url, suite)| format!("{url} {suite}")).collect();
+    let mut subject = format!("{} {}", list.join(", "), source.components.join(" "));
+    // Repositories of apk and pacman have an index for each architecture. Suites of rpm's contain it, and indexes of Debian's list all.
+    if [Tool::Apk, Tool::Pacman].contains(&how.tool) {
+        subject.push_str(arch.name());
+    }
+    subject
 }
 
 /// Returns the base URL and suite of each repository of a release.

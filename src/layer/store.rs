@@ -4,7 +4,7 @@ use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -33,6 +33,8 @@ struct Candidate {
     image_name: String,
     step: String,
     key: LayerKey,
+    /// Duration of the step, in milliseconds.
+    millis: u64,
 }
 
 /// The result of a claim.
@@ -163,10 +165,21 @@ impl Store {
         })
     }
 
+    /// Returns how long a step took when its newest layer was made, preferably for the same image. Only layers count that were there at
+    /// the first question, as in [`Store::explain`].
+    pub fn expected(&self, step: &str, image_name: &str) -> Option<Duration> {
+        let candidates = self.candidates.get_or_init(|| self.candidates());
+        let of_step = candidates.iter().filter(|candidate| candidate.step == step);
+        let found = of_step.max_by_key(|candidate| (candidate.image_name == image_name, *candidate))?;
+        Some(Duration::from_millis(found.millis))
+    }
+
     fn candidates(&self) -> Vec<Candidate> {
         let candidate = |key: LayerKey| {
-            let LayerMeta { created, image_name, step, .. } = self.tree.meta(&key).ok().flatten()?;
-            Some(Candidate { created, image_name, step, key })
+            let LayerMeta { created, image_name, step, seconds, .. } = self.tree.meta(&key).ok().flatten()?;
+            let took = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+            let millis = u64::try_from(took.as_millis()).unwrap_or_default();
+            Some(Candidate { created, image_name, step, key, millis })
         };
         self.tree.keys().unwrap_or_default().into_iter().filter_map(candidate).collect()
     }

@@ -1,5 +1,6 @@
 //! One image of `goldsmith build`: its pipeline, its log and its display.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use serde_json::json;
 
 use super::args::Build;
 use super::on_failure::Handler;
+use super::tally::Tally;
 use super::verdict;
 use crate::build::actions::ActionError;
 use crate::build::{AfterFailure, OnFailure};
@@ -15,9 +17,10 @@ use crate::cli::cloud;
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::hints;
 use crate::cli::logfile::Deferred;
-use crate::cli::output::{columns, print};
+use crate::cli::output::{columns, line, print};
 use crate::cli::publish::Environment;
 use crate::cli::settings::{Global, read_secrets};
+use crate::cli::terminal::Verbosity;
 use crate::cli::view::View;
 use crate::event::{Reporter, Tee};
 use crate::export::Exported;
@@ -38,6 +41,9 @@ pub(super) struct Image<'h> {
     pub(super) view: View,
     pub(super) pipeline: Pipeline<'h>,
     log: Arc<Deferred>,
+    tally: Arc<Tally>,
+    quiet: bool,
+    recipe: PathBuf,
     redactor: Redactor,
     color: bool,
 }
@@ -62,14 +68,17 @@ impl<'h> Image<'h> {
         let recipe = &source.loaded.recipe;
         let name = recipe.name.clone();
         let log = Arc::new(Deferred::new());
-        let reporters: Vec<Arc<dyn Reporter>> = vec![Arc::clone(&log) as _, view.reporter()];
+        let tally = Arc::new(Tally::new());
+        let path = source.path.clone();
+        let quiet = global.terminal.verbosity == Verbosity::Quiet;
+        let reporters: Vec<Arc<dyn Reporter>> = vec![Arc::clone(&log) as _, Arc::clone(&tally) as _, view.reporter()];
         let mut workshop = host.workshop(Arc::new(Tee(reporters)), interrupt, &args.cloud, global)?;
         workshop.timeout = args.timeout;
         workshop.ansible = args.allow_ansible;
         workshop.secrets = read_secrets(&recipe.secrets, &recipe.dir)?;
         let redactor = Redactor::new(workshop.secrets.values());
         let pipeline = Pipeline::new(source, pins, workshop, &host.host);
-        Ok(Self { name, out, view, pipeline, log, redactor, color: global.terminal.color })
+        Ok(Self { name, out, view, pipeline, log, tally, quiet, recipe: path, redactor, color: global.terminal.color })
     }
 
     /// Builds the image, verifies it, and publishes it if wanted. `steps` are those of its plan if the command builds other images
@@ -92,7 +101,7 @@ impl<'h> Image<'h> {
         let suspend = |talk: &mut dyn FnMut()| self.view.suspend(talk);
         let kept = self.out.join(format!("{}.failed.qcow2", self.name));
         let on_failure = Handler { wish: args.on_failure, kept, suspend: &suspend };
-        let mut progress = Progress { on_failure, view: &self.view, alone: steps.is_none() };
+        let mut progress = Progress { on_failure, image: self, view: &self.view, alone: steps.is_none() };
         let options = Options { out: self.out.clone(), verify: !args.no_verify, publish };
         let outcome = self.pipeline.run(&options, &mut progress);
         if outcome.is_err() {
@@ -110,6 +119,22 @@ impl<'h> Image<'h> {
         })
     }
 
+    /// Returns the commands that a person may want now.
+    fn next(&self, made: &Made) -> Vec<String> {
+        let exported = &made.exported;
+        if made.verdict.as_ref().is_some_and(|verdict| !verdict.passed()) {
+            return vec![line(["goldsmith", "verify", "--all", &exported.dir.display().to_string()])];
+        }
+        let mut next = Vec::new();
+        if exported.artifacts.iter().any(|artifact| artifact.output.format.is_disk()) {
+            next.push(line(["goldsmith", "run", &exported.dir.display().to_string()]));
+        }
+        if !made.targets.is_empty() {
+            next.push(line(["goldsmith", "publish", &self.recipe.display().to_string()]));
+        }
+        next
+    }
+
     /// Returns an error for the user, without secrets.
     pub(super) fn failure(&self, error: &PipelineError) -> Failure {
         hints::pipeline(error, self.color).redacted(&self.redactor)
@@ -119,6 +144,7 @@ impl<'h> Image<'h> {
 /// The output of a build for the user.
 struct Progress<'a> {
     on_failure: Handler<'a>,
+    image: &'a Image<'a>,
     view: &'a View,
     alone: bool,
 }
@@ -141,12 +167,22 @@ impl Watch for Progress<'_> {
         let exported = &made.exported;
         if self.alone || !self.view.is_screen() {
             self.view.finish();
-            self.view.line(&json!({ "event": "exported", "dir": exported.dir, "artifacts": exported.artifacts, "unchanged": exported.unchanged }));
+            let (cached, run, elapsed) = self.image.tally.numbers();
+            let next = self.image.next(made);
+            self.view.line(&json!({
+                "event": "exported", "dir": exported.dir, "artifacts": exported.artifacts, "unchanged": exported.unchanged,
+                "steps": { "cached": cached, "run": run }, "elapsed": (elapsed.as_secs_f64() * 1000.0).round() / 1000.0, "next": next,
+            }));
             if self.view.is_screen() {
                 print(&summary(exported));
             }
             if let Some(verdict) = &made.verdict {
                 verdict::print_verdict(verdict, exported, self.view);
+            }
+            if self.view.is_screen() && !self.image.quiet {
+                let next: String = next.iter().map(|command| format!("next: {command}\n")).collect();
+                // Standard error may be closed: then nobody wants the text.
+                let _ = std::io::stderr().write_all(format!("{}\n{next}", self.image.tally.words()).as_bytes());
             }
         } else {
             let checked = made.verdict.as_ref().map(|verdict| format!(", {}", verdict::text(verdict)));

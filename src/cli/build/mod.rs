@@ -5,6 +5,7 @@ mod batch;
 mod command;
 mod image;
 mod on_failure;
+mod tally;
 mod verdict;
 
 pub(super) use args::Build;

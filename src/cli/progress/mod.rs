@@ -1,6 +1,9 @@
 //! Shows progress to people, on standard error.
 
+mod live;
 mod reporter;
+pub(super) mod silence;
+mod styles;
 #[cfg(test)]
 mod tests;
 

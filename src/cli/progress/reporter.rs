@@ -3,19 +3,20 @@
 //! On a terminal every step that has ended is a line that stays; below these lines the running steps are
 //! redrawn, with the current line of output under them. Elsewhere every start and end is a line.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 
-use crate::cli::terminal::{Mark, Style, Terminal, Verbosity, describe, duration};
+use super::silence::{is_over, watch};
+use super::styles::{TICK, bytes_style, spinner_style};
+
+use crate::cli::terminal::{Mark, Style, Terminal, Verbosity, describe, duration, outlook};
 use crate::event::{Event, Reporter};
-use crate::plan::StepId;
-
-/// Time between two pictures of a spinner.
-const TICK: Duration = Duration::from_millis(125);
+use crate::plan::{Phase, StepId};
 
 /// Width of the column of names, in characters.
 const NAME_WIDTH: usize = 36;
@@ -28,24 +29,39 @@ pub struct TerminalReporter {
     label: String,
 }
 
-struct State {
-    sink: Sink,
+pub(super) struct State {
+    pub(super) sink: Sink,
     /// Consecutive cached steps that were not shown yet, with the labels of their images.
     cached: Vec<(String, Vec<StepId>)>,
     /// Width of the column of names, in characters.
     width: usize,
     running: Vec<Running>,
+    /// Reason of the last step of each image.
+    said: BTreeMap<String, Option<String>>,
+    /// When the display began.
+    pub(super) begun: Instant,
+    /// When a line was written last.
+    written: Instant,
     finished: bool,
 }
 
-enum Sink {
-    Live { multi: MultiProgress, output: Option<ProgressBar>, ticks: bool },
+pub(super) enum Sink {
+    Live {
+        multi: MultiProgress,
+        /// The current line of output.
+        output: Option<ProgressBar>,
+        /// The line about the whole build, at the bottom.
+        total: Option<ProgressBar>,
+        ticks: bool,
+    },
     Plain(Box<dyn Write + Send>),
 }
 
 /// A step or activity that has not ended.
 struct Running {
     name: String,
+    /// Name with the number of the step.
+    shown: String,
     reason: Option<String>,
     bar: ProgressBar,
     /// Quarters of a transfer that were shown.
@@ -59,7 +75,11 @@ impl TerminalReporter {
             // indicatif reads the width anew at every draw, and draws at most 20 times a second.
             Self::live(terminal, ProgressDrawTarget::stderr(), true)
         } else {
-            Self::plain(terminal, Box::new(io::stderr()))
+            let reporter = Self::plain(terminal, Box::new(io::stderr()));
+            if terminal.verbosity != Verbosity::Quiet {
+                watch(&reporter.state, State::still_running);
+            }
+            reporter
         }
     }
 
@@ -70,11 +90,20 @@ impl TerminalReporter {
 
     pub(super) fn live(terminal: Terminal, target: ProgressDrawTarget, ticks: bool) -> Self {
         let multi = MultiProgress::with_draw_target(target);
-        Self::new(terminal, Sink::Live { multi, output: None, ticks })
+        Self::new(terminal, Sink::Live { multi, output: None, total: None, ticks })
     }
 
     fn new(terminal: Terminal, sink: Sink) -> Self {
-        let state = State { sink, cached: Vec::new(), width: NAME_WIDTH, running: Vec::new(), finished: false };
+        let state = State {
+            sink,
+            cached: Vec::new(),
+            width: NAME_WIDTH,
+            running: Vec::new(),
+            finished: false,
+            said: BTreeMap::new(),
+            begun: Instant::now(),
+            written: Instant::now(),
+        };
         Self { terminal, state: Arc::new(Mutex::new(state)), label: String::new() }
     }
 
@@ -125,6 +154,7 @@ impl TerminalReporter {
             state.end(self.terminal, &running, Mark::Stopped, running.bar.elapsed());
         }
         state.hide_output();
+        state.hide_total();
         state.finished = self.label.is_empty();
     }
 }
@@ -159,14 +189,28 @@ impl State {
                 let name = terminal.paint(Style::Bold, name);
                 self.print(terminal, &format!("{name}: {steps} steps"));
             }
-            Event::ActivityStarted { activity } => self.start(terminal, label, event, named(activity), None),
-            Event::StepStarted { step, reason } => self.start(terminal, label, event, named(step), reason.clone()),
-            Event::ActivityFinished { activity, elapsed } => {
-                self.stop(terminal, &named(activity), Mark::Done, *elapsed);
+            Event::ActivityStarted { activity } => {
+                self.start(terminal, label, event, (named(activity), named(activity)), None, None);
             }
-            Event::StepFinished { step, elapsed } => self.stop(terminal, &named(step), Mark::Done, *elapsed),
+            Event::StepStarted { step, number, steps, reason, expected, rest } => {
+                let shown = format!("{label}[{number}/{steps}] {step}");
+                // What is true of a run of steps is said once.
+                let repeated = self.said.insert(label.to_owned(), reason.clone()).is_some_and(|last| last == *reason);
+                let reason = reason.clone().filter(|_| !repeated);
+                self.start(terminal, label, event, (named(step), shown), reason, outlook(*expected, None));
+                self.count(terminal, label, (*number, *steps), *rest);
+            }
+            Event::ActivityFinished { activity, elapsed } => {
+                self.stop(terminal, &named(activity), Mark::Done, *elapsed)
+            }
+            Event::StepFinished { step, elapsed } => {
+                self.stop(terminal, &named(step), Mark::Done, *elapsed);
+                if step.phase == Phase::Finalize {
+                    self.hide_total();
+                }
+            }
             Event::StepFailed { step, elapsed } => self.stop(terminal, &named(step), Mark::Failed, *elapsed),
-            Event::StepCached { step } => match self.cached.iter_mut().find(|(known, _)| known == label) {
+            Event::StepCached { step, .. } => match self.cached.iter_mut().find(|(known, _)| known == label) {
                 Some((_, steps)) => steps.push(step.clone()),
                 None => self.cached.push((label.to_owned(), vec![step.clone()])),
             },
@@ -186,6 +230,11 @@ impl State {
                     _ => self.print(terminal, &named(&describe(event))),
                 }
             }
+            Event::StillRunning { .. } => {
+                if matches!(self.sink, Sink::Plain(_)) {
+                    self.print(terminal, &named(&describe(event)));
+                }
+            }
             Event::Warning { message } => {
                 let label = terminal.paint(Style::Yellow, "warning:");
                 self.print(terminal, &format!("{label} {}", named(message)));
@@ -193,9 +242,19 @@ impl State {
             Event::Detail { .. } if terminal.verbosity == Verbosity::Verbose => {
                 self.print(terminal, &terminal.paint(Style::Dim, &named(&describe(event))));
             }
-            // Details go to the log file only.
-            Event::Detail { .. } => {}
+            Event::Detail { .. } => {} // Details go to the log file only.
         }
+    }
+
+    /// Tells what runs if nothing was told for long. Returns whether nobody waits any more.
+    fn still_running(&mut self) -> bool {
+        if let Some(running) = self.running.last()
+            && is_over(self.written.elapsed(), running.bar.elapsed())
+        {
+            let (activity, elapsed) = (running.name.clone(), running.bar.elapsed());
+            self.write(&describe(&Event::StillRunning { activity, elapsed }));
+        }
+        self.finished
     }
 
     /// Writes a line that stays.
@@ -206,6 +265,7 @@ impl State {
 
     /// Writes a line. There is no place to report an error of the terminal, and the build goes on.
     fn write(&mut self, line: &str) {
+        self.written = Instant::now();
         let _ = match &mut self.sink {
             Sink::Live { multi, .. } => multi.println(line),
             Sink::Plain(out) => writeln!(out, "{line}"),
@@ -225,7 +285,15 @@ impl State {
         }
     }
 
-    fn start(&mut self, terminal: Terminal, label: &str, event: &Event, name: String, reason: Option<String>) {
+    fn start(
+        &mut self,
+        terminal: Terminal,
+        label: &str,
+        event: &Event,
+        (name, shown): (String, String),
+        reason: Option<String>,
+        outlook: Option<String>,
+    ) {
         let width = self.width;
         self.print_cached(terminal);
         // A step that is tried again takes the place of its first try.
@@ -235,21 +303,22 @@ impl State {
                 self.write(&format!("{label}{}", describe(event)));
                 ProgressBar::hidden()
             }
-            Sink::Live { multi, output, ticks } => {
+            Sink::Live { multi, output, total, ticks } => {
                 let bar =
-                    ProgressBar::new_spinner().with_style(spinner_style(terminal, width)).with_prefix(name.clone());
-                let bar = match output {
-                    Some(output) => multi.insert_before(output, bar),
+                    ProgressBar::new_spinner().with_style(spinner_style(terminal, width)).with_prefix(shown.clone());
+                let bar = match output.as_ref().or(total.as_ref()) {
+                    Some(below) => multi.insert_before(below, bar),
                     None => multi.add(bar),
                 };
-                bar.set_message(terminal.paint(Style::Dim, reason.as_deref().unwrap_or_default()));
+                let about = outlook.into_iter().chain(reason.clone()).collect::<Vec<_>>().join("; ");
+                bar.set_message(terminal.paint(Style::Dim, &about));
                 if *ticks {
                     bar.enable_steady_tick(TICK);
                 }
                 bar
             }
         };
-        self.running.push(Running { name, reason, bar, quarters: 0 });
+        self.running.push(Running { name, shown, reason, bar, quarters: 0 });
     }
 
     fn take(&mut self, name: &str) -> Option<Running> {
@@ -265,6 +334,7 @@ impl State {
     fn stop(&mut self, terminal: Terminal, name: &str, mark: Mark, elapsed: Duration) {
         let running = self.take(name).unwrap_or_else(|| Running {
             name: name.to_owned(),
+            shown: name.to_owned(),
             reason: None,
             bar: ProgressBar::hidden(),
             quarters: 0,
@@ -288,7 +358,7 @@ impl State {
                 format!("{}: {how} {}", running.name, duration(elapsed))
             }
             Sink::Live { .. } => {
-                let line = format!("{} {:width$} {:>12}", terminal.mark(mark), running.name, duration(elapsed));
+                let line = format!("{} {:width$} {:>12}", terminal.mark(mark), running.shown, duration(elapsed));
                 match &running.reason {
                     Some(reason) => format!("{line}  {}", terminal.paint(Style::Dim, reason)),
                     None => line,
@@ -327,51 +397,4 @@ impl State {
             self.write(&format!("{label}{}", describe(event)));
         }
     }
-
-    fn output(&mut self, terminal: Terminal, line: &str) {
-        if let Sink::Live { multi, output, .. } = &mut self.sink {
-            let bar =
-                output.get_or_insert_with(|| multi.add(ProgressBar::new_spinner().with_style(output_style(terminal))));
-            bar.set_message(line.to_owned());
-        }
-    }
-
-    fn hide_output(&mut self) {
-        if let Sink::Live { multi, output, .. } = &mut self.sink
-            && let Some(bar) = output.take()
-        {
-            bar.finish_and_clear();
-            multi.remove(&bar);
-        }
-    }
-}
-
-fn spinner_style(terminal: Terminal, width: usize) -> ProgressStyle {
-    style(terminal, &format!("{{spinner}} {{prefix:{width}}} {{time:>12}}  {{wide_msg}}"))
-}
-
-fn bytes_style(terminal: Terminal, width: usize, has_total: bool) -> ProgressStyle {
-    let amount = if has_total {
-        "{wide_bar} {binary_bytes:>10} of {binary_total_bytes:10} {binary_bytes_per_sec:>12}"
-    } else {
-        "{binary_bytes:>10} {binary_bytes_per_sec:>12}"
-    };
-    style(terminal, &format!("{{spinner}} {{prefix:{width}}} {{time:>12}}  {amount}"))
-        .progress_chars(if terminal.unicode { "━╸ " } else { "=> " })
-}
-
-fn output_style(terminal: Terminal) -> ProgressStyle {
-    style(terminal, &format!("  {}", terminal.paint(Style::Dim, "{wide_msg}")))
-}
-
-fn style(terminal: Terminal, template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_spinner())
-        .tick_chars(if terminal.unicode { "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ " } else { "-\\|/ " })
-        .with_key("time", |state: &ProgressState, out: &mut dyn fmt::Write| {
-            let elapsed = state.elapsed();
-            let text = if elapsed.as_secs() < 60 { format!("{} s", elapsed.as_secs()) } else { duration(elapsed) };
-            // Writing to a string cannot fail.
-            let _ = out.write_str(&text);
-        })
 }

@@ -16,7 +16,9 @@ fn step(phase: Phase, element: &str) -> StepId {
 }
 
 fn started(phase: Phase, element: &str, reason: Option<&str>) -> Event {
-    Event::StepStarted { step: step(phase, element), reason: reason.map(str::to_owned) }
+    let (expected, rest) = (Some(Duration::from_secs(30)), Some(Duration::from_secs(95)));
+    let reason = reason.map(str::to_owned);
+    Event::StepStarted { step: step(phase, element), number: 3, steps: 6, reason, expected, rest }
 }
 
 fn finished(phase: Phase, element: &str, millis: u64) -> Event {
@@ -24,7 +26,7 @@ fn finished(phase: Phase, element: &str, millis: u64) -> Event {
 }
 
 fn cached(phase: Phase, element: &str) -> Event {
-    Event::StepCached { step: step(phase, element) }
+    Event::StepCached { step: step(phase, element), number: 1 }
 }
 
 fn activity(name: &str) -> Event {

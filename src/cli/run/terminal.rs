@@ -13,7 +13,7 @@ use super::console::{ConsoleSession, Cut, Raw, SHUTDOWN_TIMEOUT, remark};
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::image_session::ImageSession;
 use crate::cli::jsonl::JsonReporter;
-use crate::cli::output::StandardOutput;
+use crate::cli::output::{StandardOutput, line};
 use crate::machine::watch::Trouble;
 use crate::machine::{End, Machine, Ssh};
 
@@ -81,17 +81,6 @@ pub(super) fn ended(end: &End, cut: Option<Cut>, session: &ImageSession) -> Resu
         (End::Killed, None) => Err(Failure::of(FailureKind::Host, "another program ended QEMU")),
         (end, _) => Err(Failure::of(FailureKind::Host, Trouble::Ended(end.clone()).to_string())),
     }
-}
-
-/// Quotes words as one line for a shell.
-pub(super) fn line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=@:,+%".contains(c);
-    let word = |word: &str| match word {
-        "" => "''".to_owned(),
-        word if word.chars().all(plain) => word.to_owned(),
-        word => format!("'{}'", word.replace('\'', r"'\''")),
-    };
-    words.into_iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// Prints a text for a person.

@@ -148,7 +148,7 @@ impl Reporter for Recorder {
         match event {
             Event::ActivityFinished { activity, elapsed } => self.ended(activity.clone(), *elapsed, false),
             Event::StepFinished { step, elapsed } => self.ended(step.to_string(), *elapsed, false),
-            Event::StepCached { step } => self.ended(step.to_string(), Duration::ZERO, true),
+            Event::StepCached { step, .. } => self.ended(step.to_string(), Duration::ZERO, true),
             _ => {}
         }
     }
@@ -177,7 +177,7 @@ mod tests {
     fn recorded_work_takes_the_place_of_the_manifests_times() {
         let recorder = Recorder::default();
         let step = |phase| StepId { phase, element: "sshd".to_owned() };
-        recorder.report(&Event::StepCached { step: step(Phase::Install) });
+        recorder.report(&Event::StepCached { step: step(Phase::Install), number: 1 });
         std::thread::sleep(Duration::from_millis(20));
         recorder.report(&Event::StepFinished { step: step(Phase::Clean), elapsed: Duration::from_millis(5) });
         recorder.report(&Event::ActivityFinished {

@@ -51,7 +51,7 @@ impl Events {
     pub(crate) fn steps(&self) -> Vec<String> {
         let events = std::mem::take(&mut *self.0.lock().expect("no test panics here"));
         let told = |event: Event| match event {
-            Event::StepCached { step } => Some(format!("{step} cached")),
+            Event::StepCached { step, .. } => Some(format!("{step} cached")),
             Event::StepStarted { step, .. } => Some(format!("{step} started")),
             Event::StepFinished { step, .. } => Some(format!("{step} finished")),
             Event::StepFailed { step, .. } => Some(format!("{step} failed")),
@@ -70,7 +70,7 @@ impl Events {
     pub(crate) fn reasons(&self) -> Vec<String> {
         let events = self.0.lock().expect("no test panics here");
         let reason = |event: &Event| match event {
-            Event::StepStarted { step, reason: Some(reason) } => Some(format!("{step}: {reason}")),
+            Event::StepStarted { step, reason: Some(reason), .. } => Some(format!("{step}: {reason}")),
             _ => None,
         };
         events.iter().filter_map(reason).collect()
