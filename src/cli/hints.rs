@@ -85,6 +85,9 @@ pub(super) fn pin(error: &PinError) -> Failure {
         PinError::Image(ImageError::Sums { .. }) => Failure::new(FailureKind::Recipe, error)
             .hint("`base.image.sha256` may also be the digest itself, as `sha256sum` prints it"),
         PinError::Image(ImageError::Signature(SignatureError::NoProgram(_))) => Failure::new(FailureKind::Host, error),
+        PinError::Image(ImageError::Signature(SignatureError::Key { package: Some(package), .. })) => {
+            Failure::new(FailureKind::Host, error).hint(format!("install the package `{package}` on this machine"))
+        }
         PinError::Image(ImageError::Signature(_)) => Failure::new(FailureKind::Recipe, error)
             .hint("`base.image.signed-by` must name the public key of the list's signer; nothing in the list was used"),
         PinError::Image(ImageError::Convert(error)) => convert(error),

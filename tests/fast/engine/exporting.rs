@@ -149,7 +149,8 @@ fn an_export_takes_over_what_the_one_before_has_compressed() {
         )
     };
     let fresh = |disk: &FinalDisk| {
-        let fresh = fixture.dir.path().join("fresh");
+        // Not beside the others, which would take over what is there.
+        let fresh = fixture.dir.path().join("elsewhere/fresh");
         let _ = std::fs::remove_dir_all(&fresh);
         to(&fresh, &plan, disk, &Interrupt::new()).expect("it is exported");
         std::fs::read(fresh.join("image.qcow2")).expect("it is there")
@@ -159,6 +160,17 @@ fn an_export_takes_over_what_the_one_before_has_compressed() {
         assert!(file == fresh(&disk), "another file than without the export before: {told:?}");
         assert!(told.len() == 1 && told[0].contains("are as in the export before"), "{told:?}");
     }
+    // The export of another image beside this one gives as much.
+    export_after(&disk(&before), &disk(&before), &|| {});
+    let other = fixture.dir.path().join("other");
+    let events = Arc::new(Events::default());
+    let reporter: Arc<dyn Reporter> = Arc::clone(&events) as _;
+    let past = Some(Past { origin: &origin, store: &store });
+    export(&plan, &disk(&now), &other, &info(), past, &reporter, &Interrupt::new()).expect("it is exported");
+    assert!(std::fs::read(other.join("image.qcow2")).expect("it is there") == fresh(&disk(&now)));
+    let told = |event: &Event| matches!(event, Event::Detail { message } if message.contains("are as in the export"));
+    assert!(events.all().iter().any(told), "{:?}", events.all());
+    std::fs::remove_dir_all(&other).expect("removed");
     // A file that was changed gives nothing.
     let image = out.join("image.qcow2");
     let damage = || {
