@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::subject::Subject;
-use super::trees::s3::Credentials;
+use crate::bucket::Credentials;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
 use crate::openstack::config::Places;

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use goldsmith::publish::trees::s3::profile::credentials;
+use goldsmith::bucket::profile::credentials;
 use serde_json::{Value, json};
 
 use super::cloud;

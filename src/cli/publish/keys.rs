@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::bucket::{Credentials, profile};
 use crate::cli::settings::read_secret;
 use crate::publish::Keys;
-use crate::publish::trees::s3::{Credentials, profile};
 use crate::recipe::SecretSource;
 
 /// The environment of this program.

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::image_version::ImageVersionError;
-use super::s3::S3Error;
 use super::sign::SignError;
+use crate::bucket::S3Error;
 use crate::digest::Sha256;
 use crate::fsx::PathError;
 use crate::units::ByteSize;

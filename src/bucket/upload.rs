@@ -30,20 +30,20 @@ const CHUNK: usize = 256 << 10;
 
 /// The metadata of an object.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Object<'a> {
+pub(crate) struct Object<'a> {
     /// Name of the object in the bucket.
-    pub(super) key: &'a str,
+    pub(crate) key: &'a str,
     /// Canned ACL, in the store's words.
-    pub(super) acl: Option<&'a str>,
+    pub(crate) acl: Option<&'a str>,
     /// Whether caches must revalidate it, because its content changes under its name.
-    pub(super) changes: bool,
+    pub(crate) changes: bool,
 }
 
 /// The progress of an upload, and its receiver.
-pub(super) struct Progress<'a> {
-    pub(super) before: u64,
-    pub(super) report: &'a dyn Fn(u64),
-    pub(super) interrupt: &'a Interrupt,
+pub(crate) struct Progress<'a> {
+    pub(crate) before: u64,
+    pub(crate) report: &'a dyn Fn(u64),
+    pub(crate) interrupt: &'a Interrupt,
 }
 
 impl Object<'_> {
@@ -80,7 +80,7 @@ impl Read for Section<'_> {
 
 impl Client {
     /// Writes a small object in one request.
-    pub(super) fn write(&self, object: &Object<'_>, content: &[u8], interrupt: &Interrupt) -> Result<(), S3Error> {
+    pub(crate) fn write(&self, object: &Object<'_>, content: &[u8], interrupt: &Interrupt) -> Result<(), S3Error> {
         let (md5, sha256) = (Md5::digest(content), Sha256::of(content));
         let open = || Box::new(content) as Box<dyn Read>;
         let sent = Sent { size: content.len() as u64, open: &open };
@@ -88,7 +88,7 @@ impl Client {
     }
 
     /// Uploads a file whose size and digest are known. The object appears only if it is complete and has this digest.
-    pub(super) fn upload(
+    pub(crate) fn upload(
         &self,
         object: &Object<'_>,
         file: &File,
@@ -181,7 +181,7 @@ impl Client {
 
 /// An error of uploading a file.
 #[derive(Debug)]
-pub(super) enum Upload {
+pub(crate) enum Upload {
     /// The store refused, or did not answer.
     S3(S3Error),
     /// The file cannot be read.
@@ -253,7 +253,7 @@ fn hash(
 }
 
 /// Opens a file.
-pub(super) fn open(path: &std::path::Path) -> Result<File, PathError> {
+pub(crate) fn open(path: &std::path::Path) -> Result<File, PathError> {
     File::open(path).at(path)
 }
 

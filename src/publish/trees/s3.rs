@@ -1,18 +1,17 @@
-//! Stores a tree in a bucket.
+//! Publishes to a bucket of an object store, by the S3 API.
+//!
+//! A store has no folders and renames nothing. The manifest makes a version complete, so it is written last and removed first.
+//! `latest` is a small object that contains the name of the version.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rusty_s3::Credentials;
 use rusty_s3::actions::{ListObjectsV2, ListObjectsV2Response};
 
-use super::super::error::TreeError;
-use super::super::image_version::{Content, Entry, LATEST, made_at};
-use super::super::storage::Storage;
-use super::client::{Client, body, header};
-use super::error::{Place, S3Error};
-use super::leftovers::is_older;
-use super::upload::{self, Object, Progress, Upload};
+use super::error::TreeError;
+use super::image_version::{Content, Entry, LATEST, made_at};
+use super::storage::Storage;
+use crate::bucket::{Client, Credentials, Object, Place, Progress, S3Error, Upload, body, header, is_older, open};
 use crate::export::manifest::{self, Summary};
 use crate::fsx::{FileLock, IoContext as _};
 use crate::interrupt::Interrupt;
@@ -109,7 +108,7 @@ impl Store {
             Content::Made(content) => return Ok(self.client.write(&object, content, progress.interrupt)?),
             Content::Artifact(path) => path,
         };
-        let file = upload::open(path)?;
+        let file = open(path)?;
         match self.client.upload(&object, &file, entry.size, &entry.sha256, progress) {
             Ok(()) => {}
             Err(Upload::S3(error)) => return Err(error.into()),

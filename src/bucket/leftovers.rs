@@ -30,7 +30,7 @@ struct Upload {
 
 /// Returns whether a time of the store is at least this long ago; `false` without a time. Stores round up, so the time may be in
 /// the future.
-pub(super) fn is_older(time: Option<&str>, than: Duration) -> bool {
+pub(crate) fn is_older(time: Option<&str>, than: Duration) -> bool {
     let time = time.and_then(|time| time.parse::<jiff::Timestamp>().ok());
     let age = time.map(|time| jiff::Timestamp::now().duration_since(time));
     age.is_some_and(|age| Duration::try_from(age).unwrap_or_default() >= than)
@@ -39,7 +39,7 @@ pub(super) fn is_older(time: Option<&str>, than: Duration) -> bool {
 impl Client {
     /// Aborts multipart uploads that began this long ago, of objects with this prefix, and returns the objects' names. A dry run
     /// only returns them.
-    pub(super) fn abort_stale(
+    pub(crate) fn abort_stale(
         &self,
         prefix: &str,
         older_than: Duration,

@@ -26,24 +26,24 @@ const LIMIT: u64 = 64 << 20;
 const REFUSAL: u64 = 64 << 10;
 
 /// Headers of a request that its signature covers.
-pub(super) type Headers<'a> = [(&'static str, &'a str)];
+pub(crate) type Headers<'a> = [(&'static str, &'a str)];
 
 /// The body of a request: its size, and a function that opens it again for every attempt.
-pub(super) struct Sent<'a> {
+pub(crate) struct Sent<'a> {
     pub(super) size: u64,
     pub(super) open: &'a dyn Fn() -> Box<dyn Read + 'a>,
 }
 
 /// A client for one bucket.
-pub(super) struct Client {
-    pub(super) bucket: Bucket,
-    pub(super) credentials: Credentials,
+pub(crate) struct Client {
+    pub(crate) bucket: Bucket,
+    pub(crate) credentials: Credentials,
     agent: Agent,
     signed_for: Duration,
 }
 
 impl Client {
-    pub(super) fn new(place: &Place, credentials: Credentials) -> Result<Self, S3Error> {
+    pub(crate) fn new(place: &Place, credentials: Credentials) -> Result<Self, S3Error> {
         let wrong = |reason: String| S3Error::Address { endpoint: connection::redacted(&place.endpoint), reason };
         let style = if place.path_style { UrlStyle::Path } else { UrlStyle::VirtualHost };
         let endpoint = place.endpoint.parse().map_err(|_| wrong("it is no URL".to_owned()))?;
@@ -57,7 +57,7 @@ impl Client {
     }
 
     /// Sends a request, and retries it if that may help.
-    pub(super) fn send<'a, A: S3Action<'a>>(
+    pub(crate) fn send<'a, A: S3Action<'a>>(
         &self,
         mut action: A,
         headers: &Headers<'a>,
@@ -122,13 +122,13 @@ impl Client {
 }
 
 /// Reads the body of an answer.
-pub(super) fn body(mut answer: Response<Body>, what: &str) -> Result<Vec<u8>, S3Error> {
+pub(crate) fn body(mut answer: Response<Body>, what: &str) -> Result<Vec<u8>, S3Error> {
     let read = answer.body_mut().with_config().limit(LIMIT).read_to_vec();
     read.map_err(|error| S3Error::Answer { what: what.to_owned(), reason: connection::reason(&error) })
 }
 
 /// Returns a header of an answer.
-pub(super) fn header<'a>(answer: &'a Response<Body>, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(answer: &'a Response<Body>, name: &str) -> Option<&'a str> {
     answer.headers().get(name)?.to_str().ok()
 }
 

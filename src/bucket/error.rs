@@ -92,7 +92,7 @@ fn colon(text: &str) -> &'static str {
 
 impl S3Error {
     /// Returns whether another attempt may succeed.
-    pub(super) fn is_transient(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
             Self::Refused { status, .. } => matches!(status, 408 | 429 | 500..=599),
