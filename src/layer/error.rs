@@ -76,6 +76,14 @@ pub enum StoreError {
         /// Parent layer or image, for people.
         parent: String,
     },
+    /// A layer of another machine does not fit here.
+    #[error("layer {} of another machine does not fit: {reason}", key.short())]
+    Unfit {
+        /// The layer.
+        key: LayerKey,
+        /// The cause.
+        reason: String,
+    },
     /// A base image has a name that the store does not know.
     #[error("the cache cannot name a base image `{0}`: use its digest, alone or with the extension .qcow2 or .raw")]
     ImageName(String),

@@ -41,6 +41,7 @@
 //! wait for each other. Builds share the store's lock; garbage collection and repair hold it exclusively, so they remove nothing
 //! that a build has found. Files are removed by unlinking and never overwritten, so programs that have them open see no change.
 
+mod backing;
 mod canonical;
 mod error;
 pub mod explain;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use super::backing;
 use super::canonical::canonical;
 use super::error::StoreError;
 use super::key::LayerKey;
@@ -161,6 +162,48 @@ impl Slot {
             extras: record::described(&self.directory, &layer.extras)?,
         };
         write_private(&self.directory.join(KEY), canonical(&layer.ingredients).as_bytes())?;
+        let path = self.directory.join(META);
+        let text = serde_json::to_vec_pretty(&meta).map_err(io::Error::from).at(&path)?;
+        write_private(&path, &text)?;
+        self.committed = true;
+        Ok(Layer { key: self.key, disk: self.disk.clone(), meta })
+    }
+
+    /// Completes the layer with a disk and files that another machine has made, and that are in the slot's directory. The caller has
+    /// compared their content with the digests in `meta`.
+    ///
+    /// The parent must be complete, and the file that the layer was made on.
+    pub fn adopt(mut self, meta: LayerMeta, ingredients: &serde_json::Value) -> Result<Layer, StoreError> {
+        let unfit = |reason: String| StoreError::Unfit { key: self.key, reason };
+        let text = canonical(ingredients);
+        if LayerKey::of(&text) != self.key {
+            return Err(unfit("its ingredients are not those of its key".to_owned()));
+        }
+        let parent = meta.parent.map(|parent| self.tree.find(&parent)).transpose()?.flatten();
+        if meta.parent.is_some() && (parent.is_none() || parent.map(|parent| parent.meta.sha256) != meta.parent_sha256)
+        {
+            return Err(unfit("it was made on another parent".to_owned()));
+        }
+        if let Some(image) = &meta.image
+            && !self.tree.has_image(image)?
+        {
+            return Err(unfit(format!("the base image {} is not here", image.short())));
+        }
+        let mut files = vec![(self.disk.clone(), meta.size)];
+        files.extend(meta.extras.iter().map(|(extra, kept)| (self.directory.join(extra.file()), kept.size)));
+        for (path, size) in files {
+            let file = File::open(&path).at(&path)?;
+            file.sync_all().at(&path)?;
+            let found = file.metadata().at(&path)?.len();
+            if found != size {
+                return Err(unfit(format!("{} has {found} bytes instead of {size}", path.display())));
+            }
+        }
+        let found = backing::file(&self.disk).map_err(|source| StoreError::qemu_img(&self.disk, source))?;
+        if !backing::fits(&meta, found.as_deref()) {
+            return Err(unfit(format!("its backing file is {}", found.as_deref().unwrap_or("missing"))));
+        }
+        write_private(&self.directory.join(KEY), text.as_bytes())?;
         let path = self.directory.join(META);
         let text = serde_json::to_vec_pretty(&meta).map_err(io::Error::from).at(&path)?;
         write_private(&path, &text)?;

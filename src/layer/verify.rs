@@ -6,8 +6,9 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::process::Command;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::backing;
 use super::tree::{self, DISK, KEY, META, Tree};
 use super::{LayerKey, LayerMeta, Store, StoreError};
 use crate::digest::Sha256;
@@ -231,17 +232,11 @@ fn check(
     if tree.find(key)?.is_none() {
         return Ok(Some(Problem::Parent));
     }
-    let backing = match backing_file(&disk) {
+    let backing = match backing::file(&disk) {
         Ok(backing) => backing,
         Err(error) => return structure(&disk, error),
     };
-    let name = backing.as_deref().unwrap_or_default();
-    let expected = match (&meta.parent, &meta.image) {
-        (Some(parent), _) => name == format!("../{parent}/{DISK}"),
-        (None, Some(image)) => name.strip_prefix("../../images/").is_some_and(|name| tree::is_image_name(name, image)),
-        (None, None) => backing.is_none(),
-    };
-    if !expected {
+    if !backing::fits(&meta, backing.as_deref()) {
         return Ok(Some(Problem::Backing { found: backing }));
     }
     match process::capture(Command::new("qemu-img").args(["check", "-q", "-U", "-f", "qcow2"]).arg(&disk)) {
@@ -257,20 +252,6 @@ fn structure(disk: &Path, error: ProcessError) -> Result<Option<Problem>, StoreE
         ProcessError::Failed { tail, .. } => Ok(Some(Problem::Structure(tail.join("; ")))),
         error => Err(StoreError::qemu_img(disk, error)),
     }
-}
-
-/// Returns the backing file in the qcow2 header.
-fn backing_file(disk: &Path) -> Result<Option<String>, ProcessError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "kebab-case")]
-    struct Info {
-        backing_filename: Option<String>,
-    }
-    let mut command = Command::new("qemu-img");
-    let text = process::capture(command.args(["info", "-U", "-f", "qcow2", "--output=json"]).arg(disk))?;
-    serde_json::from_str::<Info>(&text)
-        .map(|info| info.backing_filename)
-        .map_err(|error| ProcessError::Start { program: "qemu-img".to_owned(), source: error.into() })
 }
 
 /// A file that reports the progress of reading, and stops at an interrupt.
