@@ -26,6 +26,7 @@
 //! | [`pipeline`] | the stages as one job: from a recipe to verified and published artifacts |
 //! | [`diff`], [`verify`], [`publish`] | differences between two images; checks of an image; publishing to a cloud |
 //! | [`pin`], [`build`], [`export`], [`inspect`] | pins of a recipe; the disk of a plan; output files; the content of an image |
+//! | [`remote`] | the remote layer cache: layers that machines share |
 //! | [`fetch`], [`bucket`], [`base`], [`guest`], [`disk`], [`machine`], [`metadata`], [`openstack`] | one external thing each: networks, object stores, mmdebstrap, dnf and zypper, libguestfs, disk formats, QEMU as a cloud's virtual machine, a cloud's metadata, OpenStack |
 //! | [`plan`] | the plan and its layer keys |
 //! | [`recipe`], [`element`], [`distro`], [`action`] | files that people write, and facts about distributions |
@@ -72,6 +73,7 @@ pub mod plan;
 pub mod process;
 pub mod publish;
 pub mod recipe;
+pub mod remote;
 mod syntax;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -40,6 +40,7 @@ pub(crate) struct Client {
     pub(crate) credentials: Credentials,
     agent: Agent,
     signed_for: Duration,
+    attempts: u32,
 }
 
 impl Client {
@@ -53,7 +54,12 @@ impl Client {
         // A signed request is valid for one address only, so it is no use to follow a redirect.
         let agent = connection::configuration().timeout_recv_response(Some(ANSWER)).max_redirects(0).proxy(proxy);
         let agent = agent.max_redirects_will_error(false).build().new_agent();
-        Ok(Self { bucket, credentials, agent, signed_for: SIGNED_FOR })
+        Ok(Self { bucket, credentials, agent, signed_for: SIGNED_FOR, attempts: http::ATTEMPTS })
+    }
+
+    /// Sets the number of attempts of a request.
+    pub(crate) fn with_attempts(self, attempts: u32) -> Self {
+        Self { attempts, ..self }
     }
 
     /// Sends a request, and retries it if that may help.
@@ -72,7 +78,7 @@ impl Client {
             let begun = Instant::now();
             match self.attempt(&action, headers, sent) {
                 Err(_) if interrupt.is_raised() => return Err(S3Error::Interrupted),
-                Err(error) if (error.is_transient() || self.has_expired(&error, begun)) && attempt < http::ATTEMPTS => {
+                Err(error) if (error.is_transient() || self.has_expired(&error, begun)) && attempt < self.attempts => {
                     http::pause(attempt, interrupt).map_err(|_| S3Error::Interrupted)?;
                     attempt += 1;
                 }

@@ -37,6 +37,8 @@ pub(crate) struct Object<'a> {
     pub(crate) acl: Option<&'a str>,
     /// Whether caches must revalidate it, because its content changes under its name.
     pub(crate) changes: bool,
+    /// Header by which the store writes the object only if a condition holds (RFC 9110, 13.1). Uploads in parts have none.
+    pub(crate) condition: Option<(&'static str, &'a str)>,
 }
 
 /// The progress of an upload, and its receiver.
@@ -172,6 +174,7 @@ impl Client {
         let mut headers = object.headers();
         headers.push(("content-md5", &md5_text));
         headers.push(("x-amz-checksum-sha256", &sha256_text));
+        headers.extend(object.condition);
         let put = self.bucket.put_object(Some(&self.credentials), object.key);
         let headers: &Headers<'_> = &headers;
         let answer = self.send(put, headers, Some(sent), interrupt)?;

@@ -49,7 +49,7 @@ impl Store {
     }
 
     fn object<'a>(&'a self, key: &'a str, changes: bool) -> Object<'a> {
-        Object { key, acl: self.place.acl.as_deref(), changes }
+        Object { key, acl: self.place.acl.as_deref(), changes, condition: None }
     }
 
     /// Lists the objects and folders in a folder, by their full names.
