@@ -59,6 +59,8 @@ pub enum Event {
         step: StepId,
         /// Number of the step, from 1.
         number: usize,
+        /// Whether this build has fetched the layer from the remote cache.
+        remote: bool,
     },
     /// A step starts to run.
     StepStarted {

@@ -37,8 +37,12 @@ pub(super) fn claim(plan: &Plan, step: &Step, session: &mut Session<'_>) -> Resu
     let reporter = &workshop.reporter;
     let mut on_wait = || reporter.report(&Event::Waiting { step: step.id.clone() });
     match workshop.store.claim(&step.key, &workshop.interrupt, &mut on_wait)? {
-        Lookup::Hit(_) => {
-            reporter.report(&Event::StepCached { step: step.id.clone(), number: number(plan, step) });
+        Lookup::Hit(layer) => {
+            let remote = session.fetched.contains(&step.key);
+            reporter.report(&Event::StepCached { step: step.id.clone(), number: number(plan, step), remote });
+            if let Some(sharer) = workshop.sharer() {
+                sharer.share(*layer);
+            }
             session.rest()?;
             Ok(None)
         }

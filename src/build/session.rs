@@ -1,5 +1,6 @@
 //! A session: one guest, launched when it is first needed, and the layers that it writes one after another.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
@@ -12,9 +13,10 @@ use super::workshop::Workshop;
 use crate::event::Event;
 use crate::guest::{Guest, GuestError, Inspection, Mount, grow};
 use crate::interrupt::Interrupt;
-use crate::layer::{NewLayer, Parent, Slot, StoreError};
+use crate::layer::{LayerKey, NewLayer, Parent, Slot, StoreError};
 use crate::plan::{BasePlan, Plan, Step};
 use crate::process;
+use crate::remote::Sharer;
 
 /// Time for the current commits to end after an interrupt.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -32,6 +34,8 @@ pub struct Session<'a> {
     guest: Option<Box<dyn Guest>>,
     open: Option<Open>,
     commits: Option<Commits>,
+    /// Layers that this build has fetched from the remote cache.
+    pub(super) fetched: BTreeSet<LayerKey>,
 }
 
 /// A thread that commits finished layers, in order: parents before their children.
@@ -56,7 +60,7 @@ impl std::fmt::Debug for Session<'_> {
 impl<'a> Session<'a> {
     /// Creates a session without launching its guest.
     pub fn new(workshop: &'a Workshop, launcher: Launch<'a>) -> Self {
-        Self { workshop, launcher, guest: None, open: None, commits: None }
+        Self { workshop, launcher, guest: None, open: None, commits: None, fetched: BTreeSet::new() }
     }
 
     /// Returns the tools and settings of the build.
@@ -154,7 +158,8 @@ impl<'a> Session<'a> {
     /// Commits a complete layer on a separate thread: its digest is computed during the next step. Fails if an earlier commit has
     /// failed.
     pub(super) fn commit(&mut self, slot: Slot, layer: NewLayer) -> Result<(), BuildError> {
-        let commits = self.commits.get_or_insert_with(Commits::start);
+        let workshop = self.workshop;
+        let commits = self.commits.get_or_insert_with(|| Commits::start(workshop.sharer()));
         match commits.queue.send((slot, layer)) {
             Ok(()) => Ok(()),
             Err(_) => self.settle(),
@@ -242,10 +247,18 @@ impl Drop for Session<'_> {
 }
 
 impl Commits {
-    fn start() -> Self {
+    /// Starts the thread. What is committed is also shared with other machines.
+    fn start(sharer: Option<Sharer>) -> Self {
         let (queue, finished) = mpsc::channel::<(Slot, NewLayer)>();
-        let thread =
-            std::thread::spawn(move || finished.into_iter().try_for_each(|(slot, layer)| slot.commit(layer).map(drop)));
+        let thread = std::thread::spawn(move || {
+            finished.into_iter().try_for_each(|(slot, layer)| {
+                let layer = slot.commit(layer)?;
+                if let Some(sharer) = &sharer {
+                    sharer.share(layer);
+                }
+                Ok(())
+            })
+        });
         Self { queue, thread }
     }
 

@@ -11,6 +11,7 @@ use crate::fetch::Network;
 use crate::interrupt::Interrupt;
 use crate::layer::{Store, StoreError};
 use crate::openstack::config::Places;
+use crate::remote::{RemoteCache, Sharer};
 
 /// Makes the disk of a bootstrap request, or stops early when the interrupt is raised.
 pub type MakeBase =
@@ -40,6 +41,8 @@ pub struct Workshop {
     pub ansible: bool,
     /// Places of cloud configurations, for bases that are images of a cloud.
     pub clouds: Places,
+    /// The cache that several machines share.
+    pub remote: Option<Arc<RemoteCache>>,
 }
 
 /// Default deadline of a step.
@@ -72,7 +75,13 @@ impl Workshop {
             network: Network::default(),
             ansible: false,
             clouds: Places::default(),
+            remote: None,
         })
+    }
+
+    /// Returns what shares new layers with other machines, if this build does.
+    pub(super) fn sharer(&self) -> Option<Sharer> {
+        Sharer::new(self.remote.as_ref()?, &self.reporter, self.secrets.values())
     }
 }
 

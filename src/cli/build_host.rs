@@ -11,6 +11,7 @@ use crate::build::Workshop;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
 use crate::pipeline::QemuHost;
+use crate::remote::RemoteCache;
 use crate::workdir::WorkDir;
 
 /// Directories and programs that a build works with.
@@ -19,6 +20,8 @@ pub(super) struct BuildHost {
     private: WorkDir,
     /// Libguestfs and QEMU.
     pub(super) host: QemuHost,
+    /// The cache that several machines share.
+    pub(super) remote: Option<Arc<RemoteCache>>,
 }
 
 impl BuildHost {
@@ -27,7 +30,7 @@ impl BuildHost {
             Failure::new(FailureKind::Host, &error).hint("TMPDIR names a directory for temporary files")
         })?;
         let host = options.accel.host(options.memory, &global.cache, private.path())?;
-        Ok(Self { private, host })
+        Ok(Self { private, host, remote: None })
     }
 
     /// Makes the workshop of a build.
@@ -39,8 +42,9 @@ impl BuildHost {
         global: &Global,
     ) -> Result<Workshop, Failure> {
         let made = Workshop::new(&global.cache, self.private.path(), reporter, interrupt.clone());
+        let (network, remote) = (network::network(global)?, self.remote.clone());
         let clouds = cloud::places(cloud);
         let made = made.map_err(|error| hints::store(&error))?;
-        Ok(Workshop { network: network::network(global)?, clouds, ..made })
+        Ok(Workshop { network, remote, clouds, ..made })
     }
 }

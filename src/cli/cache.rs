@@ -1,14 +1,16 @@
-//! The command `goldsmith cache`: lists, shrinks and checks the cache.
+//! The command `goldsmith cache`: lists, shrinks and checks the cache, and the one that several machines share.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::failure::{Failure, FailureKind};
-use super::options::CacheOption;
+use super::options::{CacheOption, RemoteOptions};
 use super::output::{columns, print, would_remove};
 use super::progress::TerminalReporter;
+use super::remote_cache::{self, Explain};
 use super::settings::Global;
 use super::{hints, signals};
 use crate::event::{Event, Reporter as _};
@@ -30,7 +32,14 @@ pub(super) struct Cache {
 #[derive(Debug, Subcommand)]
 pub(super) enum CacheVerb {
     /// List the layers
-    Ls,
+    Ls {
+        /// List those of the remote cache
+        #[arg(long)]
+        remote: bool,
+        /// The cache that several machines share.
+        #[command(flatten)]
+        options: RemoteOptions,
+    },
     /// Remove old layers, or the least recently used ones until the cache is small enough
     Gc {
         /// Remove layers that no build has used for this long: `7d`, `12h`
@@ -45,6 +54,12 @@ pub(super) enum CacheVerb {
         /// Only print what would be removed
         #[arg(long)]
         dry_run: bool,
+        /// Remove layers of the remote cache, for all machines
+        #[arg(long)]
+        remote: bool,
+        /// The cache that several machines share.
+        #[command(flatten)]
+        options: RemoteOptions,
     },
     /// Read every layer and compare it with its digest
     Verify {
@@ -54,14 +69,46 @@ pub(super) enum CacheVerb {
         /// With --repair, only print what would be removed
         #[arg(long, requires = "repair")]
         dry_run: bool,
+        /// Read the layers of the remote cache, and change nothing
+        #[arg(long, conflicts_with = "repair")]
+        remote: bool,
+        /// The cache that several machines share.
+        #[command(flatten)]
+        options: RemoteOptions,
+    },
+    /// Share layers of this machine with the remote cache
+    Push {
+        /// Share only layers that were made for this image; repeat the option for several
+        #[arg(long, value_name = "NAME")]
+        image: Vec<String>,
+        /// The cache that several machines share.
+        #[command(flatten)]
+        options: RemoteOptions,
+    },
+    /// Show where a build would take each layer from, and why not from the remote cache
+    Explain(Box<Explain>),
+    /// Make a key that signs layers for the remote cache
+    Keygen {
+        /// The new file with the secret key; the public key goes into FILE.pub
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
 }
 
 /// Lists, shrinks or checks the store.
 pub(super) fn cache(verb: &CacheVerb, global: &Global) -> Result<(), Failure> {
+    match verb {
+        CacheVerb::Ls { remote: true, options } => return remote_cache::list(options, global),
+        CacheVerb::Gc { remote: true, options, .. } => return remote_cache::gc(policy(verb)?, options, global),
+        CacheVerb::Verify { remote: true, options, .. } => return remote_cache::verify(options, global),
+        CacheVerb::Push { image, options } => return remote_cache::push(image, options, global),
+        CacheVerb::Explain(args) => return remote_cache::explain(args, global),
+        CacheVerb::Keygen { file } => return remote_cache::keygen(file, global),
+        CacheVerb::Ls { .. } | CacheVerb::Gc { .. } | CacheVerb::Verify { .. } => {}
+    }
     let mut store = Store::open(&global.cache).map_err(|error| hints::store(&error))?;
     match verb {
-        CacheVerb::Ls => {
+        CacheVerb::Ls { .. } => {
             let layers = store.list().map_err(|error| hints::store(&error))?;
             if global.json {
                 print(&format!("{}\n", json!(layers)));
@@ -75,14 +122,8 @@ pub(super) fn cache(verb: &CacheVerb, global: &Global) -> Result<(), Failure> {
                 print(&format!("{count} layers, {of_layers}; packages, images and others {rest}; {all} in all\n"));
             }
         }
-        CacheVerb::Gc { max_age, max_size, all, dry_run } => {
-            if max_age.is_none() && max_size.is_none() && !all {
-                return Err(Failure::of(FailureKind::Usage, "no option says what to remove")
-                    .hint("give --max-age 14d, --max-size 20GiB or --all"));
-            }
-            let policy =
-                GcPolicy { max_age: *max_age, max_bytes: max_size.map(ByteSize::get), all: *all, dry_run: *dry_run };
-            let report = store.gc(policy).map_err(|error| hints::store(&error))?;
+        CacheVerb::Gc { dry_run, .. } => {
+            let report = store.gc(policy(verb)?).map_err(|error| hints::store(&error))?;
             if global.json {
                 print(&format!("{}\n", json!(report)));
             } else {
@@ -106,7 +147,7 @@ pub(super) fn cache(verb: &CacheVerb, global: &Global) -> Result<(), Failure> {
                 ));
             }
         }
-        CacheVerb::Verify { repair, dry_run } => {
+        CacheVerb::Verify { repair, dry_run, .. } => {
             let findings = verified(&store, global)?;
             let removed = match (repair, dry_run) {
                 (false, _) => Ok(Vec::new()),
@@ -129,8 +170,21 @@ pub(super) fn cache(verb: &CacheVerb, global: &Global) -> Result<(), Failure> {
                     .hint("`goldsmith cache verify --repair` removes them; the next build makes them again"));
             }
         }
+        CacheVerb::Push { .. } | CacheVerb::Explain(_) | CacheVerb::Keygen { .. } => {}
     }
     Ok(())
+}
+
+/// Returns what garbage collection removes.
+fn policy(verb: &CacheVerb) -> Result<GcPolicy, Failure> {
+    match verb {
+        CacheVerb::Gc { max_age, max_size, all, dry_run, .. } if max_age.is_some() || max_size.is_some() || *all => {
+            let max_bytes = max_size.map(ByteSize::get);
+            Ok(GcPolicy { max_age: *max_age, max_bytes, all: *all, dry_run: *dry_run })
+        }
+        _ => Err(Failure::of(FailureKind::Usage, "no option says what to remove")
+            .hint("give --max-age 14d, --max-size 20GiB or --all")),
+    }
 }
 
 /// Prints the findings, and the layers and images that were or would be removed.

@@ -1,6 +1,6 @@
 //! Draws the layers of several images: as a tree for people, and in the DOT language.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::terminal::{Style, Terminal};
 use crate::layer::LayerKey;
@@ -10,13 +10,32 @@ use crate::plan::Graph;
 const LINES: [&str; 4] = ["├─ ", "└─ ", "│  ", "   "];
 const ASCII: [&str; 4] = ["|- ", "`- ", "|  ", "   "];
 
+/// A cache that has a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// That of this machine.
+    Here,
+    /// The one that several machines share; a build fetches the layer.
+    Remote,
+}
+
+impl Place {
+    /// Returns the word for a layer that is there.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Here => "cached",
+            Self::Remote => "remote",
+        }
+    }
+}
+
 /// Draws a tree with a line for each layer.
-pub(super) fn text(graph: &Graph, cached: &HashSet<LayerKey>, terminal: Terminal) -> String {
+pub(super) fn text(graph: &Graph, cached: &HashMap<LayerKey, Place>, terminal: Terminal) -> String {
     let [branch, last, beside, below] = if terminal.unicode { LINES } else { ASCII };
     // What begins the lines of layers on this one.
     let mut margins: HashMap<LayerKey, String> = HashMap::new();
     let mut drawn: HashMap<Option<LayerKey>, usize> = HashMap::new();
-    let mut rows: Vec<(String, bool)> = Vec::new();
+    let mut rows: Vec<(String, Option<Place>)> = Vec::new();
     for layer in &graph.layers {
         let number = drawn.entry(layer.parent).or_default();
         *number += 1;
@@ -32,12 +51,15 @@ pub(super) fn text(graph: &Graph, cached: &HashSet<LayerKey>, terminal: Terminal
             }
         };
         margins.insert(layer.key, further);
-        rows.push((format!("{first}{}", layer.step), cached.contains(&layer.key)));
+        rows.push((format!("{first}{}", layer.step), cached.get(&layer.key).copied()));
     }
     let width = rows.iter().map(|(text, _)| text.chars().count()).max().unwrap_or(0);
-    let state = |cached: bool| if cached { terminal.paint(Style::Dim, "cached") } else { "will run".to_owned() };
+    let state = |cached: Option<Place>| match cached {
+        Some(place) => terminal.paint(Style::Dim, place.word()),
+        None => "will run".to_owned(),
+    };
     let mut text: String = rows.iter().map(|(text, cached)| format!("{text:width$}  {}\n", state(*cached))).collect();
-    let there = graph.layers.iter().filter(|layer| cached.contains(&layer.key)).count();
+    let there = graph.layers.iter().filter(|layer| cached.contains_key(&layer.key)).count();
     let all = graph.layers.len();
     let alone: usize = graph.layers.iter().map(|layer| layer.images.len()).sum();
     text.push_str(&format!(
@@ -47,10 +69,10 @@ pub(super) fn text(graph: &Graph, cached: &HashSet<LayerKey>, terminal: Terminal
 }
 
 /// Writes the graph in the DOT language: <https://graphviz.org/doc/info/lang.html>.
-pub(super) fn dot(graph: &Graph, cached: &HashSet<LayerKey>) -> String {
+pub(super) fn dot(graph: &Graph, cached: &HashMap<LayerKey, Place>) -> String {
     let mut text = "digraph layers {\n  rankdir=LR\n  node [shape=box, fontname=\"sans-serif\"]\n".to_owned();
     for layer in &graph.layers {
-        let style = if cached.contains(&layer.key) { ", style=filled, fillcolor=\"#e0e0e0\"" } else { "" };
+        let style = if cached.contains_key(&layer.key) { ", style=filled, fillcolor=\"#e0e0e0\"" } else { "" };
         let id = layer.key.short();
         let label = layer.step.to_string().replace('\\', "\\\\").replace('"', "\\\"");
         text.push_str(&format!("  \"{id}\" [label=\"{label}\"{style}]\n"));
@@ -68,7 +90,7 @@ mod tests {
     use crate::plan::{GraphLayer, Phase, StepId};
 
     /// Two images on one base, one of which two others share a step of, and one on a base of its own.
-    fn graph() -> (Graph, HashSet<LayerKey>) {
+    fn graph() -> (Graph, HashMap<LayerKey, Place>) {
         let key = |name: &str| LayerKey::of(name);
         let layer = |name: &str, phase, parent: Option<&str>, images: &[&str]| GraphLayer {
             key: key(name),
@@ -87,7 +109,7 @@ mod tests {
             layer("trixie", Phase::Base, None, &["d"]),
             layer("d", Phase::Finalize, Some("trixie"), &["d"]),
         ];
-        (Graph { layers }, HashSet::from([key("bookworm"), key("sshd")]))
+        (Graph { layers }, HashMap::from([key("bookworm"), key("sshd")].map(|key| (key, Place::Here))))
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::machine::MachineError;
 use crate::openstack::base::CloudBaseError;
 use crate::pin::PinError;
 use crate::pipeline::{HostError, PipelineError};
+use crate::remote::RemoteError;
 use crate::tree::TreeError;
 use crate::verify::boot::BootError;
 use crate::yaml::Diagnostics;
@@ -48,6 +49,19 @@ pub(super) fn recipe_found(found: &Diagnostics, color: bool) -> Failure {
         all => format!("{} errors", all.len()),
     };
     Failure::rendered(FailureKind::Recipe, &message, found.render(color), details)
+}
+
+/// Converts errors of the remote cache.
+pub(super) fn remote(error: &RemoteError) -> Failure {
+    let failure = match error {
+        RemoteError::Interrupted => return Failure::new(FailureKind::Interrupted, error),
+        RemoteError::Store(error) => return store(error),
+        error => Failure::new(FailureKind::Host, error),
+    };
+    match error.help() {
+        Some(help) => failure.hint(help),
+        None => failure,
+    }
 }
 
 /// Converts errors of the layer store.

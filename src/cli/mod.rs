@@ -34,6 +34,7 @@ mod parse;
 mod plan;
 pub mod progress;
 mod publish;
+mod remote_cache;
 mod run;
 mod settings;
 mod signals;

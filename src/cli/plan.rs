@@ -1,6 +1,6 @@
 //! The command `goldsmith plan`: shows the steps of a build without running them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use clap::Args;
@@ -10,14 +10,17 @@ use serde_json::json;
 use super::build_host::BuildHost;
 use super::cloud::CloudOptions;
 use super::failure::Failure;
-use super::options::{CacheOption, GuestOptions, PinOptions, RecipeOptions, Sources};
+use super::graph::Place;
+use super::options::{CacheOption, GuestOptions, PinOptions, RecipeOptions, RemoteOptions, RemoteUse, Sources};
 use super::output::{columns, print};
 use super::progress::TerminalReporter;
 use super::settings::Global;
 use super::{graph, hints, lacking, signals};
+use crate::event::{Event, Reporter as _};
 use crate::layer::{LayerKey, Store};
 use crate::pipeline::{Pipeline, Source};
 use crate::plan::{BasePlan, Graph, Plan, Step, StepId};
+use crate::remote::{RemoteCache, Standing, Wanted};
 
 /// `goldsmith plan`.
 #[derive(Debug, Args)]
@@ -37,6 +40,9 @@ pub(super) struct PlanArgs {
     /// The cloud of a base image.
     #[command(flatten)]
     pub(super) cloud: CloudOptions,
+    /// The cache that several machines share.
+    #[command(flatten)]
+    pub(super) remote: RemoteOptions,
     /// Print the layers as a graph in the DOT language of Graphviz
     #[arg(long, conflicts_with = "json")]
     pub(super) dot: bool,
@@ -49,39 +55,93 @@ pub(super) type Planning<'a> = (&'a PinOptions, &'a GuestOptions, &'a CloudOptio
 pub(super) fn plan(args: &PlanArgs, global: &Global) -> Result<(), Failure> {
     let Sources { images, several } = args.source.read(global)?;
     if !args.dot {
-        return show(images, several, (&args.pinning, &args.machine, &args.cloud), global);
+        return show(images, several, (&args.pinning, &args.machine, &args.cloud, &args.remote), global);
     }
-    let (plans, store) = plans(images, (&args.pinning, &args.machine, &args.cloud), global)?;
-    print(&graph::dot(&Graph::of(&plans), &cached(&plans, &store)?));
+    let caches = Caches::open(&args.remote, global)?;
+    let plans = plans(images, (&args.pinning, &args.machine, &args.cloud), global)?;
+    print(&graph::dot(&Graph::of(&plans), &cached(&plans, &caches)?));
     Ok(())
 }
 
 /// Prints the plans of images, and which of their steps are cached.
-pub(super) fn show(images: Vec<Source>, several: bool, options: Planning<'_>, global: &Global) -> Result<(), Failure> {
-    let (plans, store) = plans(images, options, global)?;
+pub(super) fn show(
+    images: Vec<Source>,
+    several: bool,
+    (pinning, machine, cloud, remote): (&PinOptions, &GuestOptions, &CloudOptions, &RemoteOptions),
+    global: &Global,
+) -> Result<(), Failure> {
+    let caches = Caches::open(remote, global)?;
+    let plans = plans(images, (pinning, machine, cloud), global)?;
     match plans.as_slice() {
-        [plan] if !several => one(plan, &status(plan, &store)?, global),
+        [plan] if !several => one(plan, &status(plan, &caches)?, global),
         _ if global.json => {
-            let record = |plan| Ok(record(plan, &status(plan, &store)?));
+            let record = |plan| Ok(record(plan, &status(plan, &caches)?));
             let (each, layers) =
                 (plans.iter().map(record).collect::<Result<Vec<_>, Failure>>()?, Graph::of(&plans).layers);
             print(&format!("{}\n", json!({ "plans": each, "layers": layers })));
         }
         _ => {
             let titles: String = plans.iter().map(|plan| title(plan) + &notes(plan)).collect();
-            let tree = graph::text(&Graph::of(&plans), &cached(&plans, &store)?, global.stdout);
+            let tree = graph::text(&Graph::of(&plans), &cached(&plans, &caches)?, global.stdout);
             print(&format!("{titles}\n{tree}"));
         }
     }
     Ok(())
 }
 
+/// The caches that may have the layers of a plan.
+pub(super) struct Caches {
+    store: Store,
+    remote: Option<Arc<RemoteCache>>,
+    screen: TerminalReporter,
+}
+
+impl Caches {
+    pub(super) fn open(remote: &RemoteOptions, global: &Global) -> Result<Self, Failure> {
+        Ok(Self {
+            store: Store::open(&global.cache).map_err(|error| hints::store(&error))?,
+            remote: remote.open(RemoteUse::Read, global)?,
+            screen: TerminalReporter::on_stderr(global.terminal),
+        })
+    }
+
+    /// Returns where the layers of a plan are. A remote cache that fails has none of them, as in a build.
+    pub(super) fn look(&self, plan: &Plan) -> Result<Vec<Standing>, Failure> {
+        let wanted: Vec<_> =
+            plan.steps.iter().map(|step| Wanted { key: step.key, ingredients: &step.ingredients }).collect();
+        let mut standings = Vec::new();
+        if let Some(remote) = &self.remote {
+            match remote.look(&wanted, &self.store, &signals::interrupt()?) {
+                Ok(found) => standings = found,
+                Err(error) => {
+                    let message = format!("the remote cache {} is not used: {error}", remote.place());
+                    self.screen.report(&Event::Warning { message });
+                }
+            }
+        }
+        for layer in &wanted[standings.len()..] {
+            let here = self.store.find(&layer.key).map_err(|error| hints::store(&error))?.is_some();
+            standings.push(if here { Standing::Here } else { Standing::Absent });
+        }
+        Ok(standings)
+    }
+}
+
+/// Returns the cache that a build will take a layer from.
+fn place(standing: &Standing) -> Option<Place> {
+    match standing {
+        Standing::Here => Some(Place::Here),
+        Standing::Remote(_) => Some(Place::Remote),
+        _ => None,
+    }
+}
+
 /// Makes the plans of images.
-fn plans(
+pub(super) fn plans(
     images: Vec<Source>,
     (pinning, machine, cloud): Planning<'_>,
     global: &Global,
-) -> Result<(Vec<Plan>, Store), Failure> {
+) -> Result<Vec<Plan>, Failure> {
     // A base image may have to be fetched and looked into first, which takes its time.
     let screen = Arc::new(TerminalReporter::on_stderr(global.terminal));
     let host = BuildHost::new(machine, global)?;
@@ -102,7 +162,7 @@ fn plans(
         plans.push(plan);
     }
     screen.finish();
-    Ok((plans, Store::open(&global.cache).map_err(|error| hints::store(&error))?))
+    Ok(plans)
 }
 
 /// Whether the cache has the layer of a step, or why not.
@@ -111,27 +171,30 @@ struct Status<'p> {
     step: &'p StepId,
     key: LayerKey,
     cached: bool,
+    /// Whether a build fetches the layer from the remote cache.
+    remote: bool,
     reason: Option<String>,
 }
 
-fn status<'p>(plan: &'p Plan, store: &Store) -> Result<Vec<Status<'p>>, Failure> {
-    let mut all = Vec::new();
-    for Step { id, key, ingredients, .. } in &plan.steps {
-        let cached = store.find(key).map_err(|error| hints::store(&error))?.is_some();
-        let reason = if cached { None } else { store.explain(ingredients, &id.to_string(), &plan.name) };
-        all.push(Status { step: id, key: *key, cached, reason });
-    }
-    Ok(all)
+fn status<'p>(plan: &'p Plan, caches: &Caches) -> Result<Vec<Status<'p>>, Failure> {
+    let standings = caches.look(plan)?;
+    let status = |(step, standing): (&'p Step, &Standing)| {
+        let Step { id, key, ingredients, .. } = step;
+        let place = place(standing);
+        let explained = || caches.store.explain(ingredients, &id.to_string(), &plan.name);
+        let reason = if place.is_some() { None } else { explained() };
+        let (cached, remote) = (place == Some(Place::Here), place == Some(Place::Remote));
+        Status { step: id, key: *key, cached, remote, reason }
+    };
+    Ok(plan.steps.iter().zip(&standings).map(status).collect())
 }
 
-/// Returns the layers that the cache has.
-fn cached(plans: &[Plan], store: &Store) -> Result<HashSet<LayerKey>, Failure> {
-    let keys: HashSet<LayerKey> = plans.iter().flat_map(|plan| &plan.steps).map(|step| step.key).collect();
-    let mut cached = HashSet::new();
-    for key in keys {
-        if store.find(&key).map_err(|error| hints::store(&error))?.is_some() {
-            cached.insert(key);
-        }
+/// Returns the layers that the caches have.
+fn cached(plans: &[Plan], caches: &Caches) -> Result<HashMap<LayerKey, Place>, Failure> {
+    let mut cached = HashMap::new();
+    for plan in plans {
+        let standings = caches.look(plan)?;
+        cached.extend(plan.steps.iter().zip(&standings).filter_map(|(step, found)| Some((step.key, place(found)?))));
     }
     Ok(cached)
 }
@@ -152,12 +215,16 @@ fn one(plan: &Plan, status: &[Status<'_>], global: &Global) {
         .steps
         .iter()
         .zip(status)
-        .map(|(step, Status { cached, reason, .. })| {
+        .map(|(step, Status { cached, remote, reason, .. })| {
             let actions = match step.actions.len() {
                 0 => String::new(),
                 _ => step.actions.iter().map(crate::action::Action::name).collect::<Vec<_>>().join(", "),
             };
-            let state = if *cached { "cached" } else { "will run" };
+            let state = match (cached, remote) {
+                (true, _) => Place::Here.word(),
+                (_, true) => Place::Remote.word(),
+                _ => "will run",
+            };
             // What is true of a run of steps is said once.
             let repeated = reason.is_some() && last == Some(reason);
             last = Some(reason);
@@ -169,7 +236,11 @@ fn one(plan: &Plan, status: &[Status<'_>], global: &Global) {
         .collect();
     print(&columns(&rows));
     let cached = status.iter().filter(|status| status.cached).count();
-    print(&format!("\n{} of {} steps are cached\n", cached, plan.steps.len()));
+    let fetched = match status.iter().filter(|status| status.remote).count() {
+        0 => String::new(),
+        count => format!(", {count} are in the remote cache"),
+    };
+    print(&format!("\n{} of {} steps are cached{fetched}\n", cached, plan.steps.len()));
 }
 
 /// Returns the line that says what is made.

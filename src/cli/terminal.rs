@@ -191,7 +191,8 @@ pub fn describe(event: &Event) -> String {
                 None => format!("{activity}: {done}"),
             }
         }
-        Event::StepCached { step, .. } => format!("{step}: cached"),
+        Event::StepCached { step, remote: false, .. } => format!("{step}: cached"),
+        Event::StepCached { step, remote: true, .. } => format!("{step}: from the remote cache"),
         Event::StepStarted { step, number, steps, reason, expected, rest } => {
             let mut about = vec![format!("step {number} of {steps}")];
             about.extend(outlook(*expected, *rest));

@@ -214,7 +214,12 @@ impl<'h> Pipeline<'h> {
     ///
     /// If the image could not be made. Failures of publishing are in the outcome.
     pub fn run(&self, options: &Options<'_>, watch: &mut dyn Watch) -> Result<Outcome, PipelineError> {
-        let made = self.make(options, watch)?;
+        let made = self.make(options, watch);
+        // Layers that were made before a failure are of use to others too.
+        if let Some(remote) = &self.workshop.remote {
+            remote.finish(&*self.workshop.reporter, &self.workshop.interrupt);
+        }
+        let made = made?;
         watch.made(&made);
         let passed = made.verdict.as_ref().is_none_or(Verdict::passed);
         let published = match &options.publish {

@@ -13,6 +13,7 @@ mod image_base;
 mod including;
 mod packages;
 mod pipeline;
+mod remote;
 mod secrets;
 mod services;
 mod sharing;

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::on_failure::OnFailureOption;
 use crate::cli::cloud::CloudOptions;
-use crate::cli::options::{CacheOption, GuestOptions, PinOptions, RecipeOptions};
+use crate::cli::options::{CacheOption, GuestOptions, PinOptions, RecipeOptions, RemoteOptions};
 use crate::cli::parse::{parse_jobs, parse_word};
 use crate::recipe::verify::NetworkAccess;
 use crate::units::parse_duration;
@@ -57,6 +57,9 @@ pub(in crate::cli) struct Build {
     /// Show the plan instead of building it
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
+    /// The cache that several machines share.
+    #[command(flatten)]
+    pub(in crate::cli) remote: RemoteOptions,
     /// The cloud, where the recipe's base or targets name none.
     #[command(flatten)]
     pub(in crate::cli) cloud: CloudOptions,

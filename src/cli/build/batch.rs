@@ -10,7 +10,7 @@ use super::on_failure::OnFailureOption;
 use super::verdict;
 use crate::cli::build_host::BuildHost;
 use crate::cli::failure::{Failure, FailureKind};
-use crate::cli::options::{output_dir, output_root};
+use crate::cli::options::{RemoteUse, output_dir, output_root};
 use crate::cli::output::{columns, print};
 use crate::cli::publish::PublishReport;
 use crate::cli::settings::Global;
@@ -63,7 +63,9 @@ pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Resu
     let mut hosts: Vec<BuildHost> =
         sources.iter().map(|_| BuildHost::new(&args.machine, global)).collect::<Result<_, _>>()?;
     let room = hosts.first().map(|host| host.host.room.clone()).unwrap_or_default();
+    let remote = args.remote.open(RemoteUse::Build, global)?;
     for host in &mut hosts {
+        host.remote.clone_from(&remote);
         host.host.access = args.network;
         // All images verify on the same processors.
         host.host.room = room.clone();

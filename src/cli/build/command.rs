@@ -6,7 +6,7 @@ use super::image::Image;
 use super::verdict;
 use crate::cli::build_host::BuildHost;
 use crate::cli::failure::Failure;
-use crate::cli::options::{Sources, output_dir};
+use crate::cli::options::{RemoteUse, Sources, output_dir};
 use crate::cli::plan;
 use crate::cli::publish::PublishReport;
 use crate::cli::settings::Global;
@@ -18,7 +18,7 @@ use crate::pipeline::Source;
 pub(in crate::cli) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
     let Sources { mut images, several } = args.source.read(global)?;
     if args.dry_run {
-        return plan::show(images, several, (&args.pinning, &args.machine, &args.cloud), global);
+        return plan::show(images, several, (&args.pinning, &args.machine, &args.cloud, &args.remote), global);
     }
     match images.pop() {
         Some(source) if !several => alone(args, source, global),
@@ -31,6 +31,7 @@ fn alone(args: &Build, source: Source, global: &Global) -> Result<(), Failure> {
     let view = View::new(global);
     let mut host = BuildHost::new(&args.machine, global)?;
     host.host.access = args.network;
+    host.remote = args.remote.open(RemoteUse::Build, global)?;
     let interrupt = signals::interrupt()?;
     let out = output_dir(args.out.as_deref(), &source.loaded.recipe.name, false, global);
     let image = Image::new(args, source, out, view.clone(), (&host, &interrupt, args.pinning.policy()), global)?;

@@ -4,8 +4,10 @@ mod cache;
 mod guest;
 mod machine;
 mod recipe;
+mod remote;
 
 pub(super) use cache::CacheOption;
 pub(super) use guest::{AccelOption, GuestOptions, RELAY};
 pub(super) use machine::MachineOptions;
 pub(super) use recipe::{PinOptions, ReadingOptions, RecipeOptions, Sources, output_dir, output_root};
+pub(super) use remote::{RemoteOptions, RemoteUse, keygen};

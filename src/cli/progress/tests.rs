@@ -26,7 +26,7 @@ fn finished(phase: Phase, element: &str, millis: u64) -> Event {
 }
 
 fn cached(phase: Phase, element: &str) -> Event {
-    Event::StepCached { step: step(phase, element), number: 1 }
+    Event::StepCached { step: step(phase, element), number: 1, remote: false }
 }
 
 fn activity(name: &str) -> Event {

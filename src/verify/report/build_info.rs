@@ -40,6 +40,8 @@ pub struct Work {
     pub seconds: f64,
     /// Whether its layer was in the cache, so nothing was done.
     pub cached: bool,
+    /// Whether it was fetched from the remote cache then.
+    pub remote: bool,
 }
 
 /// The part of a manifest that the report shows.
@@ -77,6 +79,7 @@ impl BuildInfo {
             started: None,
             seconds,
             cached: false,
+            remote: false,
         });
         Some(Self {
             recipe: manifest.recipe.file,
@@ -136,9 +139,16 @@ impl Recorder {
     }
 
     /// Records work that just ended.
-    fn ended(&self, name: String, elapsed: Duration, cached: bool) {
+    /// `cached` is whether the layer of a step that did not run was fetched from the remote cache.
+    fn ended(&self, name: String, elapsed: Duration, cached: Option<bool>) {
         let started = self.began.elapsed().saturating_sub(elapsed).as_secs_f64();
-        let work = Work { name, started: Some(started), seconds: elapsed.as_secs_f64(), cached };
+        let work = Work {
+            name,
+            started: Some(started),
+            seconds: elapsed.as_secs_f64(),
+            cached: cached.is_some(),
+            remote: cached == Some(true),
+        };
         self.work.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(work);
     }
 }
@@ -146,9 +156,9 @@ impl Recorder {
 impl Reporter for Recorder {
     fn report(&self, event: &Event) {
         match event {
-            Event::ActivityFinished { activity, elapsed } => self.ended(activity.clone(), *elapsed, false),
-            Event::StepFinished { step, elapsed } => self.ended(step.to_string(), *elapsed, false),
-            Event::StepCached { step, .. } => self.ended(step.to_string(), Duration::ZERO, true),
+            Event::ActivityFinished { activity, elapsed } => self.ended(activity.clone(), *elapsed, None),
+            Event::StepFinished { step, elapsed } => self.ended(step.to_string(), *elapsed, None),
+            Event::StepCached { step, remote, .. } => self.ended(step.to_string(), Duration::ZERO, Some(*remote)),
             _ => {}
         }
     }
@@ -177,7 +187,7 @@ mod tests {
     fn recorded_work_takes_the_place_of_the_manifests_times() {
         let recorder = Recorder::default();
         let step = |phase| StepId { phase, element: "sshd".to_owned() };
-        recorder.report(&Event::StepCached { step: step(Phase::Install), number: 1 });
+        recorder.report(&Event::StepCached { step: step(Phase::Install), number: 1, remote: true });
         std::thread::sleep(Duration::from_millis(20));
         recorder.report(&Event::StepFinished { step: step(Phase::Clean), elapsed: Duration::from_millis(5) });
         recorder.report(&Event::ActivityFinished {
@@ -187,7 +197,7 @@ mod tests {
         let info = BuildInfo::of_manifest(MANIFEST.as_bytes()).expect("it is one").timed(&recorder);
         let names: Vec<_> = info.work.iter().map(|work| work.name.as_str()).collect();
         assert_eq!(names, ["install sshd", "start the guest", "clean sshd"]);
-        assert!(info.work[0].cached && info.work[0].seconds == 3.5, "{:?}", info.work[0]);
+        assert!(info.work[0].cached && info.work[0].remote && info.work[0].seconds == 3.5, "{:?}", info.work[0]);
         assert!(!info.work[2].cached && info.work[2].started > Some(0.01), "{:?}", info.work[2]);
     }
 }

@@ -19,6 +19,7 @@ use goldsmith::interrupt::Interrupt;
 use goldsmith::layer::Store;
 use goldsmith::plan::{self, BasePlan, Plan, RepositoryPin, StepId};
 use goldsmith::recipe::{self, Arch, Base, LoadOptions};
+use goldsmith::remote::RemoteCache;
 
 /// File of the image to which every program adds a line: what its script does.
 pub(crate) const HISTORY: &str = "/history";
@@ -34,6 +35,10 @@ pub(crate) struct Fixture {
     pub(crate) bootstraps: Arc<AtomicUsize>,
     /// Packages that no repository has.
     pub(crate) unknown_packages: Vec<String>,
+    /// Content of a file on the base, by which it is another one than that of other machines.
+    pub(crate) unlike: &'static str,
+    /// The cache that this machine shares with others.
+    pub(crate) remote: Option<Arc<RemoteCache>>,
 }
 
 /// Everything that was reported.
@@ -51,7 +56,8 @@ impl Events {
     pub(crate) fn steps(&self) -> Vec<String> {
         let events = std::mem::take(&mut *self.0.lock().expect("no test panics here"));
         let told = |event: Event| match event {
-            Event::StepCached { step, .. } => Some(format!("{step} cached")),
+            Event::StepCached { step, remote: false, .. } => Some(format!("{step} cached")),
+            Event::StepCached { step, remote: true, .. } => Some(format!("{step} fetched")),
             Event::StepStarted { step, .. } => Some(format!("{step} started")),
             Event::StepFinished { step, .. } => Some(format!("{step} finished")),
             Event::StepFailed { step, .. } => Some(format!("{step} failed")),
@@ -101,6 +107,8 @@ impl Fixture {
             secrets: BTreeMap::new(),
             bootstraps: Arc::default(),
             unknown_packages: Vec::new(),
+            unlike: "",
+            remote: None,
         }
     }
 
@@ -154,7 +162,7 @@ impl Fixture {
     }
 
     pub(crate) fn workshop(&self) -> Workshop {
-        let (bootstraps, unknown) = (self.bootstraps.clone(), self.unknown_packages.clone());
+        let (bootstraps, unknown, unlike) = (self.bootstraps.clone(), self.unknown_packages.clone(), self.unlike);
         let scratch = self.dir.path().join("scratch");
         std::fs::create_dir_all(&scratch).expect("a directory");
         Workshop {
@@ -164,7 +172,7 @@ impl Fixture {
                 if !unknown.is_empty() {
                     return Err(BootstrapError::PackageNotFound { packages: unknown.clone() });
                 }
-                make_base(request.target);
+                make_base(request.target, unlike);
                 Ok(())
             }),
             cache: self.cache(),
@@ -176,6 +184,7 @@ impl Fixture {
             network: Default::default(),
             ansible: false,
             clouds: Default::default(),
+            remote: self.remote.clone(),
         }
     }
 
@@ -263,10 +272,12 @@ pub(crate) fn file(content: &[u8]) -> Node {
 }
 
 /// A small disk with what every Debian has.
-fn make_base(target: &Path) {
+fn make_base(target: &Path, unlike: &str) {
     let made = Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).arg(target).arg("400M").status();
     assert!(made.expect("qemu-img is there").success());
-    fake::set_files(target, &base_tree()).expect("writable");
+    let mut tree = base_tree();
+    tree.insert("/etc/unlike".to_owned(), file(unlike.as_bytes()));
+    fake::set_files(target, &tree).expect("writable");
 }
 
 /// Files of a base.

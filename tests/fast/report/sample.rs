@@ -178,6 +178,7 @@ pub(crate) fn build() -> BuildInfo {
         started: Some(started),
         seconds,
         cached,
+        remote: false,
     };
     BuildInfo {
         recipe: "debian-12.yaml".to_owned(),

@@ -158,9 +158,10 @@ fn work(build: &BuildInfo) -> Markup {
             // A cached step took no time in this build.
             let length = if work.cached { 0.0 } else { work.seconds };
             at += length;
+            let place = if work.remote { "from the remote cache" } else { "cached" };
             let figure = match work.cached {
-                true if work.seconds > 0.0 => format!("cached ({:.1} s once)", work.seconds),
-                true => "cached".to_owned(),
+                true if work.seconds > 0.0 => format!("{place} ({:.1} s once)", work.seconds),
+                true => place.to_owned(),
                 false => format!("{:.1} s", work.seconds),
             };
             Bar { cached: work.cached, ..Bar::new(&work.name, figure, from, length) }

@@ -1,0 +1,153 @@
+//! Options of the remote cache, and the variables of the environment that stand for them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+
+use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::hints;
+use crate::cli::network;
+use crate::cli::publish::Environment;
+use crate::cli::settings::Global;
+use crate::publish::Keys as _;
+use crate::remote::{Directory, KeyError, Location, ObjectStore, RemoteCache, S3, Settings, SigningKey, TrustedKeys};
+
+/// The cache that several machines share.
+#[derive(Debug, Clone, Args)]
+pub(in crate::cli) struct RemoteOptions {
+    /// Take layers from this cache, which several machines share: s3://BUCKET/PREFIX?endpoint=URL, or a directory [default:
+    /// $GOLDSMITH_REMOTE_CACHE]
+    #[arg(long, value_name = "URL")]
+    remote_cache: Option<String>,
+    /// Share new layers with the remote cache
+    #[arg(long)]
+    remote_cache_write: bool,
+    /// Take layers that this public key, or the one in this file, has signed; repeat the option for several [default:
+    /// $GOLDSMITH_REMOTE_CACHE_TRUST]
+    #[arg(long, value_name = "KEY")]
+    remote_cache_trust: Vec<String>,
+    /// Sign shared layers with the secret key in this file, and trust it [default: $GOLDSMITH_REMOTE_CACHE_KEY]
+    #[arg(long, value_name = "FILE")]
+    remote_cache_key: Option<PathBuf>,
+}
+
+/// What a command does with the remote cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum RemoteUse {
+    /// It takes layers, and shares new ones if the user says so.
+    Build,
+    /// It only reads.
+    Read,
+    /// It shares layers.
+    Write,
+    /// It lists and removes, whoever has signed.
+    Manage,
+}
+
+impl RemoteOptions {
+    /// Opens the remote cache, if there is one.
+    pub(in crate::cli) fn open(
+        &self,
+        purpose: RemoteUse,
+        global: &Global,
+    ) -> Result<Option<Arc<RemoteCache>>, Failure> {
+        let usage = |message: &str| Failure::of(FailureKind::Usage, message);
+        let writes = self.remote_cache_write || said("GOLDSMITH_REMOTE_CACHE_WRITE").is_some_and(|word| word != "0");
+        let address = self.remote_cache.clone().or_else(|| said("GOLDSMITH_REMOTE_CACHE"));
+        let Some(address) = address else {
+            if self.remote_cache_write {
+                return Err(usage("--remote-cache-write has no cache to write to")
+                    .hint("give --remote-cache URL, or set GOLDSMITH_REMOTE_CACHE"));
+            }
+            return Ok(None);
+        };
+        let writes = match purpose {
+            RemoteUse::Build => writes,
+            RemoteUse::Write => true,
+            RemoteUse::Read | RemoteUse::Manage => false,
+        };
+        let key = self.remote_cache_key.clone().or_else(|| said("GOLDSMITH_REMOTE_CACHE_KEY").map(PathBuf::from));
+        let key = key.map(|file| SigningKey::read(&file).map_err(|error| of_key(&error))).transpose()?;
+        if writes && key.is_none() {
+            return Err(usage("no key signs the layers that are shared").hint(
+                "`goldsmith cache keygen FILE` makes one; give it by --remote-cache-key FILE or GOLDSMITH_REMOTE_CACHE_KEY",
+            ));
+        }
+        let mut trusted = TrustedKeys::default();
+        for text in self.trusted() {
+            let path = Path::new(&text);
+            let content = if path.is_file() { std::fs::read_to_string(path) } else { Ok(text.clone()) };
+            let content = content.map_err(|error| usage(&format!("cannot read the public key {text}: {error}")))?;
+            trusted.add(&content).map_err(|error| of_key(&error))?;
+        }
+        key.iter().for_each(|key| trusted.add_own(key));
+        if trusted.is_empty() && purpose != RemoteUse::Manage {
+            return Err(usage("no key is trusted, so no layer of the remote cache could be taken")
+                .hint("give --remote-cache-trust KEY or set GOLDSMITH_REMOTE_CACHE_TRUST"));
+        }
+        let signer = key.filter(|_| writes);
+        let store = store(&address)?;
+        Ok(Some(Arc::new(RemoteCache::new(Settings { store, trusted, signer, dir: global.cache.clone() }))))
+    }
+
+    /// Opens the remote cache of a command that needs one.
+    pub(in crate::cli) fn require(&self, purpose: RemoteUse, global: &Global) -> Result<Arc<RemoteCache>, Failure> {
+        self.open(purpose, global)?.ok_or_else(|| {
+            Failure::of(FailureKind::Usage, "no remote cache is named")
+                .hint("give --remote-cache URL, or set GOLDSMITH_REMOTE_CACHE")
+        })
+    }
+
+    /// Returns the public keys of the command line, or else of the environment, where spaces or commas part them.
+    fn trusted(&self) -> Vec<String> {
+        if !self.remote_cache_trust.is_empty() {
+            return self.remote_cache_trust.clone();
+        }
+        let keys = said("GOLDSMITH_REMOTE_CACHE_TRUST").unwrap_or_default();
+        keys.split([' ', ',']).filter(|key| !key.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+/// Makes a key for the remote cache.
+pub(in crate::cli) fn keygen(file: &Path) -> Result<SigningKey, Failure> {
+    SigningKey::generate(file).map_err(|error| of_key(&error))
+}
+
+/// Returns the value of a variable that is not empty.
+fn said(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+fn of_key(error: &KeyError) -> Failure {
+    let failure = Failure::new(FailureKind::Usage, error);
+    match error.help() {
+        Some(help) => failure.hint(help),
+        None => failure,
+    }
+}
+
+/// Opens the store at an address.
+fn store(address: &str) -> Result<Arc<dyn ObjectStore>, Failure> {
+    let endpoint = said("AWS_ENDPOINT_URL_S3").or_else(|| said("AWS_ENDPOINT_URL"));
+    let region = said("AWS_REGION").or_else(|| said("AWS_DEFAULT_REGION"));
+    let location = Location::parse(address, endpoint, region);
+    match location.map_err(|error| {
+        Failure::new(FailureKind::Usage, &error)
+            .hint("write s3://BUCKET/PREFIX?endpoint=https://HOST, file:///DIRECTORY or the path of a directory")
+    })? {
+        Location::Directory(path) => {
+            let path = std::path::absolute(&path).map_err(|error| Failure::new(FailureKind::Usage, &error))?;
+            Ok(Arc::new(Directory::new(&path)))
+        }
+        Location::Bucket(mut place, profile) => {
+            place.proxies = network::proxies();
+            let credentials = Environment.s3(profile.as_deref()).map_err(|reason| {
+                Failure::of(FailureKind::Host, format!("there are no keys for the remote cache: {reason}"))
+                    .hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile: `?profile=NAME`")
+            })?;
+            let store = S3::new(*place, credentials);
+            Ok(Arc::new(store.map_err(|error| hints::remote(&error.into()))?))
+        }
+    }
+}

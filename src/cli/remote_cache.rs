@@ -1,0 +1,262 @@
+//! The parts of `goldsmith cache` for the cache that several machines share.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::json;
+
+use super::cloud::CloudOptions;
+use super::failure::{Failure, FailureKind};
+use super::options::{self, GuestOptions, PinOptions, RecipeOptions, RemoteOptions, RemoteUse, Sources};
+use super::output::{columns, print, would_remove};
+use super::plan::{self, Caches};
+use super::progress::TerminalReporter;
+use super::settings::Global;
+use super::terminal::duration;
+use super::{hints, signals};
+use crate::event::{Event, Reporter as _};
+use crate::layer::{GcPolicy, Layer, LayerState, Store};
+use crate::plan::Plan;
+use crate::remote::{GcRecord, RemoteError, RemoteLayer, Standing};
+use crate::units::ByteSize;
+
+/// `goldsmith cache explain`.
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// The recipes.
+    #[command(flatten)]
+    pub(super) source: RecipeOptions,
+    /// The pinning of mirrors and base images.
+    #[command(flatten)]
+    pub(super) pinning: PinOptions,
+    /// The guest.
+    #[command(flatten)]
+    pub(super) machine: GuestOptions,
+    /// The cloud of a base image.
+    #[command(flatten)]
+    pub(super) cloud: CloudOptions,
+    /// The cache that several machines share.
+    #[command(flatten)]
+    pub(super) remote: RemoteOptions,
+}
+
+/// Makes a key that signs layers.
+pub(super) fn keygen(file: &Path, global: &Global) -> Result<(), Failure> {
+    let public = options::keygen(file)?.public();
+    if global.json {
+        print(&format!("{}\n", json!({ "secret_key": file, "public_key": public })));
+    } else {
+        let file = file.display();
+        print(&format!("secret key: {file}\npublic key: {public} (also in {file}.pub)\n"));
+    }
+    Ok(())
+}
+
+/// Lists the layers of the store.
+pub(super) fn list(options: &RemoteOptions, global: &Global) -> Result<(), Failure> {
+    let remote = options.require(RemoteUse::Read, global)?;
+    let layers = remote.list(&signals::interrupt()?).map_err(|error| hints::remote(&error))?;
+    if global.json {
+        let record = |layer: &RemoteLayer| {
+            let (record, refused) = (layer.record.as_ref().ok(), layer.record.as_ref().err().map(ToString::to_string));
+            json!({ "key": layer.key, "last_used": timestamp(layer), "record": record, "refused": refused })
+        };
+        print(&format!("{}\n", json!(layers.iter().map(record).collect::<Vec<_>>())));
+        return Ok(());
+    }
+    let mut rows = vec![["LAYER", "IMAGE", "STEP", "SIZE", "LAST USED", ""].map(str::to_owned).to_vec()];
+    let mut total = 0;
+    for layer in &layers {
+        let (image, step, bytes, state) = match &layer.record {
+            Ok(record) => {
+                let meta = &record.layer;
+                (meta.image_name.clone(), meta.step.clone(), Some(record.bytes()), String::new())
+            }
+            Err(refusal) => ("-".to_owned(), "-".to_owned(), None, refusal.to_string()),
+        };
+        total += bytes.unwrap_or(0);
+        let size = bytes.map_or_else(|| "-".to_owned(), |bytes| ByteSize::bytes(bytes).to_string());
+        rows.push(vec![layer.key.short(), image, step, size, timestamp(layer), state]);
+    }
+    if !layers.is_empty() {
+        print(&columns(&rows));
+    }
+    print(&format!("{} layers, {}\n", layers.len(), ByteSize::bytes(total)));
+    Ok(())
+}
+
+fn timestamp(layer: &RemoteLayer) -> String {
+    let time = jiff::Timestamp::try_from(layer.last_used);
+    time.map_or_else(|_| "-".to_owned(), |time| time.strftime("%F %T").to_string())
+}
+
+/// Shows the progress of something long on a terminal.
+fn shown<T>(
+    global: &Global,
+    activity: &str,
+    work: impl FnOnce(&TerminalReporter) -> Result<T, RemoteError>,
+) -> Result<T, Failure> {
+    let screen = TerminalReporter::on_stderr(global.terminal);
+    let started = Instant::now();
+    screen.report(&Event::ActivityStarted { activity: activity.to_owned() });
+    let done = work(&screen);
+    screen.report(&Event::ActivityFinished { activity: activity.to_owned(), elapsed: started.elapsed() });
+    screen.finish();
+    done.map_err(|error| hints::remote(&error))
+}
+
+/// Compares all blobs of the store with their records.
+pub(super) fn verify(options: &RemoteOptions, global: &Global) -> Result<(), Failure> {
+    let remote = options.require(RemoteUse::Read, global)?;
+    let (interrupt, activity) = (signals::interrupt()?, "read the remote cache");
+    let findings = shown(global, activity, |screen| {
+        remote.verify(&interrupt, &mut |done, total| {
+            screen.report(&Event::Progress { activity: activity.to_owned(), done, total: Some(total) });
+        })
+    })?;
+    if global.json {
+        print(&format!("{}\n", json!({ "findings": findings })));
+    } else if findings.is_empty() {
+        print("every layer of the remote cache matches its record\n");
+    } else {
+        findings.iter().for_each(|finding| print(&format!("layer {}: {}\n", finding.layer.short(), finding.problem)));
+    }
+    match findings.len() {
+        0 => Ok(()),
+        count => Err(Failure::of(FailureKind::Host, format!("{count} layers of the remote cache cannot be used"))
+            .hint("builds make them again, and those with --remote-cache-write replace them")),
+    }
+}
+
+/// Removes layers of the store.
+pub(super) fn gc(policy: GcPolicy, options: &RemoteOptions, global: &Global) -> Result<(), Failure> {
+    let remote = options.require(RemoteUse::Manage, global)?;
+    let interrupt = signals::interrupt()?;
+    let report = remote.gc(policy, &interrupt).map_err(|error| hints::remote(&error))?;
+    if global.json {
+        print(&format!("{}\n", json!(report)));
+        return Ok(());
+    }
+    for GcRecord { key, step, image_name, unused_seconds } in &report.removed {
+        let what = match (step, image_name) {
+            (Some(step), Some(image)) => format!("`{step}` of {image}"),
+            _ => "its record is not readable".to_owned(),
+        };
+        let what = format!("{what}, last used {} ago", duration(Duration::from_secs(*unused_seconds)));
+        if policy.dry_run {
+            would_remove(&format!("layer {}", key.short()), &what);
+        } else {
+            print(&format!("removed layer {}: {what}\n", key.short()));
+        }
+    }
+    if policy.dry_run {
+        report.leftovers_removed.iter().for_each(|name| would_remove(name, "its upload was never completed"));
+    }
+    print(&format!(
+        "{} {} layers, {} files and {} incomplete uploads of {} ({}); {} layers kept\n",
+        if policy.dry_run { "in all" } else { "removed" },
+        report.removed.len(),
+        report.blobs_removed,
+        report.leftovers_removed.len(),
+        remote.place(),
+        ByteSize::bytes(report.freed_bytes),
+        report.kept,
+    ));
+    Ok(())
+}
+
+/// Shares the layers of this machine.
+pub(super) fn push(images: &[String], options: &RemoteOptions, global: &Global) -> Result<(), Failure> {
+    let remote = options.require(RemoteUse::Write, global)?;
+    let layers = layers(images, global)?;
+    let (interrupt, activity) = (signals::interrupt()?, "share layers with the remote cache");
+    let pushed = shown(global, activity, |screen| {
+        let mut on_progress = |done, total| {
+            screen.report(&Event::Progress { activity: activity.to_owned(), done, total: Some(total) });
+        };
+        remote.push(&layers, screen, &mut on_progress, &interrupt)
+    })?;
+    if global.json {
+        print(&format!("{}\n", json!(pushed)));
+    } else {
+        print(&format!(
+            "{} layers shared ({}), {} were there, {} do not fit what other machines have shared, {} were left out\n",
+            pushed.uploaded,
+            ByteSize::bytes(pushed.sent),
+            pushed.there,
+            pushed.other,
+            pushed.failed,
+        ));
+    }
+    Ok(())
+}
+
+/// Returns all complete layers of this machine, parents before their children, or those of some images with all below them.
+fn layers(images: &[String], global: &Global) -> Result<Vec<Layer>, Failure> {
+    let store = Store::open(&global.cache).map_err(|error| hints::store(&error))?;
+    let mut found: Vec<(usize, Layer)> = Vec::new();
+    for info in store.list().map_err(|error| hints::store(&error))? {
+        let wanted = |name: &String| images.is_empty() || images.contains(name);
+        if info.state != LayerState::Complete || !info.meta.is_some_and(|meta| wanted(&meta.image_name)) {
+            continue;
+        }
+        let chain = store.chain(&info.key).map_err(|error| hints::store(&error))?.unwrap_or_default();
+        let depth = chain.len();
+        for (number, layer) in chain.into_iter().enumerate() {
+            if !found.iter().any(|(_, known)| known.key == layer.key) {
+                found.push((depth - number, layer));
+            }
+        }
+    }
+    found.sort_by_key(|(depth, _)| *depth);
+    Ok(found.into_iter().map(|(_, layer)| layer).collect())
+}
+
+/// Shows where each layer of recipes would come from.
+pub(super) fn explain(args: &Explain, global: &Global) -> Result<(), Failure> {
+    let Sources { images, .. } = args.source.read(global)?;
+    args.remote.require(RemoteUse::Read, global)?;
+    let caches = Caches::open(&args.remote, global)?;
+    for plan in plan::plans(images, (&args.pinning, &args.machine, &args.cloud), global)? {
+        let standings = caches.look(&plan)?;
+        if global.json {
+            explain_json(&plan, &standings);
+        } else {
+            let row = |(step, standing): (&crate::plan::Step, &Standing)| {
+                let (place, why) = told(standing);
+                vec![step.id.to_string(), place.to_owned(), why]
+            };
+            print(&format!(
+                "{}:\n{}",
+                plan.name,
+                columns(&plan.steps.iter().zip(&standings).map(row).collect::<Vec<_>>())
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn explain_json(plan: &Plan, standings: &[Standing]) {
+    let steps = plan.steps.iter().zip(standings).map(|(step, standing)| {
+        let (place, why) = told(standing);
+        json!({ "step": step.id, "key": step.key, "from": place, "why": why })
+    });
+    print(&format!("{}\n", json!({ "image": plan.name, "steps": steps.collect::<Vec<_>>() })));
+}
+
+/// Returns where a layer would come from, and why.
+fn told(standing: &Standing) -> (&'static str, String) {
+    let cost = |record: &crate::remote::Record| {
+        let seconds = Duration::from_secs_f64(record.layer.seconds.clamp(0.0, 1e9));
+        format!("{} to fetch, {} to make", ByteSize::bytes(record.bytes()), duration(seconds))
+    };
+    match standing {
+        Standing::Here => ("cached", String::new()),
+        Standing::Remote(record) => ("remote", cost(record)),
+        Standing::Slower(record) => ("will run", format!("faster to make than to fetch: {}", cost(record))),
+        Standing::Absent => ("will run", "no machine has shared it".to_owned()),
+        Standing::Refused(refusal) => ("will run", refusal.to_string()),
+        Standing::Below => ("will run", "a step below it will run".to_owned()),
+    }
+}
