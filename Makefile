@@ -31,6 +31,7 @@ bench: ## measure, and compare with the same work done by hand (as root; takes a
 	@benches/growth.sh
 	@benches/matrix.sh
 	@benches/publish.sh
+	@benches/remote_cache.sh
 
 setup: ## install missing packages
 	@.ci/setup
