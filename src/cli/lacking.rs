@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::settings::read_secret;
+use super::settings::lacks_value;
 use crate::base::index;
 use crate::pipeline::Source;
 use crate::plan::{BasePlan, Plan};
@@ -54,7 +54,7 @@ fn with_recipe(source: &Source) -> Vec<String> {
         warnings.push(format!("the base is not there: {} does not exist", path.display()));
     }
     for (name, source) in &recipe.secrets {
-        if let Err(reason) = read_secret(source, &recipe.dir) {
+        if let Some(reason) = lacks_value(source, &recipe.dir) {
             warnings.push(format!("the secret `{name}` has no value: {reason}"));
         }
     }

@@ -85,6 +85,17 @@ fn origin(source: &SecretSource) -> String {
     }
 }
 
+/// Says why a secret has no value; the value itself is not read.
+pub(super) fn lacks_value(source: &SecretSource, dir: &Path) -> Option<String> {
+    match source {
+        SecretSource::Env(variable) => std::env::var_os(variable).is_none().then(|| format!("${variable} is not set")),
+        SecretSource::File(path) => {
+            let path = dir.join(path);
+            path.metadata().err().map(|error| format!("{}: {error}", path.display()))
+        }
+    }
+}
+
 /// Reads the value of a secret, or says why there is none.
 pub(super) fn read_secret(source: &SecretSource, dir: &Path) -> Result<Vec<u8>, String> {
     match source {

@@ -134,7 +134,7 @@ impl<'a, S: Schema> Reader<'a, '_, S> {
             Some(Err(error)) => {
                 let text = self.source.text();
                 let start = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
-                let tab = leading_tab(text, start);
+                let tab = leading_tab(text, start, error.info().contains("tab"));
                 let start = tab.unwrap_or(start);
                 let mut fault = self.fault(Span { start, end: start + 1 }, &format!("not YAML: {}", error.info()));
                 if tab.is_some() {
@@ -232,13 +232,15 @@ fn collection(tag: Option<String>, start: Span, end: Span) -> Collection {
     Collection { tag, start, span: Span { start: start.start, end: end.end.max(start.end) } }
 }
 
-/// Returns the place of a tab that indents the line of an error. The parser may report the end of the line before.
-fn leading_tab(text: &str, start: usize) -> Option<usize> {
+/// Returns the place of a tab that indents the line of an error. The parser may report a line before: the one before, or if it speaks of
+/// a tab itself, the one where the value begins.
+fn leading_tab(text: &str, start: usize, is_named: bool) -> Option<usize> {
     let before = text.get(..start)?;
     let line = before.rfind('\n').map_or(0, |newline| newline + 1);
     let next = start + text[start..].len() - text[start..].trim_start_matches([' ', '\r', '\n']).len();
     let of_next = text[..next].rfind('\n').map_or(0, |newline| newline + 1);
-    [line, of_next].into_iter().find_map(|line| {
+    let further = text[line..].match_indices('\n').map(|(newline, _)| line + newline + 1).take_while(|_| is_named);
+    [line, of_next].into_iter().chain(further).find_map(|line| {
         let indented = text[line..].trim_start_matches(' ');
         indented.starts_with('\t').then(|| text.len() - indented.len())
     })

@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue};
 use serde_json::Value as Json;
 
 use super::keys::{EVERY, KEYS, Key};
-use super::reading::Entries;
+use super::place::Entries;
 
 /// Returns a value as the words of a command line.
 pub(super) fn words(value: &Json) -> String {

@@ -1,10 +1,12 @@
 //! Where configuration files are, and where a value comes from.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde_json::Value as Json;
 
 /// Name of a project's file.
 pub(super) const PROJECT: &str = "goldsmith.yaml";
@@ -30,6 +32,16 @@ pub(in crate::cli) enum Origin {
     /// Nobody has set it.
     Default,
 }
+
+/// A value and where it comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::cli) struct Entry {
+    pub(in crate::cli) value: Json,
+    pub(in crate::cli) origin: Origin,
+}
+
+/// The values of one file or of the environment.
+pub(super) type Entries = BTreeMap<&'static str, Entry>;
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

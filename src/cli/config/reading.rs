@@ -1,6 +1,5 @@
 //! Reads configuration files and variables into values, with all errors at once.
 
-use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,18 +8,8 @@ use serde_json::{Value as Json, json};
 
 use super::keys::{KEYS, Key, Kind};
 use super::options::complaint;
-use super::place::{Origin, PROJECT};
+use super::place::{Entries, Entry, Origin, PROJECT};
 use crate::yaml::{Diagnostic, Node, Source, Span, Value, list, near, parse, read};
-
-/// A value and where it comes from.
-#[derive(Debug, Clone, PartialEq)]
-pub(in crate::cli) struct Entry {
-    pub(in crate::cli) value: Json,
-    pub(in crate::cli) origin: Origin,
-}
-
-/// The values of one file or of the environment.
-pub(super) type Entries = BTreeMap<&'static str, Entry>;
 
 /// A configuration file.
 pub(super) struct ConfigFile<'a> {

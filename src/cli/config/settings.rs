@@ -9,13 +9,16 @@ use serde_json::Value as Json;
 
 use super::keys::KEYS;
 use super::options::with_defaults;
-use super::place;
-use super::reading::{ConfigFile, Entries, Entry, variables};
+use super::place::{self, Entries, Entry};
+use super::reading::{ConfigFile, variables};
 use crate::distro::Mirrors;
 use crate::yaml::{Diagnostic, Diagnostics, near};
 
 /// First part of the names of variables.
 const PREFIX: &str = "GOLDSMITH_";
+
+/// Rest of the names of variables that set parameters, before the name of the parameter.
+const PARAM: &str = "PARAM_";
 
 /// What files and variables set.
 #[derive(Debug, Default)]
@@ -105,12 +108,10 @@ impl Settings {
 
 /// Returns a note for each variable that looks like a misspelt one.
 fn misspelt(names: impl Iterator<Item = OsString>) -> Vec<String> {
-    let known = || KEYS.iter().filter_map(|key| key.variable);
-    let names = names.filter_map(|name| name.into_string().ok());
-    let strange = names.filter(|name| name.starts_with(PREFIX) && !known().any(|known| known == name));
-    strange
-        .filter(|name| !name.starts_with(crate::recipe::params::VARIABLE))
-        .filter_map(|name| Some((near(&name, known())?, name)))
-        .map(|(meant, name)| format!("${name} sets nothing; did you mean ${meant}?"))
-        .collect()
+    // The part that all have in common is no similarity.
+    let known = || KEYS.iter().filter_map(|key| key.variable?.strip_prefix(PREFIX));
+    let names = names.filter_map(|name| Some(name.to_str()?.strip_prefix(PREFIX)?.to_owned()));
+    let strange = names.filter(|name| !known().any(|known| known == name) && !name.starts_with(PARAM));
+    let meant = strange.filter_map(|name| Some((near(&name, known())?, name)));
+    meant.map(|(meant, name)| format!("${PREFIX}{name} sets nothing; did you mean ${PREFIX}{meant}?")).collect()
 }

@@ -100,11 +100,12 @@ fn a_terminal_shows_what_ended_and_what_runs() {
         debian-12: 6 steps
         • 2 steps, up to configure cloud-init        cached
         ✓ start the guest                             8.1 s
-        ✓ configure sshd                              1.2 s  scripts/harden.sh changed
+        ✓ [3/6] configure sshd                        1.2 s  scripts/harden.sh changed
         warning: the mirror is slow
         [spinner] fetch base.qcow2 [elapsed]
-        [spinner] boot uefi [elapsed]
+        [spinner] [3/6] boot [elapsed]
           Installing for x86_64-efi platform.
+          step 3 of 6, 0 s so far, about 1 min 35 s left
         "#);
     });
 }
@@ -122,10 +123,10 @@ fn after_the_end_nothing_is_redrawn_and_what_ran_is_marked() {
         debian-12: 6 steps
         • 2 steps, up to configure cloud-init        cached
         ✓ start the guest                             8.1 s
-        ✓ configure sshd                              1.2 s  scripts/harden.sh changed
+        ✓ [3/6] configure sshd                        1.2 s  scripts/harden.sh changed
         warning: the mirror is slow
         ✗ fetch base.qcow2 [elapsed]
-        ✗ boot uefi [elapsed]
+        ✗ [3/6] boot uefi [elapsed]
         "#);
     });
 }
@@ -136,8 +137,8 @@ fn long_output_is_cut_to_the_width() {
     reporter.report(&started(Phase::Install, "web", None));
     reporter.report(&output(&"x".repeat(500)));
     let contents = screen.contents();
-    assert_eq!(contents.lines().count(), 2, "{contents}");
-    assert!(contents.ends_with(&format!("\n  {}", "x".repeat(58))), "{contents}");
+    assert_eq!(contents.lines().count(), 3, "{contents}");
+    assert!(contents.contains(&format!("\n  {}\n", "x".repeat(58))), "{contents}");
 }
 
 #[test]
@@ -148,8 +149,9 @@ fn a_step_tried_again_is_shown_once() {
     reporter.report(&started(Phase::Configure, "sshd", None));
     reporter.report(&finished(Phase::Configure, "sshd", 2000));
     insta::assert_snapshot!(screen.contents(), @r#"
-    ✗ configure sshd                              3.0 s
-    ✓ configure sshd                              2.0 s
+    ✗ [3/6] configure sshd                        3.0 s
+    ✓ [3/6] configure sshd                        2.0 s
+      step 3 of 6, 0 s so far, about 1 min 35 s left
     "#);
 }
 
@@ -174,7 +176,7 @@ fn without_a_terminal_every_start_and_end_is_a_line() {
     = 2 steps, up to configure cloud-init        cached
     start the guest: started
     start the guest: done in 8.1 s
-    configure sshd: started (scripts/harden.sh changed)
+    configure sshd: started (step 3 of 6; about 30 s, 1 min 35 s with all that follows; scripts/harden.sh changed)
     configure sshd: done in 1.2 s
     warning: the mirror is slow
     fetch base.qcow2: started
@@ -218,4 +220,20 @@ fn a_person_decides_how_much_is_shown() {
     for line in ["| Generating public/private ed25519 key pair.", "the guest resumed"] {
         assert!(verbose.contains(line) && !normal.contains(line), "{line}: {verbose}");
     }
+}
+
+#[test]
+fn what_is_true_of_a_run_of_steps_is_said_once() {
+    let (reporter, screen) = live(FANCY, 100);
+    for element in ["sshd", "ntp", "swap"] {
+        reporter.report(&started(Phase::Configure, element, Some("an earlier step changed")));
+        reporter.report(&finished(Phase::Configure, element, 2000));
+    }
+    assert_eq!(screen.contents().matches("an earlier step changed").count(), 1, "{}", screen.contents());
+}
+
+#[test]
+fn plain_lines_tell_what_still_runs() {
+    let silent = Event::StillRunning { activity: "fetch".to_owned(), elapsed: Duration::from_secs(20) };
+    assert_eq!(plain(&[silent]), "fetch: still running after 20.0 s\n");
 }

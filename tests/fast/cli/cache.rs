@@ -27,7 +27,10 @@ fn an_empty_cache() {
         "cache gc --max-age soon",
         "cache gc --max-size 3GB",
     ];
-    assert_session!(sandbox, sandbox.session(&lines));
+    // How much of a disk an empty directory takes is the file system's matter.
+    let size = regex::Regex::new(r"others .* in all").expect("a pattern");
+    let session = sandbox.session(&lines);
+    assert_session!(sandbox, size.replace_all(&session, "others [size]; [size] in all"));
 }
 
 #[test]

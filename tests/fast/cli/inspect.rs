@@ -30,6 +30,6 @@ fn headers_are_told_without_a_guest() {
 
     sandbox.write("page.qcow2", "<!DOCTYPE html><html></html>");
     let ran = sandbox.run("inspect --header page.qcow2");
-    assert!(ran.code == Some(0) && ran.stdout.contains("refuses it"), "{ran:?}");
+    assert!(ran.code == Some(10) && ran.stdout.contains("refuses it"), "{ran:?}");
     assert_eq!(sandbox.run("inspect --header nothing.img").code, Some(2));
 }

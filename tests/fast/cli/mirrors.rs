@@ -71,6 +71,13 @@ fn a_plan_is_made_of_what_the_mirror_said_last() {
     assert!(text.starts_with(&format!("$ goldsmith plan x.yaml\n{}[0]\n", first.stdout)), "{text}\n{first:?}");
     assert_session!(sandbox, text);
 
+    // Both count the base and the last step.
+    let of = |text: &str, before: &str, after: &str| {
+        text.split_once(after).and_then(|(text, _)| text.rsplit_once(before)).map(|(_, count)| count.to_owned())
+    };
+    let validated = sandbox.run("validate x.yaml").stdout;
+    assert_eq!(of(&validated, "(", " steps"), of(&first.stdout, "of ", " steps are cached"), "{validated} {first:?}");
+
     let plan = sandbox.run("plan --json x.yaml");
     assert_eq!(plan.stdout.lines().count(), 1, "{plan:?}");
     let plan = plan.last_json();

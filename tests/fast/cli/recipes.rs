@@ -89,7 +89,10 @@ fn parameters_come_from_options_files_and_variables() {
         ("validate good.yaml --params two.yaml -p size=1", &variable, "x1"),
     ] {
         let ran = sandbox.run_with(&format!("{words} --json"), env);
-        assert_eq!(ran.last_json(), serde_json::json!({ "recipe": name, "valid": true, "notes": [] }), "{words}");
+        let line = serde_json::json!({
+            "event": "validated", "recipe": name, "valid": true, "notes": [], "warnings": [],
+        });
+        assert_eq!(ran.last_json(), line, "{words}");
     }
     // Every command that takes a recipe takes its parameters in all ways.
     for command in ["validate", "plan", "build", "build --dry-run", "publish"] {

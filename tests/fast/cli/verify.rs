@@ -27,7 +27,7 @@ fn what_cannot_work_is_refused_before_a_guest_starts() {
     let sandbox = Sandbox::new();
     disk(&sandbox);
     for (arguments, code, words) in [
-        ("", 2, "<IMAGE>"),
+        ("", 2, "<IMAGE|DIR>"),
         ("none.qcow2", 2, "none.qcow2"),
         ("disk.qcow2 --boot bios,efi", 2, "unknown variant `efi`"),
         ("disk.qcow2 --static --boot bios", 2, "cannot be used with"),
