@@ -165,7 +165,7 @@ impl ObjectStore for Directory {
             // Another machine may remove it at the same time.
             let Some(metadata) = present(entry.metadata(), &entry.path())? else { continue };
             if metadata.is_file() && !is_temporary(&name, None) {
-                let modified = metadata.modified().at(&entry.path())?;
+                let modified = metadata.modified().at(entry.path())?;
                 listed.push(Listed { name, size: metadata.len(), modified });
             }
         }

@@ -17,7 +17,7 @@ pub(super) const FOLDER: &str = "layers";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
     /// Format of the record.
-    format: u64,
+    pub(super) format: u64,
     /// Key of the layer.
     pub key: LayerKey,
     /// Version of the program that made the record.

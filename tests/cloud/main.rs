@@ -11,6 +11,8 @@ mod protections;
 mod proxy;
 mod publishing;
 mod releasing;
+mod remote;
+mod seaweed;
 mod signing;
 mod store;
 mod targets;

@@ -60,6 +60,9 @@ pub(in crate::cli) struct Build {
     /// The cache that several machines share.
     #[command(flatten)]
     pub(in crate::cli) remote: RemoteOptions,
+    /// Share new layers with the remote cache
+    #[arg(long)]
+    pub(in crate::cli) remote_cache_write: bool,
     /// The cloud, where the recipe's base or targets name none.
     #[command(flatten)]
     pub(in crate::cli) cloud: CloudOptions,

@@ -63,7 +63,7 @@ pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Resu
     let mut hosts: Vec<BuildHost> =
         sources.iter().map(|_| BuildHost::new(&args.machine, global)).collect::<Result<_, _>>()?;
     let room = hosts.first().map(|host| host.host.room.clone()).unwrap_or_default();
-    let remote = args.remote.open(RemoteUse::Build, global)?;
+    let remote = args.remote.open(RemoteUse::Build { writes: args.remote_cache_write }, global)?;
     for host in &mut hosts {
         host.remote.clone_from(&remote);
         host.host.access = args.network;

@@ -31,7 +31,7 @@ fn alone(args: &Build, source: Source, global: &Global) -> Result<(), Failure> {
     let view = View::new(global);
     let mut host = BuildHost::new(&args.machine, global)?;
     host.host.access = args.network;
-    host.remote = args.remote.open(RemoteUse::Build, global)?;
+    host.remote = args.remote.open(RemoteUse::Build { writes: args.remote_cache_write }, global)?;
     let interrupt = signals::interrupt()?;
     let out = output_dir(args.out.as_deref(), &source.loaded.recipe.name, false, global);
     let image = Image::new(args, source, out, view.clone(), (&host, &interrupt, args.pinning.policy()), global)?;

@@ -20,9 +20,6 @@ pub(in crate::cli) struct RemoteOptions {
     /// $GOLDSMITH_REMOTE_CACHE]
     #[arg(long, value_name = "URL")]
     remote_cache: Option<String>,
-    /// Share new layers with the remote cache
-    #[arg(long)]
-    remote_cache_write: bool,
     /// Take layers that this public key, or the one in this file, has signed; repeat the option for several [default:
     /// $GOLDSMITH_REMOTE_CACHE_TRUST]
     #[arg(long, value_name = "KEY")]
@@ -35,8 +32,11 @@ pub(in crate::cli) struct RemoteOptions {
 /// What a command does with the remote cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum RemoteUse {
-    /// It takes layers, and shares new ones if the user says so.
-    Build,
+    /// It takes layers, and shares new ones if the user says so on the command line or in the environment.
+    Build {
+        /// Whether the command line says so.
+        writes: bool,
+    },
     /// It only reads.
     Read,
     /// It shares layers.
@@ -53,17 +53,18 @@ impl RemoteOptions {
         global: &Global,
     ) -> Result<Option<Arc<RemoteCache>>, Failure> {
         let usage = |message: &str| Failure::of(FailureKind::Usage, message);
-        let writes = self.remote_cache_write || said("GOLDSMITH_REMOTE_CACHE_WRITE").is_some_and(|word| word != "0");
         let address = self.remote_cache.clone().or_else(|| said("GOLDSMITH_REMOTE_CACHE"));
         let Some(address) = address else {
-            if self.remote_cache_write {
+            if purpose == (RemoteUse::Build { writes: true }) {
                 return Err(usage("--remote-cache-write has no cache to write to")
                     .hint("give --remote-cache URL, or set GOLDSMITH_REMOTE_CACHE"));
             }
             return Ok(None);
         };
         let writes = match purpose {
-            RemoteUse::Build => writes,
+            RemoteUse::Build { writes } => {
+                writes || said("GOLDSMITH_REMOTE_CACHE_WRITE").is_some_and(|word| word != "0")
+            }
             RemoteUse::Write => true,
             RemoteUse::Read | RemoteUse::Manage => false,
         };
