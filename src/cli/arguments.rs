@@ -12,6 +12,7 @@ use super::convert::Convert;
 use super::diff::Diff;
 use super::distros::Distros;
 use super::elements::Elements;
+use super::history::{Log, Ls};
 use super::images::Images;
 use super::inspect::Inspect;
 use super::options::CacheOption;
@@ -63,6 +64,10 @@ pub(super) enum Verb {
     Plan(PlanArgs),
     /// Check recipes and their elements, without a network or a guest
     Validate(Validate),
+    /// List the images that were built with this cache, and where they were published
+    Ls(Ls),
+    /// Show the log of a build, or of one step of it
+    Log(Log),
     /// Convert a disk image into another format
     Convert(Convert),
     /// Show the format and the content of an image, and whether Glance and Nova accept it
@@ -70,7 +75,7 @@ pub(super) enum Verb {
     /// Check an image for use in a cloud: inspect its disk, and boot it as OpenStack does
     Verify(Box<VerifyArgs>),
     /// Boot an image and show its console in the terminal; the image file stays unchanged
-    Run(Run),
+    Run(Box<Run>),
     /// Publish a built image to clouds, directories and object stores
     Publish(Box<Publish>),
     /// Manage the images of a cloud

@@ -21,6 +21,7 @@ mod elements;
 pub mod failure;
 mod graph;
 mod hints;
+mod history;
 mod image_session;
 mod images;
 mod inspect;

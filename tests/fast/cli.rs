@@ -10,6 +10,7 @@ mod files;
 mod first_minutes;
 mod foreign;
 mod hints;
+mod history;
 mod images;
 mod inspect;
 mod limits;

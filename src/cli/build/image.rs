@@ -16,19 +16,20 @@ use crate::cli::build_host::BuildHost;
 use crate::cli::cloud;
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::hints;
+use crate::cli::history::{self, Ended};
 use crate::cli::logfile::Deferred;
 use crate::cli::output::{columns, line, print};
 use crate::cli::publish::Environment;
 use crate::cli::settings::{Global, read_secrets};
 use crate::cli::terminal::Verbosity;
 use crate::cli::view::View;
-use crate::event::{Reporter, Tee};
+use crate::event::{Event, Reporter, Tee};
 use crate::export::Exported;
 use crate::fetch::PinPolicy;
 use crate::guest::Guest;
 use crate::interrupt::Interrupt;
 use crate::layer::LayerKey;
-use crate::pipeline::{Made, Options, Outcome, Pipeline, PipelineError, Publishing, Source, Watch};
+use crate::pipeline::{Made, Options, Outcome, Pipeline, PipelineError, Publishing, Source, Verdict, Watch};
 use crate::plan::StepId;
 use crate::text::Redactor;
 use crate::units::ByteSize;
@@ -108,6 +109,7 @@ impl<'h> Image<'h> {
             self.view.finish();
         }
         let log = self.log.close(&self.out);
+        self.record(&outcome);
         outcome.map_err(|error| {
             let failure = match (self.failure(&error), log) {
                 (failure, Some(log)) if failure.kind == FailureKind::Build => {
@@ -133,6 +135,20 @@ impl<'h> Image<'h> {
             next.push(line(["goldsmith", "publish", &self.recipe.display().to_string()]));
         }
         next
+    }
+
+    /// Records the build for `goldsmith ls`. A record that cannot be written spoils no image.
+    fn record(&self, outcome: &Result<Outcome, PipelineError>) {
+        let (result, published) = match outcome {
+            Ok(done) if done.made.verdict.as_ref().is_none_or(Verdict::passed) => (Ended::Built, &done.published[..]),
+            Ok(done) => (Ended::Unfit, &done.published[..]),
+            Err(_) => (Ended::Failed, &[][..]),
+        };
+        let cache = &self.pipeline.workshop().cache;
+        if let Err(error) = history::built(cache, (&self.name, &self.recipe), &self.out, result, published) {
+            let message = format!("`goldsmith ls` will not know this build: {error}: {}", error.source);
+            self.view.reporter().report(&Event::Warning { message });
+        }
     }
 
     /// Returns an error for the user, without secrets.

@@ -11,10 +11,12 @@ use super::report::PublishReport;
 use super::target::TargetArgs;
 use crate::cli::cloud::{self, CloudOptions};
 use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::history;
 use crate::cli::options::{ReadingOptions, output_dir};
 use crate::cli::settings::Global;
 use crate::cli::view::View;
 use crate::cli::{hints, signals};
+use crate::event::Event;
 use crate::export::manifest::Summary;
 use crate::pipeline::Source;
 use crate::publish::{self, Context, SourceError, Subject, Verb};
@@ -93,7 +95,15 @@ pub(in crate::cli) fn publish(args: &Publish, global: &Global) -> Result<(), Fai
             reporter: view.reporter(),
             interrupt: interrupt.clone(),
         };
-        outcomes.extend(publish::run(verb, targets, &context).into_iter().map(|outcome| match subjects.len() {
+        let done = publish::run(verb, targets, &context);
+        if verb == Verb::Publish
+            && let Err(error) = history::published(&global.cache, &subject.dir, &done)
+        {
+            let message =
+                format!("`goldsmith ls` will not know where the image was published: {error}: {}", error.source);
+            context.reporter.report(&Event::Warning { message });
+        }
+        outcomes.extend(done.into_iter().map(|outcome| match subjects.len() {
             1 => outcome,
             _ => publish::Outcome { target: format!("{}: {}", subject.name, outcome.target), ..outcome },
         }));

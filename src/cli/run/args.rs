@@ -1,9 +1,11 @@
 //! The command line of `goldsmith run`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::cli::failure::Failure;
+use crate::cli::history;
 use crate::cli::options::{CacheOption, MachineOptions};
 use crate::cli::parse::parse_word;
 use crate::recipe::Verify;
@@ -15,8 +17,11 @@ use crate::units::ByteSize;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Run {
     /// The image file, of any format, or the directory with the artifacts of a build
-    #[arg(value_name = "IMAGE|DIR")]
-    pub(in crate::cli) image: PathBuf,
+    #[arg(value_name = "IMAGE|DIR", required_unless_present = "last")]
+    pub(in crate::cli) image: Option<PathBuf>,
+    /// Boot the disk image that was built last with this cache
+    #[arg(long, conflicts_with = "image")]
+    last: bool,
     /// Firmware: bios, uefi, secure-boot [default: from the image's partitions]
     #[arg(long, value_name = "KIND", value_parser = parse_word::<BootKind>)]
     pub(super) boot: Option<BootKind>,
@@ -51,6 +56,19 @@ pub(in crate::cli) struct Run {
 }
 
 impl Run {
+    /// Finds the image if it is not named.
+    pub(super) fn found(mut self, cache: &Path) -> Result<Self, Failure> {
+        if self.last {
+            self.image = Some(history::last_image(cache)?);
+        }
+        Ok(self)
+    }
+
+    /// The image file.
+    pub(super) fn image(&self) -> &Path {
+        self.image.as_deref().unwrap_or(Path::new(""))
+    }
+
     /// Memory of the machine.
     pub(super) fn memory(&self) -> ByteSize {
         self.machine.memory.unwrap_or(Verify::default().memory)

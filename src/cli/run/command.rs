@@ -33,7 +33,8 @@ use crate::verify::boot::GROWTH;
 const SOMEBODY: &str = "USER";
 
 /// Boots an image and stays until the machine has ended.
-pub(in crate::cli) fn run(args: &Run, global: &Global) -> Result<(), Failure> {
+pub(in crate::cli) fn run(args: Run, global: &Global) -> Result<(), Failure> {
+    let args = &args.found(&global.cache)?;
     let json = global.json.then(|| Arc::new(JsonReporter::new(StandardOutput)));
     let reporter: Arc<dyn Reporter> = match &json {
         Some(json) => Arc::clone(json) as _,
@@ -50,7 +51,7 @@ pub(in crate::cli) fn run(args: &Run, global: &Global) -> Result<(), Failure> {
     let config = config(args, &image, &kept, accel, &offer);
     let mut machine = Machine::start(&config, &session.interrupt).map_err(|error| hints::machine(&error))?;
     if !image.known
-        && let Some(message) = unknown(&args.image, image.foreign, args.network.is_none())
+        && let Some(message) = unknown(args.image(), image.foreign, args.network.is_none())
     {
         session.reporter.report(&Event::Warning { message });
     }
@@ -70,7 +71,7 @@ pub(in crate::cli) fn run(args: &Run, global: &Global) -> Result<(), Failure> {
     }
     let (end, cut) = attend(&mut machine, &ssh, json.as_ref(), &session)?;
     if let (Some(dir), None) = (&args.keep, &json) {
-        let words = ["goldsmith", "run", &args.image.display().to_string(), "--keep", &dir.display().to_string()];
+        let words = ["goldsmith", "run", &args.image().display().to_string(), "--keep", &dir.display().to_string()];
         print_to_stderr(&format!("the machine is kept; this starts it again:\n\n  {}\n", line(words)));
     }
     ended(&end, cut, &session)?;
@@ -102,7 +103,7 @@ fn machine_of(
         None => (session.work.path().to_owned(), None),
     };
     if args.keep.is_some()
-        && let Some(kept) = Kept::find(&dir, &args.image)?
+        && let Some(kept) = Kept::find(&dir, args.image())?
     {
         let fixed = [
             ("--disk", args.machine.disk.is_some()),
@@ -130,7 +131,7 @@ fn machine_of(
         user_data: user_data.unwrap_or_default(),
         disk: args.machine.disk.map_or(image.size + GROWTH, ByteSize::get),
     };
-    Ok((Kept::make(&dir, &args.image, wish, &session.interrupt)?, lock))
+    Ok((Kept::make(&dir, args.image(), wish, &session.interrupt)?, lock))
 }
 
 fn accel(args: &Run, kept: &Kept, session: &ImageSession) -> Result<Accel, Failure> {
@@ -196,7 +197,7 @@ fn config(args: &Run, image: &Image, kept: &Kept, accel: Accel, offer: &Offer) -
 fn greeting(args: &Run, config: &MachineConfig, ssh: &Ssh, user: bool) -> String {
     let mut text = format!(
         "{} boots under {} ({}). Once it is up, this logs in:\n\n  {}\n\n",
-        args.image.display(),
+        args.image().display(),
         config.boot,
         config.accel,
         line(ssh.command().iter().map(String::as_str)),

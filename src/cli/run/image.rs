@@ -28,11 +28,11 @@ pub(super) struct Image {
 
 impl Image {
     pub(super) fn look(args: &Run, cache: &Path) -> Result<Self, Failure> {
-        let opened = read::open(&args.image, &Options::default()).map_err(|error| hints::open(&error))?;
-        let table = partitions::read(&*opened.source).at(&args.image).map_err(|error| hints::file(&error))?;
-        let mut manifest = Manifest::of(&args.image);
+        let opened = read::open(args.image(), &Options::default()).map_err(|error| hints::open(&error))?;
+        let table = partitions::read(&*opened.source).at(args.image()).map_err(|error| hints::file(&error))?;
+        let mut manifest = Manifest::of(args.image());
         let there = manifest != Manifest::default();
-        let known = there && (args.trust_manifest || Origin::of(cache).has_built(&args.image));
+        let known = there && (args.trust_manifest || Origin::of(cache).has_built(args.image()));
         if !known {
             // The architecture chooses an emulator and nothing else.
             manifest.user = None;
