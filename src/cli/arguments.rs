@@ -12,6 +12,7 @@ use super::convert::Convert;
 use super::diff::Diff;
 use super::distros::Distros;
 use super::elements::Elements;
+use super::explain::Explain;
 use super::history::{Log, Ls};
 use super::images::Images;
 use super::inspect::Inspect;
@@ -64,6 +65,8 @@ pub(super) enum Verb {
     Plan(PlanArgs),
     /// Check recipes and their elements, without a network or a guest
     Validate(Validate),
+    /// Explain a step, a file or a package of a recipe, a check, or an exit code
+    Explain(Explain),
     /// List the images that were built with this cache, and where they were published
     Ls(Ls),
     /// Show the log of a build, or of one step of it

@@ -13,7 +13,7 @@ use super::output::{check, is_begun, note, print};
 use super::settings::Global;
 use super::terminal::{Style, Terminal, Verbosity};
 use super::{
-    artifact, bases, build, cache, config, convert, diff, distros, doctor, elements, hints, history, images, inspect, jsonl,
+    artifact, bases, build, cache, config, convert, diff, distros, doctor, elements, explain, hints, history, images, inspect, jsonl,
     plan, publish, run, validate, verify,
 };
 
@@ -135,6 +135,7 @@ fn execute(mut arguments: Arguments, terminals: (Terminal, Terminal), settings: 
         Verb::Build(args) => build::build(&args, &global),
         Verb::Plan(args) => plan::plan(&args, &global),
         Verb::Validate(args) => validate::validate(&args, &global),
+        Verb::Explain(args) => explain::explain(&args, &global),
         Verb::Ls(args) => history::ls(&args, &global),
         Verb::Log(args) => history::log(&args, &global),
         Verb::Inspect(args) => inspect::run(&args, &global),

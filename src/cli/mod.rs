@@ -18,6 +18,7 @@ mod dispatch;
 mod distros;
 mod doctor;
 mod elements;
+mod explain;
 pub mod failure;
 mod graph;
 mod hints;

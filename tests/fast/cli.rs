@@ -5,6 +5,7 @@ mod cache;
 mod configuration;
 mod convert;
 mod diffs;
+mod explain;
 mod fetching;
 mod files;
 mod first_minutes;

@@ -67,6 +67,11 @@ impl ReadingOptions {
         params.is_empty() && param_files.is_empty() && only.is_empty() && elements.is_empty() && distros.is_empty()
     }
 
+    /// Returns the directories of elements that are given.
+    pub(in crate::cli) fn element_dirs(&self) -> &[PathBuf] {
+        &self.elements
+    }
+
     /// Returns the options for loading the recipe.
     pub(in crate::cli) fn load_options(&self, global: &Global) -> Result<LoadOptions, Failure> {
         let settings = &global.settings;

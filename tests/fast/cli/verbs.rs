@@ -165,6 +165,7 @@ fn a_result_that_cannot_be_written_is_a_failure() {
         "doctor",
         "inspect disk.raw --header",
         "verify --list",
+        "explain 12",
         "ls",
         "convert --from raw disk.raw OUT.qcow2",
         "--json convert --from raw disk.raw OUT.qcow2",

@@ -9,8 +9,19 @@ use super::pages;
 const PLACES: [&str; 2] = ["src/cli", "src/openstack/config/places.rs"];
 
 /// Words in capitals there that are no variables of this program.
-const OTHERS: [&str; 8] =
-    ["CARGO_PKG_VERSION", "ID_LIKE", "PRETTY_NAME", "VERSION_CODENAME", "VERSION_ID", "OS_TEST", "OS_STD", "OS_LOG"];
+const OTHERS: [&str; 11] = [
+    "GOLDSMITH_ARCH",
+    "GOLDSMITH_DISK",
+    "GOLDSMITH_SECRETS",
+    "CARGO_PKG_VERSION",
+    "ID_LIKE",
+    "PRETTY_NAME",
+    "VERSION_CODENAME",
+    "VERSION_ID",
+    "OS_TEST",
+    "OS_STD",
+    "OS_LOG",
+];
 
 /// The page that lists them.
 const PAGE: &str = "docs/src/reference/environment.md";
