@@ -11,10 +11,12 @@ use super::config::Config;
 use super::convert::Convert;
 use super::diff::Diff;
 use super::distros::Distros;
+use super::element_test::ElementTest;
 use super::elements::Elements;
 use super::explain::Explain;
 use super::history::{Log, Ls};
 use super::images::Images;
+use super::init::Init;
 use super::inspect::Inspect;
 use super::options::CacheOption;
 use super::plan::PlanArgs;
@@ -59,6 +61,8 @@ impl Arguments {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
+    /// Write a recipe that builds, or an element with a test, to begin with
+    Init(Init),
     /// Build the images that recipes describe
     Build(Build),
     /// Show the steps of a build: which are cached, and why the others will run
@@ -67,6 +71,8 @@ pub(super) enum Verb {
     Validate(Validate),
     /// Explain a step, a file or a package of a recipe, a check, or an exit code
     Explain(Explain),
+    /// Build and check the small recipes that elements have in their own directories
+    Test(Box<ElementTest>),
     /// List the images that were built with this cache, and where they were published
     Ls(Ls),
     /// Show the log of a build, or of one step of it

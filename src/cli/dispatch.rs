@@ -13,8 +13,8 @@ use super::output::{check, is_begun, note, print};
 use super::settings::Global;
 use super::terminal::{Style, Terminal, Verbosity};
 use super::{
-    artifact, bases, build, cache, config, convert, diff, distros, doctor, elements, explain, hints, history, images, inspect, jsonl,
-    plan, publish, run, validate, verify,
+    artifact, bases, build, cache, config, convert, diff, distros, doctor, element_test, elements, explain, hints, history, images,
+    init, inspect, jsonl, plan, publish, run, validate, verify,
 };
 
 /// Reads the command line, runs the command, and returns its exit code.
@@ -132,10 +132,12 @@ fn execute(mut arguments: Arguments, terminals: (Terminal, Terminal), settings: 
     }
     let global = Global::new(arguments.command.cache(), arguments.json, terminals, settings)?;
     let done = match arguments.command {
+        Verb::Init(args) => init::init(&args, &global),
         Verb::Build(args) => build::build(&args, &global),
         Verb::Plan(args) => plan::plan(&args, &global),
         Verb::Validate(args) => validate::validate(&args, &global),
         Verb::Explain(args) => explain::explain(&args, &global),
+        Verb::Test(args) => element_test::test(*args, &global),
         Verb::Ls(args) => history::ls(&args, &global),
         Verb::Log(args) => history::log(&args, &global),
         Verb::Inspect(args) => inspect::run(&args, &global),

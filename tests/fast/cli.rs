@@ -1,6 +1,7 @@
 //! The program as a user meets it: what it says, where it says it, and how it ends. No guest is started.
 
 mod bases;
+mod begin;
 mod cache;
 mod configuration;
 mod convert;

@@ -67,3 +67,29 @@ pub(in crate::cli) struct Build {
     #[command(flatten)]
     pub(in crate::cli) cloud: CloudOptions,
 }
+
+impl Build {
+    /// Makes the options of a build that only checks its images.
+    pub(in crate::cli) fn of_test(
+        source: RecipeOptions,
+        out: Option<PathBuf>,
+        (pinning, machine): (PinOptions, GuestOptions),
+        (network, timeout, jobs): (NetworkAccess, Duration, Option<usize>),
+    ) -> Self {
+        Self {
+            source,
+            out,
+            pinning,
+            machine,
+            network,
+            timeout,
+            jobs,
+            on_failure: OnFailureOption::Clean,
+            no_verify: false,
+            publish: false,
+            allow_older: false,
+            dry_run: false,
+            cloud: CloudOptions { os_cloud: None, os_region: None },
+        }
+    }
+}

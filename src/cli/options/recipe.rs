@@ -67,6 +67,11 @@ impl ReadingOptions {
         params.is_empty() && param_files.is_empty() && only.is_empty() && elements.is_empty() && distros.is_empty()
     }
 
+    /// Adds a directory of elements, which comes before those that are given.
+    pub(in crate::cli) fn add_elements(&mut self, dir: PathBuf) {
+        self.elements.insert(0, dir);
+    }
+
     /// Returns the directories of elements that are given.
     pub(in crate::cli) fn element_dirs(&self) -> &[PathBuf] {
         &self.elements

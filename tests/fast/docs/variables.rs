@@ -9,9 +9,10 @@ use super::pages;
 const PLACES: [&str; 2] = ["src/cli", "src/openstack/config/places.rs"];
 
 /// Words in capitals there that are no variables of this program.
-const OTHERS: [&str; 11] = [
+const OTHERS: [&str; 12] = [
     "GOLDSMITH_ARCH",
     "GOLDSMITH_DISK",
+    "GOLDSMITH_PACKAGE",
     "GOLDSMITH_SECRETS",
     "CARGO_PKG_VERSION",
     "ID_LIKE",
