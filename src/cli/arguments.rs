@@ -22,6 +22,7 @@ use super::options::CacheOption;
 use super::plan::PlanArgs;
 use super::publish::Publish;
 use super::run::Run;
+use super::shell::{Completions, ManPages};
 use super::terminal::{ColorChoice, Verbosity};
 use super::validate::Validate;
 use super::verify::VerifyArgs;
@@ -116,6 +117,10 @@ pub(super) enum Verb {
         #[command(flatten)]
         cache: CacheOption,
     },
+    /// Print what a shell needs to complete commands and options
+    Completions(Completions),
+    /// Make the manual pages of all commands
+    Man(ManPages),
     /// Connect standard input and output with a metadata service; QEMU starts this for each connection of a guest
     #[command(hide = true)]
     Relay {

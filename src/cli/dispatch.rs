@@ -14,7 +14,7 @@ use super::settings::Global;
 use super::terminal::{Style, Terminal, Verbosity};
 use super::{
     artifact, bases, build, cache, config, convert, diff, distros, doctor, element_test, elements, explain, hints, history, images,
-    init, inspect, jsonl, plan, publish, run, validate, verify,
+    init, inspect, jsonl, plan, publish, run, shell, validate, verify, version,
 };
 
 /// Reads the command line, runs the command, and returns its exit code.
@@ -29,6 +29,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(failure.kind.exit_code());
         }
         Err(error) if error.use_stderr() => error.exit(),
+        Err(asked) if version::is_long(&asked) => {
+            print(&version::long());
+            return ended(Ok(failure::exit::OK), false, Terminal::of_stderr());
+        }
         // The user asked for help or the version.
         Err(help) => {
             note(help.print());
@@ -161,6 +165,11 @@ fn execute(mut arguments: Arguments, terminals: (Terminal, Terminal), settings: 
             print(&format!("{schema:#}\n"));
         }),
         Verb::Config(args) => config::config(&args, &global),
+        Verb::Completions(args) => {
+            shell::completions(&args, &grammar());
+            Ok(())
+        }
+        Verb::Man(args) => shell::man(&args, &grammar(), &global),
         Verb::Doctor { .. } => doctor::run(&global),
         Verb::Relay { socket } => return relay(&socket),
         Verb::Diff(args) => {

@@ -41,10 +41,12 @@ mod publish;
 mod remote_cache;
 mod run;
 mod settings;
+mod shell;
 mod signals;
 pub mod terminal;
 mod validate;
 mod verify;
+mod version;
 mod view;
 
 pub use config::{Setting, settings_of_files};

@@ -102,18 +102,11 @@ pub fn choose_accel(
 
 /// Returns the verdict for this boot of the host, from the cache or by a probe of at most [`PROBE_DEADLINE`].
 pub fn kvm_verdict(qemu: &Path, cache_dir: &Path, interrupt: &Interrupt) -> Result<KvmVerdict, AccelError> {
-    match std::fs::OpenOptions::new().read(true).write(true).open(KVM) {
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(KvmVerdict::Absent),
-        // Not stored: the user can fix this without a reboot.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(KvmVerdict::Denied),
-        Err(error) => return Ok(KvmVerdict::Unusable { reason: format!("{KVM} cannot be opened: {error}") }),
+    if let Some(verdict) = known_verdict(qemu, cache_dir)? {
+        return Ok(verdict);
     }
     let file = cache_dir.join(REMEMBERED);
     let (boot_id, qemu_modified) = (boot_id()?, modified(qemu));
-    if let Some(verdict) = recall(&file, &boot_id, qemu, qemu_modified) {
-        return Ok(verdict);
-    }
     let Some(kernel) = find_kernel() else {
         let reason = "there is no kernel that can be read, in /boot or in the libguestfs appliance, to try KVM with";
         return Ok(KvmVerdict::Unusable { reason: reason.to_owned() });
@@ -123,6 +116,17 @@ pub fn kvm_verdict(qemu: &Path, cache_dir: &Path, interrupt: &Interrupt) -> Resu
     let text = serde_json::to_vec_pretty(&remembered).map_err(io::Error::from).at(&file)?;
     fsx::write_private(&file, &text)?;
     Ok(remembered.verdict)
+}
+
+/// Returns the verdict as far as it is known without a probe: from the device or from the cache.
+pub fn known_verdict(qemu: &Path, cache_dir: &Path) -> Result<Option<KvmVerdict>, PathError> {
+    Ok(match std::fs::OpenOptions::new().read(true).write(true).open(KVM) {
+        Ok(_) => recall(&cache_dir.join(REMEMBERED), &boot_id()?, qemu, modified(qemu)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(KvmVerdict::Absent),
+        // Not stored: the user can fix this without a reboot.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Some(KvmVerdict::Denied),
+        Err(error) => Some(KvmVerdict::Unusable { reason: format!("{KVM} cannot be opened: {error}") }),
+    })
 }
 
 /// Starts a kernel under KVM, and observes its progress within the deadline.

@@ -21,6 +21,7 @@ mod recipes;
 mod relay;
 mod run;
 mod sandbox;
+mod shell;
 mod trees;
 mod verbs;
 mod verify;

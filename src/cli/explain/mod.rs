@@ -9,4 +9,5 @@ mod general;
 mod places;
 mod subject;
 
+pub(super) use codes::CODES;
 pub(super) use command::{Explain, explain};

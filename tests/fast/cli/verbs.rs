@@ -167,6 +167,8 @@ fn a_result_that_cannot_be_written_is_a_failure() {
         "verify --list",
         "explain 12",
         "ls",
+        "man",
+        "completions zsh",
         "convert --from raw disk.raw OUT.qcow2",
         "--json convert --from raw disk.raw OUT.qcow2",
     ]
