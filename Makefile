@@ -1,5 +1,5 @@
 # Each target first installs what it needs (.ci/setup). It uses sudo if the user is not root.
-.PHONY: help image test test-long lint docs bench setup
+.PHONY: help image test test-long lint docs deb container bench setup
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -22,6 +22,12 @@ lint: setup ## check format, clippy, documentation and dependencies
 docs: ## build the book as a web site in target/book
 	@if command -v mdbook >/dev/null; then mdbook build docs; else \
 		echo 'mdbook is missing: run cargo install --locked mdbook, or read docs/src/index.md as it is' >&2; exit 1; fi
+
+deb: ## make a package for Debian and Ubuntu in target/packages
+	@packaging/deb.sh
+
+container: ## make an OCI image with Goldsmith in target/packages/goldsmith-oci
+	@packaging/container.sh "$$(packaging/deb.sh)"
 
 bench: ## measure, and compare with the same work done by hand (as root; takes an hour)
 	@.ci/setup guestfish jq

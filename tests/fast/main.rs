@@ -13,6 +13,7 @@ mod includes;
 mod keys;
 mod matrices;
 mod modules;
+mod packages;
 mod partitions;
 mod plans;
 mod recipes;
