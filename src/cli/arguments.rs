@@ -148,7 +148,7 @@ impl Verb {
             Self::Convert(args) => vec![&mut args.input],
             Self::Inspect(args) => vec![&mut args.image],
             Self::Verify(args) => args.image.iter_mut().collect(),
-            Self::Run(args) => vec![&mut args.image],
+            Self::Run(args) => args.image.iter_mut().collect(),
             Self::Diff(args) => vec![&mut args.before, &mut args.after],
             _ => Vec::new(),
         }
@@ -165,8 +165,15 @@ impl Verb {
             Self::Run(args) => Some(&args.cache),
             Self::Diff(args) => Some(&args.cache),
             Self::Cache(args) => Some(&args.directory),
+            Self::Explain(args) => Some(&args.cache),
+            Self::Test(args) => Some(&args.cache),
+            Self::Ls(args) => Some(&args.cache),
+            Self::Log(args) => Some(&args.cache),
             Self::Doctor { cache } => Some(cache),
-            Self::Convert(_)
+            Self::Init(_)
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::Convert(_)
             | Self::Publish(_)
             | Self::Images(_)
             | Self::Elements(_)

@@ -12,7 +12,7 @@ use crate::openstack::config::{CloudConfig, Places};
 use crate::openstack::{Cloud, CloudError};
 
 /// Which cloud. `clouds.yaml` or the variables `OS_*` supply what the options leave out.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct CloudOptions {
     /// Name of the cloud in clouds.yaml [default: $OS_CLOUD, or the only cloud]
     #[arg(long, global = true, value_name = "NAME")]

@@ -13,8 +13,8 @@ use super::output::{check, is_begun, note, print};
 use super::settings::Global;
 use super::terminal::{Style, Terminal, Verbosity};
 use super::{
-    artifact, bases, build, cache, config, convert, diff, distros, doctor, element_test, elements, explain, hints, history, images,
-    init, inspect, jsonl, plan, publish, run, shell, validate, verify, version,
+    artifact, bases, build, cache, config, convert, diff, distros, doctor, element_test, elements, explain, hints,
+    history, images, init, inspect, jsonl, plan, publish, run, shell, validate, verify, version,
 };
 
 /// Reads the command line, runs the command, and returns its exit code.

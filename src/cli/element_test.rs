@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::build::{self, Build};
 use super::failure::{Failure, FailureKind};
-use super::options::{GuestOptions, PinOptions, ReadingOptions, RecipeOptions};
+use super::options::{CacheOption, GuestOptions, PinOptions, ReadingOptions, RecipeOptions};
 use super::parse::{parse_jobs, parse_word};
 use super::settings::Global;
 use crate::recipe::verify::NetworkAccess;
@@ -44,11 +44,14 @@ pub(super) struct ElementTest {
     /// How many images are built at the same time [default: as processors and memory allow]
     #[arg(short, long, value_name = "NUMBER", value_parser = parse_jobs)]
     jobs: Option<usize>,
+    /// The cache.
+    #[command(flatten)]
+    pub(super) cache: CacheOption,
 }
 
 /// Builds the recipe of each element, and checks the images.
 pub(super) fn test(args: ElementTest, global: &Global) -> Result<(), Failure> {
-    let ElementTest { dirs, mut reading, out, pinning, machine, network, timeout, jobs } = args;
+    let ElementTest { dirs, mut reading, out, pinning, machine, network, timeout, jobs, cache } = args;
     let mut recipes = Vec::new();
     for dir in &dirs {
         recipes.push(recipe(dir)?);
@@ -62,7 +65,7 @@ pub(super) fn test(args: ElementTest, global: &Global) -> Result<(), Failure> {
             return Err(Failure::of(FailureKind::Recipe, message).hint("add `verify: {}`"));
         }
     }
-    build::build(&Build::of_test(source, out, (pinning, machine), (network, timeout, jobs)), global)
+    build::build(&Build::of_test(source, out, (pinning, machine), (network, timeout, jobs), cache), global)
 }
 
 /// Returns the recipe of an element.

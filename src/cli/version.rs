@@ -4,8 +4,7 @@ use std::process::Command;
 
 use clap::error::ErrorKind;
 
-use super::settings::{self, Global};
-use super::terminal::Terminal;
+use super::settings;
 use crate::guest::accel::KvmVerdict;
 use crate::guest::{accel, libguestfs};
 use crate::process::capture;
@@ -25,7 +24,7 @@ pub(super) fn long() -> String {
         }
         Err(_) => "not found; `goldsmith doctor` says how to install it",
     };
-    let cache = Global::new(None, false, Terminal::PLAIN).map(|global| global.cache).unwrap_or_default();
+    let cache = settings::cache_dir(None).unwrap_or_default();
     let accel = match accel::known_verdict(&settings::qemu(), &cache) {
         Ok(Some(KvmVerdict::Works)) => "KVM",
         Ok(Some(_)) => "TCG; `goldsmith doctor` says why",

@@ -75,6 +75,7 @@ impl Build {
         out: Option<PathBuf>,
         (pinning, machine): (PinOptions, GuestOptions),
         (network, timeout, jobs): (NetworkAccess, Duration, Option<usize>),
+        cache: CacheOption,
     ) -> Self {
         Self {
             source,
@@ -89,7 +90,11 @@ impl Build {
             publish: false,
             allow_older: false,
             dry_run: false,
-            cloud: CloudOptions { os_cloud: None, os_region: None },
+            allow_ansible: false,
+            cache,
+            remote: RemoteOptions::default(),
+            remote_cache_write: false,
+            cloud: CloudOptions::default(),
         }
     }
 }

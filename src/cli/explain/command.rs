@@ -9,9 +9,10 @@ use super::answer::Answer;
 use super::places::Places;
 use super::subject::{Content, Subject};
 use super::{described, general};
+use crate::cli::cloud::CloudOptions;
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::hints;
-use crate::cli::options::{GuestOptions, PinOptions, ReadingOptions};
+use crate::cli::options::{CacheOption, GuestOptions, PinOptions, ReadingOptions};
 use crate::cli::output::print;
 use crate::cli::plan;
 use crate::cli::settings::Global;
@@ -33,6 +34,9 @@ pub(in crate::cli) struct Explain {
     /// The guest, which looks into a base image.
     #[command(flatten)]
     machine: GuestOptions,
+    /// The cache.
+    #[command(flatten)]
+    pub(in crate::cli) cache: CacheOption,
 }
 
 /// Explains one thing.
@@ -83,9 +87,12 @@ fn of_recipe(recipe: &Path, words: &str, args: &Explain, global: &Global) -> Res
     let source = one(recipe, args, global)?;
     // No network: an explanation must not change what the next build uses.
     let offline = PinOptions { refresh: false, offline: true };
-    let planned = plan::plans(vec![source.clone()], &offline, &args.machine, global);
+    let planned = plan::plans(vec![source.clone()], (&offline, &args.machine, &CloudOptions::default()), global);
     let (planned, unknown) = match planned {
-        Ok((mut plans, store)) => (plans.pop().map(|plan| (plan, store)), String::new()),
+        Ok(mut plans) => {
+            let store = Store::open(&global.cache).map_err(|error| hints::store(&error))?;
+            (plans.pop().map(|plan| (plan, store)), String::new())
+        }
         Err(failure) if source.loaded.composition.is_none() => return Err(failure),
         Err(_) => {
             let recipe = recipe.display();
@@ -97,7 +104,7 @@ fn of_recipe(recipe: &Path, words: &str, args: &Explain, global: &Global) -> Res
         None => Content::of_recipe(&source),
     };
     let Some(content) = content else { return Ok(Vec::new()) };
-    let known = args.reading.load_options()?.distros(recipe).0;
+    let known = args.reading.load_options(global)?.distros(recipe).0;
     let places = Places::of(&source, args.reading.element_dirs(), known);
     let answers = match content.find(words) {
         Some(Subject::Steps(steps)) => steps

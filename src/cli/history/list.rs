@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::record::{Ended, Record, all};
 use crate::cli::failure::Failure;
+use crate::cli::options::CacheOption;
 use crate::cli::output::{columns, print};
 use crate::cli::settings::Global;
 use crate::export::Artifact;
@@ -18,6 +19,9 @@ pub(in crate::cli) struct Ls {
     /// Only images with this name
     #[arg(value_name = "IMAGE")]
     image: Option<String>,
+    /// The cache.
+    #[command(flatten)]
+    pub(in crate::cli) cache: CacheOption,
 }
 
 /// Lists what builds with this cache have made.

@@ -11,6 +11,7 @@ use super::record::all;
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::hints;
 use crate::cli::logfile::NAME;
+use crate::cli::options::CacheOption;
 use crate::cli::output::print;
 use crate::cli::settings::Global;
 use crate::fsx::IoContext as _;
@@ -32,6 +33,9 @@ pub(in crate::cli) struct Log {
     /// Only this step: `configure sshd`, or all steps of an element: `sshd`
     #[arg(long, value_name = "NAME")]
     step: Option<String>,
+    /// The cache.
+    #[command(flatten)]
+    pub(in crate::cli) cache: CacheOption,
 }
 
 /// Prints the log of a build.
@@ -145,11 +149,19 @@ mod tests {
     fn lines_about_steps_are_known_from_others() {
         let step = || StepId { phase: Phase::Configure, element: "sshd".to_owned() };
         let elapsed = std::time::Duration::from_secs(3);
+        let started = |reason| Event::StepStarted {
+            step: step(),
+            number: 1,
+            steps: 2,
+            reason,
+            expected: Some(elapsed),
+            rest: None,
+        };
         for (made, ends) in [
-            (Event::StepStarted { step: step(), reason: None }, false),
-            (Event::StepStarted { step: step(), reason: Some("x: done in".to_owned()) }, false),
+            (started(None), false),
+            (started(Some("x: done in".to_owned())), false),
             (Event::Waiting { step: step() }, false),
-            (Event::StepCached { step: step() }, true),
+            (Event::StepCached { step: step(), number: 1, remote: false }, true),
             (Event::StepFinished { step: step(), elapsed }, true),
             (Event::StepFailed { step: step(), elapsed }, true),
         ] {

@@ -14,7 +14,7 @@ use crate::publish::Keys as _;
 use crate::remote::{Directory, KeyError, Location, ObjectStore, RemoteCache, S3, Settings, SigningKey, TrustedKeys};
 
 /// The cache that several machines share.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(in crate::cli) struct RemoteOptions {
     /// Take layers from this cache, which several machines share: s3://BUCKET/PREFIX?endpoint=URL, or a directory [default:
     /// $GOLDSMITH_REMOTE_CACHE]
