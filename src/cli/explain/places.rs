@@ -76,7 +76,7 @@ impl Places {
             place(source, one.unwrap_or(list).span)
         };
         if let Some(element) = self.element(&step.element).filter(|_| self.listed(&step.element).is_some()) {
-            return element.node.get(phase).map(|list| of(&element.source, list));
+            return element.node.get("steps")?.get(phase).map(|list| of(&element.source, list));
         }
         let own = |(source, node): &(Arc<Source>, Node)| {
             Some(of(source, node.get("steps").and_then(|steps| steps.get(phase)).or_else(|| node.get(phase))?))

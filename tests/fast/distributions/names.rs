@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use goldsmith::distro::Distros;
 
 /// Files in which a distribution may be named, and why.
-const MAY_NAME: [(&str, &str); 6] = [
+const MAY_NAME: [(&str, &str); 8] = [
     ("src/cli/doctor/packages.rs", "packages of the host, which need not be of a distribution that images have"),
     ("src/disk/qemu_img.rs", "the host's package of a program"),
     ("src/machine/error.rs", "the host's package of a program"),
     ("src/machine/ssh.rs", "the host's package of a program"),
     ("src/cli/run/command.rs", "examples of accounts for people"),
+    ("src/cli/init/command.rs", "what a new recipe starts from if nobody says it"),
+    ("src/cli/init/ci.rs", "the name of a CI service's machine"),
     ("src/recipe/template/render.rs", "an example of a condition for people"),
 ];
 

@@ -97,7 +97,8 @@ fn a_changed_configure_step_runs_it_and_what_follows_only() {
     assert_eq!(fixture.world.launches(), 1);
     assert_eq!(history(&disk)[3..], ["two configure", "own configure changed", "own boot", "own clean"]);
     let reasons = fixture.events.reasons();
-    assert_eq!(reasons[0], "configure image: action 1 (run) changed");
+    let told = "configure image: action 1 (run) changed, inline: own configure -> own configure changed";
+    assert_eq!(reasons[0], told);
     assert!(reasons[1..].iter().all(|reason| reason.ends_with(": an earlier step changed")), "{reasons:?}");
     // What was there before is there still.
     fixture.world.reset();
