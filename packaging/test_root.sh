@@ -9,10 +9,13 @@ work=$(mktemp -d "${TMPDIR:-/var/tmp}/goldsmith-root-XXXXXX")
 [ "$(id -u)" != 0 ] || root=yes
 trap 'if [ "${root:-}" ]; then rm -rf --one-file-system "$work"; else unshare --map-auto --map-root-user rm -rf "$work"; fi' EXIT
 
-# The mirror of this machine's apt, whatever its release is.
-mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Label: Debian' | head -n 1)
-[ -n "$mirror" ] || { echo "test_root.sh: apt of this machine has no mirror of Debian" >&2; exit 1; }
-mmdebstrap --quiet --variant=apt --mode="$([ "${root:-}" ] && echo root || echo unshare)" "$release" "$work/root" "$mirror"
+# The mirrors of this machine's apt, whatever its release is. The build in the root takes them from there.
+mirror() { apt-get indextargets --format '$(SITE)' 'Created-By: Packages' "Label: $1" | head -n 1; }
+packages=$(mirror Debian)
+security=$(mirror Debian-Security)
+[ "$packages" ] && [ "$security" ] || { echo "test_root.sh: apt of this machine has no mirror of Debian" >&2; exit 1; }
+mmdebstrap --quiet --variant=apt --mode="$([ "${root:-}" ] && echo root || echo unshare)" "$release" "$work/root" \
+    "deb $packages $release main" "deb $packages $release-updates main" "deb $security $release-security main"
 cp "$package" "$work/root/goldsmith.deb"
 cat >"$work/root/job.sh" <<'JOB'
 set -eu

@@ -135,7 +135,7 @@ fn shown(element: &Element) -> String {
         actions.into_iter().enumerate().map(|(number, action)| vec![first(number), action]).collect::<Vec<_>>()
     });
     section(&mut text, "steps", steps.collect());
-    section(&mut text, "checks", element.checks().into_iter().map(|check| vec![format!("  {check}")]).collect());
+    section(&mut text, "checks", element.checks().into_iter().map(|check| vec![String::new(), check]).collect());
     text.push_str(&format!("\n`goldsmith elements show {} --yaml` prints its file\n", element.name));
     text
 }

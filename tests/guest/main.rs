@@ -27,6 +27,7 @@ mod pacman;
 #[path = "../support/programs.rs"]
 #[allow(dead_code, reason = "the cloud's tests use more of it")]
 mod programs;
+mod remote;
 mod roots;
 mod rpm;
 #[path = "../support/rpm_distro.rs"]

@@ -147,7 +147,7 @@ fn mirrors(node: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) -> Op
         found.push(Diagnostic::new(source, span, message).help(help));
     };
     let Some(map) = node.map() else {
-        let help = "write `NAME: http://mirror.example.org/...`, with the name of a distribution; `goldsmith distros` lists them";
+        let help = "write `NAME: http://mirror.example.org/NAME`, with the name of a distribution";
         wrong(node.span, format!("expected a map, found {}", node.describe()), help);
         return None;
     };
@@ -164,9 +164,7 @@ fn mirrors(node: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) -> Op
                 _ if !["main", "security"].contains(&archive.as_str()) => {
                     wrong(span, format!("unknown archive `{archive}`"), "known here: `main`, `security`");
                 }
-                Err(message) => {
-                    wrong(node.span, message, "write an address such as `http://mirror.example.org/packages`")
-                }
+                Err(message) => wrong(node.span, message, "write `http://mirror.example.org/NAME`"),
                 Ok(()) => drop(urls.insert(archive, json!(node.text()))),
             }
         }
