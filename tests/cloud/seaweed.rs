@@ -40,9 +40,21 @@ impl Drop for Seaweed {
 }
 
 impl Seaweed {
-    /// A store with a bucket.
+    /// A store with a bucket. Between the choice of its ports and its start, another program may take one of them.
     pub(crate) fn start() -> Self {
         let programs = Programs::install_as("seaweedfs", include_str!("cloud/requirements-seaweedfs.txt"));
+        let mut log = String::new();
+        for _ in 0..3 {
+            match Self::try_start(&programs) {
+                Ok(seaweed) => return seaweed,
+                Err(said) => log = said,
+            }
+        }
+        panic!("SeaweedFS does not answer:\n{log}")
+    }
+
+    /// Starts a store, or returns its log.
+    fn try_start(programs: &Programs) -> Result<Self, String> {
         let dir = tempfile::tempdir().expect("a temporary directory");
         fs::write(dir.path().join("s3.json"), USERS).expect("a file");
         fs::create_dir(dir.path().join("data")).expect("a directory");
@@ -60,6 +72,9 @@ impl Seaweed {
                 "-s3",
                 "-volume.max=20",
                 "-master.volumeSizeLimitMB=64",
+                // Servers that have the same ports in every SeaweedFS of this machine.
+                "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
             ])
             .args([format!("-master.port={master}"), format!("-volume.port={volume}")])
             .args([format!("-filer.port={filer}"), format!("-s3.port={port}")])
@@ -73,12 +88,12 @@ impl Seaweed {
         let mut seaweed = Self { server, dir, port };
         let started = Instant::now();
         while !seaweed.make_bucket() {
-            let ended = !matches!(seaweed.server.try_wait(), Ok(None));
-            let log = tail(&seaweed.dir.path().join("out"));
-            assert!(!ended && started.elapsed() < PATIENCE, "SeaweedFS does not answer:\n{log}");
+            if !matches!(seaweed.server.try_wait(), Ok(None)) || started.elapsed() > PATIENCE {
+                return Err(tail(&seaweed.dir.path().join("out")));
+            }
             std::thread::sleep(Duration::from_millis(300));
         }
-        seaweed
+        Ok(seaweed)
     }
 
     fn make_bucket(&self) -> bool {
