@@ -147,7 +147,6 @@ pub(super) fn executor<'a>(
         scratch: &workshop.scratch,
         epoch: plan.epoch(),
         timeout: step.timeout.map_or(workshop.timeout, |timeout| timeout.max(workshop.timeout)),
-        ansible: workshop.ansible,
         reporter: &*workshop.reporter,
         interrupt: &workshop.interrupt,
     }

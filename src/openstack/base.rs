@@ -1,5 +1,7 @@
 //! Images of a cloud that other images start from: finds one, pins it to its id and digest, and downloads it once.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::config::{CloudConfig, Places};
@@ -85,11 +87,13 @@ pub fn pin(
     policy: &PinPolicy,
     means: &Means<'_>,
 ) -> Result<CloudBase, CloudBaseError> {
-    // The same name means another image in another cloud or region.
+    // The same name means another image in another cloud, region or project.
     let place = |own: &Option<String>, told: &Option<String>| own.clone().or_else(|| told.clone()).unwrap_or_default();
     let (cloud, region) = (place(&source.cloud, &places.cloud), place(&source.region, &places.region));
-    let variables = ["OS_CLOUD", "OS_AUTH_URL"].map(|name| places.variables.get(name).cloned().unwrap_or_default());
-    let subject = format!("{source} [{cloud}] [{region}] [{}]", variables.join("] ["));
+    let variables = ["OS_CLOUD", "OS_AUTH_URL", "OS_PROJECT_ID", "OS_PROJECT_NAME", "OS_PROJECT_DOMAIN_NAME"];
+    let variables = variables.map(|name| places.variables.get(name).cloned().unwrap_or_default());
+    let file = places.file.as_deref().unwrap_or(Path::new("")).display();
+    let subject = format!("{source} [{cloud}] [{region}] [{file}] [{}]", variables.join("] ["));
     if let Some(pin) = pins::find(means.cache, &subject, policy) {
         return Ok(pin);
     }

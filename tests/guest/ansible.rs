@@ -144,9 +144,9 @@ fn a_playbook_changes_the_image_and_leaves_nothing_of_itself() {
 
     // A task that fails, plays for nobody, and no Ansible at all. The base is cached.
     folder.write("site/requirements.yml", "roles: []\n");
-    let fails = "- hosts: all\n  gather_facts: false\n  tasks: [{ name: break, ansible.builtin.fail: { msg: as the recipe wishes } }]\n";
+    let fails = "- hosts: all\n  gather_facts: false\n  tasks: [{ name: break, ansible.builtin.fail: { msg: 'as {{ token }} wishes' } }]\n";
     for (playbook, path, words) in [
-        (fails, &*bin, "ansible site.yml ended with exit status 2 (task `break`: as the recipe wishes)"),
+        (fails, &*bin, "ansible site.yml ended with exit status 2 (task `break`: as *** wishes)"),
         ("- hosts: web\n  tasks: [{ ansible.builtin.command: /bin/true }]\n", &*bin, "so plays need `hosts: all`"),
         (fails, Path::new("/nowhere"), "install the package `ansible-core`"),
     ] {

@@ -40,7 +40,6 @@ pub(crate) fn executor<'a>(guest: &'a mut dyn Guest, plan: &'a Plan, scratch: &'
         scratch,
         epoch: Some(1_600_000_000),
         timeout: Duration::from_secs(600),
-        ansible: false,
         reporter: &goldsmith::event::Silent,
         interrupt: &NO_INTERRUPT,
     }

@@ -35,8 +35,6 @@ pub struct Executor<'a> {
     pub epoch: Option<u64>,
     /// How long the step may take.
     pub timeout: Duration,
-    /// Whether playbooks may run, which are programs of the host.
-    pub ansible: bool,
     /// Receiver of the output of programs of the host.
     pub reporter: &'a dyn Reporter,
     /// The user's request to stop, which ends programs of the host.

@@ -31,7 +31,6 @@ fn carry_out(fixture: &Fixture, plan: &Plan, distro: &str, world: &FakeWorld) ->
         scratch: fixture.dir.path(),
         epoch: plan.epoch(),
         timeout: std::time::Duration::from_secs(60),
-        ansible: false,
         reporter: &goldsmith::event::Silent,
         interrupt: &fixture.interrupt,
     }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::super::error::{ActionError, ForAction as _};
 use super::super::executor::Executor;
 use super::project::Project;
-use super::service::{self, Message};
+use super::service::{self, Message, Service};
 use crate::action::Ansible;
 use crate::event::{Event, Reporter};
 use crate::fsx::IoContext as _;
@@ -58,10 +58,6 @@ impl Executor<'_> {
         files: &std::collections::BTreeMap<String, Asset>,
     ) -> Result<(), ActionError> {
         let label = format!("ansible {}", ansible.playbook);
-        if !self.ansible {
-            let message = "a playbook runs programs on this host, which `--allow-ansible` permits".to_owned();
-            return Err(ActionError::Unfit { action: label, message });
-        }
         let started = Instant::now();
         let timeout = ansible.timeout.map_or(self.timeout, |timeout| timeout.min(self.timeout));
         let project = Project::make(ansible, files, self.secrets, self.scratch)?;
@@ -74,8 +70,7 @@ impl Executor<'_> {
         let result = self.playbook(&label, project.playbook(ansible), &project, ansible, rest);
         // If the guest is gone, the failure of the playbook says why.
         let removed = self.guest.remove(service::WORK).for_action(&label);
-        let redactor = Redactor::new(self.secrets.values());
-        let began = result.map_err(|error| error.redacted(&redactor))?;
+        let began = result?;
         removed?;
         if began {
             return Ok(());
@@ -96,8 +91,7 @@ impl Executor<'_> {
         let redactor = Redactor::new(self.secrets.values());
         let socket = project.socket();
         let (sender, messages) = mpsc::channel();
-        let listener = service::listen(&socket).at(&socket)?;
-        service::accept(listener, sender.clone());
+        let service = Service::start(&socket, sender.clone()).at(&socket)?;
         let stop = Interrupt::new();
         let worker = start(command, sender, stop.clone(), timeout).at(Path::new("ansible"))?;
         let mut course = Course::default();
@@ -127,10 +121,10 @@ impl Executor<'_> {
         // Ansible ends before the socket and the files that it uses.
         stop.raise();
         let _ = worker.join();
-        std::fs::remove_file(&socket).at(&socket)?;
+        drop(service);
         let result = ended.for_action(label)?;
         let began = course.began;
-        result.map_err(|error| failure(label, error, course)).map(|()| began)
+        result.map_err(|error| failure(label, error, course).redacted(&redactor)).map(|()| began)
     }
 }
 
@@ -151,10 +145,8 @@ fn start(
 
 /// Reports a line of Ansible, and remembers the task that failed.
 fn tell(line: &str, redactor: &Redactor, reporter: &dyn Reporter, course: &mut Course) {
-    let report = |line: &str| {
-        let line = printable(redactor.redact(line).as_bytes());
-        reporter.report(&Event::Output { line });
-    };
+    let shown = |text: &str| printable(redactor.redact(text).as_bytes());
+    let report = |line: &str| reporter.report(&Event::Output { line: shown(line) });
     let Ok(Told { goldsmith: facts }) = serde_json::from_str::<Told>(line) else {
         if !line.trim().is_empty() {
             report(line);
@@ -172,8 +164,9 @@ fn tell(line: &str, redactor: &Redactor, reporter: &dyn Reporter, course: &mut C
             let message = message.trim();
             report(&format!("  {kind}: {message}"));
             if kind == "failed" {
-                let said = printable(message.lines().next().unwrap_or_default().as_bytes());
-                course.failed = Some(format!("task `{}`: {said}", printable(task.as_bytes())));
+                // The error shows this, so no secret may be in it.
+                let said = shown(message.lines().next().unwrap_or_default());
+                course.failed = Some(format!("task `{}`: {said}", shown(&task)));
                 course.lines = lines;
             }
         }

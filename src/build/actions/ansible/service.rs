@@ -84,15 +84,34 @@ impl Asked {
     }
 }
 
-/// Accepts connections until the listener is shut down, and passes on their requests.
-pub(super) fn accept(listener: UnixListener, messages: Sender<Message>) {
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(stream) = stream else { return };
-            let messages = messages.clone();
-            std::thread::spawn(move || read(&stream, &messages));
-        }
-    });
+/// The socket while a program of Ansible runs. It goes away when it is dropped.
+pub(super) struct Service {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Service {
+    /// Makes the socket, accepts connections, and passes on their requests.
+    pub(super) fn start(path: &Path, messages: Sender<Message>) -> std::io::Result<Self> {
+        let listener = UnixListener::bind(path)?;
+        let accepting = listener.try_clone()?;
+        std::thread::spawn(move || {
+            for stream in accepting.incoming() {
+                let Ok(stream) = stream else { return };
+                let messages = messages.clone();
+                std::thread::spawn(move || read(&stream, &messages));
+            }
+        });
+        Ok(Self { listener, path: path.to_owned() })
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // This wakes the thread that accepts. Both fail only for a socket that is gone already.
+        let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 fn read(stream: &UnixStream, messages: &Sender<Message>) {
@@ -161,9 +180,4 @@ fn run(
     }
     let [output, errors] = [0, 1].map(|at| STANDARD.encode(&files[at]));
     Ok(json!({ "status": ended.status, "output": output, "errors": errors }))
-}
-
-/// Makes the socket.
-pub(super) fn listen(path: &Path) -> std::io::Result<UnixListener> {
-    UnixListener::bind(path)
 }
