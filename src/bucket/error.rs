@@ -19,6 +19,17 @@ pub struct Place {
     pub proxies: crate::fetch::Proxies,
 }
 
+impl Place {
+    /// Returns the name of an object in the bucket from its name below the prefix.
+    pub fn key(&self, name: &str) -> String {
+        match (self.prefix.as_str(), name) {
+            ("", name) => name.to_owned(),
+            (prefix, "") => prefix.to_owned(),
+            (prefix, name) => format!("{prefix}/{name}"),
+        }
+    }
+}
+
 /// An error of an object store.
 #[derive(Debug, thiserror::Error)]
 pub enum S3Error {

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::build::{self, Build};
 use super::failure::{Failure, FailureKind};
-use super::options::{CacheOption, GuestOptions, PinOptions, ReadingOptions, RecipeOptions};
+use super::options::{CacheOption, PlanningOptions, ReadingOptions, RecipeOptions};
 use super::parse::{parse_jobs, parse_word};
 use super::settings::Global;
 use crate::recipe::verify::NetworkAccess;
@@ -29,12 +29,9 @@ pub(super) struct ElementTest {
     /// Directory for the artifacts; several images get a directory each below it [default: out/<image name>]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The pinning of mirrors and base images.
+    /// How bases are found, pinned and looked into.
     #[command(flatten)]
-    pinning: PinOptions,
-    /// The guest.
-    #[command(flatten)]
-    machine: GuestOptions,
+    planning: PlanningOptions,
     /// What steps with network access reach: user (what this host reaches), host (this host too), isolated (nothing)
     #[arg(long, value_name = "ACCESS", default_value = "user", value_parser = parse_word::<NetworkAccess>)]
     network: NetworkAccess,
@@ -51,7 +48,7 @@ pub(super) struct ElementTest {
 
 /// Builds the recipe of each element, and checks the images.
 pub(super) fn test(args: ElementTest, global: &Global) -> Result<(), Failure> {
-    let ElementTest { dirs, mut reading, out, pinning, machine, network, timeout, jobs, cache } = args;
+    let ElementTest { dirs, mut reading, out, planning, network, timeout, jobs, cache } = args;
     let mut recipes = Vec::new();
     for dir in &dirs {
         recipes.push(recipe(dir)?);
@@ -65,7 +62,7 @@ pub(super) fn test(args: ElementTest, global: &Global) -> Result<(), Failure> {
             return Err(Failure::of(FailureKind::Recipe, message).hint("add `verify: {}`"));
         }
     }
-    build::build(&Build::of_test(source, out, (pinning, machine), (network, timeout, jobs), cache), global)
+    build::build(&Build::of_test(source, out, planning, (network, timeout, jobs), cache), global)
 }
 
 /// Returns the recipe of an element.

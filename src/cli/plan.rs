@@ -8,10 +8,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::build_host::BuildHost;
-use super::cloud::CloudOptions;
 use super::failure::Failure;
 use super::graph::Place;
-use super::options::{CacheOption, GuestOptions, PinOptions, RecipeOptions, RemoteOptions, RemoteUse, Sources};
+use super::options::{CacheOption, PlanningOptions, RecipeOptions, RemoteOptions, RemoteUse, Sources};
 use super::output::{columns, print};
 use super::progress::TerminalReporter;
 use super::settings::Global;
@@ -31,15 +30,9 @@ pub(super) struct PlanArgs {
     /// The cache.
     #[command(flatten)]
     pub(super) cache: CacheOption,
-    /// The pinning of mirrors and base images.
+    /// How bases are found, pinned and looked into.
     #[command(flatten)]
-    pub(super) pinning: PinOptions,
-    /// The guest.
-    #[command(flatten)]
-    pub(super) machine: GuestOptions,
-    /// The cloud of a base image.
-    #[command(flatten)]
-    pub(super) cloud: CloudOptions,
+    pub(super) planning: PlanningOptions,
     /// The cache that several machines share.
     #[command(flatten)]
     pub(super) remote: RemoteOptions,
@@ -48,17 +41,14 @@ pub(super) struct PlanArgs {
     pub(super) dot: bool,
 }
 
-/// The options that decide how a base is found and looked into.
-pub(super) type Planning<'a> = (&'a PinOptions, &'a GuestOptions, &'a CloudOptions);
-
 /// Shows what a build would do.
 pub(super) fn plan(args: &PlanArgs, global: &Global) -> Result<(), Failure> {
     let Sources { images, several } = args.source.read(global)?;
     if !args.dot {
-        return show(images, several, (&args.pinning, &args.machine, &args.cloud, &args.remote), global);
+        return show(images, several, (&args.planning, &args.remote), global);
     }
     let caches = Caches::open(&args.remote, global)?;
-    let plans = plans(images, (&args.pinning, &args.machine, &args.cloud), global)?;
+    let plans = plans(images, &args.planning, global)?;
     print(&graph::dot(&Graph::of(&plans), &cached(&plans, &caches)?));
     Ok(())
 }
@@ -67,11 +57,11 @@ pub(super) fn plan(args: &PlanArgs, global: &Global) -> Result<(), Failure> {
 pub(super) fn show(
     images: Vec<Source>,
     several: bool,
-    (pinning, machine, cloud, remote): (&PinOptions, &GuestOptions, &CloudOptions, &RemoteOptions),
+    (planning, remote): (&PlanningOptions, &RemoteOptions),
     global: &Global,
 ) -> Result<(), Failure> {
     let caches = Caches::open(remote, global)?;
-    let plans = plans(images, (pinning, machine, cloud), global)?;
+    let plans = plans(images, planning, global)?;
     match plans.as_slice() {
         [plan] if !several => one(plan, &status(plan, &caches)?, global),
         _ if global.json => {
@@ -139,7 +129,7 @@ fn place(standing: &Standing) -> Option<Place> {
 /// Makes the plans of images.
 pub(super) fn plans(
     images: Vec<Source>,
-    (pinning, machine, cloud): Planning<'_>,
+    PlanningOptions { pinning, machine, cloud }: &PlanningOptions,
     global: &Global,
 ) -> Result<Vec<Plan>, Failure> {
     // A base image may have to be fetched and looked into first, which takes its time.

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 
-use super::cloud::CloudOptions;
 use super::failure::{Failure, FailureKind};
-use super::options::{self, GuestOptions, PinOptions, RecipeOptions, RemoteOptions, RemoteUse, Sources};
+use super::options::{self, PlanningOptions, RecipeOptions, RemoteOptions, RemoteUse, Sources};
 use super::output::{columns, print, would_remove};
 use super::plan::{self, Caches};
 use super::progress::TerminalReporter;
@@ -27,15 +26,9 @@ pub(super) struct Explain {
     /// The recipes.
     #[command(flatten)]
     pub(super) source: RecipeOptions,
-    /// The pinning of mirrors and base images.
+    /// How bases are found, pinned and looked into.
     #[command(flatten)]
-    pub(super) pinning: PinOptions,
-    /// The guest.
-    #[command(flatten)]
-    pub(super) machine: GuestOptions,
-    /// The cloud of a base image.
-    #[command(flatten)]
-    pub(super) cloud: CloudOptions,
+    pub(super) planning: PlanningOptions,
     /// The cache that several machines share.
     #[command(flatten)]
     pub(super) remote: RemoteOptions,
@@ -218,7 +211,7 @@ pub(super) fn explain(args: &Explain, global: &Global) -> Result<(), Failure> {
     let Sources { images, .. } = args.source.read(global)?;
     args.remote.require(RemoteUse::Read, global)?;
     let caches = Caches::open(&args.remote, global)?;
-    for plan in plan::plans(images, (&args.pinning, &args.machine, &args.cloud), global)? {
+    for plan in plan::plans(images, &args.planning, global)? {
         let standings = caches.look(&plan)?;
         if global.json {
             explain_json(&plan, &standings);

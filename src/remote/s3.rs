@@ -44,18 +44,13 @@ impl S3 {
         Ok(Self { place, client })
     }
 
-    /// Returns the name of an object in the bucket.
-    fn key(&self, name: &str) -> String {
-        if self.place.prefix.is_empty() { name.to_owned() } else { format!("{}/{name}", self.place.prefix) }
-    }
-
     fn object<'a>(&'a self, key: &'a str, condition: Option<(&'static str, &'a str)>) -> Object<'a> {
         Object { key, acl: self.place.acl.as_deref(), changes: false, condition }
     }
 
     /// Writes a small object under a condition, and returns whether it held.
     fn put_if(&self, name: &str, content: &[u8], condition: (&'static str, &str)) -> Result<bool, RemoteError> {
-        let key = self.key(name);
+        let key = self.place.key(name);
         match self.client.write(&self.object(&key, Some(condition)), content, &Interrupt::new()) {
             Ok(()) => Ok(true),
             // The second status says that somebody else wrote it at the same time.
@@ -91,7 +86,7 @@ impl ObjectStore for S3 {
     }
 
     fn get(&self, name: &str, interrupt: &Interrupt) -> Result<Option<Found>, RemoteError> {
-        let key = self.key(name);
+        let key = self.place.key(name);
         let get = self.client.bucket.get_object(Some(&self.client.credentials), &key);
         let Some(answer) = present(self.client.send(get, &[], None, interrupt))? else { return Ok(None) };
         let version = Version(header(&answer, "etag").unwrap_or_default().to_owned());
@@ -101,7 +96,7 @@ impl ObjectStore for S3 {
     }
 
     fn size(&self, name: &str) -> Result<Option<u64>, RemoteError> {
-        let key = self.key(name);
+        let key = self.place.key(name);
         let head = self.client.bucket.head_object(Some(&self.client.credentials), &key);
         let answer = present(self.client.send(head, &[], None, &Interrupt::new()))?;
         Ok(answer.and_then(|answer| header(&answer, "content-length")?.parse().ok()))
@@ -123,7 +118,7 @@ impl ObjectStore for S3 {
         on_bytes: &dyn Fn(u64),
         interrupt: &Interrupt,
     ) -> Result<(), RemoteError> {
-        let key = self.key(name);
+        let key = self.place.key(name);
         let opened = File::open(file).at(file)?;
         let size = opened.metadata().at(file)?.len();
         let progress = Progress { before: 0, report: on_bytes, interrupt };
@@ -138,7 +133,7 @@ impl ObjectStore for S3 {
     }
 
     fn list(&self, folder: &str) -> Result<Vec<Listed>, RemoteError> {
-        let prefix = format!("{}/", self.key(folder));
+        let prefix = format!("{}/", self.place.key(folder));
         let (mut listed, mut next): (Vec<Listed>, Option<String>) = (Vec::new(), None);
         loop {
             let mut list = self.client.bucket.list_objects_v2(Some(&self.client.credentials));
@@ -166,7 +161,7 @@ impl ObjectStore for S3 {
     }
 
     fn remove(&self, name: &str) -> Result<(), RemoteError> {
-        let key = self.key(name);
+        let key = self.place.key(name);
         let delete = self.client.bucket.delete_object(Some(&self.client.credentials), &key);
         present(self.client.send(delete, &[], None, &Interrupt::new()))?;
         Ok(())
@@ -178,6 +173,6 @@ impl ObjectStore for S3 {
     }
 
     fn remove_leftovers(&self, dry_run: bool) -> Result<Vec<String>, RemoteError> {
-        Ok(self.client.abort_stale(&format!("{}/", self.key(blob::FOLDER)), LEFT, dry_run)?)
+        Ok(self.client.abort_stale(&format!("{}/", self.place.key(blob::FOLDER)), LEFT, dry_run)?)
     }
 }

@@ -6,8 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::on_failure::OnFailureOption;
-use crate::cli::cloud::CloudOptions;
-use crate::cli::options::{CacheOption, GuestOptions, PinOptions, RecipeOptions, RemoteOptions};
+use crate::cli::options::{CacheOption, PlanningOptions, RecipeOptions, RemoteOptions};
 use crate::cli::parse::{parse_jobs, parse_word};
 use crate::recipe::verify::NetworkAccess;
 use crate::units::parse_duration;
@@ -24,12 +23,9 @@ pub(in crate::cli) struct Build {
     /// The cache.
     #[command(flatten)]
     pub(in crate::cli) cache: CacheOption,
-    /// The pinning of mirrors and base images.
+    /// How bases are found, pinned and looked into.
     #[command(flatten)]
-    pub(in crate::cli) pinning: PinOptions,
-    /// The guest.
-    #[command(flatten)]
-    pub(in crate::cli) machine: GuestOptions,
+    pub(in crate::cli) planning: PlanningOptions,
     /// What steps with network access reach: user (what this host reaches), host (this host too), isolated (nothing)
     #[arg(long, value_name = "ACCESS", default_value = "user", value_parser = parse_word::<NetworkAccess>)]
     pub(in crate::cli) network: NetworkAccess,
@@ -63,9 +59,6 @@ pub(in crate::cli) struct Build {
     /// Share new layers with the remote cache
     #[arg(long)]
     pub(in crate::cli) remote_cache_write: bool,
-    /// The cloud, where the recipe's base or targets name none.
-    #[command(flatten)]
-    pub(in crate::cli) cloud: CloudOptions,
 }
 
 impl Build {
@@ -73,15 +66,14 @@ impl Build {
     pub(in crate::cli) fn of_test(
         source: RecipeOptions,
         out: Option<PathBuf>,
-        (pinning, machine): (PinOptions, GuestOptions),
+        planning: PlanningOptions,
         (network, timeout, jobs): (NetworkAccess, Duration, Option<usize>),
         cache: CacheOption,
     ) -> Self {
         Self {
             source,
             out,
-            pinning,
-            machine,
+            planning,
             network,
             timeout,
             jobs,
@@ -94,7 +86,6 @@ impl Build {
             cache,
             remote: RemoteOptions::default(),
             remote_cache_write: false,
-            cloud: CloudOptions::default(),
         }
     }
 }

@@ -53,7 +53,7 @@ struct Done {
 
 /// Builds several images.
 pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Result<(), Failure> {
-    let jobs = args.jobs.unwrap_or_else(|| at_once(1, args.machine.memory.get() + OVERHEAD));
+    let jobs = args.jobs.unwrap_or_else(|| at_once(1, args.planning.machine.memory.get() + OVERHEAD));
     if args.on_failure == OnFailureOption::Shell && jobs > 1 {
         return Err(Failure::of(FailureKind::Usage, "`--on-failure shell` can open one shell at a time")
             .hint("build one image after the other: `--jobs 1`"));
@@ -61,7 +61,7 @@ pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Resu
     let interrupt = signals::interrupt()?;
     let view = View::new(global);
     let mut hosts: Vec<BuildHost> =
-        sources.iter().map(|_| BuildHost::new(&args.machine, global)).collect::<Result<_, _>>()?;
+        sources.iter().map(|_| BuildHost::new(&args.planning.machine, global)).collect::<Result<_, _>>()?;
     let room = hosts.first().map(|host| host.host.room.clone()).unwrap_or_default();
     let remote = args.remote.open(RemoteUse::Build { writes: args.remote_cache_write }, global)?;
     for host in &mut hosts {
@@ -72,7 +72,7 @@ pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Resu
     }
     let longest = sources.iter().map(|source| source.loaded.recipe.name.chars().count()).max().unwrap_or(0);
     // Images that are refreshed at the same time share what is new.
-    let pins = args.pinning.policy();
+    let pins = args.planning.pinning.policy();
     let mut images = Vec::new();
     for (source, host) in sources.into_iter().zip(&hosts) {
         let name = source.loaded.recipe.name.clone();

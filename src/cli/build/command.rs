@@ -18,7 +18,7 @@ use crate::pipeline::Source;
 pub(in crate::cli) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
     let Sources { mut images, several } = args.source.read(global)?;
     if args.dry_run {
-        return plan::show(images, several, (&args.pinning, &args.machine, &args.cloud, &args.remote), global);
+        return plan::show(images, several, (&args.planning, &args.remote), global);
     }
     match images.pop() {
         Some(source) if !several => alone(args, source, global),
@@ -29,12 +29,13 @@ pub(in crate::cli) fn build(args: &Build, global: &Global) -> Result<(), Failure
 /// Builds the image of a recipe that describes only one.
 fn alone(args: &Build, source: Source, global: &Global) -> Result<(), Failure> {
     let view = View::new(global);
-    let mut host = BuildHost::new(&args.machine, global)?;
+    let mut host = BuildHost::new(&args.planning.machine, global)?;
     host.host.access = args.network;
     host.remote = args.remote.open(RemoteUse::Build { writes: args.remote_cache_write }, global)?;
     let interrupt = signals::interrupt()?;
     let out = output_dir(args.out.as_deref(), &source.loaded.recipe.name, false, global);
-    let image = Image::new(args, source, out, view.clone(), (&host, &interrupt, args.pinning.policy()), global)?;
+    let image =
+        Image::new(args, source, out, view.clone(), (&host, &interrupt, args.planning.pinning.policy()), global)?;
     let publish_view = view.further(global);
     let outcome = image.build(args, &publish_view, None).map_err(|not_made| not_made.failure)?;
     if let Some(verdict) = &outcome.made.verdict {

@@ -73,7 +73,7 @@ impl<'h> Image<'h> {
         let path = source.path.clone();
         let quiet = global.terminal.verbosity == Verbosity::Quiet;
         let reporters: Vec<Arc<dyn Reporter>> = vec![Arc::clone(&log) as _, Arc::clone(&tally) as _, view.reporter()];
-        let mut workshop = host.workshop(Arc::new(Tee(reporters)), interrupt, &args.cloud, global)?;
+        let mut workshop = host.workshop(Arc::new(Tee(reporters)), interrupt, &args.planning.cloud, global)?;
         workshop.timeout = args.timeout;
         workshop.ansible = args.allow_ansible;
         workshop.secrets = read_secrets(&recipe.secrets, &recipe.dir)?;
@@ -94,7 +94,7 @@ impl<'h> Image<'h> {
         let opened = self.log.open(&self.out, self.redactor.clone());
         opened.map_err(|error| not_made(Failure::new(FailureKind::Host, &error)))?;
         let publish = args.publish.then(|| Publishing {
-            places: cloud::places(&args.cloud),
+            places: cloud::places(&args.planning.cloud),
             allow_older: args.allow_older,
             keys: &Environment,
             reporter: publish_view.reporter(),

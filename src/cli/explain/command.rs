@@ -12,7 +12,7 @@ use super::{described, general};
 use crate::cli::cloud::CloudOptions;
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::hints;
-use crate::cli::options::{CacheOption, GuestOptions, PinOptions, ReadingOptions};
+use crate::cli::options::{CacheOption, GuestOptions, PinOptions, PlanningOptions, ReadingOptions};
 use crate::cli::output::print;
 use crate::cli::plan;
 use crate::cli::settings::Global;
@@ -86,8 +86,9 @@ fn without_recipe(word: &str) -> Result<Answer, Failure> {
 fn of_recipe(recipe: &Path, words: &str, args: &Explain, global: &Global) -> Result<Vec<Answer>, Failure> {
     let source = one(recipe, args, global)?;
     // No network: an explanation must not change what the next build uses.
-    let offline = PinOptions { refresh: false, offline: true };
-    let planned = plan::plans(vec![source.clone()], (&offline, &args.machine, &CloudOptions::default()), global);
+    let pinning = PinOptions { refresh: false, offline: true };
+    let offline = PlanningOptions { pinning, machine: args.machine.clone(), cloud: CloudOptions::default() };
+    let planned = plan::plans(vec![source.clone()], &offline, global);
     let (planned, unknown) = match planned {
         Ok(mut plans) => {
             let store = Store::open(&global.cache).map_err(|error| hints::store(&error))?;

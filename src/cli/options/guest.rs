@@ -19,7 +19,7 @@ pub(in crate::cli) const RELAY: &str = "relay";
 const LEAST_MEMORY: ByteSize = ByteSize::mebibytes(256);
 
 /// The guest.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct GuestOptions {
     /// How the guest's processor runs
     #[arg(long, value_enum, default_value_t = AccelOption::Auto)]

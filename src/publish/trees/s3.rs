@@ -39,22 +39,13 @@ impl Store {
         Ok(Self { place, client })
     }
 
-    /// Returns the name of an object.
-    fn key(&self, path: &str) -> String {
-        match (self.place.prefix.as_str(), path) {
-            ("", path) => path.to_owned(),
-            (prefix, "") => prefix.to_owned(),
-            (prefix, path) => format!("{prefix}/{path}"),
-        }
-    }
-
     fn object<'a>(&'a self, key: &'a str, changes: bool) -> Object<'a> {
         Object { key, acl: self.place.acl.as_deref(), changes, condition: None }
     }
 
     /// Lists the objects and folders in a folder, by their full names.
     fn list(&self, path: &str) -> Result<(String, Vec<ListObjectsV2Response>), S3Error> {
-        let key = self.key(path);
+        let key = self.place.key(path);
         let prefix = if key.is_empty() { key } else { format!("{key}/") };
         let (mut pages, mut next): (Vec<ListObjectsV2Response>, Option<String>) = (Vec::new(), None);
         loop {
@@ -76,7 +67,7 @@ impl Store {
     }
 
     fn get(&self, path: &str) -> Result<Option<Vec<u8>>, S3Error> {
-        let key = self.key(path);
+        let key = self.place.key(path);
         let get = self.client.bucket.get_object(Some(&self.client.credentials), &key);
         match self.client.send(get, &[], None, &Interrupt::new()) {
             Ok(answer) => body(answer, &key).map(Some),
@@ -86,7 +77,7 @@ impl Store {
     }
 
     fn delete(&self, path: &str) -> Result<(), S3Error> {
-        let key = self.key(path);
+        let key = self.place.key(path);
         let delete = self.client.bucket.delete_object(Some(&self.client.credentials), &key);
         match self.client.send(delete, &[], None, &Interrupt::new()) {
             Ok(_) | Err(S3Error::Refused { status: 404, .. }) => Ok(()),
@@ -102,7 +93,7 @@ impl Store {
 
     /// Uploads one file.
     fn send(&self, folder: &str, entry: &Entry, progress: &Progress<'_>) -> Result<(), TreeError> {
-        let key = self.key(&format!("{folder}/{}", entry.name));
+        let key = self.place.key(&format!("{folder}/{}", entry.name));
         let object = self.object(&key, false);
         let path = match &entry.content {
             Content::Made(content) => return Ok(self.client.write(&object, content, progress.interrupt)?),
@@ -144,7 +135,7 @@ impl Storage for Store {
     }
 
     fn remove_leftovers(&self, image: &str, older_than: Duration, dry_run: bool) -> Result<Vec<String>, TreeError> {
-        let aborted = self.client.abort_stale(&format!("{}/", self.key(image)), older_than, dry_run)?;
+        let aborted = self.client.abort_stale(&format!("{}/", self.place.key(image)), older_than, dry_run)?;
         let mut removed: Vec<_> = aborted
             .into_iter()
             .map(|key| format!("the incomplete upload of s3://{}/{key}", self.place.bucket))
@@ -191,7 +182,7 @@ impl Storage for Store {
     }
 
     fn write(&self, path: &str, content: &[u8]) -> Result<(), TreeError> {
-        let key = self.key(path);
+        let key = self.place.key(path);
         Ok(self.client.write(&self.object(&key, true), content, &Interrupt::new())?)
     }
 
