@@ -33,11 +33,27 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Content {
     /// A regular file.
+    #[serde(with = "readable")]
     File(Vec<u8>),
     /// A directory.
     Directory,
     /// A symbolic link with its target.
     Symlink(String),
+}
+
+/// Stores the bytes of a file as a text with one character per byte. So a search of a disk's file for a text finds it.
+mod readable {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&bytes.iter().map(|&byte| char::from(byte)).collect::<String>())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.chars().map(|c| u8::try_from(c).map_err(D::Error::custom)).collect()
+    }
 }
 
 /// Files of the image in a disk's file, as far as a fake guest has written it.

@@ -150,6 +150,15 @@ fn the_value_of_a_secret_is_in_no_layer_no_log_and_no_manifest() {
     assert_eq!(holding(&out, "--token=***").len(), 1, "the log has the line, without the value");
     assert!(!serde_json::to_string(&plan).expect("JSON").contains(SECRET));
     assert!(holding(&fixture.cache(), "GOLDFAKE").len() > 3, "it was looked for in layers that have content");
+
+    // The search would have found it: a script that writes the value into a file of the image leaves it in layers.
+    let leaky = self::fixture();
+    leaky.world.on_run(|_, tree| {
+        tree.insert("/etc/token".to_owned(), super::fixture::file(SECRET.as_bytes()));
+        Ended { status: 0, tail: Vec::new() }
+    });
+    leaky.build(&leaky.plan(RECIPE)).expect("it builds");
+    assert_ne!(holding(&leaky.cache(), SECRET), [""; 0]);
 }
 
 #[test]
