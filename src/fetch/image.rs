@@ -72,27 +72,52 @@ pub(crate) fn adopt<E: From<ImageError>>(
     means: &Means<'_>,
     bring: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<CachedImage, E> {
+    let cached = |sha256: &Sha256| cached(means.cache, sha256);
+    let bring = |part: &Path| {
+        if means.offline {
+            return Err(ImageError::NotCached(origin.to_owned()).into());
+        }
+        bring(part)?;
+        Ok(Sha256::of_file(part).map_err(ImageError::from)?)
+    };
+    once(wanted, origin, means, &cached, bring, &mut |part, sha256| settle(part, sha256, means, origin))
+}
+
+/// Returns the file with a digest, which `bring` writes unless it is there. `bring` gets the path for an unfinished file, where an
+/// earlier run may have left its beginning, and returns the SHA-256 of the whole; `settle` moves the file to its final name. Another
+/// process that wants the same file waits meanwhile.
+fn once<T, E: From<ImageError>>(
+    wanted: &Checksum,
+    origin: &str,
+    means: &Means<'_>,
+    cached: &dyn Fn(&Sha256) -> Result<Option<T>, ImageError>,
+    bring: impl FnOnce(&Path) -> Result<Sha256, E>,
+    settle: &mut dyn FnMut(&Path, &Sha256) -> Result<(), ImageError>,
+) -> Result<T, E> {
     let Means { cache, interrupt, .. } = *means;
-    let known = || sha256_of(wanted, cache).map_or(Ok(None), |sha256| cached(cache, &sha256));
+    let images = cache.join("images");
+    let known = || sha256_of(wanted, cache).map_or(Ok(None), |sha256| cached(&sha256));
     if let Some(found) = known()? {
         return Ok(found);
     }
-    if means.offline {
-        return Err(ImageError::NotCached(origin.to_owned()).into());
-    }
-    let images = cache.join("images");
     fs::create_dir_all(&images).at(&images).map_err(ImageError::from)?;
     let name = file_name(wanted);
     let _lock = lock(&images.join(format!("{name}.lock")), interrupt)?;
+    // Another build may have fetched it meanwhile.
     if let Some(found) = known()? {
         return Ok(found);
     }
     let part = images.join(format!("{name}.part"));
-    bring(&part)?;
-    let sha256 = Sha256::of_file(&part).map_err(ImageError::from)?;
-    settle(&part, &sha256, means, origin)?;
+    let sha256 = bring(&part)?;
+    if let Err(error) = settle(&part, &sha256) {
+        // The fetched file is good: only the conversion must be repeated.
+        if !matches!(error, ImageError::Interrupted | ImageError::NoSpace { .. }) {
+            fs::remove_file(&part).at(&part).map_err(ImageError::from)?;
+        }
+        return Err(error.into());
+    }
     remember(wanted, &sha256, cache)?;
-    Ok(cached(cache, &sha256)?.ok_or_else(|| ImageError::NotCached(origin.to_owned()))?)
+    Ok(cached(&sha256)?.ok_or_else(|| ImageError::NotCached(origin.to_owned()))?)
 }
 
 /// What it takes to fetch something.
@@ -176,34 +201,34 @@ fn arrive<T>(
     cached: &dyn Fn(&Sha256) -> Result<Option<T>, ImageError>,
     settle: &mut dyn FnMut(&Path, &Sha256, &str) -> Result<(), ImageError>,
 ) -> Result<T, ImageError> {
-    let Means { directory, cache, offline, network, reporter, interrupt } = *means;
-    let images = cache.join("images");
-    let known = || sha256_of(wanted, cache).map_or(Ok(None), |sha256| cached(&sha256));
-    if let Some(found) = known()? {
-        return Ok(found);
-    }
     let origin = redacted(&source.source);
-    if offline && http::is_url(&source.source) {
-        return Err(ImageError::NotCached(origin));
+    let bring = |part: &Path| download(source, wanted, means, part, &origin);
+    once(wanted, &origin, means, cached, bring, &mut |part, sha256| settle(part, sha256, &origin))
+}
+
+/// Downloads or copies a file, and returns its SHA-256. A file with another digest than the wanted one is removed.
+fn download(
+    source: &ImageSource,
+    wanted: &Checksum,
+    means: &Means<'_>,
+    part: &Path,
+    origin: &str,
+) -> Result<Sha256, ImageError> {
+    let Means { directory, offline, network, reporter, interrupt, .. } = *means;
+    let is_url = http::is_url(&source.source);
+    if offline && is_url {
+        return Err(ImageError::NotCached(origin.to_owned()));
     }
     let local: PathBuf = directory.join(&source.source).components().collect();
-    if !http::is_url(&source.source) {
+    if !is_url {
         readable_file(&local).map_err(|source| ImageError::NoSuchFile { path: local.clone(), source })?;
-    }
-    fs::create_dir_all(&images).at(&images)?;
-    let name = file_name(wanted);
-    let _lock = lock(&images.join(format!("{name}.lock")), interrupt)?;
-    // Another build may have fetched it meanwhile.
-    if let Some(found) = known()? {
-        return Ok(found);
     }
     let activity = format!("fetch {}", base_name(&source.source));
     let started = Instant::now();
     reporter.report(&Event::ActivityStarted { activity: activity.clone() });
-    let part = images.join(format!("{name}.part"));
     let network = network.allowing(source.insecure);
-    let mut transfer = Transfer::open(&part, wanted, &activity, reporter, interrupt)?;
-    let (found, sha256) = if http::is_url(&source.source) {
+    let mut transfer = Transfer::open(part, wanted, &activity, reporter, interrupt)?;
+    let (found, sha256) = if is_url {
         let resumed = transfer.is_resumed();
         transfer.download(&source.source, &network)?;
         let found = transfer.finish()?;
@@ -219,21 +244,12 @@ fn arrive<T>(
         transfer.copy(&local)?;
         transfer.finish()?
     };
-    let verdict = if found == *wanted {
-        settle(&part, &sha256, &origin)
-    } else {
-        Err(ImageError::WrongDigest { origin, expected: *wanted, found })
-    };
-    if let Err(error) = verdict {
-        // The fetched file is good: only the conversion must be repeated.
-        if !matches!(error, ImageError::Interrupted | ImageError::NoSpace { .. }) {
-            fs::remove_file(&part).at(&part)?;
-        }
-        return Err(error);
+    if found != *wanted {
+        fs::remove_file(part).at(part)?;
+        return Err(ImageError::WrongDigest { origin: origin.to_owned(), expected: *wanted, found });
     }
     reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
-    remember(wanted, &sha256, cache)?;
-    cached(&sha256)?.ok_or_else(|| ImageError::NotCached(source.source.clone()))
+    Ok(sha256)
 }
 
 /// Gives a complete file its final name, under which it never changes.
