@@ -129,6 +129,16 @@ fn what_cannot_be_a_base_is_refused_and_leaves_nothing() {
     let error = fetch(&by_id(&gone), &pinned, &user.places, &user.means(&cache, false)).expect_err("it is gone");
     assert!(error.to_string().ends_with("there is none"), "{error}");
 
+    // What the service calls raw is a text. Nothing of it stays.
+    std::fs::write(cloud.path("text"), "no disk\n".repeat(100)).expect("a file");
+    let text = create(&cloud, "text", "raw", &[]);
+    let pinned = user.pinned(&by_id(&text), &NOW, &cache).expect("a pin");
+    let error = fetch(&by_id(&text), &pinned, &user.places, &user.means(&cache, false)).expect_err("no disk");
+    assert!(error.to_string().contains("cannot be used as a disk image"), "{error}");
+    let left = std::fs::read_dir(cache.join("images")).expect("a directory").flatten();
+    let left: Vec<_> = left.filter(|entry| !entry.file_name().to_string_lossy().ends_with(".lock")).collect();
+    assert!(left.is_empty(), "{left:?}");
+
     // A download that a killed run has left is garbage that `cache gc` knows.
     let part = goldsmith::openstack::part(&cache.join(format!("images/{}.part", Sha256::of(b"x"))), &gone);
     std::fs::write(&part, "half").expect("a file");
