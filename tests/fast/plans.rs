@@ -123,6 +123,7 @@ fn kernel_arguments_belong_to_the_last_step_that_can_change_them() {
         (format!("configure: [{arguments}], boot: [{arguments}]"), "boot x"),
         (format!("configure: [{arguments}], clean: [{arguments}]"), "clean x"),
         (format!("clean: [{arguments}]"), "clean x"),
+        (format!("configure: [{arguments}], finish: [{{ hostname: x }}], clean: [{{ hostname: y }}]"), "finish x"),
     ];
     for (steps, expected) in rows {
         let text =
@@ -132,5 +133,26 @@ fn kernel_arguments_belong_to_the_last_step_that_can_change_them() {
         let found: Vec<_> =
             plan.steps.iter().filter(|step| step.arguments.is_some()).map(|step| step.id.to_string()).collect();
         assert_eq!(found, [expected], "{steps}");
+    }
+}
+
+#[test]
+fn what_is_derived_is_made_again_at_the_end_of_finish_and_of_the_build() {
+    let rows = [
+        (
+            "configure: [{ hostname: x }], finish: [{ hostname: y }], clean: [{ hostname: z }]",
+            vec!["finish x", "clean x"],
+        ),
+        ("configure: [{ hostname: x }], boot: [{ hostname: y }]", vec!["boot x"]),
+        ("clean: [{ hostname: x }]", vec!["clean x"]),
+    ];
+    for (steps, expected) in rows {
+        let text =
+            format!("name: x\nbase: {{ bootstrap: {{ distro: debian, release: bookworm }} }}\nsteps: {{ {steps} }}\n");
+        let loaded = recipe::load_str(Path::new("x.yaml"), &text, &options(), None);
+        let plan = plan_of(&loaded.unwrap_or_else(|errors| panic!("{errors}")));
+        let found: Vec<_> =
+            plan.steps.iter().filter(|step| step.derived.is_some()).map(|step| step.id.to_string()).collect();
+        assert_eq!(found, expected, "{steps}");
     }
 }

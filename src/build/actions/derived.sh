@@ -105,7 +105,8 @@ same() {
     watched= dirs=
     for path in $(initramfs inputs) /etc/ld.so.conf /etc/ld.so.conf.d /etc/locale.gen /usr/local/share/ca-certificates \
         /etc/ca-certificates.conf /etc/pki/ca-trust/source /etc/pki/trust /etc/ca-certificates/trust-source /etc/udev/hwdb.d /etc/aliases /usr/share/glib-2.0/schemas \
-        /etc/default/grub /etc/default/grub.d /etc/grub.d /lib/modules /boot /var/lib/dpkg/status; do
+        /etc/default/grub /etc/default/grub.d /etc/grub.d /etc/os-release /usr/lib/os-release /etc/lsb-release \
+        /lib/modules /boot /var/lib/dpkg/status; do
         [ ! -e "$path" ] || watched="$watched $path"
     done
     for path in $(named /etc/ld.so.conf /etc/ld.so.conf.d/*.conf) /lib /usr/lib /lib64 /usr/lib64; do
@@ -253,6 +254,8 @@ fi
 
 # The menu of the boot loader.
 settings="/etc/default/grub /etc/default/grub.d /etc/grub.d"
+# The titles of its entries have the name of the system.
+! command -v "${GRUB##*/}-mkconfig" >/dev/null || settings="$settings /etc/os-release /usr/lib/os-release /etc/lsb-release"
 stale=
 if [ -n "$GRUB" ] && [ -e "$GRUB/grub.cfg" ]; then
     if outdated "the boot menu" "${GRUB##*/}-mkconfig" "$GRUB/grub.cfg" "$settings"; then
@@ -260,7 +263,7 @@ if [ -n "$GRUB" ] && [ -e "$GRUB/grub.cfg" ]; then
     elif [ "$mode" = make ] && [ "$BOOTLOADER" != grub-bls ] && [ -n "$kernels" ]; then
         comparable "the boot menu"
         # A kernel that was added or removed without its menu entry.
-        for path in /boot/vmlinu[xz]-* /boot/initrd*-* /boot/initramfs-*; do
+        for path in /boot/vmlinu[xz]-* /boot/initrd*-* /boot/initramfs-* /boot/xen-*.gz; do
             case $path in *.old* | *.bak | *-rescue* | *kdump* | *.dpkg-*) continue ;; esac
             [ ! -e "$path" ] || grep -qF -e "${path##*/}" "$GRUB/grub.cfg" || stale=$path
         done

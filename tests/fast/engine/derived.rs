@@ -24,13 +24,14 @@ mount -t tmpfs none "$1"
 cp "$2" "$1/derived"
 cp "$3" "$1/own.crt"
 cd "$1"
-mkdir etc var tmp boot dev usr
+mkdir etc var tmp boot dev proc usr
 for dir in bin sbin lib lib64; do
     if [ -L "/$dir" ]; then cp -a "/$dir" .; elif [ -d "/$dir" ]; then mkdir "$dir"; mount --rbind "/$dir" "$dir"; fi
 done
 mount --rbind /usr usr
 mount -o remount,bind,ro usr
 mount --rbind /dev dev
+mount --rbind /proc proc
 for dir in usr/local usr/lib/modules usr/share/glib-2.0; do
     [ ! -d "$dir" ] || mount -t tmpfs none "$dir"
 done
@@ -70,6 +71,10 @@ fn what_is_derived_is_made_again_where_its_sources_have_changed() {
     let library = "cp \"$(ldconfig -p | sed -n 's/.*libc\\.so\\.6.*=> //p' | head -n 1)\" opt/lib/libown.so.6; echo /opt/lib >etc/ld.so.conf.d/own.conf";
     let certificates = "usr/local/share/ca-certificates";
     let without = |program: &str| format!("mount --bind dev/null usr/bin/{program};");
+    // An image with a boot menu, and imitations of GRUB's programs.
+    let menu = "mkdir -p boot/grub etc/default run; : >etc/default/grub; : >boot/vmlinuz-1; export GOLDSMITH_DISK=/dev/none PATH=/tmp:$PATH
+        printf '#!/bin/sh\\necho \\tlinux /boot/vmlinuz-1 >\"$2\"\\n' >tmp/grub-mkconfig; printf '#!/bin/sh\\necho overlay\\n' >tmp/grub-probe
+        chmod 755 tmp/grub-*; grub-mkconfig -o boot/grub/grub.cfg";
     for (lines, status, words, without) in [
         ("sh derived make; echo end", 0, &["end"][..], "making"),
         // The times of modification that archives and copies bring tell nothing.
@@ -119,6 +124,20 @@ fn what_is_derived_is_made_again_where_its_sources_have_changed() {
             "unrecognized",
         ),
         (&*format!("{} rm -r etc/ld.so.* etc/ca-cert* usr/local/share/ca-certificates; sh derived make; echo end", without("find")), 0, &["end"], "again"),
+        (&*format!("{menu}; sh derived make; echo end"), 0, &["end"], "making"),
+        (
+            &*format!("{menu}; sh derived make; echo NAME=own >etc/os-release; sh derived make; echo again; sh derived make"),
+            0,
+            &["making the boot menu again: /etc/os-release has changed", "again"],
+            "still older",
+        ),
+        (
+            &*format!("{menu}; sh derived make; : >boot/vmlinuz-2; sh derived make"),
+            99,
+            &["making the boot menu again: it does not agree with /boot/vmlinuz-2", "made no entry in /boot/grub/grub.cfg that starts /boot/vmlinuz-2"],
+            "still older",
+        ),
+        (&*format!("{menu}; : >boot/xen-4.gz; sh derived make"), 0, &["does not agree with /boot/xen-4.gz"], "still older"),
         ("echo 'de_DE.UTF-8 UTF-8' >etc/locale.gen; PATH=/usr/bin:/bin sh derived make", 99, &["the image has no program locale-gen"], "still older"),
     ] {
         let (said, code) = looked_at(&fixture, &script, lines);
