@@ -10,7 +10,7 @@ use crate::guest::libguestfs::LibguestfsGuest;
 use crate::guest::{Accel, Emulator, Guest, GuestConfig, GuestError};
 use crate::interrupt::Interrupt;
 use crate::recipe::Arch;
-use crate::recipe::verify::NetworkAccess;
+use crate::recipe::verify::{NetworkAccess, Verify};
 use crate::units::ByteSize;
 use crate::verify::boot::{self, Booted, Room, Settings};
 use crate::workdir::WorkDir;
@@ -100,12 +100,14 @@ impl Host for QemuHost {
         // Without an architecture, this host's own is better than none.
         let arch = arch.or_else(Arch::host).unwrap_or(Arch::X86_64);
         let accel = self.accel_for(arch, request.interrupt)?;
+        let cpus = request.verify.cpus.unwrap_or_else(|| boot::fair_cpus(accel, boot::machines(&profiles)));
+        let verify = Verify { cpus: Some(cpus), ..request.verify.clone() };
         // Instances write gigabytes, more than the directory of small files may hold.
         let work = WorkDir::create(&self.cache.join("tmp"), "verify-")?;
         let settings = Settings {
             image: request.image,
             local: request.local,
-            verify: request.verify,
+            verify: &verify,
             profiles: &profiles,
             checks: request.checks,
             subject: request.subject,

@@ -12,6 +12,9 @@ use crate::vocabulary::{Arch, Firmware};
 /// Least and most memory of a machine. A kernel and its initial RAM disk do not fit into less.
 const MEMORY: (ByteSize, ByteSize) = (ByteSize::mebibytes(64), ByteSize::mebibytes(1 << 20));
 
+/// Processors of a machine if nobody sets a number.
+pub const DEFAULT_CPUS: u32 = 2;
+
 /// Most processors of a machine.
 const CPUS: u32 = 64;
 
@@ -33,8 +36,9 @@ pub struct Verify {
     pub machine: Board,
     /// Memory of the machine.
     pub memory: ByteSize,
-    /// Number of processors.
-    pub cpus: u32,
+    /// Number of processors. Default: 2, or 1 without KVM if this host has too few processors for all machines at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<u32>,
     /// Size of the machine's disk, as a flavor sets it. Default: 2 GiB more than the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<ByteSize>,
@@ -65,7 +69,7 @@ impl Default for Verify {
             metadata: vec![Datasource::ConfigDrive],
             machine: Board::Q35,
             memory: ByteSize::mebibytes(1024),
-            cpus: 2,
+            cpus: None,
             disk: None,
             network: NetworkAccess::User,
             user: None,
@@ -150,8 +154,8 @@ impl Verify {
             let message = format!("a machine has between {} and {} of memory, not {}", MEMORY.0, MEMORY.1, self.memory);
             add("memory", None, message, "write it like 1GiB; `measure: true` finds out the least");
         }
-        if !(1..=CPUS).contains(&self.cpus) {
-            let message = format!("a machine has between 1 and {CPUS} processors, not {}", self.cpus);
+        if let Some(cpus) = self.cpus.filter(|cpus| !(1..=CPUS).contains(cpus)) {
+            let message = format!("a machine has between 1 and {CPUS} processors, not {cpus}");
             add("cpus", None, message, "2 are enough");
         }
         if let (Some(disk), Some(image)) = (self.disk, known.disk)
@@ -303,8 +307,8 @@ mod tests {
             (Verify { measure: true, ..good.clone() }, Vec::new()),
             (Verify { metadata: vec![Datasource::NoCloud; 2], ..good.clone() }, one("metadata", Some(1))),
             (Verify { memory: ByteSize::mebibytes(63), ..good.clone() }, one("memory", None)),
-            (Verify { cpus: 0, ..good.clone() }, one("cpus", None)),
-            (Verify { cpus: 65, ..good.clone() }, one("cpus", None)),
+            (Verify { cpus: Some(0), ..good.clone() }, one("cpus", None)),
+            (Verify { cpus: Some(65), ..good.clone() }, one("cpus", None)),
             (Verify { user: Some("a b".to_owned()), ..good.clone() }, one("user", None)),
             (Verify { listen: vec!["tcp/80".to_owned(), "80".to_owned()], ..good.clone() }, one("listen", Some(1))),
             (Verify { deadline: Some(Duration::from_secs(9)), ..good.clone() }, one("deadline", None)),

@@ -142,7 +142,7 @@ fn boot(work: &Path, disk: &Local, profiles: &[Profile]) -> Booted {
         image: &disk.path,
         local: disk,
         // One processor each, so that two run side by side where there are two.
-        verify: &Verify { cpus: 1, ..Verify::default() },
+        verify: &Verify { cpus: Some(1), ..Verify::default() },
         profiles,
         checks,
         subject: &subject,

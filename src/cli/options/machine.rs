@@ -19,7 +19,7 @@ pub(in crate::cli) struct MachineOptions {
     /// Memory of the machine [default: 1GiB]
     #[arg(long, value_name = "SIZE", value_parser = ByteSize::parse)]
     pub(in crate::cli) memory: Option<ByteSize>,
-    /// Number of processors of the machine [default: 2]
+    /// Number of processors of the machine [default: 2; `verify` without KVM: 1 if the host has too few for all machines at once]
     #[arg(long, value_name = "NUMBER")]
     pub(in crate::cli) cpus: Option<u32>,
     /// Size of the machine's disk [default: 2 GiB more than the image]

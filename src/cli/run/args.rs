@@ -9,7 +9,7 @@ use crate::cli::history;
 use crate::cli::options::{CacheOption, MachineOptions};
 use crate::cli::parse::parse_word;
 use crate::recipe::Verify;
-use crate::recipe::verify::{BootKind, Datasource, NetworkAccess};
+use crate::recipe::verify::{BootKind, DEFAULT_CPUS, Datasource, NetworkAccess};
 use crate::syntax;
 use crate::units::ByteSize;
 
@@ -76,7 +76,7 @@ impl Run {
 
     /// Number of its processors.
     pub(super) fn cpus(&self) -> u32 {
-        self.machine.cpus.unwrap_or(Verify::default().cpus)
+        self.machine.cpus.unwrap_or(DEFAULT_CPUS)
     }
 }
 

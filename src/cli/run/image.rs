@@ -47,7 +47,7 @@ impl Image {
             boot: args.boot.map(|boot| vec![boot]),
             machine: args.machine.machine.unwrap_or(Board::Q35),
             memory: args.memory(),
-            cpus: args.cpus(),
+            cpus: Some(args.cpus()),
             disk: args.machine.disk,
             ..Verify::default()
         };

@@ -119,7 +119,7 @@ fn settings(args: &VerifyArgs, summary: Option<&Summary>) -> Verify {
         metadata: args.metadata.clone().unwrap_or(told.metadata),
         machine: args.machine.machine.unwrap_or(told.machine),
         memory: args.machine.memory.unwrap_or(told.memory),
-        cpus: args.machine.cpus.unwrap_or(told.cpus),
+        cpus: args.machine.cpus.or(told.cpus),
         disk: args.machine.disk.or(told.disk),
         network: args.network.unwrap_or(told.network),
         user: args.user.clone().or(told.user),

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use super::job::Job;
+use super::room::cpus;
 use super::{BootError, Settings, probe};
 use crate::disk::qemu_img::QemuImg;
 use crate::fsx::IoContext as _;
@@ -93,7 +94,7 @@ impl<'a> Guest<'a> {
             boot: self.job.profile.boot,
             arch: self.settings.arch,
             memory: self.job.memory,
-            cpus: verify.cpus,
+            cpus: cpus(verify),
             disk: self.disk.clone(),
             drives: self.drive.iter().cloned().collect(),
             mac: mac.to_owned(),

@@ -24,9 +24,9 @@ mod settings;
 
 pub use error::BootError;
 pub use profiles::profiles;
-pub use room::Room;
+pub use room::{Room, fair_cpus};
 pub use rules::rules;
-pub use schedule::boot;
+pub use schedule::{boot, machines};
 #[cfg(feature = "testing")]
 pub use seam::root_seen;
 pub use settings::{Booted, GROWTH, Settings};

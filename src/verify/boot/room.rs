@@ -3,9 +3,10 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::guest::Accel;
 use crate::interrupt::Interrupt;
 use crate::process::{at_once, available_memory};
-use crate::recipe::verify::Verify;
+use crate::recipe::verify::{DEFAULT_CPUS, Verify};
 
 /// Time between two looks at an interrupt.
 const POLL: Duration = Duration::from_millis(200);
@@ -35,9 +36,23 @@ pub(super) struct Place<'r> {
     memory: u64,
 }
 
+/// Returns the number of processors of a machine with these settings.
+pub(super) fn cpus(verify: &Verify) -> u32 {
+    verify.cpus.unwrap_or(DEFAULT_CPUS)
+}
+
+/// Returns the number of processors for each of several machines that a recipe sets no number for.
+///
+/// Without KVM a boot keeps little more than one processor busy, so two machines with one processor each, side by side, are faster than
+/// two machines with two processors each, one after the other.
+pub fn fair_cpus(accel: Accel, machines: usize) -> u32 {
+    let each = processors() / machines.max(1);
+    if accel == Accel::Kvm { DEFAULT_CPUS } else { u32::try_from(each).unwrap_or(DEFAULT_CPUS).clamp(1, DEFAULT_CPUS) }
+}
+
 /// Returns how many machines with these settings run at the same time if there are no others, at least one.
 pub(super) fn most(verify: &Verify) -> usize {
-    at_once(verify.cpus as usize, verify.memory.get() + OVERHEAD)
+    at_once(cpus(verify) as usize, verify.memory.get() + OVERHEAD)
 }
 
 fn processors() -> usize {
@@ -49,7 +64,7 @@ impl Room {
     /// room. Returns `None` when the user interrupts it.
     pub(super) fn enter(&self, verify: &Verify, interrupt: &Interrupt) -> Option<Place<'_>> {
         let all = processors();
-        let processors = verify.cpus.max(1) as usize;
+        let processors = cpus(verify).max(1) as usize;
         let memory = verify.memory.get() + OVERHEAD;
         let mut taken = self.taken();
         loop {
@@ -92,11 +107,20 @@ mod tests {
     use crate::units::ByteSize;
 
     #[test]
+    fn machines_share_the_processors_only_without_kvm() {
+        let all = processors();
+        assert_eq!(fair_cpus(Accel::Tcg, all), 1, "one for each");
+        assert_eq!(fair_cpus(Accel::Tcg, 2 * all), 1, "never none");
+        assert_eq!(fair_cpus(Accel::Tcg, 1) as usize, all.min(2));
+        assert_eq!(fair_cpus(Accel::Kvm, 2 * all), 2);
+    }
+
+    #[test]
     fn machines_wait_for_the_processors_and_the_memory_of_others() {
         let all = u32::try_from(processors()).expect("a number");
-        let half = Verify { cpus: all.div_ceil(2), memory: ByteSize::mebibytes(1), ..Verify::default() };
-        let whole = Verify { cpus: all + 1, memory: ByteSize::mebibytes(1), ..Verify::default() };
-        let huge = Verify { cpus: 1, memory: ByteSize::mebibytes(1 << 30), ..Verify::default() };
+        let half = Verify { cpus: Some(all.div_ceil(2)), memory: ByteSize::mebibytes(1), ..Verify::default() };
+        let whole = Verify { cpus: Some(all + 1), memory: ByteSize::mebibytes(1), ..Verify::default() };
+        let huge = Verify { cpus: Some(1), memory: ByteSize::mebibytes(1 << 30), ..Verify::default() };
         let (room, never) = (Room::default(), Interrupt::new());
         for alone in [&whole, &huge] {
             assert!(room.enter(alone, &never).is_some(), "it is alone");
@@ -119,7 +143,7 @@ mod tests {
 
     #[test]
     fn an_interrupt_ends_the_wait() {
-        let whole = Verify { cpus: u32::MAX, ..Verify::default() };
+        let whole = Verify { cpus: Some(u32::MAX), ..Verify::default() };
         let (room, interrupt) = (Room::default(), Interrupt::new());
         let _place = room.enter(&whole, &interrupt);
         std::thread::scope(|scope| {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use super::super::{ImageFacts, Outcome};
+use super::super::{ImageFacts, Outcome, Profile};
 use super::answers::Answers;
 use super::error::BootError;
 use super::job::{Job, job};
@@ -13,6 +13,11 @@ use super::{measure, rules, run};
 use crate::digest::Sha256;
 use crate::event::Event;
 use crate::units::ByteSize;
+
+/// Returns the number of machines for these profiles, of which the second instance is one.
+pub fn machines(profiles: &[Profile]) -> usize {
+    profiles.len().max(2)
+}
 
 /// Boots an image in all requested ways.
 ///
