@@ -93,6 +93,21 @@ impl Pages {
         self.array(offset).map(u64::from_le_bytes)
     }
 
+    /// Returns how many entries of 8 bytes are zero from an offset on, at most `most`. It looks no further than to the end of a page.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` if the offset lies beyond the end of the file.
+    pub(in crate::image) fn zero_entries(&self, offset: u64, most: u64) -> io::Result<u64> {
+        if !self.holds(offset, 8) {
+            return Err(rotten("one of its tables lies beyond its end: it is truncated or damaged"));
+        }
+        let page = self.page(offset / PAGE)?;
+        let entries = page[usize::try_from(offset % PAGE).expect("a page is small")..].chunks_exact(8);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        Ok(entries.take(most).take_while(|entry| **entry == [0; 8]).count() as u64)
+    }
+
     fn array<const N: usize>(&self, offset: u64) -> io::Result<[u8; N]> {
         let mut array = [0; N];
         self.read(offset, &mut array)?;
@@ -139,5 +154,18 @@ mod tests {
         assert_eq!(pages.cache.lock().expect("no panic").pages.len(), KEPT);
         assert_eq!(pages.be32(PAGE * 100).expect_err("beyond").kind(), io::ErrorKind::InvalidData);
         assert!(pages.be64(u64::MAX - 3).is_err());
+    }
+
+    #[test]
+    fn empty_entries_are_counted_within_a_page_and_a_limit() {
+        let file = tempfile::tempfile().expect("temporary file");
+        file.set_len(PAGE + 12).expect("length");
+        file.write_all_at(&[1], 8 * 10 + 7).expect("write");
+        let pages = Pages::new(file).expect("pages");
+        let count = |offset, most| pages.zero_entries(offset, most).expect("a number");
+        assert_eq!((count(0, 100), count(0, 4), count(80, 100)), (10, 4, 0));
+        assert_eq!(count(88, u64::MAX), PAGE / 8 - 11, "to the end of the page");
+        assert_eq!(count(PAGE, 100), 1, "the last bytes are no entry");
+        assert_eq!(pages.zero_entries(PAGE + 8, 1).expect_err("beyond").kind(), io::ErrorKind::InvalidData);
     }
 }

@@ -92,7 +92,13 @@ impl Map for Qcow2 {
         if table == 0 {
             return Ok((Piece::Parent, (entries - number % entries - 1) * cluster + left));
         }
-        let entry = pages.be64(table + number % entries * 8)?;
+        let place = table + number % entries * 8;
+        let entry = pages.be64(place)?;
+        if entry == 0 {
+            // Most entries of a layer are empty. In a long chain, one look at each of them would take longer than reading the data.
+            let more = pages.zero_entries(place, entries - number % entries)?.saturating_sub(1);
+            return Ok((Piece::Parent, left + more * cluster));
+        }
         if entry & COMPRESSED != 0 {
             return Ok((Piece::Packed { block: offset - within, packed: self.packed(entry) }, left));
         }
