@@ -20,6 +20,7 @@ elements:
   - metadata-ssh-key: { user: ops }
   - metadata-user-data
   - growroot
+  - container-runtime
   - net-rules
   - no-firewall
   - bootloader
@@ -71,6 +72,21 @@ fn takes_long_an_image_without_cloud_init_passes_every_check() {
     }
     let title = "Debian 12 without cloud-init";
     record("without-cloud-init", title, Made::Packages, &manifest, &verified);
+}
+
+/// The partition grows in the initramfs, and systemd grows the file system.
+#[test]
+#[ignore = "needs packages of Debian, boots virtual machines, and takes long"]
+fn takes_long_the_initramfs_grows_the_root() {
+    let recipe = WITHOUT_CLOUD_INIT.replace("name: without-cloud-init", "name: growroot-initramfs");
+    let recipe = recipe.replace("  - growroot\n  - container-runtime\n", "  - growroot-initramfs\n");
+    assert!(recipe.contains("growroot-initramfs\n  - net-rules"), "{recipe}");
+    let (verified, _) = build_and_verify("growroot-initramfs", &recipe, &["--user", "ops", "--boot", "bios"]);
+    verified.assert_passed();
+    let passed: Vec<_> = verified.with("passed").iter().map(|it| it["id"].as_str().expect("an id")).collect();
+    for id in ["root-grows", "root-fills-disk", "growroot-initramfs/4"] {
+        assert!(passed.contains(&id), "{id}: {passed:?}");
+    }
 }
 
 /// The second is the image's manifest.
