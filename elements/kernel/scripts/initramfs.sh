@@ -9,7 +9,7 @@ set -eu
 
 inputs="/etc/initramfs-tools /etc/dracut.conf /etc/dracut.conf.d /etc/modules /etc/modules-load.d /etc/modprobe.d /etc/crypttab
     /etc/cryptsetup-initramfs /etc/mdadm /etc/mdadm.conf /etc/vconsole.conf /usr/share/initramfs-tools
-    /usr/lib/dracut/dracut.conf.d /etc/mkinitfs /etc/mkinitcpio.conf /etc/mkinitcpio.conf.d /etc/initcpio /etc/systemd/network/*.link"
+    /usr/lib/dracut/dracut.conf.d /usr/lib/dracut/modules.d /etc/mkinitfs /etc/mkinitcpio.conf /etc/mkinitcpio.conf.d /etc/initcpio /etc/systemd/network/*.link"
 if [ "${1-}" = inputs ]; then
     printf '%s\n' $inputs /etc/udev/rules.d
     exit 0
