@@ -54,13 +54,7 @@ pub(super) fn would_remove(what: &str, reason: &str) {
 
 /// Quotes words as one line for a shell.
 pub(super) fn line<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=@:,+%".contains(c);
-    let word = |word: &str| match word {
-        "" => "''".to_owned(),
-        word if word.chars().all(plain) => word.to_owned(),
-        word => format!("'{}'", word.replace('\'', r"'\''")),
-    };
-    words.into_iter().map(word).collect::<Vec<_>>().join(" ")
+    crate::text::shell::command(words)
 }
 
 /// Returns whether something was written to standard output.

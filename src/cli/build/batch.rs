@@ -2,23 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use super::args::Build;
 use super::image::{Image, NotMade};
 use super::on_failure::OnFailureOption;
+use super::table::{self, Row};
 use super::verdict;
 use crate::cli::build_host::BuildHost;
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::options::{RemoteUse, output_dir, output_root};
-use crate::cli::output::{columns, print};
 use crate::cli::publish::PublishReport;
 use crate::cli::settings::Global;
 use crate::cli::signals;
-use crate::cli::terminal::{Terminal, duration};
 use crate::cli::view::View;
 use crate::export::Artifact;
-use crate::fsx::{IoContext as _, PathError, write_atomic};
 use crate::layer::LayerKey;
 use crate::pipeline::batch::{self, Ended, Tried};
 use crate::pipeline::{Outcome, Source};
@@ -26,24 +22,9 @@ use crate::plan::StepId;
 use crate::process::at_once;
 use crate::publish;
 use crate::units::ByteSize;
-use crate::verify::report::JUNIT;
-use crate::verify::report::junit::{self, BatchImage};
 
 /// Memory that a build needs besides that of its guest: for mmdebstrap, or for compressing the image.
 const OVERHEAD: u64 = 512 << 20;
-
-/// What became of an image.
-struct Row {
-    name: String,
-    /// In one or two words.
-    result: &'static str,
-    elapsed: Duration,
-    /// Whether its checks were made.
-    checked: bool,
-    /// The artifacts, or why there are none.
-    about: String,
-    failure: Option<Failure>,
-}
 
 /// An image whose work has ended.
 struct Done {
@@ -103,7 +84,7 @@ pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Resu
     let mut rows = Vec::new();
     for (image, early) in images.iter().zip(early) {
         if let Some(failure) = early {
-            rows.push(Row::failed(image, "failed", Duration::ZERO, failure));
+            rows.push(Row::failed(&image.name, "failed", Duration::ZERO, failure));
             continue;
         }
         rows.push(match ended.next() {
@@ -112,17 +93,20 @@ pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Resu
                 let step = plans[by].steps.iter().find(|(_, key)| *key == layer).map(|(step, _)| step.to_string());
                 let (step, by) = (step.unwrap_or_default(), &plans[by].image.name);
                 let message = format!("not tried: it needs the step `{step}`, which has failed in {by}");
-                Row::failed(image, "not tried", Duration::ZERO, Failure::of(FailureKind::Build, message))
+                Row::failed(&image.name, "not tried", Duration::ZERO, Failure::of(FailureKind::Build, message))
             }
             Some(Ended::Interrupted) | None => {
                 let failure = Failure::of(FailureKind::Interrupted, "not begun: the user has interrupted the build");
-                Row::failed(image, "not begun", Duration::ZERO, failure)
+                Row::failed(&image.name, "not begun", Duration::ZERO, failure)
             }
         });
     }
-    report(args, &images, &rows, global)?;
+    table::print_rows(&rows, global);
+    let root = output_root(global);
+    let dir = args.out.as_deref().unwrap_or(&root);
+    table::write_junit(dir, &rows)?;
     let published = PublishReport::new(view.clone()).print(published);
-    failures(rows, published, global)
+    table::failures(rows, published, global)
 }
 
 /// An image with the steps of its plan.
@@ -142,19 +126,11 @@ impl Planned<'_, '_> {
     }
 }
 
-impl Row {
-    fn failed(image: &Image<'_>, result: &'static str, elapsed: Duration, failure: Failure) -> Self {
-        let about = failure.message.clone();
-        let checked = failure.kind == FailureKind::Verification;
-        Self { name: image.name.clone(), result, elapsed, checked, about, failure: Some(failure) }
-    }
-}
-
 fn row(image: &Image<'_>, done: Done, published: &mut Vec<publish::Outcome>) -> Row {
     let Done { outcome, elapsed } = done;
     let outcome = match outcome {
         Ok(outcome) => outcome,
-        Err(failure) => return Row::failed(image, "failed", elapsed, failure),
+        Err(failure) => return Row::failed(&image.name, "failed", elapsed, failure),
     };
     published.extend(
         outcome
@@ -164,7 +140,7 @@ fn row(image: &Image<'_>, done: Done, published: &mut Vec<publish::Outcome>) -> 
     );
     let exported = &outcome.made.exported;
     if let Some(Err(failure)) = outcome.made.verdict.as_ref().map(|verdict| verdict::judge(verdict, exported)) {
-        return Row::failed(image, "not verified", elapsed, failure);
+        return Row::failed(&image.name, "not verified", elapsed, failure);
     }
     let file = |artifact: &Artifact| {
         format!("{} ({})", exported.dir.join(&artifact.file).display(), ByteSize::bytes(artifact.size))
@@ -176,55 +152,5 @@ fn row(image: &Image<'_>, done: Done, published: &mut Vec<publish::Outcome>) -> 
         (None, false) => "built",
     };
     let checked = outcome.made.verdict.is_some();
-    Row { name: image.name.clone(), result, elapsed, checked, about, failure: None }
-}
-
-/// Prints the table, and writes the report for CI services beside the images' directories.
-fn report(args: &Build, images: &[Image<'_>], rows: &[Row], global: &Global) -> Result<(), Failure> {
-    if global.json {
-        for row in rows {
-            let (image, result, seconds) = (&row.name, row.result, row.elapsed.as_secs_f64());
-            print(&format!(
-                "{}\n",
-                json!({ "event": "image-ended", "image": image, "result": result, "seconds": (seconds * 1000.0).round() / 1000.0, "failure": row.failure.as_ref().map(Failure::to_json) })
-            ));
-        }
-    } else {
-        let cells = |row: &Row| vec![row.name.clone(), row.result.to_owned(), duration(row.elapsed), row.about.clone()];
-        print(&columns(&rows.iter().map(cells).collect::<Vec<_>>()));
-    }
-    let root = output_root(global);
-    let dir = args.out.as_deref().unwrap_or(&root);
-    let failed = |error: PathError| Failure::new(FailureKind::Host, &error);
-    std::fs::create_dir_all(dir).at(dir).map_err(failed)?;
-    let suites = images.iter().zip(rows).map(|(image, row)| BatchImage {
-        name: &row.name,
-        elapsed: row.elapsed,
-        failure: row.failure.as_ref().map(|failure| (failure.message.clone(), failure.to_text(Terminal::PLAIN))),
-        // A file of an earlier build does not count.
-        report: row.checked.then(|| std::fs::read_to_string(image.out.join(JUNIT)).ok()).flatten(),
-    });
-    let xml = junit::batch(&suites.collect::<Vec<_>>());
-    let path = dir.join(JUNIT);
-    write_atomic(&path, xml.as_bytes()).map_err(failed)
-}
-
-/// Returns one failure for all images that failed, and for targets that do not have theirs. Its exit code is that of the first, or of
-/// an interrupt.
-fn failures(rows: Vec<Row>, published: Result<(), Failure>, global: &Global) -> Result<(), Failure> {
-    let all = rows.len();
-    let mut failed: Vec<(String, Failure)> =
-        rows.into_iter().filter_map(|row| Some((row.name, row.failure?))).collect();
-    let Some(first) = failed.first().map(|(_, failure)| failure.kind) else { return published };
-    let message = format!("{} of {all} images failed", failed.len());
-    failed.extend(published.err().map(|failure| ("publishing".to_owned(), failure)));
-    let interrupted = failed.iter().any(|(_, failure)| failure.kind == FailureKind::Interrupted);
-    let kind = if interrupted { FailureKind::Interrupted } else { first };
-    let mut text = String::new();
-    for (name, failure) in &failed {
-        text.push_str(&format!("{name}:\n{}\n", failure.to_text(global.terminal)));
-    }
-    text.push_str(&Failure::of(kind, &message).to_text(global.terminal));
-    let details = failed.iter().map(|(name, failure)| json!({ "image": name, "failure": failure.to_json() })).collect();
-    Err(Failure::rendered(kind, &message, text, details))
+    Row { name: image.name.clone(), result: result.to_owned(), elapsed, checked, about, failure: None }
 }

@@ -5,6 +5,7 @@ mod batch;
 mod command;
 mod image;
 mod on_failure;
+mod table;
 mod tally;
 mod verdict;
 
