@@ -24,6 +24,7 @@
 //! |---|---|
 //! | [`cli`] | the command line: the only module with terminal, environment and exit codes |
 //! | [`pipeline`] | the stages as one job: from a recipe to verified and published artifacts |
+//! | [`engines`] | files of engines that spread the images of a matrix over machines |
 //! | [`diff`], [`verify`], [`publish`] | differences between two images; checks of an image; publishing to a cloud |
 //! | [`pin`], [`build`], [`export`], [`inspect`] | pins of a recipe; the disk of a plan; output files; the content of an image |
 //! | [`remote`] | the remote layer cache: layers that machines share |
@@ -55,6 +56,7 @@ pub mod digest;
 pub mod disk;
 pub mod distro;
 pub mod element;
+pub mod engines;
 pub mod event;
 pub mod export;
 pub mod fetch;

@@ -1,5 +1,6 @@
 //! The types of a build's disks: before the last step, after it, and a base image that was opened.
 
+use super::error::BuildError;
 use super::session::Session;
 use crate::guest::{Inspection, Mount};
 use crate::plan::StepId;
@@ -9,6 +10,17 @@ use crate::plan::StepId;
 pub struct BuiltDisk<'a> {
     pub(super) session: Session<'a>,
     pub(super) mounts: Vec<Mount>,
+}
+
+impl BuiltDisk<'_> {
+    /// Stops the guest, and waits until every layer is in the store. The disk becomes no image.
+    ///
+    /// # Errors
+    ///
+    /// If the guest or the store fails.
+    pub fn close(mut self) -> Result<(), BuildError> {
+        self.session.close()
+    }
 }
 
 /// A disk that no longer changes, with the results of its build.

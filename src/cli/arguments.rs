@@ -18,6 +18,7 @@ use super::history::{Log, Ls};
 use super::images::Images;
 use super::init::Init;
 use super::inspect::Inspect;
+use super::matrix::Matrix;
 use super::options::CacheOption;
 use super::plan::PlanArgs;
 use super::publish::Publish;
@@ -66,6 +67,8 @@ pub(super) enum Verb {
     Init(Init),
     /// Build the images that recipes describe
     Build(Build),
+    /// Build many images on machines of Slurm, Kubernetes or a CI service
+    Matrix(Matrix),
     /// Show the steps of a build: which are cached, and why the others will run
     Plan(PlanArgs),
     /// Check recipes and their elements, without a network or a guest
@@ -138,6 +141,7 @@ impl Verb {
             Self::Validate(args) => &args.source.recipes,
             Self::Publish(args) => std::slice::from_ref(&args.image),
             Self::Config(args) => args.recipe.as_slice(),
+            Self::Matrix(args) => args.recipes(),
             _ => &[],
         }
     }
@@ -170,6 +174,7 @@ impl Verb {
             Self::Ls(args) => Some(&args.cache),
             Self::Log(args) => Some(&args.cache),
             Self::Doctor { cache } => Some(cache),
+            Self::Matrix(args) => args.cache(),
             Self::Init(_)
             | Self::Completions(_)
             | Self::Man(_)

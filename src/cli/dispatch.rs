@@ -14,7 +14,7 @@ use super::settings::Global;
 use super::terminal::{Style, Terminal, Verbosity};
 use super::{
     artifact, bases, build, cache, config, convert, diff, distros, doctor, element_test, elements, explain, hints,
-    history, images, init, inspect, jsonl, plan, publish, run, shell, validate, verify, version,
+    history, images, init, inspect, jsonl, matrix, plan, publish, run, shell, validate, verify, version,
 };
 
 /// Reads the command line, runs the command, and returns its exit code.
@@ -138,6 +138,7 @@ fn execute(mut arguments: Arguments, terminals: (Terminal, Terminal), settings: 
     let done = match arguments.command {
         Verb::Init(args) => init::init(&args, &global),
         Verb::Build(args) => build::build(&args, &global),
+        Verb::Matrix(args) => matrix::matrix(&args, &grammar(), &global),
         Verb::Plan(args) => plan::plan(&args, &global),
         Verb::Validate(args) => validate::validate(&args, &global),
         Verb::Explain(args) => explain::explain(&args, &global),

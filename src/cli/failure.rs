@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cli::terminal::{Style, Terminal};
 use crate::text::{Redactor, printable_lines};
@@ -31,7 +31,7 @@ pub mod exit {
 }
 
 /// The kind of a failure, which decides the exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FailureKind {
     /// The command line is wrong in a way that its parser cannot see.

@@ -31,6 +31,7 @@ mod inspect;
 pub mod jsonl;
 mod lacking;
 pub mod logfile;
+mod matrix;
 mod network;
 mod options;
 mod output;

@@ -10,8 +10,8 @@ use super::source::Source;
 use super::verifying::{Verdict, Verifying};
 use crate::base::BootstrapError;
 use crate::build::actions::ActionError;
-use crate::build::{self, AfterFailure, BuildError, OnFailure, OpenedImage, Session, Workshop};
-use crate::event::{Redacting, Reporter, Tee};
+use crate::build::{self, AfterFailure, BuildError, BuiltDisk, OnFailure, OpenedImage, Session, Workshop};
+use crate::event::{Event, Redacting, Reporter, Tee};
 use crate::export::manifest::RecipeInfo;
 use crate::export::origin::{Layers, Origin};
 use crate::export::{self, Exported, Past};
@@ -23,6 +23,7 @@ use crate::plan::{self, BasePlan, Plan, StepId};
 use crate::publish::{self, Context, Keys, Subject, Verb};
 use crate::recipe::publish::Target;
 use crate::recipe::{Base, Loaded};
+use crate::remote::{Standing, Wanted};
 use crate::verify;
 use crate::verify::report::{self, Recorder};
 
@@ -236,15 +237,7 @@ impl<'h> Pipeline<'h> {
             return Err(PipelineError::NoTarget);
         }
         export::check(&prepared.plan, &options.out, &[report::HTML, report::JSON, report::JUNIT])?;
-        let on_failure: &mut dyn OnFailure = &mut *watch;
-        let built = match build::build(&prepared.plan, prepared.image.as_ref(), session, on_failure) {
-            Err(BuildError::Bootstrap(moved)) if matches!(*moved, BootstrapError::RepositoryMoved) => {
-                let mut session = self.session();
-                prepared = self.prepare_by(&mut session, &self.newer_than(SystemTime::now()))?;
-                build::build(&prepared.plan, prepared.image.as_ref(), session, on_failure)
-            }
-            built => built,
-        };
+        let built = self.build(&mut prepared, session, None, &mut *watch);
         let plan = &prepared.plan;
         let verify = plan.verify.as_ref().filter(|_| options.verify);
         let examiner = verify.map(|_| verify::examiner(plan));
@@ -281,6 +274,65 @@ impl<'h> Pipeline<'h> {
         }
         let targets = prepared.plan.publish.into_iter().map(|target| target.below(&self.source.loaded.recipe.dir));
         Ok(Made { exported, verdict, targets: targets.collect() })
+    }
+
+    /// Runs the steps of a plan, all but the last or the first `count` of them. If the repositories have moved since it was made, makes
+    /// it anew, once.
+    fn build<'s>(
+        &'s self,
+        prepared: &mut Prepared,
+        session: Session<'s>,
+        count: Option<usize>,
+        on_failure: &mut dyn OnFailure,
+    ) -> Result<BuiltDisk<'s>, PipelineError> {
+        let cut = |prepared: &mut Prepared| prepared.plan.steps.truncate(count.unwrap_or(usize::MAX));
+        cut(prepared);
+        match build::build(&prepared.plan, prepared.image.as_ref(), session, on_failure) {
+            Err(BuildError::Bootstrap(moved)) if matches!(*moved, BootstrapError::RepositoryMoved) => {
+                let mut session = self.session();
+                *prepared = self.prepare_by(&mut session, &self.newer_than(SystemTime::now()))?;
+                cut(prepared);
+                Ok(build::build(&prepared.plan, prepared.image.as_ref(), session, on_failure)?)
+            }
+            built => Ok(built?),
+        }
+    }
+
+    /// Makes the layers of the first `count` steps, shares them with other machines, and makes no artifact. Nothing is made or fetched if
+    /// the remote cache has them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipeline::run`].
+    pub fn make_layers(&self, count: usize, on_failure: &mut dyn OnFailure) -> Result<(), PipelineError> {
+        let made = self.make_first(count, on_failure);
+        if let Some(remote) = &self.workshop.remote {
+            remote.finish(&*self.workshop.reporter, &self.workshop.interrupt);
+        }
+        made
+    }
+
+    fn make_first(&self, count: usize, on_failure: &mut dyn OnFailure) -> Result<(), PipelineError> {
+        let Workshop { store, remote, reporter, interrupt, .. } = &self.workshop;
+        let mut session = self.session();
+        let mut prepared = self.prepare_build(&mut session)?;
+        let steps = prepared.plan.steps.iter().take(count);
+        let wanted: Vec<_> = steps.map(|step| Wanted { key: step.key, ingredients: &step.ingredients }).collect();
+        let found = remote.as_ref().and_then(|remote| remote.look(&wanted, store, interrupt).ok()).unwrap_or_default();
+        if found.len() == wanted.len() && matches!(found.last(), Some(Standing::Remote(_) | Standing::Slower(_))) {
+            let message = "the remote cache has all of these steps already".to_owned();
+            reporter.report(&Event::Detail { message });
+            return Ok(());
+        }
+        let all = prepared.plan.steps.len();
+        let built = self.build(&mut prepared, session, Some(count), on_failure)?;
+        if count < all {
+            return Ok(built.close()?);
+        }
+        // The disk is examined as the images that rest on this step would do it.
+        let examiner = prepared.plan.verify.as_ref().map(|_| verify::examiner(&prepared.plan));
+        build::finalize(&prepared.plan, built, examiner.as_ref())?;
+        Ok(())
     }
 
     fn publish(&self, made: &Made, publishing: &Publishing<'_>) -> Vec<publish::Outcome> {

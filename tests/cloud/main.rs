@@ -4,6 +4,7 @@ mod bases;
 mod changing;
 mod cloud;
 mod configurations;
+mod engines;
 mod faults;
 mod importing;
 mod keys_of_stores;

@@ -5,6 +5,7 @@ mod cli;
 mod distributions;
 mod docs;
 mod engine;
+mod engines;
 mod hostile;
 mod image_qcow2;
 mod image_read;

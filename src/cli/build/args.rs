@@ -53,6 +53,15 @@ pub(in crate::cli) struct Build {
     /// Show the plan instead of building it
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
+    /// Build only this image of several: its number, from 0, or its name; and keep the result for `goldsmith matrix collect`
+    #[arg(long, value_name = "NUMBER|NAME", conflicts_with_all = ["stage", "dry_run"])]
+    pub(in crate::cli) cell: Option<String>,
+    /// Make only the steps of this stage of `goldsmith matrix plan`, which several images share, and no image
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["publish", "dry_run"])]
+    pub(in crate::cli) stage: Option<usize>,
+    /// Name of the run to which the cell or the stage belongs: `goldsmith matrix collect` ignores results of other runs
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) run: Option<String>,
     /// The cache that several machines share.
     #[command(flatten)]
     pub(in crate::cli) remote: RemoteOptions,
@@ -82,6 +91,9 @@ impl Build {
             publish: false,
             allow_older: false,
             dry_run: false,
+            cell: None,
+            stage: None,
+            run: None,
             allow_ansible: false,
             cache,
             remote: RemoteOptions::default(),

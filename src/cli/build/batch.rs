@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::args::Build;
 use super::image::{Image, NotMade};
 use super::on_failure::OnFailureOption;
+use super::outcomes::Outcomes;
 use super::table::{self, Row};
 use super::verdict;
 use crate::cli::build_host::BuildHost;
@@ -104,7 +105,11 @@ pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Resu
     table::print_rows(&rows, global);
     let root = output_root(global);
     let dir = args.out.as_deref().unwrap_or(&root);
-    table::write_junit(dir, &rows)?;
+    match (&args.cell, rows.first()) {
+        // The job that collects the results of all cells writes the report.
+        (Some(_), Some(row)) => Outcomes::below(dir).keep(row, args.run.as_deref())?,
+        _ => table::write_junit(dir, &rows)?,
+    }
     let published = PublishReport::new(view.clone()).print(published);
     table::failures(rows, published, global)
 }

@@ -1,12 +1,15 @@
 //! Runs `goldsmith build`.
 
+use std::time::Instant;
+
 use super::args::Build;
-use super::batch;
 use super::image::Image;
-use super::verdict;
+use super::outcomes::Outcomes;
+use super::table::Row;
+use super::{batch, stage, verdict};
 use crate::cli::build_host::BuildHost;
-use crate::cli::failure::Failure;
-use crate::cli::options::{RemoteUse, Sources, output_dir};
+use crate::cli::failure::{Failure, FailureKind};
+use crate::cli::options::{RemoteUse, Sources, output_dir, output_root};
 use crate::cli::plan;
 use crate::cli::publish::PublishReport;
 use crate::cli::settings::Global;
@@ -16,7 +19,18 @@ use crate::pipeline::Source;
 
 /// Builds the images that recipes describe.
 pub(in crate::cli) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
-    let Sources { mut images, several } = args.source.read(global)?;
+    let sources = args.source.read(global)?;
+    if args.run.is_some() && args.cell.is_none() && args.stage.is_none() {
+        let failure = Failure::of(FailureKind::Usage, "--run names the run of a cell or of a stage");
+        return Err(failure.hint("give --cell or --stage as well"));
+    }
+    if let Some(cell) = &args.cell {
+        return one_cell(args, cell, sources, global);
+    }
+    if let Some(number) = args.stage {
+        return stage::build(args, number, sources.images, global);
+    }
+    let Sources { mut images, several } = sources;
     if args.dry_run {
         return plan::show(images, several, (&args.planning, &args.remote), global);
     }
@@ -24,6 +38,23 @@ pub(in crate::cli) fn build(args: &Build, global: &Global) -> Result<(), Failure
         Some(source) if !several => alone(args, source, global),
         last => batch::build(args, images.into_iter().chain(last).collect(), global),
     }
+}
+
+/// Builds one image of several, and keeps the result for the job that collects those of all.
+fn one_cell(args: &Build, cell: &str, sources: Sources, global: &Global) -> Result<(), Failure> {
+    let source = sources.cell(cell)?;
+    let name = source.loaded.recipe.name.clone();
+    let root = output_root(global);
+    let outcomes = Outcomes::below(args.out.as_deref().unwrap_or(&root));
+    outcomes.forget_cell(&name)?;
+    let begun = Instant::now();
+    let built = batch::build(args, vec![source], global);
+    if let Err(failure) = &built
+        && !outcomes.has_cell(&name)
+    {
+        outcomes.keep(&Row::failed(&name, "failed", begun.elapsed(), failure.clone()), args.run.as_deref())?;
+    }
+    built
 }
 
 /// Builds the image of a recipe that describes only one.

