@@ -7,6 +7,7 @@
 //! An engine tries a job again after exit code 11 and signals, and after nothing else: a recipe with an error fails everywhere.
 
 mod engine;
+pub mod slurm;
 mod template;
 mod workflow;
 

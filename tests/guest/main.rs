@@ -35,6 +35,7 @@ mod rpm_distro;
 mod sabotage;
 #[path = "../support/shared.rs"]
 mod shared;
+mod slurm;
 mod start;
 #[path = "../support/synthetic.rs"]
 mod synthetic;

@@ -93,6 +93,16 @@ impl Outcomes {
         self.cell(image).exists()
     }
 
+    /// Returns whether something is kept about a stage of a run.
+    pub(in crate::cli) fn has_stage(&self, number: usize, run: &str) -> bool {
+        read(&self.stage(number), Some(run)).is_some()
+    }
+
+    /// Returns the path of another file about the jobs.
+    pub(in crate::cli) fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     /// Keeps what became of a stage.
     pub(in crate::cli) fn keep_stage(
         &self,

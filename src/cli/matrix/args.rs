@@ -22,6 +22,7 @@ impl Matrix {
     pub(in crate::cli) fn recipes(&self) -> &[PathBuf] {
         match &self.command {
             MatrixVerb::Plan(args) => &args.build.source.recipes,
+            MatrixVerb::Run(args) => &args.build.source.recipes,
             MatrixVerb::Collect(args) => &args.source.recipes,
         }
     }
@@ -30,6 +31,7 @@ impl Matrix {
     pub(in crate::cli) fn cache(&self) -> Option<&CacheOption> {
         match &self.command {
             MatrixVerb::Plan(args) => Some(&args.build.cache),
+            MatrixVerb::Run(args) => Some(&args.build.cache),
             MatrixVerb::Collect(_) => None,
         }
     }
@@ -40,6 +42,8 @@ impl Matrix {
 pub(in crate::cli) enum MatrixVerb {
     /// Print the file of an engine that builds the images of recipes on many machines
     Plan(Box<MatrixPlan>),
+    /// Submit the jobs to an engine, follow them, and end as a build on one machine would
+    Run(Box<MatrixRun>),
     /// Collect the results of an engine's jobs: a table, one report for CI services, and the exit code of a build on one machine
     Collect(Collect),
 }
@@ -59,6 +63,24 @@ pub(in crate::cli) struct MatrixPlan {
     /// Container image with Goldsmith, for engines that run containers
     #[arg(long = "image", value_name = "IMAGE")]
     pub(super) container: Option<String>,
+}
+
+/// `goldsmith matrix run`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct MatrixRun {
+    /// The engine
+    #[arg(long, value_name = "ENGINE", value_enum)]
+    pub(super) on: RunsOn,
+    /// How the jobs build, as `goldsmith build` takes it.
+    #[command(flatten)]
+    pub(super) build: Build,
+}
+
+/// `--on`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum RunsOn {
+    /// Slurm, by its own programs on this machine
+    Slurm,
 }
 
 /// `goldsmith matrix collect`.

@@ -3,6 +3,8 @@
 mod args;
 mod collect;
 mod command;
+mod follow;
+mod run;
 mod words;
 mod workflow;
 

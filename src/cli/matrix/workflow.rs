@@ -1,7 +1,7 @@
 //! Makes the workflow of recipes: from the command line, their plans, and the steps that their images share.
 
-use super::args::MatrixPlan;
 use super::words::words;
+use crate::cli::build::Build;
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::options::output_root;
 use crate::cli::plan;
@@ -35,9 +35,14 @@ const OTHERS: [&str; 12] = [
 ];
 
 /// Makes the workflow. `grammar` has all commands.
-pub(super) fn of(args: &MatrixPlan, grammar: &clap::Command, global: &Global) -> Result<Workflow, Failure> {
-    let (build, engine) = (&args.build, args.engine.engine());
-    refuse(args)?;
+pub(super) fn of(
+    build: &Build,
+    engine: Engine,
+    container: Option<&str>,
+    grammar: &clap::Command,
+    global: &Global,
+) -> Result<Workflow, Failure> {
+    refuse(build, engine, container)?;
     let remote = build.remote.shared()?;
     if engine == Engine::Slurm && remote.key.is_none() {
         return Err(Failure::of(FailureKind::Usage, "no key signs the layers that the nodes share")
@@ -67,7 +72,7 @@ pub(super) fn of(args: &MatrixPlan, grammar: &clap::Command, global: &Global) ->
         recipes,
         out: out.clone(),
         remote,
-        image: args.container.clone().unwrap_or_default(),
+        image: container.unwrap_or_default().to_owned(),
         needs: needs(build.planning.machine.memory, &plans),
         at_once: build.jobs,
         stages,
@@ -76,8 +81,7 @@ pub(super) fn of(args: &MatrixPlan, grammar: &clap::Command, global: &Global) ->
 }
 
 /// Refuses options that say nothing about a job.
-fn refuse(args: &MatrixPlan) -> Result<(), Failure> {
-    let build = &args.build;
+fn refuse(build: &Build, engine: Engine, container: Option<&str>) -> Result<(), Failure> {
     let given = [
         ("--cell", build.cell.is_some()),
         ("--stage", build.stage.is_some()),
@@ -94,8 +98,7 @@ fn refuse(args: &MatrixPlan) -> Result<(), Failure> {
             .hint("name a file that the machines see too"));
     }
     let containers = [Engine::Kubernetes, Engine::Argo, Engine::Tekton];
-    let engine = args.engine.engine();
-    if containers.contains(&engine) && args.container.is_none() {
+    if containers.contains(&engine) && container.is_none() {
         let message = format!("{} runs containers, and no image with Goldsmith is named", engine.name());
         return Err(Failure::of(FailureKind::Usage, message).hint("give --image REGISTRY/goldsmith:VERSION"));
     }

@@ -44,10 +44,11 @@ if [ $# -gt 0 ]; then
         attempt <{ build }> --run "$run" --cell "${cells[$SLURM_ARRAY_TASK_ID]}"
         ;;
     collect)
-        <{ collect }> --run "$run"
-<% for line in publish %>
-        attempt <{ line }>
-<% endfor %>
+        code=0
+        <{ collect }> --run "$run"<% for line in publish %> && attempt <{ line }><% endfor %> || code=$?
+        mkdir -p "$out/_jobs"
+        echo "$code" >"$out/_jobs/collected-$run"
+        exit "$code"
         ;;
     esac
     exit
