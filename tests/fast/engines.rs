@@ -302,3 +302,36 @@ fn an_image_that_shares_nothing_and_no_target_are_fine_for_every_engine() {
         assert!(!text.contains("<%") && !text.contains("<{"), "{text}");
     }
 }
+
+/// Commands of Goldsmith in a file: words up to the end of the line.
+fn commands(text: &str) -> Vec<String> {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with(['#', '/']));
+    let found = lines.filter_map(|line| line.find("goldsmith ").map(|at| (line, at)));
+    let found = found.filter(|(line, at)| line[..*at].ends_with([' ', '\'']));
+    found.map(|(line, at)| line[at..].split(['\'', '>']).next().unwrap_or_default().trim().to_owned()).collect()
+}
+
+#[test]
+fn examples_for_ci_are_files_of_their_language_with_commands_that_exist() {
+    let mut seen = Vec::new();
+    let mut open = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/ci"))];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).expect("a directory").map(|entry| entry.expect("an entry").path()));
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("text");
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        if name.ends_with(".yaml") {
+            assert!(!documents(&text).is_empty(), "{name}");
+        }
+        for command in commands(&text).iter().filter(|_| !name.ends_with(".md")) {
+            let read = goldsmith::cli::grammar().try_get_matches_from(command.split(' '));
+            assert!(read.is_ok(), "{name}: {command}: {}", read.expect_err("it is wrong"));
+            seen.push(command.clone());
+        }
+    }
+    let count = |command: &str| seen.iter().filter(|seen| *seen == command).count();
+    assert_eq!(count("goldsmith build --refresh --publish recipe.yaml"), 6, "each service builds: {seen:?}");
+    assert!(count("goldsmith validate recipe.yaml") >= 4, "{seen:?}");
+}

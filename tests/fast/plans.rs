@@ -81,10 +81,14 @@ fn every_recipe_and_example_can_be_planned() {
     let recipes = recipes();
     assert!(recipes.len() >= 4, "{recipes:?}");
     for path in recipes {
-        let loaded = recipe::load(&path, &options(), Some(&debian())).unwrap_or_else(|errors| panic!("{errors}"));
-        let plan = plan_of(&loaded);
-        assert_is_sound(&plan);
-        assert_eq!(plan_of(&loaded).steps.last().map(|step| step.key), plan.steps.last().map(|step| step.key));
+        let text = std::fs::read_to_string(&path).expect("text");
+        let images = recipe::load_all_str(&path, &text, &options(), Some(&debian()));
+        let images = images.unwrap_or_else(|errors| panic!("{errors}"));
+        for loaded in images {
+            let plan = plan_of(&loaded);
+            assert_is_sound(&plan);
+            assert_eq!(plan_of(&loaded).steps.last().map(|step| step.key), plan.steps.last().map(|step| step.key));
+        }
     }
 }
 
