@@ -78,10 +78,10 @@ fn takes_long_an_image_without_cloud_init_passes_every_check() {
 #[test]
 #[ignore = "needs packages of Debian, boots virtual machines, and takes long"]
 fn takes_long_the_initramfs_grows_the_root() {
-    let recipe = WITHOUT_CLOUD_INIT.replace("name: without-cloud-init", "name: growroot-initramfs");
+    let recipe = WITHOUT_CLOUD_INIT.replace("name: without-cloud-init", "name: grown-early");
     let recipe = recipe.replace("  - growroot\n  - container-runtime\n", "  - growroot-initramfs\n");
     assert!(recipe.contains("growroot-initramfs\n  - net-rules"), "{recipe}");
-    let (verified, _) = build_and_verify("growroot-initramfs", &recipe, &["--user", "ops", "--boot", "bios"]);
+    let (verified, _) = build_and_verify("grown-early", &recipe, &["--user", "ops", "--boot", "bios"]);
     verified.assert_passed();
     let passed: Vec<_> = verified.with("passed").iter().map(|it| it["id"].as_str().expect("an id")).collect();
     for id in ["root-grows", "root-fills-disk", "growroot-initramfs/4"] {
