@@ -91,7 +91,7 @@ pub(super) enum Verb {
     Run(Box<Run>),
     /// Publish a built image to clouds, directories and object stores
     Publish(Box<Publish>),
-    /// Manage the images of a cloud
+    /// Manage the images of a cloud, a directory or a bucket
     Images(Box<Images>),
     /// List all elements, or show one
     Elements(Elements),

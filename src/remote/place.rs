@@ -20,7 +20,7 @@ pub enum Location {
 
 /// An address that is not understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{address}` is no address of a remote cache: {reason}")]
+#[error("`{address}` is no address of a bucket or a directory: {reason}")]
 pub struct PlaceError {
     /// The address, without secrets.
     pub address: String,

@@ -8,6 +8,7 @@ mod engines;
 mod faults;
 mod importing;
 mod keys_of_stores;
+mod managing;
 mod protections;
 mod proxy;
 mod publishing;

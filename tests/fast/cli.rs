@@ -16,6 +16,7 @@ mod history;
 mod images;
 mod inspect;
 mod limits;
+mod managing;
 mod mirrors;
 mod recipes;
 mod relay;

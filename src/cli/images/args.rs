@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::place::PlaceOptions;
 use crate::cli::cloud::CloudOptions;
 use crate::cli::parse::{parse_param, parse_tag};
 use crate::recipe::delivery::RegionImage;
@@ -19,12 +20,16 @@ pub(in crate::cli) struct Images {
     /// The cloud.
     #[command(flatten)]
     pub(super) cloud: CloudOptions,
+    /// The place, if it is not a cloud.
+    #[command(flatten)]
+    pub(super) place: PlaceOptions,
 }
 
-/// What to do with images of a cloud.
+/// What to do with images of a cloud, a directory or a bucket.
 #[derive(Debug, Subcommand)]
 pub(super) enum ImagesVerb {
     /// List images
+    #[command(visible_alias = "ls")]
     List(List),
     /// Show all attributes and properties of an image
     Show {
@@ -83,18 +88,10 @@ pub(super) enum ImagesVerb {
     },
     /// Download an image; continue a download that was interrupted
     Download(Download),
+    /// Promote a version of an image in a directory or a bucket: `latest` and the index lead to it
+    Promote(Promote),
     /// Delete images
-    Delete {
-        /// Ids or names of the images; if one does not exist, none is deleted
-        #[arg(required = true)]
-        images: Vec<String>,
-        /// Delete only the data in this store; data in other stores stays
-        #[arg(long, value_name = "NAME")]
-        store: Option<String>,
-        /// Only print what would be removed
-        #[arg(long)]
-        dry_run: bool,
-    },
+    Delete(Delete),
     /// Import data into a queued image, or copy the data of an active image to more stores
     Import(ImportArgs),
     /// Manage the image service's cache
@@ -128,6 +125,45 @@ pub(super) struct Download {
     /// Trusted certificate in PEM [default: the certificate that the image names, from the cloud's key manager]
     #[arg(long, value_name = "FILE", requires = "verify_signature")]
     pub(super) certificate: Option<PathBuf>,
+}
+
+/// `goldsmith images promote`.
+#[derive(Debug, Args)]
+pub(super) struct Promote {
+    /// Id of the version, such as gold/20261121T191500Z, or name of the image if it has only one version
+    pub(super) image: String,
+    /// Promote the version although one that was built later is promoted
+    #[arg(long)]
+    pub(super) allow_older: bool,
+    /// Promote the version although it was rolled back
+    #[arg(long)]
+    pub(super) allow_rolled_back: bool,
+    /// Promote the version although it has not passed its checks
+    #[arg(long)]
+    pub(super) allow_unverified: bool,
+    /// Sign the changed index with this gpg key: a fingerprint, or its last 16 digits
+    #[arg(long, value_name = "KEY")]
+    pub(super) sign_openpgp: Option<String>,
+}
+
+/// `goldsmith images delete`.
+#[derive(Debug, Args)]
+pub(super) struct Delete {
+    /// Ids or names of the images; if one does not exist, none is deleted
+    #[arg(required = true)]
+    pub(super) images: Vec<String>,
+    /// Delete only the data in this store of a cloud; data in other stores stays
+    #[arg(long, value_name = "NAME")]
+    pub(super) store: Option<String>,
+    /// In a directory or a bucket, delete the promoted version too; then nothing is promoted
+    #[arg(long)]
+    pub(super) promoted: bool,
+    /// In a directory or a bucket, sign the changed index with this gpg key: a fingerprint, or its last 16 digits
+    #[arg(long, value_name = "KEY")]
+    pub(super) sign_openpgp: Option<String>,
+    /// Only print what would be removed
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 /// What to do with the cache of an image service.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::args::{Set, Switch};
+use super::args::{Delete, Set, Switch};
 use super::image::find;
 use crate::cli::cloud::failure;
 use crate::cli::failure::{Failure, FailureKind};
@@ -119,7 +119,13 @@ pub(super) fn accept(image: &str, reject: bool, cloud: &Cloud) -> Result<(), Fai
 }
 
 /// Runs `goldsmith images delete`. A dry run only prints what it would delete.
-pub(super) fn delete(names: &[String], store: Option<&str>, dry_run: bool, cloud: &Cloud) -> Result<(), Failure> {
+pub(super) fn delete(wanted: &Delete, cloud: &Cloud) -> Result<(), Failure> {
+    let Delete { images: names, store, promoted, dry_run, .. } = wanted;
+    let (store, dry_run) = (store.as_deref(), *dry_run);
+    if *promoted {
+        return Err(Failure::of(FailureKind::Usage, "--promoted is for images of a directory or a bucket")
+            .hint("a cloud protects images from being deleted: `goldsmith images protect`"));
+    }
     let images = names.iter().map(|name| find(cloud, name)).collect::<Result<Vec<_>, _>>()?;
     if let Some(store) = store {
         for image in images {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::args::{CacheVerb, Images, ImagesVerb, List};
 use super::image::find;
-use super::{change, download, import, render};
+use super::{change, download, import, render, tree};
 use crate::cli::cloud::{connect, failure};
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::output::{print, would_remove};
@@ -15,6 +15,18 @@ use crate::openstack::{Cloud, CloudError, Member};
 
 /// Runs `goldsmith images`.
 pub(in crate::cli) fn images(args: &Images, global: &Global) -> Result<(), Failure> {
+    let key = match &args.command {
+        ImagesVerb::Promote(wanted) => wanted.sign_openpgp.as_deref(),
+        ImagesVerb::Delete(wanted) => wanted.sign_openpgp.as_deref(),
+        _ => None,
+    };
+    if let Some(tree) = args.place.open(key, global)? {
+        return tree::images(&args.command, &tree, global);
+    }
+    if let ImagesVerb::Promote(_) = &args.command {
+        return Err(Failure::of(FailureKind::Usage, "this command promotes images of a directory or a bucket")
+            .hint("name the place by --directory or --s3; in a cloud, `goldsmith publish --promote` does it"));
+    }
     let cloud = connect(&args.cloud)?;
     match &args.command {
         ImagesVerb::List(wanted) => list(wanted, &cloud, global),
@@ -39,7 +51,9 @@ pub(in crate::cli) fn images(args: &Images, global: &Global) -> Result<(), Failu
             Ok(())
         }
         ImagesVerb::Download(wanted) => download::download(wanted, &find(&cloud, &wanted.image)?, &cloud, global),
-        ImagesVerb::Delete { images, store, dry_run } => change::delete(images, store.as_deref(), *dry_run, &cloud),
+        // Refused above.
+        ImagesVerb::Promote(_) => Ok(()),
+        ImagesVerb::Delete(wanted) => change::delete(wanted, &cloud),
         ImagesVerb::Import(wanted) => import::import(wanted, &cloud, global),
         ImagesVerb::Cache { command } => cache(command, &cloud, global),
         ImagesVerb::Metadefs { namespace } => metadefs(namespace.as_deref(), &cloud, global),

@@ -12,6 +12,7 @@ use crate::openstack::cache::Cache;
 use crate::openstack::image::Image;
 use crate::openstack::metadefs::Namespace;
 use crate::openstack::{Member, Store};
+use crate::publish::trees::TreeImage;
 use crate::text::printable;
 use crate::units::ByteSize;
 
@@ -34,6 +35,60 @@ pub(super) fn list(images: &[Image]) -> String {
         ]
     }));
     columns(&rows)
+}
+
+/// A line for each version of the images in a directory or a bucket.
+pub(super) fn tree(images: &[TreeImage]) -> String {
+    if images.is_empty() {
+        return "no image\n".to_owned();
+    }
+    let heading = ["ID", "STATUS", "CHECKS", "FORMAT", "SIZE", "CREATED"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    rows.extend(images.iter().map(|image| {
+        let created = image.summary.as_ref().and_then(|summary| summary.created);
+        vec![
+            shown(&image.id),
+            status(image).to_owned(),
+            checks(image).to_owned(),
+            shown(&formats(image)),
+            ByteSize::bytes(image.size).to_string(),
+            created.map_or_else(|| "-".to_owned(), |created| created.to_string()),
+        ]
+    }));
+    columns(&rows)
+}
+
+fn status(image: &TreeImage) -> &'static str {
+    match (image.promoted, image.rolled_back) {
+        (true, _) => "promoted",
+        (false, true) => "rolled back",
+        (false, false) => "-",
+    }
+}
+
+fn checks(image: &TreeImage) -> &'static str {
+    match image.passed() {
+        Some(true) => "passed",
+        Some(false) => "failed",
+        None => "-",
+    }
+}
+
+fn formats(image: &TreeImage) -> String {
+    let artifacts = image.summary.iter().flat_map(|summary| &summary.artifacts);
+    let formats: Vec<_> = artifacts.map(|artifact| artifact.output.format.name()).collect();
+    if formats.is_empty() { "-".to_owned() } else { formats.join(", ") }
+}
+
+/// Describes a version that would be removed.
+pub(super) fn tree_facts(image: &TreeImage) -> String {
+    let promoted = if image.promoted { "; it is promoted, and nothing is after that" } else { "" };
+    shown(&format!("{}, {}, {}{promoted}", formats(image), ByteSize::bytes(image.size), image.place))
+}
+
+/// Describes one of several versions that the user may mean.
+pub(super) fn tree_candidate(image: &TreeImage) -> String {
+    shown(&format!("{}: {}, {}", image.id, formats(image), status(image)))
 }
 
 /// Shows all facts about an image, one a line.

@@ -12,4 +12,4 @@ pub(super) use guest::{AccelOption, GuestOptions, RELAY};
 pub(super) use machine::MachineOptions;
 pub(super) use planning::PlanningOptions;
 pub(super) use recipe::{PinOptions, ReadingOptions, RecipeOptions, Sources, output_dir, output_root};
-pub(super) use remote::{RemoteOptions, RemoteUse, keygen};
+pub(super) use remote::{RemoteOptions, RemoteUse, keygen, located};

@@ -105,7 +105,7 @@ impl RemoteOptions {
             usage("no remote cache is named, so the machines would share no step")
                 .hint("give --remote-cache URL, or set GOLDSMITH_REMOTE_CACHE; a directory that all mount will do")
         })?;
-        let address = match location(&address)? {
+        let address = match located(&address)? {
             Location::Directory(path) if !address.contains("://") => {
                 let path = std::path::absolute(&path).map_err(|error| Failure::new(FailureKind::Usage, &error))?;
                 path.display().to_string()
@@ -158,8 +158,8 @@ fn of_key(error: &KeyError) -> Failure {
     }
 }
 
-/// Reads an address.
-fn location(address: &str) -> Result<Location, Failure> {
+/// Reads the address of a bucket or a directory. Variables of AWS tools complete it.
+pub(in crate::cli) fn located(address: &str) -> Result<Location, Failure> {
     let endpoint = said("AWS_ENDPOINT_URL_S3").or_else(|| said("AWS_ENDPOINT_URL"));
     let region = said("AWS_REGION").or_else(|| said("AWS_DEFAULT_REGION"));
     Location::parse(address, endpoint, region).map_err(|error| {
@@ -170,7 +170,7 @@ fn location(address: &str) -> Result<Location, Failure> {
 
 /// Opens the store at an address.
 fn store(address: &str) -> Result<Arc<dyn ObjectStore>, Failure> {
-    match location(address)? {
+    match located(address)? {
         Location::Directory(path) => {
             let path = std::path::absolute(&path).map_err(|error| Failure::new(FailureKind::Usage, &error))?;
             Ok(Arc::new(Directory::new(&path)))

@@ -58,7 +58,7 @@ pub(super) fn failure(error: &PublishError) -> Failure {
         }
         PublishError::Secret(_) => Failure::new(FailureKind::Host, error),
         PublishError::Source(error) => return source(error),
-        PublishError::Tree(error) => return tree(error),
+        PublishError::Tree(error) => return of_tree(error),
         PublishError::Key { .. } => {
             return Failure::new(FailureKind::Usage, error)
                 .hint("set the variables, or name another place in the recipe");
@@ -131,7 +131,7 @@ pub(super) fn failure(error: &PublishError) -> Failure {
 }
 
 /// Converts errors of a target that is a tree of files.
-fn tree(error: &TreeError) -> Failure {
+pub(in crate::cli) fn of_tree(error: &TreeError) -> Failure {
     let kind = match error {
         TreeError::ImageVersion(ImageVersionError::Source(error)) => return source(error),
         TreeError::ImageVersion(_) => FailureKind::Usage,

@@ -7,5 +7,6 @@ mod report;
 mod target;
 
 pub(super) use command::{Publish, publish};
+pub(super) use failing::of_tree;
 pub(super) use keys::Environment;
 pub(super) use report::PublishReport;

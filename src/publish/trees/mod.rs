@@ -12,6 +12,7 @@ pub mod directory;
 mod error;
 pub mod image_version;
 mod index;
+mod manage;
 mod publication;
 mod rollback;
 pub mod s3;
@@ -21,4 +22,5 @@ mod storage;
 mod target;
 
 pub use error::TreeError;
+pub use manage::{Allowed, ManageError, Promoted, Tree, TreeImage};
 pub(super) use target::{directory, s3_bucket};
