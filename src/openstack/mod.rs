@@ -7,6 +7,7 @@ mod answer;
 mod barbican;
 pub mod base;
 pub mod cache;
+mod catalog;
 mod change;
 mod client;
 pub mod config;
