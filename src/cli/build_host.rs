@@ -43,7 +43,7 @@ impl BuildHost {
     ) -> Result<Workshop, Failure> {
         let made = Workshop::new(&global.cache, self.private.path(), reporter, interrupt.clone());
         let (network, remote) = (network::network(global)?, self.remote.clone());
-        let clouds = cloud::places(cloud);
+        let clouds = cloud::places(cloud, global);
         let made = made.map_err(|error| hints::store(&error))?;
         Ok(Workshop { network, remote, clouds, ..made })
     }

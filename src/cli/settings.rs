@@ -37,13 +37,18 @@ impl Global {
     }
 }
 
-/// Finds the cache directory by the rules of the XDG Base Directory Specification, unless one is named.
+/// Finds the directory of caches of this user by the rules of the XDG Base Directory Specification.
+pub(super) fn user_cache() -> Option<PathBuf> {
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    let xdg = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    xdg.or_else(home)
+}
+
+/// Finds the cache directory, unless one is named.
 pub(super) fn cache_dir(named: Option<&Path>) -> Result<PathBuf, Failure> {
-    let from_home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
-    let from_xdg = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
     match named {
         Some(dir) => std::path::absolute(dir).map_err(|error| Failure::new(FailureKind::Usage, &error)),
-        None => from_xdg().or_else(from_home).map(|dir| dir.join("goldsmith")).ok_or_else(|| {
+        None => user_cache().map(|dir| dir.join("goldsmith")).ok_or_else(|| {
             Failure::of(FailureKind::Host, "no place is known for the cache").hint("set HOME, or give --cache DIR")
         }),
     }

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,6 +16,7 @@ use super::answer::{ANSWER_LIMIT, json_of, refused, unreachable};
 use super::catalog::{Service, base, endpoint};
 use super::config::CloudConfig;
 use super::retry::retried;
+use super::tokens::{self, Login};
 use crate::fetch::Secret;
 use crate::interrupt::Interrupt;
 
@@ -59,6 +61,8 @@ struct TokenBody {
     catalog: Vec<Service>,
     #[serde(default)]
     project: Option<Project>,
+    #[serde(default)]
+    expires_at: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,16 +70,37 @@ struct Project {
     id: String,
 }
 
+impl Session {
+    /// Returns the session of a login, which may be that of an earlier command.
+    fn of(login: &Login) -> Self {
+        let age = Duration::try_from(Timestamp::now().duration_since(login.made)).unwrap_or_default();
+        // A computer that has run for less time than the token exists has no such instant, and the token is old.
+        let since = Instant::now().checked_sub(age).or_else(|| Instant::now().checked_sub(FRESH * 2));
+        Self { token: login.token.clone(), since: since.unwrap_or_else(Instant::now) }
+    }
+}
+
 impl Cloud {
-    /// Logs in and finds the image service.
+    /// Logs in and finds the image service. A token of an earlier command saves the login.
     ///
     /// # Errors
     ///
     /// If Keystone refuses or cannot be reached, or its catalog has no image service.
     pub fn connect(config: CloudConfig) -> Result<Self, CloudError> {
         let identity = Settings::new(&config, &config.auth_url)?.agent();
-        let (token, body) = retried(&Interrupt::new(), || log_in(&identity, &config))?;
-        let catalog = body.catalog;
+        // A service that an earlier catalog does not have may be in the present one.
+        if let Some(login) = tokens::find(&config)
+            && let Ok(cloud) = Self::with(login, config.clone(), identity.clone())
+        {
+            return Ok(cloud);
+        }
+        let login = new_login(&identity, &config)?;
+        Self::with(login, config, identity)
+    }
+
+    fn with(login: Login, config: CloudConfig, identity: Agent) -> Result<Self, CloudError> {
+        let session = Mutex::new(Session::of(&login));
+        let Login { catalog, project, .. } = login;
         let image = match &config.image_endpoint {
             Some(url) => url.clone(),
             None if catalog.is_empty() => return Err(CloudError::NoProject { cloud: config.name }),
@@ -83,8 +108,6 @@ impl Cloud {
         };
         let image = base(&image).to_owned();
         let settings = Settings::new(&config, &image)?;
-        let session = Mutex::new(Session { token, since: Instant::now() });
-        let project = body.project.map(|project| project.id);
         Ok(Self { config, identity, agent: settings.agent(), settings, session, catalog, image, project })
     }
 
@@ -150,14 +173,13 @@ impl Cloud {
     /// Returns the content at any address in the cloud, in this content type.
     pub(super) fn bytes_from(&self, url: &str, kind: &str) -> Result<Vec<u8>, CloudError> {
         self.renew()?;
-        let token = self.session().token;
-        let request = Request::get(url).header("X-Auth-Token", token.reveal()).header("Accept", kind);
-        let request = request.body(SendBody::none()).map_err(ureq::Error::from);
-        let answer =
-            request.and_then(|request| self.identity.run(request)).map_err(|error| unreachable(url, &error))?;
-        if !answer.status().is_success() {
-            return Err(refused(&Method::GET, url, answer, Some(&token)));
-        }
+        let answer = self.with_token(|token| {
+            let request = Request::get(url).header("X-Auth-Token", token.reveal()).header("Accept", kind);
+            let request = request.body(SendBody::none()).map_err(ureq::Error::from);
+            let answer =
+                request.and_then(|request| self.identity.run(request)).map_err(|error| unreachable(url, &error))?;
+            if answer.status().is_success() { Ok(answer) } else { Err(refused(&Method::GET, url, answer, Some(token))) }
+        })?;
         let read = answer.into_body().with_config().limit(ANSWER_LIMIT).read_to_vec();
         read.map_err(|error| unreachable(url, &error))
     }
@@ -186,10 +208,11 @@ impl Cloud {
         if self.session().since.elapsed() > FRESH { self.log_in() } else { Ok(()) }
     }
 
-    /// Gets a new token.
+    /// Gets a new token, and throws the present one away.
     pub(super) fn log_in(&self) -> Result<(), CloudError> {
-        let (token, _) = retried(&Interrupt::new(), || log_in(&self.identity, &self.config))?;
-        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Session { token, since: Instant::now() };
+        tokens::forget(&self.config);
+        let login = new_login(&self.identity, &self.config)?;
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Session::of(&login);
         Ok(())
     }
 
@@ -260,14 +283,23 @@ fn send(
     if answer.status().is_success() { Ok(answer) } else { Err(refused(method, url, answer, secret)) }
 }
 
-fn log_in(agent: &Agent, config: &CloudConfig) -> Result<(Secret, TokenBody), CloudError> {
+/// Logs in at Keystone, and keeps the token for later commands.
+fn new_login(agent: &Agent, config: &CloudConfig) -> Result<Login, CloudError> {
+    let login = retried(&Interrupt::new(), || log_in(agent, config))?;
+    tokens::keep(config, &login);
+    Ok(login)
+}
+
+fn log_in(agent: &Agent, config: &CloudConfig) -> Result<Login, CloudError> {
     let url = format!("{}/auth/tokens", config.auth_url);
     let request = Request::builder().method(Method::POST).uri(&url);
+    let made = Timestamp::now();
     let answer =
         send(agent, &Method::POST, &url, request, Some((JSON, &config.auth.request())), Some(config.auth.secret()))?;
     let token = answer.headers().get("x-subject-token").and_then(|token| token.to_str().ok()).map(Secret::new);
     let token =
         token.ok_or_else(|| CloudError::Strange { url: url.clone(), reason: "there is no token".to_owned() })?;
-    let body: TokenAnswer = json_of(&url, answer)?;
-    Ok((token, body.token))
+    let TokenAnswer { token: body } = json_of(&url, answer)?;
+    let expires = body.expires_at.and_then(|time| time.parse().ok());
+    Ok(Login { token, made, expires, catalog: body.catalog, project: body.project.map(|project| project.id) })
 }

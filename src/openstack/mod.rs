@@ -19,6 +19,7 @@ pub mod metadefs;
 mod retry;
 mod sending;
 pub mod signature;
+pub mod tokens;
 mod transfer;
 pub mod upload;
 

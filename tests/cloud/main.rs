@@ -18,6 +18,7 @@ mod seaweed;
 mod signing;
 mod store;
 mod targets;
+mod tokens;
 
 use std::io::Write as _;
 use std::process::{Command, Output};

@@ -13,7 +13,6 @@ use super::verdict;
 use crate::build::actions::ActionError;
 use crate::build::{AfterFailure, OnFailure};
 use crate::cli::build_host::BuildHost;
-use crate::cli::cloud;
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::hints;
 use crate::cli::history::{self, Ended};
@@ -29,6 +28,7 @@ use crate::fetch::PinPolicy;
 use crate::guest::Guest;
 use crate::interrupt::Interrupt;
 use crate::layer::LayerKey;
+use crate::openstack::config::Places;
 use crate::pipeline::{Made, Options, Outcome, Pipeline, PipelineError, Publishing, Source, Verdict, Watch};
 use crate::plan::StepId;
 use crate::text::Redactor;
@@ -47,6 +47,8 @@ pub(super) struct Image<'h> {
     recipe: PathBuf,
     redactor: Redactor,
     color: bool,
+    /// Where the configurations of clouds are.
+    clouds: Places,
 }
 
 /// Why an image was not made.
@@ -77,9 +79,10 @@ impl<'h> Image<'h> {
         workshop.timeout = args.timeout;
         workshop.ansible = args.allow_ansible;
         workshop.secrets = read_secrets(&recipe.secrets, &recipe.dir)?;
-        let redactor = Redactor::new(workshop.secrets.values());
+        let (redactor, clouds) = (Redactor::new(workshop.secrets.values()), workshop.clouds.clone());
         let pipeline = Pipeline::new(source, pins, workshop, &host.host);
-        Ok(Self { name, out, view, pipeline, log, tally, quiet, recipe: path, redactor, color: global.terminal.color })
+        let color = global.terminal.color;
+        Ok(Self { name, out, view, pipeline, log, tally, quiet, recipe: path, redactor, color, clouds })
     }
 
     /// Builds the image, verifies it, and publishes it if wanted. `steps` are those of its plan if the command builds other images
@@ -94,7 +97,7 @@ impl<'h> Image<'h> {
         let opened = self.log.open(&self.out, self.redactor.clone());
         opened.map_err(|error| not_made(Failure::new(FailureKind::Host, &error)))?;
         let publish = args.publish.then(|| Publishing {
-            places: cloud::places(&args.planning.cloud),
+            places: self.clouds.clone(),
             allow_older: args.allow_older,
             keys: &Environment,
             reporter: publish_view.reporter(),

@@ -200,6 +200,15 @@ pub(in crate::cli) const KEYS: &[Key] = &[
         meaning: "Region of the cloud.",
     },
     Key {
+        name: "token-cache",
+        variable: Some("GOLDSMITH_TOKEN_CACHE"),
+        kind: Kind::Flag,
+        default: "true",
+        project: false,
+        option: None,
+        meaning: "Keep tokens of clouds for later commands. `--no-token-cache` wins.",
+    },
+    Key {
         name: "color",
         variable: Some("GOLDSMITH_COLOR"),
         kind: Kind::Word(&["auto", "always", "never"]),

@@ -27,7 +27,7 @@ pub(in crate::cli) fn images(args: &Images, global: &Global) -> Result<(), Failu
         return Err(Failure::of(FailureKind::Usage, "this command promotes images of a directory or a bucket")
             .hint("name the place by --directory or --s3; in a cloud, `goldsmith publish --promote` does it"));
     }
-    let cloud = connect(&args.cloud)?;
+    let cloud = connect(&args.cloud, global)?;
     match &args.command {
         ImagesVerb::List(wanted) => list(wanted, &cloud, global),
         ImagesVerb::Show { image } => show(&find(&cloud, image)?, global),

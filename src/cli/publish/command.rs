@@ -89,7 +89,7 @@ pub(in crate::cli) fn publish(args: &Publish, global: &Global) -> Result<(), Fai
     for (subject, targets) in &subjects {
         let context = Context {
             subject,
-            places: cloud::places(&args.cloud),
+            places: cloud::places(&args.cloud, global),
             allow_older: args.allow_older,
             keys: &Environment,
             reporter: view.reporter(),

@@ -36,6 +36,8 @@ pub struct CloudConfig {
     pub silence: Duration,
     /// Proxies to use.
     pub proxies: Proxies,
+    /// Directory of tokens of earlier commands, if they are kept.
+    pub tokens: Option<PathBuf>,
 }
 
 /// The files of a client's certificate.

@@ -13,7 +13,7 @@ impl CloudConfig {
     /// If there is no such cloud, or a setting is missing.
     pub fn find(places: &Places) -> Result<Self, CloudError> {
         let found = meant(places)?;
-        Ok(Self { proxies: places.proxies.clone(), ..found })
+        Ok(Self { proxies: places.proxies.clone(), tokens: places.tokens.clone(), ..found })
     }
 }
 

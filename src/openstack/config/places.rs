@@ -34,6 +34,8 @@ pub struct Places {
     pub variables: BTreeMap<String, String>,
     /// Proxies of the environment.
     pub proxies: Proxies,
+    /// Directory of tokens of earlier commands, if they are kept: see [`private_dir`](crate::openstack::tokens::private_dir).
+    pub tokens: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Places {

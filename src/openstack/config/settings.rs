@@ -47,6 +47,7 @@ impl Settings<'_> {
             client,
             silence: self.silence()?,
             proxies: Proxies::default(),
+            tokens: None,
             verify,
             origin: files.to_vec(),
         })
