@@ -39,6 +39,10 @@ install_packages() {
     unmount_system
 }
 
+downloaded() {
+    size_of_files "$mnt/apk" -name '*.apk*'
+}
+
 # apk's database (apk-package(5)): P is the name, V the version, A the architecture.
 list_packages() {
     for database in "$tree/lib/apk/db/installed" "$tree/usr/lib/apk/db/installed"; do

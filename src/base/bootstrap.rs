@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use super::downloads::Downloads;
 use super::failure::{self, BootstrapError};
 use super::job::{self, Activities, Job, MIN_MEMORY, Place};
 use super::tool::{self, missing_tools};
@@ -76,11 +77,16 @@ fn run(
     let raise = stop.clone();
     interrupt.on_raise(move || raise.raise());
     let mut activities = Activities::start(reporter, "install packages");
+    let mut downloads = Downloads::new(reporter);
     let mut installed = 0;
     let mut shortage = None;
     let result = process::run_lines(&mut command, &stop, None, |line| {
         if let Some(activity) = line.strip_prefix("goldsmith: ") {
+            downloads.finish();
             activities.next(activity);
+            return;
+        }
+        if downloads.line(line) {
             return;
         }
         reporter.report(&Event::Output { line: line.to_owned() });
@@ -94,6 +100,7 @@ fn run(
             }
         }
     });
+    downloads.finish();
     match result {
         Ok(()) => {}
         Err(ProcessError::Interrupted) => return Err(shortage.take().unwrap_or(BootstrapError::Interrupted)),
@@ -119,7 +126,8 @@ fn explain(
         Ok(known) => return known,
         Err(error) => error,
     };
-    let ProcessError::Failed { status, tail, .. } = error else { return BootstrapError::Failed(error) };
+    let ProcessError::Failed { status, mut tail, .. } = error else { return BootstrapError::Failed(error) };
+    tail.retain(|line| !Downloads::is_count(line));
     BootstrapError::from_output(&tail, &request.how.keyring).unwrap_or_else(|| {
         // The program that makes the namespaces passes on the exit status of the work.
         let program = format!("{}, or what follows it,", request.how.tool.name());

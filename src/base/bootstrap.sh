@@ -5,6 +5,7 @@
 # has those for a tree that is there already.
 #   take_cache         gives packages of earlier runs to the tool
 #   install_packages   makes the tree of packages; its failure is the status of the script
+#   downloaded         prints the size of the packages that are there, in bytes, also of those that have arrived in part
 #   list_packages      prints a line `installed NAME VERSION ARCHITECTURE` for each package of the tree
 #   keep_packages      gives new packages to the cache
 #   tidy_tree          removes what only the tool needed, and writes the image's list of repositories
@@ -18,7 +19,7 @@
 #              DISK_SIZE ROOT_UUID EFI_SECTOR EFI_KIB EFI_ID    the disk; the file `file-systems` in WORK has a line
 #                        `TYPE OFFSET KIB UUID HASH_SEED LABEL MOUNT` for each file system and swap space
 #              TARGET    the qcow2 file to make
-# Lines that begin with `goldsmith:` are for the caller.
+# Lines that begin with `goldsmith:` and `goldsmith-bytes:` are for the caller.
 
 umask 022
 export LC_ALL=C.UTF-8
@@ -55,9 +56,30 @@ keep_file() {
     fi
 }
 
+# Prints the sum of the sizes of the files that the arguments name for find; some may vanish meanwhile.
+size_of_files() {
+    find "$@" -type f -printf '%s\n' 2>/dev/null | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
+}
+
+# Tells once a second how many bytes have arrived, whenever there are more.
+watch_downloads() {
+    before=$(downloaded)
+    last=$before
+    while sleep 1; do
+        now=$(downloaded)
+        if [ "$now" -gt "$last" ]; then
+            echo "goldsmith-bytes: $((now - before))"
+            last=$now
+        fi
+    done
+}
+
 take_cache
+watch_downloads &
+watcher=$!
 status=0
 install_packages || status=$?
+kill "$watcher" 2>/dev/null || :
 if [ "$status" != 0 ]; then
     keep_packages
     exit "$status"

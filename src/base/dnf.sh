@@ -40,6 +40,10 @@ install_packages() {
     transaction_ended
 }
 
+downloaded() {
+    size_of_files "$tree/var/cache/dnf" -name '*.rpm*'
+}
+
 # Indexes are replaced as a whole.
 keep_packages() {
     for directory in "$mnt"/dnf/*/; do

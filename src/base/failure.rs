@@ -276,38 +276,46 @@ fn missing_package(line: &str) -> Option<&str> {
 /// be used.` dnf: `Installed size: 612 M`. zypper, behind other sentences: `After the operation, additional 612.0 MiB will be used.`
 /// pacman: `Total Installed Size:  612.00 MiB`.
 pub(super) fn announced_size(line: &str) -> Option<u64> {
-    if let Some(text) = line.trim().strip_prefix("Installed size: ") {
-        let (number, unit) = text.split_once(' ')?;
-        // dnf counts in units of 1024.
-        let factor = match unit {
-            "k" => 1024.0,
-            "M" => 1024.0 * 1024.0,
-            "G" => 1024.0 * 1024.0 * 1024.0,
-            _ => return None,
-        };
-        return Some((number.parse::<f64>().ok()? * factor) as u64);
-    }
-    let zypper =
-        line.split_once("After the operation, additional ").map(|(_, text)| text.trim().strip_suffix(" will be used."));
-    let pacman = line.strip_prefix("Total Installed Size:").map(Some);
-    if let Some(text) = zypper.or(pacman) {
-        let (number, unit) = text?.trim().split_once(' ')?;
-        let factor = match unit {
-            "KiB" => 1024.0,
-            "MiB" => 1024.0 * 1024.0,
-            "GiB" => 1024.0 * 1024.0 * 1024.0,
-            _ => 1.0,
-        };
-        return Some((number.parse::<f64>().ok()? * factor) as u64);
-    }
-    let text = line.trim().strip_prefix("After this operation, ")?;
-    let (number, unit) = text.strip_suffix(" of additional disk space will be used.")?.split_once(' ')?;
+    let line = line.trim();
+    let zypper = || line.split_once("After the operation, additional ")?.1.trim().strip_suffix(" will be used.");
+    let apt = || line.strip_prefix("After this operation, ")?.strip_suffix(" of additional disk space will be used.");
+    let size = line.strip_prefix("Installed size: ").or_else(zypper);
+    size.or_else(|| line.strip_prefix("Total Installed Size:")).or_else(apt).and_then(size_of)
+}
+
+/// Returns the bytes that a package manager announces to download. apt: `Need to get 12.3 MB/36.2 MB of archives.` dnf: `Total
+/// download size: 45 M`. zypper: `Overall download size: 20.5 MiB. Already cached: 0 B.`, or `Package download size: 20.5 MiB`.
+/// pacman: `Total Download Size:  123.45 MiB`.
+pub(super) fn announced_download(line: &str) -> Option<u64> {
+    let line = line.trim();
+    let apt = || {
+        let sizes = line.strip_prefix("Need to get ")?.strip_suffix(" of archives.")?;
+        // What is in the cache is only in the second one.
+        Some(sizes.split_once('/').map_or(sizes, |(missing, _)| missing))
+    };
+    let zypper = || {
+        let text =
+            line.strip_prefix("Overall download size: ").or_else(|| line.strip_prefix("Package download size: "))?;
+        Some(text.split_once(". ").map_or(text, |(size, _)| size))
+    };
+    let others = ["Total download size: ", "Total Download Size:", "Need to download "];
+    let others = || others.iter().find_map(|start| line.strip_prefix(start)).map(|text| text.trim_end_matches('.'));
+    apt().or_else(zypper).or_else(others).and_then(size_of)
+}
+
+/// Reads a size as package managers write it: `1,234 kB`, `612 M`, `20.5 MiB`.
+fn size_of(text: &str) -> Option<u64> {
+    let (number, unit) = text.trim().split_once(' ')?;
     let number: f64 = number.replace(',', "").parse().ok()?;
     let factor = match unit {
         "B" => 1.0,
         "kB" => 1e3,
         "MB" => 1e6,
         "GB" => 1e9,
+        // dnf counts in units of 1024.
+        "k" | "KiB" => 1024.0,
+        "M" | "MiB" => 1024.0 * 1024.0,
+        "G" | "GiB" => 1024.0 * 1024.0 * 1024.0,
         _ => return None,
     };
     Some((number * factor) as u64)

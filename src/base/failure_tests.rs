@@ -96,3 +96,24 @@ fn sizes_are_read_as_package_managers_write_them() {
     assert_eq!(announced_size(zypper), Some(3 << 29));
     assert_eq!(announced_size("Total Installed Size:  1.50 GiB"), Some(3 << 29));
 }
+
+#[test]
+fn downloads_are_read_as_package_managers_write_them() {
+    for (line, bytes) in [
+        ("Need to get 36.2 MB of archives.", Some(36_200_000)),
+        ("Need to get 1,234 kB/36.2 MB of archives.", Some(1_234_000)),
+        ("Need to get 0 B/75.8 MB of archives.", Some(0)),
+        ("Total download size: 1.5 M", Some(3 << 19)),
+        ("Need to download 1.5 MiB.", Some(3 << 19)),
+        (
+            "Overall download size: 1.5 GiB. Already cached: 0 B. After the operation, additional 2 GiB will be used.",
+            Some(3 << 29),
+        ),
+        ("Package download size:     1.5 MiB", Some(3 << 19)),
+        ("Total Download Size:    1.50 MiB", Some(3 << 19)),
+        ("Need to get out of here", None),
+        ("After this operation, 612 MB of additional disk space will be used.", None),
+    ] {
+        assert_eq!(announced_download(line), bytes, "{line}");
+    }
+}

@@ -51,6 +51,10 @@ install_packages() {
     return "$made"
 }
 
+downloaded() {
+    size_of_files "$archives"
+}
+
 list_packages() {
     dpkg-query --admindir="$tree/var/lib/dpkg" --show --showformat='${db:Status-Status} ${Package} ${Version} ${Architecture}\n'
     if [ ! -d "$known" ]; then

@@ -1,6 +1,7 @@
 //! Makes the disk of a base that is no disk yet: of a distribution's packages, or of a root tree.
 
 pub mod bootstrap;
+mod downloads;
 mod failure;
 pub mod index;
 mod job;

@@ -78,6 +78,10 @@ install_packages() {
     unmount_system
 }
 
+downloaded() {
+    size_of_files "$mnt/pacman"
+}
+
 # pacman's database: alpm-db-desc(5). A line with the name of a value stands before the value.
 list_packages() {
     find "$tree/var/lib/pacman/local" -mindepth 2 -name desc -exec awk '

@@ -17,6 +17,10 @@ install_packages() {
     rm "$WORK/tree.tar"
 }
 
+downloaded() {
+    echo 0
+}
+
 list_packages() {
     :
 }

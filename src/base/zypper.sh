@@ -43,6 +43,10 @@ install_packages() {
     transaction_ended
 }
 
+downloaded() {
+    size_of_files "$tree/var/cache/zypp/packages"
+}
+
 keep_packages() {
     for directory in "$mnt"/packages/*/; do
         [ -d "$directory" ] || continue

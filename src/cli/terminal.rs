@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use crate::event::Event;
 use crate::guest::terminal::RawMode;
 use crate::guest::{self, Guest};
+use crate::units::ByteSize;
 
 /// The abilities of a stream, and how much is shown on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,19 +179,19 @@ pub fn outlook(expected: Option<Duration>, rest: Option<Duration>) -> Option<Str
     })
 }
 
+/// Describes how much of a transfer is done.
+pub(in crate::cli) fn amount(done: u64, total: Option<u64>) -> String {
+    let done = ByteSize::bytes(done);
+    total.map_or_else(|| done.to_string(), |total| format!("{done} of {}", ByteSize::bytes(total)))
+}
+
 /// Describes an event in one sentence, for logs and for streams that are no terminal.
 pub fn describe(event: &Event) -> String {
     match event {
         Event::BuildStarted { name, steps } => format!("build of {name}: {steps} steps"),
         Event::ActivityStarted { activity } => format!("{activity}: started"),
         Event::ActivityFinished { activity, elapsed } => format!("{activity}: done in {}", duration(*elapsed)),
-        Event::Progress { activity, done, total } => {
-            let done = crate::units::ByteSize::bytes(*done);
-            match total {
-                Some(total) => format!("{activity}: {done} of {}", crate::units::ByteSize::bytes(*total)),
-                None => format!("{activity}: {done}"),
-            }
-        }
+        Event::Progress { activity, done, total } => format!("{activity}: {}", amount(*done, *total)),
         Event::StepCached { step, remote: false, .. } => format!("{step}: cached"),
         Event::StepCached { step, remote: true, .. } => format!("{step}: from the remote cache"),
         Event::StepStarted { step, number, steps, reason, expected, rest } => {

@@ -6,5 +6,6 @@ pub(super) mod silence;
 mod styles;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub use reporter::TerminalReporter;

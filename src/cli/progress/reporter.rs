@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 
-use super::silence::{is_over, watch};
+use super::silence::watch;
 use super::styles::{TICK, bytes_style, spinner_style};
 
 use crate::cli::terminal::{Mark, Style, Terminal, Verbosity, describe, duration, outlook};
@@ -35,14 +35,14 @@ pub(super) struct State {
     cached: Vec<(String, Vec<StepId>)>,
     /// Width of the column of names, in characters.
     width: usize,
-    running: Vec<Running>,
+    pub(super) running: Vec<Running>,
     /// Reason of the last step of each image.
     said: BTreeMap<String, Option<String>>,
     /// When the display began.
     pub(super) begun: Instant,
     /// When a line was written last.
-    written: Instant,
-    finished: bool,
+    pub(super) written: Instant,
+    pub(super) finished: bool,
 }
 
 pub(super) enum Sink {
@@ -58,14 +58,16 @@ pub(super) enum Sink {
 }
 
 /// A step or activity that has not ended.
-struct Running {
-    name: String,
+pub(super) struct Running {
+    pub(super) name: String,
     /// Name with the number of the step.
     shown: String,
     reason: Option<String>,
-    bar: ProgressBar,
+    pub(super) bar: ProgressBar,
     /// Quarters of a transfer that were shown.
     quarters: u64,
+    /// Bytes of a transfer that are done, and all bytes.
+    pub(super) amount: Option<(u64, Option<u64>)>,
 }
 
 impl TerminalReporter {
@@ -246,17 +248,6 @@ impl State {
         }
     }
 
-    /// Tells what runs if nothing was told for long. Returns whether nobody waits any more.
-    fn still_running(&mut self) -> bool {
-        if let Some(running) = self.running.last()
-            && is_over(self.written.elapsed(), running.bar.elapsed())
-        {
-            let (activity, elapsed) = (running.name.clone(), running.bar.elapsed());
-            self.write(&describe(&Event::StillRunning { activity, elapsed }));
-        }
-        self.finished
-    }
-
     /// Writes a line that stays.
     fn print(&mut self, terminal: Terminal, line: &str) {
         self.print_cached(terminal);
@@ -264,7 +255,7 @@ impl State {
     }
 
     /// Writes a line. There is no place to report an error of the terminal, and the build goes on.
-    fn write(&mut self, line: &str) {
+    pub(super) fn write(&mut self, line: &str) {
         self.written = Instant::now();
         let _ = match &mut self.sink {
             Sink::Live { multi, .. } => multi.println(line),
@@ -318,7 +309,7 @@ impl State {
                 bar
             }
         };
-        self.running.push(Running { name, shown, reason, bar, quarters: 0 });
+        self.running.push(Running { name, shown, reason, bar, quarters: 0, amount: None });
     }
 
     fn take(&mut self, name: &str) -> Option<Running> {
@@ -338,6 +329,7 @@ impl State {
             reason: None,
             bar: ProgressBar::hidden(),
             quarters: 0,
+            amount: None,
         });
         // Its last line of output does not belong to the steps that still run.
         self.hide_output();
@@ -379,6 +371,7 @@ impl State {
     ) {
         let width = self.width;
         let Some(running) = self.running.iter_mut().find(|running| running.name == activity) else { return };
+        running.amount = Some((done, total));
         if matches!(self.sink, Sink::Live { .. }) {
             if running.quarters == 0 {
                 running.quarters = 1;
