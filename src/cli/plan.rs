@@ -200,12 +200,13 @@ fn one(plan: &Plan, status: &[Status<'_>], global: &Global) {
         return;
     }
     print(&heading(plan));
-    let mut last = None;
+    let reasons = once(status.iter().map(|status| status.reason.as_deref()));
     let rows: Vec<_> = plan
         .steps
         .iter()
         .zip(status)
-        .map(|(step, Status { cached, remote, reason, .. })| {
+        .zip(reasons)
+        .map(|((step, Status { cached, remote, .. }), reason)| {
             let actions = match step.actions.len() {
                 0 => String::new(),
                 _ => step.actions.iter().map(crate::action::Action::name).collect::<Vec<_>>().join(", "),
@@ -215,10 +216,7 @@ fn one(plan: &Plan, status: &[Status<'_>], global: &Global) {
                 (_, true) => Place::Remote.word(),
                 _ => "will run",
             };
-            // What is true of a run of steps is said once.
-            let repeated = reason.is_some() && last == Some(reason);
-            last = Some(reason);
-            let why = reason.as_ref().filter(|_| !repeated).map(|reason| format!(": {reason}")).unwrap_or_default();
+            let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
             let actions =
                 if actions.chars().count() > 48 { format!("{} actions", step.actions.len()) } else { actions };
             vec![step.id.phase.name().to_owned(), step.id.element.clone(), format!("{state}{why}"), actions]
@@ -231,6 +229,17 @@ fn one(plan: &Plan, status: &[Status<'_>], global: &Global) {
         count => format!(", {count} are in the remote cache"),
     };
     print(&format!("\n{} of {} steps are cached{fetched}\n", cached, plan.steps.len()));
+}
+
+/// Leaves out a reason that is that of the step before: what is true of a run of steps is said once.
+fn once<'r>(reasons: impl Iterator<Item = Option<&'r str>>) -> Vec<Option<&'r str>> {
+    let mut last = None;
+    let said = |reason: Option<&'r str>| {
+        let repeated = reason.is_some() && last == reason;
+        last = reason;
+        reason.filter(|_| !repeated)
+    };
+    reasons.map(said).collect()
 }
 
 /// Returns the line that says what is made.
@@ -265,4 +274,21 @@ fn heading(plan: &Plan) -> String {
 
 fn notes(plan: &Plan) -> String {
     plan.notes.iter().map(|note| format!("  note: {note}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_that_many_steps_have_is_written_once() {
+        let same = Some("unlike in debian-12: an earlier step changed");
+        let first = Some("unlike in debian-12: scripts/motd.sh changed");
+        let reasons = [None, first].into_iter().chain([same; 15]).chain([None, first, same]);
+        let said = once(reasons);
+        assert_eq!(said.len(), 20);
+        let words: Vec<_> = said.iter().enumerate().filter_map(|(step, reason)| Some((step, (*reason)?))).collect();
+        let (first, same) = (first.expect("a reason"), same.expect("a reason"));
+        assert_eq!(words, [(1, first), (2, same), (18, first), (19, same)]);
+    }
 }

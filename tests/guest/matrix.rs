@@ -74,6 +74,8 @@ fn images_of_a_matrix_share_their_steps_and_fail_alone() {
     let rows: Vec<Vec<&str>> = table.lines().map(|row| row.split_whitespace().collect()).collect();
     assert_eq!((rows.len(), rows[0][0], rows[0][1], rows[1][0]), (2, "image-a", "unchanged", "image-b"), "{table}");
     assert!(progress.lines().any(|line| line.contains("image-a: ") && line.contains("cached")), "{progress}");
+    let next: Vec<_> = progress.lines().filter(|line| line.starts_with("next: ")).collect();
+    assert!(next.len() == 1 && next[0].ends_with("out/image-a"), "one image is tried, and not all: {progress}");
 
     // Two recipes at once: the other one has a name of its own.
     let other = RECIPE.replace("image-", "other-").replace("[a, b, c]", "[a]");

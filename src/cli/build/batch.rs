@@ -144,8 +144,9 @@ fn row(image: &Image<'_>, done: Done, published: &mut Vec<publish::Outcome>) -> 
             .map(|outcome| publish::Outcome { target: format!("{}: {}", image.name, outcome.target), ..outcome }),
     );
     let exported = &outcome.made.exported;
+    let next = image.next(&outcome.made);
     if let Some(Err(failure)) = outcome.made.verdict.as_ref().map(|verdict| verdict::judge(verdict, exported)) {
-        return Row::failed(&image.name, "not verified", elapsed, failure);
+        return Row { next, ..Row::failed(&image.name, "not verified", elapsed, failure) };
     }
     let file = |artifact: &Artifact| {
         format!("{} ({})", exported.dir.join(&artifact.file).display(), ByteSize::bytes(artifact.size))
@@ -157,5 +158,5 @@ fn row(image: &Image<'_>, done: Done, published: &mut Vec<publish::Outcome>) -> 
         (None, false) => "built",
     };
     let checked = outcome.made.verdict.is_some();
-    Row { name: image.name.clone(), result: result.to_owned(), elapsed, checked, about, failure: None }
+    Row { name: image.name.clone(), result: result.to_owned(), elapsed, checked, about, next, failure: None }
 }

@@ -149,7 +149,7 @@ impl<'h> Image<'h> {
     }
 
     /// Returns the commands that a person may want now.
-    fn next(&self, made: &Made) -> Vec<String> {
+    pub(super) fn next(&self, made: &Made) -> Vec<String> {
         let exported = &made.exported;
         if made.verdict.as_ref().is_some_and(|verdict| !verdict.passed()) {
             return vec![line(["goldsmith", "verify", "--all", &exported.dir.display().to_string()])];

@@ -144,6 +144,7 @@ impl Outcomes {
             elapsed: Duration::try_from_secs_f64(kept.seconds).unwrap_or_default(),
             checked: kept.checked,
             about: kept.about,
+            next: Vec::new(),
             failure: kept.failure.map(KeptFailure::into_failure),
         })
     }
@@ -201,6 +202,7 @@ mod tests {
             elapsed: Duration::from_secs(3),
             checked: false,
             about: "good.qcow2".to_owned(),
+            next: Vec::new(),
             failure: None,
         };
         let bad = Row::failed("bad", "failed", Duration::ZERO, failure);

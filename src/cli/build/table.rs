@@ -1,5 +1,6 @@
 //! What became of several images: the table at the end, the report for CI services, and one failure for all.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde_json::json;
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::output::{columns, print};
 use crate::cli::settings::Global;
-use crate::cli::terminal::{Terminal, duration};
+use crate::cli::terminal::{Terminal, Verbosity, duration};
 use crate::fsx::{IoContext as _, PathError, write_atomic};
 use crate::verify::report::JUNIT;
 use crate::verify::report::junit::{self, BatchImage};
@@ -24,6 +25,8 @@ pub(in crate::cli) struct Row {
     pub(in crate::cli) checked: bool,
     /// The artifacts, or why there are none.
     pub(in crate::cli) about: String,
+    /// Commands that a person may want now.
+    pub(in crate::cli) next: Vec<String>,
     pub(in crate::cli) failure: Option<Failure>,
 }
 
@@ -32,8 +35,22 @@ impl Row {
     pub(in crate::cli) fn failed(name: &str, result: &str, elapsed: Duration, failure: Failure) -> Self {
         let about = failure.message.clone();
         let checked = failure.kind == FailureKind::Verification;
-        Self { name: name.to_owned(), result: result.to_owned(), elapsed, checked, about, failure: Some(failure) }
+        let (name, result) = (name.to_owned(), result.to_owned());
+        Self { name, result, elapsed, checked, about, next: Vec::new(), failure: Some(failure) }
     }
+}
+
+/// Returns the commands after all images: of each program of Goldsmith that of the first image that has one, because a person tries one
+/// image and not all.
+fn next(rows: &[Row]) -> Vec<&str> {
+    let mut next: Vec<&str> = Vec::new();
+    let verb = |command: &str| command.split(' ').nth(1).map(str::to_owned);
+    for command in rows.iter().flat_map(|row| &row.next) {
+        if !next.iter().any(|known| verb(known) == verb(command)) {
+            next.push(command);
+        }
+    }
+    next
 }
 
 /// Prints the table.
@@ -49,6 +66,11 @@ pub(in crate::cli) fn print_rows(rows: &[Row], global: &Global) {
     } else {
         let cells = |row: &Row| vec![row.name.clone(), row.result.clone(), duration(row.elapsed), row.about.clone()];
         print(&columns(&rows.iter().map(cells).collect::<Vec<_>>()));
+        if global.terminal.verbosity != Verbosity::Quiet {
+            let next: String = next(rows).iter().map(|command| format!("next: {command}\n")).collect();
+            // Standard error may be closed: then nobody wants the text.
+            let _ = std::io::stderr().write_all(next.as_bytes());
+        }
     }
 }
 
@@ -86,4 +108,28 @@ pub(in crate::cli) fn failures(rows: Vec<Row>, published: Result<(), Failure>, g
     text.push_str(&Failure::of(kind, &message).to_text(global.terminal));
     let details = failed.iter().map(|(name, failure)| json!({ "image": name, "failure": failure.to_json() })).collect();
     Err(Failure::rendered(kind, &message, text, details))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(next: &[&str]) -> Row {
+        let next = next.iter().map(|command| (*command).to_owned()).collect();
+        let (name, about) = ("x".to_owned(), String::new());
+        Row { name, result: "built".to_owned(), elapsed: Duration::ZERO, checked: false, about, next, failure: None }
+    }
+
+    #[test]
+    fn a_table_ends_with_one_command_of_each_kind() {
+        let rows = [
+            row(&[]),
+            row(&["goldsmith run out/a", "goldsmith publish web.yaml"]),
+            row(&["goldsmith run out/b", "goldsmith publish web.yaml"]),
+            row(&["goldsmith verify --all out/c"]),
+        ];
+        let expected = ["goldsmith run out/a", "goldsmith publish web.yaml", "goldsmith verify --all out/c"];
+        assert_eq!(next(&rows), expected);
+        assert_eq!(next(&rows[..1]), [""; 0]);
+    }
 }
