@@ -70,8 +70,8 @@ fn written(value: &Json) -> String {
 pub(in crate::cli) fn schema() -> Json {
     let property = |key: &Key| {
         let mut schema = match key.kind {
-            Kind::Path | Kind::Text => json!({ "type": "string" }),
-            Kind::Paths => json!({ "type": "array", "items": { "type": "string" } }),
+            Kind::Path | Kind::Text | Kind::Address => json!({ "type": "string" }),
+            Kind::Paths | Kind::Keys => json!({ "type": "array", "items": { "type": "string" } }),
             Kind::Word(words) => json!({ "enum": words }),
             Kind::Number => json!({ "type": "integer", "minimum": 1 }),
             Kind::Flag => json!({ "type": "boolean" }),

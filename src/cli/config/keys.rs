@@ -36,6 +36,10 @@ pub(in crate::cli) enum Kind {
     Flag,
     /// URLs by the name of the distribution.
     Mirrors,
+    /// The address of a bucket, or the path of a directory.
+    Address,
+    /// A list of public keys, or of files with one. A variable separates them by spaces or commas.
+    Keys,
 }
 
 impl Kind {
@@ -48,6 +52,8 @@ impl Kind {
             Self::Number => "a whole number",
             Self::Flag => "`true` or `false`",
             Self::Mirrors => "a map",
+            Self::Address => "an address",
+            Self::Keys => "a list of keys",
         }
     }
 }
@@ -198,6 +204,42 @@ pub(in crate::cli) const KEYS: &[Key] = &[
         project: true,
         option: Some(("os-region", CLOUDS)),
         meaning: "Region of the cloud.",
+    },
+    Key {
+        name: "remote-cache",
+        variable: Some("GOLDSMITH_REMOTE_CACHE"),
+        kind: Kind::Address,
+        default: "none",
+        project: true,
+        option: None,
+        meaning: "Address of the cache that several machines share; in the file of a project, that of a bucket. `--remote-cache` wins.",
+    },
+    Key {
+        name: "remote-cache-trust",
+        variable: Some("GOLDSMITH_REMOTE_CACHE_TRUST"),
+        kind: Kind::Keys,
+        default: "none",
+        project: false,
+        option: None,
+        meaning: "Public keys, or files with one, whose layers are taken. `--remote-cache-trust` wins.",
+    },
+    Key {
+        name: "remote-cache-key",
+        variable: Some("GOLDSMITH_REMOTE_CACHE_KEY"),
+        kind: Kind::Path,
+        default: "none",
+        project: false,
+        option: None,
+        meaning: "File with the secret key that signs shared layers. `--remote-cache-key` wins.",
+    },
+    Key {
+        name: "remote-cache-write",
+        variable: Some("GOLDSMITH_REMOTE_CACHE_WRITE"),
+        kind: Kind::Flag,
+        default: "false",
+        project: false,
+        option: None,
+        meaning: "Builds share new layers, as with `--remote-cache-write`.",
     },
     Key {
         name: "token-cache",

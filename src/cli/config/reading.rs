@@ -92,6 +92,21 @@ impl ConfigFile<'_> {
                 }
                 json!(paths)
             }
+            (Kind::Address, Value::Str(text)) => json!(self.address(text, node, source, found)?),
+            (Kind::Keys, Value::List(nodes)) => {
+                let mut keys = Vec::new();
+                for node in nodes {
+                    match node.text() {
+                        // A key is no path; a path is that of a file.
+                        Some(text) => keys.push(match self.path(text, node, source, found) {
+                            Some(path) if path.is_file() => path.display().to_string(),
+                            _ => text.to_owned(),
+                        }),
+                        None => found.push(misfit("a key, or a file with one", node, source)),
+                    }
+                }
+                json!(keys)
+            }
             (Kind::Text | Kind::Word(_), Value::Str(text)) => json!(text),
             (Kind::Number, Value::Int(number)) => json!(number),
             (Kind::Flag, Value::Bool(flag)) => json!(flag),
@@ -107,6 +122,23 @@ impl ConfigFile<'_> {
                 None
             }
         }
+    }
+
+    /// Returns the address of a bucket as it is, and a path as an absolute one. A project names no directory of this computer.
+    fn address(&self, text: &str, node: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) -> Option<String> {
+        if text.starts_with("s3://") {
+            return Some(text.to_owned());
+        }
+        if self.project {
+            let message = format!("the file of a project cannot name `{}`", crate::address::shown(text));
+            let help = "name a bucket: s3://BUCKET/PREFIX?endpoint=https://HOST";
+            found.push(Diagnostic::new(source, node.span, message).help(help));
+            return None;
+        }
+        if text.contains("://") {
+            return Some(text.to_owned());
+        }
+        self.path(text, node, source, found).map(|path| path.display().to_string())
     }
 
     /// Returns a path of the file as an absolute one. That of a project lies in its directory, because a recipe reaches no other.
@@ -187,10 +219,15 @@ pub(super) fn variables(
         }
         let paths = || std::env::split_paths(&text).filter(|path| path != Path::new("")).collect::<Vec<_>>();
         let read = match key.kind {
-            Kind::Flag => text.parse::<bool>().map(|flag| json!(flag)).ok(),
+            Kind::Flag => match text.as_str() {
+                "1" => Some(json!(true)),
+                "0" => Some(json!(false)),
+                text => text.parse::<bool>().map(|flag| json!(flag)).ok(),
+            },
             Kind::Number => text.parse::<i64>().map(|number| json!(number)).ok(),
             Kind::Paths => Some(json!(paths())),
-            Kind::Path | Kind::Text | Kind::Word(_) | Kind::Mirrors => Some(json!(text)),
+            Kind::Keys => Some(json!(text.split([' ', ',']).filter(|key| !key.is_empty()).collect::<Vec<_>>())),
+            Kind::Path | Kind::Text | Kind::Word(_) | Kind::Mirrors | Kind::Address => Some(json!(text)),
         };
         let read = read.ok_or_else(|| format!("expected {}, found `{text}`", key.kind.words()));
         let read = read.and_then(|value| complaint(key, &value, grammar).map_or(Ok(value), Err));

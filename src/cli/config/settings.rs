@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::keys::KEYS;
 use super::options::with_defaults;
-use super::place::{self, Entries, Entry};
+use super::place::{self, Entries, Entry, Origin, PROJECT};
 use super::reading::{ConfigFile, variables};
 use crate::distro::Mirrors;
 use crate::yaml::{Diagnostic, Diagnostics, near};
@@ -86,6 +86,31 @@ impl Settings {
             entries.remove("region");
         }
         with_defaults(command, &entries)
+    }
+
+    /// Returns the text of a key.
+    pub(in crate::cli) fn text(&self, name: &str) -> Option<String> {
+        self.get(name)?.value.as_str().map(str::to_owned)
+    }
+
+    /// Returns the texts of a key.
+    pub(in crate::cli) fn texts(&self, name: &str) -> Vec<String> {
+        let list = self.get(name).and_then(|entry| entry.value.as_array());
+        list.into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect()
+    }
+
+    /// Returns whether a key is on.
+    pub(in crate::cli) fn is_on(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|entry| entry.value == Json::Bool(true))
+    }
+
+    /// Returns whether the file of a project has set a key.
+    pub(in crate::cli) fn is_of_project(&self, name: &str) -> bool {
+        let file = |entry: &Entry| match &entry.origin {
+            Origin::File { file, .. } => Path::new(file).file_name() == Some(PROJECT.as_ref()),
+            Origin::Variable { .. } | Origin::Default => false,
+        };
+        self.get(name).is_some_and(file)
     }
 
     /// Returns the paths of a key.

@@ -43,7 +43,7 @@ pub(super) fn of(
     global: &Global,
 ) -> Result<Workflow, Failure> {
     refuse(build, engine, container)?;
-    let remote = build.remote.shared()?;
+    let remote = build.remote.shared(global)?;
     if engine == Engine::Slurm && remote.key.is_none() {
         return Err(Failure::of(FailureKind::Usage, "no key signs the layers that the nodes share")
             .hint("give --remote-cache-key FILE, a file that the nodes see: `goldsmith cache keygen FILE` makes one"));

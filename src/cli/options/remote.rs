@@ -1,4 +1,4 @@
-//! Options of the remote cache, and the variables of the environment that stand for them.
+//! Options of the remote cache, and the settings that stand for them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,11 +8,17 @@ use clap::Args;
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::hints;
 use crate::cli::network;
+use crate::cli::progress::TerminalReporter;
 use crate::cli::publish::Environment;
 use crate::cli::settings::Global;
 use crate::engines::Remote;
+use crate::event::{Event, Reporter as _};
 use crate::publish::Keys as _;
 use crate::remote::{Directory, KeyError, Location, ObjectStore, RemoteCache, S3, Settings, SigningKey, TrustedKeys};
+
+/// What to do about a missing address.
+const NAME_ONE: &str =
+    "give --remote-cache URL, or set `remote-cache` in a configuration file or GOLDSMITH_REMOTE_CACHE";
 
 /// The cache that several machines share.
 #[derive(Debug, Clone, Default, Args)]
@@ -33,7 +39,7 @@ pub(in crate::cli) struct RemoteOptions {
 /// What a command does with the remote cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum RemoteUse {
-    /// It takes layers, and shares new ones if the user says so on the command line or in the environment.
+    /// It takes layers, and shares new ones if the user says so on the command line or in the settings.
     Build {
         /// Whether the command line says so.
         writes: bool,
@@ -53,37 +59,50 @@ impl RemoteOptions {
         purpose: RemoteUse,
         global: &Global,
     ) -> Result<Option<Arc<RemoteCache>>, Failure> {
+        self.opened(purpose, false, global)
+    }
+
+    fn opened(&self, purpose: RemoteUse, needed: bool, global: &Global) -> Result<Option<Arc<RemoteCache>>, Failure> {
         let usage = |message: &str| Failure::of(FailureKind::Usage, message);
-        let address = self.remote_cache.clone().or_else(|| said("GOLDSMITH_REMOTE_CACHE"));
-        let Some(address) = address else {
+        let settings = &global.settings;
+        let Some(address) = self.remote_cache.clone().or_else(|| settings.text("remote-cache")) else {
             if purpose == (RemoteUse::Build { writes: true }) {
-                return Err(usage("--remote-cache-write has no cache to write to")
-                    .hint("give --remote-cache URL, or set GOLDSMITH_REMOTE_CACHE"));
+                return Err(usage("--remote-cache-write has no cache to write to").hint(NAME_ONE));
             }
             return Ok(None);
         };
         let writes = match purpose {
-            RemoteUse::Build { writes } => {
-                writes || said("GOLDSMITH_REMOTE_CACHE_WRITE").is_some_and(|word| word != "0")
-            }
+            RemoteUse::Build { writes } => writes || settings.is_on("remote-cache-write"),
             RemoteUse::Write => true,
             RemoteUse::Read | RemoteUse::Manage => false,
         };
-        let key = self.remote_cache_key.clone().or_else(|| said("GOLDSMITH_REMOTE_CACHE_KEY").map(PathBuf::from));
+        let key = self.remote_cache_key.clone().or_else(|| settings.text("remote-cache-key").map(PathBuf::from));
         let key = key.map(|file| SigningKey::read(&file).map_err(|error| of_key(&error))).transpose()?;
         if writes && key.is_none() {
             return Err(usage("no key signs the layers that are shared").hint(
-                "`goldsmith cache keygen FILE` makes one; give it by --remote-cache-key FILE or GOLDSMITH_REMOTE_CACHE_KEY",
+                "`goldsmith cache keygen FILE` makes one; give it by --remote-cache-key FILE, `remote-cache-key` or GOLDSMITH_REMOTE_CACHE_KEY",
             ));
         }
         let mut trusted = TrustedKeys::default();
-        for text in self.trusted() {
+        for text in self.trusted(global) {
             trusted.add(&public_key(&text)?).map_err(|error| of_key(&error))?;
         }
         key.iter().for_each(|key| trusted.add_own(key));
+        // Whom a user trusts, no project decides: without a key its cache is left out.
+        let only_project = self.remote_cache.is_none() && settings.is_of_project("remote-cache");
+        if trusted.is_empty() && only_project && !writes && !needed {
+            let message = format!(
+                "the remote cache of the project ({}) is not used, because no key is trusted: `remote-cache-trust` in \
+                 ~/.config/goldsmith/config.yaml names one",
+                crate::address::shown(&address)
+            );
+            let screen = TerminalReporter::plain(global.terminal, Box::new(std::io::stderr()));
+            screen.report(&Event::Warning { message });
+            return Ok(None);
+        }
         if trusted.is_empty() && purpose != RemoteUse::Manage {
             return Err(usage("no key is trusted, so no layer of the remote cache could be taken")
-                .hint("give --remote-cache-trust KEY or set GOLDSMITH_REMOTE_CACHE_TRUST"));
+                .hint("give --remote-cache-trust KEY, or set `remote-cache-trust` or GOLDSMITH_REMOTE_CACHE_TRUST"));
         }
         let signer = key.filter(|_| writes);
         let store = store(&address)?;
@@ -92,18 +111,17 @@ impl RemoteOptions {
 
     /// Opens the remote cache of a command that needs one.
     pub(in crate::cli) fn require(&self, purpose: RemoteUse, global: &Global) -> Result<Arc<RemoteCache>, Failure> {
-        self.open(purpose, global)?.ok_or_else(|| {
-            Failure::of(FailureKind::Usage, "no remote cache is named")
-                .hint("give --remote-cache URL, or set GOLDSMITH_REMOTE_CACHE")
-        })
+        self.opened(purpose, true, global)?
+            .ok_or_else(|| Failure::of(FailureKind::Usage, "no remote cache is named").hint(NAME_ONE))
     }
 
     /// Returns the cache that the machines of an engine share, for the engine's file. Opens nothing.
-    pub(in crate::cli) fn shared(&self) -> Result<Remote, Failure> {
-        let usage = |message: &str| Failure::of(FailureKind::Usage, message);
-        let address = self.remote_cache.clone().or_else(|| said("GOLDSMITH_REMOTE_CACHE")).ok_or_else(|| {
-            usage("no remote cache is named, so the machines would share no step")
-                .hint("give --remote-cache URL, or set GOLDSMITH_REMOTE_CACHE; a directory that all mount will do")
+    pub(in crate::cli) fn shared(&self, global: &Global) -> Result<Remote, Failure> {
+        let settings = &global.settings;
+        let address = self.remote_cache.clone().or_else(|| settings.text("remote-cache")).ok_or_else(|| {
+            Failure::of(FailureKind::Usage, "no remote cache is named, so the machines would share no step").hint(
+                "give --remote-cache URL, or set `remote-cache` or GOLDSMITH_REMOTE_CACHE; a directory that all mount will do",
+            )
         })?;
         let address = match located(&address)? {
             Location::Directory(path) if !address.contains("://") => {
@@ -113,23 +131,22 @@ impl RemoteOptions {
             _ => address,
         };
         let mut trusted = Vec::new();
-        for text in self.trusted() {
+        for text in self.trusted(global) {
             let content = public_key(&text)?;
             TrustedKeys::default().add(&content).map_err(|error| of_key(&error))?;
             // A file has a comment above the key.
             trusted.extend(content.lines().map(str::trim).rfind(|line| !line.is_empty()).map(str::to_owned));
         }
-        let key = self.remote_cache_key.clone().or_else(|| said("GOLDSMITH_REMOTE_CACHE_KEY").map(PathBuf::from));
+        let key = self.remote_cache_key.clone().or_else(|| settings.text("remote-cache-key").map(PathBuf::from));
         Ok(Remote { address, trusted, key: key.map(|key| key.display().to_string()) })
     }
 
-    /// Returns the public keys of the command line, or else of the environment, where spaces or commas part them.
-    fn trusted(&self) -> Vec<String> {
-        if !self.remote_cache_trust.is_empty() {
-            return self.remote_cache_trust.clone();
+    /// Returns the public keys of the command line, or else of the settings.
+    fn trusted(&self, global: &Global) -> Vec<String> {
+        match self.remote_cache_trust.as_slice() {
+            [] => global.settings.texts("remote-cache-trust"),
+            keys => keys.to_vec(),
         }
-        let keys = said("GOLDSMITH_REMOTE_CACHE_TRUST").unwrap_or_default();
-        keys.split([' ', ',']).filter(|key| !key.is_empty()).map(str::to_owned).collect()
     }
 }
 

@@ -156,3 +156,54 @@ fn every_option_with_a_setting_is_there_and_the_schema_knows_the_keys() {
         assert_eq!(validator.is_valid(&text), good, "{text}");
     }
 }
+
+#[test]
+fn a_remote_cache_is_a_setting_for_all_commands() {
+    let sandbox = Sandbox::new();
+    sandbox.write("x.yaml", format!("name: x\n{BASE}"));
+    let list = |words: &str, env: &[(&str, &str)]| sandbox.run_with(&format!("cache ls --remote {words}"), env);
+    let none = list("", &[]);
+    assert!(none.code == Some(2) && none.stderr.contains("`remote-cache`"), "{none:?}");
+    for name in ["shared", "other", "third"] {
+        std::fs::create_dir(sandbox.path(name)).expect("a directory");
+    }
+    let dir = USER.rsplit_once('/').expect("a directory").0;
+    sandbox.write(USER, "");
+    assert_eq!(sandbox.run(&format!("cache keygen {dir}/layers.key")).code, Some(0));
+    // Paths of a file begin in its directory.
+    let key = "remote-cache-trust: [layers.key.pub]\n";
+    sandbox.write(USER, format!("remote-cache: ../../../shared\n{key}"));
+    let here = list("", &[]);
+    assert_eq!((here.code, here.stdout.as_str()), (Some(0), "0 layers, 0 B\n"), "{here:?}");
+    // Who is asked shows in what is missing.
+    let env = [("GOLDSMITH_REMOTE_CACHE", "by-variable")];
+    let variable = list("", &env);
+    assert!(variable.code != Some(0) && variable.stderr.contains("by-variable"), "{variable:?}");
+    let option = list("--remote-cache by-option", &env);
+    assert!(option.code != Some(0) && option.stderr.contains("by-option"), "{option:?}");
+    let shown = sandbox.run_with("config --show-origin", &env).stdout;
+    assert!(shown.lines().any(|line| line.starts_with("remote-cache ") && line.contains("$GOLDSMITH_REMOTE_CACHE")));
+    sandbox.write("goldsmith.yaml", "remote-cache: s3://by-project/x\n");
+    let project = list("", &[]);
+    assert!(project.code != Some(0) && project.stderr.contains("AWS_ACCESS_KEY_ID"), "a bucket has keys: {project:?}");
+    assert_eq!(list("--remote-cache other", &[]).code, Some(0));
+
+    // A project decides neither whom a user trusts nor which directory of this computer is read.
+    sandbox.write(USER, "");
+    let plan = sandbox.run("plan x.yaml --offline");
+    let told = "the remote cache of the project (s3://by-project/x) is not used, because no key is trusted";
+    assert!(plan.code == Some(11) && plan.stderr.contains(told), "the plan goes on: {plan:?}");
+    let list = list("", &[]);
+    assert!(list.code == Some(2) && list.stderr.contains("no key is trusted"), "{list:?}");
+    for (text, told) in [
+        ("remote-cache: shared\n", "cannot name `shared`"),
+        ("remote-cache: file:///srv\n", "name a bucket"),
+        (key, "the file of a project cannot set `remote-cache-trust`"),
+        ("remote-cache-key: x\n", "the file of a project cannot set `remote-cache-key`"),
+        ("remote-cache-write: true\n", "the file of a project cannot set `remote-cache-write`"),
+    ] {
+        sandbox.write("goldsmith.yaml", text);
+        let ran = sandbox.run("validate x.yaml");
+        assert!(ran.code != Some(0) && ran.stderr.contains(told), "{text}: {ran:?}");
+    }
+}
