@@ -52,12 +52,17 @@ pub fn missing_tools(tool: Tool) -> Vec<(&'static str, &'static str)> {
 
 /// Returns the programs that are missing for the file systems of a disk, with their Debian packages.
 pub(super) fn missing_for(partitions: &[Partition]) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let needed = partitions.iter().filter_map(|partition| match partition {
-        Partition::Swap(_) => Some(("mkswap", "util-linux")),
-        Partition::FileSystem(files) if files.kind == FileSystemType::Btrfs => Some(("mkfs.btrfs", "btrfs-progs")),
-        _ => None,
+    let needed = partitions.iter().flat_map(|partition| match partition {
+        Partition::Swap(_) => &[("mkswap", "util-linux")][..],
+        Partition::FileSystem(files) => match files.kind {
+            FileSystemType::Ext4 => &[][..],
+            FileSystemType::Btrfs => &[("mkfs.btrfs", "btrfs-progs")],
+            // The guest has the programs of this host.
+            FileSystemType::Xfs => &[("tar", "tar"), ("mkfs.xfs", "xfsprogs")],
+        },
+        Partition::BiosBoot | Partition::Efi(_) => &[],
     });
-    needed.filter(|(tool, _)| !is_installed(tool))
+    needed.copied().filter(|(tool, _)| !is_installed(tool))
 }
 
 /// Returns the programs that a disk of a tree needs and that are missing on this host, with their Debian packages.

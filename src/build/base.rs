@@ -10,6 +10,7 @@ use super::new_layer::{Found, new_layer};
 use super::session::Session;
 use super::workshop::Workshop;
 use crate::base::{BootstrapError, BootstrapRequest, TreeRequest, unpack};
+use crate::disk::DiskLayout;
 use crate::distro::mechanism::PackageManager;
 use crate::event::Event;
 use crate::guest::Mount;
@@ -27,7 +28,7 @@ pub(super) fn make(plan: &Plan, step: &Step, slot: Slot, session: &mut Session<'
     let raised = both.clone();
     workshop.interrupt.on_raise(move || raised.raise());
     let target = slot.disk_path();
-    let (made, launched) = std::thread::scope(|scope| {
+    let (made, mut launched) = std::thread::scope(|scope| {
         let made = scope.spawn(|| {
             let made = match &plan.base {
                 BasePlan::Tree { .. } => unpack_tree(plan, step, target, workshop, &both),
@@ -55,6 +56,12 @@ pub(super) fn make(plan: &Plan, step: &Step, slot: Slot, session: &mut Session<'
         // The bootstrap was stopped because the guest could not be launched.
         Err(BootstrapError::Interrupted) => return launched.and(Err(BuildError::Interrupted)),
         Err(error) => return Err(BuildError::Bootstrap(Box::new(error))),
+    }
+    let formed = DiskLayout::new(&plan.disk, plan.arch, step.key.digest())?.formed(slot.directory());
+    if !formed.is_empty() {
+        launched?;
+        session.form(&slot, &formed)?;
+        launched = Ok(());
     }
     let elapsed = started.elapsed();
     session.commit(slot, new_layer(plan, step, elapsed, Found::default()))?;

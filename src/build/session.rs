@@ -11,7 +11,8 @@ use super::error::{BuildError, During as _};
 use super::new_layer::{Found, new_layer};
 use super::workshop::Workshop;
 use crate::event::Event;
-use crate::guest::{Guest, GuestError, Inspection, Mount, grow};
+use crate::fsx::IoContext as _;
+use crate::guest::{Guest, GuestError, Inspection, Mount, form, grow};
 use crate::interrupt::Interrupt;
 use crate::layer::{LayerKey, NewLayer, Parent, Slot, StoreError};
 use crate::plan::{BasePlan, Plan, Step};
@@ -101,6 +102,22 @@ impl<'a> Session<'a> {
         let found = guest.inspect().during(&activity)?;
         reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
         Ok(found)
+    }
+
+    /// Makes what only the guest can make on the disk of a slot, and removes the archives that it came from.
+    pub(super) fn form(&mut self, slot: &Slot, steps: &[form::Step]) -> Result<(), BuildError> {
+        let activity = "fill the file systems".to_owned();
+        let started = Instant::now();
+        self.workshop.reporter.report(&Event::ActivityStarted { activity: activity.clone() });
+        let guest = self.guest()?;
+        guest.attach(slot.disk_path()).during("attach the disk")?;
+        guest.form(steps).during(&activity)?;
+        guest.unmount().during("unmount the disk")?;
+        for form::Step::Xfs { files, .. } in steps {
+            std::fs::remove_file(files).at(files).map_err(StoreError::from)?;
+        }
+        self.workshop.reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
+        Ok(())
     }
 
     /// Opens a slot as the layer that the guest writes to, on top of the step before.

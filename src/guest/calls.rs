@@ -15,8 +15,8 @@ use super::place::{self, Found, Last};
 use super::script::{self, Streams, quote};
 use super::terminal::{Terminal, relay};
 use super::{
-    Command, Devices, Ended, Entry, FileKind, Guest, GuestError, Inspection, Mount, Space, devices, disk, growing,
-    listing,
+    Command, Devices, Ended, Entry, FileKind, Guest, GuestError, Inspection, Mount, Space, devices, disk, form,
+    forming, growing, listing,
 };
 use crate::base::Package;
 
@@ -143,6 +143,11 @@ impl Guest for LibguestfsGuest {
 
     fn grow(&mut self, steps: &[Step]) -> Result<(), GuestError> {
         growing::grow(self, &self.device()?, steps)
+    }
+
+    fn form(&mut self, steps: &[form::Step]) -> Result<(), GuestError> {
+        let disk = self.device()?;
+        steps.iter().try_for_each(|step| forming::form(self, &disk, step))
     }
 
     fn mount(&mut self, mounts: &[Mount]) -> Result<(), GuestError> {

@@ -6,6 +6,7 @@ use super::command::{Command, Ended};
 use super::devices::Devices;
 use super::entry::{Entry, FileKind};
 use super::error::GuestError;
+use super::form;
 use super::grow;
 use super::inspection::Inspection;
 use super::mount::Mount;
@@ -31,6 +32,9 @@ pub trait Guest {
 
     /// Grows partitions, volumes and file systems of the attached disk, step by step. Nothing may be mounted.
     fn grow(&mut self, steps: &[grow::Step]) -> Result<(), GuestError>;
+
+    /// Makes what only a kernel can make on the attached disk, step by step. Nothing may be mounted.
+    fn form(&mut self, steps: &[form::Step]) -> Result<(), GuestError>;
 
     /// Mounts file systems of the attached disk, in this order, and a tmpfs on `/run`.
     fn mount(&mut self, mounts: &[Mount]) -> Result<(), GuestError>;

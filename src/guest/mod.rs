@@ -23,6 +23,8 @@ mod error;
 #[cfg(feature = "testing")]
 pub mod fake;
 mod ffi;
+pub mod form;
+mod forming;
 pub mod grow;
 mod growing;
 mod inspection;

@@ -10,7 +10,7 @@ use crate::units::ByteSize;
 pub const EFI_SIZE: ByteSize = ByteSize::mebibytes(100);
 
 /// Smallest partition for a root file system.
-pub const MIN_ROOT: ByteSize = ByteSize::mebibytes(256);
+const MIN_ROOT: ByteSize = ByteSize::mebibytes(256);
 
 /// Partition that GRUB's core image needs, in bytes.
 pub const BIOS_BOOT_SIZE: ByteSize = ByteSize::mebibytes(1);
@@ -93,6 +93,8 @@ pub enum FileSystemType {
     Ext4,
     /// btrfs.
     Btrfs,
+    /// XFS.
+    Xfs,
 }
 
 impl FileSystemType {
@@ -101,6 +103,24 @@ impl FileSystemType {
         match self {
             Self::Ext4 => "ext4",
             Self::Btrfs => "btrfs",
+            Self::Xfs => "xfs",
+        }
+    }
+
+    /// Returns the most characters of a label.
+    pub fn longest_label(self) -> usize {
+        match self {
+            Self::Ext4 => 16,
+            Self::Btrfs => 255,
+            Self::Xfs => 12,
+        }
+    }
+
+    /// Returns the size below which it is not made: mkfs.xfs refuses less than 300 MB, and btrfs needs about 110.
+    pub fn least(self) -> ByteSize {
+        match self {
+            Self::Ext4 | Self::Btrfs => ByteSize::mebibytes(128),
+            Self::Xfs => ByteSize::mebibytes(320),
         }
     }
 }
@@ -113,6 +133,12 @@ impl FileSystem {
     /// Returns the root file system of a recipe that lists no partitions.
     pub fn root() -> Self {
         Self { mount: "/".to_owned(), kind: FileSystemType::Ext4, size: None, label: None, options: Vec::new() }
+    }
+
+    /// Returns the size below which it is not made: that of its type, and the root file system holds a system.
+    pub fn least(&self) -> ByteSize {
+        let least = self.kind.least();
+        if self.mount == "/" { least.max(MIN_ROOT) } else { least }
     }
 
     /// Returns the label.
@@ -133,6 +159,16 @@ impl Partition {
             Self::Efi(efi) => Some(efi.size),
             Self::Swap(swap) => Some(swap.size),
             Self::FileSystem(files) => files.size,
+        }
+    }
+
+    /// Returns the size that it has at least.
+    pub fn least(&self) -> ByteSize {
+        match self {
+            Self::BiosBoot => BIOS_BOOT_SIZE,
+            Self::Efi(efi) => efi.size,
+            Self::Swap(swap) => swap.size,
+            Self::FileSystem(files) => files.size.unwrap_or_else(|| files.least()),
         }
     }
 

@@ -44,6 +44,21 @@ fn errors_in_partitions_have_their_place_and_say_what_to_do() {
             "file-",
             "write each option as an entry of its own",
         ),
+        (
+            "{ partitions: [bios-boot, file-system: { mount: /var, type: xfs, size: 1GiB, label: thirteen-long }, ROOT] }",
+            "file-",
+            "a label has up to 12 letters",
+        ),
+        (
+            "{ partitions: [bios-boot, file-system: { mount: /boot, type: xfs, size: 300MiB }, ROOT] }",
+            "file-",
+            "it needs at least 320 MiB",
+        ),
+        (
+            "{ size: 300MiB, partitions: [bios-boot, file-system: { mount: /, type: xfs }] }",
+            "partitions",
+            "`disk.size` of 323 MiB or more",
+        ),
         ("{ partitions: [efi: { size: 20MiB }, ROOT] }", "efi", "it needs at least 34 MiB"),
         ("{ partitions: [bios-boot, swap: { size: 1000000000B }, ROOT] }", "swap", "whole numbers of MiB"),
         ("{ partitions: [bios-boot, swap: { size: 3GiB }, ROOT] }", "partitions", "has no room for these partitions"),
@@ -74,6 +89,7 @@ fn partitions_decide_the_firmware_and_bring_the_packages_of_their_file_systems()
     for (disk, layout, firmware) in [
         ("{ table: mbr, partitions: [file-system: { mount: / }] }", Layout::Bios, vec![Firmware::Bios]),
         ("{ partitions: [efi: {}, file-system: { mount: / }] }", Layout::Uefi, vec![Firmware::Uefi]),
+        ("{ table: mbr, partitions: [file-system: { mount: /, type: xfs }] }", Layout::Bios, vec![Firmware::Bios]),
         (
             "{ partitions: [bios-boot, efi: { size: 64MiB }, file-system: { mount: /, type: btrfs }] }",
             Layout::BiosUefi,
@@ -84,8 +100,10 @@ fn partitions_decide_the_firmware_and_bring_the_packages_of_their_file_systems()
         assert_eq!((plan.disk.layout, plan.disk.firmware.clone()), (layout, firmware), "{disk}");
         let layout = DiskLayout::new(&plan.disk, plan.arch, plan.steps[0].key.digest()).expect("a layout");
         assert_eq!(layout.partitions.len(), plan.disk.partitions.len());
-        let wanted = plan.packages.get("btrfs-progs").map(|wanted| wanted.join(", "));
-        assert_eq!(wanted.as_deref(), disk.contains("btrfs").then_some("the partition of `/`"), "{disk}");
+        for (kind, package) in [("btrfs", "btrfs-progs"), ("xfs", "xfsprogs")] {
+            let wanted = plan.packages.get(package).map(|wanted| wanted.join(", "));
+            assert_eq!(wanted.as_deref(), disk.contains(kind).then_some("the partition of `/`"), "{disk}");
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod containers;
 #[path = "../support/containers.rs"]
 mod containers_support;
 mod diff;
+mod disks;
 mod faults;
 mod image_base;
 mod inspect;

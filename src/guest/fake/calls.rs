@@ -38,6 +38,10 @@ impl Guest for FakeGuest {
         self.change(format!("grow {steps:?}"), false)
     }
 
+    fn form(&mut self, steps: &[crate::guest::form::Step]) -> Result<(), GuestError> {
+        self.change(format!("form {steps:?}"), false)
+    }
+
     fn mount(&mut self, mounts: &[Mount]) -> Result<(), GuestError> {
         let paths: Vec<_> = mounts.iter().map(|mount| mount.path.as_str()).collect();
         self.change(format!("mount {}", paths.join(" ")), false)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::recipe::composition::Composition;
-use crate::recipe::partitions::{FileSystem, FileSystemType, MIN_ROOT, Partition, Table};
+use crate::recipe::partitions::{FileSystem, FileSystemType, Partition, Table};
 use crate::recipe::{Disk, Layout};
 use crate::units::ByteSize;
 use crate::vocabulary::Arch;
@@ -12,8 +12,8 @@ use crate::yaml::{Diagnostic, Node, Source, Span, list};
 /// Smallest EFI system partition.
 const MIN_EFI: ByteSize = ByteSize::mebibytes(34);
 
-/// Smallest partition of another kind: a btrfs file system needs about as much.
-const MIN_SIZE: ByteSize = ByteSize::mebibytes(128);
+/// Smallest swap space.
+const MIN_SWAP: ByteSize = ByteSize::mebibytes(128);
 
 /// Most partitions of an MBR that are not in an extended partition.
 const MBR_PARTITIONS: usize = 4;
@@ -155,7 +155,7 @@ impl Checking<'_> {
             } else if mounts.contains(&mount) {
                 self.fault(place, format!("`{mount}` is there twice"), "give each partition a directory of its own");
             }
-            let most = if files.kind == FileSystemType::Ext4 { 16 } else { 255 };
+            let most = files.kind.longest_label();
             let label = files.label();
             let odd = |c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c));
             if label.is_empty() || label.len() > most || label.contains(odd) {
@@ -194,7 +194,11 @@ impl Checking<'_> {
     }
 
     fn size(&mut self, partition: &Partition, place: Span) {
-        let least = if matches!(partition, Partition::Efi(_)) { MIN_EFI } else { MIN_SIZE };
+        let least = match partition {
+            Partition::BiosBoot | Partition::Swap(_) => MIN_SWAP,
+            Partition::Efi(_) => MIN_EFI,
+            Partition::FileSystem(files) => files.kind.least(),
+        };
         match (partition, partition.size()) {
             (Partition::BiosBoot, _) => {}
             (Partition::FileSystem(FileSystem { mount, .. }), Some(_)) if mount == "/" => {
@@ -216,9 +220,8 @@ impl Checking<'_> {
 
     /// Reports partitions that leave no room for the root file system.
     fn room(&mut self) {
-        let sizes = self.disk.partitions.iter().filter_map(Partition::size).map(ByteSize::get);
-        let sum = sizes.fold(0_u64, u64::saturating_add);
-        let needed = ByteSize::bytes(sum.saturating_add(MIN_ROOT.get() + 2 * ByteSize::MIB));
+        let sizes = self.disk.partitions.iter().map(|partition| partition.least().get());
+        let needed = ByteSize::bytes(sizes.fold(2 * ByteSize::MIB, u64::saturating_add));
         if needed > self.disk.size {
             let mounts = self.disk.partitions.iter().filter_map(|partition| match partition {
                 Partition::FileSystem(files) => Some(&files.mount),

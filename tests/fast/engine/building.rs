@@ -147,3 +147,23 @@ fn a_layer_that_is_gone_is_made_again_with_all_that_stood_on_it() {
     assert_eq!(fixture.ran()[0], "own boot");
     assert_eq!(history(&disk), STEPS);
 }
+
+#[test]
+fn what_only_a_guest_can_make_is_made_before_the_base_is_a_layer() {
+    let fixture = fixture();
+    let disk = "disk: { size: 2GiB, partitions: [bios-boot, file-system: { mount: /var, type: xfs, size: 400MiB }, \
+        file-system: { mount: / }] }";
+    let base = "base: { bootstrap: { distro: debian, release: bookworm } }";
+    let plan = fixture.plan_of_text(&format!("name: image\n{base}\n{disk}\n{RECIPE}"));
+    fixture.build(&plan).expect("it builds");
+    assert_eq!(fixture.ran(), STEPS);
+    assert_eq!(fixture.world.launches(), 1);
+    let calls = fixture.world.calls();
+    let at = |start: &str| calls.iter().position(|call| call.starts_with(start)).expect(start);
+    assert!(at("form [Xfs { on: Partition(2), ") < at("unmount") && at("unmount") < at("mount / /var"), "{calls:?}");
+    let layer = fixture.store().find(&plan.steps[0].key).expect("readable").expect("it was made");
+    let names = std::fs::read_dir(layer.disk.parent().expect("it has one")).expect("a directory");
+    let names: Vec<_> = names.map(|entry| entry.expect("an entry").file_name()).collect();
+    assert!(names.iter().all(|name| !name.to_string_lossy().ends_with(".tar")), "{names:?}");
+    fixture.assert_store_is_sound();
+}

@@ -12,6 +12,7 @@ use goldsmith::base::BootstrapError;
 use goldsmith::build::actions::ActionError;
 use goldsmith::build::{self, AfterFailure, BuildError, Examiner, FinalDisk, OnFailure, Session, Workshop};
 use goldsmith::digest::Sha256;
+use goldsmith::disk::DiskLayout;
 use goldsmith::event::{Event, Reporter};
 use goldsmith::guest::fake::{self, Content, FakeWorld, Node, Tree};
 use goldsmith::guest::{Ended, Guest};
@@ -173,6 +174,12 @@ impl Fixture {
                     return Err(BootstrapError::PackageNotFound { packages: unknown.clone() });
                 }
                 make_base(request.target, unlike);
+                let layout = DiskLayout::new(request.disk, request.arch, &request.seed)?;
+                for goldsmith::guest::form::Step::Xfs { files, .. } in
+                    layout.formed(request.target.parent().expect("it has one"))
+                {
+                    std::fs::write(files, "an archive").expect("a file");
+                }
                 Ok(())
             }),
             cache: self.cache(),

@@ -1,0 +1,67 @@
+//! Makes file systems of a new disk, in the appliance.
+
+use std::path::Path;
+
+use super::GuestError;
+use super::form::Step;
+use super::libguestfs::LibguestfsGuest;
+use super::script::quote;
+
+/// The features that the kernels and boot loaders of every release in the data of distributions can read, the oldest of which have
+/// Linux 4.18 and 5.4. xfsprogs has such lists, of which mkfs.xfs 6.1 cannot read its own. It is told of a newer feature if it knows that.
+const XFS_FEATURES: &str = "-m crc=1,finobt=1,reflink=1,rmapbt=0,bigtime=0,inobtcount=0 -i sparse=1$more";
+
+/// Makes what a step says. `disk` is the disk's device.
+pub(super) fn form(guest: &mut LibguestfsGuest, disk: &str, step: &Step) -> Result<(), GuestError> {
+    match step {
+        Step::Xfs { on, uuid, label, files } => {
+            let call = format!("make the XFS `{label}`");
+            let size = length(&call, files)?;
+            guest.with_file(&call, files, |guest, archive| {
+                guest.appliance(&call, &xfs(&on.device(disk), uuid, label, archive, size)).map(drop)
+            })
+        }
+    }
+}
+
+fn length(call: &str, file: &Path) -> Result<u64, GuestError> {
+    let failed = |error: std::io::Error| GuestError::Call {
+        call: call.to_owned(),
+        message: format!("{}: {error}", file.display()),
+    };
+    Ok(std::fs::metadata(file).map_err(failed)?.len())
+}
+
+/// Makes an XFS and unpacks an archive into it, which another device has, and reads back its UUID. tar only warns of some things that it
+/// cannot do.
+fn xfs(device: &str, uuid: &str, label: &str, archive: &str, size: u64) -> String {
+    let (device, label) = (quote(device), quote(label));
+    let script = format!(
+        "set -e; exec 2>&1; udevadm settle
+more=; case $(mkfs.xfs 2>&1) in *nrext64=*) more=,nrext64=0 ;; esac
+mkfs.xfs -q -f -K {XFS_FEATURES} -m uuid={uuid} -L {label} {device}
+mkdir -p /tmp/form
+mount -t xfs -o noatime {device} /tmp/form
+status=0
+head -c {size} {archive} | tar -x -f - -b 128 -C /tmp/form --numeric-owner --same-owner --same-permissions --delay-directory-restore \\
+  --xattrs '--xattrs-include=*' --warning=no-timestamp 2>/tmp/formed || status=$?
+tail -n 20 /tmp/formed
+umount /tmp/form
+if [ $status != 0 ] || [ -s /tmp/formed ]; then exit 1; fi
+found=$(blkid -p -s UUID -o value {device})
+[ \"$found\" = {uuid} ] || {{ echo \"its UUID is $found afterwards, not {uuid}\"; exit 1; }}"
+    );
+    format!("bash -o pipefail -c {}", quote(&script))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_is_shell() {
+        let script = xfs("/dev/sdc4", "u-u", "it's", "/dev/sdd", 65536);
+        crate::process::capture(std::process::Command::new("bash").args(["-n", "-c", &script]))
+            .unwrap_or_else(|error| panic!("{error}\n{script}"));
+    }
+}

@@ -1,0 +1,129 @@
+//! Disks of recipes' partitions that only a kernel can make, of a tree, in a real guest.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use goldsmith::base::{TreeRequest, unpack};
+use goldsmith::digest::Sha256;
+use goldsmith::disk::DiskLayout;
+use goldsmith::event::Silent;
+use goldsmith::guest::Guest;
+use goldsmith::interrupt::Interrupt;
+use goldsmith::plan::DiskPlan;
+use goldsmith::recipe::Arch;
+use goldsmith::recipe::partitions::Partition;
+use goldsmith::tree::Source;
+use goldsmith::units::ByteSize;
+
+use super::calls::small_guest::*;
+
+/// A disk of 1200 MiB with these partitions, in the form of a recipe.
+fn plan(partitions: &str) -> DiskPlan {
+    let partitions: Vec<Partition> = serde_json::from_str(partitions).unwrap();
+    DiskPlan { size: ByteSize::mebibytes(1200), partitions, ..DiskPlan::default() }
+}
+
+/// Files of many kinds below a directory that is to be a file system of its own.
+fn odd_files(directory: &Path) {
+    std::fs::create_dir_all(directory.join("empty")).unwrap();
+    std::fs::write(directory.join("ü 'x'\n"), "odd").unwrap();
+    std::fs::write(directory.join("one"), "linked").unwrap();
+    std::fs::hard_link(directory.join("one"), directory.join("two")).unwrap();
+    std::os::unix::fs::symlink("/etc//os-release", directory.join("link")).unwrap();
+    let holes = std::fs::File::create(directory.join("holes")).unwrap();
+    holes.set_len(4 << 20).unwrap();
+    holes.write_all_at(b"data", 2 << 20).unwrap();
+    for (path, mode) in [("empty", 0o2770), ("one", 0o4755), (".", 0o1770)] {
+        std::fs::set_permissions(directory.join(path), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+}
+
+/// Makes the disk natively, of the small tree with odd files in `/var`.
+fn unpacked(small: &SmallGuest, disk: &DiskPlan) -> DiskLayout {
+    let tree = small.path("tree");
+    small_tree(&tree);
+    odd_files(&tree.join("var"));
+    let archive = small.path("a.tar");
+    run(tool("tar").args(["-c", "--format=posix", "--numeric-owner", "-f"]).arg(&archive).arg("-C").arg(&tree).arg("."));
+    let source = Source::Archive { origin: "a.tar".to_owned(), file: archive };
+    let seed = Sha256::of(b"seed");
+    let (target, cache) = (small.path("disk.qcow2"), small.path("cache"));
+    std::fs::create_dir(&cache).unwrap();
+    let request = TreeRequest {
+        source: &source,
+        digest: seed,
+        arch: Arch::X86_64,
+        kernel_arguments: false,
+        disk,
+        seed,
+        target: &target,
+        cache_dir: &cache,
+    };
+    unpack(&request, &Silent, &Interrupt::new()).unwrap_or_else(|error| panic!("{error}"));
+    DiskLayout::new(disk, Arch::X86_64, &seed).unwrap()
+}
+
+/// Makes the rest of a disk in the guest, and mounts it as a build does.
+fn formed(small: &SmallGuest, guest: &mut dyn Guest, layout: &DiskLayout) {
+    guest.attach(&small.path("disk.qcow2")).unwrap();
+    guest.form(&layout.formed(small.dir.path())).unwrap_or_else(|error| panic!("{error}"));
+    guest.unmount().unwrap();
+    guest.attach(&small.overlay("disk.qcow2", "1.qcow2")).unwrap();
+    guest.mount(&layout.mounts()).unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// The type and label of what is mounted where, by UUID.
+fn held(guest: &mut dyn Guest) -> BTreeMap<String, String> {
+    let found = guest.devices().unwrap().file_systems.into_iter();
+    let line = |held: goldsmith::guest::FileSystem| {
+        let what = format!("{} {:?} {:?}", held.kind, held.label.unwrap_or_default(), held.mounted_at);
+        (held.uuid.unwrap_or_default(), what)
+    };
+    found.map(line).collect()
+}
+
+/// What the odd files must be, wherever they are.
+fn assert_odd_files(guest: &mut dyn Guest) {
+    let line = "cd /var; stat -c '%a %F %h %s %n' . empty one two holes link; cat 'ü '\"'x'\"$'\\n'; echo; \
+        dd if=holes bs=4 skip=$((2 << 18)) count=1 2>/dev/null";
+    let said = lines(guest, line);
+    let expected =
+        ["2770 directory", "4755 regular file 2 6 one", "4755 regular file 2 6 two", "regular file 1 4194304"];
+    assert!(said[0].starts_with("1770 directory "), "{said:?}");
+    for (line, expected) in said[1..].iter().zip(expected) {
+        assert!(line.contains(expected), "{expected}: {said:?}");
+    }
+    assert!(said[5].contains("symbolic link"), "{said:?}");
+    assert_eq!((said[6].as_str(), said[7].as_str()), ("odd", "data"), "{said:?}");
+}
+
+#[test]
+#[ignore = "needs libguestfs"]
+fn an_xfs_gets_the_files_of_the_tree_and_the_identifiers_of_the_plan() {
+    let small = SmallGuest::new();
+    let disk = plan(
+        r#"["bios-boot", {"file-system": {"mount": "/var", "type": "xfs", "size": "400MiB"}},
+            {"file-system": {"mount": "/", "type": "xfs"}}]"#,
+    );
+    let layout = unpacked(&small, &disk);
+    let mut guest = small.launch().unwrap();
+    let guest: &mut dyn Guest = &mut guest;
+    // A file system whose archive is broken is no file system.
+    let archive = std::fs::read(small.path("var.tar")).unwrap();
+    std::fs::write(small.path("var.tar"), &archive[..archive.len() / 2]).unwrap();
+    guest.attach(&small.path("disk.qcow2")).unwrap();
+    let error = guest.form(&layout.formed(small.dir.path())).expect_err("half of it").to_string();
+    assert!(error.contains("make the XFS `var`") && error.contains("Unexpected EOF"), "{error}");
+    std::fs::write(small.path("var.tar"), &archive).unwrap();
+
+    formed(&small, guest, &layout);
+    assert_odd_files(guest);
+    let held = held(guest);
+    for (partition, files) in layout.file_systems() {
+        let what = format!("xfs {:?} Some({:?})", files.label(), files.mount);
+        assert_eq!(held.get(&partition.content_uuid.to_string()), Some(&what), "{held:?}");
+    }
+    assert_eq!(lines(guest, "cat /etc/fstab").len(), 2);
+}
