@@ -38,6 +38,7 @@ pub(super) fn build(args: &Build, number: usize, images: Vec<Source>, global: &G
             elapsed: begun.elapsed(),
             checked: false,
             about: format!("{cached} steps cached, {run} run"),
+            next: Vec::new(),
             failure: None,
         },
         Err(failure) => Row::failed(&number.to_string(), "failed", begun.elapsed(), failure.clone()),
