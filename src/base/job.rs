@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use super::failure::BootstrapError;
 use crate::disk::DiskLayout;
-use crate::disk::layout::Content;
 use crate::event::{Event, Reporter};
 use crate::fsx::{self, IoContext as _};
 use crate::guest::Emulator;
@@ -54,14 +53,10 @@ pub(super) fn prepare(work: &Path, layout: &DiskLayout) -> Result<(), BootstrapE
 /// Lists the file systems and swap spaces for the script, directories before those that they lie in.
 fn file_systems(layout: &DiskLayout) -> String {
     let mut lines = Vec::new();
-    for partition in &layout.partitions {
-        let (kind, label, mount) = match &partition.content {
-            Content::FileSystem(files) => (files.kind.name(), files.label(), files.mount.as_str()),
-            Content::Swap => ("swap", "swap", ""),
-            Content::BiosBoot | Content::Efi => continue,
-        };
-        let (kibibytes, uuid, seed) = (partition.size / 1024, partition.content_uuid, partition.hash_seed);
-        lines.push((mount, format!("{kind} {} {kibibytes} {uuid} {seed} {label} {mount}\n", partition.start)));
+    for area in layout.areas() {
+        let (kind, mount) = area.files.map_or(("swap", ""), |files| (files.kind.name(), files.mount.as_str()));
+        let (kibibytes, uuid, seed, label) = (area.size / 1024, area.content_uuid, area.hash_seed, area.label());
+        lines.push((mount, format!("{kind} {} {kibibytes} {uuid} {seed} {label} {mount}\n", area.start)));
     }
     lines.sort_by(|(one, _), (other, _)| other.cmp(one));
     lines.into_iter().map(|(_, line)| line).collect()
@@ -137,11 +132,11 @@ impl Job<'_> {
             && let Some((kibibytes, mount)) = said.trim().split_once(' ')
             && let Ok(kibibytes) = kibibytes.parse::<u64>()
         {
-            let partition = self.layout.file_systems().find(|(_, files)| files.mount == mount);
+            let area = self.layout.file_systems().find(|(_, files)| files.mount == mount);
             return Ok(BootstrapError::DiskTooSmall {
                 mount: mount.to_owned(),
                 needed: ByteSize::bytes(kibibytes * 1024),
-                size: ByteSize::bytes(partition.map_or(0, |(partition, _)| partition.size)),
+                size: ByteSize::bytes(area.map_or(0, |(area, _)| area.size)),
             });
         }
         match &error {

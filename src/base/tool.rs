@@ -1,5 +1,6 @@
 //! The programs that make trees of packages: what each needs on this machine, its part of the script, and its files.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use super::BootstrapRequest;
 use crate::distro::Tool;
 use crate::fsx::{IoContext as _, PathError};
 use crate::recipe::Arch;
-use crate::recipe::partitions::{FileSystemType, Partition};
+use crate::recipe::partitions::Partition;
 
 /// The part of the script that is the same for all tools; its first lines describe it.
 const COMMON: &str = include_str!("bootstrap.sh");
@@ -52,17 +53,17 @@ pub fn missing_tools(tool: Tool) -> Vec<(&'static str, &'static str)> {
 
 /// Returns the programs that are missing for the file systems of a disk, with their Debian packages.
 pub(super) fn missing_for(partitions: &[Partition]) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let needed = partitions.iter().flat_map(|partition| match partition {
-        Partition::Swap(_) => &[("mkswap", "util-linux")][..],
-        Partition::FileSystem(files) => match files.kind {
-            FileSystemType::Ext4 => &[][..],
-            FileSystemType::Btrfs => &[("mkfs.btrfs", "btrfs-progs")],
-            // The guest has the programs of this host.
-            FileSystemType::Xfs => &[("tar", "tar"), ("mkfs.xfs", "xfsprogs")],
-        },
-        Partition::BiosBoot | Partition::Efi(_) => &[],
+    let swap = partitions.iter().any(Partition::has_swap).then_some(("mkswap", "util-linux"));
+    let kinds: BTreeSet<_> =
+        partitions.iter().flat_map(Partition::file_systems).map(|files| files.kind.name()).collect();
+    let of_kinds = kinds.into_iter().flat_map(|kind| match kind {
+        "btrfs" => &[("mkfs.btrfs", "btrfs-progs")][..],
+        // The guest has the programs of this host.
+        "xfs" => &[("tar", "tar"), ("mkfs.xfs", "xfsprogs")],
+        _ => &[],
     });
-    needed.copied().filter(|(tool, _)| !is_installed(tool))
+    let lvm = partitions.iter().any(|partition| matches!(partition, Partition::Lvm(_))).then_some(("lvm", "lvm2"));
+    swap.into_iter().chain(of_kinds.copied()).chain(lvm).filter(|(tool, _)| !is_installed(tool))
 }
 
 /// Returns the programs that a disk of a tree needs and that are missing on this host, with their Debian packages.

@@ -116,7 +116,7 @@ fn failed(error: ProcessError) -> BootstrapError {
 
 /// Returns where the work is done: in memory if the tree and the file system with it have room there.
 fn place(request: &TreeRequest<'_>, layout: &DiskLayout, bytes: u64) -> Result<Place, BootstrapError> {
-    let room: u64 = layout.file_systems().map(|(partition, _)| partition.size).sum();
+    let room: u64 = layout.file_systems().map(|(area, _)| area.size).sum();
     if bytes > room {
         // The share of the file system is that of bootstrap.sh.
         let needed = ByteSize::bytes(bytes + bytes / 8 + 128 * ByteSize::MIB);

@@ -113,8 +113,10 @@ impl<'a> Session<'a> {
         guest.attach(slot.disk_path()).during("attach the disk")?;
         guest.form(steps).during(&activity)?;
         guest.unmount().during("unmount the disk")?;
-        for form::Step::Xfs { files, .. } in steps {
-            std::fs::remove_file(files).at(files).map_err(StoreError::from)?;
+        for step in steps {
+            if let form::Step::Xfs { files, .. } = step {
+                std::fs::remove_file(files).at(files).map_err(StoreError::from)?;
+            }
         }
         self.workshop.reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
         Ok(())

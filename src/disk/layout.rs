@@ -3,15 +3,14 @@
 //! The disk has 1 MiB alignment and the partitions of its plan, root as the last, so that it can grow. All identifiers derive from a
 //! seed: the same recipe gives the same disk.
 
-use std::fmt;
 use std::path::Path;
 
-use sha2::Digest as _;
-
+use super::uuid::{Uuid, derive};
+use super::volumes::{Group, Volume};
 use crate::digest::Sha256;
 use crate::guest::{Mount, MountSource, form};
 use crate::plan::DiskPlan;
-use crate::recipe::partitions::{FileSystem, FileSystemType, Partition as Wanted, Table};
+use crate::recipe::partitions::{FileSystem, FileSystemType, Partition as Wanted, SWAP_LABEL, Table};
 use crate::recipe::{Arch, Layout};
 use crate::units::ByteSize;
 
@@ -33,27 +32,6 @@ pub enum LayoutError {
     NoBios(Arch),
 }
 
-/// A universally unique identifier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Uuid([u8; 16]);
-
-impl Uuid {
-    /// Returns an identifier of version 8 (RFC 9562) that depends only on a seed and a purpose.
-    pub fn derive(seed: &Sha256, purpose: &str) -> Self {
-        let mut bytes = derive(seed, purpose);
-        bytes[6] = bytes[6] & 0x0f | 0x80;
-        bytes[8] = bytes[8] & 0x3f | 0x80;
-        Self(bytes)
-    }
-}
-
-impl fmt::Display for Uuid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = hex::encode(self.0);
-        write!(f, "{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
-    }
-}
-
 /// The content of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
@@ -65,6 +43,45 @@ pub enum Content {
     Swap,
     /// A file system.
     FileSystem(FileSystem),
+    /// Physical volume of LVM.
+    Lvm,
+}
+
+/// A stretch of the disk with swap space or a file system: a partition or a logical volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Area<'a> {
+    /// The file system; `None` for swap space.
+    pub files: Option<&'a FileSystem>,
+    /// First byte.
+    pub start: u64,
+    /// Length in bytes.
+    pub size: u64,
+    /// UUID of the file system or swap space.
+    pub content_uuid: Uuid,
+    /// Hash seed of the directories of the file system.
+    pub hash_seed: Uuid,
+    place: Place<'a>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place<'a> {
+    Partition(u32),
+    Volume(&'a Group, &'a Volume),
+}
+
+impl Area<'_> {
+    /// Returns the device.
+    pub fn source(&self) -> MountSource {
+        match self.place {
+            Place::Partition(number) => MountSource::Partition(number),
+            Place::Volume(group, volume) => MountSource::Device(group.device(volume)),
+        }
+    }
+
+    /// Returns the label of the content.
+    pub fn label(&self) -> &str {
+        self.files.map_or(SWAP_LABEL, FileSystem::label)
+    }
 }
 
 /// One partition.
@@ -81,9 +98,9 @@ pub struct Partition {
     /// GUID of the partition.
     pub uuid: Uuid,
     /// UUID of its file system or swap space.
-    pub content_uuid: Uuid,
+    content_uuid: Uuid,
     /// Hash seed of the directories of its file system.
-    pub hash_seed: Uuid,
+    hash_seed: Uuid,
 }
 
 /// The layout of a new disk.
@@ -95,6 +112,8 @@ pub struct DiskLayout {
     pub uuid: Uuid,
     /// Partitions in their order on the disk, root last.
     pub partitions: Vec<Partition>,
+    /// The volume group on the last partition, if that is a physical volume.
+    pub group: Option<Group>,
     /// Volume number of the EFI system partition's file system.
     pub efi_volume_id: u32,
     table: Table,
@@ -117,6 +136,7 @@ impl DiskLayout {
             return Err(LayoutError::TooSmall { size: disk.size, needed: ByteSize::bytes(needed) });
         }
         let mut partitions = Vec::new();
+        let mut group = None;
         for (number, partition) in (1..).zip(wanted) {
             let size = partition.size().map_or(end - start, ByteSize::get);
             let content = match partition {
@@ -124,6 +144,10 @@ impl DiskLayout {
                 Wanted::Efi(_) => Content::Efi,
                 Wanted::Swap(_) => Content::Swap,
                 Wanted::FileSystem(files) => Content::FileSystem(files),
+                Wanted::Lvm(lvm) => {
+                    group = Some(Group::new(&lvm, start, size, seed));
+                    Content::Lvm
+                }
             };
             let of = match &content {
                 // The root file system has had these names before there were others.
@@ -141,15 +165,16 @@ impl DiskLayout {
             size: disk.size.get() / SECTOR * SECTOR,
             uuid: Uuid::derive(seed, "disk"),
             partitions,
+            group,
             efi_volume_id: u32::from_be_bytes([volume[0], volume[1], volume[2], volume[3]]),
             table: disk.table,
             arch,
         })
     }
 
-    /// Returns the partition of the root file system.
-    pub fn root(&self) -> Option<&Partition> {
-        self.file_systems().find(|(_, files)| files.mount == "/").map(|(partition, _)| partition)
+    /// Returns the root file system.
+    pub fn root(&self) -> Option<Area<'_>> {
+        self.file_systems().find(|(_, files)| files.mount == "/").map(|(area, _)| area)
     }
 
     /// Returns the EFI system partition, if this disk has one.
@@ -157,12 +182,34 @@ impl DiskLayout {
         self.partitions.iter().find(|partition| partition.content == Content::Efi)
     }
 
-    /// Returns the partitions with file systems, except for the EFI system partition.
-    pub fn file_systems(&self) -> impl Iterator<Item = (&Partition, &FileSystem)> {
-        self.partitions.iter().filter_map(|partition| match &partition.content {
-            Content::FileSystem(files) => Some((partition, files)),
-            _ => None,
-        })
+    /// Returns the partitions and volumes with swap space or file systems, except for the EFI system partition.
+    pub fn areas(&self) -> impl Iterator<Item = Area<'_>> {
+        let partitions = self.partitions.iter().filter_map(|partition| {
+            let Partition { content, start, size, content_uuid, hash_seed, number, .. } = partition;
+            let files = match content {
+                Content::FileSystem(files) => Some(files),
+                Content::Swap => None,
+                Content::BiosBoot | Content::Efi | Content::Lvm => return None,
+            };
+            let (start, size, content_uuid, hash_seed) = (*start, *size, *content_uuid, *hash_seed);
+            Some(Area { files, start, size, content_uuid, hash_seed, place: Place::Partition(*number) })
+        });
+        let volumes = self.group.iter().flat_map(|group| {
+            group.volumes.iter().map(move |volume| Area {
+                files: volume.files.as_ref(),
+                start: volume.start,
+                size: volume.size,
+                content_uuid: volume.content_uuid,
+                hash_seed: volume.hash_seed,
+                place: Place::Volume(group, volume),
+            })
+        });
+        partitions.chain(volumes)
+    }
+
+    /// Returns the partitions and volumes with file systems, except for the EFI system partition.
+    pub fn file_systems(&self) -> impl Iterator<Item = (Area<'_>, &FileSystem)> {
+        self.areas().filter_map(|area| Some((area, area.files?)))
     }
 
     /// Returns the input of `sfdisk` for the partition table.
@@ -181,6 +228,7 @@ impl DiskLayout {
                 Content::BiosBoot => ("21686148-6449-6E6F-744E-656564454649", "bios"),
                 Content::Efi => ("C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "efi"),
                 Content::Swap => ("0657FD6D-A4AB-43C4-84E5-0933C84B4F4F", "swap"),
+                Content::Lvm => ("E6D6D379-F507-44C2-A23C-238F2A3DF928", "lvm"),
                 Content::FileSystem(files) => match (files.mount.as_str(), self.arch) {
                     ("/", Arch::X86_64) => ("4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709", "root"),
                     ("/", Arch::Aarch64) => ("B921B045-1DF0-41C3-AF44-4C6F280D3FAE", "root"),
@@ -204,8 +252,12 @@ impl DiskLayout {
         let id = &self.uuid.to_string()[..8];
         let mut script = format!("label: dos\nlabel-id: 0x{id}\nunit: sectors\nsector-size: {SECTOR}\n\n");
         for Partition { number, content, start, size, .. } in &self.partitions {
-            let kind = if *content == Content::Swap { "82" } else { "83" };
-            let root = matches!(content, Content::FileSystem(files) if files.mount == "/");
+            let (kind, root) = match content {
+                Content::Swap => ("82", false),
+                Content::Lvm => ("8e", true),
+                Content::FileSystem(files) => ("83", files.mount == "/"),
+                Content::BiosBoot | Content::Efi => ("83", false),
+            };
             // Some firmware boots no disk without an active partition.
             let active = if root { ", bootable" } else { "" };
             script += &format!("{number} : start={}, size={}, type={kind}{active}\n", start / SECTOR, size / SECTOR);
@@ -215,29 +267,47 @@ impl DiskLayout {
 
     /// Returns the file systems with their mount points, each after those that it lies in.
     pub fn mounts(&self) -> Vec<Mount> {
-        let efi = self.efi().map(|efi| (efi.number, "/boot/efi"));
-        let files = self.file_systems().map(|(partition, files)| (partition.number, files.mount.as_str()));
-        let mut mounts: Vec<_> = files.chain(efi).collect();
-        mounts.sort_by_key(|(_, path)| *path);
-        mounts.into_iter().map(|(number, path)| Mount::partition(number, path)).collect()
+        let efi = self.efi().map(|efi| Mount::partition(efi.number, "/boot/efi"));
+        let mount = |(area, files): (Area<'_>, &FileSystem)| Mount {
+            source: area.source(),
+            subvolume: None,
+            path: files.mount.clone(),
+        };
+        let mut mounts: Vec<_> = self.file_systems().map(mount).chain(efi).collect();
+        mounts.sort_by(|one, other| one.path.cmp(&other.path));
+        mounts
     }
 
     /// Returns what a guest makes on the disk. Archives of what the file systems are to hold are in `archives`.
     pub fn formed(&self, archives: &Path) -> Vec<form::Step> {
-        let xfs = self.file_systems().filter(|(_, files)| files.kind == FileSystemType::Xfs);
-        let step = |(partition, files): (&Partition, &FileSystem)| form::Step::Xfs {
+        let group = self.group.iter().zip(self.partitions.last()).map(|(group, partition)| form::Step::Group {
             on: MountSource::Partition(partition.number),
-            uuid: partition.content_uuid.to_string(),
+            name: group.name.clone(),
+            physical: group.physical.clone(),
+            description: group.description(),
+            // The guest makes those of XFS after this.
+            held: (self.areas())
+                .filter(|area| area.files.is_none_or(|files| files.kind != FileSystemType::Xfs))
+                .filter_map(|area| match area.source() {
+                    MountSource::Device(device) => Some((device, area.content_uuid.to_string())),
+                    MountSource::Partition(_) | MountSource::Disk => None,
+                })
+                .collect(),
+        });
+        let xfs = self.file_systems().filter(|(_, files)| files.kind == FileSystemType::Xfs);
+        let xfs = xfs.map(|(area, files)| form::Step::Xfs {
+            on: area.source(),
+            uuid: area.content_uuid.to_string(),
             label: files.label().to_owned(),
             files: archives.join(format!("{}.tar", files.label())),
-        };
-        xfs.map(step).collect()
+        });
+        group.chain(xfs).collect()
     }
 
     /// Returns the content of the image's `/etc/fstab`.
     pub fn fstab(&self) -> String {
         let mut lines: Vec<(&str, String)> = Vec::new();
-        for (partition, files) in self.file_systems() {
+        for (area, files) in self.file_systems() {
             let kind = files.kind;
             let (own, pass): (&[&str], _) = match (files.mount.as_str(), kind) {
                 ("/", FileSystemType::Ext4) => (&["errors=remount-ro", "x-systemd.growfs"], 1),
@@ -247,7 +317,7 @@ impl DiskLayout {
             };
             let options: Vec<&str> = own.iter().copied().chain(files.options.iter().map(String::as_str)).collect();
             let options = if options.is_empty() { "defaults".to_owned() } else { options.join(",") };
-            let (uuid, mount) = (partition.content_uuid, files.mount.as_str());
+            let (uuid, mount) = (area.content_uuid, files.mount.as_str());
             lines.push((mount, format!("UUID={uuid} {mount} {} {options} 0 {pass}\n", kind.name())));
         }
         if self.efi().is_some() {
@@ -256,20 +326,10 @@ impl DiskLayout {
             lines.push(("/boot/efi", line));
         }
         lines.sort_by_key(|(mount, _)| *mount);
-        let swap = self.partitions.iter().filter(|partition| partition.content == Content::Swap);
-        let swap = swap.map(|partition| format!("UUID={} none swap defaults 0 0\n", partition.content_uuid));
+        let swap = self.areas().filter(|area| area.files.is_none());
+        let swap = swap.map(|area| format!("UUID={} none swap defaults 0 0\n", area.content_uuid));
         lines.into_iter().map(|(_, line)| line).chain(swap).collect()
     }
-}
-
-fn derive(seed: &Sha256, purpose: &str) -> [u8; 16] {
-    let mut hasher = sha2::Sha256::new();
-    hasher.update(seed.bytes());
-    hasher.update(purpose.as_bytes());
-    let digest: [u8; 32] = hasher.finalize().into();
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest[..16]);
-    bytes
 }
 
 #[cfg(test)]

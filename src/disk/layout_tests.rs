@@ -1,7 +1,7 @@
 //! Tests of the layout of new disks.
 
 use super::*;
-use crate::recipe::partitions::Swap;
+use crate::recipe::partitions::{Lvm, Swap, Volume as WantedVolume};
 
 fn plan(size: ByteSize, layout: Layout) -> DiskPlan {
     DiskPlan { size, layout, ..DiskPlan::default() }
@@ -136,4 +136,39 @@ fn an_xfs_is_made_by_the_guest_of_its_archive() {
     let step = form::Step::Xfs { on, label: "root".to_owned(), files: "/l/root.tar".into(), uuid: uuid.clone() };
     assert_eq!(disk.formed(Path::new("/l")), [step]);
     assert!(disk.fstab().starts_with(&format!("UUID={uuid} / xfs x-systemd.growfs 0 0\n")), "{}", disk.fstab());
+}
+
+#[test]
+fn volumes_follow_each_other_on_the_last_partition() {
+    let files = |mount: &str, size: Option<u64>| FileSystem {
+        mount: mount.to_owned(),
+        size: size.map(ByteSize::mebibytes),
+        ..FileSystem::root()
+    };
+    let volumes = |root| {
+        let swap = WantedVolume::Swap(Swap { size: ByteSize::mebibytes(256) });
+        vec![swap, WantedVolume::FileSystem(files("/var", Some(512))), WantedVolume::FileSystem(files("/", root))]
+    };
+    for (root, size) in [(None, 2300), (Some(1024), 1024)] {
+        let lvm = Lvm { group: "system".to_owned(), volumes: volumes(root) };
+        let plan = DiskPlan {
+            size: ByteSize::mebibytes(3072),
+            layout: Layout::Bios,
+            partitions: vec![Wanted::BiosBoot, Wanted::Lvm(lvm)],
+            ..DiskPlan::default()
+        };
+        let disk = DiskLayout::new(&plan, Arch::X86_64, &Sha256::of(b"seed")).expect("layout");
+        let mib: Vec<_> = disk.areas().map(|area| (area.start / ByteSize::MIB, area.size / ByteSize::MIB)).collect();
+        // The partition begins at 2 MiB, and its first extent one MiB later.
+        assert_eq!(mib[..2], [(3, 256), (259, 512)]);
+        assert_eq!((mib[2].0, mib[2].1), (771, size));
+        let [form::Step::Group { on, description, held, .. }] = &disk.formed(Path::new("/l"))[..] else {
+            panic!("a group")
+        };
+        assert_eq!((on, held.len(), held[2].0.as_str()), (&MountSource::Partition(2), 3, "/dev/system/root"));
+        assert!(description.contains(&format!("stripes = [\"pv0\", {}]", 768 / 4)), "{description}");
+        assert_eq!(description.matches('{').count(), description.matches('}').count());
+        assert!(disk.sfdisk_script().contains("type=E6D6D379-F507-44C2-A23C-238F2A3DF928"));
+        assert_eq!(disk.root().map(|root| root.source()), Some(MountSource::Device("/dev/system/root".to_owned())));
+    }
 }

@@ -2,6 +2,8 @@
 
 pub mod layout;
 pub mod qemu_img;
+pub mod uuid;
+mod volumes;
 
 pub use layout::DiskLayout;
 pub use qemu_img::{ImageInfo, QemuImg};

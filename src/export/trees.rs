@@ -13,7 +13,7 @@ use super::artifact::{Artifact, Finished, Part};
 use super::disks::Opened;
 use super::error::ExportError;
 use crate::build::{FinalDisk, Range, boot_facts};
-use crate::disk::layout::Uuid;
+use crate::disk::uuid::Uuid;
 use crate::event::{Event, Reporter};
 use crate::fsx::IoContext as _;
 use crate::image::digests::{Hasher, Kinds};

@@ -7,6 +7,19 @@ use super::MountSource;
 /// One thing that is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// A volume group with its volumes, on a new physical volume. Nothing else is written: what the volumes hold is there.
+    Group {
+        /// What the physical volume is on.
+        on: MountSource,
+        /// Name of the group.
+        name: String,
+        /// LVM's identifier of the physical volume.
+        physical: String,
+        /// The group and its volumes, as `vgcfgrestore` reads them.
+        description: String,
+        /// Devices of volumes, each with the UUID of what it holds.
+        held: Vec<(String, String)>,
+    },
     /// An XFS with files.
     Xfs {
         /// What it is on.

@@ -1,4 +1,4 @@
-//! Makes file systems of a new disk, in the appliance.
+//! Makes volumes and file systems of a new disk, in the appliance.
 
 use std::path::Path;
 
@@ -14,6 +14,11 @@ const XFS_FEATURES: &str = "-m crc=1,finobt=1,reflink=1,rmapbt=0,bigtime=0,inobt
 /// Makes what a step says. `disk` is the disk's device.
 pub(super) fn form(guest: &mut LibguestfsGuest, disk: &str, step: &Step) -> Result<(), GuestError> {
     match step {
+        Step::Group { on, name, physical, description, held } => {
+            let call = format!("make the volume group `{name}`");
+            let script = group(&on.device(disk), name, physical, description, held);
+            guest.appliance(&call, &script).map(drop)
+        }
         Step::Xfs { on, uuid, label, files } => {
             let call = format!("make the XFS `{label}`");
             let size = length(&call, files)?;
@@ -30,6 +35,29 @@ fn length(call: &str, file: &Path) -> Result<u64, GuestError> {
         message: format!("{}: {error}", file.display()),
     };
     Ok(std::fs::metadata(file).map_err(failed)?.len())
+}
+
+/// Makes a physical volume and a group on it, and reads back what each volume holds.
+fn group(device: &str, name: &str, physical: &str, description: &str, held: &[(String, String)]) -> String {
+    let (device, name, description) = (quote(device), quote(name), quote(description));
+    let mut script = format!(
+        "set -e; exec 2>&1; udevadm settle
+printf %s {description} >/tmp/form-group
+lvm pvcreate -q --uuid {physical} --restorefile /tmp/form-group {device}
+lvm vgcfgrestore -q -f /tmp/form-group {name}
+lvm vgck {name}
+lvm vgchange -q -a y {name}
+udevadm settle
+"
+    );
+    for (volume, uuid) in held {
+        script += &format!(
+            "found=$(blkid -p -s UUID -o value {0}) || :
+[ \"$found\" = {uuid} ] || {{ echo \"{0} holds $found, not {uuid}\"; exit 1; }}\n",
+            quote(volume)
+        );
+    }
+    script
 }
 
 /// Makes an XFS and unpacks an archive into it, which another device has, and reads back its UUID. tar only warns of some things that it
@@ -59,9 +87,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_script_is_shell() {
-        let script = xfs("/dev/sdc4", "u-u", "it's", "/dev/sdd", 65536);
-        crate::process::capture(std::process::Command::new("bash").args(["-n", "-c", &script]))
-            .unwrap_or_else(|error| panic!("{error}\n{script}"));
+    fn the_scripts_are_shell() {
+        let held = [("/dev/it's/root".to_owned(), "u-u".to_owned())];
+        for script in
+            [xfs("/dev/sdc4", "u-u", "it's", "/dev/sdd", 65536), group("/dev/sdc4", "it's", "p-p", "it's {\n}", &held)]
+        {
+            crate::process::capture(std::process::Command::new("bash").args(["-n", "-c", &script]))
+                .unwrap_or_else(|error| panic!("{error}\n{script}"));
+        }
     }
 }

@@ -33,6 +33,12 @@ impl Table {
     }
 }
 
+/// What volumes of LVM consist of.
+pub const EXTENT: ByteSize = ByteSize::mebibytes(4);
+
+/// Label of swap space.
+pub const SWAP_LABEL: &str = "swap";
+
 /// A partition of a bootstrapped disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -44,6 +50,28 @@ pub enum Partition {
     /// Swap space, used from the first boot on.
     Swap(Swap),
     /// File system with a part of the image. The last partition is the one of `/`, so that it can grow.
+    FileSystem(FileSystem),
+    /// Physical volume of LVM, with a volume group that has the root file system. It is the last partition.
+    Lvm(Lvm),
+}
+
+/// A partition with a volume group. It takes the rest of the disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lvm {
+    /// Name of the volume group.
+    pub group: String,
+    /// Logical volumes in their order.
+    pub volumes: Vec<Volume>,
+}
+
+/// A logical volume. Its name is the label of what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Volume {
+    /// Swap space, used from the first boot on.
+    Swap(Swap),
+    /// File system with a part of the image. The one of `/` takes what the others leave, unless it has a size.
     FileSystem(FileSystem),
 }
 
@@ -151,6 +179,44 @@ impl FileSystem {
     }
 }
 
+impl Volume {
+    /// Returns the name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Swap(_) => SWAP_LABEL,
+            Self::FileSystem(files) => files.label(),
+        }
+    }
+
+    /// Returns the size; `None` if it takes the rest of the group.
+    pub fn size(&self) -> Option<ByteSize> {
+        match self {
+            Self::Swap(swap) => Some(swap.size),
+            Self::FileSystem(files) => files.size,
+        }
+    }
+
+    /// Returns its file system, if it has one.
+    pub fn file_system(&self) -> Option<&FileSystem> {
+        match self {
+            Self::Swap(_) => None,
+            Self::FileSystem(files) => Some(files),
+        }
+    }
+}
+
+impl Lvm {
+    /// Returns the size that the partition has at least: LVM's own data, and the volumes.
+    fn least(&self) -> ByteSize {
+        let sizes = self.volumes.iter().map(|volume| match volume {
+            Volume::Swap(swap) => swap.size,
+            Volume::FileSystem(files) => files.size.unwrap_or_else(|| files.least()),
+        });
+        let extents = sizes.map(|size| size.get().div_ceil(EXTENT.get()).saturating_mul(EXTENT.get()));
+        ByteSize::bytes(extents.fold(ByteSize::MIB, u64::saturating_add))
+    }
+}
+
 impl Partition {
     /// Returns the size; `None` if it takes the rest of the disk.
     pub fn size(&self) -> Option<ByteSize> {
@@ -159,6 +225,33 @@ impl Partition {
             Self::Efi(efi) => Some(efi.size),
             Self::Swap(swap) => Some(swap.size),
             Self::FileSystem(files) => files.size,
+            Self::Lvm(_) => None,
+        }
+    }
+
+    /// Returns the file systems on it.
+    pub fn file_systems(&self) -> Vec<&FileSystem> {
+        match self {
+            Self::FileSystem(files) => vec![files],
+            Self::Lvm(lvm) => lvm.volumes.iter().filter_map(Volume::file_system).collect(),
+            Self::BiosBoot | Self::Efi(_) | Self::Swap(_) => Vec::new(),
+        }
+    }
+
+    /// Returns the volume group on it, if it is a physical volume.
+    pub fn lvm(&self) -> Option<&Lvm> {
+        match self {
+            Self::Lvm(lvm) => Some(lvm),
+            _ => None,
+        }
+    }
+
+    /// Returns whether it is swap space, or a volume on it is.
+    pub fn has_swap(&self) -> bool {
+        match self {
+            Self::Swap(_) => true,
+            Self::Lvm(lvm) => lvm.volumes.iter().any(|volume| matches!(volume, Volume::Swap(_))),
+            Self::BiosBoot | Self::Efi(_) | Self::FileSystem(_) => false,
         }
     }
 
@@ -169,6 +262,7 @@ impl Partition {
             Self::Efi(efi) => efi.size,
             Self::Swap(swap) => swap.size,
             Self::FileSystem(files) => files.size.unwrap_or_else(|| files.least()),
+            Self::Lvm(lvm) => lvm.least(),
         }
     }
 

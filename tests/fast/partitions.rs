@@ -12,6 +12,7 @@ fn with(disk: &str) -> Folder {
 #[test]
 fn errors_in_partitions_have_their_place_and_say_what_to_do() {
     let on = regex::Regex::new(r"ON\(([^)]*)\)").expect("a pattern");
+    let lvm = regex::Regex::new(r"LVM\((\w+): (.*)\)\]").expect("a pattern");
     for (disk, place, words) in [
         ("{ layout: bios, partitions: [bios-boot, file-system: { mount: / }] }", "layout", "leave `layout` out"),
         ("{ partitions: [] }", "partitions", "end the list with `file-system: { mount: / }`"),
@@ -62,12 +63,43 @@ fn errors_in_partitions_have_their_place_and_say_what_to_do() {
         ("{ partitions: [efi: { size: 20MiB }, ROOT] }", "efi", "it needs at least 34 MiB"),
         ("{ partitions: [bios-boot, swap: { size: 1000000000B }, ROOT] }", "swap", "whole numbers of MiB"),
         ("{ partitions: [bios-boot, swap: { size: 3GiB }, ROOT] }", "partitions", "has no room for these partitions"),
+        ("{ partitions: [bios-boot, LVM(mapper: ROOT)] }", "lvm", "`mapper` cannot name a volume group"),
+        (
+            "{ partitions: [bios-boot, lvm: { group: s, volumes: [ROOT] }, swap: { size: 128MiB }] }",
+            "lvm",
+            "takes the rest of the disk, and is not",
+        ),
+        (
+            "{ partitions: [bios-boot, LVM(s: swap: { size: 1GiB })] }",
+            "partitions",
+            "no partition has the root file system",
+        ),
+        ("{ partitions: [bios-boot, LVM(s: ON(/s_x), ROOT)] }", "file-", "`s_x` cannot name a logical volume"),
+        (
+            "{ partitions: [bios-boot, LVM(s: file-system: { mount: /srv }, ROOT)] }",
+            "file-",
+            "the volume `srv` has no size",
+        ),
+        ("{ partitions: [bios-boot, LVM(s: swap: { size: 130MiB }, ROOT)] }", "swap:", "whole numbers of 4 MiB"),
+        ("{ partitions: [bios-boot, LVM(s: swap: { size: 64MiB }, ROOT)] }", "swap:", "it needs at least 128 MiB"),
+        (
+            "{ partitions: [bios-boot, LVM(s: swap: { size: 128MiB }, swap: { size: 132MiB }, ROOT)] }",
+            "swap: { size: 132",
+            "two volumes have the name `swap`",
+        ),
+        (
+            "{ partitions: [bios-boot, LVM(s: ON(/var), ON(/home), ON(/srv), ROOT)] }",
+            "partitions",
+            "no room for these partitions",
+        ),
         ("{ table: mbr, partitions: [bios-boot, ROOT] }", "partitions", "are partitions of a GPT"),
         ("{ size: 3TiB, table: mbr, partitions: [ROOT] }", "mbr", "an MBR is for disks of at most 2 TiB"),
         ("{ table: mbr }", "table", "list the partitions, or remove it"),
     ] {
-        let disk =
-            on.replace_all(disk, "file-system: { mount: $1, size: 1GiB }").replace("ROOT", "file-system: { mount: / }");
+        let disk = lvm.replace_all(disk, "lvm: { group: $1, volumes: [$2] }]");
+        let disk = on
+            .replace_all(&disk, "file-system: { mount: $1, size: 1GiB }")
+            .replace("ROOT", "file-system: { mount: / }");
         let errors = with(&disk).load("recipe.yaml").expect_err(&disk);
         let found = errors.iter().find(|error| error.render(false).contains(words));
         let found = found.unwrap_or_else(|| panic!("{disk}: {words}\n{errors}"));
@@ -124,4 +156,28 @@ fn an_image_keeps_its_partitions() {
         disk: { table: gpt, partitions: [bios-boot, file-system: { mount: / }] }\n";
     let errors = Folder::new(&[("recipe.yaml", image)]).load("recipe.yaml").expect_err("they are there").to_string();
     assert_eq!(errors.matches("an image has its partitions already").count(), 2, "{errors}");
+}
+
+#[test]
+fn volumes_bring_their_packages_and_boot_has_a_partition_where_the_boot_loader_needs_it() {
+    let lvm = "lvm: { group: system, volumes: [file-system: { mount: /var, type: xfs, size: 400MiB }, file-system: { mount: / }] }";
+    let plan = with(&format!("{{ partitions: [bios-boot, {lvm}] }}")).plan("recipe.yaml");
+    for (package, wanted) in [("lvm2", "the volume group `system`"), ("xfsprogs", "the partition of `/var`")] {
+        assert_eq!(plan.packages.get(package).map(|wanted| wanted.join(", ")).as_deref(), Some(wanted));
+    }
+    let layout = DiskLayout::new(&plan.disk, plan.arch, plan.steps[0].key.digest()).expect("a layout");
+    let devices: Vec<_> = layout.mounts().iter().map(|mount| format!("{} {:?}", mount.path, mount.source)).collect();
+    assert_eq!(devices, ["/ Device(\"/dev/system/root\")", "/var Device(\"/dev/system/var\")"]);
+    let boot = "file-system: { mount: /boot, size: 512MiB }, ";
+    for (distro, release, boot, words) in [
+        ("fedora", "'43'", "", Some("cannot write to volumes")),
+        ("fedora", "'43'", boot, None),
+        ("alpine", "'3.23'", boot, Some("no package for LVM is known for Alpine Linux")),
+    ] {
+        let base = format!("name: x\nbase: {{ bootstrap: {{ distro: {distro}, release: {release} }} }}\n");
+        let text = format!("{base}disk: {{ partitions: [bios-boot, {boot}{lvm}] }}\n");
+        let errors = Folder::new(&[("recipe.yaml", &text)]).load("recipe.yaml").err().map(|errors| errors.to_string());
+        let found = errors.as_deref().is_some_and(|errors| words.is_some_and(|words| errors.contains(words)));
+        assert_eq!((errors.is_some(), found), (words.is_some(), words.is_some()), "{distro}: {errors:?}");
+    }
 }

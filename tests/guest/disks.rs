@@ -1,4 +1,4 @@
-//! Disks of recipes' partitions that only a kernel can make, of a tree, in a real guest.
+//! Disks of recipes' partitions that only a kernel can make, of a tree, in a real guest: XFS and LVM.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use goldsmith::base::{TreeRequest, unpack};
 use goldsmith::digest::Sha256;
 use goldsmith::disk::DiskLayout;
 use goldsmith::event::Silent;
-use goldsmith::guest::Guest;
+use goldsmith::guest::{Guest, form};
 use goldsmith::interrupt::Interrupt;
 use goldsmith::plan::DiskPlan;
 use goldsmith::recipe::Arch;
@@ -20,7 +20,7 @@ use goldsmith::units::ByteSize;
 use super::calls::small_guest::*;
 
 /// A disk of 1200 MiB with these partitions, in the form of a recipe.
-fn plan(partitions: &str) -> DiskPlan {
+pub(crate) fn plan(partitions: &str) -> DiskPlan {
     let partitions: Vec<Partition> = serde_json::from_str(partitions).unwrap();
     DiskPlan { size: ByteSize::mebibytes(1200), partitions, ..DiskPlan::default() }
 }
@@ -41,12 +41,17 @@ fn odd_files(directory: &Path) {
 }
 
 /// Makes the disk natively, of the small tree with odd files in `/var`.
-fn unpacked(small: &SmallGuest, disk: &DiskPlan) -> DiskLayout {
+pub(crate) fn unpacked(small: &SmallGuest, disk: &DiskPlan) -> DiskLayout {
     let tree = small.path("tree");
     small_tree(&tree);
     odd_files(&tree.join("var"));
     let archive = small.path("a.tar");
-    run(tool("tar").args(["-c", "--format=posix", "--numeric-owner", "-f"]).arg(&archive).arg("-C").arg(&tree).arg("."));
+    run(tool("tar")
+        .args(["-c", "--format=posix", "--numeric-owner", "-f"])
+        .arg(&archive)
+        .arg("-C")
+        .arg(&tree)
+        .arg("."));
     let source = Source::Archive { origin: "a.tar".to_owned(), file: archive };
     let seed = Sha256::of(b"seed");
     let (target, cache) = (small.path("disk.qcow2"), small.path("cache"));
@@ -66,7 +71,7 @@ fn unpacked(small: &SmallGuest, disk: &DiskPlan) -> DiskLayout {
 }
 
 /// Makes the rest of a disk in the guest, and mounts it as a build does.
-fn formed(small: &SmallGuest, guest: &mut dyn Guest, layout: &DiskLayout) {
+pub(crate) fn formed(small: &SmallGuest, guest: &mut dyn Guest, layout: &DiskLayout) {
     guest.attach(&small.path("disk.qcow2")).unwrap();
     guest.form(&layout.formed(small.dir.path())).unwrap_or_else(|error| panic!("{error}"));
     guest.unmount().unwrap();
@@ -85,7 +90,7 @@ fn held(guest: &mut dyn Guest) -> BTreeMap<String, String> {
 }
 
 /// What the odd files must be, wherever they are.
-fn assert_odd_files(guest: &mut dyn Guest) {
+pub(crate) fn assert_odd_files(guest: &mut dyn Guest) {
     let line = "cd /var; stat -c '%a %F %h %s %n' . empty one two holes link; cat 'ü '\"'x'\"$'\\n'; echo; \
         dd if=holes bs=4 skip=$((2 << 18)) count=1 2>/dev/null";
     let said = lines(guest, line);
@@ -121,9 +126,45 @@ fn an_xfs_gets_the_files_of_the_tree_and_the_identifiers_of_the_plan() {
     formed(&small, guest, &layout);
     assert_odd_files(guest);
     let held = held(guest);
-    for (partition, files) in layout.file_systems() {
+    for (area, files) in layout.file_systems() {
         let what = format!("xfs {:?} Some({:?})", files.label(), files.mount);
-        assert_eq!(held.get(&partition.content_uuid.to_string()), Some(&what), "{held:?}");
+        assert_eq!(held.get(&area.content_uuid.to_string()), Some(&what), "{held:?}");
     }
     assert_eq!(lines(guest, "cat /etc/fstab").len(), 2);
+}
+
+/// A group with swap space, and a file system of each of the two ways in which they are filled.
+pub(crate) const VOLUMES: &str = r#"["bios-boot", {"lvm": {"group": "system-1", "volumes": [
+    {"swap": {"size": "128MiB"}}, {"file-system": {"mount": "/var", "type": "xfs", "size": "400MiB"}},
+    {"file-system": {"mount": "/"}}]}}]"#;
+
+#[test]
+#[ignore = "needs libguestfs"]
+fn a_volume_group_has_the_volumes_of_the_recipe_and_what_they_hold() {
+    let small = SmallGuest::new();
+    let layout = unpacked(&small, &plan(VOLUMES));
+    let mut guest = small.launch().unwrap();
+    let guest: &mut dyn Guest = &mut guest;
+    formed(&small, guest, &layout);
+    assert_odd_files(guest);
+    let held = held(guest);
+    for area in layout.areas() {
+        let (kind, mount) = area.files.map_or(("swap", None), |files| (files.kind.name(), Some(&files.mount)));
+        let what = format!("{kind} {:?} {mount:?}", area.label());
+        assert_eq!(held.get(&area.content_uuid.to_string()), Some(&what), "{held:?}");
+    }
+    let found = guest.devices().unwrap();
+    let names: Vec<_> = found.logical_volumes.iter().map(|volume| volume.device.as_str()).collect();
+    assert_eq!(names, ["/dev/system-1/root", "/dev/system-1/swap", "/dev/system-1/var"]);
+    assert!(found.logical_volumes.iter().all(|volume| volume.kind == "linear"), "{:?}", found.logical_volumes);
+    // A description of something else is refused, before anything uses it.
+    guest.unmount().unwrap();
+    guest.attach(&small.path("disk.qcow2")).unwrap();
+    let mut steps = layout.formed(small.dir.path());
+    steps.truncate(1);
+    if let form::Step::Group { held, .. } = &mut steps[0] {
+        held[0].1 = "another".to_owned();
+    }
+    let error = guest.form(&steps).expect_err("it holds something else").to_string();
+    assert!(error.contains("make the volume group `system-1`"), "{error}");
 }

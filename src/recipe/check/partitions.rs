@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::distro::mechanism::Bootloader;
 use crate::recipe::composition::Composition;
-use crate::recipe::partitions::{FileSystem, FileSystemType, Partition, Table};
+use crate::recipe::partitions::{EXTENT, FileSystem, FileSystemType, Lvm, Partition, Table, Volume};
 use crate::recipe::{Disk, Layout};
 use crate::units::ByteSize;
 use crate::vocabulary::Arch;
@@ -20,6 +21,15 @@ const MBR_PARTITIONS: usize = 4;
 
 /// Largest disk with an MBR: 32-bit numbers of sectors.
 const MBR_SIZE: ByteSize = ByteSize::mebibytes(2 << 20);
+
+/// Longest name of a volume group or volume. Both together are the name of a device.
+const LONGEST_NAME: usize = 32;
+
+/// What /dev has of its own, where volume groups have their directories too.
+const DEVICES: [&str; 18] = [
+    "block", "bsg", "bus", "char", "cpu", "disk", "dri", "fd", "full", "input", "mapper", "net", "null", "pts",
+    "random", "shm", "snd", "zero",
+];
 
 /// Directories that cannot be a file system of their own: the system needs them before it mounts others, or they are no part of
 /// an image.
@@ -48,25 +58,37 @@ pub(crate) fn file_system_packages(
     found: &mut Vec<Diagnostic>,
 ) {
     let place = head.get("disk").and_then(|disk| disk.key("partitions")).map_or(Span::default(), |key| key.span);
-    for partition in &disk.partitions {
-        let Partition::FileSystem(FileSystem { kind, mount, .. }) = partition else { continue };
-        if *kind == FileSystemType::Ext4 {
-            // Every image has its programs.
-            continue;
+    let mut wanted: Vec<(&str, String, String)> = Vec::new();
+    for FileSystem { kind, mount, .. } in disk.partitions.iter().flat_map(Partition::file_systems) {
+        // Every image has the programs of ext4.
+        if *kind != FileSystemType::Ext4 {
+            let reason = format!("the partition of `{mount}`");
+            wanted.push((kind.name(), reason, format!("choose `ext4` for `{mount}`")));
         }
-        match composition.os.packages.get(kind.name()).filter(|packages| !packages.is_empty()) {
+    }
+    if let Some(lvm) = disk.partitions.iter().find_map(Partition::lvm) {
+        wanted.push(("lvm", format!("the volume group `{}`", lvm.group), "use partitions".to_owned()));
+        let alone = |partition: &Partition| partition.file_systems().iter().any(|files| files.mount == "/boot");
+        let boot = disk.partitions.iter().find(|partition| alone(partition));
+        if composition.os.mechanisms.bootloader == Bootloader::GrubBls && boot.is_none_or(|boot| boot.lvm().is_some()) {
+            let message = format!(
+                "the boot loader of {} keeps its state in /boot, and cannot write to volumes",
+                composition.os.title
+            );
+            let help = "add `file-system: { mount: /boot, size: 1GiB }` before `lvm`";
+            found.push(Diagnostic::new(source, place, message).help(help));
+        }
+    }
+    for (purpose, reason, help) in wanted {
+        match composition.os.packages.get(purpose).filter(|packages| !packages.is_empty()) {
             Some(packages) => {
                 for package in packages {
-                    composition
-                        .packages
-                        .entry(package.clone())
-                        .or_default()
-                        .push(format!("the partition of `{mount}`"));
+                    composition.packages.entry(package.clone()).or_default().push(reason.clone());
                 }
             }
             None => {
-                let message = format!("no package for {} is known for {}", kind.name(), composition.os.title);
-                let help = format!("choose `ext4` for `{mount}`");
+                let name = if purpose == "lvm" { "LVM" } else { purpose };
+                let message = format!("no package for {name} is known for {}", composition.os.title);
                 found.push(Diagnostic::new(source, place, message).help(help));
             }
         }
@@ -84,7 +106,7 @@ struct Checking<'a> {
     found: &'a mut Vec<Diagnostic>,
 }
 
-impl Checking<'_> {
+impl<'a> Checking<'a> {
     fn run(mut self) -> Option<Layout> {
         let Disk { partitions, table, size, .. } = self.disk;
         let known = self.found.len();
@@ -124,7 +146,10 @@ impl Checking<'_> {
         }
         self.mounts();
         for (index, partition) in partitions.iter().enumerate() {
-            self.size(partition, self.place(index));
+            match partition {
+                Partition::Lvm(lvm) => self.volumes(lvm, index),
+                _ => self.size(partition, self.place(index)),
+            }
         }
         self.room();
         if self.found.len() > known {
@@ -138,11 +163,10 @@ impl Checking<'_> {
     }
 
     fn mounts(&mut self) {
-        let partitions = &self.disk.partitions;
+        let disk = self.disk;
+        let partitions = &disk.partitions;
         let (mut mounts, mut labels): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
-        for (index, partition) in partitions.iter().enumerate() {
-            let Partition::FileSystem(files) = partition else { continue };
-            let place = self.place(index);
+        for (files, place) in self.file_systems() {
             let mount = files.mount.as_str();
             let plain = mount == "/" || (mount.starts_with('/') && !mount.ends_with('/') && !mount.contains("//"));
             let odd = |c: char| c.is_whitespace() || c.is_control() || c == '\\' || c == '#';
@@ -181,7 +205,7 @@ impl Checking<'_> {
             mounts.push(mount);
         }
         match partitions.last() {
-            Some(Partition::FileSystem(files)) if files.mount == "/" => {}
+            Some(last) if last.file_systems().iter().any(|files| files.mount == "/") => {}
             _ if mounts.contains(&"/") => {
                 let help = "put it at the end of the list";
                 self.fault(self.whole, "the partition of `/` is not the last, so it could not grow", help);
@@ -195,7 +219,7 @@ impl Checking<'_> {
 
     fn size(&mut self, partition: &Partition, place: Span) {
         let least = match partition {
-            Partition::BiosBoot | Partition::Swap(_) => MIN_SWAP,
+            Partition::BiosBoot | Partition::Swap(_) | Partition::Lvm(_) => MIN_SWAP,
             Partition::Efi(_) => MIN_EFI,
             Partition::FileSystem(files) => files.kind.least(),
         };
@@ -223,14 +247,82 @@ impl Checking<'_> {
         let sizes = self.disk.partitions.iter().map(|partition| partition.least().get());
         let needed = ByteSize::bytes(sizes.fold(2 * ByteSize::MIB, u64::saturating_add));
         if needed > self.disk.size {
-            let mounts = self.disk.partitions.iter().filter_map(|partition| match partition {
-                Partition::FileSystem(files) => Some(&files.mount),
-                _ => None,
-            });
+            let mounts = self.disk.partitions.iter().flat_map(Partition::file_systems).map(|files| &files.mount);
             let message = format!("a disk of {} has no room for these partitions", self.disk.size);
             let help = format!("with {} they need `disk.size` of {needed} or more", list(mounts));
             self.fault(self.whole, message, &help);
         }
+    }
+
+    /// Reports what cannot be a volume group, its volumes, and what is no size for them.
+    fn volumes(&mut self, lvm: &Lvm, index: usize) {
+        let place = self.place(index);
+        if index + 1 < self.disk.partitions.len() {
+            let help = "put it at the end of the list, with the volume of `/`";
+            self.fault(place, "the partition of a volume group takes the rest of the disk, and is not the last", help);
+        }
+        let begins = |name: &str| name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.len() <= LONGEST_NAME;
+        let plain = |name: &str, more: &str| {
+            begins(name) && name.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+        };
+        if !plain(&lvm.group, "_-") || DEVICES.contains(&lvm.group.as_str()) {
+            let message =
+                format!("`{}` cannot name a volume group, whose volumes are in /dev/{}", lvm.group, lvm.group);
+            self.fault(place, message, "write a name of letters, digits, `_` and `-`, such as `system`");
+        }
+        for (number, volume) in lvm.volumes.iter().enumerate() {
+            let (name, place) = (volume.name(), self.place_of_volume(index, number));
+            if !plain(name, ".-") || ["snapshot", "pvmove"].iter().any(|reserved| name.starts_with(reserved)) {
+                let help = "give it a `label` of letters, digits, `.` and `-`, which begins with a letter";
+                self.fault(place, format!("`{name}` cannot name a logical volume"), help);
+            }
+            if lvm.volumes[..number].iter().any(|other| other.name() == name) {
+                self.fault(place, format!("two volumes have the name `{name}`"), "give one of them another `label`");
+            }
+            let (root, least) = match volume {
+                Volume::Swap(_) => (false, MIN_SWAP),
+                Volume::FileSystem(files) => (files.mount == "/", files.least()),
+            };
+            match volume.size() {
+                None if root => {}
+                None => self.fault(place, format!("the volume `{name}` has no size"), "write it like `size: 2GiB`"),
+                Some(size) if size < least => {
+                    self.fault(
+                        place,
+                        format!("a volume of {size} is too small"),
+                        &format!("it needs at least {least}"),
+                    );
+                }
+                Some(size) if size.get() % EXTENT.get() != 0 => {
+                    let message = format!("volumes are whole numbers of {EXTENT}");
+                    self.fault(place, message, "write the size like 512MiB");
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Returns all file systems with their places.
+    fn file_systems(&self) -> Vec<(&'a FileSystem, Span)> {
+        let (disk, mut all) = (self.disk, Vec::new());
+        for (index, partition) in disk.partitions.iter().enumerate() {
+            match partition {
+                Partition::FileSystem(files) => all.push((files, self.place(index))),
+                Partition::Lvm(lvm) => {
+                    let volumes = lvm.volumes.iter().enumerate();
+                    let files = volumes.filter_map(|(number, volume)| Some((number, volume.file_system()?)));
+                    all.extend(files.map(|(number, files)| (files, self.place_of_volume(index, number))));
+                }
+                Partition::BiosBoot | Partition::Efi(_) | Partition::Swap(_) => {}
+            }
+        }
+        all
+    }
+
+    fn place_of_volume(&self, index: usize, number: usize) -> Span {
+        let lvm = self.node.list().get(index).and_then(|node| node.get("lvm"));
+        let volume = lvm.and_then(|lvm| lvm.get("volumes")).and_then(|volumes| volumes.list().get(number));
+        volume.map_or(self.place(index), |node| node.span)
     }
 
     fn place(&self, index: usize) -> Span {

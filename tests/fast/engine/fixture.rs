@@ -175,10 +175,10 @@ impl Fixture {
                 }
                 make_base(request.target, unlike);
                 let layout = DiskLayout::new(request.disk, request.arch, &request.seed)?;
-                for goldsmith::guest::form::Step::Xfs { files, .. } in
-                    layout.formed(request.target.parent().expect("it has one"))
-                {
-                    std::fs::write(files, "an archive").expect("a file");
+                for step in layout.formed(request.target.parent().expect("it has one")) {
+                    if let goldsmith::guest::form::Step::Xfs { files, .. } = step {
+                        std::fs::write(files, "an archive").expect("a file");
+                    }
                 }
                 Ok(())
             }),
