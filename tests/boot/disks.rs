@@ -65,3 +65,26 @@ fn takes_long_btrfs_with_boot_and_var_of_their_own_boots_under_bios_and_secure_b
     verified.assert_passed();
     assert_eq!(boots(&verified.report).len(), 2);
 }
+
+#[test]
+#[ignore = "needs packages of Debian, boots virtual machines, and takes long"]
+fn takes_long_a_root_on_lvm_boots_under_bios_and_uefi_and_grows() {
+    let disk = "disk:
+  size: 4GiB
+  partitions:
+    - bios-boot
+    - efi: { size: 64MiB }
+    - lvm:
+        group: system
+        volumes:
+          - swap: { size: 256MiB }
+          - file-system: { mount: /var, type: xfs, size: 1GiB, options: [noatime] }
+          - file-system: { mount: / }
+";
+    let head = HEAD.replace("bootloader, ", "bootloader, uefi, ").replace("growpart, ", "lvm-grow, ");
+    let swap = VERIFY.replace("partition", "volume");
+    let recipe = format!("name: disk-lvm\n{head}{disk}{swap}{}", checks("ext4", "xfs"));
+    let (verified, _) = build_and_verify("disk-lvm", &recipe, &["--trust-manifest"]);
+    verified.assert_passed();
+    assert_eq!(boots(&verified.report).len(), 2);
+}

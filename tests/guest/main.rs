@@ -21,6 +21,7 @@ mod image_base;
 mod inspect;
 mod labels;
 mod library;
+mod lvm_grow;
 mod matrix;
 mod mended;
 mod oracle;

@@ -24,6 +24,10 @@ pub(super) const WANTED: &[&str] = &["/etc/fstab", "/etc/os-release"];
 const SCRIPT: &str = "/usr/local/sbin/growroot";
 const SCRIPT_UNIT: &str = "growroot.service";
 
+/// What the element `lvm-grow` grows a root file system on a logical volume with.
+const VOLUME_SCRIPT: &str = "/usr/local/sbin/lvm-grow";
+const VOLUME_UNIT: &str = "lvm-grow.service";
+
 pub(super) const OPERATING_SYSTEM: Rule = Rule {
     id: "operating-system",
     group: Group::Disk,
@@ -55,8 +59,7 @@ pub(super) const ROOT_PLAIN: Rule = Rule {
     sentence: "The root file system lies on a partition, not on LVM or RAID",
     reason: "Tools that grow the root file system at boot know partitions. A logical volume needs a script of its own.",
     page: guide!("disk-partitions-and-resize-root-partition-on-boot-cloud-init"),
-    mend: "use one of the values of `disk.layout`; an image that is a base keeps its volumes: choose another one, or add a \
-           script that grows the volume at boot",
+    mend: "add the element `lvm-grow`, which grows the volume at boot, or use one of the values of `disk.layout`",
 };
 
 pub(super) const ROOT_GROWS: Rule = Rule {
@@ -155,13 +158,26 @@ pub(super) fn root_plain(view: &View) -> Finding {
     match root(view) {
         None => ROOT_PLAIN.skipped("it is not known where the root file system is"),
         Some(FileSystem { partition: Some(_), kind, .. }) => ROOT_PLAIN.passed([kind]),
+        Some(FileSystem { device: Some(device), .. }) if grows_volume(view) => {
+            ROOT_PLAIN.passed([format!("it is on {device}, and {VOLUME_SCRIPT} grows it")])
+        }
         Some(FileSystem { device: Some(device), .. }) => ROOT_PLAIN.failed([format!("it is on {device}")]),
         Some(_) => ROOT_PLAIN.passed(["it takes the whole disk"]),
     }
 }
 
+/// Returns whether the script for logical volumes runs at boot, with the programs that it starts.
+fn grows_volume(view: &View) -> bool {
+    let tree = &view.tree;
+    let has = |program: &str| ["/usr/sbin/", "/sbin/"].iter().any(|place| tree.is_file(&format!("{place}{program}")));
+    tree.is_file(VOLUME_SCRIPT) && unit(tree, VOLUME_UNIT) == Unit::Enabled && has("lvm") && has("sfdisk")
+}
+
 pub(super) fn root_grows(view: &View) -> Finding {
     let tree = &view.tree;
+    if root(view).is_some_and(|it| it.device.is_some()) && grows_volume(view) {
+        return ROOT_GROWS.passed([VOLUME_SCRIPT]);
+    }
     if let Some(path) = ["/etc/growroot-disabled"].into_iter().find(|path| tree.exists(path)) {
         // cloud-init obeys the file unless told otherwise: module cc_growpart, `ignore_growroot_disabled`.
         return ROOT_GROWS.failed([format!("{path} is there")]);
