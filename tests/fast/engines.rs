@@ -57,7 +57,9 @@ fn documents(text: &str) -> Vec<Value> {
         assert!(errors.is_empty(), "{errors:?}\n{text}");
         value.expect("a value")
     };
-    text.split("\n---\n").map(document).filter(|value: &Value| !value.is_null()).collect()
+    // What is above the first `---` may be comments alone, which are no document.
+    let has_content = |text: &&str| text.lines().any(|line| !line.is_empty() && !line.starts_with('#'));
+    text.split("\n---\n").filter(has_content).map(document).filter(|value: &Value| !value.is_null()).collect()
 }
 
 /// Runs a script with a `goldsmith` that ends with these codes, one after the other. Returns the code of the script, and the calls.
