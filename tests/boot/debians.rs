@@ -95,7 +95,13 @@ pub(crate) fn build_and_verify(name: &str, recipe: &str, options: &[&str]) -> (V
     let image = crate::shared::image(name, recipe);
     let report = work.path().join("report");
     let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
-    goldsmith.args(["verify", "--report"]).arg(&report).args(options).arg(&image);
+    goldsmith
+        .args(["verify", "--report"])
+        .arg(&report)
+        .args(options)
+        .arg(&image)
+        .arg("--cache")
+        .arg(crate::shared::cache(&image));
     let verified = Verified::new(goldsmith.output().expect("goldsmith runs"), &report);
     (verified, image.with_file_name("manifest.json"))
 }

@@ -57,7 +57,7 @@ fn cloud_image_passes(name: &str, title: &str) {
     let image = crate::shared::image(&other, &recipe);
     let report = work.path().join("report");
     let mut goldsmith = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
-    goldsmith.args(["verify", "--report"]).arg(&report).arg(&image);
+    goldsmith.args(["verify", "--report"]).arg(&report).arg(&image).arg("--cache").arg(crate::shared::cache(&image));
     let output = goldsmith.output().expect("goldsmith runs");
     let verified = Verified::new(output, &report);
     verified.assert_passed();

@@ -31,6 +31,12 @@ pub(crate) fn image(name: &str, recipe: &str) -> PathBuf {
     Made::of(name, recipe).dir.join(format!("out/{name}.qcow2"))
 }
 
+/// The cache that has built such an image, and so knows the checks of its elements.
+#[allow(dead_code, reason = "of those who share this not all need it")]
+pub(crate) fn cache(image: &Path) -> PathBuf {
+    image.ancestors().nth(2).expect("a directory of images").join("cache")
+}
+
 /// Copies a cache to a place where nothing is, in which every layer of `recipes/debian-12.yaml` is.
 #[allow(dead_code, reason = "of those who share this not all need it")]
 pub(crate) fn debian_12_cache(to: &Path) {

@@ -34,6 +34,8 @@ pub(crate) struct Record {
     pub(crate) made: Made,
     /// Elements of the recipe.
     pub(crate) elements: BTreeSet<String>,
+    /// Whether the checks of these elements ran too. `verify` knows them only of images that its cache has built.
+    pub(crate) own_checks: bool,
     /// Firmware under which it was booted.
     pub(crate) boots: BTreeSet<String>,
     /// Rules that it keeps.
