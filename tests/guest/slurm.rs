@@ -211,10 +211,10 @@ fn a_matrix_runs_on_slurm_as_on_one_machine() {
 
     // The shared steps ran in the job of the stage, and in no other one. A step that failed was not tried again.
     let stage = fs::read_to_string(slurm.path("out/log/stage-0.log")).expect("a log");
-    assert!(stage.contains("install recipe: done") && stage.contains("stage 0 is made for 3 images"), "{stage}");
+    assert!(stage.contains("install web: done") && stage.contains("stage 0 is made for 3 images"), "{stage}");
     let cells = slurm.ask("sh", &["-c", "cat out/log/cells-*.log"]);
-    assert!(!cells.contains("install recipe: done"), "a cell made the shared step again: {cells}");
-    assert_eq!(cells.matches("configure recipe: failed").count(), 1, "{cells}");
+    assert!(!cells.contains("install web: done"), "a cell made the shared step again: {cells}");
+    assert_eq!(cells.matches("configure web: failed").count(), 1, "{cells}");
     assert!(!slurm.path("out/_jobs/slurm.json").exists(), "the run is over");
 }
 
@@ -226,7 +226,7 @@ fn an_interrupt_cancels_the_jobs() {
     let mut run = slurm.run("web.yaml");
     let mut child = run.args(["--param", "pause=sleep 900"]).spawn().expect("it runs");
     slurm.until("the stage runs its step", |slurm| {
-        fs::read_to_string(slurm.path("out/log/stage-0.log")).unwrap_or_default().contains("install recipe")
+        fs::read_to_string(slurm.path("out/log/stage-0.log")).unwrap_or_default().contains("install web")
     });
     let begun = Instant::now();
     signal(&child, Signal::INT);
