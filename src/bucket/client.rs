@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
+use rusty_s3::actions::{ListObjectsV2, ListObjectsV2Response};
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use ureq::http::{Request, Response};
 use ureq::{Agent, Body, SendBody};
@@ -83,6 +84,27 @@ impl Client {
                     attempt += 1;
                 }
                 result => return result,
+            }
+        }
+    }
+
+    /// Lists the objects and folders whose names begin with a prefix, up to the next slash: all pages of the answer.
+    pub(crate) fn list(&self, prefix: &str) -> Result<Vec<ListObjectsV2Response>, S3Error> {
+        let (mut pages, mut next): (Vec<ListObjectsV2Response>, Option<String>) = (Vec::new(), None);
+        loop {
+            let mut list = self.bucket.list_objects_v2(Some(&self.credentials));
+            list.with_prefix(prefix.to_owned());
+            list.with_delimiter("/");
+            if let Some(token) = next {
+                list.with_continuation_token(token);
+            }
+            let answer = body(self.send(list, &[], None, &Interrupt::new())?, "a list of objects")?;
+            let page = ListObjectsV2::parse_response(&String::from_utf8_lossy(&answer));
+            let page = page.map_err(|error| S3Error::Answer { what: prefix.to_owned(), reason: error.to_string() })?;
+            next = page.next_continuation_token.clone();
+            pages.push(page);
+            if next.is_none() {
+                return Ok(pages);
             }
         }
     }

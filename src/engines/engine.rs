@@ -63,6 +63,20 @@ impl Engine {
         Self::Jenkins,
     ];
 
+    /// Returns the word for the engine on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Slurm => "slurm",
+            Self::Kubernetes => "kubernetes",
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::Argo => "argo",
+            Self::Tekton => "tekton",
+            Self::Zuul => "zuul",
+            Self::Jenkins => "jenkins",
+        }
+    }
+
     /// Returns the name of the engine.
     pub fn name(self) -> &'static str {
         match self {

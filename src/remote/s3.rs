@@ -5,12 +5,10 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use rusty_s3::actions::ListObjectsV2;
-
 use super::blob;
 use super::error::RemoteError;
 use super::objects::{Found, Listed, ObjectStore, Version};
-use crate::bucket::{Client, Credentials, Object, Place, Progress, S3Error, Upload, body, header};
+use crate::bucket::{Client, Credentials, Object, Place, Progress, S3Error, Upload, header};
 use crate::digest::Sha256;
 use crate::fsx::IoContext as _;
 use crate::interrupt::Interrupt;
@@ -134,30 +132,16 @@ impl ObjectStore for S3 {
 
     fn list(&self, folder: &str) -> Result<Vec<Listed>, RemoteError> {
         let prefix = format!("{}/", self.place.key(folder));
-        let (mut listed, mut next): (Vec<Listed>, Option<String>) = (Vec::new(), None);
-        loop {
-            let mut list = self.client.bucket.list_objects_v2(Some(&self.client.credentials));
-            list.with_prefix(prefix.clone());
-            list.with_delimiter("/");
-            if let Some(token) = next {
-                list.with_continuation_token(token);
-            }
-            let answer = body(self.client.send(list, &[], None, &Interrupt::new())?, "a list of objects")?;
-            let page = ListObjectsV2::parse_response(&String::from_utf8_lossy(&answer));
-            let unclear = |reason: String| S3Error::Answer { what: prefix.clone(), reason };
-            let page = page.map_err(|error| unclear(error.to_string()))?;
-            for object in page.contents {
-                let Some(name) = object.key.strip_prefix(&prefix).filter(|name| !name.is_empty()) else { continue };
-                let size = object.size.ok_or_else(|| unclear(format!("the list has no size of {}", object.key)))?;
-                let modified = object.last_modified.as_deref().and_then(time);
-                let modified = modified.ok_or_else(|| unclear(format!("the list has no time of {}", object.key)))?;
-                listed.push(Listed { name: name.to_owned(), size, modified });
-            }
-            next = page.next_continuation_token;
-            if next.is_none() {
-                return Ok(listed);
-            }
+        let unclear = |reason: String| S3Error::Answer { what: prefix.clone(), reason };
+        let mut listed = Vec::new();
+        for object in self.client.list(&prefix)?.into_iter().flat_map(|page| page.contents) {
+            let Some(name) = object.key.strip_prefix(&prefix).filter(|name| !name.is_empty()) else { continue };
+            let size = object.size.ok_or_else(|| unclear(format!("the list has no size of {}", object.key)))?;
+            let modified = object.last_modified.as_deref().and_then(time);
+            let modified = modified.ok_or_else(|| unclear(format!("the list has no time of {}", object.key)))?;
+            listed.push(Listed { name: name.to_owned(), size, modified });
         }
+        Ok(listed)
     }
 
     fn remove(&self, name: &str) -> Result<(), RemoteError> {

@@ -9,6 +9,8 @@ mod faults;
 mod importing;
 mod keys_of_stores;
 mod managing;
+#[path = "../support/matrix.rs"]
+mod matrix_support;
 mod protections;
 mod proxy;
 mod publishing;

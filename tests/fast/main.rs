@@ -13,6 +13,8 @@ mod image_writers;
 mod includes;
 mod keys;
 mod matrices;
+#[path = "../support/matrix.rs"]
+mod matrix_support;
 mod modules;
 mod packages;
 mod partitions;

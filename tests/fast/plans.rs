@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use goldsmith::digest::Sha256;
-use goldsmith::plan::{self, BasePlan, Distro, Phase, Plan, RepositoryPin};
+use goldsmith::plan::{self, BasePlan, Distro, Phase, Plan, RepositoryPin, Step};
 use goldsmith::recipe::{self, Arch, Base, ContainerSource, Firmware, LoadOptions, Loaded, System, TreeSource};
 use goldsmith::tree::Source;
 
@@ -119,6 +119,15 @@ fn packages_of_an_image_base_are_one_step_before_all_others() {
     assert_eq!(action, serde_json::json!([{ "packages": { "install": ["curl", "nginx"] } }]));
 }
 
+/// Names of the steps of a recipe with these `steps` that have something.
+fn steps_with(steps: &str, has: impl Fn(&Step) -> bool) -> Vec<String> {
+    let text =
+        format!("name: x\nbase: {{ bootstrap: {{ distro: debian, release: bookworm }} }}\nsteps: {{ {steps} }}\n");
+    let loaded = recipe::load_str(Path::new("x.yaml"), &text, &options(), None);
+    let plan = plan_of(&loaded.unwrap_or_else(|errors| panic!("{errors}")));
+    plan.steps.iter().filter(|step| has(step)).map(|step| step.id.to_string()).collect()
+}
+
 #[test]
 fn kernel_arguments_belong_to_the_last_step_that_can_change_them() {
     let arguments = "{ kernel-args: { add: [a=b] } }";
@@ -130,12 +139,7 @@ fn kernel_arguments_belong_to_the_last_step_that_can_change_them() {
         (format!("configure: [{arguments}], finish: [{{ hostname: x }}], clean: [{{ hostname: y }}]"), "finish x"),
     ];
     for (steps, expected) in rows {
-        let text =
-            format!("name: x\nbase: {{ bootstrap: {{ distro: debian, release: bookworm }} }}\nsteps: {{ {steps} }}\n");
-        let loaded = recipe::load_str(Path::new("x.yaml"), &text, &options(), None);
-        let plan = plan_of(&loaded.unwrap_or_else(|errors| panic!("{errors}")));
-        let found: Vec<_> =
-            plan.steps.iter().filter(|step| step.arguments.is_some()).map(|step| step.id.to_string()).collect();
+        let found = steps_with(&steps, |step| step.arguments.is_some());
         assert_eq!(found, [expected], "{steps}");
     }
 }
@@ -151,12 +155,7 @@ fn what_is_derived_is_made_again_at_the_end_of_finish_and_of_the_build() {
         ("clean: [{ hostname: x }]", vec!["clean x"]),
     ];
     for (steps, expected) in rows {
-        let text =
-            format!("name: x\nbase: {{ bootstrap: {{ distro: debian, release: bookworm }} }}\nsteps: {{ {steps} }}\n");
-        let loaded = recipe::load_str(Path::new("x.yaml"), &text, &options(), None);
-        let plan = plan_of(&loaded.unwrap_or_else(|errors| panic!("{errors}")));
-        let found: Vec<_> =
-            plan.steps.iter().filter(|step| step.derived.is_some()).map(|step| step.id.to_string()).collect();
+        let found = steps_with(steps, |step| step.derived.is_some());
         assert_eq!(found, expected, "{steps}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::build::Build;
@@ -52,8 +53,8 @@ pub(in crate::cli) enum MatrixVerb {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct MatrixPlan {
     /// The engine
-    #[arg(long = "for", value_name = "ENGINE", value_enum)]
-    pub(super) engine: EngineOption,
+    #[arg(long = "for", value_name = "ENGINE", value_parser = engine())]
+    pub(super) engine: Engine,
     /// How the jobs build, as `goldsmith build` takes it.
     #[command(flatten)]
     pub(super) build: Build,
@@ -97,38 +98,9 @@ pub(in crate::cli) struct Collect {
     pub(super) run: Option<String>,
 }
 
-/// `--for`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum EngineOption {
-    /// A script for Slurm's sbatch
-    Slurm,
-    /// Jobs of Kubernetes
-    Kubernetes,
-    /// A workflow of GitHub Actions
-    Github,
-    /// A pipeline of GitLab CI
-    Gitlab,
-    /// A workflow of Argo Workflows
-    Argo,
-    /// A run of a pipeline of Tekton
-    Tekton,
-    /// Jobs of Zuul
-    Zuul,
-    /// A Jenkinsfile
-    Jenkins,
-}
-
-impl EngineOption {
-    pub(super) fn engine(self) -> Engine {
-        match self {
-            Self::Slurm => Engine::Slurm,
-            Self::Kubernetes => Engine::Kubernetes,
-            Self::Github => Engine::Github,
-            Self::Gitlab => Engine::Gitlab,
-            Self::Argo => Engine::Argo,
-            Self::Tekton => Engine::Tekton,
-            Self::Zuul => Engine::Zuul,
-            Self::Jenkins => Engine::Jenkins,
-        }
-    }
+/// Reads the word for an engine.
+fn engine() -> impl TypedValueParser<Value = Engine> {
+    let values = Engine::ALL.map(|engine| PossibleValue::new(engine.word()).help(engine.name()));
+    PossibleValuesParser::new(values)
+        .map(|word| Engine::ALL.into_iter().find(|engine| engine.word() == word).expect("one of these words"))
 }

@@ -18,7 +18,7 @@ pub(in crate::cli) fn matrix(args: &Matrix, grammar: &clap::Command, global: &Gl
 }
 
 fn plan(args: &MatrixPlan, grammar: &clap::Command, global: &Global) -> Result<(), Failure> {
-    let engine = args.engine.engine();
+    let engine = args.engine;
     let workflow = workflow::of(&args.build, engine, args.container.as_deref(), grammar, global)?;
     if global.json {
         print(&format!("{}\n", serde_json::json!(workflow)));

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rusty_s3::actions::{ListObjectsV2, ListObjectsV2Response};
+use rusty_s3::actions::ListObjectsV2Response;
 
 use super::error::TreeError;
 use super::image_version::{Content, Entry, LATEST, made_at};
@@ -47,23 +47,8 @@ impl Store {
     fn list(&self, path: &str) -> Result<(String, Vec<ListObjectsV2Response>), S3Error> {
         let key = self.place.key(path);
         let prefix = if key.is_empty() { key } else { format!("{key}/") };
-        let (mut pages, mut next): (Vec<ListObjectsV2Response>, Option<String>) = (Vec::new(), None);
-        loop {
-            let mut list = self.client.bucket.list_objects_v2(Some(&self.client.credentials));
-            list.with_prefix(prefix.clone());
-            list.with_delimiter("/");
-            if let Some(token) = next {
-                list.with_continuation_token(token);
-            }
-            let answer = body(self.client.send(list, &[], None, &Interrupt::new())?, "a list of objects")?;
-            let page = ListObjectsV2::parse_response(&String::from_utf8_lossy(&answer));
-            let page = page.map_err(|error| S3Error::Answer { what: prefix.clone(), reason: error.to_string() })?;
-            next = page.next_continuation_token.clone();
-            pages.push(page);
-            if next.is_none() {
-                return Ok((prefix, pages));
-            }
-        }
+        let pages = self.client.list(&prefix)?;
+        Ok((prefix, pages))
     }
 
     fn get(&self, path: &str) -> Result<Option<Vec<u8>>, S3Error> {
