@@ -142,8 +142,12 @@ pub(super) fn keep(config: &CloudConfig, login: &Login) {
         proof: proof(&salt, &config.auth),
         salt,
     };
-    let _ = path.parent().map(tidy);
-    let _ = serde_json::to_vec(&kept).map(|content| write_private(&path, &content));
+    if let Some(dir) = path.parent() {
+        tidy(dir);
+    }
+    if let Ok(content) = serde_json::to_vec(&kept) {
+        let _ = write_private(&path, &content);
+    }
 }
 
 /// Throws away the login of this configuration: the service has refused its token.
