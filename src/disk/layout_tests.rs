@@ -145,27 +145,31 @@ fn volumes_follow_each_other_on_the_last_partition() {
         size: size.map(ByteSize::mebibytes),
         ..FileSystem::root()
     };
+    let swap = |size| Swap { size: ByteSize::mebibytes(size) };
     let volumes = |root| {
-        let swap = WantedVolume::Swap(Swap { size: ByteSize::mebibytes(256) });
-        vec![swap, WantedVolume::FileSystem(files("/var", Some(512))), WantedVolume::FileSystem(files("/", root))]
+        vec![
+            WantedVolume::Swap(swap(256)),
+            WantedVolume::FileSystem(files("/var", Some(512))),
+            WantedVolume::FileSystem(files("/", root)),
+        ]
     };
-    for (root, size) in [(None, 2300), (Some(1024), 1024)] {
+    for (root, size) in [(None, 2236), (Some(1024), 1024)] {
         let lvm = Lvm { group: "system".to_owned(), volumes: volumes(root) };
         let plan = DiskPlan {
             size: ByteSize::mebibytes(3072),
             layout: Layout::Bios,
-            partitions: vec![Wanted::BiosBoot, Wanted::Lvm(lvm)],
+            partitions: vec![Wanted::BiosBoot, Wanted::Swap(swap(64)), Wanted::Lvm(lvm)],
             ..DiskPlan::default()
         };
         let disk = DiskLayout::new(&plan, Arch::X86_64, &Sha256::of(b"seed")).expect("layout");
         let mib: Vec<_> = disk.areas().map(|area| (area.start / ByteSize::MIB, area.size / ByteSize::MIB)).collect();
-        // The partition begins at 2 MiB, and its first extent one MiB later.
-        assert_eq!(mib[..2], [(3, 256), (259, 512)]);
-        assert_eq!((mib[2].0, mib[2].1), (771, size));
+        // The partition begins at 66 MiB, and its first extent one MiB later.
+        assert_eq!(mib, [(2, 64), (67, 256), (323, 512), (835, size)]);
         let [form::Step::Group { on, description, held, .. }] = &disk.formed(Path::new("/l"))[..] else {
             panic!("a group")
         };
-        assert_eq!((on, held.len(), held[2].0.as_str()), (&MountSource::Partition(2), 3, "/dev/system/root"));
+        assert_eq!((on, held.len(), held[2].0.as_str()), (&MountSource::Partition(3), 3, "/dev/system/root"));
+        // Extents are counted from the first one of the partition.
         assert!(description.contains(&format!("stripes = [\"pv0\", {}]", 768 / 4)), "{description}");
         assert_eq!(description.matches('{').count(), description.matches('}').count());
         assert!(disk.sfdisk_script().contains("type=E6D6D379-F507-44C2-A23C-238F2A3DF928"));
