@@ -63,6 +63,14 @@ pub enum BootstrapError {
     /// A repository has changed since it was pinned.
     #[error("a package repository has changed since the build was planned: plan again")]
     RepositoryMoved,
+    /// The index of a repository names a package whose file the mirror does not have.
+    #[error(
+        "the package mirror does not have a file that its index names: {reason}\n  the index may have changed since the build was planned: build again with --refresh, or set another base.bootstrap.mirror"
+    )]
+    AbsentPackage {
+        /// The message of the package manager.
+        reason: String,
+    },
     /// A repository is signed with a key that this machine does not have.
     #[error("cannot trust the package repository: {reason}\n  update the package {keyring} of this machine")]
     UnknownKey {
@@ -159,6 +167,11 @@ fn elsewhere(keyring: &Keyring) -> String {
 }
 
 impl BootstrapError {
+    /// Whether the repositories may have changed since the build was planned, so that a new plan may succeed.
+    pub fn is_of_old_plan(&self) -> bool {
+        matches!(self, Self::RepositoryMoved | Self::AbsentPackage { .. })
+    }
+
     /// Finds the reason in the last lines of a failed run. `None` if they have no known reason.
     pub(super) fn from_output(tail: &[String], keyring: &Keyring) -> Option<Self> {
         // pacman leaves such a database out, and then finds no package.
@@ -221,13 +234,12 @@ impl BootstrapError {
             "apt-get update did not find any indices",
             "error: failed retrieving file '",
         ];
-        if let Some(line) = tail.iter().find(|line| UNREACHABLE.iter().any(|start| line.contains(start))) {
-            // The index names a package that the mirror no longer has.
-            if line.contains("404") && [".deb", ".pkg.tar."].iter().any(|end| line.contains(end)) {
-                return Some(Self::RepositoryMoved);
-            }
+        // apt's line with `E:` has the reason, which stands below the line with `Err:`.
+        if let Some(line) = UNREACHABLE.iter().find_map(|start| tail.iter().find(|line| line.contains(start))) {
             let reason = ["E: ", "W: ", "error: "].iter().find_map(|start| line.strip_prefix(start)).unwrap_or(line);
-            return Some(Self::Mirror { reason: reason.to_owned() });
+            let reason = reason.to_owned();
+            let absent = line.contains("404") && [".deb", ".pkg.tar."].iter().any(|end| line.contains(end));
+            return Some(if absent { Self::AbsentPackage { reason } } else { Self::Mirror { reason } });
         }
         Self::unprivileged(tail)
     }

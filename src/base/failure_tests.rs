@@ -57,13 +57,13 @@ fn missing_packages_are_named() {
 #[test]
 fn mirrors_and_namespaces_are_told_apart() {
     for (line, text) in [
-        ("E: Failed to fetch http://m/x_1.deb  404  Not Found", "has changed"),
+        ("E: Failed to fetch http://m/x_1.deb  404  Not Found", "does not have a file"),
         ("Err:1 http://m bookworm InRelease Could not resolve 'm'", "Could not resolve"),
         ("E: apt-get update did not find any indices for architecture 'amd64'", "did not find any indices"),
         ("W: GPG error: http://m x InRelease: NO_PUBKEY 12", "debian-archive-keyring"),
         ("unshare: unshare failed: Operation not permitted", "Operation not permitted"),
         ("error: failed retrieving file 'core.db' from m : Could not resolve host", "mirror: failed retrieving file"),
-        ("error: failed retrieving file 'a.pkg.tar.zst' from m : URL returned error: 404", "has changed"),
+        ("error: failed retrieving file 'a.pkg.tar.zst' from m : URL returned error: 404", "does not have a file"),
         ("error: could not open file /t/sync/core.db: truncated gzip input", "mirror: could not open file"),
         (":: unable to satisfy dependency 'x' required by a", "cannot be installed together"),
         ("error: a: signature from \"b <b@c>\" is unknown trust", "cannot trust"),
@@ -82,6 +82,9 @@ fn mirrors_and_namespaces_are_told_apart() {
         assert!(error.contains(text), "{error}");
     }
     assert!(classify(&["dpkg: error processing package x"]).is_none());
+    let tail = ["Err:1 http://m x/main amd64 a amd64 1", "  404  Not Found", "E: Failed to fetch http://m/a.deb  404"];
+    let error = classify(&tail).expect("it is understood").to_string();
+    assert!(error.contains("http://m/a.deb"), "{error}");
 }
 
 #[test]

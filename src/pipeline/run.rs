@@ -8,7 +8,6 @@ use super::error::PipelineError;
 use super::host::Host;
 use super::source::Source;
 use super::verifying::{Verdict, Verifying};
-use crate::base::BootstrapError;
 use crate::build::actions::ActionError;
 use crate::build::{self, AfterFailure, BuildError, BuiltDisk, OnFailure, OpenedImage, Session, Workshop};
 use crate::event::{Event, Redacting, Reporter, Tee};
@@ -288,7 +287,7 @@ impl<'h> Pipeline<'h> {
         let cut = |prepared: &mut Prepared| prepared.plan.steps.truncate(count.unwrap_or(usize::MAX));
         cut(prepared);
         match build::build(&prepared.plan, prepared.image.as_ref(), session, on_failure) {
-            Err(BuildError::Bootstrap(moved)) if matches!(*moved, BootstrapError::RepositoryMoved) => {
+            Err(BuildError::Bootstrap(error)) if error.is_of_old_plan() => {
                 let mut session = self.session();
                 *prepared = self.prepare_by(&mut session, &self.newer_than(SystemTime::now()))?;
                 cut(prepared);
