@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::fetch::container::{self, ContainerError};
 use crate::fetch::image::{self, CachedImage, ImageError, Means};
 use crate::fetch::repository::{self, RepositoryError};
-use crate::fetch::{PinPolicy, host_mirrors, redacted};
+use crate::fetch::{MirrorCertificates, PinPolicy, host_mirrors, redacted};
 use crate::fsx::{IoContext as _, PathError, write_private};
 use crate::guest::Inspection;
 use crate::openstack::base::{self as cloud_base, CloudBaseError};
@@ -100,7 +100,7 @@ pub enum PinError {
 /// An image that was not used before is fetched and inspected. For this, `session` launches its guest, which a later build
 /// continues to use.
 pub fn pin(recipe: &Recipe, policy: &PinPolicy, session: &mut Session<'_>) -> Result<Pinned, PinError> {
-    let Workshop { cache, reporter, interrupt, network, clouds, .. } = session.workshop();
+    let Workshop { cache, reporter, interrupt, network, clouds, secrets, .. } = session.workshop();
     let reporter = &**reporter;
     let means = Means { directory: &recipe.dir, cache, offline: policy.offline, network, reporter, interrupt };
     match &recipe.base {
@@ -115,8 +115,13 @@ pub fn pin(recipe: &Recipe, policy: &PinPolicy, session: &mut Session<'_>) -> Re
             if !asked.is_empty() {
                 reporter.report(&Event::ActivityStarted { activity: activity.clone() });
             }
+            let mut network = network.clone();
+            if !asked.is_empty() {
+                network.certificates =
+                    MirrorCertificates::of(source, secrets).map_err(RepositoryError::Certificates)?;
+            }
             let repositories =
-                repository::pin(source, (how, recipe.arch), &mirrors, cache, policy, network, interrupt)?;
+                repository::pin(source, (how, recipe.arch), &mirrors, cache, policy, &network, interrupt)?;
             if !asked.is_empty() {
                 reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
             }

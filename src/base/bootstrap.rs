@@ -158,7 +158,11 @@ fn write_inputs(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout
         Some(given) => copy_keyring(given, work)?,
         None => request.how.keyring.file.clone(),
     };
-    let mut files = tool::files(request, &keyring)?;
+    let client = work.join("client.pem");
+    if let Some(pem) = request.client_certificate {
+        fsx::write_private(&client, pem)?;
+    }
+    let mut files = tool::files(request, &keyring, request.client_certificate.map(|_| client.as_path()))?;
     files.push(("pins", index::digests(request.repositories)));
     for (name, content) in files {
         let path = work.join(name);

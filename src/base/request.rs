@@ -23,6 +23,10 @@ pub struct BootstrapRequest<'a> {
     pub keyring: Option<&'a Path>,
     /// Whether indexes of repositories may have expired.
     pub allow_expired: bool,
+    /// A client certificate and its private key as PEM, by which the mirror knows who asks.
+    pub client_certificate: Option<&'a [u8]>,
+    /// File with the certificates of the authorities that vouch for the mirror.
+    pub certificate_authority: Option<&'a Path>,
     /// Repositories; the image keeps them in its configuration.
     pub repositories: &'a [RepositoryPin],
     /// Packages besides those that the tool always installs.
@@ -116,6 +120,8 @@ mod tests {
                 arch: Arch::X86_64,
                 keyring: None,
                 allow_expired: false,
+                client_certificate: None,
+                certificate_authority: None,
                 repositories: &[pin(url)],
                 packages: &[package.to_owned()],
                 disk: &disk,

@@ -106,12 +106,17 @@ pub(super) fn arch_name(tool: Tool, arch: Arch) -> &'static str {
     }
 }
 
-/// Returns the names and contents of the files that the tool's script reads. `keyring` is the path of the keys on this host.
+/// Returns the names and contents of the files that the tool's script reads. `keyring` is the path of the keys on this host, and
+/// `client` that of the client certificate.
 ///
 /// # Errors
 ///
 /// The keyring cannot be read.
-pub(super) fn files(request: &BootstrapRequest<'_>, keyring: &str) -> Result<Vec<(&'static str, String)>, PathError> {
+pub(super) fn files(
+    request: &BootstrapRequest<'_>,
+    keyring: &str,
+    client: Option<&Path>,
+) -> Result<Vec<(&'static str, String)>, PathError> {
     let files = match request.how.tool {
         Tool::Mmdebstrap => {
             // sources.list(5)
@@ -150,7 +155,7 @@ pub(super) fn files(request: &BootstrapRequest<'_>, keyring: &str) -> Result<Vec
                 "dnf.conf",
                 format!(
                     "[main]\ngpgcheck=1\nbest=1\nskip_if_unavailable=0\n\n{}",
-                    sections(request, &format!("gpgkey=file://{keyring}\n"))
+                    sections(request, &format!("gpgkey=file://{keyring}\n{}", certificates(request, client)))
                 ),
             ),
             // The bootstrap has put the keys into rpm's database.
@@ -184,6 +189,14 @@ fn sections(request: &BootstrapRequest<'_>, lines: &str) -> String {
         format!("[goldsmith-{number}]\nname={0}\nbaseurl={1}/{0}\nenabled=1\ngpgcheck=1\n{lines}\n", pin.suite, pin.url)
     };
     request.repositories.iter().enumerate().map(section).collect()
+}
+
+/// Returns the lines of dnf.conf(5) for the certificates of a mirror.
+fn certificates(request: &BootstrapRequest<'_>, client: Option<&Path>) -> String {
+    let authority = request.certificate_authority.map(|path| format!("sslcacert={}\n", path.display()));
+    // One file holds the certificate and the key.
+    let client = client.map(|path| format!("sslclientcert={0}\nsslclientkey={0}\n", path.display()));
+    authority.into_iter().chain(client).collect()
 }
 
 /// Returns the settings of rpm.
@@ -223,6 +236,8 @@ mod tests {
             arch: Arch::X86_64,
             keyring: None,
             allow_expired: false,
+            client_certificate: None,
+            certificate_authority: None,
             repositories: &[pin],
             packages: &[],
             disk: &DiskPlan { size: ByteSize::mebibytes(2048), layout: Layout::Bios, ..DiskPlan::default() },
@@ -234,11 +249,12 @@ mod tests {
         let chosen = format!("/w/keyring.gpg,{},{}", "A".repeat(40), "B".repeat(40));
         let image = line("/usr/share/keyrings/debian-archive-keyring.gpg");
         assert_eq!(
-            files(&request, "/w/keyring.gpg").expect("no file is read"),
+            files(&request, "/w/keyring.gpg", None).expect("no file is read"),
             [("sources.list", line(&chosen)), ("image.list", image)]
         );
 
-        let expired = files(&BootstrapRequest { allow_expired: true, ..request }, "/k.gpg").expect("no file is read");
+        let expired =
+            files(&BootstrapRequest { allow_expired: true, ..request }, "/k.gpg", None).expect("no file is read");
         assert!(
             expired.iter().all(|(_, list)| list.contains(" check-valid-until=no] http://mirror/debian ")),
             "{expired:?}"

@@ -91,6 +91,8 @@ fn bootstrap(
         arch: plan.arch,
         keyring: source.keyring.as_deref().map(Path::new),
         allow_expired: source.allow_expired,
+        client_certificate: source.client_certificate.as_ref().and_then(|name| Some(&**workshop.secrets.get(name)?)),
+        certificate_authority: source.certificate_authority.as_deref().map(Path::new),
         repositories,
         packages: &packages,
         disk: &plan.disk,

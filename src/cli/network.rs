@@ -12,7 +12,14 @@ use crate::fetch::{Network, Proxies, Secret};
 /// Returns the network settings of this user.
 pub(super) fn network(global: &Global) -> Result<Network, Failure> {
     let mirrors = global.settings.mirrors();
-    Ok(Network { proxies: proxies(), logins: logins()?, registries: registries()?, mirrors, insecure: false })
+    Ok(Network {
+        proxies: proxies(),
+        logins: logins()?,
+        registries: registries()?,
+        mirrors,
+        insecure: false,
+        certificates: None,
+    })
 }
 
 /// Reads the proxies from the variables that most programs use. Names in lower case are older, and come first. An empty

@@ -13,7 +13,7 @@ use super::graph::Place;
 use super::options::{CacheOption, PlanningOptions, RecipeOptions, RemoteOptions, RemoteUse, Sources};
 use super::output::{columns, print};
 use super::progress::TerminalReporter;
-use super::settings::Global;
+use super::settings::{Global, secrets_of_base};
 use super::{graph, hints, lacking, signals};
 use crate::event::{Event, Reporter as _};
 use crate::layer::{LayerKey, Store};
@@ -140,7 +140,8 @@ pub(super) fn plans(
     let mut plans = Vec::new();
     for source in images {
         let recipe = source.clone();
-        let workshop = host.workshop(Arc::clone(&screen) as _, &interrupt, cloud, global)?;
+        let mut workshop = host.workshop(Arc::clone(&screen) as _, &interrupt, cloud, global)?;
+        workshop.secrets = secrets_of_base(&source.loaded.recipe)?;
         let pipeline = Pipeline::new(source, policy, workshop, &host.host);
         let prepared = pipeline.prepare(&mut pipeline.session());
         let prepared = prepared.map_err(|error| {

@@ -7,7 +7,7 @@ use super::config::Settings;
 use super::failure::{Failure, FailureKind};
 use super::options::CacheOption;
 use super::terminal::Terminal;
-use crate::recipe::SecretSource;
+use crate::recipe::{Base, Bootstrap, Recipe, SecretSource};
 
 /// The settings of every command.
 #[derive(Debug)]
@@ -80,6 +80,16 @@ pub(super) fn read_secrets(
             Ok((name.clone(), value))
         })
         .collect()
+}
+
+/// Reads the secrets that a recipe's base needs while it is pinned, as far as they have a value. Earlier pins need none.
+pub(super) fn secrets_of_base(recipe: &Recipe) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    let Base::Bootstrap(Bootstrap { client_certificate: Some(name), .. }) = &recipe.base else {
+        return Ok(BTreeMap::new());
+    };
+    let source = recipe.secrets.get_key_value(name).filter(|(_, source)| lacks_value(source, &recipe.dir).is_none());
+    let source = source.map(|(name, source)| (name.clone(), source.clone()));
+    read_secrets(&source.into_iter().collect(), &recipe.dir)
 }
 
 /// Describes the source of a secret, for a message.

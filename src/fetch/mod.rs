@@ -1,6 +1,7 @@
 //! Downloads what a build needs: images, lists of packages, signatures. Goldsmith first pins an input to its digest, and then
 //! accepts only a file with this digest.
 
+pub(crate) mod certificates;
 pub(crate) mod connection;
 pub mod container;
 #[cfg(test)]
@@ -8,6 +9,7 @@ mod foreign_tests;
 pub(crate) mod http;
 pub mod image;
 mod image_error;
+mod index_date;
 mod limited;
 mod listed;
 pub mod mirrors;
@@ -22,6 +24,7 @@ mod sums;
 mod transfer;
 
 pub use crate::distro::Mirrors;
+pub use certificates::MirrorCertificates;
 pub use connection::{HttpError, redacted};
 pub use mirrors::host_mirrors;
 pub use network::Network;

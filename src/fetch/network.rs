@@ -11,7 +11,7 @@ use url::Url;
 use super::connection::{self, HttpError};
 use super::container::RegistryLogins;
 use super::netrc::Netrc;
-use super::{Proxies, Secret};
+use super::{MirrorCertificates, Proxies, Secret};
 use crate::address;
 use crate::distro::Mirrors;
 
@@ -40,6 +40,8 @@ pub struct Network {
     pub mirrors: BTreeMap<String, Mirrors>,
     /// Whether a login may be sent over http, where others can read it.
     pub insecure: bool,
+    /// Certificates for the server of each request, and for no other that a redirect names.
+    pub certificates: Option<MirrorCertificates>,
 }
 
 impl Network {
@@ -60,7 +62,10 @@ impl Network {
         for _ in 0..=REDIRECTS {
             let proxy = self.proxies.toward(here.as_str()).map_err(|error| refused(error.to_string()))?;
             // We check each redirect ourselves.
-            let agent = connection::configuration().max_redirects(0).max_redirects_will_error(false).proxy(proxy);
+            let mut agent = connection::configuration().max_redirects(0).max_redirects_will_error(false).proxy(proxy);
+            if let Some(certificates) = self.certificates.as_ref().filter(|_| first.origin() == here.origin()) {
+                agent = agent.tls_config(certificates.tls().map_err(refused)?);
+            }
             let mut request = agent.build().new_agent().get(here.as_str()).header("Accept-Encoding", "identity");
             if from > 0 {
                 request = request.header("Range", format!("bytes={from}-"));

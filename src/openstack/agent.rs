@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use ureq::Agent;
 use ureq::config::Config;
-use ureq::tls::{Certificate, ClientCert, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, ClientCert, RootCerts, TlsConfig};
 
 use super::CloudError;
 use super::config::{ClientFiles, CloudConfig};
+use crate::fetch::certificates::{certificates, private_key};
 use crate::fsx::IoContext as _;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -62,38 +63,18 @@ impl Settings {
 fn tls(config: &CloudConfig) -> Result<TlsConfig, CloudError> {
     let mut tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).disable_verification(!config.verify);
     if let Some(path) = &config.ca_file {
-        tls = tls.root_certs(RootCerts::new_with_certs(&certificates(path)?));
+        tls = tls.root_certs(RootCerts::new_with_certs(&certificates_of(path)?));
     }
     if let Some(ClientFiles { certificate, key }) = &config.client {
         let path = key.as_ref().unwrap_or(certificate);
-        let key = items(path)?.into_iter().find_map(|item| match item {
-            PemItem::PrivateKey(key) => Some(key),
-            _ => None,
-        });
-        let key = key.ok_or_else(|| unfit(path, "it is no PEM file with a private key that has no password"))?;
-        tls = tls.client_cert(Some(ClientCert::new_with_certs(&certificates(certificate)?, key)));
+        let key = private_key(&std::fs::read(path).at(path)?).map_err(|reason| unfit(path, &reason))?;
+        tls = tls.client_cert(Some(ClientCert::new_with_certs(&certificates_of(certificate)?, key)));
     }
     Ok(tls.build())
 }
 
-fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, CloudError> {
-    let certificates: Vec<_> = items(path)?
-        .into_iter()
-        .filter_map(|item| match item {
-            PemItem::Certificate(certificate) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() {
-        return Err(unfit(path, "it is no PEM file with a certificate"));
-    }
-    Ok(certificates)
-}
-
-fn items(path: &Path) -> Result<Vec<PemItem<'static>>, CloudError> {
-    let pem = std::fs::read(path).at(path)?;
-    let items: Result<_, _> = parse_pem(&pem).collect();
-    items.map_err(|error| unfit(path, &error.to_string()))
+fn certificates_of(path: &Path) -> Result<Vec<Certificate<'static>>, CloudError> {
+    certificates(&std::fs::read(path).at(path)?).map_err(|reason| unfit(path, &reason))
 }
 
 fn unfit(path: &Path, reason: &str) -> CloudError {

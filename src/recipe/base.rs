@@ -39,9 +39,9 @@ pub(super) fn bootstrapped(
         return None;
     };
     wanted.distro.clone_from(&distribution.file.name);
-    if let Some(keyring) = &mut wanted.keyring {
-        let path = dir.join(&*keyring);
-        *keyring = std::path::absolute(&path).unwrap_or(path).to_string_lossy().into_owned();
+    for file in [&mut wanted.keyring, &mut wanted.certificate_authority].into_iter().flatten() {
+        let path = dir.join(&*file);
+        *file = std::path::absolute(&path).unwrap_or(path).to_string_lossy().into_owned();
     }
     if wanted.components.is_empty() {
         wanted.components.clone_from(&how.components);
@@ -66,6 +66,25 @@ pub(super) fn bootstrapped(
     if wanted.allow_expired && how.tool != Tool::Mmdebstrap {
         let message = "`allow-expired` is for distributions with apt: indexes of others do not expire";
         found.push(Diagnostic::new(source, at("allow-expired"), message).help("remove it"));
+    }
+    let certificates = [
+        ("client-certificate", wanted.client_certificate.is_some()),
+        ("certificate-authority", wanted.certificate_authority.is_some()),
+    ];
+    for (key, _) in certificates.into_iter().filter(|(_, given)| *given && how.tool != Tool::Dnf) {
+        let message = format!("`{key}` is for distributions with dnf");
+        let help = "remove it; the other package managers get no certificate from Goldsmith";
+        found.push(Diagnostic::new(source, at(key), message).help(help));
+    }
+    if let Some(name) = &wanted.client_certificate {
+        let secrets = head.get("secrets").and_then(Node::map).map_or(&[][..], |map| &map.entries);
+        let names: Vec<_> = secrets.iter().map(|(key, _)| key.text.as_str()).collect();
+        if !names.contains(&name.as_str()) {
+            let message = format!("the recipe has no secret `{name}`");
+            let help = format!("add `{name}: {{ env: VARIABLE }}` or `{{ file: PATH }}` to its `secrets`");
+            let diagnostic = Diagnostic::new(source, at("client-certificate"), message);
+            found.push(diagnostic.did_you_mean(near(name, names)).help(help));
+        }
     }
     Some((distro, how))
 }

@@ -155,6 +155,14 @@ pub struct Bootstrap {
     /// then hold back security updates.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_expired: bool,
+    /// Name of one of the recipe's `secrets`: a client certificate and its private key as PEM, by which the mirror knows who asks, such
+    /// as an entitlement of RHEL; only for distributions with dnf. Neither the image nor the cache gets it.
+    #[serde(default, skip_serializing)]
+    pub client_certificate: Option<String>,
+    /// File with the certificates of the authorities that vouch for the mirror, relative to the recipe; only for distributions with dnf.
+    /// Default: the authorities that this machine trusts.
+    #[serde(default, skip_serializing)]
+    pub certificate_authority: Option<String>,
 }
 
 /// A disk image to start from.

@@ -369,3 +369,23 @@ fn a_distribution_of_a_folder_is_used_instead_of_the_programs() {
     let note = format!("distribution `debian` of {} is used instead of the built-in one", folder.path().display());
     assert_eq!(loaded.notes, [note]);
 }
+
+#[test]
+fn a_recipe_names_certificates_for_dnf_only_and_a_secret_that_it_has() {
+    let load = |text: &str| {
+        recipe::load_str(Path::new("x.yaml"), text, &options(None), None).map_err(|error| error.to_string())
+    };
+    let text = "name: x\nbase: { bootstrap: { distro: rhel, release: \"9\", client-certificate: entitlement } }\n";
+    let error = load(text).expect_err("it has no secret");
+    assert!(error.contains("the recipe has no secret `entitlement`"), "{error}");
+    let text = format!("{text}secrets: {{ entitlement: {{ file: entitlement.pem }} }}\n");
+    let loaded = load(&text.replace("entitlement } }\ns", "entitlement, certificate-authority: ca.pem } }\ns"));
+    let Base::Bootstrap(source) = loaded.expect("a recipe").recipe.base else { panic!("a bootstrap") };
+    let authority = Path::new(source.certificate_authority.as_deref().expect("an authority"));
+    assert!(authority.is_absolute() && authority.ends_with("ca.pem"), "{authority:?}");
+    let json = serde_json::to_string(&source).expect("JSON");
+    assert!(!json.contains("certificate"), "no manifest has the name of the secret, or a path of the host: {json}");
+    let error = load(&text.replace("distro: rhel, release: \"9\"", "distro: debian, release: trixie"));
+    let error = error.expect_err("apt gets none");
+    assert!(error.contains("`client-certificate` is for distributions with dnf"), "{error}");
+}

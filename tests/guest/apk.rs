@@ -41,7 +41,8 @@ impl<'a> Repository<'a> {
 
     /// Makes a disk of the packages that Alpine always has and these, with the index pinned by this digest.
     fn build(&self, packages: &[&str], sha256: Sha256) -> Result<Bootstrapped, BootstrapError> {
-        let tiny = Tiny { distro: "alpine", release: "3.23", suite: "main", how: &self.how, work: self.work };
+        let tiny =
+            Tiny { distro: "alpine", release: "3.23", suite: "main", how: &self.how, work: self.work, client: None };
         tiny.build(&self.server.url, packages, sha256)
     }
 

@@ -284,6 +284,8 @@ fn bootstrap(mirror: Option<String>) -> Bootstrap {
     Bootstrap {
         keyring: None,
         allow_expired: false,
+        client_certificate: None,
+        certificate_authority: None,
         distro: "debian".to_owned(),
         release: "bookworm".to_owned(),
         security_mirror: mirror.clone(),
@@ -407,6 +409,8 @@ fn build(
         &BootstrapRequest {
             keyring: None,
             allow_expired: false,
+            client_certificate: None,
+            certificate_authority: None,
             distro: "debian",
             how: &how(),
             release: "bookworm",

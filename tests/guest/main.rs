@@ -16,6 +16,7 @@ mod containers;
 mod containers_support;
 mod diff;
 mod disks;
+mod entitlement;
 mod faults;
 mod image_base;
 mod inspect;

@@ -56,7 +56,14 @@ impl Repository {
 
     /// Makes a disk of the packages that Arch Linux always has and these, with the database pinned by this digest.
     fn build(&self, packages: &[&str], sha256: Sha256) -> Result<Bootstrapped, BootstrapError> {
-        let tiny = Tiny { distro: "arch", release: "rolling", suite: "core", how: &self.how, work: self.work.path() };
+        let tiny = Tiny {
+            distro: "arch",
+            release: "rolling",
+            suite: "core",
+            how: &self.how,
+            work: self.work.path(),
+            client: None,
+        };
         tiny.build(&self.server.url, packages, sha256)
     }
 

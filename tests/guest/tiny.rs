@@ -21,6 +21,8 @@ pub(crate) struct Tiny<'a> {
     pub(crate) how: &'a distro::Bootstrap,
     /// Gets `disk.qcow2` and `cache`.
     pub(crate) work: &'a Path,
+    /// A client certificate with its key, and the file of the mirror's authority.
+    pub(crate) client: Option<(&'a [u8], &'a Path)>,
 }
 
 impl Tiny<'_> {
@@ -43,6 +45,8 @@ impl Tiny<'_> {
             arch: Arch::X86_64,
             keyring: None,
             allow_expired: false,
+            client_certificate: self.client.map(|(client, _)| client),
+            certificate_authority: self.client.map(|(_, authority)| authority),
             repositories: &[pin],
             packages: &packages,
             disk: &disk,

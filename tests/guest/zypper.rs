@@ -44,7 +44,14 @@ impl Repository {
 
     /// Makes a disk of the packages that openSUSE always has and these, with the index pinned by this digest.
     fn build(&self, packages: &[&str], sha256: Sha256) -> Result<Bootstrapped, BootstrapError> {
-        let tiny = Tiny { distro: "opensuse", release: "16.0", suite: "repo", how: &self.how, work: self.work.path() };
+        let tiny = Tiny {
+            distro: "opensuse",
+            release: "16.0",
+            suite: "repo",
+            how: &self.how,
+            work: self.work.path(),
+            client: None,
+        };
         tiny.build(&self.server.url, packages, sha256)
     }
 

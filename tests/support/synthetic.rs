@@ -62,6 +62,11 @@ impl Server {
     pub(crate) fn start(directory: &Path) -> Self {
         let mut python = Command::new("python3");
         python.args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"]).arg(directory);
+        Self::of(python)
+    }
+
+    /// Starts a server that prints its URL between brackets.
+    pub(crate) fn of(mut python: Command) -> Self {
         let mut process = python.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("Python");
         let mut line = String::new();
         BufReader::new(process.stdout.take().expect("its output")).read_line(&mut line).expect("a line");

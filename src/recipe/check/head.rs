@@ -28,6 +28,7 @@ const RECIPE_HEAD: &[(&str, Rule)] = &[
     ("base.bootstrap.security-mirror", url),
     ("base.bootstrap.components.*", component),
     ("base.bootstrap.keyring", key_file),
+    ("base.bootstrap.certificate-authority", key_file),
     ("base.recipe.source", recipe_file),
     ("base.glance.image", one_line),
     ("base.glance.tag", one_line),

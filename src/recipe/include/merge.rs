@@ -207,7 +207,7 @@ fn meaning<'n>(place: &[&str], said: &Said<'n>) -> (String, Option<&'n Path>) {
         ["publish"] => true,
         ["secrets", _, "file"]
         | ["base", "image", "source" | "sha256" | "signed-by"]
-        | ["base", "bootstrap", "keyring"]
+        | ["base", "bootstrap", "keyring" | "certificate-authority"]
         | ["base", "recipe", "source"] => said.node.text().is_some_and(is_relative),
         _ => false,
     };

@@ -41,6 +41,8 @@ pub(in crate::recipe) fn relocate(file: &mut RecipeFile, head: &Node, files: &Fi
         BaseFile::Recipe(recipe) => moved(base("recipe", "source"), &mut recipe.source),
         BaseFile::Bootstrap(bootstrap) => {
             bootstrap.keyring.iter_mut().for_each(|path| moved(base("bootstrap", "keyring"), path));
+            let authority = bootstrap.certificate_authority.iter_mut();
+            authority.for_each(|path| moved(base("bootstrap", "certificate-authority"), path));
         }
     }
     for (name, secret) in &mut file.secrets {

@@ -102,7 +102,20 @@ fn distributions_are_listed_and_shown() {
         .collect();
     assert_eq!(
         bootstrapped,
-        ["almalinux", "alpine", "arch", "centos", "debian", "fedora", "opensuse", "oraclelinux", "rocky", "ubuntu"]
+        [
+            "almalinux",
+            "alpine",
+            "arch",
+            "centos",
+            "debian",
+            "fedora",
+            "opensuse",
+            "oraclelinux",
+            "rhel",
+            "rocky",
+            "sles",
+            "ubuntu"
+        ]
     );
     assert_eq!(sandbox.run("distros acme --json").last_json()["distro"]["packages"]["sudo"][0], "sudo");
     // A recipe and an element may name what the folder has, and an element's schema says so.
