@@ -91,9 +91,6 @@ pub(super) fn failure(error: &ManageError) -> Failure {
             "write `verify: {}` in the recipe, build and publish it; `--allow-unverified` promotes this one all the same",
         ),
         ManageError::Older { .. } => usage().hint("`--allow-older` promotes the older one all the same"),
-        ManageError::Signed(_) => usage().hint(
-            "`--sign-openpgp KEY` signs it; without it clients that check the index would find one that is out of date",
-        ),
     }
 }
 

@@ -61,6 +61,9 @@ pub enum TreeError {
         /// The folder or file.
         path: PathBuf,
     },
+    /// The index is signed, and no key would sign the next one.
+    #[error("the index of {0} is signed, and no key would sign the next one")]
+    SignedIndex(String),
     /// The promoted version was built later than the one to publish.
     #[error("{image}/{newer} is newer than {version}, and `latest` of {place} leads to it")]
     Newer {
@@ -92,6 +95,9 @@ impl TreeError {
                 "`goldsmith publish --rollback` goes back to the version before; `--allow-older` publishes this one all the same"
             }
             Self::Foreign { .. } => "move it away, or publish to another place",
+            Self::SignedIndex(_) => {
+                "name its key: `sign: { openpgp: KEY }` of the target, or `--sign-openpgp KEY`; to stop signing, remove streams/v1/*.sjson first"
+            }
             Self::Half { .. } => "publish again when the cause is gone: that puts it right",
             Self::File(_) | Self::Interrupted => return None,
         })

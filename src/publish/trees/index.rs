@@ -27,22 +27,10 @@ impl Index<'_> {
         let mut listed = listed(self.storage, self.reporter)?;
         listed.retain(|listed| wanted(&listed.image, &listed.version));
         self.refresh("json", &listed, None)?;
-        let key = self.signers.iter().find_map(|signer| match signer {
-            Signer::OpenPgp(key) => Some(key),
-            Signer::Minisign(_) => None,
-        });
-        if key.is_some() {
-            return self.refresh("sjson", &listed, key);
+        match key_of(self.signers) {
+            None => Ok(()),
+            key => self.refresh("sjson", &listed, key),
         }
-        // A signed index of earlier runs would be out of date.
-        for path in [simplestreams::INDEX, simplestreams::PRODUCTS].map(|path| format!("{path}.sjson")) {
-            if known(self.storage, &path)?.is_some() {
-                let message = format!("{path} of {} is removed: nobody signs it any more", self.storage.place());
-                self.reporter.report(&Event::Warning { message });
-                self.storage.remove(&path)?;
-            }
-        }
-        Ok(())
     }
 
     /// Writes both files with an ending, unless they have this content already. The index refers to the products, so the products
@@ -67,8 +55,17 @@ impl Index<'_> {
     }
 }
 
-/// Refuses a tree whose index is from another program.
-pub(super) fn check(storage: &dyn Storage) -> Result<(), TreeError> {
+/// Returns the key that signs the index.
+fn key_of(signers: &[Signer]) -> Option<&OpenPgp> {
+    signers.iter().find_map(|signer| match signer {
+        Signer::OpenPgp(key) => Some(key),
+        Signer::Minisign(_) => None,
+    })
+}
+
+/// Refuses a tree whose index is from another program, or is signed while no key can sign the next one: clients that want a signature
+/// would read the old one for ever.
+pub(super) fn check(storage: &dyn Storage, signers: &[Signer]) -> Result<(), TreeError> {
     for path in [simplestreams::INDEX, simplestreams::PRODUCTS] {
         for ending in ["json", "sjson"] {
             // Other errors are reported when the index is written.
@@ -76,6 +73,9 @@ pub(super) fn check(storage: &dyn Storage) -> Result<(), TreeError> {
                 return Err(error);
             }
         }
+    }
+    if key_of(signers).is_none() && storage.read(&format!("{}.sjson", simplestreams::INDEX))?.is_some() {
+        return Err(TreeError::SignedIndex(storage.place()));
     }
     Ok(())
 }

@@ -12,7 +12,6 @@ use super::image_version::{ROLLED_BACK, STREAMS};
 use super::index::{self, Index};
 use super::s3::Store;
 use super::sign::Signer;
-use super::simplestreams;
 use super::storage::{Storage, rolled_back, versions};
 use crate::bucket::{Credentials, Place};
 use crate::event::Reporter;
@@ -134,9 +133,6 @@ pub enum ManageError {
         /// The promoted version.
         newer: String,
     },
-    /// The index is signed, and no key would sign the new one.
-    #[error("the index of {0} is signed, and no key signs the changed one")]
-    Signed(String),
     /// The tree cannot be read or changed.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -251,7 +247,7 @@ impl Tree {
     pub fn promote(&self, name: &str, allowed: Allowed) -> Result<Promoted, ManageError> {
         // A wrong name is told before a lock is made.
         self.find(name)?;
-        self.changeable()?;
+        index::check(&*self.storage, &self.signers)?;
         let _lock = self.storage.lock(&self.interrupt)?;
         let image = self.find(name)?;
         let latest = self.storage.latest(&image.name)?;
@@ -293,7 +289,7 @@ impl Tree {
     /// See [`ManageError`]. If removing files fails, the versions that are left are no longer in the index.
     pub fn delete(&self, names: &[String], promoted: bool, dry_run: bool) -> Result<Vec<TreeImage>, ManageError> {
         let images = self.deletable(names, promoted)?;
-        self.changeable()?;
+        index::check(&*self.storage, &self.signers)?;
         if dry_run {
             return Ok(images);
         }
@@ -334,16 +330,6 @@ impl Tree {
             }
         }
         Ok(found)
-    }
-
-    /// Refuses a tree whose index is of another program, or is signed while there is no key.
-    fn changeable(&self) -> Result<(), ManageError> {
-        index::check(&*self.storage)?;
-        let signs = self.signers.iter().any(|signer| matches!(signer, Signer::OpenPgp(_)));
-        if !signs && self.storage.read(&format!("{}.sjson", simplestreams::INDEX))?.is_some() {
-            return Err(ManageError::Signed(self.place()));
-        }
-        Ok(())
     }
 
     fn index(&self) -> Index<'_> {

@@ -114,7 +114,7 @@ impl<'a> Publication<'a> {
         interrupt: &Interrupt,
     ) -> Result<Self, TreeError> {
         let lock = storage.lock(interrupt)?;
-        index::check(storage)?;
+        index::check(storage, &wanted.signers)?;
         storage.remove_leftovers(&image_version.image, STALE, false)?;
         let folder = image_version.folder();
         let Present { previous, rolled_back, found, before } = Present::of(storage, image_version, wanted)?;
@@ -252,7 +252,7 @@ pub(super) fn dry_run(
     image_version: &ImageVersion,
     wanted: &TreeOptions,
 ) -> Result<Placed, TreeError> {
-    index::check(storage)?;
+    index::check(storage, &wanted.signers)?;
     let Present { previous, rolled_back, before, .. } = Present::of(storage, image_version, wanted)?;
     let ImageVersion { image, version, .. } = image_version;
     let rolled = rolled_back.contains(version);

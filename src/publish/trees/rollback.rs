@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::error::TreeError;
 use super::image_version::ROLLED_BACK;
-use super::index::Index;
+use super::index::{self, Index};
 use super::sign::Signer;
 use super::storage::{Storage, rolled_back, versions};
 use crate::event::Reporter;
@@ -24,6 +24,7 @@ pub(super) fn roll_back(
     interrupt: &Interrupt,
 ) -> Result<Option<RollbackResult>, TreeError> {
     let _lock = storage.lock(interrupt)?;
+    index::check(storage, signers)?;
     let Some(from) = storage.latest(image)? else { return Ok(None) };
     let (versions, mut gone) = (versions(storage, image)?, rolled_back(storage, image)?);
     let good = |version: &&String| **version < from && !gone.contains(*version);

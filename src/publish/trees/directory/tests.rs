@@ -301,8 +301,12 @@ fn checksums_and_index_are_signed() {
     let index = fs::read(scratch.tree.at("streams/v1/index.sjson")).expect("a file");
     let index = openpgp.verified(&index).expect("gpg").expect("it is signed");
     assert!(String::from_utf8_lossy(&index).contains("streams/v1/goldsmith:download.sjson"));
-    // A run without keys removes the signed index, which would be out of date.
-    scratch.publish(&scratch.build("gold", 1), &TreeOptions::default()).expect("it is published");
-    assert!(!scratch.tree.at("streams/v1/index.sjson").exists());
+    // Without the key the signed index would be out of date, or be gone.
+    let listing = scratch.listing();
+    let error = scratch.publish(&scratch.build("gold", 1), &TreeOptions::default()).expect_err("nobody signs it");
+    assert!(matches!(error, TreeError::SignedIndex(_)), "{error}");
+    assert_eq!(scratch.listing(), listing);
+    fs::remove_file(scratch.tree.at("streams/v1/index.sjson")).expect("a file");
+    scratch.publish(&scratch.build("gold", 2), &TreeOptions::default()).expect("it is published");
     let _ = std::process::Command::new("gpgconf").arg("--homedir").arg(&home).args(["--kill", "all"]).status();
 }
