@@ -41,7 +41,9 @@ goldsmith log --step small
 qemu-img check out/small/small.qcow2
 JOB
 enter() {
-    unshare --mount --pid --fork --kill-child --mount-proc="$work/root/proc" "$@" sh -c '
+    unshare --mount --pid --fork --kill-child "$@" sh -c '
+        # Builds make mounts private, which only mount points can be.
+        mount --bind "$0" "$0" && mount -t proc proc "$0/proc" || exit 1
         mount --rbind /dev "$0/dev" && mount --rbind /sys "$0/sys" || exit 1
         cp /etc/resolv.conf "$0/etc/resolv.conf" 2>/dev/null || true
         exec chroot "$0" sh /job.sh "$1"' "$work/root" "$release"

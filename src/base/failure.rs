@@ -48,6 +48,15 @@ pub enum BootstrapError {
         /// The message of the system.
         reason: String,
     },
+    /// The root directory of this machine is no mount point, so its mounts cannot be kept apart.
+    #[error(
+        "cannot work in a root directory that is no mount point, as in a chroot: {reason}\n  outside, before chroot: \
+         mount --bind ROOT ROOT"
+    )]
+    NoMountPoint {
+        /// The message of the system.
+        reason: String,
+    },
     /// The repositories lack packages.
     #[error("the repositories have no package {}: check the names for this release", packages.join(", "))]
     PackageNotFound {
@@ -247,7 +256,10 @@ impl BootstrapError {
     /// Finds out whether the namespaces were refused.
     pub(super) fn unprivileged(tail: &[String]) -> Option<Self> {
         let line = tail.iter().find(|line| line.starts_with("unshare: ") || line.starts_with("newuidmap: "))?;
-        Some(Self::Unprivileged { reason: line.clone() })
+        let reason = line.clone();
+        // unshare(1) makes all mounts below the root directory private.
+        let apart = line.starts_with("unshare: cannot change root filesystem propagation: Invalid argument");
+        Some(if apart { Self::NoMountPoint { reason } } else { Self::Unprivileged { reason } })
     }
 
     /// Returns whether the tools ran out of space in their working directory.

@@ -62,6 +62,7 @@ fn mirrors_and_namespaces_are_told_apart() {
         ("E: apt-get update did not find any indices for architecture 'amd64'", "did not find any indices"),
         ("W: GPG error: http://m x InRelease: NO_PUBKEY 12", "debian-archive-keyring"),
         ("unshare: unshare failed: Operation not permitted", "Operation not permitted"),
+        ("unshare: cannot change root filesystem propagation: Invalid argument", "no mount point"),
         ("error: failed retrieving file 'core.db' from m : Could not resolve host", "mirror: failed retrieving file"),
         ("error: failed retrieving file 'a.pkg.tar.zst' from m : URL returned error: 404", "does not have a file"),
         ("error: could not open file /t/sync/core.db: truncated gzip input", "mirror: could not open file"),

@@ -154,6 +154,10 @@ fn bootstrap(facts: &HostFacts) -> Vec<CheckResult> {
         let detail = format!("{version} is too old to fill a file system from a directory (1.43)");
         results.push(warning("mke2fs", detail, packages::install(facts.family, &["mke2fs"])));
     }
+    if !facts.root_is_mounted {
+        let detail = "the root directory is no mount point, as in a chroot; bases made of packages need one".to_owned();
+        results.push(warning("mounts", detail, Some("outside, before chroot: mount --bind ROOT ROOT".to_owned())));
+    }
     if !facts.root {
         results.push(unprivileged(facts));
     }
@@ -278,6 +282,7 @@ mod tests {
                 firmware: Some("/usr/share/AAVMF/AAVMF_CODE.fd".into()),
             },
             userns_forbidden: None,
+            root_is_mounted: true,
             subordinate: Subordinate::Granted,
             cache_dir: "/home/ada/.cache/goldsmith".into(),
             cache_space: Some(ByteSize::mebibytes(50 * 1024)),
@@ -343,7 +348,7 @@ mod tests {
     #[test]
     fn every_fault_changes_one_verdict() {
         type Fault = fn(&mut HostFacts);
-        let cases: [(&str, Status, Fault); 13] = [
+        let cases: [(&str, Status, Fault); 14] = [
             ("aarch64", Status::Warning, |facts| facts.foreign.registrable = false),
             ("aarch64", Status::Warning, |facts| facts.foreign.machine = false),
             ("kvm", Status::Warning, |facts| facts.kvm = KvmVerdict::Denied),
@@ -360,6 +365,7 @@ mod tests {
                 facts.programs.push(Program { name: "mke2fs", version: "1.42.9".to_owned() });
             }),
             ("disk space", Status::Warning, |facts| facts.cache_space = None),
+            ("mounts", Status::Warning, |facts| facts.root_is_mounted = false),
         ];
         for (name, status, fault) in cases {
             let mut facts = healthy();

@@ -96,6 +96,8 @@ pub(super) struct HostFacts {
     pub(super) foreign: Foreign,
     /// Setting of the kernel that forbids user namespaces to this user, if any.
     pub(super) userns_forbidden: Option<String>,
+    /// Whether the root directory is a mount point.
+    pub(super) root_is_mounted: bool,
     /// State of the user's ids for user namespaces.
     pub(super) subordinate: Subordinate,
     /// Directory of the cache, which may not exist.
@@ -143,6 +145,7 @@ impl HostFacts {
             firmware: Arch::host().and_then(firmware::uefi),
             foreign: Foreign::gather(&read("/proc/sys/kernel/osrelease")),
             userns_forbidden: userns_forbidden(|path| std::fs::read_to_string(path).ok()),
+            root_is_mounted: root_is_mounted(&read("/proc/self/mountinfo")),
             subordinate: if granted { Subordinate::Granted } else { Subordinate::Absent },
             cache_space: inputs
                 .cache_dir
@@ -159,6 +162,12 @@ impl HostFacts {
     pub(super) fn program(&self, name: &str) -> Option<&Program> {
         self.programs.iter().find(|program| program.name == name)
     }
+}
+
+/// Returns whether the root directory is a mount point: it is none in a chroot(1). The fifth field of each line is a mount point, as this
+/// process sees it (proc_pid_mountinfo(5)). Without this file nothing is known.
+fn root_is_mounted(mounts: &str) -> bool {
+    mounts.is_empty() || mounts.lines().any(|line| line.split(' ').nth(4) == Some("/"))
 }
 
 fn program(name: &'static str, file: &str, flag: &str) -> Option<Program> {
@@ -311,6 +320,14 @@ mod tests {
         assert_eq!(with("max_user_namespaces", "0").as_deref(), Some("user.max_user_namespaces is 0"));
         let apparmor = with("apparmor_restrict_unprivileged_userns", "1");
         assert_eq!(apparmor.as_deref(), Some("kernel.apparmor_restrict_unprivileged_userns is 1"));
+    }
+
+    #[test]
+    fn the_root_directory_of_a_chroot_is_no_mount_point() {
+        let proc = "36 35 0:33 / /proc rw,relatime - proc proc rw\n";
+        assert!(!root_is_mounted(proc));
+        assert!(root_is_mounted(&format!("35 1 8:1 /srv / rw shared:1 - ext4 /dev/sda1 rw\n{proc}")));
+        assert!(root_is_mounted(""));
     }
 
     #[test]
