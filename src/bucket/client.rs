@@ -1,8 +1,10 @@
 //! HTTP requests to an object store: signing, retries, and errors.
 
 use std::io::Read;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use rusty_s3::actions::{ListObjectsV2, ListObjectsV2Response};
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use ureq::http::{Request, Response};
@@ -26,6 +28,9 @@ const LIMIT: u64 = 64 << 20;
 /// Size limit of the answer to a refused request, in bytes.
 const REFUSAL: u64 = 64 << 10;
 
+/// Difference of clocks, in seconds, up to which stores take signatures, with some room.
+const SKEW: i64 = 5 * 60;
+
 /// Headers of a request that its signature covers.
 pub(crate) type Headers<'a> = [(&'static str, &'a str)];
 
@@ -42,6 +47,8 @@ pub(crate) struct Client {
     agent: Agent,
     signed_for: Duration,
     attempts: u32,
+    /// Seconds by which the store's clock is ahead of this one, if they differ by much.
+    skew: AtomicI64,
 }
 
 impl Client {
@@ -55,7 +62,14 @@ impl Client {
         // A signed request is valid for one address only, so it is no use to follow a redirect.
         let agent = connection::configuration().timeout_recv_response(Some(ANSWER)).max_redirects(0).proxy(proxy);
         let agent = agent.max_redirects_will_error(false).build().new_agent();
-        Ok(Self { bucket, credentials, agent, signed_for: SIGNED_FOR, attempts: http::ATTEMPTS })
+        Ok(Self {
+            bucket,
+            credentials,
+            agent,
+            signed_for: SIGNED_FOR,
+            attempts: http::ATTEMPTS,
+            skew: AtomicI64::new(0),
+        })
     }
 
     /// Sets the number of attempts of a request.
@@ -76,9 +90,11 @@ impl Client {
         }
         let mut attempt = 1;
         loop {
-            let begun = Instant::now();
+            let (begun, skew) = (Instant::now(), self.skew.load(Ordering::Relaxed));
             match self.attempt(&action, headers, sent) {
                 Err(_) if interrupt.is_raised() => return Err(S3Error::Interrupted),
+                // The next signature has the store's time.
+                Err(_) if self.skew.load(Ordering::Relaxed) != skew && attempt < self.attempts => attempt += 1,
                 Err(error) if (error.is_transient() || self.has_expired(&error, begun)) && attempt < self.attempts => {
                     http::pause(attempt, interrupt).map_err(|_| S3Error::Interrupted)?;
                     attempt += 1;
@@ -114,13 +130,24 @@ impl Client {
         matches!(error, S3Error::Refused { status: 403, .. }) && begun.elapsed() >= self.signed_for
     }
 
+    /// Notes the time of a store that refuses a request: a clock that is far off makes signatures that do not hold.
+    fn notice_clock(&self, answer: &Response<Body>) {
+        let theirs = header(answer, "date").and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
+        let Some(theirs) = theirs.filter(|_| answer.status().as_u16() == 403) else { return };
+        let ahead = theirs.timestamp().duration_since(Timestamp::now()).as_secs();
+        if (ahead - self.skew.load(Ordering::Relaxed)).abs() > SKEW {
+            self.skew.store(ahead, Ordering::Relaxed);
+        }
+    }
+
     fn attempt<'a, A: S3Action<'a>>(
         &self,
         action: &A,
         headers: &Headers<'a>,
         sent: Option<&Sent<'_>>,
     ) -> Result<Response<Body>, S3Error> {
-        let signed = action.sign(self.signed_for);
+        let skew = SignedDuration::from_secs(self.skew.load(Ordering::Relaxed));
+        let signed = action.sign_with_time(self.signed_for, &Timestamp::now().saturating_add(skew).unwrap_or_default());
         let method = A::METHOD.to_str();
         let mut request = Request::builder().method(method).uri(signed.as_str());
         for (name, value) in headers {
@@ -145,7 +172,11 @@ impl Client {
         };
         let answer =
             answer.map_err(|error| S3Error::Unreachable { url: url.clone(), reason: connection::reason(&error) })?;
-        if answer.status().is_success() { Ok(answer) } else { Err(refused(method, url, answer)) }
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        self.notice_clock(&answer);
+        Err(refused(method, url, answer))
     }
 }
 
@@ -206,6 +237,11 @@ mod tests {
 
     /// Starts a store that answers requests one after the other with these statuses, and returns the requests.
     fn store(answers: Vec<(u16, Duration)>) -> (String, std::thread::JoinHandle<Vec<String>>) {
+        store_at(answers, None)
+    }
+
+    /// Starts one whose clock is so many seconds ahead.
+    fn store_at(answers: Vec<(u16, Duration)>, ahead: Option<i64>) -> (String, std::thread::JoinHandle<Vec<String>>) {
         use std::io::{BufRead as _, BufReader, Write as _};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
@@ -216,7 +252,12 @@ mod tests {
                 let asked = lines.next().expect("a request").expect("text");
                 lines.find(|line| line.as_ref().is_ok_and(String::is_empty));
                 std::thread::sleep(wait);
-                let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                let date = ahead.map(|ahead| {
+                    let time = Timestamp::now() + SignedDuration::from_secs(ahead);
+                    time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT\r\n").to_string()
+                });
+                let date = date.unwrap_or_default();
+                let answer = format!("HTTP/1.1 {status} X\r\n{date}Content-Length: 0\r\nConnection: close\r\n\r\n");
                 stream.write_all(answer.as_bytes()).expect("a client");
                 asked
             };
@@ -251,6 +292,29 @@ mod tests {
         assert!(asked.iter().all(|asked| parameter(asked, "X-Amz-Expires") == "900"), "{asked:?}");
         let signatures = [0, 2].map(|at| parameter(&asked[at], "X-Amz-Signature"));
         assert_ne!(signatures[0], signatures[1], "{asked:?}");
+    }
+
+    #[test]
+    fn a_clock_that_is_an_hour_off_is_told_by_the_store() {
+        for ahead in [3600, -3600] {
+            let answers = vec![(403, Duration::ZERO), (204, Duration::ZERO), (204, Duration::ZERO)];
+            let (endpoint, served) = store_at(answers, Some(ahead));
+            let client = client(&endpoint).with_attempts(2);
+            delete(&client).expect("the second signature has the store's time");
+            delete(&client).expect("it is remembered");
+            let asked = served.join().expect("no panic");
+            let signed = |at: usize| {
+                let time = parameter(&asked[at], "X-Amz-Date").replace('Z', "+0000");
+                let time = jiff::fmt::strtime::parse("%Y%m%dT%H%M%S%z", &time).expect("a time");
+                let off = time.to_timestamp().expect("a time").duration_since(Timestamp::now()).as_secs();
+                (off + 60) / 120
+            };
+            assert_eq!([0, 1, 2].map(signed), [0, ahead / 120, ahead / 120], "{asked:?}");
+        }
+        // A store that agrees about the time refuses for another reason.
+        let (endpoint, served) = store_at(vec![(403, Duration::ZERO)], Some(20));
+        assert!(delete(&client(&endpoint)).is_err());
+        assert_eq!(served.join().expect("no panic").len(), 1);
     }
 
     #[test]
