@@ -1,6 +1,6 @@
 #!/bin/sh
 # A second machine with an empty cache and a remote cache on loopback, against a cold build, and a cold build that uploads its
-# layers against one that does not. The store is SeaweedFS from PyPI. Every build begins with an empty cache; medians, and their
+# layers against one that does not; and two machines that begin at once, which make each step once. The store is SeaweedFS from PyPI. Every build begins with an empty cache; medians, and their
 # ratios within this run. Run it as root, on an idle machine, with cargo, curl and python3.
 # Usage: remote_cache.sh [RUNS, default 3] [RECIPE, default recipes/debian-12.yaml]
 # GOLDSMITH=PROGRAM measures that program in place of a release build: for trying this script.
@@ -35,6 +35,21 @@ build() {
         { tail -n 40 "$work/log" >&2; exit 1; }
     echo "$start $(date +%s.%N)" | awk '{ printf "%.3f\n", $2 - $1 }' >> "$work/$row"
 }
+
+# Two machines that begin at once, each with an empty cache: time, and how many steps both have made for how many.
+both() {
+    rm -rf "$work"/cache-? "$work"/out-?
+    start=$(date +%s.%N)
+    for machine in 1 2; do
+        "$goldsmith" build "$recipe" --no-verify --json --cache "$work/cache-$machine" --out "$work/out-$machine" --accel "$accel" \
+            "$@" > "$work/lines-$machine" 2> "$work/log-$machine" &
+        eval "machine$machine=\$!"
+    done
+    wait "$machine1" && wait "$machine2" || { tail -n 40 "$work"/log-? >&2; exit 1; }
+    echo "$start $(date +%s.%N)" | awk '{ printf "%.3f\n", $2 - $1 }' >> "$work/both"
+    steps=$(grep -c '"event":"step-\(started\|cached\)"' "$work/lines-1")
+    cat "$work/lines-1" "$work/lines-2" | grep -c '"event":"step-started"' | awk -v steps="$steps" '{ print $1 / steps }' >> "$work/made"
+}
 median() { sort -n "$work/$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 ratio() { echo "$(median "$1") $(median "$2")" | awk '{ printf "%.2f", $1 / $2 }'; }
 
@@ -44,7 +59,9 @@ for run in $(seq "$runs"); do
     build cold
     build writing --remote-cache "$remote" --remote-cache-write --remote-cache-key "$work/key"
     build second --remote-cache "$remote" --remote-cache-key "$work/key"
+    both --remote-cache "s3://layers/both-$run?endpoint=$endpoint" --remote-cache-write --remote-cache-key "$work/key"
 done
 echo "cold build                     $(median cold) s"
 echo "cold build that uploads        $(median writing) s, $(ratio writing cold) of a cold build (1.05)"
 echo "second machine, empty cache    $(median second) s, $(ratio second cold) of a cold build (0.25)"
+echo "two machines at once           $(median both) s, $(ratio both cold) of a cold build; $(median made) times as many steps made as there are (1.00)"

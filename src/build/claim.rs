@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use super::error::BuildError;
 use super::session::Session;
+use super::turn::{fetch, is_ours};
 use super::workshop::Workshop;
 use crate::event::Event;
 use crate::layer::{Lookup, Slot, Store};
 use crate::plan::{Plan, Step};
+use crate::remote::Wish;
 
 /// Reports that a step has failed, unless it was stopped, or its failure was reported already to ask the user.
 pub(super) fn report_failure(workshop: &Workshop, step: &Step, started: Instant, error: &BuildError) {
@@ -31,25 +33,35 @@ pub(super) fn started(plan: &Plan, step: &Step, reason: Option<String>, store: &
     Event::StepStarted { step: step.id.clone(), number, steps, reason, expected, rest }
 }
 
-/// Returns the slot for a step's layer, or `None` if the layer exists.
+/// Returns the slot for a step's layer, or `None` if the layer exists. Waits for another machine that is making it.
 pub(super) fn claim(plan: &Plan, step: &Step, session: &mut Session<'_>) -> Result<Option<Slot>, BuildError> {
     let workshop = session.workshop;
     let reporter = &workshop.reporter;
     let mut on_wait = || reporter.report(&Event::Waiting { step: step.id.clone() });
-    match workshop.store.claim(&step.key, &workshop.interrupt, &mut on_wait)? {
-        Lookup::Hit(layer) => {
-            let remote = session.fetched.contains(&step.key);
-            reporter.report(&Event::StepCached { step: step.id.clone(), number: number(plan, step), remote });
-            if let Some(sharer) = workshop.sharer() {
-                sharer.share(*layer);
+    let mut fetched = false;
+    loop {
+        match workshop.store.claim(&step.key, &workshop.interrupt, &mut on_wait)? {
+            Lookup::Hit(layer) => {
+                let remote = session.fetched.contains(&step.key);
+                reporter.report(&Event::StepCached { step: step.id.clone(), number: number(plan, step), remote });
+                if let Some(sharer) = workshop.sharer() {
+                    sharer.share(*layer, None);
+                }
+                session.rest()?;
+                return Ok(None);
             }
-            session.rest()?;
-            Ok(None)
-        }
-        Lookup::Miss(slot) => {
-            let reason = workshop.store.explain(&step.ingredients, &step.id.to_string(), &plan.name);
-            reporter.report(&started(plan, step, reason, &workshop.store));
-            Ok(Some(slot))
+            Lookup::Miss(slot) => {
+                // What could not be fetched is made.
+                if !fetched && !is_ours(plan, step, session)? {
+                    drop(slot);
+                    fetch(plan, Wish::All, session)?;
+                    fetched = true;
+                    continue;
+                }
+                let reason = workshop.store.explain(&step.ingredients, &step.id.to_string(), &plan.name);
+                reporter.report(&started(plan, step, reason, &workshop.store));
+                return Ok(Some(slot));
+            }
         }
     }
 }

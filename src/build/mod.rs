@@ -21,6 +21,7 @@ mod finalize;
 mod new_layer;
 mod session;
 mod steps;
+mod turn;
 mod workshop;
 
 pub use disk::{BuiltDisk, FinalDisk, OpenedImage};

@@ -1,6 +1,6 @@
 //! A session: one guest, launched when it is first needed, and the layers that it writes one after another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
@@ -17,7 +17,7 @@ use crate::interrupt::Interrupt;
 use crate::layer::{LayerKey, NewLayer, Parent, Slot, StoreError};
 use crate::plan::{BasePlan, Plan, Step};
 use crate::process;
-use crate::remote::Sharer;
+use crate::remote::{Lease, Sharer};
 
 /// Time for the current commits to end after an interrupt.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -37,11 +37,13 @@ pub struct Session<'a> {
     commits: Option<Commits>,
     /// Layers that this build has fetched from the remote cache.
     pub(super) fetched: BTreeSet<LayerKey>,
+    /// Leases of layers that are not committed yet.
+    pub(super) leases: BTreeMap<LayerKey, Lease>,
 }
 
 /// A thread that commits finished layers, in order: parents before their children.
 struct Commits {
-    queue: mpsc::Sender<(Slot, NewLayer)>,
+    queue: mpsc::Sender<(Slot, NewLayer, Option<Lease>)>,
     thread: JoinHandle<Result<(), StoreError>>,
 }
 
@@ -61,7 +63,8 @@ impl std::fmt::Debug for Session<'_> {
 impl<'a> Session<'a> {
     /// Creates a session without launching its guest.
     pub fn new(workshop: &'a Workshop, launcher: Launch<'a>) -> Self {
-        Self { workshop, launcher, guest: None, open: None, commits: None, fetched: BTreeSet::new() }
+        let (fetched, leases) = (BTreeSet::new(), BTreeMap::new());
+        Self { workshop, launcher, guest: None, open: None, commits: None, fetched, leases }
     }
 
     /// Returns the tools and settings of the build.
@@ -178,8 +181,10 @@ impl<'a> Session<'a> {
     /// failed.
     pub(super) fn commit(&mut self, slot: Slot, layer: NewLayer) -> Result<(), BuildError> {
         let workshop = self.workshop;
+        let lease = self.leases.remove(slot.key());
+        lease.iter().for_each(|lease| lease.made(layer.seconds));
         let commits = self.commits.get_or_insert_with(|| Commits::start(workshop.sharer()));
-        match commits.queue.send((slot, layer)) {
+        match commits.queue.send((slot, layer, lease)) {
             Ok(()) => Ok(()),
             Err(_) => self.settle(),
         }
@@ -188,6 +193,12 @@ impl<'a> Session<'a> {
     /// Waits until every finished layer is committed.
     fn settle(&mut self) -> Result<(), BuildError> {
         self.commits.take().map_or(Ok(()), Commits::wait).map_err(BuildError::from)
+    }
+
+    /// Closes the open layer, and waits until all layers are complete.
+    pub(super) fn pause(&mut self) -> Result<(), BuildError> {
+        self.rest()?;
+        self.settle()
     }
 
     /// Closes the open layer, because another build has made the next one.
@@ -268,12 +279,12 @@ impl Drop for Session<'_> {
 impl Commits {
     /// Starts the thread. What is committed is also shared with other machines.
     fn start(sharer: Option<Sharer>) -> Self {
-        let (queue, finished) = mpsc::channel::<(Slot, NewLayer)>();
+        let (queue, finished) = mpsc::channel::<(Slot, NewLayer, Option<Lease>)>();
         let thread = std::thread::spawn(move || {
-            finished.into_iter().try_for_each(|(slot, layer)| {
+            finished.into_iter().try_for_each(|(slot, layer, lease)| {
                 let layer = slot.commit(layer)?;
                 if let Some(sharer) = &sharer {
-                    sharer.share(layer);
+                    sharer.share(layer, lease);
                 }
                 Ok(())
             })

@@ -10,6 +10,7 @@ use super::error::{BuildError, with_causes};
 use super::failure::{AfterFailure, OnFailure};
 use super::new_layer::Found;
 use super::session::Session;
+use super::turn::fetch;
 use super::workshop::Workshop;
 use crate::action::Action;
 use crate::disk::layout::{DiskLayout, LayoutError};
@@ -18,7 +19,7 @@ use crate::fsx::available_bytes;
 use crate::guest::{Guest, GuestError, Mount};
 use crate::layer::Slot;
 use crate::plan::{BasePlan, Phase, Plan, Step};
-use crate::remote::Wanted;
+use crate::remote::Wish;
 use crate::units::ByteSize;
 
 /// Free bytes below which a file system of the host counts as full. A qcow2 file grows by clusters of 64 KiB. Space that an
@@ -49,7 +50,7 @@ pub fn build<'a>(
         workshop.reporter.report(&Event::Warning { message });
     }
     let mounts = mounts(plan, image)?;
-    fetch(plan, &mut session)?;
+    fetch(plan, Wish::Faster, &mut session)?;
     for step in plan.steps.iter().filter(|step| step.id.phase != Phase::Finalize) {
         let Some(slot) = claim(plan, step, &mut session)? else { continue };
         let started = Instant::now();
@@ -61,16 +62,6 @@ pub fn build<'a>(
         .inspect_err(|error| report_failure(workshop, step, started, error))?;
     }
     Ok(BuiltDisk { session, mounts })
-}
-
-/// Fetches the layers that other machines have made, if that is faster than to make them.
-fn fetch(plan: &Plan, session: &mut Session<'_>) -> Result<(), BuildError> {
-    let Workshop { store, remote, reporter, interrupt, .. } = session.workshop;
-    let Some(remote) = remote else { return Ok(()) };
-    let wanted: Vec<_> =
-        plan.steps.iter().map(|step| Wanted { key: step.key, ingredients: &step.ingredients }).collect();
-    session.fetched = remote.fetch(&wanted, store, &**reporter, interrupt)?;
-    Ok(())
 }
 
 /// Runs one step in its layer, and runs it again if the user decides so after a failure.

@@ -1,7 +1,7 @@
 //! The parts of `goldsmith cache` for the cache that several machines share.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
 use serde_json::json;
@@ -17,7 +17,7 @@ use super::{hints, signals};
 use crate::event::{Event, Reporter as _};
 use crate::layer::{GcPolicy, Layer, LayerState, Store};
 use crate::plan::Plan;
-use crate::remote::{GcRecord, RemoteError, RemoteLayer, Standing};
+use crate::remote::{GcRecord, RemoteError, RemoteLayer, RemoteLease, Standing};
 use crate::units::ByteSize;
 
 /// `goldsmith cache explain`.
@@ -49,13 +49,17 @@ pub(super) fn keygen(file: &Path, global: &Global) -> Result<(), Failure> {
 /// Lists the layers of the store.
 pub(super) fn list(options: &RemoteOptions, global: &Global) -> Result<(), Failure> {
     let remote = options.require(RemoteUse::Read, global)?;
-    let layers = remote.list(&signals::interrupt()?).map_err(|error| hints::remote(&error))?;
+    let interrupt = signals::interrupt()?;
+    let layers = remote.list(&interrupt).map_err(|error| hints::remote(&error))?;
+    let leases = remote.leases(&interrupt).map_err(|error| hints::remote(&error))?;
     if global.json {
         let record = |layer: &RemoteLayer| {
             let (record, refused) = (layer.record.as_ref().ok(), layer.record.as_ref().err().map(ToString::to_string));
-            json!({ "key": layer.key, "last_used": timestamp(layer), "record": record, "refused": refused })
+            json!({ "key": layer.key, "last_used": timestamp(layer.last_used), "record": record, "refused": refused })
         };
-        print(&format!("{}\n", json!(layers.iter().map(record).collect::<Vec<_>>())));
+        let being_made = |lease: &RemoteLease| json!({ "key": lease.key, "last_used": timestamp(lease.renewed), "record": null, "refused": made_by(lease) });
+        let all = layers.iter().map(record).chain(leases.iter().map(being_made));
+        print(&format!("{}\n", json!(all.collect::<Vec<_>>())));
         return Ok(());
     }
     let mut rows = vec![["LAYER", "IMAGE", "STEP", "SIZE", "LAST USED", ""].map(str::to_owned).to_vec()];
@@ -70,17 +74,28 @@ pub(super) fn list(options: &RemoteOptions, global: &Global) -> Result<(), Failu
         };
         total += bytes.unwrap_or(0);
         let size = bytes.map_or_else(|| "-".to_owned(), |bytes| ByteSize::bytes(bytes).to_string());
-        rows.push(vec![layer.key.short(), image, step, size, timestamp(layer), state]);
+        rows.push(vec![layer.key.short(), image, step, size, timestamp(layer.last_used), state]);
     }
-    if !layers.is_empty() {
+    let row = |lease: &RemoteLease| {
+        let [image, step, size] = ["-"; 3].map(str::to_owned);
+        vec![lease.key.short(), image, step, size, timestamp(lease.renewed), made_by(lease)]
+    };
+    rows.extend(leases.iter().map(row));
+    if rows.len() > 1 {
         print(&columns(&rows));
     }
     print(&format!("{} layers, {}\n", layers.len(), ByteSize::bytes(total)));
     Ok(())
 }
 
-fn timestamp(layer: &RemoteLayer) -> String {
-    let time = jiff::Timestamp::try_from(layer.last_used);
+/// Says who makes a layer.
+fn made_by(lease: &RemoteLease) -> String {
+    let machine = if lease.machine.is_empty() { "a machine" } else { &lease.machine };
+    format!("{machine} {} it", if lease.uploads { "uploads" } else { "makes" })
+}
+
+fn timestamp(time: SystemTime) -> String {
+    let time = jiff::Timestamp::try_from(time);
     time.map_or_else(|_| "-".to_owned(), |time| time.strftime("%F %T").to_string())
 }
 
@@ -147,10 +162,11 @@ pub(super) fn gc(policy: GcPolicy, options: &RemoteOptions, global: &Global) -> 
         report.leftovers_removed.iter().for_each(|name| would_remove(name, "its upload was never completed"));
     }
     print(&format!(
-        "{} {} layers, {} files and {} incomplete uploads of {} ({}); {} layers kept\n",
+        "{} {} layers, {} files, {} leases and {} incomplete uploads of {} ({}); {} layers kept\n",
         if policy.dry_run { "in all" } else { "removed" },
         report.removed.len(),
         report.blobs_removed,
+        report.leases_removed,
         report.leftovers_removed.len(),
         remote.place(),
         ByteSize::bytes(report.freed_bytes),

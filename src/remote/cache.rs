@@ -7,23 +7,18 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
 use super::error::RemoteError;
 use super::keys::{SigningKey, TrustedKeys};
+use super::lease::{LeaseTimes, Leases};
 use super::objects::ObjectStore;
 use super::queue::Queue;
 use crate::digest::Sha256;
 use crate::event::{Event, Reporter};
-use crate::fsx::write_private;
 use crate::interrupt::Interrupt;
 use crate::layer::LayerKey;
 
 /// Pause between two looks at what a thread does.
 pub(super) const POLL: Duration = Duration::from_millis(20);
-
-/// Directory below the cache with what is remembered about stores.
-const NOTES: &str = "remote";
 
 /// The settings of a remote cache.
 pub struct Settings {
@@ -35,6 +30,10 @@ pub struct Settings {
     pub signer: Option<SigningKey>,
     /// The local cache, for temporary files and for what is remembered about the store.
     pub dir: PathBuf,
+    /// Name of this machine, which others show while they wait for it; may be empty.
+    pub machine: String,
+    /// How often leases are renewed, and when they are taken over.
+    pub leases: LeaseTimes,
 }
 
 impl fmt::Debug for Settings {
@@ -50,6 +49,7 @@ pub struct RemoteCache {
     pub(super) signer: Option<SigningKey>,
     pub(super) dir: PathBuf,
     pub(super) queue: Queue,
+    pub(super) leases: Arc<Leases>,
     state: Mutex<State>,
 }
 
@@ -66,12 +66,8 @@ pub(super) struct State {
     pub(super) shared: BTreeMap<LayerKey, Sha256>,
     /// Layers with a blob that is missing or damaged.
     pub(super) broken: BTreeSet<LayerKey>,
-}
-
-/// What is remembered about a store from one run to the next.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Notes {
-    bytes_per_second: Option<f64>,
+    /// Layers that are faster to make than to fetch.
+    pub(super) slower: BTreeSet<LayerKey>,
 }
 
 impl fmt::Debug for RemoteCache {
@@ -83,9 +79,9 @@ impl fmt::Debug for RemoteCache {
 impl RemoteCache {
     /// Makes the remote cache of a run. It sends no request.
     pub fn new(settings: Settings) -> Self {
-        let Settings { store, trusted, signer, dir } = settings;
-        let (trusted, queue) = (Arc::new(trusted), Queue::default());
-        Self { store, trusted, signer, dir, queue, state: Mutex::default() }
+        let Settings { store, trusted, signer, dir, machine, leases } = settings;
+        let (trusted, queue, leases) = (Arc::new(trusted), Queue::default(), Arc::new(Leases::new(&machine, leases)));
+        Self { store, trusted, signer, dir, queue, leases, state: Mutex::default() }
     }
 
     /// Returns the name of the store, for people.
@@ -96,6 +92,11 @@ impl RemoteCache {
     /// Returns whether this run writes to the store.
     pub fn writes(&self) -> bool {
         self.signer.is_some()
+    }
+
+    /// Returns whether the store has failed, and is not used any more.
+    pub fn has_failed(&self) -> bool {
+        self.is_off()
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -122,23 +123,6 @@ impl RemoteCache {
         if self.state().said.insert(message.clone()) {
             reporter.report(&Event::Warning { message });
         }
-    }
-
-    fn notes_file(&self) -> PathBuf {
-        self.dir.join(NOTES).join(format!("{}.json", Sha256::of(self.place().as_bytes()).short()))
-    }
-
-    /// Returns how fast the store was last time.
-    pub(super) fn bandwidth(&self) -> Option<f64> {
-        let notes: Notes = serde_json::from_slice(&std::fs::read(self.notes_file()).ok()?).ok()?;
-        notes.bytes_per_second.filter(|rate| rate.is_finite() && *rate > 0.0)
-    }
-
-    /// Remembers how fast the store is. It is no loss if that fails.
-    pub(super) fn remember(&self, bytes_per_second: f64) {
-        let notes = Notes { bytes_per_second: Some(bytes_per_second) };
-        let _ = std::fs::create_dir_all(self.dir.join(NOTES));
-        let _ = serde_json::to_vec(&notes).map(|text| write_private(&self.notes_file(), &text));
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::blob;
 use super::error::RemoteError;
+use super::lease;
 use super::objects::{Found, Listed, ObjectStore, Version};
 use super::record;
 use crate::digest::Sha256;
@@ -193,7 +194,7 @@ impl ObjectStore for Directory {
 
     fn remove_leftovers(&self, dry_run: bool) -> Result<Vec<String>, RemoteError> {
         let mut removed = Vec::new();
-        for folder in [record::FOLDER, blob::FOLDER] {
+        for folder in [record::FOLDER, blob::FOLDER, lease::FOLDER] {
             let path = self.root.join(folder);
             let Some(entries) = present(fs::read_dir(&path), &path)? else { continue };
             for entry in entries {

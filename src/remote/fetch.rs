@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::blob::{self, Blob, Content};
-use super::cache::{POLL, RemoteCache};
+use super::cache::{POLL, RemoteCache, within};
 use super::error::RemoteError;
-use super::find::{Standing, Wanted};
+use super::find::{PATIENCE, Standing, Wanted};
+use super::lease;
 use super::objects::ObjectStore;
 use super::record::{self, Record};
 use super::refusal::Refusal;
@@ -31,6 +32,15 @@ const MEASURED: Duration = Duration::from_secs(2);
 
 /// Least number of bytes whose transfer says how fast a store is.
 const TELLING: u64 = 1 << 20;
+
+/// Which layers are to be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Those that are faster to fetch than to make.
+    Faster,
+    /// All that the store has.
+    All,
+}
 
 /// A layer that is being fetched.
 struct Fetched {
@@ -57,8 +67,8 @@ enum Note {
 }
 
 impl RemoteCache {
-    /// Fetches the layers of a plan, the base first, that are not in the local store, if that is faster than to make them. Returns
-    /// the layers that are in the store now. A store that fails is no error: the build makes what is missing.
+    /// Fetches the layers of a plan, the base first, that are not in the local store. Returns the layers that have come. A store that fails
+    /// is no error: the build makes what is missing.
     ///
     /// # Errors
     ///
@@ -66,6 +76,7 @@ impl RemoteCache {
     pub fn fetch(
         &self,
         wanted: &[Wanted<'_>],
+        wish: Wish,
         local: &Store,
         reporter: &dyn Reporter,
         interrupt: &Interrupt,
@@ -74,10 +85,13 @@ impl RemoteCache {
         if self.is_off() {
             return Ok(done);
         }
-        let standings = match self.look(wanted, local, interrupt) {
+        let mut standings = match self.look(wanted, local, interrupt) {
             Ok(standings) => standings,
             Err(error) => return self.after(error, reporter).map(|()| done),
         };
+        if wish == Wish::All || self.is_made_above(wanted, &standings, interrupt) {
+            standings.iter_mut().for_each(Standing::take);
+        }
         for standing in &standings {
             match standing {
                 // Another machine was first with a layer below.
@@ -86,6 +100,7 @@ impl RemoteCache {
                     reporter.report(&Event::Detail { message });
                 }
                 Standing::Slower(record) => {
+                    self.state().slower.insert(record.key);
                     let message = format!("`{}` is faster to make than to fetch", record.layer.step);
                     reporter.report(&Event::Detail { message });
                 }
@@ -111,6 +126,14 @@ impl RemoteCache {
             Ok(()) => Ok(done),
             Err(error) => self.after(error, reporter).map(|()| done),
         }
+    }
+
+    /// Returns whether a machine is making the layer that follows some that are faster to make than to fetch. It will fit only these.
+    fn is_made_above(&self, wanted: &[Wanted<'_>], standings: &[Standing], interrupt: &Interrupt) -> bool {
+        let slower = standings.iter().rposition(|standing| matches!(standing, Standing::Slower(_)));
+        let Some(above) = slower.and_then(|at| wanted.get(at + 1)) else { return false };
+        let (store, key) = (Arc::clone(&self.store), above.key);
+        within(PATIENCE, interrupt, move || lease::read(&*store, &key)).is_ok_and(|found| found.is_some())
     }
 
     /// Ends the use of the store after an error, or the build if the user asked for it.
@@ -218,7 +241,10 @@ impl RemoteCache {
                 Note::Done(at, Err(error)) if error.is_about_one_layer() => {
                     self.state().broken.insert(wanted[at].key);
                     let place = self.place();
-                    self.warn(reporter, format!("a layer of the remote cache {place} is made again: {error}"));
+                    self.warn(
+                        reporter,
+                        format!("a layer of the remote cache {place} is no use, and is made again by a build: {error}"),
+                    );
                     limit = limit.min(at);
                     layers.truncate(limit.saturating_sub(next));
                 }

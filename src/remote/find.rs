@@ -15,7 +15,7 @@ use crate::interrupt::Interrupt;
 use crate::layer::{LayerKey, Store};
 
 /// Longest time that a build waits for the records of its layers.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Seconds that it costs to fetch anything at all.
 const OVERHEAD: f64 = 2.0;
@@ -54,6 +54,13 @@ impl Standing {
     fn cost(&self) -> Option<(u64, f64)> {
         let Self::Remote(record) = self else { return None };
         Some((record.bytes(), record.layer.seconds))
+    }
+
+    /// Takes a layer from the remote cache, however long that takes.
+    pub(super) fn take(&mut self) {
+        if let Self::Slower(record) = self {
+            *self = Self::Remote(record.clone());
+        }
     }
 
     /// Leaves a layer in the remote cache.

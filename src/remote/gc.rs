@@ -8,12 +8,14 @@ use serde::Serialize;
 use super::blob;
 use super::cache::RemoteCache;
 use super::error::RemoteError;
+use super::lease;
 use super::objects::Listed;
 use super::record::{self, Record};
 use crate::interrupt::Interrupt;
 use crate::layer::{GcPolicy, LayerKey};
 
-/// Age of a blob without a record, after which no upload of its layer is still running.
+/// Age of a blob without a record, after which no upload of its layer is still running, and of a lease whose holder must be dead. It leaves
+/// room for clocks that differ.
 const UPLOADED: Duration = Duration::from_secs(24 * 3600);
 
 /// The result of garbage collection, or of a dry run.
@@ -27,6 +29,8 @@ pub struct Gc {
     pub blobs_removed: usize,
     /// Names of removed leftovers of uploads that were never completed.
     pub leftovers_removed: Vec<String>,
+    /// Number of removed leases, whose holders have died.
+    pub leases_removed: usize,
     /// Bytes that became free.
     pub freed_bytes: u64,
 }
@@ -95,6 +99,14 @@ impl RemoteCache {
                 }
                 report.blobs_removed += 1;
                 report.freed_bytes += size;
+            }
+        }
+        for Listed { name, modified, .. } in self.store.list(lease::FOLDER)? {
+            if policy.all || age(modified) > UPLOADED {
+                if !policy.dry_run {
+                    self.store.remove(&format!("{}/{name}", lease::FOLDER))?;
+                }
+                report.leases_removed += 1;
             }
         }
         report.leftovers_removed = self.store.remove_leftovers(policy.dry_run)?;

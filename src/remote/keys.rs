@@ -165,6 +165,11 @@ impl TrustedKeys {
         self.0.is_empty()
     }
 
+    /// Returns whether a public key is trusted.
+    pub(super) fn has(&self, public: &str) -> bool {
+        self.0.iter().any(|key| key.to_base64() == public)
+    }
+
     /// Checks that a trusted key has signed a text.
     pub(super) fn check(&self, text: &str, signature: &str) -> Result<(), Refusal> {
         let Ok(boxed) = SignatureBox::from_string(signature) else { return Err(Refusal::Unsigned) };

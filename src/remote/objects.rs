@@ -19,6 +19,11 @@ pub trait ObjectStore: Send + Sync {
     /// Returns the name of the store, for people.
     fn place(&self) -> String;
 
+    /// Returns what tells this store from all others.
+    fn address(&self) -> String {
+        self.place()
+    }
+
     /// Opens an object; `None` if it is missing.
     ///
     /// # Errors

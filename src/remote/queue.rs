@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::blob::Forbidden;
+use super::lease::Lease;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
 use crate::layer::Layer;
@@ -39,6 +40,8 @@ pub(super) struct Job {
     pub(super) layer: Layer,
     pub(super) reporter: Arc<dyn Reporter>,
     pub(super) forbidden: Arc<Option<Forbidden>>,
+    /// Is given back when the layer is shared, or cannot be.
+    pub(super) lease: Option<Lease>,
 }
 
 impl Queue {

@@ -83,6 +83,10 @@ impl ObjectStore for S3 {
         format!("s3://{bucket}{slash}{prefix}")
     }
 
+    fn address(&self) -> String {
+        format!("{} {}", self.place.endpoint, self.place())
+    }
+
     fn get(&self, name: &str, interrupt: &Interrupt) -> Result<Option<Found>, RemoteError> {
         let key = self.place.key(name);
         let get = self.client.bucket.get_object(Some(&self.client.credentials), &key);

@@ -9,6 +9,7 @@ use super::blob::{self, Blob, Content, Forbidden};
 use super::cache::{RemoteCache, within};
 use super::error::RemoteError;
 use super::find::{self, Read};
+use super::lease::Lease;
 use super::queue::Job;
 use super::record::{self, Blobs, Record};
 use crate::digest::Sha256;
@@ -84,15 +85,17 @@ impl Sharer {
         remote.writes().then_some(Self { remote, reporter, forbidden })
     }
 
-    /// Shares a layer in the background, unless the store has it. Its parent must be in the store, or in the queue before it.
-    pub fn share(&self, layer: Layer) {
+    /// Shares a layer in the background, unless the store has it, and gives its lease back then. Its parent must be in the store, or in the
+    /// queue before it.
+    pub fn share(&self, layer: Layer, lease: Option<Lease>) {
         let Self { remote, reporter, forbidden } = self;
         if remote.is_off() {
             return;
         }
         let mut work = remote.queue.work();
         (work.queued, work.queued_bytes) = (work.queued + 1, work.queued_bytes + layer.meta.size);
-        work.jobs.push_back(Job { layer, reporter: Arc::clone(reporter), forbidden: Arc::clone(forbidden) });
+        let (reporter, forbidden) = (Arc::clone(reporter), Arc::clone(forbidden));
+        work.jobs.push_back(Job { layer, reporter, forbidden, lease });
         if !std::mem::replace(&mut work.running, true) {
             let remote = Arc::clone(remote);
             std::thread::spawn(move || remote.work());
@@ -110,7 +113,7 @@ impl RemoteCache {
                 work.running = job.is_some();
                 job
             };
-            let Some(Job { layer, reporter, forbidden }) = job else { return self.queue.changed.notify_all() };
+            let Some(Job { layer, reporter, forbidden, lease }) = job else { return self.queue.changed.notify_all() };
             let size = layer.meta.size;
             let on_bytes = |done: u64| {
                 let mut work = self.queue.work();
@@ -134,6 +137,7 @@ impl RemoteCache {
                 }
                 Err(error) => self.give_up(&*reporter, &error),
             }
+            drop(lease);
             let mut work = self.queue.work();
             work.present = 0;
             (work.done, work.done_bytes) = (work.done + 1, work.done_bytes + size);
@@ -145,8 +149,13 @@ impl RemoteCache {
     }
 
     /// Waits until the layers that are in the queue now are shared, and shows the progress. If the user asks to stop, or the store
-    /// stops to take data, the rest is given up.
+    /// stops to take data, the rest is given up. Then it gives back the leases of this run.
     pub fn finish(&self, reporter: &dyn Reporter, interrupt: &Interrupt) {
+        self.finish_queue(reporter, interrupt);
+        self.settle_leases(if interrupt.is_raised() || self.is_off() { BRIEFLY } else { FIRST });
+    }
+
+    fn finish_queue(&self, reporter: &dyn Reporter, interrupt: &Interrupt) {
         let (target, total) = {
             let work = self.queue.work();
             (work.queued, work.queued_bytes)

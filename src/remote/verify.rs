@@ -7,6 +7,7 @@ use super::blob::{self, Blob, Content};
 use super::cache::RemoteCache;
 use super::error::RemoteError;
 use super::find;
+use super::lease;
 use super::record::{self, Record};
 use super::refusal::Refusal;
 use crate::digest::Sha256;
@@ -23,6 +24,20 @@ pub struct RemoteLayer {
     pub record: Result<Record, Refusal>,
     /// When it was last written or used.
     pub last_used: SystemTime,
+}
+
+/// A layer that a machine is making now, or was making when it died.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct RemoteLease {
+    /// Key of the layer.
+    pub key: LayerKey,
+    /// Name of the machine; may be empty.
+    pub machine: String,
+    /// Whether the layer is made, and being uploaded.
+    pub uploads: bool,
+    /// When the machine said so last, on the clock of the store.
+    #[serde(skip)]
+    pub renewed: SystemTime,
 }
 
 /// A layer of the store that no build can use.
@@ -62,6 +77,27 @@ impl RemoteCache {
         }
         layers.sort_by_key(|layer| std::cmp::Reverse(layer.last_used));
         Ok(layers)
+    }
+
+    /// Returns the layers that machines are making.
+    ///
+    /// # Errors
+    ///
+    /// If the store fails.
+    pub fn leases(&self, interrupt: &Interrupt) -> Result<Vec<RemoteLease>, RemoteError> {
+        let mut leases = Vec::new();
+        for listed in self.store.list(lease::FOLDER)? {
+            if interrupt.is_raised() {
+                return Err(RemoteError::Interrupted);
+            }
+            let Some(key) = LayerKey::parse(&listed.name) else { continue };
+            // It may have been given back just now.
+            let Some(found) = lease::read(&*self.store, &key)? else { continue };
+            let (machine, uploads) =
+                found.content.map(|content| (content.machine, content.made.is_some())).unwrap_or_default();
+            leases.push(RemoteLease { key, machine, uploads, renewed: listed.modified });
+        }
+        Ok(leases)
     }
 
     /// Reads every blob of every layer, and compares it with its record. `on_progress` receives the number of bytes that were read

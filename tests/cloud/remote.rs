@@ -10,7 +10,9 @@ use goldsmith::digest::Sha256;
 use goldsmith::event::{Event, Reporter};
 use goldsmith::interrupt::Interrupt;
 use goldsmith::layer::{LayerKey, Lookup, NewLayer, Parent, Store, canonical};
-use goldsmith::remote::{ObjectStore, RemoteCache, Settings, SigningKey, TrustedKeys, Wanted};
+use goldsmith::remote::{
+    Lacking, LeaseTimes, ObjectStore, RemoteCache, Settings, Sharer, SigningKey, TrustedKeys, Turn, Wanted, Wish,
+};
 use goldsmith::units::ByteSize;
 use serde_json::{Value, json};
 
@@ -95,6 +97,16 @@ impl Machine {
         Store::open(&self.path("cache")).expect("a store")
     }
 
+    /// The remote cache as a machine that shares sees it.
+    fn remote(&self, seaweed: &Seaweed, key_file: &str) -> Arc<RemoteCache> {
+        let signer = SigningKey::read(Path::new(key_file)).expect("a key");
+        let mut trusted = TrustedKeys::default();
+        trusted.add_own(&signer);
+        let (store, dir) = (Arc::new(seaweed.open("writer", &seaweed.endpoint())), self.path("cache"));
+        let (machine, leases) = ("one".to_owned(), LeaseTimes::default());
+        Arc::new(RemoteCache::new(Settings { store, trusted, signer: Some(signer), dir, machine, leases }))
+    }
+
     fn digest(&self, name: &str) -> Option<Sha256> {
         self.store().find(&key(name)).expect("a store").map(|layer| layer.meta.sha256)
     }
@@ -103,13 +115,20 @@ impl Machine {
     fn fetch(&self, store: impl ObjectStore + 'static, public: &str) -> Vec<String> {
         let mut trusted = TrustedKeys::default();
         trusted.add(public).expect("a public key");
-        let settings = Settings { store: Arc::new(store), trusted, signer: None, dir: self.path("cache") };
+        let settings = Settings {
+            store: Arc::new(store),
+            trusted,
+            signer: None,
+            dir: self.path("cache"),
+            machine: String::new(),
+            leases: LeaseTimes::default(),
+        };
         let remote = RemoteCache::new(settings);
         let all = NAMES.map(ingredients);
         let wanted: Vec<_> =
             NAMES.iter().zip(&all).map(|(name, ingredients)| Wanted { key: key(name), ingredients }).collect();
         let warnings = Warnings::default();
-        remote.fetch(&wanted, &self.store(), &warnings, &Interrupt::new()).expect("a local store");
+        remote.fetch(&wanted, Wish::Faster, &self.store(), &warnings, &Interrupt::new()).expect("a local store");
         let findings = self.store().verify(&Interrupt::new(), &mut |_, _| {}).expect("readable");
         assert!(findings.is_empty(), "{findings:?}");
         warnings.0.into_inner().expect("no panic")
@@ -310,4 +329,92 @@ fn a_machine_that_is_killed_while_it_uploads_leaves_no_layer_that_is_not_whole()
     assert_eq!(two.digest("base"), None);
     assert_eq!(two.fetch(seaweed.open("reader", &seaweed.endpoint()), &public), [""; 0]);
     assert_eq!(two.digest("top"), one.digest("top"));
+}
+
+#[test]
+#[ignore = "starts a SeaweedFS"]
+fn a_full_bucket_fails_a_push_and_no_build() {
+    let (seaweed, one) = (Seaweed::full(), Machine::with_layers());
+    let (key_file, _) = keys(one.dir.path());
+    let pushed = ran(command(&one, "writer", &seaweed.endpoint(), &key_file, &["cache", "push"]));
+    assert_eq!(pushed.code, Some(11), "{}{}", pushed.stdout, pushed.stderr);
+    assert!(pushed.stderr.contains("is refused with 5"), "{}", pushed.stderr);
+
+    // What a build does: it asks whose turn it is, and shares in the background.
+    let remote = one.remote(&seaweed, &key_file);
+    let lacking = Lacking { key: key("new"), parent: None };
+    let turn = remote.turn(&lacking, &Interrupt::new());
+    assert!(matches!(turn, Turn::Make(None)), "{turn:?}");
+    let warnings = Arc::new(Warnings::default());
+    let reporter: Arc<dyn Reporter> = Arc::clone(&warnings) as _;
+    let sharer = Sharer::new(&remote, &reporter, std::iter::empty()).expect("it shares");
+    for name in NAMES {
+        sharer.share(one.store().find(&key(name)).expect("a store").expect("it is there"), None);
+    }
+    remote.finish(&*reporter, &Interrupt::new());
+    let said = warnings.0.lock().expect("no panic").clone();
+    assert!(said.len() == 1 && said[0].contains("is not used any more in this run"), "{said:?}");
+    let writer = seaweed.open("writer", &seaweed.endpoint());
+    assert!(
+        writer.list("layers").expect("it answers").is_empty() && writer.list("leases").expect("it answers").is_empty()
+    );
+}
+
+#[test]
+#[ignore = "starts a SeaweedFS, and waits for a lease to become stale"]
+fn one_machine_makes_a_layer_others_wait_and_one_of_them_replaces_a_dead_one_within_a_minute() {
+    let (seaweed, machines) = (Seaweed::start(), [(); 3].map(|()| Machine::new()));
+    let (key_file, public) = keys(machines[0].dir.path());
+    let never = Interrupt::new();
+    let remotes = machines.each_ref().map(|machine| machine.remote(&seaweed, &key_file));
+    let lacking = Lacking { key: key("base"), parent: None };
+    let turns = std::thread::scope(|scope| {
+        let threads = remotes.each_ref().map(|remote| scope.spawn(move || remote.turn(&lacking, &Interrupt::new())));
+        threads.map(|thread| thread.join().expect("no panic"))
+    });
+    let (mut leases, mut waiting) = (Vec::new(), Vec::new());
+    for (turn, remote) in turns.into_iter().zip(&remotes) {
+        match turn {
+            Turn::Make(lease) => leases.push(lease.expect("the store keeps conditions")),
+            Turn::Wait(maker) => waiting.push((maker, remote)),
+            Turn::Fetch => panic!("nobody has made it"),
+        }
+    }
+    assert_eq!((leases.len(), waiting.len()), (1, 2));
+    let listed = || {
+        let ran = ran(command(&machines[0], "reader", &seaweed.endpoint(), &key_file, &["cache", "ls", "--remote"]));
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        ran.stdout
+    };
+    assert!(listed().contains("one makes it"), "{}", listed());
+
+    // Two machines wait for one that has died: its lease is there, and nobody renews it.
+    drop(leases);
+    remotes.iter().for_each(|remote| remote.finish(&Warnings::default(), &never));
+    assert!(!listed().contains("makes it"), "{}", listed());
+    let writer = seaweed.open("writer", &seaweed.endpoint());
+    let dead = json!({ "holder": "dead", "machine": "gone", "key": public, "count": 3 }).to_string();
+    assert!(writer.put_new(&format!("leases/{}", lacking.key), dead.as_bytes()).expect("it answers"));
+    let begun = Instant::now();
+    let ends = std::thread::scope(|scope| {
+        let threads = [&remotes[1], &remotes[2]].map(|remote| {
+            scope.spawn(move || {
+                let never = Interrupt::new();
+                let Turn::Wait(maker) = remote.turn(&lacking, &never) else { panic!("it looks alive") };
+                let limit = Duration::from_secs(65);
+                let turn = remote.wait(&lacking, maker, limit, &never, &mut |_| {});
+                (begun.elapsed(), turn)
+            })
+        });
+        threads.map(|thread| thread.join().expect("no panic"))
+    });
+    let taken: Vec<_> = ends.iter().filter(|(_, turn)| matches!(turn, Turn::Make(Some(_)))).collect();
+    assert_eq!(taken.len(), 1, "one of them takes over, and the other one waits for it: {ends:?}");
+    assert!((40..60).contains(&taken[0].0.as_secs()), "{ends:?}");
+    // Each has asked the store once whether it keeps conditions, and remembers it.
+    for machine in &machines {
+        let notes = std::fs::read_dir(machine.path("cache/remote")).expect("a directory").flatten();
+        let notes: Vec<_> = notes.map(|entry| std::fs::read_to_string(entry.path()).expect("notes")).collect();
+        assert!(notes.len() == 1 && notes[0].contains("\"kept\":true"), "{notes:?}");
+    }
 }

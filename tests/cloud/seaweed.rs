@@ -42,10 +42,19 @@ impl Drop for Seaweed {
 impl Seaweed {
     /// A store with a bucket. Between the choice of its ports and its start, another program may take one of them.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// A store with a bucket that has no room for an object.
+    pub(crate) fn full() -> Self {
+        Self::start_with(&["-volume.minFreeSpace=100"])
+    }
+
+    fn start_with(more: &[&str]) -> Self {
         let programs = Programs::install_as("seaweedfs", include_str!("cloud/requirements-seaweedfs.txt"));
         let mut log = String::new();
         for _ in 0..3 {
-            match Self::try_start(&programs) {
+            match Self::try_start(&programs, more) {
                 Ok(seaweed) => return seaweed,
                 Err(said) => log = said,
             }
@@ -54,7 +63,7 @@ impl Seaweed {
     }
 
     /// Starts a store, or returns its log.
-    fn try_start(programs: &Programs) -> Result<Self, String> {
+    fn try_start(programs: &Programs, more: &[&str]) -> Result<Self, String> {
         let dir = tempfile::tempdir().expect("a temporary directory");
         fs::write(dir.path().join("s3.json"), USERS).expect("a file");
         fs::create_dir(dir.path().join("data")).expect("a directory");
@@ -78,6 +87,7 @@ impl Seaweed {
             ])
             .args([format!("-master.port={master}"), format!("-volume.port={volume}")])
             .args([format!("-filer.port={filer}"), format!("-s3.port={port}")])
+            .args(more)
             .arg(format!("-s3.config={}", dir.path().join("s3.json").display()))
             .current_dir(dir.path())
             .stdin(Stdio::null())

@@ -11,6 +11,7 @@ mod failing;
 mod fixture;
 mod image_base;
 mod including;
+mod leases;
 mod packages;
 mod pipeline;
 mod remote;

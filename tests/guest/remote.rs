@@ -1,6 +1,10 @@
 //! Two machines and a directory that both mount: what the first one has made in a guest, the second one takes.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use goldsmith::digest::Sha256;
 use serde_json::Value;
@@ -65,4 +69,111 @@ outputs: [{{ format: qcow2 }}]
     assert!(cached.into_iter().all(|event| event["remote"] == true), "each came from the store");
     assert_eq!(digest(&two), digest(&one), "random data would differ if a step had run again");
     goldsmith(&two, &["cache", "verify"]);
+}
+
+/// A build that runs, and the lines that it prints, each with the time.
+struct Building {
+    child: std::process::Child,
+    lines: Arc<Mutex<Vec<(Instant, Value)>>>,
+    reader: std::thread::JoinHandle<()>,
+}
+
+impl Building {
+    /// Starts a build on a machine.
+    fn start(machine: &Path, args: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_goldsmith"));
+        command
+            .current_dir(machine)
+            .args(["build", "web.yaml", "--json", "--cache", "cache", "--out", "out"])
+            .args(args);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("it runs");
+        let out = BufReader::new(child.stdout.take().expect("a pipe"));
+        let lines: Arc<Mutex<Vec<_>>> = Arc::default();
+        let told = Arc::clone(&lines);
+        let reader = std::thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                let line = serde_json::from_str(&line).expect("a line of JSON");
+                told.lock().expect("no panic").push((Instant::now(), line));
+            }
+        });
+        Self { child, lines, reader }
+    }
+
+    fn end(mut self) -> (bool, Vec<(Instant, Value)>) {
+        let status = self.child.wait().expect("it ends");
+        self.reader.join().expect("no panic");
+        (status.success(), std::mem::take(&mut *self.lines.lock().expect("no panic")))
+    }
+}
+
+#[test]
+#[ignore = "needs libguestfs"]
+fn of_two_machines_at_once_each_step_is_made_once_and_one_that_is_killed_is_replaced_within_a_minute() {
+    let image = crate::shared::debian_12();
+    let dir = tempfile::tempdir().expect("a directory");
+    let sha256 = Sha256::of_file(&image).expect("an image");
+    let recipe = |seconds: u64| {
+        format!(
+            "name: web
+base: {{ image: {{ source: {}, sha256: {sha256} }} }}
+steps:
+  install:
+    - run: {{ inline: \"head -c 3000000 /dev/urandom >/var/lib/random\" }}
+  configure:
+    - run: {{ inline: \"sleep {seconds}\" }}
+outputs: [{{ format: qcow2 }}]
+",
+            image.display()
+        )
+    };
+    goldsmith(dir.path(), &["cache", "keygen", "key"]);
+    let write = ["--remote-cache", "../store", "--remote-cache-write", "--remote-cache-key", "../key"];
+    let machines = |store: &str, seconds: u64| {
+        std::fs::create_dir(dir.path().join("store")).expect("a directory");
+        [1, 2].map(|number| {
+            let machine = dir.path().join(format!("{store}-{number}"));
+            std::fs::create_dir(&machine).expect("a directory");
+            std::fs::write(machine.join("web.yaml"), recipe(seconds)).expect("a recipe");
+            machine
+        })
+    };
+
+    let [one, two] = machines("both", 3);
+    let builds = [&one, &two].map(|machine| Building::start(machine, &write));
+    let [first, second] = builds.map(|build| {
+        let (good, lines) = build.end();
+        let events: Vec<_> = lines.into_iter().map(|(_, line)| line).collect();
+        assert!(good && steps(&events, "warning") == 0, "{events:?}");
+        events
+    });
+    let made = [&first, &second].map(|events| steps(events, "step-started"));
+    let cached = [&first, &second].map(|events| steps(events, "step-cached"));
+    assert_eq!(made[0] + made[1], made[0] + cached[0], "made {made:?}, taken {cached:?}");
+    assert_eq!(digest(&one), digest(&two), "random data would differ if a step had run twice");
+    let store = dir.path().join("store");
+    assert_eq!(std::fs::read_dir(store.join("leases")).expect("a directory").count(), 0, "leases are given back");
+
+    std::fs::remove_dir_all(&store).expect("it is mine");
+    let [one, two] = machines("killed", 30);
+    let mut killed = Building::start(&one, &write);
+    // It is in the midst of the long step when the two below have come.
+    let started = Instant::now();
+    while std::fs::read_dir(store.join("layers")).map_or(0, Iterator::count) < 2 {
+        assert!(started.elapsed() < Duration::from_secs(600) && killed.child.try_wait().expect("a child").is_none());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let second = Building::start(&two, &write);
+    std::thread::sleep(Duration::from_secs(8));
+    killed.child.kill().expect("it runs");
+    let death = Instant::now();
+    killed.end();
+    let (good, lines) = second.end();
+    assert!(good, "{lines:?}");
+    let at = |wanted: &dyn Fn(&Value) -> bool| lines.iter().find(|(_, line)| wanted(line)).map(|(time, _)| *time);
+    let waited = at(&|line| line["activity"].as_str().is_some_and(|activity| activity.starts_with("wait for ")));
+    assert!(waited.is_some_and(|time| time < death), "it has waited for the one that was killed: {lines:?}");
+    let taken = at(&|line| line["event"] == "step-started").expect("a step was made").saturating_duration_since(death);
+    assert!(taken < Duration::from_secs(60), "{taken:?}");
+    goldsmith(&two, &["cache", "verify"]);
+    goldsmith(&two, &[&["cache", "verify", "--remote"], &write[..2], &write[3..]].concat());
 }

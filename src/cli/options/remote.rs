@@ -14,7 +14,9 @@ use crate::cli::settings::Global;
 use crate::engines::Remote;
 use crate::event::{Event, Reporter as _};
 use crate::publish::Keys as _;
-use crate::remote::{Directory, KeyError, Location, ObjectStore, RemoteCache, S3, Settings, SigningKey, TrustedKeys};
+use crate::remote::{
+    Directory, KeyError, LeaseTimes, Location, ObjectStore, RemoteCache, S3, Settings, SigningKey, TrustedKeys,
+};
 
 /// What to do about a missing address.
 const NAME_ONE: &str =
@@ -106,7 +108,10 @@ impl RemoteOptions {
         }
         let signer = key.filter(|_| writes);
         let store = store(&address)?;
-        Ok(Some(Arc::new(RemoteCache::new(Settings { store, trusted, signer, dir: global.cache.clone() }))))
+        // Linux always says its name.
+        let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let (dir, leases) = (global.cache.clone(), LeaseTimes::default());
+        Ok(Some(Arc::new(RemoteCache::new(Settings { store, trusted, signer, dir, machine, leases }))))
     }
 
     /// Opens the remote cache of a command that needs one.

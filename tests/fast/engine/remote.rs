@@ -12,12 +12,13 @@ use goldsmith::event::Event;
 use goldsmith::interrupt::Interrupt;
 use goldsmith::plan::Plan;
 use goldsmith::remote::{
-    Directory, Found, Listed, ObjectStore, RemoteCache, RemoteError, Settings, SigningKey, TrustedKeys, Version,
+    Directory, Found, LeaseTimes, Listed, ObjectStore, RemoteCache, RemoteError, Settings, SigningKey, TrustedKeys,
+    Version,
 };
 
 use super::fixture::{Fixture, history};
 
-const RECIPE: &str = "
+pub(super) const RECIPE: &str = "
 steps:
   install: [{ run: { inline: one } }]
   configure: [{ run: { inline: two } }]
@@ -25,55 +26,68 @@ steps:
 ";
 
 /// Layers of the recipe: the base, three steps, and the last one.
-const LAYERS: usize = 5;
+pub(super) const LAYERS: usize = 5;
 
 /// A store that several machines mount, and a key that all of them have.
-struct Shared {
+pub(super) struct Shared {
     dir: tempfile::TempDir,
 }
 
 impl Shared {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(dir.path().join("store")).expect("a directory");
         SigningKey::generate(&dir.path().join("key")).expect("a key");
         Self { dir }
     }
 
-    fn root(&self) -> PathBuf {
+    pub(super) fn root(&self) -> PathBuf {
         self.dir.path().join("store")
     }
 
-    fn key(&self) -> SigningKey {
+    pub(super) fn key(&self) -> SigningKey {
         SigningKey::read(&self.dir.path().join("key")).expect("a key")
     }
 
     /// A new machine that shares what it makes.
-    fn writer(&self) -> Fixture {
+    pub(super) fn writer(&self) -> Fixture {
         self.machine(Arc::new(Directory::new(&self.root())), &self.key(), true)
     }
 
     /// A new machine that only takes.
-    fn reader(&self) -> Fixture {
+    pub(super) fn reader(&self) -> Fixture {
         self.machine(Arc::new(Directory::new(&self.root())), &self.key(), false)
     }
 
     /// A new machine that reaches the store in another way.
-    fn through(&self, store: impl ObjectStore + 'static) -> Fixture {
+    pub(super) fn through(&self, store: impl ObjectStore + 'static) -> Fixture {
         self.machine(Arc::new(store), &self.key(), true)
     }
 
     fn machine(&self, store: Arc<dyn ObjectStore>, key: &SigningKey, writes: bool) -> Fixture {
         let mut fixture = Fixture::new();
-        let mut trusted = TrustedKeys::default();
-        trusted.add(&key.public()).expect("a public key");
-        let signer = writes.then(|| self.key());
-        let settings = Settings { store, trusted, signer, dir: fixture.cache() };
-        fixture.remote = Some(Arc::new(RemoteCache::new(settings)));
+        fixture.remote = Some(self.remote(store, key, writes, &fixture.cache()));
         fixture
     }
 
-    fn files(&self, folder: &str) -> Vec<PathBuf> {
+    /// The cache as a machine sees it. A holder of a lease counts as dead after three seconds.
+    pub(super) fn remote(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        key: &SigningKey,
+        writes: bool,
+        cache: &Path,
+    ) -> Arc<RemoteCache> {
+        let mut trusted = TrustedKeys::default();
+        trusted.add(&key.public()).expect("a public key");
+        let signer = writes.then(|| self.key());
+        let leases = LeaseTimes { renewal: Duration::from_millis(500), stale: Duration::from_secs(3) };
+        let machine = "host".to_owned();
+        let settings = Settings { store, trusted, signer, dir: cache.to_owned(), machine, leases };
+        Arc::new(RemoteCache::new(settings))
+    }
+
+    pub(super) fn files(&self, folder: &str) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.root().join(folder));
         let mut paths: Vec<_> = entries.into_iter().flatten().map(|entry| entry.expect("an entry").path()).collect();
         paths.sort();
@@ -98,7 +112,7 @@ fn json(text: &[u8]) -> serde_json::Value {
 }
 
 /// Builds the recipe on a machine, waits until it has shared its layers, and returns the disk's digest.
-fn build(fixture: &Fixture) -> Sha256 {
+pub(super) fn build(fixture: &Fixture) -> Sha256 {
     let plan = fixture.plan(RECIPE);
     let disk = fixture.build(&plan).expect("it builds");
     finish(fixture);
@@ -107,16 +121,16 @@ fn build(fixture: &Fixture) -> Sha256 {
     disk.layer.meta.sha256
 }
 
-fn finish(fixture: &Fixture) {
+pub(super) fn finish(fixture: &Fixture) {
     fixture.remote.as_ref().expect("it shares").finish(&*fixture.events, &Interrupt::new());
 }
 
 /// Number of steps that ran, the base included.
-fn made(fixture: &Fixture) -> usize {
+pub(super) fn made(fixture: &Fixture) -> usize {
     fixture.ran().len() + fixture.bootstraps.load(Ordering::SeqCst)
 }
 
-fn warnings(fixture: &Fixture) -> Vec<String> {
+pub(super) fn warnings(fixture: &Fixture) -> Vec<String> {
     let warning = |event: Event| match event {
         Event::Warning { message } => Some(message),
         _ => None,
