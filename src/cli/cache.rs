@@ -10,7 +10,7 @@ use super::failure::{Failure, FailureKind};
 use super::options::{CacheOption, RemoteOptions};
 use super::output::{columns, print, would_remove};
 use super::progress::TerminalReporter;
-use super::remote_cache::{self, Explain};
+use super::remote_cache::{self, OfRecipes};
 use super::settings::Global;
 use super::{hints, signals};
 use crate::event::{Event, Reporter as _};
@@ -85,8 +85,10 @@ pub(super) enum CacheVerb {
         #[command(flatten)]
         options: RemoteOptions,
     },
+    /// Fetch all layers of recipes that the remote cache has, and build nothing
+    Pull(Box<OfRecipes>),
     /// Show where a build would take each layer from, and why not from the remote cache
-    Explain(Box<Explain>),
+    Explain(Box<OfRecipes>),
     /// Make a key that signs layers for the remote cache
     Keygen {
         /// The new file with the secret key; the public key goes into FILE.pub
@@ -102,6 +104,7 @@ pub(super) fn cache(verb: &CacheVerb, global: &Global) -> Result<(), Failure> {
         CacheVerb::Gc { remote: true, options, .. } => return remote_cache::gc(policy(verb)?, options, global),
         CacheVerb::Verify { remote: true, options, .. } => return remote_cache::verify(options, global),
         CacheVerb::Push { image, options } => return remote_cache::push(image, options, global),
+        CacheVerb::Pull(args) => return remote_cache::pull(args, global),
         CacheVerb::Explain(args) => return remote_cache::explain(args, global),
         CacheVerb::Keygen { file } => return remote_cache::keygen(file, global),
         CacheVerb::Ls { .. } | CacheVerb::Gc { .. } | CacheVerb::Verify { .. } => {}
@@ -170,7 +173,7 @@ pub(super) fn cache(verb: &CacheVerb, global: &Global) -> Result<(), Failure> {
                     .hint("`goldsmith cache verify --repair` removes them; the next build makes them again"));
             }
         }
-        CacheVerb::Push { .. } | CacheVerb::Explain(_) | CacheVerb::Keygen { .. } => {}
+        CacheVerb::Push { .. } | CacheVerb::Pull(_) | CacheVerb::Explain(_) | CacheVerb::Keygen { .. } => {}
     }
     Ok(())
 }

@@ -17,12 +17,12 @@ use super::{hints, signals};
 use crate::event::{Event, Reporter as _};
 use crate::layer::{GcPolicy, Layer, LayerState, Store};
 use crate::plan::Plan;
-use crate::remote::{GcRecord, RemoteError, RemoteLayer, RemoteLease, Standing};
+use crate::remote::{GcRecord, RemoteError, RemoteLayer, RemoteLease, Standing, Wanted, Wish};
 use crate::units::ByteSize;
 
-/// `goldsmith cache explain`.
+/// `goldsmith cache explain` and `goldsmith cache pull`.
 #[derive(Debug, Args)]
-pub(super) struct Explain {
+pub(super) struct OfRecipes {
     /// The recipes.
     #[command(flatten)]
     pub(super) source: RecipeOptions,
@@ -222,8 +222,50 @@ fn layers(images: &[String], global: &Global) -> Result<Vec<Layer>, Failure> {
     Ok(found.into_iter().map(|(_, layer)| layer).collect())
 }
 
+/// Fetches the layers of recipes that the remote cache has.
+pub(super) fn pull(args: &OfRecipes, global: &Global) -> Result<(), Failure> {
+    let Sources { images, .. } = args.source.read(global)?;
+    let remote = args.remote.require(RemoteUse::Read, global)?;
+    let store = Store::open(&global.cache).map_err(|error| hints::store(&error))?;
+    let (interrupt, mut lines) = (signals::interrupt()?, Vec::new());
+    for plan in plan::plans(images, &args.planning, global)? {
+        let here = |step: &crate::plan::Step| -> Result<bool, Failure> {
+            Ok(store.find(&step.key).map_err(|error| hints::store(&error))?.is_some())
+        };
+        let wanted: Vec<_> =
+            plan.steps.iter().map(|step| Wanted { key: step.key, ingredients: &step.ingredients }).collect();
+        let screen = TerminalReporter::on_stderr(global.terminal);
+        let fetched = remote.fetch(&wanted, Wish::All, &store, &screen, &interrupt);
+        screen.finish();
+        let fetched = fetched.map_err(|error| hints::store(&error))?;
+        let mut missing = Vec::new();
+        for step in &plan.steps {
+            if !here(step)? {
+                missing.push(step.id.to_string());
+            }
+        }
+        let were_here = plan.steps.len() - fetched.len() - missing.len();
+        if global.json {
+            let line = json!({ "image": plan.name, "fetched": fetched.len(), "here": were_here, "missing": missing });
+            lines.push(format!("{line}\n"));
+            continue;
+        }
+        let rest = match missing.first() {
+            None => "nothing is left to make".to_owned(),
+            Some(first) => format!("{} are left to make, from `{first}` on", missing.len()),
+        };
+        lines.push(format!("{}: {} layers fetched, {were_here} were here, {rest}\n", plan.name, fetched.len()));
+    }
+    lines.iter().for_each(|line| print(line));
+    if remote.has_failed() {
+        return Err(Failure::of(FailureKind::Host, format!("the remote cache {} has failed", remote.place()))
+            .hint("the warning above says why; layers that have come are kept"));
+    }
+    Ok(())
+}
+
 /// Shows where each layer of recipes would come from.
-pub(super) fn explain(args: &Explain, global: &Global) -> Result<(), Failure> {
+pub(super) fn explain(args: &OfRecipes, global: &Global) -> Result<(), Failure> {
     let Sources { images, .. } = args.source.read(global)?;
     args.remote.require(RemoteUse::Read, global)?;
     let caches = Caches::open(&args.remote, global)?;

@@ -99,6 +99,22 @@ impl Building {
         Self { child, lines, reader }
     }
 
+    /// Waits until it says that an activity has begun; `false` if it ends before.
+    fn until(&mut self, activity: &str) -> bool {
+        let begins = |(_, line): &(Instant, Value)| {
+            line["event"] == "activity-started" && line["activity"].as_str().is_some_and(|it| it.starts_with(activity))
+        };
+        loop {
+            if self.lines.lock().expect("no panic").iter().any(begins) {
+                return true;
+            }
+            if self.child.try_wait().expect("a child").is_some() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn end(mut self) -> (bool, Vec<(Instant, Value)>) {
         let status = self.child.wait().expect("it ends");
         self.reader.join().expect("no panic");
@@ -176,4 +192,53 @@ outputs: [{{ format: qcow2 }}]
     assert!(taken < Duration::from_secs(60), "{taken:?}");
     goldsmith(&two, &["cache", "verify"]);
     goldsmith(&two, &[&["cache", "verify", "--remote"], &write[..2], &write[3..]].concat());
+}
+
+#[test]
+#[ignore = "needs libguestfs"]
+fn a_machine_that_is_killed_while_it_fetches_has_whole_layers_or_none_and_goes_on_later() {
+    let image = crate::shared::debian_12();
+    let dir = tempfile::tempdir().expect("a directory");
+    let sha256 = Sha256::of_file(&image).expect("an image");
+    let recipe = format!(
+        "name: web
+base: {{ image: {{ source: {}, sha256: {sha256} }} }}
+steps:
+  configure:
+    - run: {{ inline: \"head -c 60000000 /dev/urandom >/var/lib/random\" }}
+outputs: [{{ format: qcow2 }}]
+",
+        image.display()
+    );
+    std::fs::create_dir(dir.path().join("store")).expect("a directory");
+    let [one, two] = ["one", "two"].map(|name| {
+        let machine = dir.path().join(name);
+        std::fs::create_dir(&machine).expect("a directory");
+        std::fs::write(machine.join("web.yaml"), &recipe).expect("a recipe");
+        machine
+    });
+    goldsmith(dir.path(), &["cache", "keygen", "key"]);
+    let public = std::fs::read_to_string(dir.path().join("key.pub")).expect("a key");
+    let read = ["--remote-cache", "../store", "--remote-cache-trust", public.lines().last().expect("a line")];
+    let write = ["--out", "out", "--remote-cache-write", "--remote-cache-key", "../key"];
+    let first = goldsmith(&one, &[&["build", "web.yaml"], &read[..2], &write].concat());
+    let made = steps(&first, "step-started");
+
+    let mut killed = 0;
+    for delay in [0, 40, 120, 250] {
+        let mut build = Building::start(&two, &read);
+        if build.until("fetch ") {
+            std::thread::sleep(Duration::from_millis(delay));
+            build.child.kill().expect("it is mine");
+        }
+        killed += usize::from(!build.end().0);
+        goldsmith(&two, &["cache", "verify"]);
+    }
+    assert!(killed > 0, "no build was killed in the midst of it");
+    let pulled = goldsmith(&two, &[&["cache", "pull", "web.yaml"], &read[..]].concat());
+    assert_eq!((&pulled[0]["image"], &pulled[0]["missing"]), (&"web".into(), &serde_json::json!([])), "{pulled:?}");
+    let all = pulled[0]["fetched"].as_u64().expect("a number") + pulled[0]["here"].as_u64().expect("a number");
+    assert_eq!(usize::try_from(all).expect("small"), made, "{pulled:?}");
+    let second = goldsmith(&two, &["build", "web.yaml", "--out", "out"]);
+    assert_eq!((steps(&second, "step-started"), digest(&two)), (0, digest(&one)));
 }
