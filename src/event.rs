@@ -11,6 +11,35 @@ use serde::Serialize;
 use crate::text::Redactor;
 use crate::vocabulary::StepId;
 
+/// A stage of the work on an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// The base is pinned, and the plan made.
+    Prepare,
+    /// The steps are made, or taken from caches.
+    Build,
+    /// The artifacts are written.
+    Export,
+    /// The image is checked.
+    Verify,
+    /// The image is published.
+    Publish,
+}
+
+impl Stage {
+    /// Returns the name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prepare => "prepare",
+            Self::Build => "build",
+            Self::Export => "export",
+            Self::Verify => "verify",
+            Self::Publish => "publish",
+        }
+    }
+}
+
 /// A fact about the work in progress. Its JSON form is one line of `--json`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -28,6 +57,19 @@ pub enum Event {
         /// The activity, or `phase` and `element` of the step.
         activity: String,
         /// Duration so far, in seconds.
+        #[serde(serialize_with = "seconds")]
+        elapsed: Duration,
+    },
+    /// A stage of the work on an image starts.
+    StageStarted {
+        /// `prepare` (pin and plan), `build`, `export`, `verify` or `publish`.
+        stage: Stage,
+    },
+    /// A stage has succeeded.
+    StageFinished {
+        /// Name of the stage.
+        stage: Stage,
+        /// Duration in seconds.
         #[serde(serialize_with = "seconds")]
         elapsed: Duration,
     },

@@ -27,7 +27,7 @@
 //! | [`engines`] | files of engines that spread the images of a matrix over machines |
 //! | [`diff`], [`verify`], [`publish`] | differences between two images; checks of an image; publishing to a cloud |
 //! | [`pin`], [`build`], [`export`], [`inspect`] | pins of a recipe; the disk of a plan; output files; the content of an image |
-//! | [`remote`] | the remote layer cache: layers that machines share |
+//! | [`remote`], [`telemetry`] | the remote layer cache: layers that machines share; numbers and spans for operators of many builds |
 //! | [`fetch`], [`bucket`], [`base`], [`guest`], [`disk`], [`machine`], [`metadata`], [`openstack`] | one external thing each: networks, object stores, mmdebstrap, dnf and zypper, libguestfs, disk formats, QEMU as a cloud's virtual machine, a cloud's metadata, OpenStack |
 //! | [`plan`] | the plan and its layer keys |
 //! | [`recipe`], [`element`], [`distro`], [`action`] | files that people write, and facts about distributions |
@@ -77,6 +77,7 @@ pub mod publish;
 pub mod recipe;
 pub mod remote;
 mod syntax;
+pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod text;

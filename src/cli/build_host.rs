@@ -6,6 +6,7 @@ use super::cloud::{self, CloudOptions};
 use super::failure::{Failure, FailureKind};
 use super::options::GuestOptions;
 use super::settings::Global;
+use super::telemetry::Telemetry;
 use super::{hints, network};
 use crate::build::Workshop;
 use crate::event::Reporter;
@@ -22,6 +23,8 @@ pub(super) struct BuildHost {
     pub(super) host: QemuHost,
     /// The cache that several machines share.
     pub(super) remote: Option<Arc<RemoteCache>>,
+    /// Where the numbers and spans of the build go.
+    pub(super) telemetry: Arc<Telemetry>,
 }
 
 impl BuildHost {
@@ -30,7 +33,7 @@ impl BuildHost {
             Failure::new(FailureKind::Host, &error).hint("TMPDIR names a directory for temporary files")
         })?;
         let host = options.accel.host(options.memory, &global.cache, private.path())?;
-        Ok(Self { private, host, remote: None })
+        Ok(Self { private, host, remote: None, telemetry: Arc::default() })
     }
 
     /// Makes the workshop of a build.

@@ -44,6 +44,7 @@ mod run;
 mod settings;
 mod shell;
 mod signals;
+mod telemetry;
 pub mod terminal;
 mod validate;
 mod verify;

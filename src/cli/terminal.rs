@@ -189,6 +189,8 @@ pub(in crate::cli) fn amount(done: u64, total: Option<u64>) -> String {
 pub fn describe(event: &Event) -> String {
     match event {
         Event::BuildStarted { name, steps } => format!("build of {name}: {steps} steps"),
+        Event::StageStarted { stage } => format!("stage {}: started", stage.name()),
+        Event::StageFinished { stage, elapsed } => format!("stage {}: done in {}", stage.name(), duration(*elapsed)),
         Event::ActivityStarted { activity } => format!("{activity}: started"),
         Event::ActivityFinished { activity, elapsed } => format!("{activity}: done in {}", duration(*elapsed)),
         Event::Progress { activity, done, total } => format!("{activity}: {}", amount(*done, *total)),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use super::error::PipelineError;
 use super::host::Host;
@@ -10,7 +10,7 @@ use super::source::Source;
 use super::verifying::{Verdict, Verifying};
 use crate::build::actions::ActionError;
 use crate::build::{self, AfterFailure, BuildError, BuiltDisk, OnFailure, OpenedImage, Session, Workshop};
-use crate::event::{Event, Redacting, Reporter, Tee};
+use crate::event::{Event, Redacting, Reporter, Stage, Tee};
 use crate::export::manifest::RecipeInfo;
 use crate::export::origin::{Layers, Origin};
 use crate::export::{self, Exported, Past};
@@ -109,6 +109,19 @@ pub struct Outcome {
     pub made: Made,
     /// Result at each target. Empty if nothing was to be published, or if verification failed.
     pub published: Vec<publish::Outcome>,
+}
+
+/// A stage that runs.
+struct Begun<'a> {
+    stage: Stage,
+    started: Instant,
+    reporter: &'a dyn Reporter,
+}
+
+impl Begun<'_> {
+    fn end(self) {
+        self.reporter.report(&Event::StageFinished { stage: self.stage, elapsed: self.started.elapsed() });
+    }
 }
 
 /// A recipe with everything that is needed to make its image.
@@ -223,24 +236,46 @@ impl<'h> Pipeline<'h> {
         watch.made(&made);
         let passed = made.verdict.as_ref().is_none_or(Verdict::passed);
         let published = match &options.publish {
-            Some(publishing) if passed => self.publish(&made, publishing),
+            Some(publishing) if passed => {
+                let begun = self.begin(Stage::Publish);
+                let published = self.publish(&made, publishing);
+                if published.iter().all(|outcome| outcome.result.is_ok()) {
+                    begun.end();
+                }
+                published
+            }
             _ => Vec::new(),
         };
         Ok(Outcome { made, published })
     }
 
+    /// Reports a stage. If it fails, its end is that of the build.
+    fn stage<T, E>(&self, stage: Stage, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let begun = self.begin(stage);
+        let done = work()?;
+        begun.end();
+        Ok(done)
+    }
+
+    fn begin(&self, stage: Stage) -> Begun<'_> {
+        self.workshop.reporter.report(&Event::StageStarted { stage });
+        Begun { stage, started: Instant::now(), reporter: &*self.workshop.reporter }
+    }
+
     fn make(&self, options: &Options<'_>, watch: &mut dyn Watch) -> Result<Made, PipelineError> {
         let mut session = self.session();
-        let mut prepared = self.prepare_build(&mut session)?;
+        let mut prepared = self.stage(Stage::Prepare, || self.prepare_build(&mut session))?;
         if options.publish.is_some() && prepared.plan.publish.is_empty() {
             return Err(PipelineError::NoTarget);
         }
         export::check(&prepared.plan, &options.out, &[report::HTML, report::JSON, report::JUNIT])?;
+        let begun = self.begin(Stage::Build);
         let built = self.build(&mut prepared, session, None, &mut *watch);
         let plan = &prepared.plan;
         let verify = plan.verify.as_ref().filter(|_| options.verify);
         let examiner = verify.map(|_| verify::examiner(plan));
         let disk = build::finalize(plan, built?, examiner.as_ref())?;
+        begun.end();
         let file = self.source.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let recipe = &self.source.loaded.recipe;
         let info = RecipeInfo { file, sha256: recipe.digest, included: recipe.included.clone() };
@@ -248,10 +283,10 @@ impl<'h> Pipeline<'h> {
         let origin = Origin::of(&self.workshop.cache);
         // The files from before may be from anybody, and an export that changes nothing does not read all of them.
         let known = origin.knows(&options.out);
-        let exported = {
+        let exported = self.stage(Stage::Export, || {
             let past = Past { origin: &origin, store: &self.workshop.store };
-            export::export(plan, &disk, &options.out, &info, Some(past), reporter, interrupt)?
-        };
+            export::export(plan, &disk, &options.out, &info, Some(past), reporter, interrupt)
+        })?;
         let chain = self.workshop.store.chain(&disk.layer.key)?.unwrap_or_default();
         let layers = Layers::of(&chain);
         let ours = known || !exported.unchanged;
@@ -263,7 +298,8 @@ impl<'h> Pipeline<'h> {
                 let seen = build::examination(&disk.layer, &examiner.key);
                 let begins = &mut || watch.verifying(&exported);
                 let verifying = Verifying { plan, settings, exported: &exported, begins };
-                Some(verifying.run(&self.workshop, self.host, &self.recorder, seen)?)
+                let verify = || verifying.run(&self.workshop, self.host, &self.recorder, seen);
+                Some(self.stage(Stage::Verify, verify)?)
             }
             None => None,
         };
@@ -314,7 +350,7 @@ impl<'h> Pipeline<'h> {
     fn make_first(&self, count: usize, on_failure: &mut dyn OnFailure) -> Result<(), PipelineError> {
         let Workshop { store, remote, reporter, interrupt, .. } = &self.workshop;
         let mut session = self.session();
-        let mut prepared = self.prepare_build(&mut session)?;
+        let mut prepared = self.stage(Stage::Prepare, || self.prepare_build(&mut session))?;
         let steps = prepared.plan.steps.iter().take(count);
         let wanted: Vec<_> = steps.map(|step| Wanted { key: step.key, ingredients: &step.ingredients }).collect();
         let found = remote.as_ref().and_then(|remote| remote.look(&wanted, store, interrupt).ok()).unwrap_or_default();
@@ -324,13 +360,17 @@ impl<'h> Pipeline<'h> {
             return Ok(());
         }
         let all = prepared.plan.steps.len();
+        let begun = self.begin(Stage::Build);
         let built = self.build(&mut prepared, session, Some(count), on_failure)?;
         if count < all {
-            return Ok(built.close()?);
+            built.close()?;
+            begun.end();
+            return Ok(());
         }
         // The disk is examined as the images that rest on this step would do it.
         let examiner = prepared.plan.verify.as_ref().map(|_| verify::examiner(&prepared.plan));
         build::finalize(&prepared.plan, built, examiner.as_ref())?;
+        begun.end();
         Ok(())
     }
 

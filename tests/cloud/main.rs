@@ -20,6 +20,7 @@ mod seaweed;
 mod signing;
 mod store;
 mod targets;
+mod telemetry;
 mod tokens;
 
 use std::io::Write as _;

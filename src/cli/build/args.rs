@@ -62,6 +62,9 @@ pub(in crate::cli) struct Build {
     /// Name of the run to which the cell or the stage belongs: `goldsmith matrix collect` ignores results of other runs
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) run: Option<String>,
+    /// Add numbers about this build to FILE, for the textfile collector of Prometheus
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(in crate::cli) metrics: Option<PathBuf>,
     /// The cache that several machines share.
     #[command(flatten)]
     pub(in crate::cli) remote: RemoteOptions,
@@ -94,6 +97,7 @@ impl Build {
             cell: None,
             stage: None,
             run: None,
+            metrics: None,
             allow_ansible: false,
             cache,
             remote: RemoteOptions::default(),

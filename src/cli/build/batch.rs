@@ -1,5 +1,6 @@
 //! Several images of one `goldsmith build`: they share layers, are built side by side, and end with one table.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::args::Build;
@@ -14,6 +15,7 @@ use crate::cli::options::{RemoteUse, output_dir, output_root};
 use crate::cli::publish::PublishReport;
 use crate::cli::settings::Global;
 use crate::cli::signals;
+use crate::cli::telemetry::Telemetry;
 use crate::cli::view::View;
 use crate::export::Artifact;
 use crate::layer::LayerKey;
@@ -34,7 +36,12 @@ struct Done {
 }
 
 /// Builds several images.
-pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Result<(), Failure> {
+pub(super) fn build(
+    args: &Build,
+    sources: Vec<Source>,
+    telemetry: &Arc<Telemetry>,
+    global: &Global,
+) -> Result<(), Failure> {
     let jobs = args.jobs.unwrap_or_else(|| at_once(1, args.planning.machine.memory.get() + OVERHEAD));
     if args.on_failure == OnFailureOption::Shell && jobs > 1 {
         return Err(Failure::of(FailureKind::Usage, "`--on-failure shell` can open one shell at a time")
@@ -48,6 +55,7 @@ pub(super) fn build(args: &Build, sources: Vec<Source>, global: &Global) -> Resu
     let remote = args.remote.open(RemoteUse::Build { writes: args.remote_cache_write }, global)?;
     for host in &mut hosts {
         host.remote.clone_from(&remote);
+        host.telemetry = Arc::clone(telemetry);
         host.host.access = args.network;
         // All images verify on the same processors.
         host.host.room = room.clone();

@@ -1,5 +1,6 @@
 //! Runs `goldsmith build`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::Build;
@@ -14,41 +15,55 @@ use crate::cli::plan;
 use crate::cli::publish::PublishReport;
 use crate::cli::settings::Global;
 use crate::cli::signals;
+use crate::cli::telemetry::Telemetry;
 use crate::cli::view::View;
 use crate::pipeline::Source;
 
 /// Builds the images that recipes describe.
 pub(in crate::cli) fn build(args: &Build, global: &Global) -> Result<(), Failure> {
+    let telemetry = Arc::new(Telemetry::open(args.metrics.as_deref(), global)?);
+    let built = build_all(args, &telemetry, global);
+    telemetry.finish(global);
+    built
+}
+
+fn build_all(args: &Build, telemetry: &Arc<Telemetry>, global: &Global) -> Result<(), Failure> {
     let sources = args.source.read(global)?;
     if args.run.is_some() && args.cell.is_none() && args.stage.is_none() {
         let failure = Failure::of(FailureKind::Usage, "--run names the run of a cell or of a stage");
         return Err(failure.hint("give --cell or --stage as well"));
     }
     if let Some(cell) = &args.cell {
-        return one_cell(args, cell, sources, global);
+        return one_cell(args, cell, sources, telemetry, global);
     }
     if let Some(number) = args.stage {
-        return stage::build(args, number, sources.images, global);
+        return stage::build(args, number, sources.images, telemetry, global);
     }
     let Sources { mut images, several } = sources;
     if args.dry_run {
         return plan::show(images, several, (&args.planning, &args.remote), global);
     }
     match images.pop() {
-        Some(source) if !several => alone(args, source, global),
-        last => batch::build(args, images.into_iter().chain(last).collect(), global),
+        Some(source) if !several => alone(args, source, telemetry, global),
+        last => batch::build(args, images.into_iter().chain(last).collect(), telemetry, global),
     }
 }
 
 /// Builds one image of several, and keeps the result for the job that collects those of all.
-fn one_cell(args: &Build, cell: &str, sources: Sources, global: &Global) -> Result<(), Failure> {
+fn one_cell(
+    args: &Build,
+    cell: &str,
+    sources: Sources,
+    telemetry: &Arc<Telemetry>,
+    global: &Global,
+) -> Result<(), Failure> {
     let source = sources.cell(cell)?;
     let name = source.loaded.recipe.name.clone();
     let root = output_root(global);
     let outcomes = Outcomes::below(args.out.as_deref().unwrap_or(&root));
     outcomes.forget_cell(&name)?;
     let begun = Instant::now();
-    let built = batch::build(args, vec![source], global);
+    let built = batch::build(args, vec![source], telemetry, global);
     if let Err(failure) = &built
         && !outcomes.has_cell(&name)
     {
@@ -58,10 +73,11 @@ fn one_cell(args: &Build, cell: &str, sources: Sources, global: &Global) -> Resu
 }
 
 /// Builds the image of a recipe that describes only one.
-fn alone(args: &Build, source: Source, global: &Global) -> Result<(), Failure> {
+fn alone(args: &Build, source: Source, telemetry: &Arc<Telemetry>, global: &Global) -> Result<(), Failure> {
     let view = View::new(global);
     let mut host = BuildHost::new(&args.planning.machine, global)?;
     host.host.access = args.network;
+    host.telemetry = Arc::clone(telemetry);
     host.remote = args.remote.open(RemoteUse::Build { writes: args.remote_cache_write }, global)?;
     let interrupt = signals::interrupt()?;
     let out = output_dir(args.out.as_deref(), &source.loaded.recipe.name, false, global);

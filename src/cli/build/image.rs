@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::args::Build;
 use super::on_failure::Handler;
-use super::tally::Tally;
+use super::tally::{Counted, Tally};
 use super::verdict;
 use crate::build::actions::ActionError;
 use crate::build::{AfterFailure, OnFailure};
@@ -20,6 +20,7 @@ use crate::cli::logfile::Deferred;
 use crate::cli::output::{columns, line, print};
 use crate::cli::publish::Environment;
 use crate::cli::settings::{Global, read_secrets};
+use crate::cli::telemetry::Telemetry;
 use crate::cli::terminal::Verbosity;
 use crate::cli::view::View;
 use crate::event::{Event, Reporter, Tee};
@@ -31,6 +32,7 @@ use crate::layer::LayerKey;
 use crate::openstack::config::Places;
 use crate::pipeline::{Made, Options, Outcome, Pipeline, PipelineError, Publishing, Source, Verdict, Watch};
 use crate::plan::StepId;
+use crate::telemetry::{Ending, Timeline};
 use crate::text::Redactor;
 use crate::units::ByteSize;
 
@@ -43,6 +45,9 @@ pub(super) struct Image<'h> {
     pub(super) pipeline: Pipeline<'h>,
     log: Arc<Deferred>,
     tally: Arc<Tally>,
+    telemetry: Arc<Telemetry>,
+    /// What was done and when, if anybody wants to know.
+    timeline: Option<Arc<Timeline>>,
     quiet: bool,
     recipe: PathBuf,
     redactor: Redactor,
@@ -74,7 +79,11 @@ impl<'h> Image<'h> {
         let tally = Arc::new(Tally::new());
         let path = source.path.clone();
         let quiet = global.terminal.verbosity == Verbosity::Quiet;
-        let reporters: Vec<Arc<dyn Reporter>> = vec![Arc::clone(&log) as _, Arc::clone(&tally) as _, view.reporter()];
+        let telemetry = Arc::clone(&host.telemetry);
+        let timeline = telemetry.is_wanted().then(Arc::<Timeline>::default);
+        let mut reporters: Vec<Arc<dyn Reporter>> =
+            vec![Arc::clone(&log) as _, Arc::clone(&tally) as _, view.reporter()];
+        reporters.extend(timeline.iter().map(|timeline| Arc::clone(timeline) as _));
         let mut workshop = host.workshop(Arc::new(Tee(reporters)), interrupt, &args.planning.cloud, global)?;
         workshop.timeout = args.timeout;
         workshop.ansible = args.allow_ansible;
@@ -82,7 +91,8 @@ impl<'h> Image<'h> {
         let (redactor, clouds) = (Redactor::new(workshop.secrets.values()), workshop.clouds.clone());
         let pipeline = Pipeline::new(source, pins, workshop, &host.host);
         let color = global.terminal.color;
-        Ok(Self { name, out, view, pipeline, log, tally, quiet, recipe: path, redactor, color, clouds })
+        let recipe = path;
+        Ok(Self { name, out, view, pipeline, log, tally, telemetry, timeline, quiet, recipe, redactor, color, clouds })
     }
 
     /// Builds the image, verifies it, and publishes it if wanted. `steps` are those of its plan if the command builds other images
@@ -113,6 +123,12 @@ impl<'h> Image<'h> {
         }
         let log = self.log.close(&self.out);
         self.record(&outcome);
+        let ending = match &outcome {
+            Ok(done) if done.made.verdict.as_ref().is_none_or(Verdict::passed) => Ending::Made,
+            Ok(_) => Ending::Unfit,
+            Err(error) => self.broken_off(error),
+        };
+        self.tell(&self.name, ending);
         outcome.map_err(|error| NotMade {
             failure: self.with_log(&error, log),
             layer: error.layer(steps.unwrap_or_default()),
@@ -129,12 +145,29 @@ impl<'h> Image<'h> {
         let made = self.pipeline.make_layers(count, &mut on_failure);
         self.view.finish();
         let log = self.log.close(&self.out);
+        let ending = made.as_ref().map_or_else(|error| self.broken_off(error), |()| Ending::Made);
+        self.tell(&format!("stage of {}", self.name), ending);
         made.map_err(|error| self.with_log(&error, log))
+    }
+
+    /// Returns how a build has ended that made nothing.
+    fn broken_off(&self, error: &PipelineError) -> Ending {
+        match self.failure(error).kind {
+            FailureKind::Interrupted => Ending::Interrupted,
+            _ => Ending::Failed,
+        }
+    }
+
+    /// Hands over the numbers and spans of the work, which has ended.
+    fn tell(&self, name: &str, ending: Ending) {
+        if let Some(timeline) = &self.timeline {
+            self.telemetry.ended(timeline, name, ending, &self.redactor);
+        }
     }
 
     /// Returns how many steps were cached, and how many have run.
     pub(super) fn steps(&self) -> (usize, usize) {
-        let (cached, run, _) = self.tally.numbers();
+        let Counted { cached, run, .. } = self.tally.counted();
         (cached, run)
     }
 
@@ -210,11 +243,11 @@ impl Watch for Progress<'_> {
         let exported = &made.exported;
         if self.alone || !self.view.is_screen() {
             self.view.finish();
-            let (cached, run, elapsed) = self.image.tally.numbers();
+            let Counted { cached, remote, run, elapsed } = self.image.tally.counted();
             let next = self.image.next(made);
             self.view.line(&json!({
                 "event": "exported", "dir": exported.dir, "artifacts": exported.artifacts, "unchanged": exported.unchanged,
-                "steps": { "cached": cached, "run": run }, "elapsed": (elapsed.as_secs_f64() * 1000.0).round() / 1000.0, "next": next,
+                "steps": { "cached": cached, "remote": remote, "run": run }, "elapsed": (elapsed.as_secs_f64() * 1000.0).round() / 1000.0, "next": next,
             }));
             if self.view.is_screen() {
                 print(&summary(exported));

@@ -1,5 +1,6 @@
 //! One stage of several images: the steps that they share are made and shared with other machines, and no image is made.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::json;
@@ -13,6 +14,7 @@ use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::options::{RemoteUse, output_root};
 use crate::cli::output::print;
 use crate::cli::settings::Global;
+use crate::cli::telemetry::Telemetry;
 use crate::cli::view::View;
 use crate::cli::{plan, signals};
 use crate::engines::Stage;
@@ -20,7 +22,13 @@ use crate::pipeline::Source;
 use crate::plan::Graph;
 
 /// Makes the steps of a stage, and keeps the result for the job that collects those of all.
-pub(super) fn build(args: &Build, number: usize, images: Vec<Source>, global: &Global) -> Result<(), Failure> {
+pub(super) fn build(
+    args: &Build,
+    number: usize,
+    images: Vec<Source>,
+    telemetry: &Arc<Telemetry>,
+    global: &Global,
+) -> Result<(), Failure> {
     let begun = Instant::now();
     let out = args.out.clone().unwrap_or_else(|| output_root(global));
     let outcomes = Outcomes::below(&out);
@@ -29,7 +37,7 @@ pub(super) fn build(args: &Build, number: usize, images: Vec<Source>, global: &G
     let mut blocked: Vec<String> = images.iter().map(|image| image.loaded.recipe.name.clone()).collect();
     let made = find(args, number, &images, global).and_then(|stage| {
         blocked.clone_from(&stage.images);
-        make(args, &stage, images, global)
+        make(args, &stage, images, telemetry, global)
     });
     let row = match &made {
         Ok((cached, run)) => Row {
@@ -67,10 +75,17 @@ fn find(args: &Build, number: usize, images: &[Source], global: &Global) -> Resu
 }
 
 /// Makes the steps of a stage, by the plan of the first image that has it. Returns how many were cached, and how many have run.
-fn make(args: &Build, stage: &Stage, images: Vec<Source>, global: &Global) -> Result<(usize, usize), Failure> {
+fn make(
+    args: &Build,
+    stage: &Stage,
+    images: Vec<Source>,
+    telemetry: &Arc<Telemetry>,
+    global: &Global,
+) -> Result<(usize, usize), Failure> {
     let out = args.out.clone().unwrap_or_else(|| output_root(global));
     let mut host = BuildHost::new(&args.planning.machine, global)?;
     host.host.access = args.network;
+    host.telemetry = Arc::clone(telemetry);
     host.remote = args.remote.open(RemoteUse::Build { writes: args.remote_cache_write }, global)?;
     let interrupt = signals::interrupt()?;
     let first = images.into_iter().find(|image| stage.images.contains(&image.loaded.recipe.name));

@@ -244,7 +244,8 @@ impl State {
             Event::Detail { .. } if terminal.verbosity == Verbosity::Verbose => {
                 self.print(terminal, &terminal.paint(Style::Dim, &named(&describe(event))));
             }
-            Event::Detail { .. } => {} // Details go to the log file only.
+            // These go to the log file only.
+            Event::StageStarted { .. } | Event::StageFinished { .. } | Event::Detail { .. } => {}
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::{Event, Reporter};
@@ -25,8 +25,29 @@ pub struct BuildInfo {
     pub tools: BTreeMap<String, String>,
     /// The parts of the work, in order.
     pub work: Vec<Work>,
+    /// Where the layers of the last build came from; `None` if unknown.
+    pub layers: Option<Layers>,
     /// Files that the build made.
     pub artifacts: Vec<Artifact>,
+}
+
+/// Where the layers of a build came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Layers {
+    /// Layers that the build made.
+    pub made: usize,
+    /// Layers of the cache of its machine.
+    pub cache: usize,
+    /// Layers of the remote cache.
+    pub remote: usize,
+}
+
+impl Layers {
+    /// Returns the part of the layers that came from caches, from 0 to 1.
+    pub fn hit_rate(&self) -> f64 {
+        let Self { made, cache, remote } = self;
+        (cache + remote) as f64 / (made + cache + remote).max(1) as f64
+    }
 }
 
 /// A part of the work.
@@ -88,6 +109,7 @@ impl BuildInfo {
             created: manifest.created,
             tools: manifest.tools,
             work: work.collect(),
+            layers: None,
             artifacts: manifest.artifacts,
         })
     }
@@ -96,6 +118,10 @@ impl BuildInfo {
     #[must_use]
     pub fn timed(mut self, recorder: &Recorder) -> Self {
         let mut work = recorder.work();
+        let hits = work.iter().filter(|work| work.cached).count();
+        let remote = work.iter().filter(|work| work.remote).count();
+        self.layers =
+            Some(Layers { made: self.work.len().saturating_sub(hits), cache: hits.saturating_sub(remote), remote });
         for cached in work.iter_mut().filter(|work| work.cached) {
             cached.seconds =
                 self.work.iter().find(|known| known.name == cached.name).map_or(0.0, |known| known.seconds);
@@ -197,6 +223,8 @@ mod tests {
         let info = BuildInfo::of_manifest(MANIFEST.as_bytes()).expect("it is one").timed(&recorder);
         let names: Vec<_> = info.work.iter().map(|work| work.name.as_str()).collect();
         assert_eq!(names, ["install sshd", "start the guest", "clean sshd"]);
+        let layers = info.layers.expect("this build knows");
+        assert_eq!((layers, layers.hit_rate()), (Layers { made: 1, cache: 0, remote: 1 }, 0.5));
         assert!(info.work[0].cached && info.work[0].remote && info.work[0].seconds == 3.5, "{:?}", info.work[0]);
         assert!(!info.work[2].cached && info.work[2].started > Some(0.01), "{:?}", info.work[2]);
     }

@@ -7,6 +7,6 @@ pub mod junit;
 mod names;
 mod write;
 
-pub use build_info::{BuildInfo, Recorder, Work};
+pub use build_info::{BuildInfo, Layers, Recorder, Work};
 pub use names::{HTML, JSON, JUNIT};
 pub use write::{json, write};

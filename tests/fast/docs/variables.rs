@@ -36,7 +36,7 @@ fn collect(path: &Path, found: &mut BTreeSet<String>) {
     let text = std::fs::read_to_string(path).expect("source can be read");
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
     let words = code.split('"').filter(|word| {
-        let known = ["HOME", "LANG", "NETRC", "PATH", "TERM"].contains(word);
+        let known = ["HOME", "LANG", "NETRC", "PATH", "TERM", "TRACEPARENT"].contains(word);
         let capitals = word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
         known || capitals && word.contains('_') && word.len() > 4 && !word.ends_with('_')
     });

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use goldsmith::base::Package;
 use goldsmith::recipe::Firmware;
 use goldsmith::recipe::verify::{BootKind, Datasource};
-use goldsmith::verify::report::{BuildInfo, Work};
+use goldsmith::verify::report::{BuildInfo, Layers, Work};
 use goldsmith::verify::{
     Boot, Finding, Group, ImageFacts, Milestone, Profile, Report, Rule, Severity, Stage, Subject, Usage,
 };
@@ -198,6 +198,7 @@ pub(crate) fn build() -> BuildInfo {
             work("clean sysprep", 31.1, 1.2, false),
             work("export debian-12.qcow2", 32.4, 2.7, false),
         ],
+        layers: Some(Layers { made: 4, cache: 1, remote: 0 }),
         artifacts: serde_json::from_value(serde_json::json!([{
             "file": "debian-12.qcow2", "format": "qcow2", "compression": "zstd", "size": 222_167_040,
             "sha256": "90b54a7161c13fb9f51f14db25b8c4931cd7e0eb5a6f9c6824dee16f1fc4f82b",

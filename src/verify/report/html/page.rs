@@ -8,7 +8,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
 use super::super::excerpt::excerpt;
-use super::super::{BuildInfo, JSON, JUNIT};
+use super::super::{BuildInfo, JSON, JUNIT, Layers};
 use super::checks;
 use super::parts::{Bar, FactTable, bars};
 use crate::text::readable;
@@ -146,6 +146,16 @@ fn one_boot(boot: &Boot, end: f64) -> Markup {
     }
 }
 
+/// Says where the layers came from.
+fn hits(layers: &Layers) -> String {
+    let Layers { made, cache, remote } = layers;
+    let (hits, all) = (cache + remote, made + cache + remote);
+    let percent = layers.hit_rate() * 100.0;
+    format!(
+        "{hits} of {all} layers came from caches ({percent:.0} %): {cache} from that of the machine, {remote} from the remote cache. The build made {made}."
+    )
+}
+
 /// Shows the work of the build.
 fn work(build: &BuildInfo) -> Markup {
     let known = build.work.iter().any(|work| work.started.is_some());
@@ -176,6 +186,7 @@ fn work(build: &BuildInfo) -> Markup {
     html! {
         section aria-labelledby="build" {
             h2 #build { "Build" }
+            @if let Some(layers) = &build.layers { p { (hits(layers)) } }
             (bars(&caption, ("step", "took"), &rows, end))
             @if !build.artifacts.is_empty() {
                 div.wide { table {
