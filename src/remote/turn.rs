@@ -100,10 +100,10 @@ struct Look {
 
 impl Look {
     fn look(&self) -> Result<Seen, RemoteError> {
-        let Self { store, lacking, ours, stale, .. } = self;
-        let name = lease::name(&lacking.key);
+        let Self { store, lacking, ours, .. } = self;
+        let (name, mut stale) = (lease::name(&lacking.key), self.stale.as_ref());
         for _ in 0..TRIES {
-            let taken = match (ours, stale) {
+            let taken = match (ours, stale.take()) {
                 (None, _) => false,
                 (Some(ours), None) => store.put_new(&name, &lease::bytes(ours)?)?,
                 (Some(ours), Some(stale)) => store.put_over(&name, &lease::bytes(ours)?, stale)?,
