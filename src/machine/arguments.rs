@@ -20,12 +20,15 @@ use crate::recipe::verify::{Board, NetworkAccess};
 /// between 168.0.0.0 and 175.255.255.255.
 const NETWORK: &str = "net=168.0.0.0/5,host=172.16.0.2,dns=172.16.0.3,dhcpstart=172.16.0.15,ipv6=off";
 
+/// Address under which the guest reaches this host's loopback address, if it may.
+pub const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 2);
+
 /// Returns the policy for the guest's network: the addresses that the guest may reach there and beyond.
 pub(super) fn policy(config: &MachineConfig) -> Policy {
     Policy {
         access: config.network,
         network: (Ipv4Addr::new(168, 0, 0, 0), 5),
-        gateway: Ipv4Addr::new(172, 16, 0, 2),
+        gateway: GATEWAY,
         resolver: Ipv4Addr::new(172, 16, 0, 3),
         ipv6: false,
         service: config.service.is_some(),
@@ -85,6 +88,13 @@ pub(super) fn arguments(
         arguments.option("-device", "virtio-gpu-pci");
     }
     disks(&mut arguments, config);
+    disc(&mut arguments, config);
+    if let Some(kernel) = &config.kernel {
+        arguments
+            .option("-kernel", kernel.file.to_string_lossy())
+            .option("-initrd", kernel.initrd.to_string_lossy())
+            .option("-append", &kernel.arguments);
+    }
     arguments
         .option("-netdev", network(config, port))
         // Without its boot ROM, the firmware does not try the network for minutes.
@@ -173,12 +183,14 @@ fn sandbox(config: &MachineConfig) -> String {
 fn disks(arguments: &mut Arguments, config: &MachineConfig) {
     // The disk is temporary: nothing is flushed to the host's disk.
     let cache = json!({ "no-flush": true });
+    // A kernel outside of the disks has the index 0.
+    let index = if config.kernel.is_some() { "" } else { ",bootindex=0" };
     arguments
         .block(&json!({
             "node-name": "disk", "driver": "qcow2", "discard": "unmap", "cache": cache,
             "file": { "driver": "file", "filename": config.disk, "discard": "unmap", "cache": cache },
         }))
-        .option("-device", "virtio-blk-pci,drive=disk,bootindex=0");
+        .option("-device", format!("virtio-blk-pci,drive=disk{index}"));
     for (number, drive) in config.drives.iter().enumerate() {
         let node = format!("drive{number}");
         arguments
@@ -188,6 +200,23 @@ fn disks(arguments: &mut Arguments, config: &MachineConfig) {
             }))
             .option("-device", format!("virtio-blk-pci,drive={node}"));
     }
+}
+
+/// Adds a disc in a drive.
+fn disc(arguments: &mut Arguments, config: &MachineConfig) {
+    let Some(disc) = &config.disc else { return };
+    arguments.block(&json!({
+        "node-name": "disc", "driver": "raw", "read-only": true,
+        "file": { "driver": "file", "filename": disc, "read-only": true },
+    }));
+    // The disk has the index 0: an empty one is passed over at the first start, and once a system is on it, the installer is done.
+    match config.arch {
+        Arch::X86_64 => arguments.option("-device", "ide-cd,drive=disc,bootindex=1"),
+        // Boards without IDE.
+        Arch::Aarch64 => {
+            arguments.option("-device", "virtio-scsi-pci").option("-device", "scsi-cd,drive=disc,bootindex=1")
+        }
+    };
 }
 
 fn network(config: &MachineConfig, port: u16) -> String {
@@ -229,6 +258,8 @@ mod tests {
             cpus: 2,
             disk: "/work/disk.qcow2".into(),
             drives: vec!["/work/a, \"b\".iso".into()],
+            kernel: None,
+            disc: None,
             mac: "52:54:00:67:6f:01".to_owned(),
             uuid: "5a8b2c1e-0e0b-4a0a-9a41-52540067f001".to_owned(),
             nova: true,
@@ -295,6 +326,24 @@ mod tests {
         let arguments = of(&config(), Some((&flash(false), Path::new("/work/own"))));
         assert_eq!(value(&arguments, "-machine"), "q35,pflash0=code,pflash1=vars");
         assert_eq!(value(&arguments, "-global"), "");
+    }
+
+    #[test]
+    fn an_installer_is_started_by_its_kernel_or_from_its_disc() {
+        use crate::machine::config::Kernel;
+        let kernel =
+            Kernel { file: "/k, 1".into(), initrd: "/work/initrd".into(), arguments: "console=ttyS0 a,b".to_owned() };
+        let arguments = of(&MachineConfig { kernel: Some(kernel), ..config() }, None);
+        let told = ["-kernel", "-initrd", "-append"].map(|name| value(&arguments, name));
+        assert_eq!(told, ["/k, 1", "/work/initrd", "console=ttyS0 a,b"]);
+        let devices = value(&arguments, "-device");
+        assert!(devices.contains("drive=disk\n") && !devices.contains("bootindex=0"), "{devices}");
+        let config = MachineConfig { disc: Some("/a.iso".into()), ..config() };
+        let devices = value(&of(&config, None), "-device");
+        assert!(devices.contains("ide-cd,drive=disc,bootindex=1"), "{devices}");
+        let arm = MachineConfig { arch: Arch::Aarch64, boot: BootKind::Uefi, ..config };
+        let devices = value(&of(&arm, None), "-device");
+        assert!(devices.contains("virtio-scsi-pci\nscsi-cd,drive=disc,bootindex=1"), "{devices}");
     }
 
     #[test]

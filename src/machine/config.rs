@@ -26,6 +26,10 @@ pub struct MachineConfig {
     pub disk: PathBuf,
     /// Further disks, raw and read-only, with the metadata.
     pub drives: Vec<PathBuf>,
+    /// A kernel that the machine starts instead of what is on its disks.
+    pub kernel: Option<Kernel>,
+    /// Disc in the drive for CDs and DVDs, from which the machine starts if nothing on its disk can be started.
+    pub disc: Option<PathBuf>,
     /// Address of the network card: `52:54:00:67:6f:01`.
     pub mac: String,
     /// UUID of the machine, which the guest sees as that of its instance.
@@ -42,6 +46,17 @@ pub struct MachineConfig {
     pub work: PathBuf,
     /// Reader of the serial console.
     pub console: Console,
+}
+
+/// A kernel outside of the disks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kernel {
+    /// File with the kernel.
+    pub file: PathBuf,
+    /// File with its initial RAM disk.
+    pub initrd: PathBuf,
+    /// Command line of the kernel.
+    pub arguments: String,
 }
 
 /// A program that answers at the address of a metadata service, TCP port 80.

@@ -20,7 +20,8 @@ mod ssh;
 pub mod watch;
 
 pub use agent::{Agent, AgentError, Interface};
-pub use config::{Console, MachineConfig, Relay};
+pub use arguments::GATEWAY;
+pub use config::{Console, Kernel, MachineConfig, Relay};
 pub use end::End;
 pub use error::MachineError;
 #[cfg(feature = "testing")]

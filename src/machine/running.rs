@@ -71,7 +71,8 @@ impl Machine {
     pub fn start(config: &MachineConfig, interrupt: &Interrupt) -> Result<Self, MachineError> {
         let flash = flash(config)?;
         let flash = flash.as_ref().map(|(flash, vars)| (flash, vars.as_path()));
-        for path in config.drives.iter().chain([&config.disk, &config.work]) {
+        let kernel = config.kernel.iter().flat_map(|kernel| [&kernel.file, &kernel.initrd]);
+        for path in config.drives.iter().chain([&config.disk, &config.work]).chain(&config.disc).chain(kernel) {
             if path.to_str().is_none() {
                 return Err(MachineError::Unsupported(format!("the path {} is not UTF-8", path.display())));
             }

@@ -168,6 +168,8 @@ pub(crate) fn config(dir: &Path, disk: &Path, driver: &str) -> MachineConfig {
         cpus: 1,
         disk: overlay,
         drives: Vec::new(),
+        kernel: None,
+        disc: None,
         mac: "52:54:00:67:6f:03".to_owned(),
         uuid: "5a8b2c1e-0e0b-4a0a-9a41-52540067f003".to_owned(),
         nova: false,

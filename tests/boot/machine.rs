@@ -44,6 +44,8 @@ impl Fixture {
             cpus: 2,
             disk: self.path("disk.qcow2"),
             drives: Vec::new(),
+            kernel: None,
+            disc: None,
             mac: "52:54:00:67:6f:01".to_owned(),
             uuid: "5a8b2c1e-0e0b-4a0a-9a41-52540067f001".to_owned(),
             nova: true,

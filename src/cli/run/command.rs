@@ -182,6 +182,8 @@ fn config(args: &Run, image: &Image, kept: &Kept, accel: Accel, offer: &Offer) -
         cpus: args.cpus(),
         disk: kept.disk(),
         drives,
+        kernel: None,
+        disc: None,
         mac: record.instance.mac.clone(),
         uuid: record.instance.uuid.clone(),
         nova: args.metadata.unwrap_or(record.metadata) != Datasource::NoCloud,

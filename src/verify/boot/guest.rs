@@ -97,6 +97,8 @@ impl<'a> Guest<'a> {
             cpus: cpus(verify),
             disk: self.disk.clone(),
             drives: self.drive.iter().cloned().collect(),
+            kernel: None,
+            disc: None,
             mac: mac.to_owned(),
             uuid: self.uuid.clone(),
             network: verify.network,
