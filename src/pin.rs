@@ -1,6 +1,7 @@
 //! Pins the base of a recipe, because its inputs change over time: a mirror by the digests of its repositories, an image by the
 //! digest of its file. A plan contains only pinned inputs.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,8 +17,8 @@ use crate::fetch::{MirrorCertificates, PinPolicy, host_mirrors, redacted};
 use crate::fsx::{IoContext as _, PathError, write_private};
 use crate::guest::Inspection;
 use crate::openstack::base::{self as cloud_base, CloudBaseError};
-use crate::plan::BasePlan;
-use crate::recipe::{Base, Firmware, ImageSource, Recipe, System};
+use crate::plan::{BasePlan, InstallerPlan};
+use crate::recipe::{Base, Firmware, ImageSource, Installer, InstallerFile, Recipe, System};
 use crate::tree::{self, Facts, TreeError};
 use crate::units::ByteSize;
 
@@ -159,6 +160,7 @@ pub fn pin(recipe: &Recipe, policy: &PinPolicy, session: &mut Session<'_>) -> Re
             };
             opened_tree(redacted(&source.source), sha256, files, recipe, policy, &means)
         }
+        Base::Installer(installer) => pinned_installer(installer, recipe, policy, &means),
         Base::Container(source) => {
             if source.insecure && source.source.starts_with("docker://") && !source.source.contains("@sha256:") {
                 let message = format!(
@@ -173,6 +175,37 @@ pub fn pin(recipe: &Recipe, policy: &PinPolicy, session: &mut Session<'_>) -> Re
             opened_tree(source.source.clone(), Some(found.sha256), files, recipe, policy, &means)
         }
     }
+}
+
+/// Fetches the files of an installer. A file of this host without a digest has that of what it has now.
+fn pinned_installer(
+    installer: &Installer,
+    recipe: &Recipe,
+    policy: &PinPolicy,
+    means: &Means<'_>,
+) -> Result<Pinned, PinError> {
+    let Means { cache, network, reporter, interrupt, .. } = *means;
+    let (mut digests, mut files) = (BTreeMap::new(), BTreeMap::new());
+    for (key, file) in installer.source.files() {
+        let InstallerFile { source, sha256, signed_by, insecure } = file.clone();
+        let sha256 = match sha256 {
+            Some(sha256) => sha256,
+            None => image::digest_of_file(&recipe.dir.join(&source))?.to_string(),
+        };
+        let source = ImageSource { source, sha256, signed_by, insecure, ..ImageSource::default() };
+        if let Some(message) = unguarded(&source, &format!("installer.{key}")) {
+            reporter.report(&Event::Warning { message });
+        }
+        let wanted = image::pin(&source, &recipe.dir, cache, policy, network, interrupt)?;
+        let (path, sha256) = image::fetch_archive(&source, &wanted, means)?;
+        digests.insert(key.to_owned(), sha256);
+        files.insert(key.to_owned(), path);
+    }
+    let answer = installer.answer.digest();
+    let seed = serde_json::json!([digests, answer]).to_string();
+    let refreshed = refreshed(cache, &format!("installer-{}", Sha256::of(seed.as_bytes())), policy)?;
+    let plan = InstallerPlan { base: installer.clone(), answer, digests, files, refreshed };
+    Ok(Pinned { base: BasePlan::Installer(Box::new(plan)), image: None, tree: None })
 }
 
 /// Looks into an image, unless that was done before.

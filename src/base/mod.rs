@@ -1,9 +1,10 @@
-//! Makes the disk of a base that is no disk yet: of a distribution's packages, or of a root tree.
+//! Makes the disk of a base that is no disk yet: of a distribution's packages, of a root tree, or by an installer.
 
 pub mod bootstrap;
 mod downloads;
 mod failure;
 pub mod index;
+mod installer;
 mod job;
 mod package;
 mod request;
@@ -12,6 +13,7 @@ mod tree;
 
 pub use bootstrap::Bootstrapped;
 pub use failure::BootstrapError;
+pub use installer::{InstallError, InstallRequest, Stopped, install};
 pub use package::Package;
 pub use request::BootstrapRequest;
 pub use tool::missing_tools;

@@ -32,7 +32,9 @@ pub(super) fn make(plan: &Plan, step: &Step, slot: Slot, session: &mut Session<'
         let made = scope.spawn(|| {
             let made = match &plan.base {
                 BasePlan::Tree { .. } => unpack_tree(plan, step, target, workshop, &both),
-                BasePlan::Bootstrap { .. } | BasePlan::Image { .. } => bootstrap(plan, step, target, workshop, &both),
+                BasePlan::Bootstrap { .. } | BasePlan::Image { .. } | BasePlan::Installer(_) => {
+                    bootstrap(plan, step, target, workshop, &both)
+                }
             };
             made.inspect_err(|_| both.raise())
         });

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::actions::ActionError;
-use crate::base::BootstrapError;
+use crate::base::{BootstrapError, InstallError};
 use crate::disk::layout::LayoutError;
 use crate::guest::GuestError;
 use crate::layer::{LayerKey, StoreError};
@@ -18,6 +18,15 @@ pub enum BuildError {
     /// The base could not be made from packages.
     #[error("cannot make the base")]
     Bootstrap(#[source] Box<BootstrapError>),
+    /// The installer did not make the base.
+    #[error("cannot make the base")]
+    Install(#[source] Box<InstallError>),
+    /// The installer came to its end, and its disk is not what the recipe says.
+    #[error("the installer came to its end, but {reason}")]
+    NotInstalled {
+        /// What is wrong with the disk.
+        reason: String,
+    },
     /// No repository has these packages of the bootstrap. Each is named with the elements that need it.
     #[error("no repository has the package {}", .0.join(", nor "))]
     PackageNotFound(Vec<String>),

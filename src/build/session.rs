@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::error::{BuildError, During as _};
 use super::new_layer::{Found, new_layer};
 use super::workshop::Workshop;
+use crate::base::{InstallError, InstallRequest};
 use crate::event::Event;
 use crate::fsx::IoContext as _;
 use crate::guest::{Guest, GuestError, Inspection, Mount, form, grow};
@@ -25,6 +26,9 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// Launches a guest.
 pub type Launch<'a> = Box<dyn Fn(&Interrupt) -> Result<Box<dyn Guest>, GuestError> + 'a>;
 
+/// Lets an installer make a disk.
+pub type Install<'a> = Box<dyn Fn(&InstallRequest<'_>) -> Result<(), InstallError> + 'a>;
+
 /// A guest that is launched when it is first needed, and the layers that it makes.
 ///
 /// At most one layer is open. When the next step begins, the open layer is frozen and handed to a thread that commits it, and the
@@ -32,6 +36,7 @@ pub type Launch<'a> = Box<dyn Fn(&Interrupt) -> Result<Box<dyn Guest>, GuestErro
 pub struct Session<'a> {
     pub(super) workshop: &'a Workshop,
     launcher: Launch<'a>,
+    installer: Option<Install<'a>>,
     guest: Option<Box<dyn Guest>>,
     open: Option<Open>,
     commits: Option<Commits>,
@@ -63,8 +68,20 @@ impl std::fmt::Debug for Session<'_> {
 impl<'a> Session<'a> {
     /// Creates a session without launching its guest.
     pub fn new(workshop: &'a Workshop, launcher: Launch<'a>) -> Self {
-        let (fetched, leases) = (BTreeSet::new(), BTreeMap::new());
-        Self { workshop, launcher, guest: None, open: None, commits: None, fetched, leases }
+        let (guest, open, commits, fetched, leases) = (None, None, None, BTreeSet::new(), BTreeMap::new());
+        Self { workshop, launcher, installer: None, guest, open, commits, fetched, leases }
+    }
+
+    /// Adds what runs installers.
+    #[must_use]
+    pub fn with_installer(mut self, install: Install<'a>) -> Self {
+        self.installer = Some(install);
+        self
+    }
+
+    /// Lets an installer make a disk.
+    pub(super) fn install(&self, request: &InstallRequest<'_>) -> Result<(), InstallError> {
+        self.installer.as_ref().ok_or(InstallError::NoHost)?(request)
     }
 
     /// Returns the tools and settings of the build.

@@ -8,6 +8,7 @@ use super::claim::{claim, report_failure, started as again};
 use super::disk::{BuiltDisk, OpenedImage};
 use super::error::{BuildError, with_causes};
 use super::failure::{AfterFailure, OnFailure};
+use super::installed::install;
 use super::new_layer::Found;
 use super::session::Session;
 use super::turn::fetch;
@@ -49,11 +50,17 @@ pub fn build<'a>(
         let message = format!("the root file system does not grow to all of `disk.size`: {hindrance}");
         workshop.reporter.report(&Event::Warning { message });
     }
-    let mounts = mounts(plan, image)?;
+    let mut mounts = mounts(plan, image)?;
     fetch(plan, Wish::Faster, &mut session)?;
     for step in plan.steps.iter().filter(|step| step.id.phase != Phase::Finalize) {
-        let Some(slot) = claim(plan, step, &mut session)? else { continue };
+        let slot = claim(plan, step, &mut session)?;
         let started = Instant::now();
+        if let (Phase::Base, BasePlan::Installer(_)) = (step.id.phase, &plan.base) {
+            let found = install(plan, step, slot, &mut session);
+            mounts = found.inspect_err(|error| report_failure(workshop, step, started, error))?;
+            continue;
+        }
+        let Some(slot) = slot else { continue };
         match (step.id.phase, image) {
             (Phase::Base, None) => make(plan, step, slot, &mut session),
             (Phase::Base, Some(image)) => open_image(plan, step, slot, image, &mounts, &mut session),
@@ -151,14 +158,19 @@ fn package_cache(plan: &Plan, workshop: &Workshop) -> Option<PackageCache> {
         BasePlan::Tree { sha256, .. } => {
             Some(PackageCache { dir: workshop.cache.join("packages").join(format!("tree-{sha256}")) })
         }
+        BasePlan::Installer(_) => {
+            let name = format!("installed-{}", plan.steps[0].key);
+            Some(PackageCache { dir: workshop.cache.join("packages").join(name) })
+        }
         BasePlan::Bootstrap { .. } => None,
     }
 }
 
-/// Returns the mounts of the disk.
+/// Returns the mounts of the disk; none if an installer makes it, because they are known when it has finished.
 pub(super) fn mounts(plan: &Plan, image: Option<&OpenedImage>) -> Result<Vec<Mount>, LayoutError> {
     Ok(match image {
         Some(image) => image.inspection.mounts.clone(),
+        None if matches!(plan.base, BasePlan::Installer(_)) => Vec::new(),
         None => DiskLayout::new(&plan.disk, plan.arch, plan.steps[0].key.digest())?.mounts(),
     })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::failure::{Failure, FailureKind};
 use super::settings::Global;
-use crate::base::BootstrapError;
+use crate::base::{BootstrapError, InstallError};
 use crate::build::BuildError;
 use crate::build::actions::ActionError;
 use crate::diff::GatherError;
@@ -196,6 +196,14 @@ pub(super) fn build(error: &BuildError) -> Failure {
             .hint("the layers of all finished steps are kept: the next build goes on from there"),
         BuildError::Store(source) => store(source),
         BuildError::Bootstrap(source) => bootstrap(error, source),
+        BuildError::Install(source) => match &**source {
+            InstallError::Machine(source) => machine(source),
+            InstallError::Guest(source) => guest_error(source),
+            InstallError::File(source) => file(source),
+            source => super::installing::failure(error, source),
+        },
+        BuildError::NotInstalled { .. } => Failure::new(FailureKind::Build, error)
+            .hint("the answer file, the files of the installer and `distro` and `release` in the recipe must agree"),
         BuildError::PackageNotFound(_) => Failure::new(FailureKind::Build, error)
             .hint("check its name; if it is new on the mirror, `--refresh` looks again"),
         BuildError::Guest { source, .. } => guest(Failure::new(kind_of(source), error), source),

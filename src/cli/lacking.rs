@@ -38,19 +38,19 @@ pub(super) fn of_plan(source: &Source, plan: &Plan, cache: &Path) -> Vec<String>
 fn with_recipe(source: &Source) -> Vec<String> {
     let recipe = &source.loaded.recipe;
     let mut warnings = Vec::new();
-    let origin = match &recipe.base {
-        Base::Bootstrap(_) | Base::Glance(_) => None,
-        Base::Image(image) => Some(image.source.clone()),
-        Base::Tree(tree) => Some(tree.source.clone()),
+    let origins = match &recipe.base {
+        Base::Bootstrap(_) | Base::Glance(_) => Vec::new(),
+        Base::Image(image) => vec![image.source.clone()],
+        Base::Tree(tree) => vec![tree.source.clone()],
         Base::Container(container) => match Reference::parse(&container.source) {
-            Ok(Reference::Layout { dir, .. }) => Some(dir),
-            Ok(Reference::Archive { file }) => Some(file),
-            _ => None,
+            Ok(Reference::Layout { dir, .. }) => vec![dir],
+            Ok(Reference::Archive { file }) => vec![file],
+            _ => Vec::new(),
         },
+        Base::Installer(installer) => installer.source.files().map(|(_, file)| file.source.clone()).collect(),
     };
-    if let Some(path) = origin.filter(|origin| !origin.contains("://")).map(|origin| recipe.dir.join(origin))
-        && !path.exists()
-    {
+    let paths = origins.iter().filter(|origin| !origin.contains("://")).map(|origin| recipe.dir.join(origin));
+    for path in paths.filter(|path| !path.exists()) {
         warnings.push(format!("the base is not there: {} does not exist", path.display()));
     }
     for (name, source) in &recipe.secrets {

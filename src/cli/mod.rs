@@ -28,6 +28,7 @@ mod image_session;
 mod images;
 mod init;
 mod inspect;
+mod installing;
 pub mod jsonl;
 mod lacking;
 pub mod logfile;

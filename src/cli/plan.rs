@@ -15,7 +15,9 @@ use super::output::{columns, print};
 use super::progress::TerminalReporter;
 use super::settings::{Global, secrets_of_base};
 use super::{graph, hints, lacking, signals};
+use crate::digest::Sha256;
 use crate::event::{Event, Reporter as _};
+use crate::fetch::redacted;
 use crate::layer::{LayerKey, Store};
 use crate::pipeline::{Pipeline, Source};
 use crate::plan::{BasePlan, Graph, Plan, Step, StepId};
@@ -260,6 +262,14 @@ fn heading(plan: &Plan) -> String {
                 text.push_str(&format!("  from {} {}, {index} {}\n", pin.url, pin.suite, pin.sha256.short()));
             }
             text.push_str(&format!("  {} packages asked for\n", plan.packages.len()));
+        }
+        BasePlan::Installer(plan) => {
+            for (key, file) in plan.base.source.files() {
+                let sha256 = plan.digests.get(key).map(Sha256::short).unwrap_or_default();
+                text.push_str(&format!("  from the installer's {key} {}, sha256 {sha256}\n", redacted(&file.source)));
+            }
+            let (kind, digest) = (plan.base.answer.kind.name(), plan.answer.short());
+            text.push_str(&format!("  answered by its {kind} file, sha256 {digest} without secrets\n"));
         }
         BasePlan::Image { source, sha256, .. } | BasePlan::Tree { source, sha256, .. } => {
             text.push_str(&format!("  from {source}, sha256 {}\n", sha256.short()));

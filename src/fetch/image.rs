@@ -156,6 +156,16 @@ pub fn fetch_archive(
     Ok(found)
 }
 
+/// Returns the digest of a file of this host.
+///
+/// # Errors
+///
+/// There is no such file, or it cannot be read.
+pub fn digest_of_file(path: &Path) -> Result<Sha256, ImageError> {
+    readable_file(path).map_err(|source| ImageError::NoSuchFile { path: path.to_owned(), source })?;
+    Ok(Sha256::of_file(path)?)
+}
+
 /// A policy that accepts every earlier pin: the SHA-256 of a file with a known SHA-512 never changes.
 const ANY_AGE: PinPolicy = PinPolicy { max_age: Duration::MAX, newer_than: None, offline: true };
 

@@ -65,6 +65,11 @@ fn no_cloud_files(instance: &Instance) -> Vec<(String, Vec<u8>)> {
     ]
 }
 
+/// Makes an ISO 9660 file system with a label, of files in its root directory. Names have at most 28 characters.
+pub(crate) fn labelled(label: &str, files: &[(String, Vec<u8>)]) -> Vec<u8> {
+    iso9660::image(label, files)
+}
+
 fn disk(label: &str, instance: &Instance, files: &[(String, Vec<u8>)]) -> Result<Vec<u8>, MetadataError> {
     if instance.user_data.len() > MAX_USER_DATA {
         return Err(MetadataError::UserDataTooLong { bytes: instance.user_data.len() });

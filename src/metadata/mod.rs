@@ -17,6 +17,7 @@ mod relay;
 mod service;
 mod user_data;
 
+pub(crate) use disks::labelled;
 pub use disks::{config_drive, no_cloud};
 pub use error::{MAX_USER_DATA, MetadataError};
 #[cfg(feature = "testing")]

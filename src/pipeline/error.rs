@@ -50,7 +50,12 @@ impl PipelineError {
     /// `None` if the reason is another one.
     pub fn layer(&self, steps: &[(StepId, LayerKey)]) -> Option<LayerKey> {
         let step = match self {
-            Self::Build(BuildError::Bootstrap(_) | BuildError::PackageNotFound(_)) => steps.first(),
+            Self::Build(
+                BuildError::Bootstrap(_)
+                | BuildError::PackageNotFound(_)
+                | BuildError::Install(_)
+                | BuildError::NotInstalled { .. },
+            ) => steps.first(),
             // A name that is there twice counts as the later step: then no other image is left out wrongly.
             Self::Build(BuildError::Step { step, .. } | BuildError::HostFull { step, .. }) => {
                 steps.iter().rev().find(|(id, _)| id == step)

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::base::{InstallError, InstallRequest};
 use crate::element::schema::Check;
 use crate::event::Reporter;
 use crate::fsx::PathError;
@@ -29,6 +30,20 @@ pub trait Host: Sync {
         reporter: &Arc<dyn Reporter>,
         interrupt: &Interrupt,
     ) -> Result<Box<dyn Guest>, GuestError>;
+
+    /// Lets an installer make a disk. The machine has ended when this returns.
+    ///
+    /// # Errors
+    ///
+    /// If the host starts no machines for installers, or the installer does not come to its end.
+    fn install(
+        &self,
+        _request: &InstallRequest<'_>,
+        _reporter: &Arc<dyn Reporter>,
+        _interrupt: &Interrupt,
+    ) -> Result<(), InstallError> {
+        Err(InstallError::NoHost)
+    }
 
     /// Boots an image with every wanted profile; `None` if no profile is wanted.
     ///

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::host::{BootRequest, Host, HostError};
+use crate::base::{self, InstallError, InstallRequest};
 use crate::event::{Event, Reporter};
 use crate::guest::accel::{AccelError, AccelWish, choose_accel};
 use crate::guest::libguestfs::LibguestfsGuest;
@@ -89,6 +90,19 @@ impl Host for QemuHost {
         let network = network.then_some(self.access);
         let config = GuestConfig { accel, memory: self.memory, cpus: self.cpus, network, emulator, socket_dir };
         Ok(Box::new(LibguestfsGuest::launch(&config, Arc::clone(reporter), interrupt)?))
+    }
+
+    fn install(
+        &self,
+        request: &InstallRequest<'_>,
+        reporter: &Arc<dyn Reporter>,
+        interrupt: &Interrupt,
+    ) -> Result<(), InstallError> {
+        let accel = self.accel_for(request.arch, interrupt)?;
+        let message = format!("the installer runs under {accel}");
+        reporter.report(&Event::Detail { message });
+        let work = WorkDir::create(&self.cache.join("tmp"), "install-")?;
+        base::install(request, accel, work.path(), &**reporter, interrupt)
     }
 
     fn boot(&self, request: &BootRequest<'_>) -> Result<Option<Booted>, HostError> {

@@ -8,6 +8,7 @@ use super::error::PipelineError;
 use super::host::Host;
 use super::source::Source;
 use super::verifying::{Verdict, Verifying};
+use crate::base::InstallRequest;
 use crate::build::actions::ActionError;
 use crate::build::{self, AfterFailure, BuildError, BuiltDisk, OnFailure, OpenedImage, Session, Workshop};
 use crate::event::{Event, Redacting, Reporter, Stage, Tee};
@@ -159,7 +160,9 @@ impl<'h> Pipeline<'h> {
         let network = self.source.uses_network();
         let arch = Some(self.source.loaded.recipe.arch);
         let launch = move |interrupt: &_| self.host.launch(arch, network, &self.workshop.reporter, interrupt);
-        Session::new(&self.workshop, Box::new(launch))
+        let Workshop { reporter, interrupt, .. } = &self.workshop;
+        let install = move |request: &InstallRequest<'_>| self.host.install(request, reporter, interrupt);
+        Session::new(&self.workshop, Box::new(launch)).with_installer(Box::new(install))
     }
 
     /// Pins the base, and makes the plan.

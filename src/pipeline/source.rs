@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::action::Action;
 use crate::distro::Distros;
-use crate::recipe::{self, LoadOptions, Loaded, System};
+use crate::recipe::{self, Base, LoadOptions, Loaded, System};
 use crate::yaml::Diagnostics;
 
 /// A recipe without errors, with the options it was read with.
@@ -80,10 +80,11 @@ impl Source {
     /// known.
     pub(super) fn uses_network(&self) -> bool {
         self.loaded.composition.as_ref().is_none_or(|composition| {
-            // Packages of a base recipe are installed before there is a guest, those of a recipe that starts from it in the guest.
+            // A bootstrap installs packages before there is a guest; those of a recipe that starts from it are installed in the guest.
+            let bootstrapped = !matches!(self.loaded.recipe.base, Base::Installer(_));
             let mut levels = composition.levels().into_iter().enumerate();
             levels.any(|(number, level)| {
-                (number > 0 && !level.packages.is_empty())
+                ((number > 0 || !bootstrapped) && !level.packages.is_empty())
                     || level.steps.iter().any(|step| step.actions.iter().any(Action::uses_network))
             })
         })

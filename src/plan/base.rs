@@ -1,10 +1,13 @@
 //! The types for the base and the disk of a plan.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use crate::digest::Sha256;
 use crate::recipe::partitions::{Partition, Table};
-use crate::recipe::{Bootstrap, Disk, Firmware, Layout};
+use crate::recipe::{Bootstrap, Disk, Firmware, Installer, Layout};
 use crate::tree;
 use crate::units::ByteSize;
 
@@ -66,6 +69,26 @@ pub enum BasePlan {
         #[serde(skip)]
         files: tree::Source,
     },
+    /// The disk that an installer makes.
+    Installer(Box<InstallerPlan>),
+}
+
+/// An installer with its pinned files, and what it is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InstallerPlan {
+    /// The base in the recipe.
+    #[serde(flatten)]
+    pub base: Installer,
+    /// Digest of the answer file, without the values of secrets.
+    pub answer: Sha256,
+    /// Digests of its files by their keys in the recipe: `kernel`, `initrd`, `iso`.
+    pub digests: BTreeMap<String, Sha256>,
+    /// The files in the cache, by the same keys.
+    #[serde(skip)]
+    pub files: BTreeMap<String, PathBuf>,
+    /// Time when the user last asked to refresh the base.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refreshed: Option<String>,
 }
 
 impl BasePlan {
@@ -74,6 +97,7 @@ impl BasePlan {
     pub fn refreshed(&self) -> Option<&str> {
         match self {
             Self::Image { refreshed, .. } | Self::Tree { refreshed, .. } => refreshed.as_deref(),
+            Self::Installer(installer) => installer.refreshed.as_deref(),
             Self::Bootstrap { .. } => None,
         }
     }

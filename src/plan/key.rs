@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{Arguments, Asset, BasePlan, Derived, DiskPlan};
+use super::{Arguments, Asset, BasePlan, Derived, DiskPlan, InstallerPlan};
 use crate::action::Action;
 use crate::distro::Os;
 use crate::layer::{LayerKey, canonical};
-use crate::recipe::Arch;
+use crate::recipe::{Arch, Installer};
 
 /// Version of the form of ingredients and of the effect of actions. After a change of the version, builds make every layer again.
 pub const FORMAT: u32 = 8;
@@ -23,6 +23,9 @@ const GROWTH: u32 = 2;
 
 /// Version of what is made of a tree. After a change of the version, builds make all layers on trees again, and no others.
 const UNPACKING: u32 = 1;
+
+/// Version of how installers run. After a change of the version, builds make all layers on installed disks again, and no others.
+const INSTALLING: u32 = 1;
 
 /// Returns the ingredients of the base layer.
 ///
@@ -74,7 +77,39 @@ pub fn base(arch: Arch, os: &Os, disk: &DiskPlan, base: &BasePlan, packages: &BT
             "mechanisms": os.mechanisms,
             "disk": partitioned(disk),
         }),
+        BasePlan::Installer(plan) => json!({
+            "format": FORMAT,
+            "parent": null,
+            "base": { "installer": installer(plan, arch), "installing": INSTALLING },
+            "mechanisms": os.mechanisms,
+            "disk": { "size": disk.size },
+        }),
     }
+}
+
+/// Returns what of an installer counts: everything that it sees, but no value of a secret.
+fn installer(plan: &InstallerPlan, arch: Arch) -> Value {
+    let InstallerPlan { base: Installer { source, answer }, answer: digest, digests, refreshed, .. } = plan;
+    let mut counts = json!({
+        "arch": arch,
+        // The finished disk is compared with them.
+        "distro": source.distro, "release": source.release,
+        "files": digests,
+        answer.kind.name(): digest,
+        "arguments": source.arguments,
+        "firmware": source.firmware(arch),
+        // Installers size swap by it.
+        "memory": source.memory,
+        "network": source.network,
+    });
+    if source.proxy {
+        counts["proxy"] = json!(true);
+    }
+    // Its packages are those of its mirror at one moment.
+    if let Some(refreshed) = refreshed {
+        counts["refreshed"] = json!(refreshed);
+    }
+    counts
 }
 
 /// Returns what of a disk counts if its partitions are made.

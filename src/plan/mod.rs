@@ -13,7 +13,7 @@ mod whole;
 
 pub use crate::vocabulary::{Asset, AssetKind, Distro, Origin, Phase, StepId};
 pub use arguments::Arguments;
-pub use base::{BasePlan, DiskPlan, RepositoryPin};
+pub use base::{BasePlan, DiskPlan, InstallerPlan, RepositoryPin};
 pub use graph::{Graph, GraphLayer};
 pub use resolve::resolve;
 pub use step::{Derived, Step};

@@ -22,12 +22,13 @@ pub fn resolve(recipe: &Recipe, composition: Composition, base: BasePlan, notes:
     }
     let layout = match base {
         BasePlan::Bootstrap { .. } | BasePlan::Tree { .. } => recipe.disk.layout,
-        BasePlan::Image { .. } => Layout::of(firmware),
+        BasePlan::Image { .. } | BasePlan::Installer(_) => Layout::of(firmware),
     };
     let (table, partitions) = (recipe.disk.table, recipe.disk.partitions.clone());
     let disk = DiskPlan { size: recipe.disk.size, layout, firmware: firmware.clone(), table, partitions };
     let base_id = match &base {
         BasePlan::Bootstrap { source, .. } => format!("{} {}", composition.distro.name, source.release),
+        BasePlan::Installer(plan) => format!("{} {} installer", plan.base.source.distro, plan.base.source.release),
         BasePlan::Image { source, .. } | BasePlan::Tree { source, .. } => {
             let source = source.trim_end_matches('/');
             source.rsplit('/').next().unwrap_or(source).to_owned()

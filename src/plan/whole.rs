@@ -59,13 +59,13 @@ pub struct Plan {
 
 impl Plan {
     /// Returns the time of the image, in seconds since 1970: the time of the last change of its repositories. Files get it
-    /// instead of the time of the build. `None` if the base is an image or a tree.
+    /// instead of the time of the build. `None` for every other base.
     ///
     /// It is no ingredient of a layer key: it follows from the digests of the repositories, and these are ingredients.
     pub fn epoch(&self) -> Option<u64> {
         match &self.base {
             BasePlan::Bootstrap { repositories, .. } => repositories.iter().map(|pin| pin.date).max(),
-            BasePlan::Image { .. } | BasePlan::Tree { .. } => None,
+            BasePlan::Image { .. } | BasePlan::Tree { .. } | BasePlan::Installer(_) => None,
         }
     }
 }

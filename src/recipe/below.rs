@@ -148,6 +148,10 @@ pub(super) fn base(recipe: &str, base: Base) -> Base {
             container.move_below(dir);
             Base::Container(container)
         }
+        Base::Installer(mut installer) => {
+            installer.source.move_paths(&mut |_, path| moved(path));
+            Base::Installer(installer)
+        }
         // The one path of a bootstrap, the keyring's, is absolute. Images of clouds have none.
         base @ (Base::Bootstrap(_) | Base::Glance(_)) => base,
     }

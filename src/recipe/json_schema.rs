@@ -44,23 +44,28 @@ fn partial_schema(distros: &Distros) -> (Json, Json) {
         .collect();
     let text = json!({ "type": "string", "pattern": TEMPLATE });
     narrow(&mut schema, "distro", "components", json!({ "anyOf": [{ "enum": names }, text] }));
-    let [recipe, param, bootstrap, image, tree, container, base] = [
+    let [recipe, param, bootstrap, image, tree, container, mut installer, file, base] = [
         "",
         "/$defs/Param",
         "/$defs/Bootstrap",
         "/$defs/ImageSource",
         "/$defs/TreeSource",
         "/$defs/ContainerSource",
+        "/$defs/InstallerSource",
+        "/$defs/InstallerFile",
         "/$defs/BaseRecipe",
     ]
     .map(|place| {
         let keys = object_of(&mut schema, place).and_then(|object| object.remove("required"));
         json!({ "required": keys.unwrap_or(json!([])) })
     });
+    installer["properties"] = json!({ "kernel": file, "initrd": file, "iso": file });
     let mut needed = recipe;
     needed["properties"] = json!({
         "params": { "additionalProperties": param },
-        "base": { "properties": { "bootstrap": bootstrap, "image": image, "tree": tree, "container": container, "recipe": base } },
+        "base": { "properties": {
+            "bootstrap": bootstrap, "image": image, "tree": tree, "container": container, "installer": installer, "recipe": base,
+        } },
     });
     (schema, needed)
 }

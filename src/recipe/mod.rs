@@ -1,5 +1,6 @@
 //! Recipes: reads a recipe file, checks it, renders its templates and composes it with its elements.
 
+mod answer;
 mod base;
 mod below;
 mod catalog;
@@ -11,6 +12,7 @@ pub mod delivery;
 mod element_use;
 mod glance;
 mod include;
+mod installer;
 pub mod json_schema;
 mod layout;
 pub mod load;
@@ -32,6 +34,7 @@ pub use composition::{ComposedStep, Composition, System};
 pub use container::Reference;
 pub use element_use::ElementUse;
 pub use glance::GlanceSource;
+pub use installer::{Answer, AnswerKind, Installer, InstallerFile, InstallerSource};
 pub use layout::Layout;
 pub use load::{Loaded, load, load_all, load_all_str, load_str};
 pub use matrix::{Cell, MatrixFile};

@@ -16,7 +16,7 @@ use super::schema::{Base, BaseFile, Disk, ImageBase, RecipeFile};
 use super::secret::SecretSource;
 use super::template::{Budget, Variables, render};
 use super::verify::Known;
-use super::{Layout, LoadOptions, Verify, base, below, catalog, check, include, options};
+use super::{Installer, Layout, LoadOptions, Verify, answer, base, below, catalog, check, include, options};
 use crate::digest::Sha256;
 use crate::distro;
 use crate::element::library::Library;
@@ -173,6 +173,13 @@ pub(super) fn recipe(
     let name = file.as_ref().map_or("image", |file| file.name.as_str()).to_owned();
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let outputs = file.as_ref().map(|file| file.outputs.clone());
+    let names: Vec<String> = file.iter().flat_map(|file| file.secrets.keys().cloned()).collect();
+    let installed = match file.as_mut().map(|file| &mut file.base) {
+        Some(BaseFile::Installer(wanted)) => {
+            answer::installer(wanted, (&head, &dir), arch, &distros, (&names, variables), source, found)
+        }
+        _ => None,
+    };
     let mut composer = Composer {
         source,
         own: Own {
@@ -214,6 +221,7 @@ pub(super) fn recipe(
         (Some(BaseFile::Bootstrap(_)), bootstrapped) => {
             bootstrapped.as_ref().map(|(distro, _)| System { distro: distro.clone(), firmware: layout.firmware() })
         }
+        (Some(BaseFile::Installer(_)), _) => installed.as_ref().map(|(system, _)| system.clone()),
         (Some(BaseFile::Recipe(_)), _) => {
             composer.below.map(|below| System { distro: below.distro.clone(), firmware: below.firmware.clone() })
         }
@@ -251,6 +259,10 @@ pub(super) fn recipe(
             (below::base(&place.source, recipe.base), recipe.bootstrap)
         }
         (BaseFile::Container(container), _) => (Base::Container(container), None),
+        (BaseFile::Installer(source), _) => {
+            let (_, answer) = installed?;
+            (Base::Installer(Box::new(Installer { source: *source, answer: answer? })), None)
+        }
         (BaseFile::Glance(image), _) => (Base::Glance(image), None),
         (BaseFile::Tree(tree), _) => (Base::Tree(tree), None),
         (BaseFile::Image(ImageBase::File(image)), _) => (Base::Image(image), None),

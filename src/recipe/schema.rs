@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::container::Reference;
 use super::element_use::ElementUse;
 use super::glance::GlanceSource;
+use super::installer::{Installer, InstallerSource};
 use super::layout::Layout;
 use super::matrix::MatrixFile;
 use super::partitions::{Partition, Table};
@@ -47,7 +48,7 @@ pub struct RecipeFile {
     /// Values of parameters, each combination of which is an image of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matrix: Option<MatrixFile>,
-    /// Packages, an image, a root tree, a container image or another recipe that the image starts from.
+    /// Packages, an image, a root tree, a container image, an installer or another recipe that the image starts from.
     pub base: BaseFile,
     /// Size and partitions of the disk.
     #[serde(default)]
@@ -98,6 +99,8 @@ pub enum BaseFile {
     Tree(TreeSource),
     /// The image starts from the files of a container image, which has no kernel and no boot loader yet.
     Container(ContainerSource),
+    /// The image starts from the disk that an operating system's own installer makes, with an answer file.
+    Installer(Box<InstallerSource>),
     /// The image starts from the disk that another recipe describes.
     Recipe(BaseRecipe),
 }
@@ -116,6 +119,8 @@ pub enum Base {
     Tree(TreeSource),
     /// The files of a container image.
     Container(ContainerSource),
+    /// The disk that an operating system's own installer makes.
+    Installer(Box<Installer>),
 }
 
 /// A recipe whose disk another image starts from.

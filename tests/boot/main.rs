@@ -13,6 +13,7 @@ mod containers_support;
 mod debians;
 mod disks;
 mod foreign;
+mod installers;
 mod library;
 mod machine;
 mod record;

@@ -11,6 +11,7 @@ mod image_qcow2;
 mod image_read;
 mod image_writers;
 mod includes;
+mod installers;
 mod keys;
 mod matrices;
 #[path = "../support/matrix.rs"]

@@ -1,10 +1,10 @@
 //! Every recipe there is can be planned, without a network.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use goldsmith::digest::Sha256;
-use goldsmith::plan::{self, BasePlan, Distro, Phase, Plan, RepositoryPin, Step};
+use goldsmith::plan::{self, BasePlan, Distro, InstallerPlan, Phase, Plan, RepositoryPin, Step};
 use goldsmith::recipe::{self, Arch, Base, ContainerSource, Firmware, LoadOptions, Loaded, System, TreeSource};
 use goldsmith::tree::Source;
 
@@ -30,6 +30,12 @@ fn plan_of(loaded: &Loaded) -> Plan {
         }
         Base::Image(source) => BasePlan::Image { source: source.source.clone(), sha256, refreshed: None },
         Base::Glance(source) => BasePlan::Image { source: source.to_string(), sha256, refreshed: None },
+        Base::Installer(installer) => {
+            let digests = installer.source.files().map(|(key, _)| (key.to_owned(), sha256)).collect();
+            let answer = installer.answer.digest();
+            let (base, files) = (*installer.clone(), BTreeMap::new());
+            BasePlan::Installer(Box::new(InstallerPlan { base, answer, digests, files, refreshed: None }))
+        }
         Base::Tree(TreeSource { source, .. }) | Base::Container(ContainerSource { source, .. }) => {
             let files = Source::Layers { origin: source.clone(), files: Vec::new() };
             BasePlan::Tree { source: source.clone(), sha256, refreshed: None, files }

@@ -14,7 +14,6 @@ use crate::build::actions::ActionError;
 use crate::build::{AfterFailure, OnFailure};
 use crate::cli::build_host::BuildHost;
 use crate::cli::failure::{Failure, FailureKind};
-use crate::cli::hints;
 use crate::cli::history::{self, Ended};
 use crate::cli::logfile::Deferred;
 use crate::cli::output::{columns, line, print};
@@ -23,6 +22,7 @@ use crate::cli::settings::{Global, read_secrets};
 use crate::cli::telemetry::Telemetry;
 use crate::cli::terminal::Verbosity;
 use crate::cli::view::View;
+use crate::cli::{hints, installing};
 use crate::event::{Event, Reporter, Tee};
 use crate::export::Exported;
 use crate::fetch::PinPolicy;
@@ -173,7 +173,13 @@ impl<'h> Image<'h> {
 
     /// Returns an error for the user, with the place of the log if it tells more.
     fn with_log(&self, error: &PipelineError, log: Option<PathBuf>) -> Failure {
-        match (self.failure(error), log) {
+        let mut failure = self.failure(error);
+        match installing::keep_picture(error, &self.out, &self.name) {
+            Ok(Some(picture)) => failure = failure.hint(format!("its screen at that time is {}", picture.display())),
+            Ok(None) => {}
+            Err(lost) => failure = failure.hint(format!("the picture of its screen is lost: {lost}: {}", lost.source)),
+        }
+        match (failure, log) {
             (failure, Some(log)) if failure.kind == FailureKind::Build => {
                 failure.hint(format!("the whole log is {}", log.display()))
             }

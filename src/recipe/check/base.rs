@@ -10,7 +10,12 @@ use crate::yaml::{Diagnostic, Node, Source, Value};
 /// Checks that nobody on the way can change a list of checksums, and that `signed-by` has a list to verify. `kind` is the key of the
 /// base.
 pub(super) fn checksum(root: &Node, kind: &str, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
-    let Some(image) = root.get("base").and_then(|base| base.get(kind)) else { return };
+    unguarded(root.get("base").and_then(|base| base.get(kind)), kind, source, found);
+}
+
+/// Checks the same of a file that a recipe describes. `kind` says what it is.
+pub(super) fn unguarded(file: Option<&Node>, kind: &str, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
+    let Some(image) = file else { return };
     let Some((node, sums)) = image.get("sha256").and_then(|node| Some((node, node.printed()?))) else { return };
     let key = image.key("signed-by");
     let insecure = image.get("insecure").is_some_and(|node| node.value == Value::Bool(true));

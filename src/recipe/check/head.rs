@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::base;
+use super::installer::answer_file;
 use super::rule::apply;
 use crate::address;
 use crate::element::order::ALL;
@@ -37,6 +38,19 @@ const RECIPE_HEAD: &[(&str, Rule)] = &[
     ("base.image.signed-by", key_file),
     ("base.image.fingerprints.*", fingerprint),
     ("base.container.source", container_source),
+    ("base.installer.arguments.*", kernel_argument),
+    ("base.installer.kernel.source", image_source),
+    ("base.installer.kernel.sha256", image_digest),
+    ("base.installer.kernel.signed-by", key_file),
+    ("base.installer.initrd.source", image_source),
+    ("base.installer.initrd.sha256", image_digest),
+    ("base.installer.initrd.signed-by", key_file),
+    ("base.installer.iso.source", image_source),
+    ("base.installer.iso.sha256", image_digest),
+    ("base.installer.iso.signed-by", key_file),
+    ("base.installer.preseed", answer_file),
+    ("base.installer.kickstart", answer_file),
+    ("base.installer.autoinstall", answer_file),
     ("base.tree.source", image_source),
     ("base.tree.sha256", image_digest),
     ("base.tree.signed-by", key_file),
@@ -83,11 +97,18 @@ pub(crate) fn recipe_head(root: &Node, source: &Arc<Source>, found: &mut Vec<Dia
             found.push(Diagnostic::new(source, size.span, message));
         }
     }
-    let image = root.get("base").and_then(|base| base.get("image"));
-    for name in ["layout", "table", "partitions"] {
-        if let (Some(_), Some(key)) = (image, root.get("disk").and_then(|disk| disk.key(name))) {
-            let message = format!("an image has its partitions already: `{name}` is for bootstrapped disks");
-            found.push(Diagnostic::new(source, key.span, message).help("remove it; `size` grows the image's disk"));
+    let base = root.get("base");
+    let of_image = base
+        .and_then(|base| base.get("image"))
+        .map(|_| ("an image has its partitions already", "; `size` grows the image's disk"));
+    let of_installer = base
+        .and_then(|base| base.get("installer"))
+        .map(|_| ("an installer partitions the disk by its answer file", "; `size` is that of the disk"));
+    if let Some((reason, rest)) = of_image.or(of_installer) {
+        for name in ["layout", "table", "partitions"] {
+            let Some(key) = root.get("disk").and_then(|disk| disk.key(name)) else { continue };
+            let message = format!("{reason}: `{name}` is for bootstrapped disks");
+            found.push(Diagnostic::new(source, key.span, message).help(format!("remove it{rest}")));
         }
     }
     let disk = root.get("disk");

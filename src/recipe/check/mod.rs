@@ -5,12 +5,14 @@
 
 mod base;
 mod head;
+mod installer;
 mod partitions;
 mod rule;
 mod steps;
 
 pub(crate) use base::tree;
 pub(crate) use head::{BUILT_INS, accepted, element_head, layout, publish, recipe_head, some_output, verify};
+pub(crate) use installer::{answer_file, installed, installer};
 pub(crate) use partitions::{file_system_packages, partitions};
 pub(crate) use rule::{apply, require};
 pub(crate) use steps::{actions, checks, packages};

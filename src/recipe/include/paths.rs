@@ -38,6 +38,11 @@ pub(in crate::recipe) fn relocate(file: &mut RecipeFile, head: &Node, files: &Fi
                 container.move_below(&files.at(node.span.start).dir);
             }
         }
+        BaseFile::Installer(installer) => {
+            let node =
+                |keys: &[&str]| keys.iter().try_fold(head.get("base")?.get("installer")?, |node, key| node.get(key));
+            installer.move_paths(&mut |keys, path| moved(node(keys), path));
+        }
         BaseFile::Recipe(recipe) => moved(base("recipe", "source"), &mut recipe.source),
         BaseFile::Bootstrap(bootstrap) => {
             bootstrap.keyring.iter_mut().for_each(|path| moved(base("bootstrap", "keyring"), path));
