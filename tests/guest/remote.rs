@@ -1,7 +1,7 @@
 //! Two machines and a directory that both mount: what the first one has made in a guest, the second one takes.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -99,17 +99,16 @@ impl Building {
         Self { child, lines, reader }
     }
 
-    /// Waits until it says that an activity has begun; `false` if it ends before.
-    fn until(&mut self, activity: &str) -> bool {
-        let begins = |(_, line): &(Instant, Value)| {
-            line["event"] == "activity-started" && line["activity"].as_str().is_some_and(|it| it.starts_with(activity))
-        };
+    /// Waits for a line, and returns when it came; `None` if the build ends before.
+    fn until(&mut self, wanted: &dyn Fn(&Value) -> bool) -> Option<Instant> {
         loop {
-            if self.lines.lock().expect("no panic").iter().any(begins) {
-                return true;
+            let found =
+                |lines: &Vec<(Instant, Value)>| lines.iter().find(|(_, line)| wanted(line)).map(|(time, _)| *time);
+            if let Some(time) = found(&self.lines.lock().expect("no panic")) {
+                return Some(time);
             }
             if self.child.try_wait().expect("a child").is_some() {
-                return false;
+                return None;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -122,15 +121,12 @@ impl Building {
     }
 }
 
-#[test]
-#[ignore = "needs libguestfs"]
-fn of_two_machines_at_once_each_step_is_made_once_and_one_that_is_killed_is_replaced_within_a_minute() {
+/// Two machines with a recipe, a key and an empty store; the longest step takes so many seconds.
+fn two_machines(dir: &Path, seconds: u64) -> [PathBuf; 2] {
     let image = crate::shared::debian_12();
-    let dir = tempfile::tempdir().expect("a directory");
     let sha256 = Sha256::of_file(&image).expect("an image");
-    let recipe = |seconds: u64| {
-        format!(
-            "name: web
+    let recipe = format!(
+        "name: web
 base: {{ image: {{ source: {}, sha256: {sha256} }} }}
 steps:
   install:
@@ -139,23 +135,27 @@ steps:
     - run: {{ inline: \"sleep {seconds}\" }}
 outputs: [{{ format: qcow2 }}]
 ",
-            image.display()
-        )
-    };
-    goldsmith(dir.path(), &["cache", "keygen", "key"]);
-    let write = ["--remote-cache", "../store", "--remote-cache-write", "--remote-cache-key", "../key"];
-    let machines = |store: &str, seconds: u64| {
-        std::fs::create_dir(dir.path().join("store")).expect("a directory");
-        [1, 2].map(|number| {
-            let machine = dir.path().join(format!("{store}-{number}"));
-            std::fs::create_dir(&machine).expect("a directory");
-            std::fs::write(machine.join("web.yaml"), recipe(seconds)).expect("a recipe");
-            machine
-        })
-    };
+        image.display()
+    );
+    goldsmith(dir, &["cache", "keygen", "key"]);
+    std::fs::create_dir(dir.join("store")).expect("a directory");
+    ["one", "two"].map(|name| {
+        let machine = dir.join(name);
+        std::fs::create_dir(&machine).expect("a directory");
+        std::fs::write(machine.join("web.yaml"), &recipe).expect("a recipe");
+        machine
+    })
+}
 
-    let [one, two] = machines("both", 3);
-    let builds = [&one, &two].map(|machine| Building::start(machine, &write));
+/// Options of a machine that shares.
+const WRITE: [&str; 5] = ["--remote-cache", "../store", "--remote-cache-write", "--remote-cache-key", "../key"];
+
+#[test]
+#[ignore = "needs libguestfs"]
+fn of_two_machines_that_build_at_once_each_step_is_made_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let [one, two] = two_machines(dir.path(), 3);
+    let builds = [&one, &two].map(|machine| Building::start(machine, &WRITE));
     let [first, second] = builds.map(|build| {
         let (good, lines) = build.end();
         let events: Vec<_> = lines.into_iter().map(|(_, line)| line).collect();
@@ -163,35 +163,43 @@ outputs: [{{ format: qcow2 }}]
         events
     });
     let made = [&first, &second].map(|events| steps(events, "step-started"));
-    let cached = [&first, &second].map(|events| steps(events, "step-cached"));
-    assert_eq!(made[0] + made[1], made[0] + cached[0], "made {made:?}, taken {cached:?}");
+    let taken = [&first, &second].map(|events| steps(events, "step-cached"));
+    assert_eq!((made[0], made[1]), (taken[1], taken[0]), "what one has made, the other one has taken");
     assert_eq!(digest(&one), digest(&two), "random data would differ if a step had run twice");
-    let store = dir.path().join("store");
-    assert_eq!(std::fs::read_dir(store.join("leases")).expect("a directory").count(), 0, "leases are given back");
+    let leases = std::fs::read_dir(dir.path().join("store/leases")).expect("a directory");
+    assert_eq!(leases.count(), 0, "leases are given back");
+}
 
-    std::fs::remove_dir_all(&store).expect("it is mine");
-    let [one, two] = machines("killed", 30);
-    let mut killed = Building::start(&one, &write);
+#[test]
+#[ignore = "needs libguestfs"]
+fn a_machine_that_is_killed_while_it_makes_a_layer_is_replaced_within_a_minute() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // Nobody waits for the end of the step.
+    let [one, two] = two_machines(dir.path(), 1500);
+    let mut killed = Building::start(&one, &WRITE);
     // It is in the midst of the long step when the two below have come.
-    let started = Instant::now();
-    while std::fs::read_dir(store.join("layers")).map_or(0, Iterator::count) < 2 {
-        assert!(started.elapsed() < Duration::from_secs(600) && killed.child.try_wait().expect("a child").is_none());
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    let second = Building::start(&two, &write);
-    std::thread::sleep(Duration::from_secs(8));
+    let begun = |step: &str| {
+        let step = step.to_owned();
+        move |line: &Value| line["event"] == "step-started" && line["step"]["phase"] == *step
+    };
+    killed.until(&begun("configure")).expect("it runs");
+    let mut second = Building::start(&two, &WRITE);
+    let waits = |line: &Value| {
+        let activity = line["activity"].as_str().unwrap_or_default();
+        line["event"] == "activity-started" && activity.ends_with("makes `configure web`")
+    };
+    second.until(&waits).expect("it waits for the machine that makes the layer");
     killed.child.kill().expect("it runs");
     let death = Instant::now();
     killed.end();
-    let (good, lines) = second.end();
-    assert!(good, "{lines:?}");
-    let at = |wanted: &dyn Fn(&Value) -> bool| lines.iter().find(|(_, line)| wanted(line)).map(|(time, _)| *time);
-    let waited = at(&|line| line["activity"].as_str().is_some_and(|activity| activity.starts_with("wait for ")));
-    assert!(waited.is_some_and(|time| time < death), "it has waited for the one that was killed: {lines:?}");
-    let taken = at(&|line| line["event"] == "step-started").expect("a step was made").saturating_duration_since(death);
+    let taken = second.until(&begun("configure")).expect("it takes over").saturating_duration_since(death);
     assert!(taken < Duration::from_secs(60), "{taken:?}");
+    second.child.kill().expect("it runs");
+    let (_, lines) = second.end();
+    let events: Vec<_> = lines.into_iter().map(|(_, line)| line).collect();
+    assert_eq!((steps(&events, "step-started"), steps(&events, "step-cached")), (1, 2), "{events:?}");
     goldsmith(&two, &["cache", "verify"]);
-    goldsmith(&two, &[&["cache", "verify", "--remote"], &write[..2], &write[3..]].concat());
+    goldsmith(&two, &[&["cache", "verify", "--remote"], &WRITE[..2], &WRITE[3..]].concat());
 }
 
 #[test]
@@ -227,7 +235,11 @@ outputs: [{{ format: qcow2 }}]
     let mut killed = 0;
     for delay in [0, 40, 120, 250] {
         let mut build = Building::start(&two, &read);
-        if build.until("fetch ") {
+        let fetches = |line: &Value| {
+            let activity = line["activity"].as_str().unwrap_or_default();
+            line["event"] == "activity-started" && activity.ends_with("from the remote cache")
+        };
+        if build.until(&fetches).is_some() {
             std::thread::sleep(Duration::from_millis(delay));
             build.child.kill().expect("it is mine");
         }
