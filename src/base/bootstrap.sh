@@ -16,9 +16,10 @@
 #              EMULATION rule for binfmt_misc that runs programs of ARCH; empty if the kernel runs them already
 #              RELEASE ARCH PACKAGES          what to install; packages separated by commas
 #              EPOCH     when the repositories were last changed, in seconds since 1970; nothing made is newer
-#              DISK_SIZE ROOT_UUID EFI_SECTOR EFI_KIB EFI_ID    the disk; the file `file-systems` in WORK has a line
-#                        `TYPE OFFSET KIB UUID HASH_SEED LABEL MOUNT` for each file system and swap space
-#              TARGET    the qcow2 file to make; its directory gets an archive LABEL.tar of what an XFS is to hold
+#              DISK_SIZE ROOT_ARGUMENTS EFI_SECTOR EFI_KIB EFI_ID    the disk; the file `file-systems` in WORK has a line
+#                        `TYPE OFFSET KIB UUID HASH_SEED LABEL MOUNT` for each file system and swap space,
+#                        where TYPE is `archive` if the guest makes it
+#              TARGET    the qcow2 file to make; its directory gets an archive LABEL.tar of what such a file system is to hold
 # Lines that begin with `goldsmith:` and `goldsmith-bytes:` are for the caller.
 
 umask 022
@@ -149,7 +150,7 @@ while read -r kind offset kib uuid seed label mount; do
     used=0
     [ "$kind" = swap ] || used=$(du -sk --one-file-system "$directory" | cut -f 1)
     share=$((used / 8 + 131072))
-    [ "$mount" = / ] || [ "$kind" = xfs ] || share=$((used / 8 + 16384))
+    [ "$mount" = / ] || [ "$kind" = archive ] || share=$((used / 8 + 16384))
     if [ $((used + share)) -gt "$kib" ]; then
         echo "$((used + share)) $mount" >"$WORK/too-small"
         exit 1
@@ -164,7 +165,7 @@ while read -r kind offset kib uuid seed label mount; do
                 -E "offset=$offset,hash_seed=$seed,lazy_itable_init=0,lazy_journal_init=0,nodiscard" \
                 "$raw" "${kib}k"
             ;;
-        xfs)
+        archive)
             # Only a kernel fills it: the guest makes it of this archive. What this host's SELinux says of its files is not for the image.
             env --unset=TAR_OPTIONS tar --create --file="${TARGET%/*}/$label.tar" --blocking-factor=128 --format=posix --sort=name \
                 --numeric-owner --sparse --pax-option=delete=atime,delete=ctime \

@@ -54,7 +54,11 @@ pub(super) fn prepare(work: &Path, layout: &DiskLayout) -> Result<(), BootstrapE
 fn file_systems(layout: &DiskLayout) -> String {
     let mut lines = Vec::new();
     for area in layout.areas() {
-        let (kind, mount) = area.files.map_or(("swap", ""), |files| (files.kind.name(), files.mount.as_str()));
+        let (kind, mount) = match area.files {
+            None => ("swap", ""),
+            Some(files) if files.is_filled_by_guest() => ("archive", files.mount.as_str()),
+            Some(files) => (files.kind.name(), files.mount.as_str()),
+        };
         let (kibibytes, uuid, seed, label) = (area.size / 1024, area.content_uuid, area.hash_seed, area.label());
         lines.push((mount, format!("{kind} {} {kibibytes} {uuid} {seed} {label} {mount}\n", area.start)));
     }
@@ -108,7 +112,7 @@ impl Job<'_> {
             .env("EMULATION", emulator.map_or(String::new(), rule))
             .env("EPOCH", self.epoch.to_string())
             .env("DISK_SIZE", layout.size.to_string())
-            .env("ROOT_UUID", layout.root().map_or(String::new(), |root| root.content_uuid.to_string()))
+            .env("ROOT_ARGUMENTS", layout.root_arguments())
             .env("EFI_SECTOR", efi.map_or(String::new(), |efi| (efi.start / 512).to_string()))
             .env("EFI_KIB", efi.map_or(0, |efi| efi.size / 1024).to_string())
             .env("EFI_ID", format!("{:08x}", layout.efi_volume_id))

@@ -1,7 +1,7 @@
 # What dnf and zypper have in common: rpm, and the scripts of its packages. system.sh stands before it.
 #
-# Environment: WORK       holds rpmmacros, and is the home directory of rpm, which reads the place of its database there
-#              ROOT_UUID  also for the arguments of the kernel
+# Environment: WORK            holds rpmmacros, and is the home directory of rpm, which reads the place of its database there
+#              ROOT_ARGUMENTS  the arguments by which the kernel finds its root
 
 take_macros() {
     mv "$WORK/rpmmacros" "$WORK/.rpmmacros"
@@ -9,7 +9,7 @@ take_macros() {
 
 # What the kernel's package writes into boot entries. Otherwise it takes the arguments of this host.
 kernel_arguments() {
-    mkdir -p "$tree/etc/kernel" && echo "root=UUID=$ROOT_UUID ro" >"$tree/etc/kernel/cmdline"
+    mkdir -p "$tree/etc/kernel" && echo "$ROOT_ARGUMENTS" >"$tree/etc/kernel/cmdline"
 }
 
 # The status of the transaction, with the script of a package that has failed.

@@ -68,8 +68,7 @@ pub fn unpack(request: &TreeRequest<'_>, reporter: &dyn Reporter, interrupt: &In
         tree.mount_at(&files.mount).map_err(no_system)?;
     }
     if request.kernel_arguments {
-        let text =
-            format!("root=UUID={} ro\n", layout.root().map_or(String::new(), |root| root.content_uuid.to_string()));
+        let text = format!("{}\n", layout.root_arguments());
         let wrong = |reason| no_system(format!("its /etc/kernel/cmdline {reason}"));
         tree.write_file("etc/kernel/cmdline", &text).map_err(wrong)?;
     }

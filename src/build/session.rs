@@ -133,10 +133,8 @@ impl<'a> Session<'a> {
         guest.attach(slot.disk_path()).during("attach the disk")?;
         guest.form(steps).during(&activity)?;
         guest.unmount().during("unmount the disk")?;
-        for step in steps {
-            if let form::Step::Xfs { files, .. } = step {
-                std::fs::remove_file(files).at(files).map_err(StoreError::from)?;
-            }
+        for files in steps.iter().filter_map(form::Step::archive) {
+            std::fs::remove_file(files).at(files).map_err(StoreError::from)?;
         }
         self.workshop.reporter.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
         Ok(())

@@ -177,6 +177,11 @@ impl DiskLayout {
         self.file_systems().find(|(_, files)| files.mount == "/").map(|(area, _)| area)
     }
 
+    /// Returns the arguments by which the kernel finds the root file system.
+    pub fn root_arguments(&self) -> String {
+        self.root().map_or(String::new(), |root| format!("root=UUID={} ro", root.content_uuid))
+    }
+
     /// Returns the EFI system partition, if this disk has one.
     pub fn efi(&self) -> Option<&Partition> {
         self.partitions.iter().find(|partition| partition.content == Content::Efi)
@@ -285,23 +290,23 @@ impl DiskLayout {
             name: group.name.clone(),
             physical: group.physical.clone(),
             description: group.description(),
-            // The guest makes those of XFS after this.
+            // The guest makes the others after this.
             held: (self.areas())
-                .filter(|area| area.files.is_none_or(|files| files.kind != FileSystemType::Xfs))
+                .filter(|area| area.files.is_none_or(|files| !files.is_filled_by_guest()))
                 .filter_map(|area| match area.source() {
                     MountSource::Device(device) => Some((device, area.content_uuid.to_string())),
                     MountSource::Partition(_) | MountSource::Disk => None,
                 })
                 .collect(),
         });
-        let xfs = self.file_systems().filter(|(_, files)| files.kind == FileSystemType::Xfs);
-        let xfs = xfs.map(|(area, files)| form::Step::Xfs {
+        let filled = self.file_systems().filter(|(_, files)| files.is_filled_by_guest());
+        let filled = filled.map(|(area, files)| form::Step::Xfs {
             on: area.source(),
             uuid: area.content_uuid.to_string(),
             label: files.label().to_owned(),
             files: archives.join(format!("{}.tar", files.label())),
         });
-        group.chain(xfs).collect()
+        group.chain(filled).collect()
     }
 
     /// Returns the content of the image's `/etc/fstab`.

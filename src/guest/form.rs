@@ -1,6 +1,6 @@
 //! What a guest makes on a new disk, because only a kernel can.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::MountSource;
 
@@ -31,4 +31,14 @@ pub enum Step {
         /// Tar file of this host with its content.
         files: PathBuf,
     },
+}
+
+impl Step {
+    /// Returns the archive that it unpacks.
+    pub fn archive(&self) -> Option<&Path> {
+        match self {
+            Self::Group { .. } => None,
+            Self::Xfs { files, .. } => Some(files),
+        }
+    }
 }

@@ -23,7 +23,8 @@ pub(super) fn form(guest: &mut LibguestfsGuest, disk: &str, step: &Step) -> Resu
             let call = format!("make the XFS `{label}`");
             let size = length(&call, files)?;
             guest.with_file(&call, files, |guest, archive| {
-                guest.appliance(&call, &xfs(&on.device(disk), uuid, label, archive, size)).map(drop)
+                let archive = Archive { device: archive, size };
+                guest.appliance(&call, &xfs(&on.device(disk), uuid, label, &archive)).map(drop)
             })
         }
     }
@@ -60,21 +61,34 @@ udevadm settle
     script
 }
 
-/// Makes an XFS and unpacks an archive into it, which another device has, and reads back its UUID. tar only warns of some things that it
-/// cannot do.
-fn xfs(device: &str, uuid: &str, label: &str, archive: &str, size: u64) -> String {
+/// An archive on a device, which is longer.
+struct Archive<'a> {
+    device: &'a str,
+    size: u64,
+}
+
+/// Makes an XFS, and fills it.
+fn xfs(device: &str, uuid: &str, label: &str, archive: &Archive<'_>) -> String {
     let (device, label) = (quote(device), quote(label));
+    let make = format!(
+        "more=; case $(mkfs.xfs 2>&1) in *nrext64=*) more=,nrext64=0 ;; esac
+mkfs.xfs -q -f -K {XFS_FEATURES} -m uuid={uuid} -L {label} {device}
+mount -t xfs -o noatime {device} /tmp/form"
+    );
+    filled(&make, &device, uuid, archive)
+}
+
+/// Makes and mounts a file system, unpacks an archive into it, and reads back its UUID. tar only warns of some things that it cannot do.
+fn filled(make: &str, device: &str, uuid: &str, Archive { device: archive, size }: &Archive<'_>) -> String {
     let script = format!(
         "set -e; exec 2>&1; udevadm settle
-more=; case $(mkfs.xfs 2>&1) in *nrext64=*) more=,nrext64=0 ;; esac
-mkfs.xfs -q -f -K {XFS_FEATURES} -m uuid={uuid} -L {label} {device}
 mkdir -p /tmp/form
-mount -t xfs -o noatime {device} /tmp/form
+{make}
 status=0
 head -c {size} {archive} | tar -x -f - -b 128 -C /tmp/form --numeric-owner --same-owner --same-permissions --delay-directory-restore \\
   --xattrs '--xattrs-include=*' --warning=no-timestamp 2>/tmp/formed || status=$?
 tail -n 20 /tmp/formed
-umount /tmp/form
+umount -R /tmp/form
 if [ $status != 0 ] || [ -s /tmp/formed ]; then exit 1; fi
 found=$(blkid -p -s UUID -o value {device})
 [ \"$found\" = {uuid} ] || {{ echo \"its UUID is $found afterwards, not {uuid}\"; exit 1; }}"
@@ -89,8 +103,9 @@ mod tests {
     #[test]
     fn the_scripts_are_shell() {
         let held = [("/dev/it's/root".to_owned(), "u-u".to_owned())];
+        let archive = Archive { device: "/dev/sdd", size: 65536 };
         for script in
-            [xfs("/dev/sdc4", "u-u", "it's", "/dev/sdd", 65536), group("/dev/sdc4", "it's", "p-p", "it's {\n}", &held)]
+            [xfs("/dev/sdc4", "u-u", "it's", &archive), group("/dev/sdc4", "it's", "p-p", "it's {\n}", &held)]
         {
             crate::process::capture(std::process::Command::new("bash").args(["-n", "-c", &script]))
                 .unwrap_or_else(|error| panic!("{error}\n{script}"));

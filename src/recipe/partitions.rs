@@ -169,6 +169,11 @@ impl FileSystem {
         if self.mount == "/" { least.max(MIN_ROOT) } else { least }
     }
 
+    /// Returns whether only a kernel can fill it, so that the guest makes it of an archive.
+    pub fn is_filled_by_guest(&self) -> bool {
+        self.kind == FileSystemType::Xfs
+    }
+
     /// Returns the label.
     pub fn label(&self) -> &str {
         match (&self.label, self.mount.as_str()) {

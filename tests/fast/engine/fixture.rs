@@ -176,7 +176,7 @@ impl Fixture {
                 make_base(request.target, unlike);
                 let layout = DiskLayout::new(request.disk, request.arch, &request.seed)?;
                 for step in layout.formed(request.target.parent().expect("it has one")) {
-                    if let goldsmith::guest::form::Step::Xfs { files, .. } = step {
+                    if let Some(files) = step.archive() {
                         std::fs::write(files, "an archive").expect("a file");
                     }
                 }
