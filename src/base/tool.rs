@@ -8,7 +8,7 @@ use super::BootstrapRequest;
 use crate::distro::Tool;
 use crate::fsx::{IoContext as _, PathError};
 use crate::recipe::Arch;
-use crate::recipe::partitions::Partition;
+use crate::recipe::partitions::{FileSystem, Partition};
 
 /// The part of the script that is the same for all tools; its first lines describe it.
 const COMMON: &str = include_str!("bootstrap.sh");
@@ -59,11 +59,13 @@ pub(super) fn missing_for(partitions: &[Partition]) -> impl Iterator<Item = (&'s
     let of_kinds = kinds.into_iter().flat_map(|kind| match kind {
         "btrfs" => &[("mkfs.btrfs", "btrfs-progs")][..],
         // The guest has the programs of this host.
-        "xfs" => &[("tar", "tar"), ("mkfs.xfs", "xfsprogs")],
+        "xfs" => &[("mkfs.xfs", "xfsprogs")],
         _ => &[],
     });
+    let filled = partitions.iter().flat_map(Partition::file_systems).any(FileSystem::is_filled_by_guest);
+    let tar = filled.then_some(("tar", "tar"));
     let lvm = partitions.iter().any(|partition| matches!(partition, Partition::Lvm(_))).then_some(("lvm", "lvm2"));
-    swap.into_iter().chain(of_kinds.copied()).chain(lvm).filter(|(tool, _)| !is_installed(tool))
+    swap.into_iter().chain(of_kinds.copied()).chain(tar).chain(lvm).filter(|(tool, _)| !is_installed(tool))
 }
 
 /// Returns the programs that a disk of a tree needs and that are missing on this host, with their Debian packages.

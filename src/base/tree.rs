@@ -65,7 +65,9 @@ pub fn unpack(request: &TreeRequest<'_>, reporter: &dyn Reporter, interrupt: &In
     let no_system = |reason| TreeError::NoSystem { origin: request.source.origin().to_owned(), reason };
     // Their content moves to file systems of their own.
     for (_, files) in layout.file_systems() {
-        tree.mount_at(&files.mount).map_err(no_system)?;
+        for point in files.mounts() {
+            tree.mount_at(point.mount).map_err(no_system)?;
+        }
     }
     if request.kernel_arguments {
         let text = format!("{}\n", layout.root_arguments());

@@ -10,7 +10,7 @@ use super::volumes::{Group, Volume};
 use crate::digest::Sha256;
 use crate::guest::{Mount, MountSource, form};
 use crate::plan::DiskPlan;
-use crate::recipe::partitions::{FileSystem, FileSystemType, Partition as Wanted, SWAP_LABEL, Table};
+use crate::recipe::partitions::{FileSystem, FileSystemType, MountPoint, Partition as Wanted, SWAP_LABEL, Table};
 use crate::recipe::{Arch, Layout};
 use crate::units::ByteSize;
 
@@ -179,7 +179,12 @@ impl DiskLayout {
 
     /// Returns the arguments by which the kernel finds the root file system.
     pub fn root_arguments(&self) -> String {
-        self.root().map_or(String::new(), |root| format!("root=UUID={} ro", root.content_uuid))
+        let Some((root, files)) = self.file_systems().find(|(_, files)| files.mount == "/") else {
+            return String::new();
+        };
+        let subvolume = files.mounts().into_iter().find(|point| point.mount == "/").and_then(|point| point.subvolume);
+        let subvolume = subvolume.map_or(String::new(), |name| format!(" rootflags=subvol={name}"));
+        format!("root=UUID={} ro{subvolume}", root.content_uuid)
     }
 
     /// Returns the EFI system partition, if this disk has one.
@@ -273,12 +278,15 @@ impl DiskLayout {
     /// Returns the file systems with their mount points, each after those that it lies in.
     pub fn mounts(&self) -> Vec<Mount> {
         let efi = self.efi().map(|efi| Mount::partition(efi.number, "/boot/efi"));
-        let mount = |(area, files): (Area<'_>, &FileSystem)| Mount {
-            source: area.source(),
-            subvolume: None,
-            path: files.mount.clone(),
+        let of = |(area, files): (Area<'_>, &FileSystem)| -> Vec<Mount> {
+            let mount = |point: MountPoint<'_>| Mount {
+                source: area.source(),
+                subvolume: point.subvolume.map(str::to_owned),
+                path: point.mount.to_owned(),
+            };
+            files.mounts().into_iter().map(mount).collect()
         };
-        let mut mounts: Vec<_> = self.file_systems().map(mount).chain(efi).collect();
+        let mut mounts: Vec<_> = self.file_systems().flat_map(of).chain(efi).collect();
         mounts.sort_by(|one, other| one.path.cmp(&other.path));
         mounts
     }
@@ -300,11 +308,16 @@ impl DiskLayout {
                 .collect(),
         });
         let filled = self.file_systems().filter(|(_, files)| files.is_filled_by_guest());
-        let filled = filled.map(|(area, files)| form::Step::Xfs {
-            on: area.source(),
-            uuid: area.content_uuid.to_string(),
-            label: files.label().to_owned(),
-            files: archives.join(format!("{}.tar", files.label())),
+        let filled = filled.map(|(area, files)| {
+            let (on, uuid, label) = (area.source(), area.content_uuid.to_string(), files.label().to_owned());
+            let archive = archives.join(format!("{label}.tar"));
+            match files.kind {
+                FileSystemType::Btrfs => {
+                    let subvolumes = subvolumes(files);
+                    form::Step::Btrfs { on, uuid, label, subvolumes, files: archive }
+                }
+                FileSystemType::Ext4 | FileSystemType::Xfs => form::Step::Xfs { on, uuid, label, files: archive },
+            }
         });
         group.chain(filled).collect()
     }
@@ -320,10 +333,15 @@ impl DiskLayout {
                 (_, FileSystemType::Ext4) => (&[], 2),
                 (_, FileSystemType::Btrfs | FileSystemType::Xfs) => (&[], 0),
             };
-            let options: Vec<&str> = own.iter().copied().chain(files.options.iter().map(String::as_str)).collect();
-            let options = if options.is_empty() { "defaults".to_owned() } else { options.join(",") };
-            let (uuid, mount) = (area.content_uuid, files.mount.as_str());
-            lines.push((mount, format!("UUID={uuid} {mount} {} {options} 0 {pass}\n", kind.name())));
+            for MountPoint { mount, subvolume, options } in files.mounts() {
+                let own = own.iter().filter(|_| mount == files.mount).map(|option| (*option).to_owned());
+                let subvolume = subvolume.map(|name| format!("subvol={name}"));
+                let options = own.chain(subvolume).chain(options.into_iter().map(str::to_owned));
+                let options = options.collect::<Vec<_>>().join(",");
+                let options = if options.is_empty() { "defaults" } else { &options };
+                let uuid = area.content_uuid;
+                lines.push((mount, format!("UUID={uuid} {mount} {} {options} 0 {pass}\n", kind.name())));
+            }
         }
         if self.efi().is_some() {
             let id = self.efi_volume_id;
@@ -335,6 +353,16 @@ impl DiskLayout {
         let swap = swap.map(|area| format!("UUID={} none swap defaults 0 0\n", area.content_uuid));
         lines.into_iter().map(|(_, line)| line).chain(swap).collect()
     }
+}
+
+/// Returns the subvolumes of a file system, the outermost first, each with the place of its files in the archive.
+fn subvolumes(files: &FileSystem) -> Vec<(String, String)> {
+    let top = files.mount.trim_end_matches('/');
+    let place = |mount: &str| mount.strip_prefix(top).unwrap_or_default().trim_end_matches('/').to_owned();
+    let mut found: Vec<_> =
+        (files.subvolumes.iter()).map(|subvolume| (subvolume.name.clone(), place(&subvolume.mount))).collect();
+    found.sort_by(|(_, one), (_, other)| one.cmp(other));
+    found
 }
 
 #[cfg(test)]

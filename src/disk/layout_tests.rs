@@ -1,7 +1,7 @@
 //! Tests of the layout of new disks.
 
 use super::*;
-use crate::recipe::partitions::{Lvm, Swap, Volume as WantedVolume};
+use crate::recipe::partitions::{Lvm, Subvolume, Swap, Volume as WantedVolume};
 
 fn plan(size: ByteSize, layout: Layout) -> DiskPlan {
     DiskPlan { size, layout, ..DiskPlan::default() }
@@ -72,7 +72,7 @@ fn parts(table: Table) -> DiskPlan {
         kind,
         size: (size > 0).then_some(ByteSize::mebibytes(size)),
         options: if mount == "/var" { vec!["noatime".to_owned()] } else { Vec::new() },
-        label: None,
+        ..FileSystem::root()
     };
     let mut partitions = vec![
         Wanted::Swap(Swap { size: ByteSize::mebibytes(512) }),
@@ -136,6 +136,41 @@ fn an_xfs_is_made_by_the_guest_of_its_archive() {
     let step = form::Step::Xfs { on, label: "root".to_owned(), files: "/l/root.tar".into(), uuid: uuid.clone() };
     assert_eq!(disk.formed(Path::new("/l")), [step]);
     assert!(disk.fstab().starts_with(&format!("UUID={uuid} / xfs x-systemd.growfs 0 0\n")), "{}", disk.fstab());
+}
+
+#[test]
+fn subvolumes_are_mounted_and_filled_from_the_outside_in() {
+    let subvolume = |name: &str, mount: &str, options: &[&str]| Subvolume {
+        name: name.to_owned(),
+        mount: mount.to_owned(),
+        options: options.iter().map(|option| (*option).to_owned()).collect(),
+    };
+    let subvolumes =
+        vec![subvolume("logs", "/var/log", &["nodev"]), subvolume("@", "/", &[]), subvolume("@var", "/var", &[])];
+    let mut plan = parts(Table::Gpt);
+    plan.partitions = vec![
+        Wanted::BiosBoot,
+        Wanted::FileSystem(FileSystem {
+            kind: FileSystemType::Btrfs,
+            options: vec!["noatime".to_owned()],
+            subvolumes,
+            ..FileSystem::root()
+        }),
+    ];
+    let disk = DiskLayout::new(&plan, Arch::X86_64, &Sha256::of(b"seed")).expect("layout");
+    let mounts: Vec<_> = disk.mounts().into_iter().map(|mount| (mount.path, mount.subvolume)).collect();
+    let expected = [("/", "@"), ("/var", "@var"), ("/var/log", "logs")];
+    assert_eq!(mounts, expected.map(|(path, name)| (path.to_owned(), Some(name.to_owned()))));
+    let fstab = disk.fstab();
+    let words: Vec<Vec<&str>> = fstab.lines().map(|line| line.split(' ').skip(1).collect()).collect();
+    assert_eq!(words[0], ["/", "btrfs", "x-systemd.growfs,subvol=@,noatime", "0", "0"]);
+    assert_eq!(words[2], ["/var/log", "btrfs", "subvol=logs,noatime,nodev", "0", "0"]);
+    let uuid = disk.root().expect("there is one").content_uuid.to_string();
+    assert_eq!(disk.root_arguments(), format!("root=UUID={uuid} ro rootflags=subvol=@"));
+    let [form::Step::Btrfs { subvolumes, files, .. }] = &disk.formed(Path::new("/l"))[..] else { panic!("a btrfs") };
+    let places: Vec<_> = subvolumes.iter().map(|(name, place)| (name.as_str(), place.as_str())).collect();
+    assert_eq!(places, [("@", ""), ("@var", "/var"), ("logs", "/var/log")]);
+    assert_eq!(files, Path::new("/l/root.tar"));
 }
 
 #[test]

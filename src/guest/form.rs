@@ -31,6 +31,19 @@ pub enum Step {
         /// Tar file of this host with its content.
         files: PathBuf,
     },
+    /// A btrfs with subvolumes, which hold all its files.
+    Btrfs {
+        /// What it is on.
+        on: MountSource,
+        /// Its UUID.
+        uuid: String,
+        /// Its label.
+        label: String,
+        /// Names of the subvolumes, the outermost first, each with the directory of its files in the archive: `/home`, or nothing.
+        subvolumes: Vec<(String, String)>,
+        /// Tar file of this host with its content.
+        files: PathBuf,
+    },
 }
 
 impl Step {
@@ -38,7 +51,7 @@ impl Step {
     pub fn archive(&self) -> Option<&Path> {
         match self {
             Self::Group { .. } => None,
-            Self::Xfs { files, .. } => Some(files),
+            Self::Xfs { files, .. } | Self::Btrfs { files, .. } => Some(files),
         }
     }
 }

@@ -21,13 +21,24 @@ pub(super) fn form(guest: &mut LibguestfsGuest, disk: &str, step: &Step) -> Resu
         }
         Step::Xfs { on, uuid, label, files } => {
             let call = format!("make the XFS `{label}`");
-            let size = length(&call, files)?;
-            guest.with_file(&call, files, |guest, archive| {
-                let archive = Archive { device: archive, size };
-                guest.appliance(&call, &xfs(&on.device(disk), uuid, label, &archive)).map(drop)
-            })
+            of_archive(guest, &call, files, |archive| xfs(&on.device(disk), uuid, label, archive))
+        }
+        Step::Btrfs { on, uuid, label, subvolumes, files } => {
+            let call = format!("make the btrfs `{label}`");
+            of_archive(guest, &call, files, |archive| btrfs(&on.device(disk), uuid, label, subvolumes, archive))
         }
     }
+}
+
+/// Runs a script with an archive of this host.
+fn of_archive(
+    guest: &mut LibguestfsGuest,
+    call: &str,
+    files: &Path,
+    script: impl FnOnce(&Archive<'_>) -> String,
+) -> Result<(), GuestError> {
+    let size = length(call, files)?;
+    guest.with_file(call, files, |guest, device| guest.appliance(call, &script(&Archive { device, size })).map(drop))
 }
 
 fn length(call: &str, file: &Path) -> Result<u64, GuestError> {
@@ -78,6 +89,25 @@ mount -t xfs -o noatime {device} /tmp/form"
     filled(&make, &device, uuid, archive)
 }
 
+/// Makes a btrfs with subvolumes, mounts these as the image does, and fills them.
+fn btrfs(device: &str, uuid: &str, label: &str, subvolumes: &[(String, String)], archive: &Archive<'_>) -> String {
+    let (device, label) = (quote(device), quote(label));
+    // mkfs.btrfs refuses the UUID of what an earlier try has left there.
+    let mut make = format!(
+        "wipefs -q -a {device}\nmkfs.btrfs -q -f -K --uuid {uuid} --label {label} {device}\n\
+         mount -t btrfs -o noatime {device} /tmp/form\n"
+    );
+    for (name, _) in subvolumes {
+        make += &format!("btrfs subvolume create {} >/dev/null\n", quote(&format!("/tmp/form/{name}")));
+    }
+    make += "umount /tmp/form\n";
+    for (name, place) in subvolumes {
+        let (options, place) = (quote(&format!("noatime,subvol={name}")), quote(&format!("/tmp/form{place}")));
+        make += &format!("mkdir -p {place}\nmount -t btrfs -o {options} {device} {place}\n");
+    }
+    filled(&make, &device, uuid, archive)
+}
+
 /// Makes and mounts a file system, unpacks an archive into it, and reads back its UUID. tar only warns of some things that it cannot do.
 fn filled(make: &str, device: &str, uuid: &str, Archive { device: archive, size }: &Archive<'_>) -> String {
     let script = format!(
@@ -104,9 +134,12 @@ mod tests {
     fn the_scripts_are_shell() {
         let held = [("/dev/it's/root".to_owned(), "u-u".to_owned())];
         let archive = Archive { device: "/dev/sdd", size: 65536 };
-        for script in
-            [xfs("/dev/sdc4", "u-u", "it's", &archive), group("/dev/sdc4", "it's", "p-p", "it's {\n}", &held)]
-        {
+        let subvolumes = [("@".to_owned(), String::new()), ("@home".to_owned(), "/it's".to_owned())];
+        for script in [
+            xfs("/dev/sdc4", "u-u", "it's", &archive),
+            btrfs("/dev/sdc4", "u-u", "it's", &subvolumes, &archive),
+            group("/dev/sdc4", "it's", "p-p", "it's {\n}", &held),
+        ] {
             crate::process::capture(std::process::Command::new("bash").args(["-n", "-c", &script]))
                 .unwrap_or_else(|error| panic!("{error}\n{script}"));
         }

@@ -9,6 +9,9 @@ use crate::units::ByteSize;
 /// Size of an EFI system partition, for several boot loaders and a firmware update. FAT32 needs at least 33 MiB.
 pub const EFI_SIZE: ByteSize = ByteSize::mebibytes(100);
 
+/// Smallest btrfs with subvolumes: besides their files it holds tables that grow with them.
+const MIN_SUBVOLUMES: ByteSize = ByteSize::mebibytes(256);
+
 /// Smallest partition for a root file system.
 const MIN_ROOT: ByteSize = ByteSize::mebibytes(256);
 
@@ -110,6 +113,33 @@ pub struct FileSystem {
     /// Mount options for `/etc/fstab`, such as `noatime`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
+    /// Subvolumes of a btrfs, one of them for `mount`. Nothing else lies in the btrfs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subvolumes: Vec<Subvolume>,
+}
+
+/// A subvolume of a btrfs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Subvolume {
+    /// Name: `@`, `@home`.
+    pub name: String,
+    /// Directory at which it is mounted: that of the file system, or one in it.
+    pub mount: String,
+    /// Mount options besides those of the file system, such as `nodev`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+}
+
+/// A directory at which a file system, or a subvolume of one, is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountPoint<'a> {
+    /// The directory.
+    pub mount: &'a str,
+    /// Name of the subvolume.
+    pub subvolume: Option<&'a str>,
+    /// Mount options of the recipe.
+    pub options: Vec<&'a str>,
 }
 
 /// The type of a file system.
@@ -160,18 +190,33 @@ fn efi_size() -> ByteSize {
 impl FileSystem {
     /// Returns the root file system of a recipe that lists no partitions.
     pub fn root() -> Self {
-        Self { mount: "/".to_owned(), kind: FileSystemType::Ext4, size: None, label: None, options: Vec::new() }
+        let (options, subvolumes) = (Vec::new(), Vec::new());
+        Self { mount: "/".to_owned(), kind: FileSystemType::Ext4, size: None, label: None, options, subvolumes }
     }
 
     /// Returns the size below which it is not made: that of its type, and the root file system holds a system.
     pub fn least(&self) -> ByteSize {
-        let least = self.kind.least();
+        let least = if self.subvolumes.is_empty() { self.kind.least() } else { MIN_SUBVOLUMES };
         if self.mount == "/" { least.max(MIN_ROOT) } else { least }
+    }
+
+    /// Returns where it is mounted: its subvolumes in their order, or all of it.
+    pub fn mounts(&self) -> Vec<MountPoint<'_>> {
+        let options = || self.options.iter().map(String::as_str);
+        if self.subvolumes.is_empty() {
+            return vec![MountPoint { mount: &self.mount, subvolume: None, options: options().collect() }];
+        }
+        let points = self.subvolumes.iter().map(|subvolume| MountPoint {
+            mount: &subvolume.mount,
+            subvolume: Some(&subvolume.name),
+            options: options().chain(subvolume.options.iter().map(String::as_str)).collect(),
+        });
+        points.collect()
     }
 
     /// Returns whether only a kernel can fill it, so that the guest makes it of an archive.
     pub fn is_filled_by_guest(&self) -> bool {
-        self.kind == FileSystemType::Xfs
+        self.kind == FileSystemType::Xfs || !self.subvolumes.is_empty()
     }
 
     /// Returns the label.
@@ -182,6 +227,12 @@ impl FileSystem {
             (None, mount) => mount.rsplit('/').next().unwrap_or(mount),
         }
     }
+}
+
+/// Returns whether a directory is another one, or lies in it.
+pub fn within(directory: &str, other: &str) -> bool {
+    let rest = directory.strip_prefix(other.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Volume {

@@ -68,6 +68,33 @@ fn takes_long_btrfs_with_boot_and_var_of_their_own_boots_under_bios_and_secure_b
 
 #[test]
 #[ignore = "needs packages of Debian, boots virtual machines, and takes long"]
+fn takes_long_a_root_on_a_subvolume_boots_under_bios_and_uefi_and_grows() {
+    let disk = "disk:
+  size: 4GiB
+  partitions:
+    - bios-boot
+    - efi: { size: 64MiB }
+    - swap: { size: 256MiB }
+    - file-system:
+        mount: /
+        type: btrfs
+        options: [compress=zstd:1]
+        subvolumes:
+          - { name: \"@\", mount: / }
+          - { name: \"@home\", mount: /home, options: [nodev] }
+          - { name: \"@var\", mount: /var, options: [noatime] }
+";
+    let head = HEAD.replace("bootloader, ", "bootloader, uefi, ");
+    let subvolumes = "  - booted: { command: 'test \"$(findmnt -no FSROOT /)\" = /@ && test \"$(findmnt -no FSROOT /home)\" = /@home && test \"$(findmnt -no FSROOT /var)\" = /@var' }
+";
+    let recipe = format!("name: disk-subvolumes\n{head}{disk}{VERIFY}{}{subvolumes}", checks("btrfs", "btrfs"));
+    let (verified, _) = build_and_verify("disk-subvolumes", &recipe, &["--trust-manifest"]);
+    verified.assert_passed();
+    assert_eq!(boots(&verified.report).len(), 2);
+}
+
+#[test]
+#[ignore = "needs packages of Debian, boots virtual machines, and takes long"]
 fn takes_long_a_root_on_lvm_boots_under_bios_and_uefi_and_grows() {
     let disk = "disk:
   size: 4GiB

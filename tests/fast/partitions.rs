@@ -12,6 +12,7 @@ fn with(disk: &str) -> Folder {
 #[test]
 fn errors_in_partitions_have_their_place_and_say_what_to_do() {
     let on = regex::Regex::new(r"ON\(([^)]*)\)").expect("a pattern");
+    let subvolumes = regex::Regex::new(r"SUB\(([^)]*)\)").expect("a pattern");
     let lvm = regex::Regex::new(r"LVM\((\w+): (.*)\)\]").expect("a pattern");
     for (disk, place, words) in [
         ("{ layout: bios, partitions: [bios-boot, file-system: { mount: / }] }", "layout", "leave `layout` out"),
@@ -92,11 +93,57 @@ fn errors_in_partitions_have_their_place_and_say_what_to_do() {
             "partitions",
             "no room for these partitions",
         ),
+        (
+            "{ partitions: [bios-boot, file-system: { mount: /, subvolumes: [{ name: '@', mount: / }] }] }",
+            "subvolumes",
+            "only a btrfs has subvolumes, and `/` is ext4",
+        ),
+        (
+            "{ partitions: [bios-boot, SUB(@ /, @ /home)] }",
+            "{ name: '@', mount: /home",
+            "two subvolumes have the name `@`",
+        ),
+        ("{ partitions: [bios-boot, SUB(@ /, a /home, b /home)] }", "{ name: 'b'", "`/home` is there twice"),
+        (
+            "{ size: 4GiB, partitions: [bios-boot, ON(/home), SUB(@ /, a /home)] }",
+            "{ name: 'a'",
+            "`/home` is there twice",
+        ),
+        (
+            "{ size: 4GiB, partitions: [bios-boot, ON(/var), SUB(@ /, a /var/log)] }",
+            "{ name: 'a'",
+            "`/var/log` lies in the file system of `/var`",
+        ),
+        ("{ partitions: [bios-boot, SUB(@home /home)] }", "subvolumes", "no subvolume is mounted at `/`"),
+        ("{ partitions: [bios-boot, SUB(@ /, a/b /home)] }", "{ name: 'a/b'", "`a/b` cannot name a subvolume"),
+        ("{ partitions: [bios-boot, SUB(@ /, a home)] }", "{ name: 'a'", "`home` is no directory for a mount"),
+        ("{ partitions: [bios-boot, SUB(@ /, a /etc)] }", "{ name: 'a'", "`/etc` cannot be a file system of its own"),
+        (
+            "{ partitions: [bios-boot, file-system: { mount: /srv, type: btrfs, size: 1GiB, subvolumes: [{ name: a, mount: /srv }, { name: b, mount: /srvs }] }, ROOT] }",
+            "{ name: b",
+            "`/srvs` does not lie in `/srv`",
+        ),
+        (
+            "{ partitions: [bios-boot, file-system: { mount: /srv, type: btrfs, size: 200MiB, subvolumes: [{ name: a, mount: /srv }] }, ROOT] }",
+            "file-",
+            "it needs at least 256 MiB",
+        ),
+        (
+            "{ partitions: [bios-boot, file-system: { mount: /, type: btrfs, subvolumes: [{ name: '@', mount: /, options: ['a b'] }] }] }",
+            "{ name: '@'",
+            "`a b` is no mount option",
+        ),
         ("{ table: mbr, partitions: [bios-boot, ROOT] }", "partitions", "are partitions of a GPT"),
         ("{ size: 3TiB, table: mbr, partitions: [ROOT] }", "mbr", "an MBR is for disks of at most 2 TiB"),
         ("{ table: mbr }", "table", "list the partitions, or remove it"),
     ] {
         let disk = lvm.replace_all(disk, "lvm: { group: $1, volumes: [$2] }]");
+        let disk = subvolumes.replace_all(&disk, |found: &regex::Captures<'_>| {
+            let one =
+                |pair: &str| pair.split_once(' ').map(|(name, mount)| format!("{{ name: '{name}', mount: {mount} }}"));
+            let all: Vec<_> = found[1].split(", ").filter_map(one).collect();
+            format!("file-system: {{ mount: /, type: btrfs, subvolumes: [{}] }}", all.join(", "))
+        });
         let disk = on
             .replace_all(&disk, "file-system: { mount: $1, size: 1GiB }")
             .replace("ROOT", "file-system: { mount: / }");

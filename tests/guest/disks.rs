@@ -1,4 +1,4 @@
-//! Disks of recipes' partitions that only a kernel can make, of a tree, in a real guest: XFS and LVM.
+//! Disks of recipes' partitions that only a kernel can make, of a tree, in a real guest: XFS, LVM, and btrfs with subvolumes.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
@@ -131,6 +131,49 @@ fn an_xfs_gets_the_files_of_the_tree_and_the_identifiers_of_the_plan() {
         assert_eq!(held.get(&area.content_uuid.to_string()), Some(&what), "{held:?}");
     }
     assert_eq!(lines(guest, "cat /etc/fstab").len(), 2);
+}
+
+#[test]
+#[ignore = "needs libguestfs"]
+fn a_btrfs_has_the_subvolumes_of_the_recipe_with_their_files() {
+    let small = SmallGuest::new();
+    let disk = plan(
+        r#"["bios-boot", {"file-system": {"mount": "/srv", "size": "300MiB"}},
+            {"file-system": {"mount": "/", "type": "btrfs", "options": ["noatime"], "subvolumes": [
+                {"name": "@var", "mount": "/var"}, {"name": "@", "mount": "/"},
+                {"name": "@data", "mount": "/var/lib/data", "options": ["nodev"]}]}}]"#,
+    );
+    let layout = unpacked(&small, &disk);
+    let mut guest = small.launch().unwrap();
+    let guest: &mut dyn Guest = &mut guest;
+    // Files that a subvolume cannot hold are an error.
+    let archive = std::fs::read(small.path("root.tar")).unwrap();
+    std::fs::write(small.path("root.tar"), &archive[..archive.len() / 2]).unwrap();
+    guest.attach(&small.path("disk.qcow2")).unwrap();
+    let error = guest.form(&layout.formed(small.dir.path())).expect_err("half of it").to_string();
+    assert!(error.contains("make the btrfs `root`") && error.contains("Unexpected EOF"), "{error}");
+    std::fs::write(small.path("root.tar"), &archive).unwrap();
+
+    formed(&small, guest, &layout);
+    assert_odd_files(guest);
+    let said = lines(
+        guest,
+        "while read -r _ path _ options _; do case $options in *subvol=*) echo \"$path ${options##*subvol=}\" ;; esac; done </proc/self/mounts",
+    );
+    assert_eq!(said, ["/ /@", "/var /@var", "/var/lib/data /@data"]);
+    let held = held(guest);
+    let uuid = layout.root().unwrap().content_uuid.to_string();
+    assert_eq!(held.get(&uuid).map(String::as_str), Some("btrfs \"root\" Some(\"/\")"), "{held:?}");
+    // All that lies in the btrfs itself is the subvolumes.
+    let top = "mount -o ro,subvolid=5 \"$1\" /tmp && ls /tmp";
+    let device = format!("{}3", guest.disk_device().unwrap());
+    let said = lines(guest, &top.replace("\"$1\"", &device));
+    assert_eq!(said, ["@", "@data", "@var"]);
+    // A machine that opens the disk finds the same.
+    guest.unmount().unwrap();
+    guest.attach(&small.overlay("1.qcow2", "2.qcow2")).unwrap();
+    let found = guest.inspect().unwrap();
+    assert_eq!((found.mounts, found.root_filesystem.as_str()), (layout.mounts(), "btrfs"));
 }
 
 /// A group with swap space, and a file system of each of the two ways in which they are filled.

@@ -6,6 +6,7 @@
 mod base;
 mod head;
 mod installer;
+mod mounts;
 mod partitions;
 mod rule;
 mod steps;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::mounts;
 use crate::distro::mechanism::Bootloader;
 use crate::recipe::composition::Composition;
 use crate::recipe::partitions::{EXTENT, FileSystem, FileSystemType, Lvm, Partition, Table, Volume};
@@ -30,11 +31,6 @@ const DEVICES: [&str; 18] = [
     "block", "bsg", "bus", "char", "cpu", "disk", "dri", "fd", "full", "input", "mapper", "net", "null", "pts",
     "random", "shm", "snd", "zero",
 ];
-
-/// Directories that cannot be a file system of their own: the system needs them before it mounts others, or they are no part of
-/// an image.
-const NO_MOUNTS: [&str; 12] =
-    ["/bin", "/boot/efi", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys", "/tmp"];
 
 /// Checks the partitions that a recipe lists, and returns the layout of their disk. `arch` is the architecture of the image.
 pub(crate) fn partitions(
@@ -166,18 +162,31 @@ impl<'a> Checking<'a> {
         let disk = self.disk;
         let partitions = &disk.partitions;
         let (mut mounts, mut labels): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
-        for (files, place) in self.file_systems() {
-            let mount = files.mount.as_str();
-            let plain = mount == "/" || (mount.starts_with('/') && !mount.ends_with('/') && !mount.contains("//"));
-            let odd = |c: char| c.is_whitespace() || c.is_control() || c == '\\' || c == '#';
-            if !plain || mount.contains(odd) || mount.split('/').any(|part| part == "." || part == "..") {
-                let message = format!("`{mount}` is no directory for a mount");
-                self.fault(place, message, "write an absolute path, such as `/var`");
-            } else if NO_MOUNTS.contains(&mount) || mount.starts_with("/boot/efi/") {
-                let help = "choose another directory, such as `/home` or `/var`";
-                self.fault(place, format!("`{mount}` cannot be a file system of its own"), help);
-            } else if mounts.contains(&mount) {
-                self.fault(place, format!("`{mount}` is there twice"), "give each partition a directory of its own");
+        let all = self.file_systems();
+        let tops: Vec<&str> = all.iter().map(|listed| listed.files.mount.as_str()).collect();
+        for listed in all {
+            let Listed { files, place, .. } = listed;
+            for (index, point) in files.mounts().into_iter().enumerate() {
+                let place = listed.subvolume(index);
+                if let Some(fault) = mounts::directory(point.mount) {
+                    self.fault(place, fault.message, &fault.help);
+                } else if mounts.contains(&point.mount) {
+                    let help = "give each file system and subvolume a directory of its own";
+                    self.fault(place, format!("`{}` is there twice", point.mount), help);
+                }
+                mounts.push(point.mount);
+            }
+            let own = files.subvolumes.iter().enumerate();
+            let own = own.flat_map(|(index, one)| one.options.iter().map(move |option| (Some(index), option)));
+            for (index, option) in files.options.iter().map(|option| (None, option)).chain(own) {
+                if let Some(fault) = mounts::option(option) {
+                    let place = index.map_or(place, |index| listed.subvolume(index));
+                    self.fault(place, fault.message, &fault.help);
+                }
+            }
+            for fault in mounts::subvolumes(files, &tops) {
+                let place = fault.subvolume.map_or(listed.subvolumes(), |index| listed.subvolume(index));
+                self.fault(place, fault.message, &fault.help);
             }
             let most = files.kind.longest_label();
             let label = files.label();
@@ -194,15 +203,6 @@ impl<'a> Checking<'a> {
                 );
             }
             labels.push(label);
-            for option in &files.options {
-                if option.is_empty()
-                    || option.contains(|c: char| c.is_whitespace() || c.is_control() || ",#\\".contains(c))
-                {
-                    let help = "write each option as an entry of its own: `options: [noatime, nodev]`";
-                    self.fault(place, format!("`{option}` is no mount option"), help);
-                }
-            }
-            mounts.push(mount);
         }
         match partitions.last() {
             Some(last) if last.file_systems().iter().any(|files| files.mount == "/") => {}
@@ -221,7 +221,7 @@ impl<'a> Checking<'a> {
         let least = match partition {
             Partition::BiosBoot | Partition::Swap(_) | Partition::Lvm(_) => MIN_SWAP,
             Partition::Efi(_) => MIN_EFI,
-            Partition::FileSystem(files) => files.kind.least(),
+            Partition::FileSystem(files) => files.least(),
         };
         match (partition, partition.size()) {
             (Partition::BiosBoot, _) => {}
@@ -303,15 +303,21 @@ impl<'a> Checking<'a> {
     }
 
     /// Returns all file systems with their places.
-    fn file_systems(&self) -> Vec<(&'a FileSystem, Span)> {
+    fn file_systems(&self) -> Vec<Listed<'a>> {
         let (disk, mut all) = (self.disk, Vec::new());
         for (index, partition) in disk.partitions.iter().enumerate() {
             match partition {
-                Partition::FileSystem(files) => all.push((files, self.place(index))),
+                Partition::FileSystem(files) => {
+                    all.push(Listed { files, place: self.place(index), node: self.node.list().get(index) });
+                }
                 Partition::Lvm(lvm) => {
                     let volumes = lvm.volumes.iter().enumerate();
                     let files = volumes.filter_map(|(number, volume)| Some((number, volume.file_system()?)));
-                    all.extend(files.map(|(number, files)| (files, self.place_of_volume(index, number))));
+                    all.extend(files.map(|(number, files)| Listed {
+                        files,
+                        place: self.place_of_volume(index, number),
+                        node: self.volume(index, number),
+                    }));
                 }
                 Partition::BiosBoot | Partition::Efi(_) | Partition::Swap(_) => {}
             }
@@ -319,10 +325,13 @@ impl<'a> Checking<'a> {
         all
     }
 
-    fn place_of_volume(&self, index: usize, number: usize) -> Span {
+    fn volume(&self, index: usize, number: usize) -> Option<&'a Node> {
         let lvm = self.node.list().get(index).and_then(|node| node.get("lvm"));
-        let volume = lvm.and_then(|lvm| lvm.get("volumes")).and_then(|volumes| volumes.list().get(number));
-        volume.map_or(self.place(index), |node| node.span)
+        lvm.and_then(|lvm| lvm.get("volumes")).and_then(|volumes| volumes.list().get(number))
+    }
+
+    fn place_of_volume(&self, index: usize, number: usize) -> Span {
+        self.volume(index, number).map_or(self.place(index), |node| node.span)
     }
 
     fn place(&self, index: usize) -> Span {
@@ -331,5 +340,25 @@ impl<'a> Checking<'a> {
 
     fn fault(&mut self, span: Span, message: impl AsRef<str>, help: &str) {
         self.found.push(Diagnostic::new(self.source, span, message).help(help));
+    }
+}
+
+/// A file system of a recipe.
+struct Listed<'a> {
+    files: &'a FileSystem,
+    place: Span,
+    /// The partition or volume that it is on.
+    node: Option<&'a Node>,
+}
+
+impl Listed<'_> {
+    fn subvolume(&self, index: usize) -> Span {
+        let list = self.node.and_then(|node| node.get("file-system")).and_then(|files| files.get("subvolumes"));
+        list.and_then(|list| list.list().get(index)).map_or(self.place, |node| node.span)
+    }
+
+    fn subvolumes(&self) -> Span {
+        let key = self.node.and_then(|node| node.get("file-system")).and_then(|files| files.key("subvolumes"));
+        key.map_or(self.place, |key| key.span)
     }
 }
