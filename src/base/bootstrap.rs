@@ -154,6 +154,12 @@ fn find_shortage(request: &BootstrapRequest<'_>, place: Place, installed: u64) -
 
 fn write_inputs(work: &Path, request: &BootstrapRequest<'_>, layout: &DiskLayout) -> Result<(), BootstrapError> {
     job::prepare(work, layout)?;
+    for (path, text) in layout.unlocking() {
+        let path = work.join("added").join(path);
+        let directory = path.parent().unwrap_or(work);
+        std::fs::create_dir_all(directory).at(directory)?;
+        std::fs::write(&path, text).at(&path)?;
+    }
     let keyring = match request.keyring {
         Some(given) => copy_keyring(given, work)?,
         None => request.how.keyring.file.clone(),

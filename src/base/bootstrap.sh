@@ -10,7 +10,8 @@
 #   keep_packages      gives new packages to the cache
 #   tidy_tree          removes what only the tool needed, and writes the image's list of repositories
 #
-# Environment: WORK      directory for this run; holds pins, fstab, disk.sfdisk and the tool's files; gets packages
+# Environment: WORK      directory for this run; holds pins, fstab, disk.sfdisk, added (more files of the
+#                        image, unless a tree is there already) and the tool's files; gets packages
 #              MEMORY    size of the tmpfs to work in, in bytes; 0 to work on the disk
 #              CACHE     packages and lists of earlier runs, shared with runs at the same time
 #              EMULATION rule for binfmt_misc that runs programs of ARCH; empty if the kernel runs them already
@@ -96,6 +97,7 @@ rm -f "$tree/etc/hostname"
 [ -e "$tree/etc/hosts" ] || [ -L "$tree/etc/hosts" ] || printf '127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n' >"$tree/etc/hosts"
 rm -f "$tree/etc/fstab" # a tree of others may have a link to anywhere
 cp "$WORK/fstab" "$tree/etc/fstab"
+[ ! -d "$WORK/added" ] || cp -R --no-preserve=mode,ownership "$WORK/added/." "$tree/"
 # The day of the last change of every password: no account was made later than the packages.
 for file in "$tree/etc/shadow" "$tree/etc/shadow-"; do
     if [ -e "$file" ] && [ ! -L "$file" ]; then

@@ -64,8 +64,11 @@ pub(super) fn missing_for(partitions: &[Partition]) -> impl Iterator<Item = (&'s
     });
     let filled = partitions.iter().flat_map(Partition::file_systems).any(FileSystem::is_filled_by_guest);
     let tar = filled.then_some(("tar", "tar"));
+    let encrypted = |files: &FileSystem| files.encrypted.is_some();
+    let encrypted = partitions.iter().flat_map(Partition::file_systems).any(encrypted);
+    let luks = encrypted.then_some(("cryptsetup", "cryptsetup-bin"));
     let lvm = partitions.iter().any(|partition| matches!(partition, Partition::Lvm(_))).then_some(("lvm", "lvm2"));
-    swap.into_iter().chain(of_kinds.copied()).chain(tar).chain(lvm).filter(|(tool, _)| !is_installed(tool))
+    swap.into_iter().chain(of_kinds.copied()).chain(tar).chain(lvm).chain(luks).filter(|(tool, _)| !is_installed(tool))
 }
 
 /// Returns the programs that a disk of a tree needs and that are missing on this host, with their Debian packages.

@@ -74,6 +74,9 @@ pub fn unpack(request: &TreeRequest<'_>, reporter: &dyn Reporter, interrupt: &In
         let wrong = |reason| no_system(format!("its /etc/kernel/cmdline {reason}"));
         tree.write_file("etc/kernel/cmdline", &text).map_err(wrong)?;
     }
+    for (path, text) in layout.unlocking() {
+        tree.write_file(&path, &text).map_err(|reason| no_system(format!("its /{path} {reason}")))?;
+    }
     let place = place(request, &layout, facts.bytes)?;
     let work = WorkDir::create(&request.cache_dir.join("tmp"), "tree-")?;
     job::prepare(work.path(), &layout)?;

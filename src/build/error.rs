@@ -74,6 +74,16 @@ pub enum BuildError {
     /// A playbook of a step may run programs on this host, and the user has not allowed that.
     #[error("step `{0}` runs a playbook of Ansible, which can run programs on this host with your rights")]
     Ansible(StepId),
+    /// A step has written to the directory of an encrypted file system, which was locked.
+    #[error(
+        "{path} is no file of the encrypted file system of {mount}, which would hide it: it was locked while the steps ran"
+    )]
+    Hidden {
+        /// The file.
+        path: String,
+        /// Directory of the file system.
+        mount: String,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,

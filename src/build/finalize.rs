@@ -9,7 +9,7 @@ use super::extract::{Examiner, Needs};
 use super::facts::{LOOK, PACKAGES};
 use super::new_layer::Found;
 use super::steps::executor;
-use super::{actions, extract};
+use super::{actions, extract, locked};
 use crate::guest::GuestError;
 use crate::layer::Slot;
 use crate::plan::Plan;
@@ -59,6 +59,9 @@ fn collect_facts(plan: &Plan, slot: Slot, needs: Needs<'_>, built: &mut BuiltDis
         Some(GuestError::Interrupted) => BuildError::Interrupted,
         _ => BuildError::Step { step: step.id.clone(), source: Box::new(error), kept: None },
     })?;
+    if let Some((path, mount)) = locked::hidden(plan, &mut *guest).during(LOOK)? {
+        return Err(BuildError::Hidden { path, mount });
+    }
     guest.trim().during("give unused blocks back")?;
     let packages = actions::installed_packages(guest, plan.os.mechanisms.packages).during("list the packages")?;
     let mut taken = extract::take(needs, guest, mounts, &packages, &dir).during(LOOK)?;

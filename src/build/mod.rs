@@ -19,6 +19,7 @@ mod facts;
 mod failure;
 mod finalize;
 mod installed;
+mod locked;
 mod new_layer;
 mod session;
 mod steps;

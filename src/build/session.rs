@@ -129,9 +129,10 @@ impl<'a> Session<'a> {
         let activity = "fill the file systems".to_owned();
         let started = Instant::now();
         self.workshop.reporter.report(&Event::ActivityStarted { activity: activity.clone() });
+        let secrets = &self.workshop.secrets;
         let guest = self.guest()?;
         guest.attach(slot.disk_path()).during("attach the disk")?;
-        guest.form(steps).during(&activity)?;
+        guest.form(steps, secrets).during(&activity)?;
         guest.unmount().during("unmount the disk")?;
         for files in steps.iter().filter_map(form::Step::archive) {
             std::fs::remove_file(files).at(files).map_err(StoreError::from)?;

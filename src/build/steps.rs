@@ -9,6 +9,7 @@ use super::disk::{BuiltDisk, OpenedImage};
 use super::error::{BuildError, with_causes};
 use super::failure::{AfterFailure, OnFailure};
 use super::installed::install;
+use super::locked;
 use super::new_layer::Found;
 use super::session::Session;
 use super::turn::fetch;
@@ -60,7 +61,12 @@ pub fn build<'a>(
             mounts = found.inspect_err(|error| report_failure(workshop, step, started, error))?;
             continue;
         }
-        let Some(slot) = slot else { continue };
+        let Some(slot) = slot else {
+            if step.id.phase == Phase::Base {
+                locked::open_with(plan, &mut session)?;
+            }
+            continue;
+        };
         match (step.id.phase, image) {
             (Phase::Base, None) => make(plan, step, slot, &mut session),
             (Phase::Base, Some(image)) => open_image(plan, step, slot, image, &mounts, &mut session),

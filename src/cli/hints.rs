@@ -209,6 +209,8 @@ pub(super) fn build(error: &BuildError) -> Failure {
         BuildError::Guest { source, .. } => guest(Failure::new(kind_of(source), error), source),
         BuildError::HostFull { .. } => Failure::new(FailureKind::Host, error).hint(MAKE_ROOM),
         BuildError::Layout(_) => Failure::new(FailureKind::Recipe, error),
+        BuildError::Hidden { .. } => Failure::new(FailureKind::Recipe, error)
+            .hint("let a step write elsewhere, or let an instance write there after it has got the key"),
         BuildError::Ansible(_) => Failure::new(FailureKind::Usage, error)
             .hint("`--allow-ansible` permits it; read the playbook first, if it is not yours"),
         BuildError::Keep(_) | BuildError::Extract(_) | BuildError::Vanished(_) => {

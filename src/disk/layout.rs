@@ -60,6 +60,8 @@ pub struct Area<'a> {
     pub content_uuid: Uuid,
     /// Hash seed of the directories of the file system.
     pub hash_seed: Uuid,
+    /// UUID of the LUKS container that the file system is in.
+    pub container: Option<Uuid>,
     place: Place<'a>,
 }
 
@@ -101,6 +103,8 @@ pub struct Partition {
     content_uuid: Uuid,
     /// Hash seed of the directories of its file system.
     hash_seed: Uuid,
+    /// UUID of its LUKS container.
+    container: Uuid,
 }
 
 /// The layout of a new disk.
@@ -156,8 +160,8 @@ impl DiskLayout {
             };
             let derived = |what: &str| Uuid::derive(seed, &format!("{of} {what}"));
             let (content_uuid, hash_seed) = (derived("file system"), derived("hash seed"));
-            let uuid = Uuid::derive(seed, &format!("partition {number}"));
-            partitions.push(Partition { number, content, start, size, uuid, content_uuid, hash_seed });
+            let (uuid, container) = (Uuid::derive(seed, &format!("partition {number}")), derived("container"));
+            partitions.push(Partition { number, content, start, size, uuid, content_uuid, hash_seed, container });
             start += size;
         }
         let volume = derive(seed, "efi volume");
@@ -195,14 +199,15 @@ impl DiskLayout {
     /// Returns the partitions and volumes with swap space or file systems, except for the EFI system partition.
     pub fn areas(&self) -> impl Iterator<Item = Area<'_>> {
         let partitions = self.partitions.iter().filter_map(|partition| {
-            let Partition { content, start, size, content_uuid, hash_seed, number, .. } = partition;
+            let Partition { content, start, size, content_uuid, hash_seed, number, container, .. } = partition;
             let files = match content {
                 Content::FileSystem(files) => Some(files),
                 Content::Swap => None,
                 Content::BiosBoot | Content::Efi | Content::Lvm => return None,
             };
             let (start, size, content_uuid, hash_seed) = (*start, *size, *content_uuid, *hash_seed);
-            Some(Area { files, start, size, content_uuid, hash_seed, place: Place::Partition(*number) })
+            let container = files.and_then(|files| files.encrypted.as_ref()).map(|_| *container);
+            Some(Area { files, start, size, content_uuid, hash_seed, container, place: Place::Partition(*number) })
         });
         let volumes = self.group.iter().flat_map(|group| {
             group.volumes.iter().map(move |volume| Area {
@@ -211,6 +216,7 @@ impl DiskLayout {
                 size: volume.size,
                 content_uuid: volume.content_uuid,
                 hash_seed: volume.hash_seed,
+                container: None,
                 place: Place::Volume(group, volume),
             })
         });
@@ -239,6 +245,9 @@ impl DiskLayout {
                 Content::Efi => ("C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "efi"),
                 Content::Swap => ("0657FD6D-A4AB-43C4-84E5-0933C84B4F4F", "swap"),
                 Content::Lvm => ("E6D6D379-F507-44C2-A23C-238F2A3DF928", "lvm"),
+                Content::FileSystem(files) if files.encrypted.is_some() => {
+                    ("CA7D7CCB-63ED-4C53-861C-1742536059CC", files.label())
+                }
                 Content::FileSystem(files) => match (files.mount.as_str(), self.arch) {
                     ("/", Arch::X86_64) => ("4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709", "root"),
                     ("/", Arch::Aarch64) => ("B921B045-1DF0-41C3-AF44-4C6F280D3FAE", "root"),
@@ -275,7 +284,7 @@ impl DiskLayout {
         script
     }
 
-    /// Returns the file systems with their mount points, each after those that it lies in.
+    /// Returns the file systems with their mount points, each after those that it lies in. Those that are encrypted stay locked.
     pub fn mounts(&self) -> Vec<Mount> {
         let efi = self.efi().map(|efi| Mount::partition(efi.number, "/boot/efi"));
         let of = |(area, files): (Area<'_>, &FileSystem)| -> Vec<Mount> {
@@ -286,9 +295,21 @@ impl DiskLayout {
             };
             files.mounts().into_iter().map(mount).collect()
         };
-        let mut mounts: Vec<_> = self.file_systems().flat_map(of).chain(efi).collect();
+        let open = self.file_systems().filter(|(area, _)| area.container.is_none());
+        let mut mounts: Vec<_> = open.flat_map(of).chain(efi).collect();
         mounts.sort_by(|one, other| one.path.cmp(&other.path));
         mounts
+    }
+
+    /// Returns what shows that the secrets of a recipe open its encrypted file systems.
+    pub fn opens(&self) -> Vec<form::Step> {
+        let encrypted = self.file_systems().filter_map(|(area, files)| Some((area, files, files.encrypted.as_ref()?)));
+        let opens = encrypted.map(|(area, files, encrypted)| form::Step::Opens {
+            on: area.source(),
+            label: files.label().to_owned(),
+            secret: encrypted.secret.clone(),
+        });
+        opens.collect()
     }
 
     /// Returns what a guest makes on the disk. Archives of what the file systems are to hold are in `archives`.
@@ -309,49 +330,25 @@ impl DiskLayout {
         });
         let filled = self.file_systems().filter(|(_, files)| files.is_filled_by_guest());
         let filled = filled.map(|(area, files)| {
-            let (on, uuid, label) = (area.source(), area.content_uuid.to_string(), files.label().to_owned());
-            let archive = archives.join(format!("{label}.tar"));
-            match files.kind {
+            let label = files.label().to_owned();
+            let secret = files.encrypted.as_ref().map(|encrypted| encrypted.secret.clone());
+            let on = if secret.is_some() { form::opened(&label) } else { area.source() };
+            let (uuid, archive) = (area.content_uuid.to_string(), archives.join(format!("{label}.tar")));
+            let step = match files.kind {
                 FileSystemType::Btrfs => {
                     let subvolumes = subvolumes(files);
                     form::Step::Btrfs { on, uuid, label, subvolumes, files: archive }
                 }
-                FileSystemType::Ext4 | FileSystemType::Xfs => form::Step::Xfs { on, uuid, label, files: archive },
-            }
+                FileSystemType::Ext4 => {
+                    form::Step::Ext4 { on, uuid, hash_seed: area.hash_seed.to_string(), label, files: archive }
+                }
+                FileSystemType::Xfs => form::Step::Xfs { on, uuid, label, files: archive },
+            };
+            let Some((secret, container)) = secret.zip(area.container) else { return step };
+            let (on, uuid, label) = (area.source(), container.to_string(), files.label().to_owned());
+            form::Step::Encrypted { on, uuid, label, secret, inside: Box::new(step) }
         });
         group.chain(filled).collect()
-    }
-
-    /// Returns the content of the image's `/etc/fstab`.
-    pub fn fstab(&self) -> String {
-        let mut lines: Vec<(&str, String)> = Vec::new();
-        for (area, files) in self.file_systems() {
-            let kind = files.kind;
-            let (own, pass): (&[&str], _) = match (files.mount.as_str(), kind) {
-                ("/", FileSystemType::Ext4) => (&["errors=remount-ro", "x-systemd.growfs"], 1),
-                ("/", FileSystemType::Btrfs | FileSystemType::Xfs) => (&["x-systemd.growfs"], 0),
-                (_, FileSystemType::Ext4) => (&[], 2),
-                (_, FileSystemType::Btrfs | FileSystemType::Xfs) => (&[], 0),
-            };
-            for MountPoint { mount, subvolume, options } in files.mounts() {
-                let own = own.iter().filter(|_| mount == files.mount).map(|option| (*option).to_owned());
-                let subvolume = subvolume.map(|name| format!("subvol={name}"));
-                let options = own.chain(subvolume).chain(options.into_iter().map(str::to_owned));
-                let options = options.collect::<Vec<_>>().join(",");
-                let options = if options.is_empty() { "defaults" } else { &options };
-                let uuid = area.content_uuid;
-                lines.push((mount, format!("UUID={uuid} {mount} {} {options} 0 {pass}\n", kind.name())));
-            }
-        }
-        if self.efi().is_some() {
-            let id = self.efi_volume_id;
-            let line = format!("UUID={:04X}-{:04X} /boot/efi vfat umask=0077 0 1\n", id >> 16, id & 0xffff);
-            lines.push(("/boot/efi", line));
-        }
-        lines.sort_by_key(|(mount, _)| *mount);
-        let swap = self.areas().filter(|area| area.files.is_none());
-        let swap = swap.map(|area| format!("UUID={} none swap defaults 0 0\n", area.content_uuid));
-        lines.into_iter().map(|(_, line)| line).chain(swap).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod layout;
 pub mod qemu_img;
+mod tables;
 pub mod uuid;
 mod volumes;
 

@@ -4,6 +4,7 @@
 //! `mv` and `tar` a path outside the image's root, where an absolute link would lead into the appliance. For these, this module
 //! resolves the parent first.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -145,9 +146,9 @@ impl Guest for LibguestfsGuest {
         growing::grow(self, &self.device()?, steps)
     }
 
-    fn form(&mut self, steps: &[form::Step]) -> Result<(), GuestError> {
+    fn form(&mut self, steps: &[form::Step], secrets: &BTreeMap<String, Vec<u8>>) -> Result<(), GuestError> {
         let disk = self.device()?;
-        steps.iter().try_for_each(|step| forming::form(self, &disk, step))
+        steps.iter().try_for_each(|step| forming::form(self, &disk, step, secrets))
     }
 
     fn mount(&mut self, mounts: &[Mount]) -> Result<(), GuestError> {

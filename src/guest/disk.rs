@@ -38,6 +38,11 @@ pub(super) fn inspect(guest: &mut LibguestfsGuest, disk: &str) -> Result<Inspect
     let found = guest.call(CALL, |g| g.inspect_get_mountpoints(root))?;
     let mut mounts = Vec::new();
     for (path, mountable) in &found {
+        let held = || devices.file_systems.iter().any(|held| held.device.as_deref() == Some(mountable));
+        // An encrypted file system is locked. libguestfs has names of its own for logical volumes.
+        if mountable.starts_with("/dev/mapper/") && !held() {
+            continue;
+        }
         mounts.push(mount(guest, disk, path, mountable)?);
     }
     // Mounts a directory before those in it.

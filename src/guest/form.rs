@@ -31,7 +31,42 @@ pub enum Step {
         /// Tar file of this host with its content.
         files: PathBuf,
     },
-    /// A btrfs with subvolumes, which hold all its files.
+    /// An ext4 with files.
+    Ext4 {
+        /// What it is on.
+        on: MountSource,
+        /// Its UUID.
+        uuid: String,
+        /// Hash seed of its directories.
+        hash_seed: String,
+        /// Its label.
+        label: String,
+        /// Tar file of this host with its content.
+        files: PathBuf,
+    },
+    /// A LUKS container with a file system. It is locked afterwards.
+    Encrypted {
+        /// What it is on.
+        on: MountSource,
+        /// Its UUID.
+        uuid: String,
+        /// Its label, which is that of the file system.
+        label: String,
+        /// Name of the secret that opens it.
+        secret: String,
+        /// The file system, on [`opened`].
+        inside: Box<Self>,
+    },
+    /// Nothing: finds out whether a secret opens a LUKS container.
+    Opens {
+        /// What it is on.
+        on: MountSource,
+        /// Its label.
+        label: String,
+        /// Name of the secret.
+        secret: String,
+    },
+    /// A btrfs, with subvolumes that hold all its files if it has any.
     Btrfs {
         /// What it is on.
         on: MountSource,
@@ -46,12 +81,18 @@ pub enum Step {
     },
 }
 
+/// Returns the device of an open container.
+pub fn opened(label: &str) -> MountSource {
+    MountSource::Device(format!("/dev/mapper/{label}"))
+}
+
 impl Step {
     /// Returns the archive that it unpacks.
     pub fn archive(&self) -> Option<&Path> {
         match self {
-            Self::Group { .. } => None,
-            Self::Xfs { files, .. } | Self::Btrfs { files, .. } => Some(files),
+            Self::Group { .. } | Self::Opens { .. } => None,
+            Self::Ext4 { files, .. } | Self::Xfs { files, .. } | Self::Btrfs { files, .. } => Some(files),
+            Self::Encrypted { inside, .. } => inside.archive(),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Makes volumes and file systems of a new disk, in the appliance.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::GuestError;
+use super::encrypting::{self, Container};
 use super::form::Step;
 use super::libguestfs::LibguestfsGuest;
 use super::script::quote;
@@ -11,13 +13,36 @@ use super::script::quote;
 /// Linux 4.18 and 5.4. xfsprogs has such lists, of which mkfs.xfs 6.1 cannot read its own. It is told of a newer feature if it knows that.
 const XFS_FEATURES: &str = "-m crc=1,finobt=1,reflink=1,rmapbt=0,bigtime=0,inobtcount=0 -i sparse=1$more";
 
+/// The features of an ext4 that the boot loaders and kernels of every supported release can read, as bootstrap.sh gives them.
+const EXT4_FEATURES: &str = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,\
+    large_file,huge_file,dir_nlink,extra_isize,metadata_csum";
+
 /// Makes what a step says. `disk` is the disk's device.
-pub(super) fn form(guest: &mut LibguestfsGuest, disk: &str, step: &Step) -> Result<(), GuestError> {
+pub(super) fn form(
+    guest: &mut LibguestfsGuest,
+    disk: &str,
+    step: &Step,
+    secrets: &BTreeMap<String, Vec<u8>>,
+) -> Result<(), GuestError> {
     match step {
         Step::Group { on, name, physical, description, held } => {
             let call = format!("make the volume group `{name}`");
             let script = group(&on.device(disk), name, physical, description, held);
             guest.appliance(&call, &script).map(drop)
+        }
+        Step::Encrypted { on, uuid, label, secret, inside } => {
+            let container = Container { device: on.device(disk), label };
+            encrypting::make(guest, &container, uuid, (secret, secrets))?;
+            let filled = form(guest, disk, inside, secrets);
+            let locked = encrypting::lock(guest, &container);
+            filled.and(locked)
+        }
+        Step::Opens { on, label, secret } => {
+            encrypting::opens(guest, &Container { device: on.device(disk), label }, (secret, secrets))
+        }
+        Step::Ext4 { on, uuid, hash_seed, label, files } => {
+            let call = format!("make the ext4 `{label}`");
+            of_archive(guest, &call, files, |archive| ext4(&on.device(disk), (uuid, hash_seed), label, archive))
         }
         Step::Xfs { on, uuid, label, files } => {
             let call = format!("make the XFS `{label}`");
@@ -89,7 +114,18 @@ mount -t xfs -o noatime {device} /tmp/form"
     filled(&make, &device, uuid, archive)
 }
 
-/// Makes a btrfs with subvolumes, mounts these as the image does, and fills them.
+/// Makes an ext4, and fills it.
+fn ext4(device: &str, (uuid, hash_seed): (&str, &str), label: &str, archive: &Archive<'_>) -> String {
+    let (device, label) = (quote(device), quote(label));
+    let make = format!(
+        "mke2fs -q -F -t ext4 -T default -b 4096 -I 256 -L {label} -U {uuid} -O {EXT4_FEATURES} \\
+  -E hash_seed={hash_seed},lazy_itable_init=0,lazy_journal_init=0,nodiscard {device}
+mount -t ext4 -o noatime {device} /tmp/form"
+    );
+    filled(&make, &device, uuid, archive)
+}
+
+/// Makes a btrfs, mounts it or its subvolumes as the image does, and fills it.
 fn btrfs(device: &str, uuid: &str, label: &str, subvolumes: &[(String, String)], archive: &Archive<'_>) -> String {
     let (device, label) = (quote(device), quote(label));
     // mkfs.btrfs refuses the UUID of what an earlier try has left there.
@@ -97,6 +133,9 @@ fn btrfs(device: &str, uuid: &str, label: &str, subvolumes: &[(String, String)],
         "wipefs -q -a {device}\nmkfs.btrfs -q -f -K --uuid {uuid} --label {label} {device}\n\
          mount -t btrfs -o noatime {device} /tmp/form\n"
     );
+    if subvolumes.is_empty() {
+        return filled(&make, &device, uuid, archive);
+    }
     for (name, _) in subvolumes {
         make += &format!("btrfs subvolume create {} >/dev/null\n", quote(&format!("/tmp/form/{name}")));
     }
@@ -138,6 +177,8 @@ mod tests {
         for script in [
             xfs("/dev/sdc4", "u-u", "it's", &archive),
             btrfs("/dev/sdc4", "u-u", "it's", &subvolumes, &archive),
+            btrfs("/dev/sdc4", "u-u", "it's", &[], &archive),
+            ext4("/dev/sdc4", ("u-u", "h-h"), "it's", &archive),
             group("/dev/sdc4", "it's", "p-p", "it's {\n}", &held),
         ] {
             crate::process::capture(std::process::Command::new("bash").args(["-n", "-c", &script]))

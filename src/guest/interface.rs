@@ -1,5 +1,6 @@
 //! The trait [`Guest`] with all that a guest can do for a build, and the types of its calls.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::command::{Command, Ended};
@@ -33,8 +34,9 @@ pub trait Guest {
     /// Grows partitions, volumes and file systems of the attached disk, step by step. Nothing may be mounted.
     fn grow(&mut self, steps: &[grow::Step]) -> Result<(), GuestError>;
 
-    /// Makes what only a kernel can make on the attached disk, step by step. Nothing may be mounted.
-    fn form(&mut self, steps: &[form::Step]) -> Result<(), GuestError>;
+    /// Makes what only a kernel can make on the attached disk, step by step. Nothing may be mounted. `secrets` has the values of the
+    /// secrets that the steps name.
+    fn form(&mut self, steps: &[form::Step], secrets: &BTreeMap<String, Vec<u8>>) -> Result<(), GuestError>;
 
     /// Mounts file systems of the attached disk, in this order, and a tmpfs on `/run`.
     fn mount(&mut self, mounts: &[Mount]) -> Result<(), GuestError>;

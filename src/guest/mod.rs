@@ -18,6 +18,7 @@ mod config;
 mod devices;
 mod disk;
 pub mod emulator;
+mod encrypting;
 mod entry;
 mod error;
 #[cfg(feature = "testing")]

@@ -379,6 +379,7 @@ pub fn purpose(kind: &str) -> Option<&'static str> {
         "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F" | "82" => "Linux swap",
         "E6D6D379-F507-44C2-A23C-238F2A3DF928" | "8E" => "Linux LVM",
         "A19D880F-05FC-4D3B-A006-743F0F84911E" | "FD" => "Linux RAID",
+        "CA7D7CCB-63ED-4C53-861C-1742536059CC" => "Linux LUKS",
         "E3C9E316-0B5C-4DB8-817D-F92DF00215AE" => "Microsoft reserved",
         "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7" => "Microsoft basic data",
         "7" => "NTFS or exFAT",

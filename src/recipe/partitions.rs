@@ -9,6 +9,9 @@ use crate::units::ByteSize;
 /// Size of an EFI system partition, for several boot loaders and a firmware update. FAT32 needs at least 33 MiB.
 pub const EFI_SIZE: ByteSize = ByteSize::mebibytes(100);
 
+/// Bytes before the data of a LUKS container: its header, of version 2.
+const LUKS_HEADER: ByteSize = ByteSize::mebibytes(16);
+
 /// Smallest btrfs with subvolumes: besides their files it holds tables that grow with them.
 const MIN_SUBVOLUMES: ByteSize = ByteSize::mebibytes(256);
 
@@ -116,6 +119,17 @@ pub struct FileSystem {
     /// Subvolumes of a btrfs, one of them for `mount`. Nothing else lies in the btrfs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subvolumes: Vec<Subvolume>,
+    /// Encrypts the partition. The image boots while it is locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<Encrypted>,
+}
+
+/// Encryption of a partition by LUKS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Encrypted {
+    /// Name of the secret whose value is the key.
+    pub secret: String,
 }
 
 /// A subvolume of a btrfs.
@@ -190,13 +204,22 @@ fn efi_size() -> ByteSize {
 impl FileSystem {
     /// Returns the root file system of a recipe that lists no partitions.
     pub fn root() -> Self {
-        let (options, subvolumes) = (Vec::new(), Vec::new());
-        Self { mount: "/".to_owned(), kind: FileSystemType::Ext4, size: None, label: None, options, subvolumes }
+        Self {
+            mount: "/".to_owned(),
+            kind: FileSystemType::Ext4,
+            size: None,
+            label: None,
+            options: Vec::new(),
+            subvolumes: Vec::new(),
+            encrypted: None,
+        }
     }
 
     /// Returns the size below which it is not made: that of its type, and the root file system holds a system.
     pub fn least(&self) -> ByteSize {
         let least = if self.subvolumes.is_empty() { self.kind.least() } else { MIN_SUBVOLUMES };
+        let header = if self.encrypted.is_some() { LUKS_HEADER.get() } else { 0 };
+        let least = ByteSize::bytes(least.get() + header);
         if self.mount == "/" { least.max(MIN_ROOT) } else { least }
     }
 
@@ -214,9 +237,9 @@ impl FileSystem {
         points.collect()
     }
 
-    /// Returns whether only a kernel can fill it, so that the guest makes it of an archive.
+    /// Returns whether only a kernel can make it, so that the guest does so, of an archive.
     pub fn is_filled_by_guest(&self) -> bool {
-        self.kind == FileSystemType::Xfs || !self.subvolumes.is_empty()
+        self.kind == FileSystemType::Xfs || !self.subvolumes.is_empty() || self.encrypted.is_some()
     }
 
     /// Returns the label.

@@ -1,5 +1,7 @@
 //! Disks whose recipes list their partitions: built from packages, and verified by booting, with a larger disk than the image's.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::debians::build_and_verify;
@@ -91,6 +93,39 @@ fn takes_long_a_root_on_a_subvolume_boots_under_bios_and_uefi_and_grows() {
     let (verified, _) = build_and_verify("disk-subvolumes", &recipe, &["--trust-manifest"]);
     verified.assert_passed();
     assert_eq!(boots(&verified.report).len(), 2);
+}
+
+#[test]
+#[ignore = "needs packages of Debian, boots virtual machines, and takes long"]
+fn takes_long_an_encrypted_partition_is_locked_until_its_key_is_there() {
+    let disk = "disk:
+  size: 4GiB
+  partitions:
+    - bios-boot
+    - file-system: { mount: /srv, size: 512MiB, options: [nodev], encrypted: { secret: disk-key } }
+    - file-system: { mount: / }
+secrets: { disk-key: { file: disk.key } }
+";
+    // What an instance does with the key that its user data have, and what it does when it boots with the key.
+    let opens = "for i in $(seq 60); do mountpoint -q /srv && break; sleep 1; done; findmnt -no SOURCE,OPTIONS /srv | grep -q ^/dev/mapper/srv.*nodev";
+    let given = format!(
+        "install -d -m 0700 /etc/cryptsetup-keys.d && printf %s%s correct-horse -battery >/etc/cryptsetup-keys.d/srv.key; {opens} && \
+         echo kept >/srv/kept && systemctl stop unlock-srv.path srv.mount systemd-cryptsetup@srv.service && test ! -e /dev/mapper/srv && \
+         systemctl start unlock-srv.path; {opens} && test -s /srv/kept"
+    );
+    let checks = format!(
+        "checks:
+  - booted: {{ command: '! mountpoint -q /srv && systemctl is-active unlock-srv.path && systemctl is-system-running --wait' }}
+  - booted: {{ command: '{given}' }}
+"
+    );
+    let recipe = format!("name: disk-encrypted\n{HEAD}{disk}verify: {{}}\n{checks}");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared/disk-encrypted");
+    std::fs::create_dir_all(&folder).expect("a directory");
+    std::fs::write(folder.join("disk.key"), "correct-horse-battery").expect("a file");
+    let (verified, _) = build_and_verify("disk-encrypted", &recipe, &["--trust-manifest"]);
+    verified.assert_passed();
+    assert_eq!(boots(&verified.report), ["bios"]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ fn with(disk: &str) -> Folder {
 fn errors_in_partitions_have_their_place_and_say_what_to_do() {
     let on = regex::Regex::new(r"ON\(([^)]*)\)").expect("a pattern");
     let subvolumes = regex::Regex::new(r"SUB\(([^)]*)\)").expect("a pattern");
+    let encrypted = regex::Regex::new(r"ENC\(([^)]*)\)").expect("a pattern");
     let lvm = regex::Regex::new(r"LVM\((\w+): (.*)\)\]").expect("a pattern");
     for (disk, place, words) in [
         ("{ layout: bios, partitions: [bios-boot, file-system: { mount: / }] }", "layout", "leave `layout` out"),
@@ -133,6 +134,29 @@ fn errors_in_partitions_have_their_place_and_say_what_to_do() {
             "{ name: '@'",
             "`a b` is no mount option",
         ),
+        (
+            "{ partitions: [bios-boot, file-system: { mount: /, encrypted: { secret: k } }] }",
+            "encrypted",
+            "`/` cannot be encrypted: the image boots before anybody gives it a key",
+        ),
+        ("{ partitions: [bios-boot, ENC(/srv), ROOT] }", "encrypted", "the recipe has no secret `k`"),
+        (
+            "{ size: 4GiB, partitions: [bios-boot, ENC(/srv), ON(/srv/a), ROOT] }",
+            "encrypted",
+            "`/srv/a` lies in the encrypted",
+        ),
+        ("{ partitions: [bios-boot, ENC(/control), ROOT] }", "encrypted", "`control` cannot name an encrypted"),
+        ("{ partitions: [bios-boot, LVM(s: ENC(/srv), ROOT)] }", "encrypted", "a logical volume cannot be encrypted"),
+        (
+            "{ partitions: [bios-boot, file-system: { mount: /srv, type: btrfs, size: 1GiB, encrypted: { secret: k }, subvolumes: [{ name: a, mount: /srv }] }, ROOT] }",
+            "encrypted",
+            "`subvolumes` and `encrypted` exclude each other",
+        ),
+        (
+            "{ partitions: [bios-boot, file-system: { mount: /srv, size: 130MiB, encrypted: { secret: k } }, ROOT] }",
+            "file-",
+            "it needs at least 144 MiB",
+        ),
         ("{ table: mbr, partitions: [bios-boot, ROOT] }", "partitions", "are partitions of a GPT"),
         ("{ size: 3TiB, table: mbr, partitions: [ROOT] }", "mbr", "an MBR is for disks of at most 2 TiB"),
         ("{ table: mbr }", "table", "list the partitions, or remove it"),
@@ -147,6 +171,7 @@ fn errors_in_partitions_have_their_place_and_say_what_to_do() {
         let disk = on
             .replace_all(&disk, "file-system: { mount: $1, size: 1GiB }")
             .replace("ROOT", "file-system: { mount: / }");
+        let disk = encrypted.replace_all(&disk, "file-system: { mount: $1, size: 1GiB, encrypted: { secret: k } }");
         let errors = with(&disk).load("recipe.yaml").expect_err(&disk);
         let found = errors.iter().find(|error| error.render(false).contains(words));
         let found = found.unwrap_or_else(|| panic!("{disk}: {words}\n{errors}"));
@@ -226,5 +251,29 @@ fn volumes_bring_their_packages_and_boot_has_a_partition_where_the_boot_loader_n
         let errors = Folder::new(&[("recipe.yaml", &text)]).load("recipe.yaml").err().map(|errors| errors.to_string());
         let found = errors.as_deref().is_some_and(|errors| words.is_some_and(|words| errors.contains(words)));
         assert_eq!((errors.is_some(), found), (words.is_some(), words.is_some()), "{distro}: {errors:?}");
+    }
+}
+
+#[test]
+fn an_encrypted_partition_is_locked_during_the_build_and_its_key_is_no_part_of_any_layer() {
+    let disk = "{ partitions: [bios-boot, file-system: { mount: /srv, size: 1GiB, encrypted: { secret: disk-key } }, file-system: { mount: / }] }";
+    let secrets = "secrets: { disk-key: { env: DISK_KEY } }\n";
+    let recipe = format!("{DEBIAN}disk: {disk}\n{secrets}");
+    let plan = Folder::new(&[("recipe.yaml", &recipe)]).plan("recipe.yaml");
+    let wanted = plan.packages.get("cryptsetup-bin").map(|wanted| wanted.join(", "));
+    assert_eq!(wanted.as_deref(), Some("the encrypted partition of `/srv`"));
+    let layout = DiskLayout::new(&plan.disk, plan.arch, plan.steps[0].key.digest()).expect("a layout");
+    assert_eq!(layout.mounts().iter().map(|mount| mount.path.as_str()).collect::<Vec<_>>(), ["/"]);
+    assert!(layout.sfdisk_script().contains("type=CA7D7CCB-63ED-4C53-861C-1742536059CC"));
+    let text = plan.steps[0].ingredients["disk"].to_string();
+    assert!(text.contains("disk-key") && !text.contains("DISK_KEY"), "{text}");
+    for (distro, release, words) in [
+        ("alpine", "'3.23'", "only systemd opens encrypted partitions, and Alpine Linux has another init"),
+        ("fedora", "'43'", "no package for LUKS is known for Fedora"),
+    ] {
+        let base = format!("name: x\nbase: {{ bootstrap: {{ distro: {distro}, release: {release} }} }}\n");
+        let text = format!("{base}disk: {disk}\n{secrets}");
+        let errors = Folder::new(&[("recipe.yaml", &text)]).load("recipe.yaml").expect_err(distro).to_string();
+        assert!(errors.contains(words), "{errors}");
     }
 }

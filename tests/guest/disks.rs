@@ -1,4 +1,4 @@
-//! Disks of recipes' partitions that only a kernel can make, of a tree, in a real guest: XFS, LVM, and btrfs with subvolumes.
+//! Disks of recipes' partitions that only a kernel can make, of a tree, in a real guest: XFS, LVM, btrfs with subvolumes, and LUKS.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
@@ -23,6 +23,13 @@ use super::calls::small_guest::*;
 pub(crate) fn plan(partitions: &str) -> DiskPlan {
     let partitions: Vec<Partition> = serde_json::from_str(partitions).unwrap();
     DiskPlan { size: ByteSize::mebibytes(1200), partitions, ..DiskPlan::default() }
+}
+
+/// The key of what is encrypted.
+const KEY: &str = "correct-horse-battery";
+
+fn secrets() -> BTreeMap<String, Vec<u8>> {
+    BTreeMap::from([("disk-key".to_owned(), KEY.into())])
 }
 
 /// Files of many kinds below a directory that is to be a file system of its own.
@@ -73,7 +80,7 @@ pub(crate) fn unpacked(small: &SmallGuest, disk: &DiskPlan) -> DiskLayout {
 /// Makes the rest of a disk in the guest, and mounts it as a build does.
 pub(crate) fn formed(small: &SmallGuest, guest: &mut dyn Guest, layout: &DiskLayout) {
     guest.attach(&small.path("disk.qcow2")).unwrap();
-    guest.form(&layout.formed(small.dir.path())).unwrap_or_else(|error| panic!("{error}"));
+    guest.form(&layout.formed(small.dir.path()), &secrets()).unwrap_or_else(|error| panic!("{error}"));
     guest.unmount().unwrap();
     guest.attach(&small.overlay("disk.qcow2", "1.qcow2")).unwrap();
     guest.mount(&layout.mounts()).unwrap_or_else(|error| panic!("{error}"));
@@ -119,7 +126,7 @@ fn an_xfs_gets_the_files_of_the_tree_and_the_identifiers_of_the_plan() {
     let archive = std::fs::read(small.path("var.tar")).unwrap();
     std::fs::write(small.path("var.tar"), &archive[..archive.len() / 2]).unwrap();
     guest.attach(&small.path("disk.qcow2")).unwrap();
-    let error = guest.form(&layout.formed(small.dir.path())).expect_err("half of it").to_string();
+    let error = guest.form(&layout.formed(small.dir.path()), &secrets()).expect_err("half of it").to_string();
     assert!(error.contains("make the XFS `var`") && error.contains("Unexpected EOF"), "{error}");
     std::fs::write(small.path("var.tar"), &archive).unwrap();
 
@@ -150,7 +157,7 @@ fn a_btrfs_has_the_subvolumes_of_the_recipe_with_their_files() {
     let archive = std::fs::read(small.path("root.tar")).unwrap();
     std::fs::write(small.path("root.tar"), &archive[..archive.len() / 2]).unwrap();
     guest.attach(&small.path("disk.qcow2")).unwrap();
-    let error = guest.form(&layout.formed(small.dir.path())).expect_err("half of it").to_string();
+    let error = guest.form(&layout.formed(small.dir.path()), &secrets()).expect_err("half of it").to_string();
     assert!(error.contains("make the btrfs `root`") && error.contains("Unexpected EOF"), "{error}");
     std::fs::write(small.path("root.tar"), &archive).unwrap();
 
@@ -174,6 +181,66 @@ fn a_btrfs_has_the_subvolumes_of_the_recipe_with_their_files() {
     guest.attach(&small.overlay("1.qcow2", "2.qcow2")).unwrap();
     let found = guest.inspect().unwrap();
     assert_eq!((found.mounts, found.root_filesystem.as_str()), (layout.mounts(), "btrfs"));
+}
+
+#[test]
+#[ignore = "needs libguestfs"]
+fn encrypted_partitions_open_with_the_secret_alone_and_stay_locked() {
+    let small = SmallGuest::new();
+    let disk = plan(
+        r#"["bios-boot", {"file-system": {"mount": "/var", "size": "300MiB", "encrypted": {"secret": "disk-key"}}},
+            {"file-system": {"mount": "/srv", "type": "xfs", "size": "400MiB", "encrypted": {"secret": "disk-key"}}},
+            {"file-system": {"mount": "/"}}]"#,
+    );
+    let layout = unpacked(&small, &disk);
+    let mut guest = small.launch().unwrap();
+    guest.attach(&small.path("disk.qcow2")).unwrap();
+    let error = guest.form(&layout.formed(small.dir.path()), &BTreeMap::new()).expect_err("no key").to_string();
+    assert!(error.contains("the secret `disk-key` has no value"), "{error}");
+    formed(&small, &mut guest, &layout);
+    assert_eq!(lines(&mut guest, "ls -A /var /srv"), ["/srv:", "", "/var:"]);
+    let expected = |label: &str| format!("/dev/mapper/{label} /{label} ");
+    let fstab = lines(&mut guest, "cat /etc/fstab");
+    assert!(
+        fstab.iter().any(|line| line.starts_with(&expected("var")) && line.contains(" ext4 noauto,nofail ")),
+        "{fstab:?}"
+    );
+    assert!(
+        fstab.iter().any(|line| line.starts_with(&expected("srv")) && line.contains(" xfs noauto,nofail ")),
+        "{fstab:?}"
+    );
+    let table = lines(&mut guest, "cat /etc/crypttab /etc/systemd/system/unlock-var.path");
+    let container = layout.areas().find(|area| area.label() == "var").and_then(|area| area.container).unwrap();
+    assert_eq!(table[0], format!("var UUID={container} /etc/cryptsetup-keys.d/var.key luks,noauto,headless=true"));
+    assert!(table.contains(&"Unit=var.mount".to_owned()), "{table:?}");
+    assert_eq!(held(&mut guest).get(&container.to_string()).map(String::as_str), Some("crypto_LUKS \"var\" None"));
+
+    // The key opens both, and another one opens neither.
+    guest.unmount().unwrap();
+    guest.form(&layout.opens(), &secrets()).unwrap_or_else(|error| panic!("{error}"));
+    let other = BTreeMap::from([("disk-key".to_owned(), b"incorrect-horse".to_vec())]);
+    let error = guest.form(&layout.opens(), &other).expect_err("another key").to_string();
+    assert!(error.contains("open `var`: the secret `disk-key` does not open it"), "{error}");
+    // A machine that opens the disk without a key finds the rest of the system.
+    let found = guest.inspect().unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(found.mounts, layout.mounts());
+    let device = format!("{}2", guest.disk_device().unwrap());
+    let said = guest
+        .in_appliance(&format!(
+            "set -e; exec 2>&1; printf %s {KEY} >/tmp/k; cryptsetup open --key-file /tmp/k {device} opened; mkdir -p /tmp/opened
+             mount -o ro /dev/mapper/opened /tmp/opened; cd /tmp/opened; stat -c '%a %h %s' . one; cat two; cat ü*
+             cd /; umount /tmp/opened; blkid -p -s UUID -o value /dev/mapper/opened; cryptsetup close opened; rm /tmp/k"
+        ))
+        .unwrap_or_else(|error| panic!("{error}"));
+    let content = layout.areas().find(|area| area.label() == "var").map(|area| area.content_uuid.to_string()).unwrap();
+    assert!(said.starts_with("1770 ") && said.contains("\n4755 2 6\nlinkedodd") && said.contains(&content), "{said}");
+    // Nothing of the key or of the files is on the disk.
+    Box::new(guest).shutdown().unwrap();
+    run(tool("qemu-img").args(["convert", "-O", "raw"]).arg(small.path("1.qcow2")).arg(small.path("all.raw")));
+    for (text, found) in [(KEY, 1), ("ü 'x'", 1), ("Debian of the tests", 0)] {
+        let searched = tool("grep").args(["-qaF", text]).arg(small.path("all.raw")).status().unwrap();
+        assert_eq!(searched.code(), Some(found), "{text}");
+    }
 }
 
 /// A group with swap space, and a file system of each of the two ways in which they are filled.
@@ -208,6 +275,6 @@ fn a_volume_group_has_the_volumes_of_the_recipe_and_what_they_hold() {
     if let form::Step::Group { held, .. } = &mut steps[0] {
         held[0].1 = "another".to_owned();
     }
-    let error = guest.form(&steps).expect_err("it holds something else").to_string();
+    let error = guest.form(&steps, &secrets()).expect_err("it holds something else").to_string();
     assert!(error.contains("make the volume group `system-1`"), "{error}");
 }

@@ -38,7 +38,11 @@ impl Guest for FakeGuest {
         self.change(format!("grow {steps:?}"), false)
     }
 
-    fn form(&mut self, steps: &[crate::guest::form::Step]) -> Result<(), GuestError> {
+    fn form(
+        &mut self,
+        steps: &[crate::guest::form::Step],
+        _: &std::collections::BTreeMap<String, Vec<u8>>,
+    ) -> Result<(), GuestError> {
         self.change(format!("form {steps:?}"), false)
     }
 

@@ -10,6 +10,9 @@ const NO_MOUNTS: [&str; 12] =
 /// Longest name of a subvolume: that of a file.
 const LONGEST_NAME: usize = 255;
 
+/// Directories that the system needs before anybody gives it a key.
+const NOT_LOCKED: [&str; 5] = ["/", "/boot", "/root", "/usr", "/var"];
+
 /// What is wrong, and what helps.
 pub(super) struct Fault {
     pub(super) message: String,
@@ -85,6 +88,39 @@ pub(super) fn subvolumes(files: &FileSystem, others: &[&str]) -> Vec<Fault> {
     if !subvolumes.iter().any(|subvolume| subvolume.mount == *top) {
         let help = format!("add `{{ name: \"@\", mount: {top} }}` to its `subvolumes`");
         found.push(Fault::new(format!("no subvolume is mounted at `{top}`, where the file system is"), &help));
+    }
+    found
+}
+
+/// Returns what is wrong with the encryption of a file system. `volume` is whether it is on a logical volume, `others` are the directories of
+/// other file systems, and `secrets` the names of the recipe's.
+pub(super) fn encryption(files: &FileSystem, volume: bool, others: &[&str], secrets: &[&str]) -> Vec<Fault> {
+    let FileSystem { mount, encrypted: Some(encrypted), .. } = files else { return Vec::new() };
+    let mut found = Vec::new();
+    let mut fault = |message, help: &str| found.push(Fault::new(message, help));
+    if NOT_LOCKED.contains(&mount.as_str()) {
+        let message = format!("`{mount}` cannot be encrypted: the image boots before anybody gives it a key");
+        fault(message, "encrypt a file system of data, such as `/srv`; a cloud can encrypt whole volumes");
+    }
+    if volume {
+        fault("a logical volume cannot be encrypted".to_owned(), "give the file system a partition");
+    }
+    if !files.subvolumes.is_empty() {
+        let message = "`subvolumes` and `encrypted` exclude each other".to_owned();
+        fault(message, "leave one of the two out");
+    }
+    if let Some(other) = others.iter().find(|other| **other != mount.as_str() && within(other, mount)) {
+        let message = format!("`{other}` lies in the encrypted file system of `{mount}`, which is locked at boot");
+        fault(message, "mount it elsewhere");
+    }
+    if files.label() == "control" {
+        let help = "give it a `label`: its device is /dev/mapper/LABEL, and that has a `control` already";
+        fault("`control` cannot name an encrypted file system".to_owned(), help);
+    }
+    let name = encrypted.secret.as_str();
+    if !secrets.contains(&name) {
+        let help = format!("add `{name}: {{ env: VARIABLE }}` or `{{ file: PATH }}` to its `secrets`");
+        fault(format!("the recipe has no secret `{name}`"), &help);
     }
     found
 }

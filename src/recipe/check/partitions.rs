@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::mounts;
-use crate::distro::mechanism::Bootloader;
+use crate::distro::mechanism::{Bootloader, Init};
 use crate::recipe::composition::Composition;
 use crate::recipe::partitions::{EXTENT, FileSystem, FileSystemType, Lvm, Partition, Table, Volume};
 use crate::recipe::{Disk, Layout};
@@ -75,6 +75,16 @@ pub(crate) fn file_system_packages(
             found.push(Diagnostic::new(source, place, message).help(help));
         }
     }
+    let encrypted = disk.partitions.iter().flat_map(Partition::file_systems).find(|files| files.encrypted.is_some());
+    if let Some(FileSystem { mount, .. }) = encrypted {
+        let reason = format!("the encrypted partition of `{mount}`");
+        wanted.push(("luks", reason, format!("leave `encrypted` of `{mount}` out")));
+        if composition.os.mechanisms.init != Init::Systemd {
+            let message =
+                format!("only systemd opens encrypted partitions, and {} has another init", composition.os.title);
+            found.push(Diagnostic::new(source, place, message).help("leave `encrypted` out"));
+        }
+    }
     for (purpose, reason, help) in wanted {
         match composition.os.packages.get(purpose).filter(|packages| !packages.is_empty()) {
             Some(packages) => {
@@ -83,7 +93,7 @@ pub(crate) fn file_system_packages(
                 }
             }
             None => {
-                let name = if purpose == "lvm" { "LVM" } else { purpose };
+                let name = if ["lvm", "luks"].contains(&purpose) { &purpose.to_uppercase() } else { purpose };
                 let message = format!("no package for {name} is known for {}", composition.os.title);
                 found.push(Diagnostic::new(source, place, message).help(help));
             }
@@ -164,6 +174,8 @@ impl<'a> Checking<'a> {
         let (mut mounts, mut labels): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
         let all = self.file_systems();
         let tops: Vec<&str> = all.iter().map(|listed| listed.files.mount.as_str()).collect();
+        let secrets = self.head.get("secrets").and_then(Node::map).map_or(&[][..], |map| &map.entries);
+        let secrets: Vec<&str> = secrets.iter().map(|(key, _)| key.text.as_str()).collect();
         for listed in all {
             let Listed { files, place, .. } = listed;
             for (index, point) in files.mounts().into_iter().enumerate() {
@@ -185,8 +197,11 @@ impl<'a> Checking<'a> {
                 }
             }
             for fault in mounts::subvolumes(files, &tops) {
-                let place = fault.subvolume.map_or(listed.subvolumes(), |index| listed.subvolume(index));
+                let place = fault.subvolume.map_or(listed.key("subvolumes"), |index| listed.subvolume(index));
                 self.fault(place, fault.message, &fault.help);
+            }
+            for fault in mounts::encryption(files, listed.volume, &tops, &secrets) {
+                self.fault(listed.key("encrypted"), fault.message, &fault.help);
             }
             let most = files.kind.longest_label();
             let label = files.label();
@@ -308,7 +323,8 @@ impl<'a> Checking<'a> {
         for (index, partition) in disk.partitions.iter().enumerate() {
             match partition {
                 Partition::FileSystem(files) => {
-                    all.push(Listed { files, place: self.place(index), node: self.node.list().get(index) });
+                    let node = self.node.list().get(index);
+                    all.push(Listed { files, place: self.place(index), node, volume: false });
                 }
                 Partition::Lvm(lvm) => {
                     let volumes = lvm.volumes.iter().enumerate();
@@ -317,6 +333,7 @@ impl<'a> Checking<'a> {
                         files,
                         place: self.place_of_volume(index, number),
                         node: self.volume(index, number),
+                        volume: true,
                     }));
                 }
                 Partition::BiosBoot | Partition::Efi(_) | Partition::Swap(_) => {}
@@ -349,6 +366,8 @@ struct Listed<'a> {
     place: Span,
     /// The partition or volume that it is on.
     node: Option<&'a Node>,
+    /// Whether that is a volume.
+    volume: bool,
 }
 
 impl Listed<'_> {
@@ -357,8 +376,8 @@ impl Listed<'_> {
         list.and_then(|list| list.list().get(index)).map_or(self.place, |node| node.span)
     }
 
-    fn subvolumes(&self) -> Span {
-        let key = self.node.and_then(|node| node.get("file-system")).and_then(|files| files.key("subvolumes"));
+    fn key(&self, name: &str) -> Span {
+        let key = self.node.and_then(|node| node.get("file-system")).and_then(|files| files.key(name));
         key.map_or(self.place, |key| key.span)
     }
 }

@@ -167,3 +167,26 @@ fn what_only_a_guest_can_make_is_made_before_the_base_is_a_layer() {
     assert!(names.iter().all(|name| !name.to_string_lossy().ends_with(".tar")), "{names:?}");
     fixture.assert_store_is_sound();
 }
+
+/// Keys of what is encrypted are no part of layers' keys.
+#[test]
+fn a_base_that_is_found_is_opened_with_the_secrets_and_files_that_it_would_hide_are_an_error() {
+    let mut fixture = fixture();
+    fixture.secrets.insert("disk-key".to_owned(), b"correct-horse".to_vec());
+    let head = "name: image\nbase: { bootstrap: { distro: debian, release: bookworm } }\nsecrets: { disk-key: { env: KEY } }\n\
+        disk: { size: 2GiB, partitions: [bios-boot, file-system: { mount: /srv, size: 400MiB, encrypted: { secret: disk-key } }, \
+        file-system: { mount: / }] }\n";
+    let plan = fixture.plan_of_text(&format!("{head}{RECIPE}"));
+    fixture.build(&plan).expect("it builds");
+    let calls = fixture.world.calls();
+    assert!(calls.iter().any(|call| call.starts_with("form [Encrypted { on: Partition(2), ")), "{calls:?}");
+    assert!(!calls.iter().any(|call| call.contains("Opens") || call.contains("horse")), "{calls:?}");
+    fixture.build(&plan).expect("it is built");
+    let calls = fixture.world.calls();
+    assert!(calls.iter().any(|call| call.starts_with("form [Opens { on: Partition(2), label: \"srv\"")), "{calls:?}");
+    let writes = "steps: { configure: [{ write: { path: /srv/.hidden, content: x } }] }\n";
+    let error = fixture.build(&fixture.plan_of_text(&format!("{head}{writes}"))).expect_err("it would be hidden");
+    let words = "/srv/.hidden is no file of the encrypted file system of /srv";
+    assert!(error.to_string().starts_with(words), "{error}");
+    fixture.assert_store_is_sound();
+}
