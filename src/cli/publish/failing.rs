@@ -134,7 +134,7 @@ pub(super) fn failure(error: &PublishError) -> Failure {
 pub(in crate::cli) fn of_tree(error: &TreeError) -> Failure {
     let kind = match error {
         TreeError::ImageVersion(ImageVersionError::Source(error)) => return source(error),
-        TreeError::ImageVersion(_) => FailureKind::Usage,
+        TreeError::ImageVersion(_) | TreeError::SignedIndex(_) => FailureKind::Usage,
         TreeError::Interrupted => FailureKind::Interrupted,
         _ => FailureKind::Publish,
     };

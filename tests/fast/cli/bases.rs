@@ -64,7 +64,7 @@ fn a_recipe_names_a_cloud_image() {
     }
     for (name, arch, words) in [
         ("debian-21", "x86_64", "a.yaml:3:16"),
-        ("debian-21", "x86_64", "did you mean `debian-12`?"),
+        ("debian-21", "x86_64", "did you mean `debian-11`?"),
         ("arch-rolling", "aarch64", "there is no image `arch-rolling` for aarch64"),
         ("[debian-12]", "x86_64", "the name of a cloud image, or `{ source: ..., sha256: ... }`"),
         ("{ source: a.qcow2 }", "x86_64", "sha256"),

@@ -141,7 +141,7 @@ fn wrong_words_get_suggestions_and_write_nothing() {
     for (words, told) in [
         ("init x --from debain", "did you mean `debian`?"),
         ("init x --from debian:bokworm", "did you mean `debian:bookworm`?"),
-        ("init x --from debian:99", "known here: `bookworm`, `trixie`"),
+        ("init x --from debian:99", "known here: `bullseye`, `bookworm`, `trixie`"),
         ("init x --from https://images.example.org/a.qcow2", "--sha256 gives it"),
         ("init x --from debian --sha256 00", "leave out --sha256"),
         ("init x --from images/none.txt", "is no known distribution, no file and no address"),

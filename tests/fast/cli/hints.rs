@@ -13,8 +13,16 @@ use super::sandbox::{BASE, Sandbox};
 use super::trees::built;
 
 /// Options of other programs that messages name: of sgdisk, gpg, openssl and the like.
-const OF_OTHERS: &[&str] =
-    &["--move-second-header", "--verify", "--list-secret-keys", "--ro", "--rescue", "--add-subuids", "--add-subgids"];
+const OF_OTHERS: &[&str] = &[
+    "--move-second-header",
+    "--verify",
+    "--list-secret-keys",
+    "--ro",
+    "--rescue",
+    "--add-subuids",
+    "--add-subgids",
+    "--bind",
+];
 
 /// All lines of the source that are no comments, with their file.
 fn lines() -> Vec<(String, String)> {
