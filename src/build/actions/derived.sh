@@ -255,7 +255,7 @@ fi
 # The menu of the boot loader.
 settings="/etc/default/grub /etc/default/grub.d /etc/grub.d"
 # The titles of its entries have the name of the system.
-! command -v "${GRUB##*/}-mkconfig" >/dev/null || settings="$settings /etc/os-release /usr/lib/os-release /etc/lsb-release"
+[ -z "$GRUB" ] || ! command -v "${GRUB##*/}-mkconfig" >/dev/null || settings="$settings /etc/os-release /usr/lib/os-release /etc/lsb-release"
 stale=
 if [ -n "$GRUB" ] && [ -e "$GRUB/grub.cfg" ]; then
     if outdated "the boot menu" "${GRUB##*/}-mkconfig" "$GRUB/grub.cfg" "$settings"; then

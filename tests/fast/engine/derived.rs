@@ -77,6 +77,8 @@ fn what_is_derived_is_made_again_where_its_sources_have_changed() {
         chmod 755 tmp/grub-*; grub-mkconfig -o boot/grub/grub.cfg";
     for (lines, status, words, without) in [
         ("sh derived make; echo end", 0, &["end"][..], "making"),
+        // An image without a boot loader.
+        ("GRUB= sh derived make; echo end", 0, &["end"], "command"),
         // The times of modification that archives and copies bring tell nothing.
         (
             &*format!(
