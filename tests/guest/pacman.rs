@@ -151,7 +151,7 @@ fn pacman_fails_where_it_cannot_do_all() {
     let good = fs::read(&package).expect("a package");
     fs::remove_file(&package).expect("a package");
     let error = repository.pinned(&["broken"]).expect_err("it is gone");
-    assert!(matches!(error, BootstrapError::RepositoryMoved), "{}", said(&error));
+    assert!(matches!(error, BootstrapError::AbsentPackage { .. }), "{}", said(&error));
     fs::write(&package, good).expect("a package");
 }
 
