@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
+
 use super::failure::{Failure, FailureKind};
 use super::network;
 use super::progress::TerminalReporter;
@@ -126,28 +128,10 @@ fn pairs(text: &str) -> Vec<(String, String)> {
     let pair = |pair: &str| {
         let (key, value) = pair.split_once('=')?;
         let key = key.trim();
-        (!key.is_empty()).then(|| (key.to_owned(), decoded(value.trim())))
+        let value = percent_decode_str(value.trim()).decode_utf8_lossy().into_owned();
+        (!key.is_empty()).then(|| (key.to_owned(), value))
     };
     text.split(',').filter_map(pair).collect()
-}
-
-/// Decodes percent encoding. What is none stays as it is.
-fn decoded(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
-    while let [byte, after @ ..] = rest {
-        let code = if *byte == b'%' { after.get(..2).and_then(|code| hex::decode(code).ok()) } else { None };
-        match code {
-            Some(code) => {
-                bytes.extend(code);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -169,6 +169,15 @@ found=$(blkid -p -s UUID -o value {device})
 mod tests {
     use super::*;
 
+    /// The one script makes a file system natively, the other one in the appliance.
+    #[test]
+    fn an_ext4_has_the_features_that_a_bootstrap_gives_it() {
+        let script = include_str!("../base/bootstrap.sh");
+        let lines = script.lines().filter_map(|line| line.trim().strip_prefix("-O "));
+        let features: Vec<_> = lines.map(|line| line.trim_end_matches(" \\")).collect();
+        assert_eq!(features.join(","), EXT4_FEATURES);
+    }
+
     #[test]
     fn the_scripts_are_shell() {
         let held = [("/dev/it's/root".to_owned(), "u-u".to_owned())];

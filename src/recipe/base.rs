@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::schema::Bootstrap;
+use super::secret::lacking;
 use crate::distro::{self, Distribution, Distros, Tool};
 use crate::vocabulary::{Arch, Distro};
 use crate::yaml::{Diagnostic, Node, Source, Span, list, near};
@@ -80,8 +81,7 @@ pub(super) fn bootstrapped(
         let secrets = head.get("secrets").and_then(Node::map).map_or(&[][..], |map| &map.entries);
         let names: Vec<_> = secrets.iter().map(|(key, _)| key.text.as_str()).collect();
         if !names.contains(&name.as_str()) {
-            let message = format!("the recipe has no secret `{name}`");
-            let help = format!("add `{name}: {{ env: VARIABLE }}` or `{{ file: PATH }}` to its `secrets`");
+            let (message, help) = lacking(name);
             let diagnostic = Diagnostic::new(source, at("client-certificate"), message);
             found.push(diagnostic.did_you_mean(near(name, names)).help(help));
         }

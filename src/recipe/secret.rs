@@ -24,3 +24,9 @@ impl SecretSource {
         }
     }
 }
+
+/// Returns what is wrong with a recipe that names a secret which it lacks, and what helps.
+pub(super) fn lacking(name: &str) -> (String, String) {
+    let help = format!("add `{name}: {{ env: VARIABLE }}` or `{{ file: PATH }}` to its `secrets`");
+    (format!("the recipe has no secret `{name}`"), help)
+}

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use crate::debians::build_and_verify;
 
 const HEAD: &str = "base: { bootstrap: { distro: debian, release: bookworm } }
@@ -22,9 +20,12 @@ const CHECKS: &str = "checks:
 /// The recipes want swap space.
 const VERIFY: &str = "verify: { accept: [{ check: no-swap, because: the recipe has a partition for it }] }\n";
 
-fn boots(report: &Value) -> Vec<&str> {
-    let boots = report["boots"].as_array().expect("boots");
-    boots.iter().map(|boot| boot["profile"]["boot"].as_str().unwrap_or_default()).collect()
+/// Builds a recipe, verifies the image, and returns the firmware that it was booted under.
+fn passes(name: &str, recipe: &str) -> Vec<String> {
+    let (verified, _) = build_and_verify(name, &format!("name: {name}\n{recipe}"), &["--trust-manifest"]);
+    verified.assert_passed();
+    let boots = verified.report["boots"].as_array().expect("boots");
+    boots.iter().map(|boot| boot["profile"]["boot"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
 fn checks(root: &str, var: &str) -> String {
@@ -42,10 +43,8 @@ fn takes_long_an_mbr_with_swap_and_a_var_of_its_own_boots_and_grows() {
     - file-system: { mount: /var, size: 1GiB, options: [noatime] }
     - file-system: { mount: / }
 ";
-    let recipe = format!("name: disk-mbr\n{HEAD}{disk}{VERIFY}{}", checks("ext4", "ext4"));
-    let (verified, _) = build_and_verify("disk-mbr", &recipe, &["--trust-manifest"]);
-    verified.assert_passed();
-    assert_eq!(boots(&verified.report), ["bios"]);
+    let recipe = format!("{HEAD}{disk}{VERIFY}{}", checks("ext4", "ext4"));
+    assert_eq!(passes("disk-mbr", &recipe), ["bios"]);
 }
 
 #[test]
@@ -62,10 +61,8 @@ fn takes_long_btrfs_with_boot_and_var_of_their_own_boots_under_bios_and_secure_b
     - file-system: { mount: /, type: btrfs }
 ";
     let head = HEAD.replace("bootloader, ", "bootloader, uefi, ");
-    let recipe = format!("name: disk-btrfs\n{head}{disk}{VERIFY}{}", checks("btrfs", "ext4"));
-    let (verified, _) = build_and_verify("disk-btrfs", &recipe, &["--trust-manifest"]);
-    verified.assert_passed();
-    assert_eq!(boots(&verified.report).len(), 2);
+    let recipe = format!("{head}{disk}{VERIFY}{}", checks("btrfs", "ext4"));
+    assert_eq!(passes("disk-btrfs", &recipe).len(), 2);
 }
 
 #[test]
@@ -89,10 +86,8 @@ fn takes_long_a_root_on_a_subvolume_boots_under_bios_and_uefi_and_grows() {
     let head = HEAD.replace("bootloader, ", "bootloader, uefi, ");
     let subvolumes = "  - booted: { command: 'test \"$(findmnt -no FSROOT /)\" = /@ && test \"$(findmnt -no FSROOT /home)\" = /@home && test \"$(findmnt -no FSROOT /var)\" = /@var' }
 ";
-    let recipe = format!("name: disk-subvolumes\n{head}{disk}{VERIFY}{}{subvolumes}", checks("btrfs", "btrfs"));
-    let (verified, _) = build_and_verify("disk-subvolumes", &recipe, &["--trust-manifest"]);
-    verified.assert_passed();
-    assert_eq!(boots(&verified.report).len(), 2);
+    let recipe = format!("{head}{disk}{VERIFY}{}{subvolumes}", checks("btrfs", "btrfs"));
+    assert_eq!(passes("disk-subvolumes", &recipe).len(), 2);
 }
 
 #[test]
@@ -119,13 +114,11 @@ secrets: { disk-key: { file: disk.key } }
   - booted: {{ command: '{given}' }}
 "
     );
-    let recipe = format!("name: disk-encrypted\n{HEAD}{disk}verify: {{}}\n{checks}");
+    let recipe = format!("{HEAD}{disk}verify: {{}}\n{checks}");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared/disk-encrypted");
     std::fs::create_dir_all(&folder).expect("a directory");
     std::fs::write(folder.join("disk.key"), "correct-horse-battery").expect("a file");
-    let (verified, _) = build_and_verify("disk-encrypted", &recipe, &["--trust-manifest"]);
-    verified.assert_passed();
-    assert_eq!(boots(&verified.report), ["bios"]);
+    assert_eq!(passes("disk-encrypted", &recipe), ["bios"]);
 }
 
 #[test]
@@ -145,8 +138,6 @@ fn takes_long_a_root_on_lvm_boots_under_bios_and_uefi_and_grows() {
 ";
     let head = HEAD.replace("bootloader, ", "bootloader, uefi, ").replace("growpart, ", "lvm-grow, ");
     let swap = VERIFY.replace("partition", "volume");
-    let recipe = format!("name: disk-lvm\n{head}{disk}{swap}{}", checks("ext4", "xfs"));
-    let (verified, _) = build_and_verify("disk-lvm", &recipe, &["--trust-manifest"]);
-    verified.assert_passed();
-    assert_eq!(boots(&verified.report).len(), 2);
+    let recipe = format!("{head}{disk}{swap}{}", checks("ext4", "xfs"));
+    assert_eq!(passes("disk-lvm", &recipe).len(), 2);
 }

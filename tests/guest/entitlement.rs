@@ -33,6 +33,14 @@ for name in server client; do
 done
 "#;
 
+/// Starts a server of the repository, or one that redirects to another server.
+fn serve(work: &Path, elsewhere: &[&str]) -> Server {
+    let mut python = Command::new("python3");
+    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls_server.py"));
+    python.args(["out", "server.pem", "authority.pem"].map(|name| work.join(name))).args(elsewhere);
+    Server::of(python)
+}
+
 struct Mirror {
     work: tempfile::TempDir,
     server: Server,
@@ -45,10 +53,7 @@ impl Mirror {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/zypper/make.sh");
         capture(Command::new("sh").arg(script).arg(work.path())).expect("the repository");
         capture(Command::new("sh").args(["-euc", CERTIFICATES, "sh"]).arg(work.path())).expect("certificates");
-        let mut python = Command::new("python3");
-        python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls_server.py"));
-        python.args([work.path().join("out"), work.path().join("server.pem"), work.path().join("authority.pem")]);
-        let server = Server::of(python);
+        let server = serve(work.path(), &[]);
         let distros = Distros::built_in();
         let rhel = distros.get("rhel").and_then(|it| it.file.bootstrap.as_ref()).expect("it is known");
         let how = rhel.of("9", &["repo".to_owned()], Arch::X86_64);
@@ -63,8 +68,8 @@ impl Mirror {
     }
 
     /// Pins the repository as a recipe with these keys does. The secret `entitlement` is the content of the file.
-    fn pin(&self, client: Option<&str>, authority: bool) -> Result<Vec<RepositoryPin>, RepositoryError> {
-        let mut json = serde_json::json!({ "distro": "rhel", "release": "9", "mirror": self.server.url });
+    fn pin(&self, url: &str, client: Option<&str>, authority: bool) -> Result<Vec<RepositoryPin>, RepositoryError> {
+        let mut json = serde_json::json!({ "distro": "rhel", "release": "9", "mirror": url });
         if client.is_some() {
             json["client-certificate"] = "entitlement".into();
         }
@@ -94,7 +99,7 @@ impl Mirror {
 #[ignore = "needs dnf, rpmbuild and openssl"]
 fn a_mirror_that_asks_for_a_client_certificate_gets_it_and_the_image_does_not() {
     let mirror = Mirror::new();
-    let pins = mirror.pin(Some("client.pem"), true).expect("pins");
+    let pins = mirror.pin(&mirror.server.url, Some("client.pem"), true).expect("pins");
     assert_eq!(pins.len(), 1);
     let client = fs::read(mirror.path("client.pem")).expect("a file");
     let authority = mirror.path("authority.pem");
@@ -127,9 +132,12 @@ fn a_mirror_refuses_others_and_the_reason_is_said() {
             "`entitlement` cannot be a client certificate: it is no PEM file with a certificate",
         ),
     ] {
-        let error = mirror.pin(client, authority).expect_err(text).to_string();
+        let error = mirror.pin(&mirror.server.url, client, authority).expect_err(text).to_string();
         assert!(error.to_lowercase().contains(&text.to_lowercase()), "{client:?} {authority}: {error}");
     }
+    let redirecting = serve(mirror.work.path(), &[&mirror.server.url]);
+    let error = mirror.pin(&redirecting.url, Some("client.pem"), true).expect_err("the other server gets none");
+    assert!(error.to_string().contains("certificate"), "{error}");
     let error = mirror.build(None).expect_err("dnf does not know the authority");
     assert!(matches!(error, BootstrapError::Mirror { .. }), "{error}");
 }

@@ -25,41 +25,23 @@ fn digest(machine: &Path) -> String {
 #[test]
 #[ignore = "needs libguestfs"]
 fn a_second_machine_makes_no_step_again_and_has_the_same_image() {
-    let image = crate::shared::debian_12();
     let dir = tempfile::tempdir().expect("a directory");
-    let sha256 = Sha256::of_file(&image).expect("an image");
-    let recipe = format!(
-        "name: web
-base: {{ image: {{ source: {}, sha256: {sha256} }} }}
-steps:
-  configure:
-    - write: {{ path: /etc/motd, content: \"shared\\n\" }}
-    - run: {{ inline: \"head -c 3000000 /dev/urandom >/var/lib/random\" }}
+    let steps_of_web = "  configure:
+    - write: { path: /etc/motd, content: \"shared\\n\" }
+    - run: { inline: \"head -c 3000000 /dev/urandom >/var/lib/random\" }
   clean:
-    - run: {{ inline: \"test -s /var/lib/random\" }}
-outputs: [{{ format: qcow2 }}]
-",
-        image.display()
-    );
-    std::fs::create_dir(dir.path().join("store")).expect("a directory");
-    let [one, two] = ["one", "two"].map(|name| {
-        let machine = dir.path().join(name);
-        std::fs::create_dir(&machine).expect("a directory");
-        std::fs::write(machine.join("web.yaml"), &recipe).expect("a recipe");
-        machine
-    });
-    goldsmith(&one, &["cache", "keygen", "key"]);
-    let public = std::fs::read_to_string(one.join("key.pub")).expect("a key");
-    let public = public.lines().last().expect("a line");
+    - run: { inline: \"test -s /var/lib/random\" }
+";
+    let ([one, two], public) = two_machines(dir.path(), steps_of_web);
 
     let shared = ["--out", "out", "--remote-cache", "../store"];
-    let write = ["--remote-cache-write", "--remote-cache-key", "key"];
+    let write = ["--remote-cache-write", "--remote-cache-key", "../key"];
     let first = goldsmith(&one, &[&["build", "web.yaml"], &shared[..], &write].concat());
     let made = steps(&first, "step-started");
     assert!(made >= 4, "{made} steps were made");
     assert!(steps(&first, "warning") == 0, "{first:?}");
 
-    let read = [&shared[2..], &["--remote-cache-trust", public]].concat();
+    let read = [&shared[2..], &["--remote-cache-trust", &public]].concat();
     let explained = goldsmith(&two, &[&["cache", "explain", "web.yaml"], &read[..]].concat());
     let all = explained[0]["steps"].as_array().expect("steps");
     assert!(all.len() == made && all.iter().all(|step| step["from"] == "remote"), "{explained:?}");
@@ -121,30 +103,35 @@ impl Building {
     }
 }
 
-/// Two machines with a recipe, a key and an empty store; the longest step takes so many seconds.
-fn two_machines(dir: &Path, seconds: u64) -> [PathBuf; 2] {
+/// Two machines with a recipe of an image with these steps, a key that they share, its public half, and an empty store.
+fn two_machines(dir: &Path, steps: &str) -> ([PathBuf; 2], String) {
     let image = crate::shared::debian_12();
     let sha256 = Sha256::of_file(&image).expect("an image");
     let recipe = format!(
-        "name: web
-base: {{ image: {{ source: {}, sha256: {sha256} }} }}
-steps:
-  install:
-    - run: {{ inline: \"head -c 3000000 /dev/urandom >/var/lib/random\" }}
-  configure:
-    - run: {{ inline: \"sleep {seconds}\" }}
-outputs: [{{ format: qcow2 }}]
-",
+        "name: web\nbase: {{ image: {{ source: {}, sha256: {sha256} }} }}\nsteps:\n{steps}outputs: [{{ format: qcow2 }}]\n",
         image.display()
     );
     goldsmith(dir, &["cache", "keygen", "key"]);
+    let public = std::fs::read_to_string(dir.join("key.pub")).expect("a key");
     std::fs::create_dir(dir.join("store")).expect("a directory");
-    ["one", "two"].map(|name| {
+    let machines = ["one", "two"].map(|name| {
         let machine = dir.join(name);
         std::fs::create_dir(&machine).expect("a directory");
         std::fs::write(machine.join("web.yaml"), &recipe).expect("a recipe");
         machine
-    })
+    });
+    (machines, public.lines().last().expect("a line").to_owned())
+}
+
+/// Steps of which the longest takes so many seconds.
+fn slow(seconds: u64) -> String {
+    format!(
+        "  install:
+    - run: {{ inline: \"head -c 3000000 /dev/urandom >/var/lib/random\" }}
+  configure:
+    - run: {{ inline: \"sleep {seconds}\" }}
+"
+    )
 }
 
 /// Options of a machine that shares.
@@ -154,7 +141,7 @@ const WRITE: [&str; 5] = ["--remote-cache", "../store", "--remote-cache-write", 
 #[ignore = "needs libguestfs"]
 fn of_two_machines_that_build_at_once_each_step_is_made_once() {
     let dir = tempfile::tempdir().expect("a directory");
-    let [one, two] = two_machines(dir.path(), 3);
+    let ([one, two], _) = two_machines(dir.path(), &slow(3));
     let builds = [&one, &two].map(|machine| Building::start(machine, &WRITE));
     let [first, second] = builds.map(|build| {
         let (good, lines) = build.end();
@@ -175,7 +162,7 @@ fn of_two_machines_that_build_at_once_each_step_is_made_once() {
 fn a_machine_that_is_killed_while_it_makes_a_layer_is_replaced_within_a_minute() {
     let dir = tempfile::tempdir().expect("a directory");
     // Nobody waits for the end of the step.
-    let [one, two] = two_machines(dir.path(), 1500);
+    let ([one, two], _) = two_machines(dir.path(), &slow(1500));
     let mut killed = Building::start(&one, &WRITE);
     // It is in the midst of the long step when the two below have come.
     let begun = |step: &str| {
@@ -205,29 +192,12 @@ fn a_machine_that_is_killed_while_it_makes_a_layer_is_replaced_within_a_minute()
 #[test]
 #[ignore = "needs libguestfs"]
 fn a_machine_that_is_killed_while_it_fetches_has_whole_layers_or_none_and_goes_on_later() {
-    let image = crate::shared::debian_12();
     let dir = tempfile::tempdir().expect("a directory");
-    let sha256 = Sha256::of_file(&image).expect("an image");
-    let recipe = format!(
-        "name: web
-base: {{ image: {{ source: {}, sha256: {sha256} }} }}
-steps:
-  configure:
-    - run: {{ inline: \"head -c 60000000 /dev/urandom >/var/lib/random\" }}
-outputs: [{{ format: qcow2 }}]
-",
-        image.display()
-    );
-    std::fs::create_dir(dir.path().join("store")).expect("a directory");
-    let [one, two] = ["one", "two"].map(|name| {
-        let machine = dir.path().join(name);
-        std::fs::create_dir(&machine).expect("a directory");
-        std::fs::write(machine.join("web.yaml"), &recipe).expect("a recipe");
-        machine
-    });
-    goldsmith(dir.path(), &["cache", "keygen", "key"]);
-    let public = std::fs::read_to_string(dir.path().join("key.pub")).expect("a key");
-    let read = ["--remote-cache", "../store", "--remote-cache-trust", public.lines().last().expect("a line")];
+    let steps_of_web = "  configure:
+    - run: { inline: \"head -c 60000000 /dev/urandom >/var/lib/random\" }
+";
+    let ([one, two], public) = two_machines(dir.path(), steps_of_web);
+    let read = ["--remote-cache", "../store", "--remote-cache-trust", &public];
     let write = ["--out", "out", "--remote-cache-write", "--remote-cache-key", "../key"];
     let first = goldsmith(&one, &[&["build", "web.yaml"], &read[..2], &write].concat());
     let made = steps(&first, "step-started");

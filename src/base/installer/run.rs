@@ -19,7 +19,7 @@ use crate::recipe::Firmware;
 use crate::recipe::verify::{Board, BootKind, DEFAULT_CPUS};
 use crate::text::Redactor;
 
-/// Default limit for an installation: twice what Debian's installer takes without KVM.
+/// Default limit for an installation. Nobody has measured a whole one without KVM yet.
 const DEADLINE: Duration = Duration::from_secs(60 * 60);
 
 /// Default time in which an installer may show nothing and leave its processor idle: a slow mirror may let it wait.

@@ -68,14 +68,15 @@ fn key_of(signers: &[Signer]) -> Option<&OpenPgp> {
 pub(super) fn check(storage: &dyn Storage, signers: &[Signer]) -> Result<(), TreeError> {
     for path in [simplestreams::INDEX, simplestreams::PRODUCTS] {
         for ending in ["json", "sjson"] {
-            // Other errors are reported when the index is written.
-            if let Err(error @ TreeError::Foreign { .. }) = known(storage, &format!("{path}.{ending}")) {
-                return Err(error);
+            match known(storage, &format!("{path}.{ending}")) {
+                Err(error @ TreeError::Foreign { .. }) => return Err(error),
+                Ok(Some(_)) if ending == "sjson" && key_of(signers).is_none() => {
+                    return Err(TreeError::SignedIndex(storage.place()));
+                }
+                // Other errors are reported when the index is written.
+                _ => {}
             }
         }
-    }
-    if key_of(signers).is_none() && storage.read(&format!("{}.sjson", simplestreams::INDEX))?.is_some() {
-        return Err(TreeError::SignedIndex(storage.place()));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What can be a mount point, a mount option, and a subvolume of a btrfs.
 
 use crate::recipe::partitions::{FileSystem, FileSystemType, within};
+use crate::recipe::secret::lacking;
 
 /// Directories that cannot be a file system of their own: the system needs them before it mounts others, or they are no part of
 /// an image.
@@ -119,8 +120,8 @@ pub(super) fn encryption(files: &FileSystem, volume: bool, others: &[&str], secr
     }
     let name = encrypted.secret.as_str();
     if !secrets.contains(&name) {
-        let help = format!("add `{name}: {{ env: VARIABLE }}` or `{{ file: PATH }}` to its `secrets`");
-        fault(format!("the recipe has no secret `{name}`"), &help);
+        let (message, help) = lacking(name);
+        fault(message, &help);
     }
     found
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::rule::apply;
 use crate::action::Action;
 use crate::element::schema::Steps;
+use crate::recipe::secret::lacking;
 use crate::syntax::*;
 use crate::yaml::{Diagnostic, Node, Source, Span, near};
 
@@ -68,8 +69,7 @@ pub(crate) fn actions(root: &Node, secrets: &BTreeSet<&str>, source: &Arc<Source
 fn known_secrets(action: &Node, secrets: &BTreeSet<&str>, source: &Arc<Source>, found: &mut Vec<Diagnostic>) {
     for secret in action.get("secrets").map_or(&[][..], Node::list) {
         if let Some(name) = secret.text().filter(|name| !secrets.contains(name)) {
-            let message = format!("the recipe has no secret `{name}`");
-            let help = format!("add `{name}: {{ env: VARIABLE }}` or `{{ file: PATH }}` to its `secrets`");
+            let (message, help) = lacking(name);
             let diagnostic = Diagnostic::new(source, secret.span, message);
             found.push(diagnostic.did_you_mean(near(name, secrets)).help(help));
         }

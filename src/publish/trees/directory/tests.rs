@@ -306,7 +306,9 @@ fn checksums_and_index_are_signed() {
     let error = scratch.publish(&scratch.build("gold", 1), &TreeOptions::default()).expect_err("nobody signs it");
     assert!(matches!(error, TreeError::SignedIndex(_)), "{error}");
     assert_eq!(scratch.listing(), listing);
-    fs::remove_file(scratch.tree.at("streams/v1/index.sjson")).expect("a file");
+    for file in ["index.sjson", "goldsmith:download.sjson"] {
+        fs::remove_file(scratch.tree.at("streams/v1").join(file)).expect("a file");
+    }
     scratch.publish(&scratch.build("gold", 2), &TreeOptions::default()).expect("it is published");
     let _ = std::process::Command::new("gpgconf").arg("--homedir").arg(&home).args(["--kill", "all"]).status();
 }
