@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use goldsmith::bucket::{Credentials, Place};
-use goldsmith::remote::S3;
+use goldsmith::remote::{ObjectStore as _, S3};
 
 use crate::cloud::{Programs, free_port, tail};
 
@@ -97,7 +97,7 @@ impl Seaweed {
             .expect("setpriv of util-linux");
         let mut seaweed = Self { server, dir, port };
         let started = Instant::now();
-        while !seaweed.make_bucket() {
+        while !(seaweed.make_bucket() && (!more.is_empty() || seaweed.takes_objects())) {
             if !matches!(seaweed.server.try_wait(), Ok(None)) || started.elapsed() > PATIENCE {
                 return Err(tail(&seaweed.dir.path().join("out")));
             }
@@ -114,6 +114,13 @@ impl Seaweed {
         let url = bucket.create_bucket(&credentials).sign(Duration::from_secs(60));
         // One that was made although the answer was lost is there.
         matches!(ureq::put(url.as_str()).send_empty(), Ok(_) | Err(ureq::Error::StatusCode(409)))
+    }
+
+    /// Writes and removes an object. The first one makes the server prepare the disk, which takes seconds on a busy machine; a build
+    /// would not wait so long for a lease.
+    fn takes_objects(&self) -> bool {
+        let store = self.open("writer", &self.endpoint());
+        store.put_new("started", b"yes").is_ok() && store.remove("started").is_ok()
     }
 
     pub(crate) fn endpoint(&self) -> String {
