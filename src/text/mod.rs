@@ -1,6 +1,7 @@
-//! Handles text that is not trusted: hides secrets in it, makes it safe to show, and reads settings files of shells and of
-//! systemd.
+//! Handles text that is not trusted: hides secrets in it, makes it safe to show, and reads settings files of shells, of
+//! systemd and of mount.
 
+pub mod fstab;
 pub mod redact;
 pub mod shell;
 mod shown;

@@ -5,6 +5,7 @@ use super::texts::{cloud_setting, is_no};
 use super::unit::{Unit, unit};
 use super::view::{Judged, View};
 use crate::guest::{Devices, FileSystem};
+use crate::text::fstab::{Line, lines};
 use crate::verify::{Finding, Group, Rule, Severity, Stage};
 
 /// The rules of this file, each with its judge, in the order of reports.
@@ -218,40 +219,9 @@ pub(super) fn root_grows(view: &View) -> Finding {
     }
 }
 
-/// A line of fstab(5).
-struct Mount {
-    source: String,
-    path: String,
-    kind: String,
-    options: String,
-}
-
-/// Lines of fstab(5), with the characters that stand in it as octal numbers: a space is `\040`. Those of swap have no
-/// mount point.
-fn fstab(view: &View) -> Vec<Mount> {
-    fstab_of(&view.tree.text("/etc/fstab"))
-}
-
-fn fstab_of(text: &str) -> Vec<Mount> {
-    let lines = text.lines().map(str::trim_start).filter(|line| !line.starts_with('#'));
-    let parsed = lines.filter_map(|line| {
-        let mut fields = line.split([' ', '\t']).filter(|field| !field.is_empty()).map(unescaped);
-        let (source, path, kind, options) = (fields.next()?, fields.next()?, fields.next()?, fields.next());
-        Some(Mount { source, path, kind, options: options.unwrap_or_default() })
-    });
-    parsed.collect()
-}
-
-/// A field of fstab(5): a backslash and three octal digits are a byte.
-fn unescaped(field: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::new(), field.as_bytes());
-    while let [first, after @ ..] = rest {
-        let digits = after.get(..3).filter(|digits| *first == b'\\' && digits.iter().all(|c| (b'0'..b'8').contains(c)));
-        let code = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
-        bytes.push(code.unwrap_or(*first));
-        rest = if code.is_some() { &after[3..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+/// Lines of the image's fstab(5). Those of swap have no mount point.
+fn fstab(view: &View) -> Vec<Line> {
+    lines(&view.tree.text("/etc/fstab"))
 }
 
 /// Returns whether the name of a device depends on the machine and on the order in which it finds its disks. Names of logical
@@ -311,30 +281,4 @@ pub(super) fn no_swap(view: &View) -> Finding {
     let files = view.tree.glob("/{,var/,mnt/}{swapfile,swap.img,swap/swapfile}").into_iter();
     let files = files.filter(|path| view.tree.is_file(path)).map(|path| format!("{path} is a swap file by its name"));
     NO_SWAP.unless(areas.chain(units).chain(lines).chain(files))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `findmnt` tells what the C library and systemd take a file for.
-    #[test]
-    fn fstab_is_read_as_mount_reads_it() {
-        let text = "# UUID=0 /no ext4\n\n  #x /no ext4\nLABEL=my\\040disk /a\\040b\\134c\text4 \t defaults,x=\\0541 0 1\n\
-            /dev/sda1 none swap sw 0 0\nUUID=1-1 / ext4\n/dev/sdb /\\09 ext4 ro\n";
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), text).expect("written");
-        let ran = std::process::Command::new("findmnt")
-            .args(["--raw", "--noheadings", "-o", "SOURCE,TARGET,FSTYPE", "--tab-file"])
-            .arg(file.path())
-            .output()
-            .expect("findmnt is there");
-        let said = String::from_utf8(ran.stdout).expect("text");
-        // It writes what is no plain character as \xNN.
-        let plain = |word: &str| word.replace("\\x20", " ").replace("\\x5c", "\\");
-        let theirs: Vec<_> = said.lines().map(|line| line.split(' ').map(plain).collect::<Vec<_>>()).collect();
-        let ours: Vec<_> = fstab_of(text).into_iter().map(|it| vec![it.source, it.path, it.kind]).collect();
-        assert_eq!(ours, theirs);
-        assert_eq!(ours[0], ["LABEL=my disk", "/a b\\c", "ext4"]);
-    }
 }
