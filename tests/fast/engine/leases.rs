@@ -74,8 +74,7 @@ fn two_machines_that_begin_at_once_make_every_step_once() {
     });
     assert_eq!(made(&one) + made(&two), 4, "{:?} {:?}", one.ran(), two.ran());
     assert_eq!(digests[0], digests[1]);
-    let waits = [waits(&one), waits(&two)].concat();
-    assert!(waits.iter().any(|wait| wait.starts_with("wait for host, which ")), "{waits:?}");
+    // On a busy computer one of them may end before the other begins, and nobody waits.
     assert_eq!((warnings(&one), warnings(&two)), (vec![], vec![]));
     assert_eq!((shared.files("layers").len(), shared.files("leases").len()), (LAYERS, 0), "leases are given back");
 }
