@@ -20,10 +20,12 @@ cp "$package" "$work/goldsmith.deb"
 mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Label: Debian' | head -n 1)
 [ -n "$mirror" ] || { echo "container.sh: apt of this machine has no mirror of Debian" >&2; exit 1; }
 # The mirror is this machine's, and nobody else's: the image gets Debian's own.
+# The recommended packages have the kernel for libguestfs. mmdebstrap tells apt to leave them out.
 mmdebstrap --quiet --variant=apt --mode="$([ "$(id -u)" = 0 ] && echo root || echo unshare)" \
     --customize-hook="copy-in $work/goldsmith.deb /" \
-    --customize-hook='chroot "$1" apt-get install -qq -y /goldsmith.deb' \
-    --customize-hook='rm "$1/goldsmith.deb"; chmod 0644 "$1"/boot/vmlinuz-*' \
+    --customize-hook='chroot "$1" apt-get install -qq -y -o APT::Install-Recommends=true /goldsmith.deb >"$1/install.log" 2>&1 ||
+        { tail -n 40 "$1/install.log" >&2; exit 1; }' \
+    --customize-hook='rm "$1/goldsmith.deb" "$1/install.log"; chmod 0644 "$1"/boot/vmlinuz-*' \
     --customize-hook="printf 'deb http://deb.debian.org/debian $release main\n' >\"\$1/etc/apt/sources.list\"" \
     --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin "$1"/var/cache/apt/archives/*.deb "$1"/var/log/*' \
     "$release" "$work/root.tar" "$mirror"
