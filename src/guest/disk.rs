@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::devices::{self, Devices};
+use super::known::{self, Known};
 use super::libguestfs::LibguestfsGuest;
 use super::{Guest as _, GuestError, Inspection, Mount, MountSource};
 use crate::base::Package;
@@ -24,18 +25,11 @@ const SUBVOLUME: &str = "btrfsvol:";
 /// Finds the operating system of a disk. `disk` is its device.
 pub(super) fn inspect(guest: &mut LibguestfsGuest, disk: &str) -> Result<Inspection, GuestError> {
     const CALL: &str = "inspect the image";
-    let roots = guest.call(CALL, |g| g.inspect_os())?;
     let devices = guest.devices()?;
-    let root = match roots.as_slice() {
-        [root] => root,
-        [] => return Err(refuse(CALL, &no_system(&devices))),
-        _ => return Err(refuse(CALL, "there are several operating systems on the disk")),
+    let Known { root, mounts: found, release, arch } = match known::find(guest, &devices, disk)? {
+        Some(known) => known,
+        None => by_libguestfs(guest, &devices)?,
     };
-    let kind = guest.call(CALL, |g| g.inspect_get_type(root))?;
-    if kind != "linux" {
-        return Err(refuse(CALL, &format!("the operating system is {kind}; only linux is supported")));
-    }
-    let found = guest.call(CALL, |g| g.inspect_get_mountpoints(root))?;
     let mut mounts = Vec::new();
     for (path, mountable) in &found {
         let held = || devices.file_systems.iter().any(|held| held.device.as_deref() == Some(mountable));
@@ -47,32 +41,54 @@ pub(super) fn inspect(guest: &mut LibguestfsGuest, disk: &str) -> Result<Inspect
     }
     // Mounts a directory before those in it.
     mounts.sort_by(|a, b| a.path.cmp(&b.path));
-    let arch = guest.call(CALL, |g| g.inspect_get_arch(root))?;
-    let (release, arch) = guest.look_into(root, found.get("/usr"), arch)?;
+    // A known system says all that is asked of libguestfs here.
+    let said = |name: &str| shell::value(&release, name).filter(|value| !value.is_empty());
     Ok(Inspection {
-        distro: guest.call(CALL, |g| g.inspect_get_distro(root))?,
+        distro: match said("ID") {
+            Some(id) => id,
+            None => guest.call(CALL, |g| g.inspect_get_distro(&root))?,
+        },
         ids: ["ID", "ID_LIKE"]
             .iter()
             .filter_map(|name| shell::value(&release, name))
             .flat_map(|value| value.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
             .collect(),
         // For Debian, libguestfs' product name is only a number.
-        product: match shell::value(&release, "PRETTY_NAME") {
+        product: match said("PRETTY_NAME") {
             Some(name) => name,
-            None => guest.call(CALL, |g| g.inspect_get_product_name(root))?,
+            None => guest.call(CALL, |g| g.inspect_get_product_name(&root))?,
         },
         // libguestfs returns Debian's point releases, and turns Ubuntu's "04" into 4.
-        version: match shell::value(&release, "VERSION_ID") {
+        version: match said("VERSION_ID") {
             Some(version) => version,
-            None => guest.call(CALL, |g| g.inspect_get_major_version(root))?.to_string(),
+            None => guest.call(CALL, |g| g.inspect_get_major_version(&root))?.to_string(),
         },
         codename: shell::value(&release, "VERSION_CODENAME"),
         arch,
         mounts,
-        root_filesystem: guest.call(CALL, |g| g.vfs_type(root))?,
+        root_filesystem: guest.call(CALL, |g| g.vfs_type(&root))?,
         firmware: firmware(&devices),
         storage: devices.storage(),
     })
+}
+
+/// Finds the operating system of any disk.
+fn by_libguestfs(guest: &LibguestfsGuest, devices: &Devices) -> Result<Known, GuestError> {
+    const CALL: &str = "inspect the image";
+    let mut roots = guest.call(CALL, |g| g.inspect_os())?;
+    let root = match roots.len() {
+        1 => roots.remove(0),
+        0 => return Err(refuse(CALL, &no_system(devices))),
+        _ => return Err(refuse(CALL, "there are several operating systems on the disk")),
+    };
+    let kind = guest.call(CALL, |g| g.inspect_get_type(&root))?;
+    if kind != "linux" {
+        return Err(refuse(CALL, &format!("the operating system is {kind}; only linux is supported")));
+    }
+    let mounts = guest.call(CALL, |g| g.inspect_get_mountpoints(&root))?;
+    let arch = guest.call(CALL, |g| g.inspect_get_arch(&root))?;
+    let (release, arch) = guest.look_into(&root, mounts.get("/usr"), arch)?;
+    Ok(Known { root, mounts, release, arch })
 }
 
 /// Why no operating system was found.

@@ -6,7 +6,7 @@ use super::mount::Mount;
 /// The result of inspecting the operating system on a disk.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Inspection {
-    /// Distribution in libguestfs' terms: `debian`, `ubuntu`, `fedora`, `rhel`, ...
+    /// The `ID` of os-release: `debian`, `ubuntu`, `fedora`, `rhel`, ...; libguestfs' name for it if there is none.
     pub distro: String,
     /// The `ID` of os-release, and the names in `ID_LIKE`.
     pub ids: Vec<String>,

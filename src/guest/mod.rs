@@ -30,6 +30,7 @@ pub mod grow;
 mod growing;
 mod inspection;
 mod interface;
+mod known;
 mod launch;
 pub mod libguestfs;
 mod listing;
