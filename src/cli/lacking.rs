@@ -17,8 +17,8 @@ pub(super) fn of_recipe(source: &Source, cache: &Path) -> Vec<String> {
     {
         let lowest = composition.levels()[0];
         let name = index::directory_name(&composition.distro.name, &base.release, (how.tool, recipe.arch));
-        let list = index::newest(cache, &name);
-        warnings.extend(packages(list, &lowest.packages, &name));
+        let indexes = index::newest(cache, &name);
+        warnings.extend(packages(indexes, &lowest.packages, &name));
     }
     warnings
 }
@@ -28,8 +28,8 @@ pub(super) fn of_plan(source: &Source, plan: &Plan, cache: &Path) -> Vec<String>
     let mut warnings = with_recipe(source);
     if let (BasePlan::Bootstrap { source: base, repositories }, Some(how)) = (&plan.base, &plan.os.bootstrap) {
         let name = index::directory_name(&plan.distro.name, &base.release, (how.tool, plan.arch));
-        let list = index::of(cache, &name, repositories);
-        warnings.extend(packages(list, &plan.packages, &name));
+        let indexes = index::of(cache, &name, repositories);
+        warnings.extend(packages(indexes, &plan.packages, &name));
     }
     warnings
 }
@@ -61,17 +61,17 @@ fn with_recipe(source: &Source) -> Vec<String> {
     warnings
 }
 
-/// Returns a warning for each package that a list does not have.
+/// Returns a warning for each package that no index has.
 fn packages<'a, T: 'a>(
-    list: Option<index::Names>,
+    indexes: Option<index::Indexes>,
     wanted: impl IntoIterator<Item = (&'a String, &'a T)>,
     place: &str,
 ) -> Vec<String> {
-    let Some(list) = list else { return Vec::new() };
-    let unknown = wanted.into_iter().map(|(name, _)| name).filter(|name| !list.has(name));
-    unknown
-        .map(|name| {
-            let near = list.near(name).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    let Some(indexes) = indexes else { return Vec::new() };
+    let lacking = indexes.lacking(wanted.into_iter().map(|(name, _)| name.as_str())).into_iter();
+    lacking
+        .map(|(name, near)| {
+            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             format!("no repository of {place} has a package `{name}`, by the index in the cache{near}")
         })
         .collect()
