@@ -54,6 +54,8 @@ pub struct Needs {
     pub memory: u64,
     /// Room on the disk, in MiB.
     pub disk: u64,
+    /// Whether it makes mounts of its own, for a base of packages or of a root tree.
+    pub mounts: bool,
 }
 
 /// Steps that several images share and that no other images have in between: a job makes them once, before those images.

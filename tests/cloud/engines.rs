@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Output;
 
-use goldsmith::engines::{Engine, Workflow};
+use goldsmith::engines::{Engine, Needs, Workflow};
 
 use crate::cloud::Programs;
 
@@ -30,8 +30,12 @@ fn jobs_of_kubernetes_pass_the_schemas_of_several_versions() {
         let mut command = programs.command("kubernetes-validate");
         command.args(["--strict", "--kubernetes-version", version]).arg(&file).output().expect("it runs")
     };
-    for version in ["1.31", "1.33", "1.35"] {
-        let output = validate(&good, version);
+    let needs = Needs { mounts: false, ..workflow().needs };
+    let upon_images = Engine::Kubernetes.write(&Workflow { needs, ..workflow() }, None).expect("a file");
+    for (jobs, version) in
+        ["1.31", "1.33", "1.35"].iter().flat_map(|version| [(&good, version), (&upon_images, version)])
+    {
+        let output = validate(jobs, version);
         assert!(output.status.success(), "{version}: {}", text(&output));
     }
     let wrong = validate(&good.replace("backoffLimitPerIndex", "backoffLimitPerIndexes"), "1.33");

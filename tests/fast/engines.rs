@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use goldsmith::engines::{Engine, EngineError, Workflow};
+use goldsmith::engines::{Engine, EngineError, Needs, Workflow};
 use goldsmith::yaml::{Source, decode, parse};
 use serde_json::Value;
 
@@ -126,6 +126,18 @@ fn kubernetes_gets_a_job_for_each_stage_and_an_indexed_one_for_cells() {
     let script = |job: &Value| text(&job["spec"]["template"]["spec"]["containers"][0]["args"][0]).to_owned();
     let (_, calls) = run(&["sh", "-e"], &script(&jobs[1]), "0", &[]);
     assert_eq!(calls, [job("g-web-0a1b2c", "--stage", "1")]);
+    let needs = Needs { mounts: false, ..workflow().needs };
+    let upon_images = Workflow { needs, ..workflow() };
+    for (workflow, host_users, may_mount) in [(workflow(), false, true), (upon_images, true, false)] {
+        for job in documents(&Engine::Kubernetes.write(&workflow, None).expect("a file")) {
+            let pod = &job["spec"]["template"]["spec"];
+            assert_eq!(pod["hostUsers"].as_bool().unwrap_or(true), host_users, "{job}");
+            let rights = &pod["containers"][0]["securityContext"];
+            let added = rights["capabilities"]["add"].as_array().map_or(0, Vec::len);
+            // Kubernetes refuses a container that has the right to mount and may not get further rights.
+            assert_eq!((added == 1, rights["allowPrivilegeEscalation"] != false), (may_mount, may_mount), "{job}");
+        }
+    }
     let cells = &jobs[2]["spec"];
     assert_eq!((&cells["completions"], &cells["parallelism"]), (&2.into(), &2.into()));
     let (_, calls) = run(&["sh", "-e"], &script(&jobs[2]), "0", &[("JOB_COMPLETION_INDEX", "1")]);

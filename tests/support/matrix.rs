@@ -30,7 +30,7 @@ pub(crate) fn workflow(word: &str) -> Workflow {
             key: Some("layers.key".to_owned()),
         },
         image: "registry.example.org/goldsmith:0.1.0".to_owned(),
-        needs: Needs { memory: 1536, disk: 24576 },
+        needs: Needs { memory: 1536, disk: 24576, mounts: true },
         at_once: Some(2),
         stages: vec![stage(0, None, &["a", "b", "c"]), stage(1, Some(0), &["a", "b"])],
         cells: vec![cell(0, "a", Some(1)), cell(1, "b", Some(1)), cell(2, "c", Some(0)), cell(3, "d", None)],
