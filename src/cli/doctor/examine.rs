@@ -160,6 +160,13 @@ fn bootstrap(facts: &HostFacts) -> Vec<CheckResult> {
     }
     if !facts.root {
         results.push(unprivileged(facts));
+    } else if !facts.may_mount {
+        let detail = "root may not mount here, as in a container; bases made of packages need that".to_owned();
+        results.push(warning(
+            "mounts",
+            detail,
+            Some("give the container CAP_SYS_ADMIN: --cap-add SYS_ADMIN".to_owned()),
+        ));
     }
     results
 }
@@ -282,6 +289,7 @@ mod tests {
                 firmware: Some("/usr/share/AAVMF/AAVMF_CODE.fd".into()),
             },
             userns_forbidden: None,
+            may_mount: false,
             root_is_mounted: true,
             subordinate: Subordinate::Granted,
             cache_dir: "/home/ada/.cache/goldsmith".into(),
@@ -348,7 +356,7 @@ mod tests {
     #[test]
     fn every_fault_changes_one_verdict() {
         type Fault = fn(&mut HostFacts);
-        let cases: [(&str, Status, Fault); 14] = [
+        let cases: [(&str, Status, Fault); 15] = [
             ("aarch64", Status::Warning, |facts| facts.foreign.registrable = false),
             ("aarch64", Status::Warning, |facts| facts.foreign.machine = false),
             ("kvm", Status::Warning, |facts| facts.kvm = KvmVerdict::Denied),
@@ -366,6 +374,7 @@ mod tests {
             }),
             ("disk space", Status::Warning, |facts| facts.cache_space = None),
             ("mounts", Status::Warning, |facts| facts.root_is_mounted = false),
+            ("mounts", Status::Warning, |facts| facts.root = true),
         ];
         for (name, status, fault) in cases {
             let mut facts = healthy();
@@ -379,7 +388,7 @@ mod tests {
 
     #[test]
     fn root_needs_no_user_namespaces() {
-        let facts = HostFacts { root: true, subordinate: Subordinate::Absent, ..healthy() };
+        let facts = HostFacts { root: true, may_mount: true, subordinate: Subordinate::Absent, ..healthy() };
         assert!(examine(&facts).iter().all(|result| result.status == Status::Ok));
     }
 }

@@ -96,6 +96,8 @@ pub(super) struct HostFacts {
     pub(super) foreign: Foreign,
     /// Setting of the kernel that forbids user namespaces to this user, if any.
     pub(super) userns_forbidden: Option<String>,
+    /// Whether this process has the right to mount, which root lacks in most containers.
+    pub(super) may_mount: bool,
     /// Whether the root directory is a mount point.
     pub(super) root_is_mounted: bool,
     /// State of the user's ids for user namespaces.
@@ -145,6 +147,8 @@ impl HostFacts {
             firmware: Arch::host().and_then(firmware::uefi),
             foreign: Foreign::gather(&read("/proc/sys/kernel/osrelease")),
             userns_forbidden: userns_forbidden(|path| std::fs::read_to_string(path).ok()),
+            may_mount: rustix::thread::capabilities(None)
+                .is_ok_and(|sets| sets.effective.contains(rustix::thread::CapabilitySet::SYS_ADMIN)),
             root_is_mounted: root_is_mounted(&read("/proc/self/mountinfo")),
             subordinate: if granted { Subordinate::Granted } else { Subordinate::Absent },
             cache_space: inputs
