@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes an OCI image of Debian with Goldsmith and all that it needs, a kernel for libguestfs too, and prints its directory. It needs
-# mmdebstrap and umoci, and no root: user namespaces with subordinate ids do. Bases made of packages need a container that may
-# make user namespaces, and images boot faster with /dev/kvm: `podman run --device /dev/kvm --security-opt seccomp=unconfined`.
+# mmdebstrap and umoci, and no root: user namespaces with subordinate ids do. Bases made of packages need a container with
+# the right to mount, and images boot faster with /dev/kvm: `podman run --cap-add SYS_ADMIN --device /dev/kvm`.
 # Usage: packaging/container.sh PACKAGE [DIR for the image, default: target/packages/goldsmith-oci] [RELEASE, default: bookworm]
 set -eu
 package=$(realpath "$1")
