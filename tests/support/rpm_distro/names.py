@@ -95,6 +95,9 @@ device-mapper-libs: libdevmapper1.02.1
 cryptsetup-libs: libcryptsetup12
 vim-minimal: vim-tiny vim-common
 which: debianutils
+libguestfs: libguestfs0
+qemu-img: qemu-utils
+qemu-system-x86-core: qemu-system-x86
 """
 
 RPM_NAMES = {}

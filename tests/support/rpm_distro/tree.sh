@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a tree of Debian 12 with the packages that become the RPM packages of the synthetic distribution. Packages are
 # kept in a directory and not downloaded twice. The mirrors are those of the machine's own apt, else those of mmdebstrap.
-# Usage, as root or as root of a user namespace: tree.sh DIRECTORY_OF_DEBS TREE
+# Usage, as root or as root of a user namespace: tree.sh DIRECTORY_OF_DEBS TREE. MORE has the names of further packages, with commas between them.
 set -eu
 debs=$1 tree=$2
 release=bookworm
@@ -9,7 +9,7 @@ packages=systemd,systemd-sysv,libpam-systemd,udev,dbus,kmod,e2fsprogs,dosfstools
 packages=$packages,procps,ca-certificates,tzdata,chrony,linux-image-cloud-amd64,dracut,network-manager,openssh-server
 packages=$packages,cloud-init,sudo,cloud-guest-utils,grub2-common,grub-pc-bin,grub-efi-amd64-bin,grub-efi-amd64-signed
 packages=$packages,shim-signed,efibootmgr,fdisk,qemu-guest-agent,dnf,rpm,zstd,gpg,curl,xfsprogs,btrfs-progs,policycoreutils
-packages=$packages,locales,kbd,less,vim-tiny,cpio,file,gawk
+packages=$packages,locales,kbd,less,vim-tiny,cpio,file,gawk${MORE:+,$MORE}
 mkdir -p "$debs"
 . "$(dirname "$(realpath "$0")")/../debian_sources.sh"
 sources=$(debian_sources)
