@@ -42,7 +42,7 @@ pub enum BootstrapError {
     /// The user may not create a user namespace.
     #[error(
         "cannot work without privileges: {reason}\n  allow user namespaces and give this user ranges in /etc/subuid and \
-         /etc/subgid (package uidmap), or run as root; a container needs CAP_SYS_ADMIN (--cap-add SYS_ADMIN)"
+         /etc/subgid (package uidmap), or run as root; a container needs the capability CAP_SYS_ADMIN"
     )]
     Unprivileged {
         /// The message of the system.
