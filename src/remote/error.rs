@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::bucket::S3Error;
+use crate::fetch::container::RepositoryError;
 use crate::fsx::PathError;
 use crate::layer::StoreError;
 
@@ -13,6 +14,9 @@ pub enum RemoteError {
     /// The object store cannot be reached, or refuses a request.
     #[error(transparent)]
     S3(S3Error),
+    /// The registry cannot be reached, or refuses a request.
+    #[error(transparent)]
+    Registry(RepositoryError),
     /// A file of a shared directory or of this machine cannot be read or written.
     #[error(transparent)]
     File(#[from] PathError),
@@ -73,6 +77,7 @@ impl RemoteError {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::S3(error) => error.help(),
+            Self::Registry(error) => error.help(),
             Self::NoDirectory(_) => Some("make the directory, or mount the file system that has it"),
             Self::Secret { .. } => Some("a script has written the secret into the image: see the page about security"),
             _ => None,
@@ -90,6 +95,15 @@ impl From<S3Error> for RemoteError {
         match error {
             S3Error::Interrupted => Self::Interrupted,
             error => Self::S3(error),
+        }
+    }
+}
+
+impl From<RepositoryError> for RemoteError {
+    fn from(error: RepositoryError) -> Self {
+        match error {
+            RepositoryError::Interrupted => Self::Interrupted,
+            error => Self::Registry(error),
         }
     }
 }

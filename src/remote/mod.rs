@@ -2,7 +2,7 @@
 //!
 //! # In the store
 //!
-//! A store is a bucket or a directory that several machines share ([`ObjectStore`]). It has three kinds of objects:
+//! A store is a bucket, a directory or a repository of a registry ([`Oci`] says how) that several machines share ([`ObjectStore`]). It has three kinds of objects:
 //!
 //! ```text
 //! blobs/<sha256>.zst   a file of a layer, compressed as a whole; the name is the digest of the compressed bytes
@@ -37,6 +37,7 @@ mod keys;
 mod lease;
 mod notes;
 mod objects;
+mod oci;
 mod place;
 mod probe;
 mod queue;
@@ -58,6 +59,7 @@ pub use gc::{Gc, GcRecord};
 pub use keys::{KeyError, SigningKey, TrustedKeys};
 pub use lease::{Lease, LeaseTimes};
 pub use objects::{Found, Listed, ObjectStore, Version};
+pub use oci::Oci;
 pub use place::{Location, PlaceError};
 pub use record::{Blobs, Record};
 pub use refusal::Refusal;

@@ -1,4 +1,4 @@
-//! The interface of a store of objects, which buckets and shared directories implement.
+//! The interface of a store of objects, which buckets, shared directories and registries implement.
 
 use std::fmt;
 use std::io::Read;
@@ -22,6 +22,11 @@ pub trait ObjectStore: Send + Sync {
     /// Returns what tells this store from all others.
     fn address(&self) -> String {
         self.place()
+    }
+
+    /// Returns whether the store may keep conditions of writes. One that cannot is not asked.
+    fn may_keep_conditions(&self) -> bool {
+        true
     }
 
     /// Opens an object; `None` if it is missing.

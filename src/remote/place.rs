@@ -14,13 +14,22 @@ const REGION: &str = "us-east-1";
 pub enum Location {
     /// A bucket of an object store, and the profile with its keys.
     Bucket(Box<Place>, Option<String>),
+    /// A repository of a registry.
+    Registry {
+        /// The registry: `registry.example.org:5000`.
+        host: String,
+        /// Name of the repository.
+        name: String,
+        /// Whether http is allowed, where others can read the login.
+        insecure: bool,
+    },
     /// A directory that several machines mount.
     Directory(PathBuf),
 }
 
 /// An address that is not understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{address}` is no address of a bucket or a directory: {reason}")]
+#[error("`{address}` is no address of a bucket, a registry or a directory: {reason}")]
 pub struct PlaceError {
     /// The address, without secrets.
     pub address: String,
@@ -29,8 +38,8 @@ pub struct PlaceError {
 }
 
 impl Location {
-    /// Reads an address: `s3://bucket/prefix?endpoint=https://…&region=…&path-style=false&profile=…`, `file:///directory`, or the path
-    /// of a directory. `endpoint` and `region` hold for an address that does not name them.
+    /// Reads an address: `s3://bucket/prefix?endpoint=https://…&region=…&path-style=false&profile=…`,
+    /// `oci://registry/repository?insecure=true`, `file:///directory`, or the path of a directory. `endpoint` and `region` hold for an address that does not name them.
     ///
     /// # Errors
     ///
@@ -50,8 +59,38 @@ impl Location {
                 Ok(Self::Directory(path))
             }
             "s3" => bucket(&url, endpoint, region).map_err(wrong),
-            other => Err(wrong(format!("goldsmith knows s3:// and file://, and not {other}://"))),
+            "oci" => registry(&url).map_err(wrong),
+            other => Err(wrong(format!("goldsmith knows s3://, oci:// and file://, and not {other}://"))),
         }
+    }
+}
+
+/// Reads the address of a repository.
+fn registry(url: &Url) -> Result<Location, String> {
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a login does not belong into an address; `podman login` or `skopeo login` writes one".to_owned());
+    }
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or("it names no registry")?;
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let mut insecure = false;
+    for (name, value) in url.query_pairs() {
+        match &*name {
+            "insecure" => insecure = value.parse().map_err(|_| "`insecure` is true or false")?,
+            other => return Err(format!("`{other}` is not insecure")),
+        }
+    }
+    let name = url.path().trim_matches('/');
+    // The distribution specification has this form for names.
+    let part = |part: &str| {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        part.bytes().all(|byte| plain(byte) || matches!(byte, b'.' | b'_' | b'-'))
+            && part.bytes().next().is_some_and(plain)
+            && part.bytes().last().is_some_and(plain)
+    };
+    match name {
+        "" => Err("it names no repository: write oci://REGISTRY/REPOSITORY".to_owned()),
+        name if name.split('/').all(part) => Ok(Location::Registry { host, name: name.to_owned(), insecure }),
+        _ => Err("the name of a repository has lower case letters, digits, and . _ - between them".to_owned()),
     }
 }
 
@@ -94,6 +133,11 @@ mod tests {
     fn an_address_is_a_bucket_or_a_directory() {
         assert_eq!(parse("/srv/layers"), Ok(Location::Directory("/srv/layers".into())));
         assert_eq!(parse("file:///srv/a%20b"), Ok(Location::Directory("/srv/a b".into())));
+        let registry = |host: &str, insecure| {
+            Ok(Location::Registry { host: host.to_owned(), name: "team/layers".to_owned(), insecure })
+        };
+        assert_eq!(parse("oci://r.example.org:5000/team/layers"), registry("r.example.org:5000", false));
+        assert_eq!(parse("oci://[fd00::1]/team/layers/?insecure=true"), registry("[fd00::1]", true));
         let place = Place {
             endpoint: "http://127.0.0.1:9000".to_owned(),
             bucket: "cache".to_owned(),
@@ -120,6 +164,12 @@ mod tests {
             ("s3://cache?secret=hunter2", "`secret` is none of"),
             ("s3://cache?path-style=maybe", "true or false"),
             ("file://host/srv", "another computer"),
+            ("oci://r.example.org", "names no repository"),
+            ("oci://me:hunter2@r.example.org/a", "login does not belong"),
+            ("oci://r.example.org/A", "lower case"),
+            ("oci://r.example.org/a//b", "lower case"),
+            ("oci://r.example.org/a?secret=hunter2", "`secret` is not"),
+            ("oci://r.example.org/a:tag", "lower case"),
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.contains(words) && !error.contains("hunter2"), "{error}");

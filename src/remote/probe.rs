@@ -8,6 +8,9 @@ use crate::interrupt::Interrupt;
 
 /// Returns whether the store keeps conditions; `None` if this try did not tell. `unique` is part of no other name.
 pub(super) fn conditions(store: &dyn ObjectStore, unique: &str) -> Result<Option<bool>, RemoteError> {
+    if !store.may_keep_conditions() {
+        return Ok(Some(false));
+    }
     let name = format!("{FOLDER}/probe-{unique}");
     let kept = ask(store, &name);
     store.remove(&name)?;

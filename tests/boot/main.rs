@@ -17,6 +17,8 @@ mod installers;
 mod library;
 mod machine;
 mod record;
+#[path = "../support/registry.rs"]
+mod registry;
 mod reports;
 mod rpm;
 #[path = "../support/rpm_distro.rs"]

@@ -14,6 +14,9 @@ mod matrix_support;
 mod protections;
 mod proxy;
 mod publishing;
+#[path = "../support/registry.rs"]
+mod registry;
+mod registry_cache;
 mod releasing;
 mod remote;
 mod seaweed;

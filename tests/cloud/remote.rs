@@ -20,15 +20,15 @@ use super::Ran;
 use super::seaweed::{BUCKET, Fault, Seaweed, Wire, noise};
 
 /// Bytes of the base: more than are sent in one request.
-const BASE: usize = 40 << 20;
+pub(crate) const BASE: usize = 40 << 20;
 
-const NAMES: [&str; 3] = ["base", "middle", "top"];
+pub(crate) const NAMES: [&str; 3] = ["base", "middle", "top"];
 
 fn ingredients(name: &str) -> Value {
     json!({ "format": 1, "actions": [{ "hostname": name }] })
 }
 
-fn key(name: &str) -> LayerKey {
+pub(crate) fn key(name: &str) -> LayerKey {
     LayerKey::of(&canonical(&ingredients(name)))
 }
 
@@ -48,17 +48,17 @@ impl Reporter for Warnings {
 }
 
 /// A machine: a directory with a cache.
-struct Machine {
-    dir: tempfile::TempDir,
+pub(crate) struct Machine {
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Machine {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().expect("a directory") }
     }
 
     /// A machine that has made three layers.
-    fn with_layers() -> Self {
+    pub(crate) fn with_layers() -> Self {
         let machine = Self::new();
         let store = machine.store();
         for (name, below) in NAMES.iter().zip([None, Some(NAMES[0]), Some(NAMES[1])]) {
@@ -89,7 +89,7 @@ impl Machine {
         machine
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -107,12 +107,12 @@ impl Machine {
         Arc::new(RemoteCache::new(Settings { store, trusted, signer: Some(signer), dir, machine, leases }))
     }
 
-    fn digest(&self, name: &str) -> Option<Sha256> {
+    pub(crate) fn digest(&self, name: &str) -> Option<Sha256> {
         self.store().find(&key(name)).expect("a store").map(|layer| layer.meta.sha256)
     }
 
     /// Fetches what it lacks, and returns the warnings.
-    fn fetch(&self, store: impl ObjectStore + 'static, public: &str) -> Vec<String> {
+    pub(crate) fn fetch(&self, store: impl ObjectStore + 'static, public: &str) -> Vec<String> {
         let mut trusted = TrustedKeys::default();
         trusted.add(public).expect("a public key");
         let settings = Settings {
@@ -136,7 +136,7 @@ impl Machine {
 }
 
 /// Makes a key, and returns its file and its public half.
-fn keys(dir: &Path) -> (String, String) {
+pub(crate) fn keys(dir: &Path) -> (String, String) {
     let file = dir.join("layers.key");
     let public = SigningKey::generate(&file).expect("a key").public();
     (file.display().to_string(), public)
@@ -153,7 +153,7 @@ fn command(machine: &Machine, user: &str, endpoint: &str, key: &str, arguments: 
     command
 }
 
-fn ran(mut command: Command) -> Ran {
+pub(crate) fn ran(mut command: Command) -> Ran {
     command.output().expect("it runs").into()
 }
 

@@ -172,9 +172,13 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn to(port_of: &Seaweed) -> Self {
+        Self::to_port(port_of.port)
+    }
+
+    pub(crate) fn to_port(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-        let (fault, port) = (Arc::new(Mutex::new(Fault::default())), port_of.port);
+        let fault = Arc::new(Mutex::new(Fault::default()));
         let shared = Arc::clone(&fault);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {

@@ -30,6 +30,8 @@ mod pacman;
 #[path = "../support/programs.rs"]
 #[allow(dead_code, reason = "the cloud's tests use more of it")]
 mod programs;
+#[path = "../support/registry.rs"]
+mod registry;
 mod remote;
 mod roots;
 mod rpm;

@@ -1,17 +1,15 @@
-//! Container images of a Debian tree, and a real registry that serves them on this host.
+//! Container images of a Debian tree in a real registry.
 
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use goldsmith::process::capture;
 
+use crate::registry::Registry;
+
 /// Lines of `sources.list` with the mirrors of this machine.
 const SOURCES: &str = include_str!("debian_sources.sh");
-
-/// `me:pass` as htpasswd(1) writes it with bcrypt, which the registry reads.
-const PASSWORDS: &str = "me:$2b$05$abcdefghijklmnopqrstuuZFBUbfXoM8LFiPx8LYlO/sXZB/Cwk3K\n";
 
 /// Makes an archive of a Debian tree with the mirrors of this machine, once for all tests, and returns its path.
 fn debian_tree() -> PathBuf {
@@ -48,7 +46,7 @@ fn layout(dir: &Path, tree: &Path) {
 /// Starts a registry that has the image of [`layout`], and returns it with the name of the image.
 pub(crate) fn served(dir: &Path, private: bool) -> (Registry, String) {
     layout(dir, &debian_tree());
-    let registry = Registry::start(dir, private);
+    let registry = Registry::start(dir, private, false);
     let name = format!("docker://{}/team/debian:12", registry.host);
     let login: &[&str] = if private { &["--dest-creds=me:pass"] } else { &[] };
     let copy = ["skopeo", "copy", "--dest-tls-verify=false", "oci:layout:12", name.as_str()];
@@ -59,45 +57,4 @@ pub(crate) fn served(dir: &Path, private: bool) -> (Registry, String) {
 /// Runs a program in a directory.
 pub(crate) fn run(dir: &Path, words: &[&str]) {
     capture(Command::new(words[0]).current_dir(dir).args(&words[1..])).unwrap_or_else(|error| panic!("{error}"));
-}
-
-/// A registry, until this is dropped.
-pub(crate) struct Registry {
-    pub(crate) host: String,
-    child: Child,
-}
-
-impl Registry {
-    /// Starts a registry with its files in a directory, for everybody, or for `me:pass` only.
-    fn start(dir: &Path, private: bool) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
-        let host = format!("127.0.0.1:{port}");
-        std::fs::write(dir.join("htpasswd"), PASSWORDS).expect("a file");
-        let auth = format!("auth:\n  htpasswd: {{ realm: test, path: {} }}\n", dir.join("htpasswd").display());
-        let config = format!(
-            "version: 0.1\nstorage:\n  filesystem: {{ rootdirectory: {} }}\nhttp: {{ addr: \"{host}\" }}\n{}",
-            dir.join("registry").display(),
-            if private { auth.as_str() } else { "" }
-        );
-        std::fs::write(dir.join("registry.yml"), config).expect("a file");
-        let log = std::fs::File::create(dir.join("registry.log")).expect("a file");
-        let mut registry = Command::new("docker-registry");
-        registry.arg("serve").arg(dir.join("registry.yml")).stdin(Stdio::null());
-        registry.stdout(log.try_clone().expect("a file")).stderr(log);
-        let child = registry.spawn().expect("docker-registry is there");
-        let registry = Self { host, child };
-        let began = Instant::now();
-        while TcpStream::connect(&registry.host).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(60), "the registry does not answer");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        registry
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

@@ -212,7 +212,7 @@ pub(in crate::cli) const KEYS: &[Key] = &[
         default: "none",
         project: true,
         option: None,
-        meaning: "Address of the cache that several machines share; in the file of a project, that of a bucket. `--remote-cache` wins.",
+        meaning: "Address of the cache that several machines share; in the file of a project, that of a bucket or a registry. `--remote-cache` wins.",
     },
     Key {
         name: "remote-cache-trust",

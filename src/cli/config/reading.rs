@@ -124,14 +124,17 @@ impl ConfigFile<'_> {
         }
     }
 
-    /// Returns the address of a bucket as it is, and a path as an absolute one. A project names no directory of this computer.
+    /// Returns the address of a bucket or registry as it is, and a path as an absolute one. A project names no directory of this computer.
     fn address(&self, text: &str, node: &Node, source: &Arc<Source>, found: &mut Vec<Diagnostic>) -> Option<String> {
-        if text.starts_with("s3://") {
+        // Whether a login may go over http, no project decides.
+        let registry = text.starts_with("oci://") && !(self.project && text.contains('?'));
+        if text.starts_with("s3://") || registry {
             return Some(text.to_owned());
         }
         if self.project {
             let message = format!("the file of a project cannot name `{}`", crate::address::shown(text));
-            let help = "name a bucket: s3://BUCKET/PREFIX?endpoint=https://HOST";
+            let help =
+                "name a bucket or a registry: s3://BUCKET/PREFIX?endpoint=https://HOST, oci://REGISTRY/REPOSITORY";
             found.push(Diagnostic::new(source, node.span, message).help(help));
             return None;
         }

@@ -15,7 +15,7 @@ use crate::engines::Remote;
 use crate::event::{Event, Reporter as _};
 use crate::publish::Keys as _;
 use crate::remote::{
-    Directory, KeyError, LeaseTimes, Location, ObjectStore, RemoteCache, S3, Settings, SigningKey, TrustedKeys,
+    Directory, KeyError, LeaseTimes, Location, ObjectStore, Oci, RemoteCache, S3, Settings, SigningKey, TrustedKeys,
 };
 
 /// What to do about a missing address.
@@ -25,8 +25,8 @@ const NAME_ONE: &str =
 /// The cache that several machines share.
 #[derive(Debug, Clone, Default, Args)]
 pub(in crate::cli) struct RemoteOptions {
-    /// Take layers from this cache, which several machines share: s3://BUCKET/PREFIX?endpoint=URL, or a directory [default:
-    /// $GOLDSMITH_REMOTE_CACHE]
+    /// Take layers from this cache, which several machines share: s3://BUCKET/PREFIX?endpoint=URL,
+    /// oci://REGISTRY/REPOSITORY, or a directory [default: $GOLDSMITH_REMOTE_CACHE]
     #[arg(long, value_name = "URL")]
     remote_cache: Option<String>,
     /// Take layers that this public key, or the one in this file, has signed; repeat the option for several [default:
@@ -107,7 +107,7 @@ impl RemoteOptions {
                 .hint("give --remote-cache-trust KEY, or set `remote-cache-trust` or GOLDSMITH_REMOTE_CACHE_TRUST"));
         }
         let signer = key.filter(|_| writes);
-        let store = store(&address)?;
+        let store = store(&address, global)?;
         // Linux always says its name.
         let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let (dir, leases) = (global.cache.clone(), LeaseTimes::default());
@@ -180,19 +180,22 @@ fn of_key(error: &KeyError) -> Failure {
     }
 }
 
-/// Reads the address of a bucket or a directory. Variables of AWS tools complete it.
+/// Reads the address of a bucket, a registry or a directory. Variables of AWS tools complete it.
 pub(in crate::cli) fn located(address: &str) -> Result<Location, Failure> {
     let endpoint = said("AWS_ENDPOINT_URL_S3").or_else(|| said("AWS_ENDPOINT_URL"));
     let region = said("AWS_REGION").or_else(|| said("AWS_DEFAULT_REGION"));
     Location::parse(address, endpoint, region).map_err(|error| {
         Failure::new(FailureKind::Usage, &error)
-            .hint("write s3://BUCKET/PREFIX?endpoint=https://HOST, file:///DIRECTORY or the path of a directory")
+            .hint("write s3://BUCKET/PREFIX?endpoint=https://HOST, oci://REGISTRY/REPOSITORY, file:///DIRECTORY or the path of a directory")
     })
 }
 
 /// Opens the store at an address.
-fn store(address: &str) -> Result<Arc<dyn ObjectStore>, Failure> {
+fn store(address: &str, global: &Global) -> Result<Arc<dyn ObjectStore>, Failure> {
     match located(address)? {
+        Location::Registry { host, name, insecure } => {
+            Ok(Arc::new(Oci::new(&host, &name, insecure, &network::network(global)?)))
+        }
         Location::Directory(path) => {
             let path = std::path::absolute(&path).map_err(|error| Failure::new(FailureKind::Usage, &error))?;
             Ok(Arc::new(Directory::new(&path)))

@@ -12,8 +12,10 @@ mod error;
 mod image;
 mod layout;
 mod registry;
+mod repository;
 mod spec;
 
 pub use auth::{AuthError, RegistryLogins};
 pub use error::ContainerError;
 pub use image::{Container, fetch};
+pub use repository::{Repository, RepositoryError, Sent};

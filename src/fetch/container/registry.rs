@@ -25,6 +25,9 @@ const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 /// Largest answer of a server of tokens, in bytes.
 const TOKEN: usize = 64 << 10;
 
+/// What a token is for that only reads.
+pub(super) const PULL: &str = "pull";
+
 /// An image in a registry.
 pub(super) struct Registry<'a> {
     image: String,
@@ -34,6 +37,8 @@ pub(super) struct Registry<'a> {
     reference: String,
     /// `https`, or `http` where that is allowed.
     scheme: &'static str,
+    /// What tokens are for.
+    actions: &'static str,
     network: Network,
     means: Means<'a>,
     /// What the registry gets with each request, once it has asked for it.
@@ -61,7 +66,6 @@ impl<'a> Registry<'a> {
             return Err(ContainerError::Name { name: source.source.clone(), reason });
         };
         let digest = digest.map(|digest| format!("sha256:{digest}"));
-        let open = source.insecure || is_loopback(host);
         let mut network = means.network.allowing(source.insecure);
         // Registries have logins of their own.
         network.logins = crate::fetch::netrc::Netrc::default();
@@ -70,11 +74,27 @@ impl<'a> Registry<'a> {
             host: host.clone(),
             name: name.clone(),
             reference: digest.or_else(|| tag.clone()).unwrap_or_default(),
-            scheme: if open { "http" } else { "https" },
+            scheme: scheme(host, source.insecure),
+            actions: PULL,
             network,
             means: *means,
             authorization: RefCell::new(None),
         })
+    }
+
+    /// Returns what gets tokens for a whole repository.
+    pub(super) fn of(host: &str, name: &str, scheme: &'static str, actions: &'static str, means: Means<'a>) -> Self {
+        Self {
+            image: format!("{host}/{name}"),
+            host: host.to_owned(),
+            name: name.to_owned(),
+            reference: String::new(),
+            scheme,
+            actions,
+            network: means.network.clone(),
+            means,
+            authorization: RefCell::new(None),
+        }
     }
 
     /// Returns the manifest that the image's name means, or the one with a digest, with its media type.
@@ -153,7 +173,8 @@ impl<'a> Registry<'a> {
         }
     }
 
-    fn refused(&self) -> ContainerError {
+    /// Returns the error about the login.
+    pub(super) fn refused(&self) -> ContainerError {
         let (host, image) = (self.host.clone(), self.image.clone());
         match self.login() {
             Some(_) => ContainerError::WrongLogin { host, image },
@@ -167,14 +188,18 @@ impl<'a> Registry<'a> {
 
     /// Gets what the registry wants to know.
     fn authorize(&self, challenges: &[String]) -> Result<(), ContainerError> {
-        let login = self.login();
-        let authorization = match Challenge::of(challenges) {
-            Some(Challenge::Basic) => login.ok_or_else(|| self.refused())?,
-            Some(Challenge::Bearer { realm, service }) => self.token(&realm, service.as_deref(), login)?,
-            None => return Err(self.refused()),
-        };
-        *self.authorization.borrow_mut() = Some(authorization);
+        *self.authorization.borrow_mut() = Some(self.authorization(challenges)?);
         Ok(())
+    }
+
+    /// Returns what the registry wants to know.
+    pub(super) fn authorization(&self, challenges: &[String]) -> Result<Secret, ContainerError> {
+        let login = self.login();
+        match Challenge::of(challenges) {
+            Some(Challenge::Basic) => login.ok_or_else(|| self.refused()),
+            Some(Challenge::Bearer { realm, service }) => self.token(&realm, service.as_deref(), login),
+            None => Err(self.refused()),
+        }
     }
 
     /// Gets a token. The registry names the server of tokens, which gets the login.
@@ -195,7 +220,7 @@ impl<'a> Registry<'a> {
             if let Some(service) = service {
                 query.append_pair("service", service);
             }
-            query.append_pair("scope", &format!("repository:{}:pull", self.name));
+            query.append_pair("scope", &format!("repository:{}:{}", self.name, self.actions));
         }
         let headers = Headers { accept: None, authorization: login };
         let answer = http::get_with(url.as_str(), 0, &headers, &self.network, self.means.interrupt)?;
@@ -217,8 +242,7 @@ impl<'a> Registry<'a> {
     }
 
     fn url(&self, kind: &str, reference: &str) -> String {
-        let host = if self.host == HUB.0 { HUB.1 } else { &self.host };
-        format!("{}://{host}/v2/{}/{kind}/{reference}", self.scheme, self.name)
+        format!("{}/{kind}/{reference}", root(self.scheme, &self.host, &self.name))
     }
 }
 
@@ -250,6 +274,17 @@ impl Blobs for Registry<'_> {
         ask_with(transfer);
         Ok(transfer.download(&url, &self.network)?)
     }
+}
+
+/// Returns the URL below which a repository lies.
+pub(super) fn root(scheme: &str, host: &str, name: &str) -> String {
+    let host = if host == HUB.0 { HUB.1 } else { host };
+    format!("{scheme}://{host}/v2/{name}")
+}
+
+/// Returns how to speak to a registry.
+pub(super) fn scheme(host: &str, insecure: bool) -> &'static str {
+    if insecure || is_loopback(host) { "http" } else { "https" }
 }
 
 /// Returns whether a host is this one, where nobody is on the way.

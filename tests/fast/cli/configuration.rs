@@ -198,6 +198,7 @@ fn a_remote_cache_is_a_setting_for_all_commands() {
     for (text, told) in [
         ("remote-cache: shared\n", "cannot name `shared`"),
         ("remote-cache: file:///srv\n", "name a bucket"),
+        ("remote-cache: oci://r.example.org/a?insecure=true\n", "cannot name `oci://r.example.org/a`"),
         (key, "the file of a project cannot set `remote-cache-trust`"),
         ("remote-cache-key: x\n", "the file of a project cannot set `remote-cache-key`"),
         ("remote-cache-write: true\n", "the file of a project cannot set `remote-cache-write`"),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use goldsmith::digest::Sha256;
 use goldsmith::event::{Event, Reporter};
-use goldsmith::fetch::container::{self, Container, RegistryLogins};
+use goldsmith::fetch::container::{self, Container, RegistryLogins, Repository, RepositoryError, Sent};
 use goldsmith::fetch::image::Means;
 use goldsmith::fetch::{Network, PinPolicy};
 use goldsmith::interrupt::Interrupt;
@@ -401,4 +401,39 @@ fn a_token_is_for_the_registry_alone() {
         let content = std::fs::read(entry.expect("an entry").path()).expect("a file");
         assert!(!String::from_utf8_lossy(&content).contains("t0ken"));
     }
+}
+
+#[test]
+fn a_repository_lists_all_pages_and_asks_for_no_more_rights_than_it_needs() {
+    let own = Arc::new(Mutex::new(String::new()));
+    let host = Arc::clone(&own);
+    let server = Server::start(move |asked, _| {
+        let authorization = asked.headers.get("authorization").map(String::as_str);
+        match (asked.path.as_str(), authorization) {
+            ("/token?scope=repository%3Aa%2Fb%3Apull", _) => answer(200, &[], br#"{ "token": "reads" }"#),
+            ("/token?scope=repository%3Aa%2Fb%3Apull%2Cpush", _) => answer(200, &[], br#"{ "token": "writes" }"#),
+            ("/v2/a/b/tags/list?n=100", Some("Bearer reads")) => {
+                let next = ("Link", "</v2/a/b/tags/list?n=100&last=two>; rel=\"next\"");
+                answer(200, &[next], br#"{ "name": "a/b", "tags": ["one", "two"] }"#)
+            }
+            ("/v2/a/b/tags/list?n=100&last=two", _) => answer(200, &[], br#"{ "tags": ["three"] }"#),
+            ("/v2/a/b/blobs/uploads/", Some("Bearer writes")) => answer(403, &[], b""),
+            ("/v2/c/tags/list?n=100", _) => {
+                answer(200, &[("Link", "<http://elsewhere.example/>; rel=\"next\"")], br#"{ "tags": null }"#)
+            }
+            _ => {
+                let realm = format!("Bearer realm=\"http://{}/token\"", host.lock().expect("a host"));
+                answer(401, &[("WWW-Authenticate", &realm)], b"")
+            }
+        }
+    });
+    own.lock().expect("a host").clone_from(&server.host);
+    let repository = Repository::new(&server.host, "a/b", false, &Network::default());
+    assert_eq!(repository.tags().expect("all pages"), ["one", "two", "three"]);
+    let open = || -> Box<dyn std::io::Read> { Box::new(std::io::empty()) };
+    let sent = Sent { kind: "application/octet-stream", size: 0, open: &open };
+    let refused = repository.put_blob(&Sha256::of(b""), &sent, &Interrupt::new()).expect_err("no right");
+    assert!(matches!(refused, RepositoryError::Refused { method: "POST", status: 403, .. }), "{refused}");
+    let other = Repository::new(&server.host, "c", false, &Network::default());
+    assert!(other.tags().expect_err("another server").to_string().contains("elsewhere"));
 }
