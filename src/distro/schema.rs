@@ -75,6 +75,9 @@ pub struct Release {
     /// Day on which the distribution's own security updates end: `2028-08-09`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
+    /// Whether the distribution still works on it. New recipes begin with a release that is out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreleased: bool,
     /// Suites of this release, if they are others than those of `bootstrap`; it then has none for security updates besides them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suites: Vec<String>,

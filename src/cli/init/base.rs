@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::hints;
 use crate::digest::Sha256;
-use crate::distro::Distros;
 use crate::distro::mechanism::Init;
+use crate::distro::{Distros, Release};
 use crate::syntax;
 use crate::yaml::{list, near};
 
@@ -97,7 +97,10 @@ fn packages(name: &str, release: Option<&str>, distros: &Distros) -> Result<Star
     let found = match release {
         Some(wanted) => file.releases.iter().find(|one| one.name == wanted || one.version == wanted),
         // A moving release such as sid only if there is no other.
-        None => file.releases.iter().rfind(|one| numbered(&one.version)).or(file.releases.last()),
+        None => {
+            let is_out = |one: &&Release| numbered(&one.version) && !one.unreleased;
+            file.releases.iter().rfind(is_out).or(file.releases.last())
+        }
     };
     let Some(found) = found else {
         let names: Vec<_> = file.releases.iter().map(|one| one.name.as_str()).collect();

@@ -49,6 +49,9 @@ fn a_new_recipe_is_valid_for_each_distribution() {
         }
     }
     assert!(tried > 20, "{tried} releases were tried");
+    // Debian 14 is known too, but not out.
+    let debian = std::fs::read_to_string(sandbox.path("debian/debian.yaml")).expect("a recipe");
+    assert!(debian.contains("release: trixie"), "{debian}");
 }
 
 #[test]
