@@ -44,6 +44,11 @@ impl WorkDir {
         Self::create(&hidden(tmp), "")
     }
 
+    /// Returns the paths of this user's directories of [`Self::in_tmp`], which other processes may have made.
+    pub(crate) fn all_in_tmp(tmp: &Path) -> Vec<PathBuf> {
+        fs::read_dir(hidden(tmp)).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    }
+
     /// Makes a directory on the file system of `dir`, below a hidden directory in it.
     ///
     /// # Errors

@@ -21,9 +21,11 @@ mod finalize;
 mod installed;
 mod locked;
 mod new_layer;
+mod service;
 mod session;
 mod steps;
 mod turn;
+mod waiting;
 mod workshop;
 
 pub use disk::{BuiltDisk, FinalDisk, OpenedImage};
@@ -33,4 +35,5 @@ pub use failure::{AfterFailure, OnFailure};
 pub use finalize::finalize;
 pub use session::{Install, Launch, Session};
 pub use steps::build;
+pub use waiting::{WaitError, wait};
 pub use workshop::{MakeBase, Workshop};

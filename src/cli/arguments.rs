@@ -13,6 +13,7 @@ use super::diff::Diff;
 use super::distros::Distros;
 use super::element_test::ElementTest;
 use super::elements::Elements;
+use super::exec::Exec;
 use super::explain::Explain;
 use super::history::{Log, Ls};
 use super::images::Images;
@@ -81,6 +82,8 @@ pub(super) enum Verb {
     Ls(Ls),
     /// Show the log of a build, or of one step of it
     Log(Log),
+    /// Run a command in the guest of a build that waits after a failed step
+    Exec(Exec),
     /// Convert a disk image into another format
     Convert(Convert),
     /// Show the format and the content of an image, and whether Glance and Nova accept it
@@ -178,6 +181,7 @@ impl Verb {
             Self::Init(_)
             | Self::Completions(_)
             | Self::Man(_)
+            | Self::Exec(_)
             | Self::Convert(_)
             | Self::Publish(_)
             | Self::Images(_)

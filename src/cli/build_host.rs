@@ -1,5 +1,6 @@
 //! The host that builds a recipe's image: this computer, its directories and programs.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cloud::{self, CloudOptions};
@@ -14,6 +15,9 @@ use crate::interrupt::Interrupt;
 use crate::pipeline::QemuHost;
 use crate::remote::RemoteCache;
 use crate::workdir::WorkDir;
+
+/// Name of the socket of a guest that waits, in the directory of its process.
+pub(super) const SOCKET: &str = "waiting";
 
 /// Directories and programs that a build works with.
 pub(super) struct BuildHost {
@@ -34,6 +38,11 @@ impl BuildHost {
         })?;
         let host = options.accel.host(options.memory, &global.cache, private.path())?;
         Ok(Self { private, host, remote: None, telemetry: Arc::default() })
+    }
+
+    /// Returns the path for the socket of a guest that waits after a failed step.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.private.path().join(SOCKET)
     }
 
     /// Makes the workshop of a build.

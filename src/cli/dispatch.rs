@@ -13,8 +13,8 @@ use super::output::{check, is_begun, note, print};
 use super::settings::Global;
 use super::terminal::{Style, Terminal, Verbosity};
 use super::{
-    artifact, bases, build, cache, config, convert, diff, distros, doctor, element_test, elements, explain, hints,
-    history, images, init, inspect, jsonl, matrix, plan, publish, run, shell, validate, verify, version,
+    artifact, bases, build, cache, config, convert, diff, distros, doctor, element_test, elements, exec, explain,
+    hints, history, images, init, inspect, jsonl, matrix, plan, publish, run, shell, validate, verify, version,
 };
 
 /// Reads the command line, runs the command, and returns its exit code.
@@ -172,6 +172,7 @@ fn execute(mut arguments: Arguments, terminals: (Terminal, Terminal), settings: 
         }
         Verb::Man(args) => shell::man(&args, &grammar(), &global),
         Verb::Doctor { .. } => doctor::run(&global),
+        Verb::Exec(args) => return exec::exec(&args, &global),
         Verb::Relay { socket } => return relay(&socket),
         Verb::Diff(args) => {
             let same = diff::diff(&args, &global)?;

@@ -19,6 +19,7 @@ mod distros;
 mod doctor;
 mod element_test;
 mod elements;
+mod exec;
 mod explain;
 pub mod failure;
 mod graph;

@@ -186,6 +186,10 @@ impl Guest for LibguestfsGuest {
         Ok(Ended { status, tail })
     }
 
+    fn has_network(&self) -> bool {
+        self.gate.is_some()
+    }
+
     fn shell(&mut self, banner: &str, terminal: Terminal) -> Result<i32, GuestError> {
         self.run_on_terminal(banner, &terminal)
     }

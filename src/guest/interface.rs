@@ -54,6 +54,9 @@ pub trait Guest {
     /// Runs a program, and reports its output immediately. A failed exit status is no error here.
     fn run(&mut self, command: &Command<'_>) -> Result<Ended, GuestError>;
 
+    /// Returns whether programs can have the network. Only a guest with a step that needs it is started with one.
+    fn has_network(&self) -> bool;
+
     /// Opens a shell on a terminal, with the image as its root, and waits until the user leaves it. Returns its exit status. It
     /// has no deadline, and network access if the guest has it.
     fn shell(&mut self, banner: &str, terminal: Terminal) -> Result<i32, GuestError>;

@@ -177,10 +177,6 @@ impl LibguestfsGuest {
         result.and_then(|value| down.map(|()| value))
     }
 
-    pub(super) fn has_network(&self) -> bool {
-        self.gate.is_some()
-    }
-
     /// Unmounts everything and shuts the appliance down cleanly.
     pub(super) fn stop(mut self) -> Result<(), GuestError> {
         if !self.mounted.is_empty() {

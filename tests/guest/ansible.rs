@@ -61,7 +61,7 @@ const LOOK: &str = r#"
       grep -q '192.0.2.1 ansible.example' /etc/hosts; test "$(cat /etc/noted)" = noted
       id deploy; test "$(cat /etc/length)" = 8; test "$(stat -c %a /srv/web/empty)" = 750
       test "$(stat -c %s /srv/web/big)" = 3000000
-      test ! -e /root/.ansible; test ! -e /run/goldsmith-ansible
+      test ! -e /root/.ansible; test ! -e /run/goldsmith-service
       test -z "$(find /tmp /var/tmp /root /home -iname '*ansible*')"
 "#;
 

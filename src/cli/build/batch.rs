@@ -43,8 +43,8 @@ pub(super) fn build(
     global: &Global,
 ) -> Result<(), Failure> {
     let jobs = args.jobs.unwrap_or_else(|| at_once(1, args.planning.machine.memory.get() + OVERHEAD));
-    if args.on_failure == OnFailureOption::Shell && jobs > 1 {
-        return Err(Failure::of(FailureKind::Usage, "`--on-failure shell` can open one shell at a time")
+    if matches!(args.on_failure, OnFailureOption::Shell | OnFailureOption::Wait) && jobs > 1 {
+        return Err(Failure::of(FailureKind::Usage, "`--on-failure shell` and `wait` stop at one image at a time")
             .hint("build one image after the other: `--jobs 1`"));
     }
     let interrupt = signals::interrupt()?;

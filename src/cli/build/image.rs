@@ -52,6 +52,9 @@ pub(super) struct Image<'h> {
     recipe: PathBuf,
     redactor: Redactor,
     color: bool,
+    /// Path for the socket of a guest that waits after a failure.
+    socket: PathBuf,
+    interrupt: Interrupt,
     /// Where the configurations of clouds are.
     clouds: Places,
 }
@@ -92,7 +95,24 @@ impl<'h> Image<'h> {
         let pipeline = Pipeline::new(source, pins, workshop, &host.host);
         let color = global.terminal.color;
         let recipe = path;
-        Ok(Self { name, out, view, pipeline, log, tally, telemetry, timeline, quiet, recipe, redactor, color, clouds })
+        let (socket, interrupt) = (host.socket(), interrupt.clone());
+        Ok(Self {
+            name,
+            out,
+            view,
+            pipeline,
+            log,
+            tally,
+            telemetry,
+            timeline,
+            quiet,
+            recipe,
+            redactor,
+            color,
+            socket,
+            interrupt,
+            clouds,
+        })
     }
 
     /// Builds the image, verifies it, and publishes it if wanted. `steps` are those of its plan if the command builds other images
@@ -114,7 +134,7 @@ impl<'h> Image<'h> {
         });
         let suspend = |talk: &mut dyn FnMut()| self.view.suspend(talk);
         let kept = self.out.join(format!("{}.failed.qcow2", self.name));
-        let on_failure = Handler { wish: args.on_failure, kept, suspend: &suspend };
+        let on_failure = self.handler(args, kept, &suspend);
         let mut progress = Progress { on_failure, image: self, view: &self.view, alone: steps.is_none() };
         let options = Options { out: self.out.clone(), verify: !args.no_verify, publish };
         let outcome = self.pipeline.run(&options, &mut progress);
@@ -135,13 +155,18 @@ impl<'h> Image<'h> {
         })
     }
 
+    fn handler<'a>(&'a self, args: &Build, kept: PathBuf, suspend: &'a dyn Fn(&mut dyn FnMut())) -> Handler<'a> {
+        let (socket, interrupt) = (self.socket.clone(), &self.interrupt);
+        Handler { wish: args.on_failure, kept, socket, interrupt, suspend }
+    }
+
     /// Makes the layers of the first `count` steps, and no image.
     pub(super) fn make_layers(&self, args: &Build, count: usize) -> Result<(), Failure> {
         let opened = self.log.open(&self.out, self.redactor.clone());
         opened.map_err(|error| Failure::new(FailureKind::Host, &error))?;
         let suspend = |talk: &mut dyn FnMut()| self.view.suspend(talk);
         let kept = self.out.join(format!("{}.failed.qcow2", self.name));
-        let mut on_failure = Handler { wish: args.on_failure, kept, suspend: &suspend };
+        let mut on_failure = self.handler(args, kept, &suspend);
         let made = self.pipeline.make_layers(count, &mut on_failure);
         self.view.finish();
         let log = self.log.close(&self.out);

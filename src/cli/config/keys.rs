@@ -144,7 +144,7 @@ pub(in crate::cli) const KEYS: &[Key] = &[
     Key {
         name: "on-failure",
         variable: Some("GOLDSMITH_ON_FAILURE"),
-        kind: Kind::Word(&["clean", "keep", "shell"]),
+        kind: Kind::Word(&["clean", "keep", "shell", "wait"]),
         default: "clean",
         project: false,
         option: Some(("on-failure", &["build"])),

@@ -107,6 +107,10 @@ impl Guest for FakeGuest {
         }
     }
 
+    fn has_network(&self) -> bool {
+        true
+    }
+
     fn shell(&mut self, _banner: &str, _terminal: Terminal) -> Result<i32, GuestError> {
         self.alive("shell")?;
         self.world.lock().shells += 1;

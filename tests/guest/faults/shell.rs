@@ -1,5 +1,9 @@
 //! `--on-failure`, as a person at a terminal sees it.
 
+use std::io::Write as _;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
 use super::sandbox::Sandbox;
 use super::terminal::Terminal;
 
@@ -38,6 +42,50 @@ fn a_shell_opens_at_the_failed_step_and_the_step_can_be_tried_again() {
     terminal.see("step `configure fails` failed");
     assert_eq!(terminal.end().0, Some(12));
     sandbox.assert_clean();
+}
+
+#[test]
+#[ignore = "needs libguestfs and a package mirror"]
+fn other_programs_work_in_a_guest_that_waits() {
+    let sandbox = Sandbox::with_base();
+    assert_eq!(exec(&sandbox, &["--", "true"], b"").0, Some(2), "no build waits");
+    sandbox.recipe("waits", "steps: { configure: [{ run: { inline: 'echo made >/made; test -e /retried' } }] }\n");
+    let run = sandbox.start("build waits.yaml --on-failure wait");
+    let began = Instant::now();
+    while exec(&sandbox, &["--", "true"], b"").0 == Some(2) {
+        assert!(began.elapsed() < Duration::from_secs(120), "it does not wait");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let words = ["--", "sh", "-c", "cat /made; echo \"it's $1\" >&2; exit 7", "sh", "a  b"];
+    assert_eq!(exec(&sandbox, &words, b""), (Some(7), "made\n".to_owned(), "it's a  b\n".to_owned()));
+    let copy = ["--stdin", "--", "sh", "-c", "cat >/copied; wc -c </copied"];
+    assert_eq!(exec(&sandbox, &copy, &[0; 100_000]).1.trim(), "100000");
+    let json = exec(&sandbox, &["--json", "--", "no-such-program"], b"");
+    assert!(json.0 == Some(127) && json.1.contains("\"status\":127") && json.1.contains("not found"), "{json:?}");
+    // The step begins anew, on the layer before it, fails again, and the guest waits again.
+    assert_eq!(exec(&sandbox, &["--retry"], b"").0, Some(0));
+    let began = Instant::now();
+    let gone = ["--", "sh", "-c", "test -e /made && ! test -e /copied"];
+    while exec(&sandbox, &gone, b"").0 != Some(0) {
+        assert!(began.elapsed() < Duration::from_secs(120), "it does not wait again");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(exec(&sandbox, &["--end"], b"").0, Some(0));
+    let ended = run.end();
+    assert_eq!(ended.code, Some(12), "{:?}", ended.events);
+    sandbox.assert_clean();
+}
+
+/// Runs `goldsmith exec`. Returns its exit code, output and errors.
+fn exec(sandbox: &Sandbox, words: &[&str], input: &[u8]) -> (Option<i32>, String, String) {
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_goldsmith"));
+    command.arg("exec").args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it runs");
+    // Who does not read its input may be gone.
+    let _ = child.stdin.take().expect("a pipe").write_all(input);
+    let output = child.wait_with_output().expect("it ends");
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
+    (output.status.code(), stdout, stderr)
 }
 
 #[test]

@@ -1,4 +1,4 @@
-# Connection plugin of Ansible: runs commands in the guest of a Goldsmith build. The protocol is described in service.rs.
+# Connection plugin of Ansible: runs commands in the guest of a Goldsmith build. The protocol is described in src/build/service.rs.
 DOCUMENTATION = """
 name: goldsmith
 short_description: run tasks in the guest of a Goldsmith build

@@ -3,4 +3,3 @@
 
 mod play;
 mod project;
-mod service;

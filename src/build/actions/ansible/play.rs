@@ -10,8 +10,8 @@ use serde::Deserialize;
 use super::super::error::{ActionError, ForAction as _};
 use super::super::executor::Executor;
 use super::project::Project;
-use super::service::{self, Message, Service};
 use crate::action::Ansible;
+use crate::build::service::{self, Asked, Service};
 use crate::event::{Event, Reporter};
 use crate::fsx::IoContext as _;
 use crate::guest::GuestError;
@@ -22,6 +22,22 @@ use crate::text::{Redactor, printable};
 
 /// Pause between two looks at the user's request to stop.
 const POLL: Duration = Duration::from_millis(50);
+
+/// What the threads around a playbook tell.
+enum Message {
+    /// A task asks for something in the guest.
+    Asked(Asked),
+    /// A line of Ansible.
+    Line(String),
+    /// Ansible has ended.
+    Ended(Result<(), ProcessError>),
+}
+
+impl From<Asked> for Message {
+    fn from(asked: Asked) -> Self {
+        Self::Asked(asked)
+    }
+}
 
 /// A line of the callback plugin.
 #[derive(Deserialize)]
@@ -61,7 +77,7 @@ impl Executor<'_> {
         let started = Instant::now();
         let timeout = ansible.timeout.map_or(self.timeout, |timeout| timeout.min(self.timeout));
         let project = Project::make(ansible, files, self.secrets, self.scratch)?;
-        self.guest.mkdir(service::WORK).for_action(&label)?;
+        service::prepare(self.guest).for_action(&label)?;
         if let Some(requirements) = &ansible.requirements {
             let label = format!("ansible-galaxy install -r {requirements}");
             self.playbook(&label, project.galaxy(requirements), &project, ansible, timeout)?;
@@ -69,7 +85,7 @@ impl Executor<'_> {
         let rest = timeout.saturating_sub(started.elapsed());
         let result = self.playbook(&label, project.playbook(ansible), &project, ansible, rest);
         // If the guest is gone, the failure of the playbook says why.
-        let removed = self.guest.remove(service::WORK).for_action(&label);
+        let removed = service::clear(self.guest).for_action(&label);
         let began = result?;
         removed?;
         if began {

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use super::super::carry::{Manner, carry};
 use super::super::error::ActionError;
-use super::service::WORK;
 use crate::action::Ansible;
+use crate::build::service::WORK;
 use crate::fsx::{IoContext as _, PathError};
 use crate::plan::Asset;
 

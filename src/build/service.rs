@@ -6,6 +6,7 @@
 //! | `{"run": {"command": "...", "input": "<base64>"}}` | `{"status": 0, "output": "<base64>", "errors": "<base64>"}` |
 //! | `{"put": {"file": "<path on the host>", "path": "<path in the image>"}}` | `{}` |
 //! | `{"get": {"path": "<path in the image>", "file": "<path on the host>"}}` | `{}` |
+//! | `{"end": {"retry": true}}`, only for a guest that waits after a failed step | `{}` |
 //!
 //! A request that the guest cannot fulfil is answered by `{"error": "..."}`. `/bin/sh` of the image runs commands, as root.
 
@@ -21,26 +22,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::guest::{Command, Guest, GuestError};
-use crate::process::ProcessError;
 
 /// Directory in the guest for what goes in and out. It is on a tmpfs, so nothing in it reaches a layer.
-pub(super) const WORK: &str = "/run/goldsmith-ansible";
+pub(super) const WORK: &str = "/run/goldsmith-service";
 
 /// Longest request and longest output of a command, in bytes.
 const LIMIT: u64 = 64 << 20;
 
 /// Runs a command with its standard streams in files. `eval` lets the command be any shell text.
 const SCRIPT: &str = r#"eval "$1" <"$2" >"$3" 2>"$4""#;
-
-/// What the threads around a playbook tell.
-pub(super) enum Message {
-    /// A task asks for something in the guest.
-    Asked(Asked),
-    /// A line of Ansible.
-    Line(String),
-    /// Ansible has ended.
-    Ended(Result<(), ProcessError>),
-}
 
 /// A request of a client.
 #[derive(Debug, Deserialize)]
@@ -68,6 +58,11 @@ pub(super) enum Request {
         /// The file of the host.
         file: PathBuf,
     },
+    /// Ends the wait after a failed step.
+    End {
+        /// Whether the step runs again.
+        retry: bool,
+    },
 }
 
 /// A request, and the connection that waits for the answer.
@@ -84,7 +79,7 @@ impl Asked {
     }
 }
 
-/// The socket while a program of Ansible runs. It goes away when it is dropped.
+/// The socket while programs of the host may use it. It goes away when it is dropped.
 pub(super) struct Service {
     listener: UnixListener,
     path: PathBuf,
@@ -92,7 +87,7 @@ pub(super) struct Service {
 
 impl Service {
     /// Makes the socket, accepts connections, and passes on their requests.
-    pub(super) fn start(path: &Path, messages: Sender<Message>) -> std::io::Result<Self> {
+    pub(super) fn start<M: From<Asked> + Send + 'static>(path: &Path, messages: Sender<M>) -> std::io::Result<Self> {
         let listener = UnixListener::bind(path)?;
         let accepting = listener.try_clone()?;
         std::thread::spawn(move || {
@@ -114,7 +109,7 @@ impl Drop for Service {
     }
 }
 
-fn read(stream: &UnixStream, messages: &Sender<Message>) {
+fn read<M: From<Asked>>(stream: &UnixStream, messages: &Sender<M>) {
     let mut reader = BufReader::new(stream);
     loop {
         let mut line = Vec::new();
@@ -125,10 +120,20 @@ fn read(stream: &UnixStream, messages: &Sender<Message>) {
         let request = serde_json::from_slice(&line).map_err(|error| error.to_string());
         let Ok(stream) = stream.try_clone() else { return };
         // A step that has ended answers nobody.
-        if messages.send(Message::Asked(Asked { request, stream })).is_err() {
+        if messages.send(Asked { request, stream }.into()).is_err() {
             return;
         }
     }
+}
+
+/// Makes the directory in the guest that [`fulfil`] needs.
+pub(super) fn prepare(guest: &mut dyn Guest) -> Result<(), GuestError> {
+    guest.mkdir(WORK)
+}
+
+/// Removes that directory.
+pub(super) fn clear(guest: &mut dyn Guest) -> Result<(), GuestError> {
+    guest.remove(WORK)
 }
 
 /// Does in the guest what a request asks for.
@@ -146,6 +151,7 @@ pub(super) fn fulfil(
         Request::Run { command, input } => run(guest, command, input, network, timeout),
         Request::Put { file, path } => guest.upload(file, path).map(|()| json!({})),
         Request::Get { path, file } => guest.download(path, file).map(|()| json!({})),
+        Request::End { .. } => Ok(json!({ "error": "the step has not failed" })),
     };
     match done {
         Err(error @ (GuestError::Call { .. } | GuestError::NoSpace { .. })) => {
