@@ -212,7 +212,7 @@ impl Run<'_> {
     pub(crate) fn end(mut self) -> Ended {
         while self.next().is_some() {}
         let code = self.child.wait().unwrap().code();
-        Ended { code, events: self.events }
+        Ended { code, events: std::mem::take(&mut self.events) }
     }
 
     /// Interrupts it: it ends in time, as it should, and leaves nothing.
@@ -228,6 +228,14 @@ impl Run<'_> {
         assert_eq!((&failed["event"], &failed["kind"]), (&"failed".into(), &"interrupted".into()), "{failed}");
         sandbox.assert_clean();
         ended
+    }
+}
+
+/// A test that fails leaves no build behind. One that has ended is not harmed.
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
