@@ -44,8 +44,12 @@ impl WorkDir {
         Self::create(&hidden(tmp), "")
     }
 
-    /// Returns the paths of this user's directories of [`Self::in_tmp`], which other processes may have made.
+    /// Returns the paths of this user's directories of [`Self::in_tmp`], which other processes may have made; none if others can change the
+    /// directory above them, and so could have put something there.
     pub(crate) fn all_in_tmp(tmp: &Path) -> Vec<PathBuf> {
+        if checked(&hidden(tmp)).is_err() {
+            return Vec::new();
+        }
         fs::read_dir(hidden(tmp)).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
     }
 
@@ -144,6 +148,17 @@ fn own(path: &Path) -> Result<(), PathError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error).at(path),
     }
+    let metadata = checked(path)?;
+    // Earlier versions made it readable for others.
+    if metadata.mode() & 0o055 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).at(path)
+    } else {
+        Ok(())
+    }
+}
+
+/// Refuses a directory that is not this user's own, or that others can change.
+fn checked(path: &Path) -> Result<fs::Metadata, PathError> {
     let refuse = |reason: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, reason)).at(path);
     let metadata = fs::symlink_metadata(path).at(path)?;
     if !metadata.is_dir() {
@@ -156,12 +171,7 @@ fn own(path: &Path) -> Result<(), PathError> {
     if metadata.mode() & 0o022 != 0 {
         return refuse(format!("others may write to it (mode {:o}): `chmod 700` it", metadata.mode() & 0o7777));
     }
-    // Earlier versions made it readable for others.
-    if metadata.mode() & 0o055 != 0 {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).at(path)
-    } else {
-        Ok(())
-    }
+    Ok(metadata)
 }
 
 fn remove_abandoned(parent: &Path) -> Result<Vec<PathBuf>, PathError> {
@@ -295,10 +305,19 @@ mod tests {
         let tmp = tempfile::tempdir().expect("a temporary directory");
         let root = tmp.path().join(format!(".goldsmith-{}", rustix::process::geteuid().as_raw()));
         fs::create_dir(&root).expect("a directory");
+        fs::create_dir(root.join("one")).expect("a directory");
+        assert_eq!(WorkDir::all_in_tmp(tmp.path()), [root.join("one")]);
         fs::set_permissions(&root, fs::Permissions::from_mode(0o777)).expect("a mode");
+        assert_eq!(WorkDir::all_in_tmp(tmp.path()), [""; 0].map(PathBuf::from), "somebody else may have made it");
         let error = WorkDir::in_tmp(tmp.path()).expect_err("others may write to it");
         assert!(error.source.to_string().contains("chmod 700"), "{error:?}");
-        fs::remove_dir(&root).expect("empty");
+        // Only root can give a directory away.
+        if rustix::process::geteuid().is_root() {
+            fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).expect("a mode");
+            std::os::unix::fs::chown(&root, Some(65_534), None).expect("root gives it away");
+            assert_eq!(WorkDir::all_in_tmp(tmp.path()), [""; 0].map(PathBuf::from), "another user's");
+        }
+        fs::remove_dir_all(&root).expect("removable");
         symlink(tmp.path(), &root).expect("a link");
         let error = WorkDir::in_tmp(tmp.path()).expect_err("it is a link");
         assert!(error.source.to_string().contains("not a directory"), "{error:?}");
