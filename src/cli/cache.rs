@@ -1,7 +1,7 @@
 //! The command `goldsmith cache`: lists, shrinks and checks the cache, and the one that several machines share.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::failure::{Failure, FailureKind};
 use super::options::{CacheOption, RemoteOptions};
 use super::output::{columns, print, would_remove};
-use super::progress::TerminalReporter;
+use super::progress::during;
 use super::remote_cache::{self, OfRecipes};
 use super::settings::Global;
 use super::{hints, signals};
@@ -219,14 +219,12 @@ fn repaired(findings: &[Finding], removed: &[LayerKey], repair: bool, dry_run: b
 /// Checks the store against its digests, and shows the progress on a terminal.
 fn verified(store: &Store, global: &Global) -> Result<Vec<Finding>, Failure> {
     let interrupt = signals::interrupt()?;
-    let screen = TerminalReporter::on_stderr(global.terminal);
-    let activity = "read the cache".to_owned();
-    let started = Instant::now();
-    screen.report(&Event::ActivityStarted { activity: activity.clone() });
-    let findings = store.verify(&interrupt, &mut |done, total| {
-        screen.report(&Event::Progress { activity: activity.clone(), done, total: Some(total) });
+    let activity = "read the cache";
+    let findings = during(global.terminal, activity, |screen| {
+        store.verify(&interrupt, &mut |done, total| {
+            screen.report(&Event::Progress { activity: activity.to_owned(), done, total: Some(total) });
+        })
     });
-    screen.report(&Event::ActivityFinished { activity: activity.clone(), elapsed: started.elapsed() });
     findings.map_err(|error| hints::store(&error))
 }
 

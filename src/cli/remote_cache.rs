@@ -1,7 +1,7 @@
 //! The parts of `goldsmith cache` for the cache that several machines share.
 
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use serde_json::json;
@@ -10,7 +10,7 @@ use super::failure::{Failure, FailureKind};
 use super::options::{self, PlanningOptions, RecipeOptions, RemoteOptions, RemoteUse, Sources};
 use super::output::{columns, print, would_remove};
 use super::plan::{self, Caches};
-use super::progress::TerminalReporter;
+use super::progress::{TerminalReporter, during};
 use super::settings::Global;
 use super::terminal::duration;
 use super::{hints, signals};
@@ -105,13 +105,7 @@ fn shown<T>(
     activity: &str,
     work: impl FnOnce(&TerminalReporter) -> Result<T, RemoteError>,
 ) -> Result<T, Failure> {
-    let screen = TerminalReporter::on_stderr(global.terminal);
-    let started = Instant::now();
-    screen.report(&Event::ActivityStarted { activity: activity.to_owned() });
-    let done = work(&screen);
-    screen.report(&Event::ActivityFinished { activity: activity.to_owned(), elapsed: started.elapsed() });
-    screen.finish();
-    done.map_err(|error| hints::remote(&error))
+    during(global.terminal, activity, work).map_err(|error| hints::remote(&error))
 }
 
 /// Compares all blobs of the store with their records.

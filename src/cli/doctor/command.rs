@@ -1,40 +1,24 @@
 //! The command `goldsmith doctor`: examines the host and shows the results.
 
-use std::time::Instant;
-
 use super::examine::{CheckResult, Status, examine, is_able};
 use super::facts::{HostFacts, Inputs};
 use crate::cli::failure::{Failure, FailureKind};
 use crate::cli::output::print;
-use crate::cli::progress::TerminalReporter;
+use crate::cli::progress::during;
 use crate::cli::settings::{self, Global};
 use crate::cli::terminal::{Mark, Style, Terminal};
 use crate::cli::{hints, signals};
-use crate::event::{Event, Reporter as _};
 use crate::guest::{accel, libguestfs};
 
 /// Looks at this host and prints what it finds.
 pub(in crate::cli) fn run(global: &Global) -> Result<(), Failure> {
-    let host = |error: &dyn std::error::Error| Failure::new(FailureKind::Host, error);
     crate::layer::prepare(&global.cache).map_err(|error| hints::store(&error))?;
-    let interrupt = signals::interrupt()?;
     // Several programs are asked for their versions, which takes longer than people like to look at nothing.
-    let screen = TerminalReporter::on_stderr(global.terminal);
-    let (activity, started) = ("examine this host".to_owned(), Instant::now());
-    if global.terminal.live {
-        screen.report(&Event::ActivityStarted { activity: activity.clone() });
-    }
-    let verdict = accel::kvm_verdict(&settings::qemu(), &global.cache, &interrupt).map_err(|error| host(&error))?;
-    let facts = HostFacts::gather(Inputs {
-        kvm: verdict,
-        libguestfs: libguestfs::version().map_err(|error| error.to_string()),
-        cache_dir: global.cache.clone(),
-    });
+    let facts = match global.terminal.live {
+        true => during(global.terminal, "examine this host", |_| facts(global))?,
+        false => facts(global)?,
+    };
     let results = examine(&facts);
-    if global.terminal.live {
-        screen.report(&Event::ActivityFinished { activity, elapsed: started.elapsed() });
-    }
-    drop(screen);
     if global.json {
         print(&format!("{}\n", serde_json::json!(results)));
     } else {
@@ -45,6 +29,14 @@ pub(in crate::cli) fn run(global: &Global) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::of(FailureKind::Host, "this host cannot build images yet").hint("install what is named above"))
+}
+
+fn facts(global: &Global) -> Result<HostFacts, Failure> {
+    let interrupt = signals::interrupt()?;
+    let kvm = accel::kvm_verdict(&settings::qemu(), &global.cache, &interrupt)
+        .map_err(|error| Failure::new(FailureKind::Host, &error))?;
+    let libguestfs = libguestfs::version().map_err(|error| error.to_string());
+    Ok(HostFacts::gather(Inputs { kvm, libguestfs, cache_dir: global.cache.clone() }))
 }
 
 /// Says in one line what the results mean.

@@ -1,5 +1,6 @@
 //! Shows progress to people, on standard error.
 
+mod during;
 mod live;
 mod reporter;
 pub(super) mod silence;
@@ -8,4 +9,5 @@ mod styles;
 mod tests;
 mod waiting;
 
+pub use during::during;
 pub use reporter::TerminalReporter;
