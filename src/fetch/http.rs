@@ -149,20 +149,7 @@ fn get_once(url: &str, limit: usize, network: &Network, interrupt: &Interrupt) -
     if answer.status != 200 {
         return Err(answer.refused(url));
     }
-    let failed = |reason: String, transient| HttpError::Failed { url: redacted(url), reason, transient };
-    let mut content = Vec::new();
-    while let Some(chunk) = answer.next(interrupt)? {
-        content.extend(chunk);
-        if content.len() > limit {
-            return Err(failed(format!("it is larger than {limit} bytes"), false));
-        }
-    }
-    match answer.length {
-        Some(length) if length != content.len() as u64 => {
-            Err(failed(format!("the connection ended after {} of {length} bytes", content.len()), true))
-        }
-        _ => Ok(content),
-    }
+    answer.read(url, limit, interrupt)
 }
 
 /// Waits before the next attempt: 0.5 s, 1 s, 2 s, ...
@@ -185,6 +172,24 @@ impl Answer {
     /// Returns the next piece of the body, `None` at its end.
     pub(super) fn next(&self, interrupt: &Interrupt) -> Result<Option<Vec<u8>>, HttpError> {
         wait(&self.chunks, interrupt)?.transpose()
+    }
+
+    /// Reads the whole body, which has at most `limit` bytes.
+    pub(super) fn read(&self, url: &str, limit: usize, interrupt: &Interrupt) -> Result<Vec<u8>, HttpError> {
+        let failed = |reason: String, transient| HttpError::Failed { url: redacted(url), reason, transient };
+        let mut content = Vec::new();
+        while let Some(chunk) = self.next(interrupt)? {
+            content.extend(chunk);
+            if content.len() > limit {
+                return Err(failed(format!("it is larger than {limit} bytes"), false));
+            }
+        }
+        match self.length {
+            Some(length) if length != content.len() as u64 => {
+                Err(failed(format!("the connection ended after {} of {length} bytes", content.len()), true))
+            }
+            _ => Ok(content),
+        }
     }
 
     /// Waits for as long as the server asks, but not for minutes.

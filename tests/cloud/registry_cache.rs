@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::Ran;
 use super::registry::Registry;
-use super::remote::{BASE, Machine, NAMES, key, keys, ran};
+use super::remote::{BASE, Machine, NAMES, keeps_small_objects, key, keys, ran};
 use super::seaweed::{Fault, Wire};
 
 /// `me:pass`.
@@ -60,19 +60,7 @@ fn a_registry_keeps_the_first_record_and_has_no_conditions() {
     let registry = Registry::start(dir.path(), false, true);
     let (store, never) = (open(&registry.host), Interrupt::new());
     assert!(store.list("layers").expect("a repository that is not there is empty").is_empty());
-    assert!(store.get("layers/one", &never).expect("it answers").is_none());
-    assert!(store.put_new("layers/one", b"first").expect("it answers"));
-    assert!(!store.put_new("layers/one", b"second").expect("it answers"));
-    let found = store.get("layers/one", &never).expect("it answers").expect("it is there");
-    let version = found.version.clone();
-    assert!(found.modified.expect("a time").elapsed().unwrap_or_default() < Duration::from_secs(600));
-    assert_eq!(found.read("layers/one").expect("readable"), b"first");
-    assert!(store.put_over("layers/one", b"third", &version).expect("it answers"));
-    assert!(!store.put_over("layers/one", b"fourth", &version).expect("it answers"));
-    assert!(!store.put_over("layers/none", b"x", &version).expect("it answers"));
-    assert_eq!(store.size("layers/one").expect("it answers"), Some(5));
-    let listed = store.list("layers").expect("it answers");
-    assert_eq!(listed.iter().map(|found| (found.name.as_str(), found.size)).collect::<Vec<_>>(), [("one", 5)]);
+    keeps_small_objects(&store);
     assert!(!store.may_keep_conditions() && store.put_new("leases/one", b"x").is_err());
     assert!(store.get("leases/one", &never).expect("no lease").is_none());
 

@@ -157,11 +157,8 @@ pub(crate) fn ran(mut command: Command) -> Ran {
     command.output().expect("it runs").into()
 }
 
-#[test]
-#[ignore = "starts a SeaweedFS"]
-fn an_object_store_keeps_its_conditions_for_two_hundred_writers() {
-    let seaweed = Seaweed::start();
-    let store = seaweed.open("writer", &seaweed.endpoint());
+/// Writes `layers/one` under all conditions, and reads it back: every store does the same, as long as nobody else writes.
+pub(crate) fn keeps_small_objects(store: &dyn ObjectStore) {
     let never = Interrupt::new();
     assert!(store.get("layers/one", &never).expect("it answers").is_none());
     assert!(store.put_new("layers/one", b"first").expect("it answers"));
@@ -176,6 +173,15 @@ fn an_object_store_keeps_its_conditions_for_two_hundred_writers() {
     assert_eq!(store.size("layers/one").expect("it answers"), Some(5));
     let listed = store.list("layers").expect("it answers");
     assert_eq!(listed.iter().map(|found| (found.name.as_str(), found.size)).collect::<Vec<_>>(), [("one", 5)]);
+}
+
+#[test]
+#[ignore = "starts a SeaweedFS"]
+fn an_object_store_keeps_its_conditions_for_two_hundred_writers() {
+    let seaweed = Seaweed::start();
+    let store = seaweed.open("writer", &seaweed.endpoint());
+    let never = Interrupt::new();
+    keeps_small_objects(&store);
     store.remove("layers/one").expect("it answers");
     store.remove("layers/one").expect("it is gone already");
     assert_eq!(store.size("layers/one").expect("it answers"), None);

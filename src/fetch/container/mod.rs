@@ -4,6 +4,7 @@
 //! Every manifest, configuration and layer is known by its digest and size before it is read, and is kept in the cache under its
 //! digest, beside base images.
 
+mod access;
 mod archive;
 mod auth;
 mod blobs;

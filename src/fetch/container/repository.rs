@@ -1,8 +1,7 @@
 //! A repository of a registry that is written too: OCI Distribution Specification 1.1, "Push", "Content Discovery" and "Content
 //! Management".
 
-use std::io::Read;
-use std::path::Path;
+use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
@@ -10,13 +9,11 @@ use ureq::http::{Request, Response};
 use ureq::{Body, SendBody};
 use url::Url;
 
+use super::access::{self, Access};
 use super::error::ContainerError;
-use super::registry::{self, Registry};
 use super::spec::LIMIT;
 use crate::digest::Sha256;
-use crate::event::Silent;
 use crate::fetch::connection::{self, HttpError, redacted};
-use crate::fetch::image::Means;
 use crate::fetch::network::Headers;
 use crate::fetch::{Network, Secret, http};
 use crate::interrupt::Interrupt;
@@ -88,7 +85,7 @@ pub struct Sent<'a> {
     /// Number of bytes.
     pub size: u64,
     /// Opens the content again for every attempt.
-    pub open: &'a dyn Fn() -> Box<dyn Read + 'a>,
+    pub open: &'a dyn Fn() -> io::Result<Box<dyn Read + 'a>>,
 }
 
 impl std::fmt::Debug for Sent<'_> {
@@ -119,7 +116,7 @@ impl Repository {
         let mut network = network.allowing(insecure);
         // Registries have logins of their own.
         network.logins = crate::fetch::netrc::Netrc::default();
-        let scheme = registry::scheme(host, insecure);
+        let scheme = access::scheme(host, insecure);
         Self { host: host.to_owned(), name: name.to_owned(), scheme, network, authorization: Mutex::default() }
     }
 
@@ -144,7 +141,7 @@ impl Repository {
     ///
     /// If the registry fails or refuses it.
     pub fn put_manifest(&self, tag: &str, kind: &str, content: &[u8]) -> Result<(), RepositoryError> {
-        let open = || -> Box<dyn Read> { Box::new(content) };
+        let open = || -> io::Result<Box<dyn Read>> { Ok(Box::new(content)) };
         let sent = Sent { kind, size: content.len() as u64, open: &open };
         self.send("PUT", &self.url(&format!("manifests/{tag}")), Some(&sent), &Interrupt::new()).map(drop)
     }
@@ -242,7 +239,7 @@ impl Repository {
     }
 
     fn url(&self, rest: &str) -> String {
-        format!("{}/{rest}", registry::root(self.scheme, &self.host, &self.name))
+        format!("{}/{rest}", access::root(self.scheme, &self.host, &self.name))
     }
 
     fn known(&self) -> Option<Secret> {
@@ -281,7 +278,7 @@ impl Repository {
             }
             let answer = match sent {
                 Some(Sent { kind, size, open }) => {
-                    let mut reader = open();
+                    let mut reader = open().map_err(|error| unreachable(error.to_string()))?;
                     let request = request.header("content-type", *kind).header("content-length", *size);
                     let request = request.body(SendBody::from_reader(&mut reader));
                     request.map_err(ureq::Error::from).and_then(|request| agent.run(request))
@@ -313,15 +310,16 @@ impl Repository {
             match result {
                 Ok(answer) if answer.status().is_success() => return Ok(answer),
                 Ok(answer) if answer.status().as_u16() == 401 && self.is_own(url) => {
-                    let registry = self.asker(method, interrupt);
+                    let place = self.place();
+                    let access = self.access(&place, method, interrupt);
                     if asked {
-                        return Err(RepositoryError::Login(registry.refused()));
+                        return Err(RepositoryError::Login(access.refused()));
                     }
                     asked = true;
                     let challenges = answer.headers().get_all("www-authenticate").iter();
                     let challenges: Vec<_> =
                         challenges.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
-                    let secret = registry.authorization(&challenges).map_err(RepositoryError::Login)?;
+                    let secret = access.authorization(&challenges).map_err(RepositoryError::Login)?;
                     *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(secret);
                     continue;
                 }
@@ -339,17 +337,15 @@ impl Repository {
         }
     }
 
-    /// Returns what gets tokens. A token is for what the request needs: not everybody who reads may write.
-    fn asker<'a>(&'a self, method: &str, interrupt: &'a Interrupt) -> Registry<'a> {
+    /// A token is for what the request needs: not everybody who reads may write.
+    fn access<'a>(&'a self, image: &'a str, method: &str, interrupt: &'a Interrupt) -> Access<'a> {
         let actions = match method {
-            "GET" | "HEAD" => registry::PULL,
+            "GET" | "HEAD" => "pull",
             "DELETE" => "pull,push,delete",
             _ => "pull,push",
         };
-        let (here, reporter) = (Path::new(""), &Silent);
-        let network = &self.network;
-        let means = Means { directory: here, cache: here, offline: false, network, reporter, interrupt };
-        Registry::of(&self.host, &self.name, self.scheme, actions, means)
+        let Self { host, name, scheme, network, .. } = self;
+        Access { image, host, name, scheme, actions, network, interrupt }
     }
 
     fn is_own(&self, url: &str) -> bool {

@@ -430,7 +430,7 @@ fn a_repository_lists_all_pages_and_asks_for_no_more_rights_than_it_needs() {
     own.lock().expect("a host").clone_from(&server.host);
     let repository = Repository::new(&server.host, "a/b", false, &Network::default());
     assert_eq!(repository.tags().expect("all pages"), ["one", "two", "three"]);
-    let open = || -> Box<dyn std::io::Read> { Box::new(std::io::empty()) };
+    let open = || -> std::io::Result<Box<dyn std::io::Read>> { Ok(Box::new(std::io::empty())) };
     let sent = Sent { kind: "application/octet-stream", size: 0, open: &open };
     let refused = repository.put_blob(&Sha256::of(b""), &sent, &Interrupt::new()).expect_err("no right");
     assert!(matches!(refused, RepositoryError::Refused { method: "POST", status: 403, .. }), "{refused}");
