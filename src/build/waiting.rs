@@ -1,7 +1,7 @@
 //! Keeps the guest of a failed step, and lets programs of the host work in it.
 
 use std::path::Path;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -39,6 +39,18 @@ pub fn wait(guest: &mut dyn Guest, socket: &Path, interrupt: &Interrupt) -> Resu
     let (sender, requests) = mpsc::channel::<Asked>();
     let _service = Service::start(socket, sender).at(socket)?;
     service::prepare(guest)?;
+    let after = answer(guest, &requests, interrupt)?;
+    // A step that runs again finds the guest as it was.
+    service::clear(guest)?;
+    Ok(after)
+}
+
+/// Answers requests until one of them ends the wait.
+fn answer(
+    guest: &mut dyn Guest,
+    requests: &Receiver<Asked>,
+    interrupt: &Interrupt,
+) -> Result<AfterFailure, GuestError> {
     let network = guest.has_network();
     loop {
         if interrupt.is_raised() {
