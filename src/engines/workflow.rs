@@ -54,7 +54,7 @@ pub struct Needs {
     pub memory: u64,
     /// Room on the disk, in MiB.
     pub disk: u64,
-    /// Whether it makes mounts of its own, for a base of packages or of a root tree.
+    /// Whether it makes mounts of its own, for a base of packages or of a root tree, or for EROFS.
     pub mounts: bool,
 }
 

@@ -161,7 +161,7 @@ fn bootstrap(facts: &HostFacts) -> Vec<CheckResult> {
     if !facts.root {
         results.push(unprivileged(facts));
     } else if !facts.may_mount {
-        let detail = "root may not mount here, as in a container; bases made of packages need that".to_owned();
+        let detail = "root may not mount here, as in a container; bases made of packages, and outputs of format erofs, need that".to_owned();
         results.push(warning("mounts", detail, Some("give the container the capability CAP_SYS_ADMIN".to_owned())));
     }
     results

@@ -8,6 +8,7 @@ use crate::cli::plan;
 use crate::cli::settings::Global;
 use crate::digest::Sha256;
 use crate::engines::{Cell, Engine, Needs, Stage, Workflow};
+use crate::image::Format;
 use crate::pipeline::Source;
 use crate::plan::{BasePlan, Graph, Plan};
 use crate::units::ByteSize;
@@ -161,6 +162,9 @@ fn needs(memory: ByteSize, plans: &[Plan]) -> Needs {
     let disk = plans.iter().map(|plan| plan.disk.size.get()).max().unwrap_or(0);
     // The layers of a disk have at most its size, and so has an artifact.
     let (memory, disk) = (memory.get() + OVERHEAD, 2 * disk + ROOM);
-    let mounts = plans.iter().any(|plan| !matches!(plan.base, BasePlan::Image { .. }));
+    let mounts = plans.iter().any(|plan| {
+        let erofs = plan.outputs.iter().any(|output| output.format == Format::Erofs);
+        erofs || !matches!(plan.base, BasePlan::Image { .. })
+    });
     Needs { memory: memory.div_ceil(ByteSize::MIB), disk: disk.div_ceil(ByteSize::MIB), mounts }
 }
